@@ -1,0 +1,115 @@
+"""API keys: a long random secret of which only the digest is kept; it may do what its user may, or only read."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import logging
+import re
+import secrets
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
+from django.core.validators import MinLengthValidator
+from django.db import DatabaseError, models, transaction
+from django.utils import timezone
+
+from nvr.audit.record import record
+from nvr.prepared import PreparedGet
+
+logger = logging.getLogger(__name__)
+
+KEY_PATTERN = re.compile(r"nvr_([0-9A-Za-z]{8})_([0-9A-Za-z_-]{43})")
+LAST_USED_PRECISION = timedelta(minutes=1)
+ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+
+
+def digest(secret: str) -> str:
+    # 256 random bits need no slow hash: nobody can try them all.
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
+    def visible_to(self, user: AbstractBaseUser | AnonymousUser) -> ApiKeyQuerySet:
+        return self if getattr(user, "is_superuser", False) else self.filter(user=user.pk)
+
+    def issue(
+        self,
+        *,
+        user: User,
+        name: str,
+        read_only: bool = False,
+        expires_at: datetime | None = None,
+        actor: User | None = None,
+    ) -> tuple[ApiKey, str]:
+        """Make a key for `user`; the text is returned this once and cannot be had again."""
+        secret = secrets.token_urlsafe(32)
+        prefix = "".join(secrets.choice(ALPHABET) for _ in range(8))
+        with transaction.atomic():
+            key = self.create(
+                user=user,
+                name=name,
+                prefix=prefix,
+                digest=digest(secret),
+                read_only=read_only,
+                expires_at=expires_at,
+            )
+            record(
+                actor,
+                "api_key_issued",
+                key,
+                {"user": (None, user.get_username()), "read_only": (None, read_only)},
+            )
+        return key, f"nvr_{prefix}_{secret}"
+
+    def find(self, text: str) -> ApiKey | None:
+        """The key that `text` is, if it is whole, not expired and its user active; in one query."""
+        match = KEY_PATTERN.fullmatch(text)
+        key = _by_prefix.get(match[1]) if match else None
+        if match is None or key is None or not hmac.compare_digest(key.digest, digest(match[2])):
+            return None
+        return key if key.is_usable else None
+
+
+class ApiKey(models.Model):
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="api_keys")
+    name = models.CharField(
+        max_length=100, validators=[MinLengthValidator(1)], help_text="Which device or program uses it."
+    )
+    prefix = models.CharField(max_length=8, unique=True, editable=False)
+    digest = models.CharField(max_length=64, editable=False)
+    read_only = models.BooleanField(default=False, help_text="May look, but change nothing.")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    expires_at = models.DateTimeField(null=True, blank=True, help_text="Empty: it does not expire.")
+    last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    objects = ApiKeyQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("name", "pk")
+        verbose_name = "API key"
+
+    def __str__(self) -> str:
+        return f"{self.name} (nvr_{self.prefix}_…)"
+
+    @property
+    def is_usable(self) -> bool:
+        return self.user.is_active and (self.expires_at is None or self.expires_at > timezone.now())
+
+    def touch(self) -> None:
+        """Note the use; at most one write a minute, so that a busy client costs no write per request.
+
+        A database that can be read but not written (a full disk) does not lock anybody out.
+        """
+        now = timezone.now()
+        if self.last_used_at is not None and now - self.last_used_at <= LAST_USED_PRECISION:
+            return
+        try:
+            with transaction.atomic():
+                ApiKey.objects.filter(pk=self.pk).update(last_used_at=now)
+        except DatabaseError as error:
+            logger.warning("use of a key not noted key=%s error=%s", self.pk, type(error).__name__)
+
+
+_by_prefix = PreparedGet(lambda prefix: ApiKey.objects.select_related("user").filter(prefix=prefix), related="user")

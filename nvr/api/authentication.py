@@ -1,0 +1,66 @@
+"""The three ways in (API key, token, browser session), and signed addresses for bytes.
+
+Wrong credentials are always 401, never "anonymous": a typo must not silently change what one sees.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from rest_framework.authentication import BaseAuthentication, SessionAuthentication
+from rest_framework.exceptions import AuthenticationFailed
+from rest_framework.request import Request
+from rest_framework_simplejwt.authentication import JWTAuthentication
+from rest_framework_simplejwt.exceptions import InvalidToken, TokenError
+from rest_framework_simplejwt.tokens import Token
+
+from nvr.accounts.models import ApiKey
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+CHALLENGE = 'Bearer realm="nvr"'
+
+
+class ApiKeyAuthentication(BaseAuthentication):
+    """`X-API-Key: nvr_…`."""
+
+    def authenticate(self, request: Request) -> tuple[User, ApiKey] | None:
+        text = request.META.get("HTTP_X_API_KEY")
+        if text is None:
+            return None
+        key = ApiKey.objects.find(text)
+        if key is None:
+            raise AuthenticationFailed("The API key is unknown, expired or its user inactive.")
+        key.touch()
+        return key.user, key
+
+    def authenticate_header(self, request: Request) -> str:
+        return CHALLENGE
+
+
+class TokenAuthentication(JWTAuthentication):
+    """`Authorization: Bearer <JWT>`; any other use of the header is wrong credentials."""
+
+    def authenticate(self, request: Request) -> tuple[Any, Token] | None:
+        header = request.META.get("HTTP_AUTHORIZATION")
+        if header is None:
+            return None
+        scheme, _, text = header.partition(" ")
+        if scheme.lower() != "bearer" or not text.strip():
+            raise AuthenticationFailed("Authorization takes Bearer and a token from POST /api/token.")
+        try:
+            token = self.get_validated_token(text.strip().encode())
+            return self.get_user(token), token
+        except (InvalidToken, TokenError, ValueError, OverflowError) as error:
+            raise AuthenticationFailed("The token is invalid or expired.") from error
+
+    def authenticate_header(self, request: Request) -> str:
+        return CHALLENGE
+
+
+class BrowserSession(SessionAuthentication):
+    """The pages' session; whatever changes something must carry the CSRF token."""
+
+    def authenticate_header(self, request: Request) -> str:
+        return CHALLENGE

@@ -1,0 +1,126 @@
+"""The counters behind the rate limits: shared by all processes, and cheap where limits are high.
+
+A process draws numbers from the shared counter by the block, a two-hundredth of the limit, and hands them out itself:
+each number is handed out once, so a limit is never exceeded, and low limits are counted one by one.
+
+While the shared cache does not answer, each process counts for itself: a limit that is somewhat too high is better
+than none, and than a system that locks its owner out.
+"""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+from django.conf import settings
+from django.core.cache import caches
+from django.core.cache.backends.base import BaseCache
+
+logger = logging.getLogger(__name__)
+
+FRESH_S = 60
+BLOCKS_PER_LIMIT = 200
+REMEMBERED = 4096
+
+CACHE_FAULTS: tuple[type[Exception], ...] = (OSError, sqlite3.Error)
+if settings.REDIS_URL:  # its client costs a good part of the start-up
+    from django_redis.exceptions import ConnectionInterrupted
+    from redis.exceptions import RedisError
+
+    CACHE_FAULTS += (ConnectionInterrupted, RedisError)
+
+_block: ContextVar[int] = ContextVar("block", default=1)
+
+
+@contextmanager
+def drawn_for(limit: int) -> Iterator[None]:
+    """Within, numbers are drawn in blocks that suit `limit` requests per window."""
+    token = _block.set(max(1, limit // BLOCKS_PER_LIMIT))
+    try:
+        yield
+    finally:
+        _block.reset(token)
+
+
+class Blocks:
+    """The numbers that this process has drawn and not yet handed out, by counter; the least recent are forgotten."""
+
+    def __init__(self) -> None:
+        self._left: OrderedDict[str, range] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def knows(self, key: str) -> bool:
+        with self._lock:
+            return key in self._left
+
+    def take(self, key: str) -> int | None:
+        with self._lock:
+            left = self._left.get(key)
+            if not left:
+                return None
+            self._left[key] = left[1:]
+            return left[0]
+
+    def keep(self, key: str, numbers: range) -> None:
+        with self._lock:
+            self._left[key] = numbers
+            self._left.move_to_end(key)
+            while len(self._left) > REMEMBERED:
+                self._left.popitem(last=False)
+
+    def clear(self) -> None:
+        with self._lock:
+            self._left.clear()
+
+
+_blocks = Blocks()
+_drawing = [threading.Lock() for _ in range(64)]
+
+
+class CounterCache(BaseCache):
+    """What django-ratelimit counts in: `add` and `incr` as it calls them."""
+
+    def __init__(self, location: str, params: dict[str, Any]) -> None:
+        super().__init__(params)
+
+    def add(self, key: str, value: Any, timeout: Any = None, version: int | None = None) -> bool:
+        if _blocks.knows(key):
+            return False
+        added = bool(either("add", key, value, timeout))
+        _blocks.keep(key, range(0))
+        return added
+
+    def incr(self, key: str, delta: int = 1, version: int | None = None) -> int:
+        with _drawing[hash(key) % len(_drawing)]:  # else all who find a block empty would draw one each
+            number = _blocks.take(key)
+            return self._drawn(key, _block.get()) if number is None else number
+
+    def _drawn(self, key: str, size: int) -> int:
+        try:
+            last = int(either("incr", key, size))
+        except ValueError:  # it was evicted, or the cache went away, since it was added: the count begins anew
+            either("add", key, size, FRESH_S)
+            last = size
+        _blocks.keep(key, range(last - size + 2, last + 1))
+        return last - size + 1
+
+    def get(self, key: str, default: Any = None, version: int | None = None) -> Any:
+        return either("get", key, default)
+
+    def clear(self) -> None:
+        _blocks.clear()
+
+
+def either(method: str, *args: Any) -> Any:
+    """Ask the shared cache, or, while that fails, this process's memory."""
+    try:
+        return getattr(caches["default"], method)(*args)
+    except CACHE_FAULTS as error:
+        logger.warning("cache away, limits are counted per process: %s", type(error).__name__)
+    return getattr(caches["process"], method)(*args)

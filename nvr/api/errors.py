@@ -1,0 +1,150 @@
+"""One place that turns what went wrong into an answer, in the shape that each contract asks for.
+
+`describe` settles status, sentence and headers; the shape follows from the address, so that a view's 405, a limit
+reached in a middleware and an unknown address below it all look alike. Apps register shapes by prefix.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any
+
+from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
+from django.db import DataError, InterfaceError, OperationalError
+from django.http import Http404, HttpRequest, HttpResponse
+from rest_framework import exceptions
+from rest_framework.response import Response
+
+from nvr.api.json import dumps
+from nvr.errors import FieldError, Invalid, NvrError
+
+logger = logging.getLogger(__name__)
+
+PROBLEM = "application/problem+json"
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What went wrong; `errors` only where fields were wrong."""
+
+    status: int
+    detail: str
+    headers: dict[str, str] = field(default_factory=dict)
+    errors: list[FieldError] = field(default_factory=list)
+
+
+Shape = Callable[[Problem, HttpRequest], dict[str, Any]]
+_shapes: list[tuple[str, Shape]] = []
+
+
+def register_shape(prefix: str, shape: Shape) -> None:
+    """Answer errors below `prefix` with `shape`; the longest prefix wins."""
+    _shapes.append((prefix, shape))
+    _shapes.sort(key=lambda pair: -len(pair[0]))
+
+
+def problem_shape(problem: Problem, request: HttpRequest) -> dict[str, Any]:
+    """RFC 9457, for every API without a shape of its own."""
+    body: dict[str, Any] = {
+        "type": "about:blank",
+        "title": HTTPStatus(problem.status).phrase,
+        "status": problem.status,
+        "detail": problem.detail,
+        "instance": printable(request.path),
+    }
+    return body | ({"errors": problem.errors} if problem.status == HTTPStatus.UNPROCESSABLE_ENTITY else {})
+
+
+def printable(text: str) -> str:
+    """`text` without lone surrogates, which JSON cannot hold."""
+    return text.encode("utf-8", "replace").decode()
+
+
+def shape_for(path: str) -> Shape:
+    return next((shape for prefix, shape in _shapes if path.startswith(prefix)), problem_shape)
+
+
+def body_and_type(problem: Problem, request: HttpRequest) -> tuple[dict[str, Any], str]:
+    shape = shape_for(request.path)
+    return shape(problem, request), PROBLEM if shape is problem_shape else "application/json"
+
+
+def exception_handler(exception: Exception, context: Mapping[str, Any]) -> Response:
+    """DRF's hook: every exception becomes an answer; what nobody expected is logged and told as 500 without details."""
+    problem = describe(exception)
+    request = context["request"]
+    data, content_type = body_and_type(problem, request)
+    return Response(data, status=problem.status, headers=problem.headers, content_type=content_type)
+
+
+def error_response(exception: Exception, request: HttpRequest) -> HttpResponse:
+    """The same answer outside of DRF: middleware, unknown addresses, the last resort."""
+    problem = describe(exception)
+    data, content_type = body_and_type(problem, request)
+    return HttpResponse(dumps(data), status=problem.status, content_type=content_type, headers=problem.headers)
+
+
+def describe(exception: Exception) -> Problem:
+    if isinstance(exception, NvrError):
+        errors = exception.errors if isinstance(exception, Invalid) else []
+        return Problem(exception.status, exception.detail, exception.headers, errors)
+    if isinstance(exception, exceptions.APIException):
+        return _describe_drf(exception)
+    if isinstance(exception, DataError):  # a NUL in a cookie, say; but it may be our own mistake, too
+        logger.warning("the database refuses a value", exc_info=exception)
+    for kind, status, detail in FOREIGN:
+        if isinstance(exception, kind):
+            return Problem(status, detail, {"Retry-After": "5"} if status == 503 else {})
+    logger.error("unexpected error", exc_info=exception)
+    return Problem(500, "Something went wrong here. The log has the details, under this answer's X-Request-Id.")
+
+
+FOREIGN: tuple[tuple[type[Exception], int, str], ...] = (
+    (Http404, 404, "Not found"),
+    (PermissionDenied, 403, "You may not do this."),
+    (RequestDataTooBig, 413, "The body is too large."),
+    (SuspiciousOperation, 400, "The request is malformed."),
+    (UnicodeError, 400, "The request holds text that is not UTF-8."),
+    (DataError, 400, "The request holds a value that no record can have."),
+    (OperationalError, 503, "The database does not answer. Try again in a moment."),
+    (InterfaceError, 503, "The database does not answer. Try again in a moment."),
+)
+
+
+def _describe_drf(exception: exceptions.APIException) -> Problem:
+    headers = {}
+    if challenge := getattr(exception, "auth_header", None):
+        headers["WWW-Authenticate"] = challenge
+    if isinstance(exception, exceptions.ValidationError):
+        errors = field_errors(exception.detail)
+        return Problem(422, "; ".join(f"{e['field']}: {e['message']}" for e in errors), headers, errors)
+    if isinstance(exception, exceptions.ParseError):  # the contract calls broken JSON a validation error
+        detail = str(exception.detail)
+        return Problem(422, detail, headers, [{"field": "body", "message": detail}])
+    return Problem(exception.status_code, _sentence(exception.detail), headers)
+
+
+def _sentence(detail: Any) -> str:
+    if isinstance(detail, Mapping):
+        return _sentence(detail.get("detail", next(iter(detail.values()), "")))
+    return " ".join(map(str, detail)) if isinstance(detail, list) else str(detail)
+
+
+def field_errors(detail: Any, prefix: str = "") -> list[FieldError]:
+    """DRF's nested messages, flattened to one row per message."""
+    if isinstance(detail, Mapping):
+        return [
+            row
+            for name, inner in detail.items()
+            for row in field_errors(inner, prefix if name == "non_field_errors" else _join(prefix, str(name)))
+        ]
+    if isinstance(detail, list):
+        return [row for inner in detail for row in field_errors(inner, prefix)]
+    return [{"field": prefix or "body", "message": str(detail)}]
+
+
+def _join(prefix: str, name: str) -> str:
+    return f"{prefix}.{name}" if prefix else name

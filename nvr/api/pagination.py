@@ -1,0 +1,91 @@
+"""Paging: by offset for cameras, by cursor (keyset) for what grows without end."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import orjson
+from django.db.models import Model, Q, QuerySet
+from django.http import QueryDict
+
+from nvr.errors import Invalid
+
+MAX_NUMBER = 2**53
+
+
+def whole_number(query: QueryDict, name: str, default: int, *, minimum: int, maximum: int = MAX_NUMBER) -> int:
+    """The query's `name` as a number within bounds; 422 otherwise."""
+    text = query.get(name)
+    if text is None:
+        return default
+    if text.isascii() and text.isdigit() and len(text) <= 16 and minimum <= int(text) <= maximum:
+        return int(text)
+    limits = f"from {minimum} to {maximum}" if maximum < MAX_NUMBER else f"of at least {minimum}"
+    raise Invalid.field(name, f"must be a whole number {limits}.")
+
+
+def encode_cursor(*key: Any) -> str:
+    return base64.urlsafe_b64encode(orjson.dumps(key)).decode().rstrip("=")
+
+
+def decode_cursor(text: str, *kinds: type) -> tuple[Any, ...]:
+    """The key that `encode_cursor` was given; 422 if `text` never came from it."""
+    try:
+        key = orjson.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+    except (binascii.Error, ValueError) as error:
+        raise bad_cursor() from error
+    if not isinstance(key, list) or [type(part) for part in key] != list(kinds):
+        raise bad_cursor()
+    return tuple(key)
+
+
+def bad_cursor() -> Invalid:
+    return Invalid.field("cursor", "must be a next_cursor from an earlier answer.")
+
+
+class KeysetPage:
+    """One page of `rows`, newest first by (`moment`, primary key): no row is lost or repeated when moments are equal.
+
+    `limit` 1 to `max_limit`. Costs one query, however deep the page lies.
+    """
+
+    def __init__(
+        self,
+        rows: QuerySet[Any],
+        query: QueryDict,
+        *,
+        moment: str,
+        default_limit: int = 50,
+        max_limit: int = 1000,
+    ) -> None:
+        self.limit = whole_number(query, "limit", default_limit, minimum=1, maximum=max_limit)
+        if (cursor := query.get("cursor")) is not None:
+            rows = rows.filter(_older_than(cursor, moment))
+        found = list(rows.order_by(f"-{moment}", "-pk")[: self.limit + 1])
+        self.items: Sequence[Any] = found[: self.limit]
+        self.has_more = len(found) > self.limit
+        self.next_cursor = self._cursor_after(self.items[-1], moment) if self.has_more else None
+
+    @staticmethod
+    def _cursor_after(row: Model, moment: str) -> str:
+        return encode_cursor(getattr(row, moment).isoformat(), row.pk)
+
+    def envelope(self, items: list[Any]) -> dict[str, Any]:
+        pagination = {"next_cursor": self.next_cursor, "has_more": self.has_more, "limit": self.limit}
+        return {"items": items, "pagination": pagination}
+
+
+def _older_than(cursor: str, moment: str) -> Q:
+    text, pk = decode_cursor(cursor, str, int)
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise bad_cursor() from error
+    if at.tzinfo is None or not 0 <= pk < 2**63:
+        raise bad_cursor()
+    # The first condition is the one that an index on the moment can walk.
+    return Q(**{f"{moment}__lte": at}) & (Q(**{f"{moment}__lt": at}) | Q(pk__lt=pk))

@@ -1,0 +1,81 @@
+"""How often: named tiers, counted by django-ratelimit, by user or by client address."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass
+
+from django.conf import settings
+from django.http import HttpRequest
+from django_ratelimit.core import get_usage
+
+from nvr.api.counters import drawn_for
+from nvr.errors import TooManyRequests
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Where a client stands in its window; `retry_after` is in seconds."""
+
+    limit: int
+    remaining: int
+    retry_after: int
+    exceeded: bool
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"X-RateLimit-Limit": str(self.limit), "X-RateLimit-Remaining": str(self.remaining)}
+
+
+def count(request: HttpRequest, tier: str, *, user_id: int | None, extra: str = "") -> Usage:
+    """Count one request of `tier` for the user, else for the client's address; `extra` narrows the counter."""
+    who = f"user:{user_id}" if user_id is not None else f"address:{network_of(client_address(request))}"
+    rate = settings.RATES[tier]["user" if user_id is not None else "anonymous"]
+    with drawn_for(int(rate.partition("/")[0])):
+        usage = get_usage(
+            request, group=f"nvr.{tier}", key=lambda _group, _request: f"{who}{extra}", rate=rate, increment=True
+        )
+    if usage is None:  # limits are switched off
+        return Usage(limit=0, remaining=0, retry_after=0, exceeded=False)
+    return Usage(
+        limit=usage["limit"],
+        remaining=max(0, usage["limit"] - usage["count"]),
+        retry_after=max(1, usage["time_left"]),
+        exceeded=usage["should_limit"],
+    )
+
+
+def count_login(request: HttpRequest, name: str) -> Usage:
+    """One attempt to sign in as `name` from this address.
+
+    Counted for the pair, so that nobody can lock another's name from elsewhere. The address alone is counted by the
+    caller, under the default tier, so that nobody tries one password on many names.
+    """
+    usage = count(request, "login", user_id=None, extra=f":name:{name[:150].casefold()}")
+    enforce(usage)
+    return usage
+
+
+def enforce(usage: Usage) -> None:
+    if usage.exceeded:
+        raise TooManyRequests(
+            f"Too many requests: try again in {usage.retry_after} seconds.",
+            retry_after=usage.retry_after,
+            headers=usage.headers,
+        )
+
+
+def client_address(request: HttpRequest) -> str:
+    return str(getattr(request, "client_address", request.META.get("REMOTE_ADDR", "")))
+
+
+def network_of(address: str) -> str:
+    """An IPv6 client owns its whole /64; an IPv4-mapped address is the IPv4 one."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    if isinstance(parsed, ipaddress.IPv6Address):
+        mapped = parsed.ipv4_mapped
+        return str(mapped) if mapped else str(ipaddress.ip_network((int(parsed) >> 64 << 64, 64)))
+    return str(parsed)

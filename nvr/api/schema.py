@@ -1,0 +1,121 @@
+"""The OpenAPI document: one per version, generated from the views, completed with what every view shares.
+
+Errors and headers come from the base view, not from each view, so they are added to each operation here.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from drf_spectacular.openapi import AutoSchema
+
+METHODS = {"get", "post", "put", "patch", "delete", "head", "options"}
+ERRORS = {
+    "400": "The request is malformed.",
+    "401": "Credentials are missing or wrong.",
+    "403": "You may not do this.",
+    "404": "It does not exist, or you may not see it.",
+    "405": "The address does not know this method.",
+    "406": "There is no such version of the API.",
+    "409": "It would collide with what is there.",
+    "413": "The body is too large.",
+    "415": "The body is not of a type that the address takes.",
+    "422": "A value is wrong; `errors` names the field.",
+    "429": "Too many requests; `Retry-After` tells when to come back.",
+    "503": "Something that is needed does not answer; `Retry-After` tells when to come back.",
+}
+PROBLEM = {
+    "type": "object",
+    "description": "RFC 9457.",
+    "required": ["type", "title", "status", "detail", "instance"],
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "instance": {"type": "string"},
+        "errors": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["field", "message"],
+                "properties": {"field": {"type": "string"}, "message": {"type": "string"}},
+            },
+        },
+    },
+}
+_components: list[tuple[str, str, dict[str, Any]]] = []
+
+
+def register_error_schema(prefix: str, name: str, schema: dict[str, Any]) -> None:
+    """Document errors below `prefix` as the component `name`."""
+    _components.append((prefix, name, schema))
+
+
+class Schema(AutoSchema):
+    """Operations are grouped by the first word after /api/ unless they say otherwise."""
+
+    def _is_list_view(self, serializer: Any = None) -> bool:
+        """Lists come in envelopes, which views document themselves: an answer is never wrapped in an array."""
+        return False
+
+    def get_tags(self) -> list[str]:
+        words = self.path.removeprefix("/api/").split("/")
+        return [words[0]]
+
+
+class ApiKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+    target_class = "nvr.api.authentication.ApiKeyAuthentication"
+    name = "apiKey"
+
+    def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, Any]:
+        return {"type": "apiKey", "in": "header", "name": "X-API-Key"}
+
+
+class TokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+    target_class = "nvr.api.authentication.TokenAuthentication"
+    name = "bearer"
+
+    def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, Any]:
+        return {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
+
+
+class SessionScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+    target_class = "nvr.api.authentication.BrowserSession"
+    name = "session"
+
+    def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, Any]:
+        return {"type": "apiKey", "in": "cookie", "name": "sessionid"}
+
+
+def only_documented(endpoints: list[tuple[str, str, str, Any]], **kwargs: Any) -> list[tuple[str, str, str, Any]]:
+    """The API only; the admin and the pages are no part of it."""
+    return [endpoint for endpoint in endpoints if endpoint[0].startswith("/api/")]
+
+
+def finish(result: dict[str, Any], generator: Any, **kwargs: Any) -> dict[str, Any]:
+    """Add the errors that every operation may answer, in the shape that its address asks for."""
+    schemas = result.setdefault("components", {}).setdefault("schemas", {})
+    schemas["Problem"] = PROBLEM
+    schemas.update({name: schema for _, name, schema in _components})
+    for path, operations in result["paths"].items():
+        for method in METHODS & operations.keys():
+            _without_version(operations[method])
+            _add_errors(path, operations[method])
+    return result
+
+
+def _without_version(operation: dict[str, Any]) -> None:
+    """The version is asked for in `Accept`; media types of answers and bodies do not carry it."""
+    for holder in (operation.get("requestBody", {}), *operation["responses"].values()):
+        if "content" in holder:
+            holder["content"] = {kind.partition(";")[0]: content for kind, content in holder["content"].items()}
+
+
+def _add_errors(path: str, operation: dict[str, Any]) -> None:
+    name = next((name for prefix, name, _ in _components if path.startswith(prefix)), None)
+    media_type = "application/json" if name else "application/problem+json"
+    content = {media_type: {"schema": {"$ref": f"#/components/schemas/{name or 'Problem'}"}}}
+    for status, text in ERRORS.items():
+        operation["responses"].setdefault(status, {"description": text, "content": content})

@@ -1,0 +1,34 @@
+"""`/api/schema` (OpenAPI, one document per version) and `/api/docs` (to read and try it)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.views.generic import TemplateView
+from drf_spectacular.renderers import OpenApiJsonRenderer
+from drf_spectacular.settings import spectacular_settings
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from nvr.api.views import ApiView
+
+
+class SchemaView(ApiView):
+    """The OpenAPI document of the version that `Accept` asks for."""
+
+    renderer_classes = (*ApiView.renderer_classes, OpenApiJsonRenderer)
+
+    @extend_schema(operation_id="schema", responses={200: dict}, tags=["schema"])
+    def get(self, request: Request) -> Response:
+        generator = spectacular_settings.DEFAULT_GENERATOR_CLASS(api_version=request.version)
+        return Response(generator.get_schema(request=request, public=True))
+
+
+class DocsPage(TemplateView):
+    """Swagger UI from our own static files; signing in is asked for by the login middleware."""
+
+    template_name = "api/docs.html"
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        return super().get_context_data(versions=["2", "1"], **kwargs)

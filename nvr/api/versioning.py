@@ -1,0 +1,47 @@
+"""The version of the API, chosen by `Accept: application/json; version=1`; byte views take any Accept."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework.exceptions import NotAcceptable
+from rest_framework.negotiation import BaseContentNegotiation
+from rest_framework.renderers import BaseRenderer
+from rest_framework.request import Request
+from rest_framework.utils.mediatypes import _MediaType
+from rest_framework.versioning import AcceptHeaderVersioning
+
+
+class AcceptVersion(AcceptHeaderVersioning):
+    """Reads `version` from the accepted media type, or, for bytes, from any part of `Accept` that names one."""
+
+    def determine_version(self, request: Request, *args: Any, **kwargs: Any) -> str:
+        version = _asked_version(request)
+        if not self.is_allowed_version(version):
+            raise NotAcceptable(f"There is no version {version[:20]!r} of this API: use {' or '.join(self.allowed)}.")
+        return version
+
+    @property
+    def allowed(self) -> list[str]:
+        return list(self.allowed_versions or ())
+
+
+def _asked_version(request: Request) -> str:
+    accepted = getattr(request, "accepted_media_type", None) or ""  # what the schema's generator sets
+    for part in [accepted, *request.META.get("HTTP_ACCEPT", "").split(",")[:20]]:
+        version = _MediaType(part.strip()).params.get("version")
+        if version is not None:
+            return version.decode("ascii", "replace") if isinstance(version, bytes) else str(version)
+    return "2"
+
+
+class AnyAccept(BaseContentNegotiation):
+    """For views that answer with bytes or NDJSON: whatever the client accepts, it gets what there is."""
+
+    def select_parser(self, request: Request, parsers: Any) -> Any:
+        return next((parser for parser in parsers if parser.media_type == request.content_type), None)
+
+    def select_renderer(
+        self, request: Request, renderers: Any, format_suffix: str | None = None
+    ) -> tuple[BaseRenderer, str]:
+        return renderers[0], renderers[0].media_type

@@ -1,0 +1,84 @@
+"""Audit entries: written once, never changed; they outlive both actor and target."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NoReturn, Self
+
+from django.conf import settings
+from django.db import models
+from django.utils import timezone
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
+
+Visibility = Callable[["User"], models.Q]
+_visibility: dict[str, Visibility] = {}
+
+
+def register_target(target_type: str, visibility: Visibility) -> None:
+    """Let `visibility(user)` say which entries about `target_type` a user may see; without it only superusers may."""
+    _visibility[target_type] = visibility
+
+
+class AppendOnly(TypeError):
+    """Someone tried to change the record."""
+
+
+class AuditQuerySet(models.QuerySet["AuditEntry"]):
+    def visible_to(self, user: User | AbstractBaseUser | AnonymousUser) -> Self:
+        """Entries about what `user` may see; everything for a superuser, nothing for who is not staff."""
+        if not (user.is_active and getattr(user, "is_staff", False)):
+            return self.none()
+        if getattr(user, "is_superuser", False):
+            return self
+        mine = models.Q(pk__in=[])
+        for target_type, visibility in _visibility.items():
+            mine |= models.Q(target_type=target_type) & visibility(user)  # type: ignore[arg-type]  # staff are users
+        return self.filter(mine)
+
+    def update(self, **kwargs: Any) -> NoReturn:
+        raise AppendOnly("audit entries are never changed")
+
+    def delete(self) -> NoReturn:
+        raise AppendOnly("audit entries are never deleted")
+
+
+class AuditEntry(models.Model):
+    """One act. `changes` maps a field to its old and new value, secrets masked."""
+
+    at = models.DateTimeField(default=timezone.now, editable=False)
+    actor = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    actor_name = models.CharField(max_length=150)
+    action = models.CharField(max_length=64)
+    target_type = models.CharField(max_length=32)
+    target_pk = models.BigIntegerField(null=True)
+    target_name = models.CharField(max_length=500)
+    changes = models.JSONField(default=dict, blank=True)
+    address = models.CharField(max_length=64, blank=True)
+    client = models.CharField(max_length=200, blank=True)
+    request_id = models.CharField(max_length=64, blank=True)
+
+    objects = AuditQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("-at", "-pk")
+        indexes = (
+            models.Index(fields=("-at", "-id"), name="audit_newest"),
+            models.Index(fields=("target_type", "target_pk", "-at"), name="audit_of_target"),
+        )
+        verbose_name = "audit entry"
+        verbose_name_plural = "audit entries"
+
+    def __str__(self) -> str:
+        return f"{self.action} {self.target_name}"
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        if self.pk is not None:
+            raise AppendOnly("audit entries are never changed")
+        super().save(*args, **kwargs)
+
+    def delete(self, *args: Any, **kwargs: Any) -> NoReturn:
+        raise AppendOnly("audit entries are never deleted")

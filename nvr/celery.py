@@ -1,0 +1,66 @@
+"""The Celery application: three queues, so that what someone waits for never stands behind bulk work."""
+
+from __future__ import annotations
+
+import os
+
+from celery import Celery
+from django.conf import settings
+from kombu import Queue
+from kombu.transport import TRANSPORT_ALIASES
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "nvr.settings")
+
+app = Celery("nvr")
+app.conf.update(
+    broker_url=settings.CELERY_BROKER_URL,
+    task_default_queue="bulk",
+    task_queues=[Queue(name, routing_key=name) for name in ("interactive", "ingest", "bulk")],
+    task_ignore_result=True,
+    task_acks_late=True,
+    worker_prefetch_multiplier=1,
+    worker_hijack_root_logger=False,
+    worker_redirect_stdouts=False,
+    broker_connection_retry_on_startup=True,
+    broker_connection_max_retries=None,
+    task_publish_retry_policy={"max_retries": 1, "interval_start": 0, "interval_max": 0.2},
+    timezone="UTC",
+    beat_schedule_filename=str(settings.RUN_DIR / "beat-schedule"),
+)
+
+
+def every(seconds: float, task: str, queue: str, *args: str) -> dict[str, object]:
+    """A beat entry; what was not taken before the next one is due is dropped, so that nothing piles up."""
+    return {"task": task, "schedule": seconds, "args": args, "options": {"queue": queue, "expires": seconds}}
+
+
+HEARTBEAT_S = 15
+app.conf.beat_schedule = {
+    **{f"heartbeat-{q}": every(HEARTBEAT_S, "health.heartbeat", q, q) for q in ("interactive", "ingest", "bulk")},
+    "camera-health": every(settings.NVR_HEALTH_INTERVAL.total_seconds(), "cameras.check_health", "interactive"),
+    "clear-sessions": every(86400, "accounts.clear_sessions", "bulk"),
+    "purge-trash": every(3600, "cameras.purge_expired", "bulk"),
+    "close-events": every(5, "media.close_events", "ingest"),
+    "remove-files": every(60, "media.remove_files", "bulk"),
+    "owed-playables": every(30, "media.send_owed_playables", "bulk"),
+    "sweep-caches": every(3600, "media.sweep_caches", "bulk"),
+}
+TRANSPORT_ALIASES["filesystem"] = "nvr.file_queue:Transport"
+if settings.CELERY_BROKER_URL.startswith("filesystem"):
+    folders = {
+        "data_folder_in": settings.BROKER_DIR / "messages",
+        "data_folder_out": settings.BROKER_DIR / "messages",
+        "control_folder": settings.BROKER_DIR / "control",
+        "processed_folder": settings.BROKER_DIR / "processed",
+    }
+    for folder in folders.values():
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    app.conf.broker_transport_options = {
+        "polling_interval": 0.1,
+        "store_processed": False,
+        **{name: str(folder) for name, folder in folders.items()},
+    }
+else:
+    app.conf.broker_transport_options = {"socket_connect_timeout": 2, "socket_timeout": 5}
+app.autodiscover_tasks()
+app.autodiscover_tasks(related_name="cache_tasks")

@@ -1,0 +1,76 @@
+"""Heartbeats of processes, and the spans in which the application was down."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from django.db import models, transaction
+from django.utils import timezone
+
+# Three missed beats of the slowest beat interval: shorter silences are a busy worker, not an outage.
+SILENCE = timedelta(seconds=90)
+
+
+class Heartbeat(models.Model):
+    """One row per process kind; `beat_at` is when it last said that it lives."""
+
+    name = models.CharField(max_length=64, unique=True)
+    host = models.CharField(max_length=255, blank=True)
+    beat_at = models.DateTimeField()
+
+    objects: models.Manager[Heartbeat]
+
+    class Meta:
+        ordering = ("name",)
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.beat_at:%Y-%m-%dT%H:%M:%SZ}"
+
+    @property
+    def is_alive(self) -> bool:
+        return timezone.now() - self.beat_at < SILENCE
+
+
+class Outage(models.Model):
+    """A span without heartbeats: what was silent then was not heard, which is no fault of the camera."""
+
+    started_at = models.DateTimeField()
+    ended_at = models.DateTimeField(db_index=True)
+
+    objects: models.Manager[Outage]
+
+    class Meta:
+        ordering = ("started_at",)
+        constraints = (
+            models.CheckConstraint(
+                condition=models.Q(ended_at__gt=models.F("started_at")), name="outage_ends_after_it_starts"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.started_at:%Y-%m-%dT%H:%M:%SZ} to {self.ended_at:%Y-%m-%dT%H:%M:%SZ}"
+
+
+def beat(name: str, host: str = "") -> None:
+    """Say that the process kind `name` lives; a silence of the scheduler before this beat is kept as an outage."""
+    now = timezone.now()
+    with transaction.atomic():
+        row, new = Heartbeat.objects.select_for_update().get_or_create(
+            name=name, defaults={"beat_at": now, "host": host}
+        )
+        if new:
+            return
+        if name == "scheduler" and now - row.beat_at > SILENCE:
+            Outage.objects.create(started_at=row.beat_at, ended_at=now)
+        row.beat_at, row.host = max(now, row.beat_at), host
+        row.save(update_fields=["beat_at", "host"])
+
+
+def downtime_since(moment: datetime) -> timedelta:
+    """How long the application was down after `moment` (UTC), a silence that no heartbeat has ended yet included."""
+    spans = list(Outage.objects.filter(ended_at__gt=moment).values_list("started_at", "ended_at"))
+    # After a start, work may come before the scheduler's first heartbeat, which will keep the outage.
+    last = Heartbeat.objects.filter(name="scheduler").first()
+    if last is not None and timezone.now() - last.beat_at > SILENCE:
+        spans.append((last.beat_at, max(timezone.now(), moment)))
+    return sum((end - max(start, moment) for start, end in spans), timedelta())

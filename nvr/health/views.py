@@ -1,0 +1,62 @@
+"""`/api/health` for whoever asks, `/api/system/health` for staff."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import InterfaceError, OperationalError
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.permissions import AllowAny
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from nvr.api.permissions import IsStaff
+from nvr.api.views import ApiView
+from nvr.health.sections import check_all, overall
+
+SERVICE = "mediareviewer-api"  # the contract's literal name
+
+
+class HealthOut(serializers.Serializer[Any]):
+    status = serializers.ChoiceField(["ok", "degraded"])
+    service = serializers.CharField()
+
+
+class SectionOut(serializers.Serializer[Any]):
+    status = serializers.ChoiceField(["ok", "degraded", "failed"])
+    detail = serializers.CharField()
+
+
+class SystemHealthOut(serializers.Serializer[Any]):
+    status = serializers.ChoiceField(["ok", "degraded"])
+    sections = serializers.DictField(child=SectionOut())
+
+
+class HealthView(ApiView):
+    """Whether the service works: `ok` or `degraded`. It answers even while the database does not."""
+
+    permission_classes = (AllowAny,)
+
+    def perform_authentication(self, request: Request) -> None:
+        try:
+            super().perform_authentication(request)
+        except (OperationalError, InterfaceError):
+            request._not_authenticated()  # type: ignore[attr-defined]  # DRF's own way to say "a stranger"
+            self._count(request, user_id=None)
+
+    @extend_schema(operation_id="health", responses=HealthOut, tags=["health"])
+    def get(self, request: Request) -> Response:
+        return Response({"status": overall(check_all(essential_only=True)), "service": SERVICE})
+
+
+class SystemHealthView(ApiView):
+    """What an operator needs: each part with its status and what to do."""
+
+    permission_classes = (IsStaff,)
+
+    @extend_schema(operation_id="system_health", responses=SystemHealthOut, tags=["health"])
+    def get(self, request: Request) -> Response:
+        sections = check_all()
+        body = {name: section.as_dict() for name, section in sections.items()}
+        return Response({"status": overall(sections), "sections": body})

@@ -1,0 +1,24 @@
+"""Which addresses a person can type to reach the web server."""
+
+from __future__ import annotations
+
+from django.conf import settings
+
+from nvr.hosts import ipv4_addresses
+
+EVERYWHERE = {"0.0.0.0", "::", ""}  # noqa: S104 - recognised, not used
+
+
+def addresses(host: str, port: int) -> list[str]:
+    """The public address first if there is one, then this machine's own."""
+    public = [settings.NVR_PUBLIC_URL] if settings.NVR_PUBLIC_URL else []
+    if host not in EVERYWHERE:
+        return [*public, _address(host, port)]
+    own = [address for address in ipv4_addresses() if not address.startswith("127.")]
+    return [*public, _address("localhost", port), *(_address(address, port) for address in own)]
+
+
+def _address(host: str, port: int) -> str:
+    name = "localhost" if host in {"127.0.0.1", "::1"} else host
+    bracketed = f"[{name}]" if ":" in name else name
+    return f"http://{bracketed}" if port == 80 else f"http://{bracketed}:{port}"

@@ -1,0 +1,36 @@
+"""Collecting static files, but only when one of them has changed."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from django.conf import settings
+from django.contrib.staticfiles.finders import get_finders
+from django.core.management import call_command
+
+
+def fingerprint() -> str:
+    """Changes whenever a static file is added, removed or edited, or the way of storing them is another."""
+    backend = str(settings.STORAGES["staticfiles"])
+    lines = sorted(_files())
+    return hashlib.sha256("\n".join([backend, *lines]).encode(errors="surrogateescape")).hexdigest()
+
+
+def _files() -> Iterator[str]:
+    for finder in get_finders():
+        for name, storage in finder.list([]):
+            stat = Path(storage.path(name)).stat()
+            yield f"{name} {stat.st_size} {stat.st_mtime_ns}"
+
+
+def collect_if_changed() -> bool:
+    """True if files were collected."""
+    stamp = settings.RUN_DIR / "static-files"
+    current = fingerprint()
+    if stamp.is_file() and stamp.read_text() == current and settings.STATIC_ROOT.is_dir():
+        return False
+    call_command("collectstatic", interactive=False, verbosity=0)
+    stamp.write_text(current)
+    return True

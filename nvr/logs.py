@@ -1,0 +1,51 @@
+"""Log lines: one event each, `key=value`, with the request's id and without secrets."""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+
+from nvr.origin import current_origin
+
+SECRETS = re.compile(
+    r"(?P<url>\b[a-z][a-z0-9+.-]*://)[^\s/@:\"'<>]*:[^\s\"'<>]*@"
+    r"|(?P<bearer>\bBearer\s+)[A-Za-z0-9._~+/=-]+"
+    r"|(?P<pair>\b[\w-]*(?:password|passwd|secret|signature|token|api[_-]?key)[\w-]*[\"']?\s*[=:]\s*[\"']?)[^\s\"'&,;]+"
+    r"|\bnvr_[A-Za-z0-9]{6,}_[A-Za-z0-9_-]{16,}"
+    r"|\beyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*",  # a JSON web token
+    re.IGNORECASE,
+)
+# What would begin another line, move a terminal's cursor, or cannot be written at all.
+UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+
+
+def mask(text: str) -> str:
+    """`text` with passwords in URLs, bearer tokens, keys and `password=…` pairs replaced by `***`."""
+    return SECRETS.sub(_masked, text)
+
+
+def _masked(match: re.Match[str]) -> str:
+    kept = match["url"] or match["bearer"] or match["pair"] or ""
+    return f"{kept}***@" if match["url"] else f"{kept}***"
+
+
+class LineFormatter(logging.Formatter):
+    """`2026-01-01T10:00:00.000Z level=info logger=… request=… message`; always one line, with its traceback."""
+
+    converter = staticmethod(time.gmtime)
+    default_time_format = "%Y-%m-%dT%H:%M:%S"
+    default_msec_format = "%s.%03dZ"
+
+    def format(self, record: logging.LogRecord) -> str:
+        request_id = current_origin.get().request_id
+        head = f"{self.formatTime(record)} level={record.levelname.lower()} logger={record.name}"
+        middle = f" request={request_id}" if request_id else ""
+        text = f"{head}{middle} {record.getMessage()}"
+        if record.exc_info:
+            text += f"\n{self.formatException(record.exc_info)}"
+        return UNPRINTABLE.sub(_escaped, mask(text))
+
+
+def _escaped(match: re.Match[str]) -> str:
+    return match[0].encode("unicode_escape").decode()

@@ -1,0 +1,80 @@
+"""`manage.py up`: everything on one machine, with one command."""
+
+from __future__ import annotations
+
+import os
+from argparse import ArgumentParser
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+from django.db import DatabaseError, connections
+
+from nvr.errors import NvrError
+from nvr.installation.addresses import addresses
+from nvr.installation.first_administrator import FirstAdministrator, create_first_administrator
+from nvr.installation.migrations import migrate
+from nvr.installation.static_files import collect_if_changed
+from nvr.supervision.__main__ import become_supervisor, say
+from nvr.supervision.instance import AlreadyRunning, Instance
+from nvr.supervision.listening import CannotListen, listening_socket
+
+
+class Command(BaseCommand):
+    help = "Prepares and runs everything: web server, workers, scheduler. Ctrl-C or SIGTERM ends it."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument(
+            "--host", default="127.0.0.1", help="address to listen on; 0.0.0.0 for all of this machine's"
+        )
+        parser.add_argument("--port", type=int, default=8000)
+        parser.add_argument("--prepare", action="store_true", help="migrate and so on, but start nothing")
+        parser.add_argument("--demo", action="store_true", help="add cameras that show generated pictures")
+
+    def handle(self, *args: Any, host: str, port: int, prepare: bool, **options: Any) -> None:
+        try:
+            if prepare:
+                self.prepare([])
+            else:
+                self.run(host, port, with_demo=options["demo"])
+        except (AlreadyRunning, CannotListen) as error:
+            raise CommandError(str(error)) from error
+        except NvrError as error:
+            raise CommandError(error.detail) from error
+        except DatabaseError as error:
+            raise CommandError(f"The database does not answer ({str(error).strip()}): check DATABASE_URL.") from error
+
+    def run(self, host: str, port: int, *, with_demo: bool) -> None:
+        instance = Instance.begin(settings.RUN_DIR)
+        listener = listening_socket(host, port)
+        reachable = addresses(host, listener.getsockname()[1])
+        self.prepare(reachable)
+        say("supervisor", f"starting; open {'  or  '.join(reachable)}")
+        os.chdir(settings.BASE_DIR)
+        become_supervisor(instance, listener.fileno(), with_demo=with_demo)
+
+    def prepare(self, reachable: list[str]) -> None:
+        settings.NVR_CAMERA_ROOT.mkdir(parents=True, exist_ok=True)
+        migrate(lambda line: say("supervisor", line))
+        if collect_if_changed():
+            say("supervisor", "Static files were collected.")
+        created = create_first_administrator()
+        if created:
+            self.stdout.write(welcome(created, reachable))
+            self.stdout.flush()
+        connections.close_all()
+
+
+def welcome(created: FirstAdministrator, reachable: list[str]) -> str:
+    """A box with what will not be shown again."""
+    rows = [
+        "The first administrator was created. This is shown once:",
+        "",
+        *([f"address   {reachable[0]}"] if reachable else []),
+        f"username  {created.username}",
+        f"password  {created.password or 'the one in NVR_ADMIN_PASSWORD'}",
+        f"API key   {created.api_key}",
+    ]
+    width = max(len(row) for row in rows)
+    edge = "─" * (width + 4)
+    return "\n".join([f"┌{edge}┐", *(f"│  {row:<{width}}  │" for row in rows), f"└{edge}┘"])

@@ -1,0 +1,37 @@
+"""Smaller copies of pictures, made once and kept in the cache directory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from nvr.media.cached_files import made_once, place_of
+from nvr.media.paths import named_errors
+
+WIDTHS = (160, 320, 640, 1280)  # pixels
+FOLDER = "derivatives"
+
+
+def derivative_of(path: Path, width: int) -> Path:
+    """The picture at `path` (resolved) at most `width` pixels wide; a changed file gets a new one.
+
+    Raises what `images.derivative` and `made_once` raise, and `NoSuchFile` if the file is gone.
+    """
+    with named_errors():
+        facts = path.stat()
+    return kept(path, f"{path}-{facts.st_ino:x}-{facts.st_size:x}-{facts.st_mtime_ns:x}", width)
+
+
+def derivative_of_bytes(data: bytes, identity: str, width: int) -> Path:
+    """The same for bytes in memory; `identity` is another whenever the bytes are."""
+    return kept(data, identity, width)
+
+
+def kept(source: Path | bytes, identity: str, width: int) -> Path:
+    place = place_of(FOLDER, f"{identity}-{width}")
+
+    def make() -> Path:
+        from nvr.media.images import derivative  # Pillow: not for what has been made already
+
+        return derivative(source, width, place)
+
+    return made_once([place.with_suffix(".jpg"), place.with_suffix(".png")], make)

@@ -1,0 +1,64 @@
+"""Where an image file ends by its own structure: a decoder is content with less than the whole of it."""
+
+from __future__ import annotations
+
+import re
+
+PNG_END = b"\x00\x00\x00\x00IEND\xaeB\x60\x82"
+# In JPEG's scans FF is followed by 00 (stuffing), a restart marker or a fill byte; anything else is a marker.
+JPEG_MARKER = re.compile(rb"\xff([^\x00\xd0-\xd7\xff])", re.DOTALL)
+JPEG_BARE = {0x01, 0xD8}  # TEM, SOI: without a length
+JPEG_END = 0xD9
+GIF_EXTENSION, GIF_IMAGE, GIF_END = 0x21, 0x2C, 0x3B
+
+
+def has_its_end(data: bytes, image_format: str) -> bool:
+    """Bytes behind the end do not matter. Formats that carry no end, or whose decoder checks it, have it."""
+    check = {"JPEG": jpeg_ends, "PNG": png_ends, "GIF": gif_ends}.get(image_format)
+    return check is None or check(data)
+
+
+def png_ends(data: bytes) -> bool:
+    return PNG_END in data
+
+
+def jpeg_ends(data: bytes) -> bool:
+    """From marker to marker, over each segment's length, so that the end of an embedded preview does not count."""
+    position = 0
+    while match := JPEG_MARKER.search(data, position):
+        marker, position = match[1][0], match.end()
+        if marker == JPEG_END:
+            return True
+        if marker not in JPEG_BARE:
+            position += int.from_bytes(data[position : position + 2])
+    return False
+
+
+def gif_ends(data: bytes) -> bool:
+    """From block to block up to the trailer."""
+    position = 13 + colour_table_bytes(data[10:11])
+    while position < len(data):
+        kind = data[position]
+        if kind == GIF_END:
+            return True
+        if kind == GIF_IMAGE:
+            position += 10 + colour_table_bytes(data[position + 9 : position + 10]) + 1
+        elif kind == GIF_EXTENSION:
+            position += 2
+        else:
+            return False
+        position = after_sub_blocks(data, position)
+    return False
+
+
+def colour_table_bytes(flags: bytes) -> int:
+    if not flags or not flags[0] & 0x80:
+        return 0
+    return int(3 * 2 ** ((flags[0] & 7) + 1))
+
+
+def after_sub_blocks(data: bytes, position: int) -> int:
+    """Behind the empty block that ends a chain of length-prefixed ones; behind the data if none does."""
+    while position < len(data) and data[position]:
+        position += 1 + data[position]
+    return position + 1

@@ -1,0 +1,228 @@
+"""What we ask of ffmpeg: facts of a video, a frame of it, and a form that browsers play.
+
+The file is opened by us and handed over as a descriptor: what was looked at is what is read. Exactly one demuxer,
+picked by the file's first bytes, may read it, and from nothing but that file.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, cast
+
+from django.conf import settings
+
+from nvr.media.containers import HEAD_BYTES, UnknownContainer, demuxer_for
+from nvr.media.parts import write_to
+from nvr.media.paths import open_regular
+from nvr.media.processes import FfmpegFailed, FfmpegKilled, FfmpegMissing, FfmpegTimedOut, mask_credentials, run
+
+__all__ = [
+    "FfmpegFailed",
+    "FfmpegKilled",
+    "FfmpegMissing",
+    "FfmpegTimedOut",
+    "MediaFacts",
+    "UnknownContainer",
+    "can_remux",
+    "extract_frame",
+    "mask_credentials",
+    "probe",
+    "remux_mp4",
+    "transcode_mp4",
+]
+
+QUICK = timedelta(seconds=15)
+PLAYABLE_PIXELS = {"yuv420p", "yuvj420p"}
+PLAYABLE_SOUND = {None, "aac", "mp3"}
+EVEN = "'trunc(max(iw,2)/2)*2':'trunc(max(ih,2)/2)*2'"  # 4:2:0 halves both sides
+WITHOUT_INDEX = {"mpegts", "mpeg", "mpegvideo"}
+LEAD_S = 10.0  # longer than the key frames of most cameras lie apart
+ONE_JPEG = {"format": "image2", "update": 1, "vcodec": "mjpeg", "pix_fmt": "yuvj420p", "q:v": 3, "an": None}
+MP4 = {"format": "mp4", "movflags": "+faststart", "map_metadata": -1, "sn": None, "dn": None}
+
+
+@dataclass(frozen=True)
+class MediaFacts:
+    """Of a video: size in pixels as shown (turned where the file says so), duration in seconds, ffmpeg's names."""
+
+    width: int
+    height: int
+    duration: float | None
+    video_codec: str
+    audio_codec: str | None
+    container: str
+    pix_fmt: str | None
+
+
+@dataclass(frozen=True)
+class Source:
+    """An open video: how ffmpeg reaches it, and the one demuxer for it."""
+
+    descriptor: int
+    demuxer: str
+
+    @property
+    def address(self) -> str:
+        return f"file:/proc/self/fd/{self.descriptor}"
+
+    def options(self) -> dict[str, Any]:
+        return {
+            "format": self.demuxer,
+            "format_whitelist": self.demuxer,
+            "protocol_whitelist": "file,pipe",
+        }
+
+
+@contextmanager
+def source_of(path: Path) -> Iterator[Source]:
+    """Raises `UnknownContainer` and what `open_regular` raises."""
+    with open_regular(path) as file:
+        yield Source(file.fileno(), demuxer_for(os.pread(file.fileno(), HEAD_BYTES, 0)))
+
+
+def probe(path: Path, *, timeout: timedelta = QUICK) -> MediaFacts:
+    """Raises `FfmpegFailed`, also when there is no picture in it."""
+    with source_of(path) as source:
+        options = source.options()
+        arguments = ["ffprobe", "-v", "error", "-f", options.pop("format")]
+        for name, value in options.items():
+            arguments += [f"-{name}", value]
+        arguments += ["-print_format", "json", "-show_format", "-show_streams", source.address]
+        answer = json.loads(run(arguments, timeout=timeout, pass_fds=[source.descriptor]) or b"{}")
+        return facts_from(answer, source.demuxer)
+
+
+def facts_from(answer: dict[str, Any], container: str) -> MediaFacts:
+    streams = answer.get("streams", [])
+    pictures = [s for s in streams if s.get("codec_type") == "video" and not s["disposition"].get("attached_pic")]
+    sounds = [s for s in streams if s.get("codec_type") == "audio"]
+    if not pictures or not pictures[0].get("width"):
+        raise FfmpegFailed("The file holds no video.")
+    video = pictures[0]
+    width, height = int(video["width"]), int(video["height"])
+    turned = is_sideways(video)
+    return MediaFacts(
+        width=height if turned else width,
+        height=width if turned else height,
+        duration=duration_from(answer.get("format", {}).get("duration") or video.get("duration")),
+        video_codec=str(video.get("codec_name", "unknown")),
+        audio_codec=str(sounds[0].get("codec_name", "unknown")) if sounds else None,
+        container=container,
+        pix_fmt=video.get("pix_fmt"),
+    )
+
+
+def is_sideways(video: dict[str, Any]) -> bool:
+    turns = [data["rotation"] for data in video.get("side_data_list", []) if "rotation" in data]
+    return bool(turns) and int(turns[0]) % 180 != 0
+
+
+def duration_from(text: object) -> float | None:
+    try:
+        seconds = float(str(text))
+    except ValueError:
+        return None
+    return seconds if seconds >= 0 else None
+
+
+def extract_frame(path: Path, at: float, target: Path, width: int | None = None, *, timeout: timedelta = QUICK) -> None:
+    """Write the frame at `at` seconds as JPEG; of a shorter video its last frame, else its first.
+
+    At most `width` pixels wide, never enlarged. `timeout` is for all attempts together. Raises `FfmpegFailed`.
+    """
+    deadline = time.monotonic() + timeout.total_seconds()
+    with source_of(path) as source, write_to(target) as part:
+        for reading, writing in attempts(source, max(0.0, at)):
+            if width is not None:
+                writing["vf"] = f"scale='min({int(width)},iw)':-1"
+            left = timedelta(seconds=max(0.1, deadline - time.monotonic()))
+            if written_frame(source, part, reading, writing, timeout=left):
+                return
+        raise FfmpegFailed("The video holds no frame that can be read.")
+
+
+def attempts(source: Source, at: float) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    """Options for reading and writing: the place itself, the last of the last second's frames, the first of all."""
+    # Without an index a seek ends at a key frame behind the place: begin earlier and decode up to it.
+    lead = min(at, LEAD_S) if source.demuxer in WITHOUT_INDEX else 0.0
+    yield {"ss": f"{at - lead:.3f}"}, {"ss": f"{lead:.3f}", "frames:v": 1}
+    yield {"sseof": "-1"}, {}
+    yield {}, {"frames:v": 1}
+
+
+def written_frame(
+    source: Source, part: Path, reading: dict[str, Any], writing: dict[str, Any], *, timeout: timedelta
+) -> bool:
+    """One attempt; an unreadable place is no error as long as another may be tried, running out of time is."""
+    arguments = command(source, part, {**reading, "threads": 1}, {**ONE_JPEG, **writing})
+    try:
+        run(arguments, timeout=timeout, pass_fds=[source.descriptor])
+    except (FfmpegTimedOut, FfmpegMissing, FfmpegKilled):
+        raise
+    except FfmpegFailed:
+        if not reading:
+            raise
+        return False
+    return part.exists() and part.stat().st_size > 0
+
+
+def can_remux(facts: MediaFacts) -> bool:
+    """Whether browsers play the streams as they are, once they lie in an MP4."""
+    playable = facts.video_codec == "h264" and facts.pix_fmt in PLAYABLE_PIXELS
+    return playable and facts.audio_codec in PLAYABLE_SOUND
+
+
+def remux_mp4(source: Path, target: Path, *, timeout: timedelta) -> None:
+    """The same streams in an MP4 that plays while it loads. Raises `FfmpegFailed`; then `target` is untouched."""
+    # AVI has no presentation times; MP4 needs them.
+    convert(source, target, {"fflags": "+genpts"}, {**MP4, "codec": "copy"}, timeout=timeout)
+
+
+def transcode_mp4(source: Path, target: Path, *, timeout: timedelta) -> None:
+    """H.264 and AAC in an MP4 that plays while it loads. Raises `FfmpegFailed`; then `target` is untouched."""
+    options = {
+        **MP4,
+        "vcodec": "libx264",
+        "preset": "veryfast",
+        "crf": 23,
+        "pix_fmt": "yuv420p",
+        "vf": f"scale={EVEN}",
+        "acodec": "aac",
+        "ab": "128k",
+        "max_muxing_queue_size": 1024,
+    }
+    convert(source, target, {}, options, timeout=timeout)
+
+
+def convert(path: Path, target: Path, reading: dict[str, Any], writing: dict[str, Any], *, timeout: timedelta) -> None:
+    with source_of(path) as source, write_to(target) as part:
+        arguments = command(source, part, reading, writing, streams=("V:0", "a:0?"))
+        run(arguments, timeout=timeout, pass_fds=[source.descriptor])
+
+
+def command(
+    source: Source,
+    part: Path,
+    reading: dict[str, Any],
+    writing: dict[str, Any],
+    *,
+    streams: tuple[str, ...] = ("V:0",),
+) -> list[str]:
+    """Built by ffmpeg-python, which knows where each option stands; it never runs anything here.
+
+    `streams` are ffmpeg's specifiers: `V` is a moving picture, not a cover; `?` may be missing.
+    """
+    import ffmpeg  # only where a video is touched: it costs the web process a tenth of its start-up
+
+    # The cap lies on the decoder: a file that claims to be enormous fails before memory is taken for it.
+    limits = {} if writing.get("codec") == "copy" else {"max_pixels": settings.NVR_MAX_IMAGE_PIXELS}
+    video = ffmpeg.input(source.address, **source.options(), **limits, **reading)
+    output = ffmpeg.output(*(video[stream] for stream in streams), f"file:{part}", **writing)
+    return cast(list[str], output.global_args("-v", "error", "-nostdin").compile(overwrite_output=True))

@@ -1,0 +1,36 @@
+"""Files that appear whole or not at all: written under a name of their own, then put in place."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+
+PART = ".part"
+
+
+@contextmanager
+def write_to(target: Path) -> Iterator[Path]:
+    """A path beside `target` to write to; afterwards it replaces `target`, or is removed if the block raised.
+
+    Two writers of the same target do not meet: the last one stays. The folder is made if it is missing.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_name(f"{secrets.token_hex(8)}{PART}")
+    try:
+        yield part
+        part.replace(target)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def remove_abandoned_parts(folder: Path, *, older_than: timedelta = timedelta(days=1)) -> int:
+    """Remove what a killed writer left in `folder` (not below it); answers how many files."""
+    limit = time.time() - older_than.total_seconds()
+    abandoned = [part for part in folder.glob(f"*{PART}") if part.stat().st_mtime < limit]
+    for part in abandoned:
+        part.unlink(missing_ok=True)
+    return len(abandoned)

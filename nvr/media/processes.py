@@ -1,0 +1,136 @@
+"""Running ffmpeg and ffprobe: gently, for a limited time, leaving no process and no secret behind."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import selectors
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+from functools import cache
+
+from nvr.errors import NvrError
+
+KEPT_OUTPUT_BYTES = 4 * 1024 * 1024  # ffprobe's JSON
+KEPT_ERROR_BYTES = 4 * 1024
+LAST_LINES = 5
+NICENESS = "10"
+# Up to the last @ of a word: a password may itself hold an @ or a /.
+LOGIN_IN_URL = re.compile(r"([a-z][a-z0-9+.-]*://)[^\s'\"]*@", re.IGNORECASE)
+SECRET_PARAMETER = re.compile(r"((?:pass(?:word|wd)?|pwd|token|secret|api_?key|signature)=)[^&\s'\"]+", re.IGNORECASE)
+
+
+class FfmpegFailed(NvrError):
+    """ffmpeg could not do it; `detail` ends with its last words, credentials masked."""
+
+    status = 422
+    title = "The video could not be read"
+
+
+class FfmpegTimedOut(FfmpegFailed):
+    status = 503
+    title = "Reading the video took too long"
+
+
+class FfmpegKilled(FfmpegFailed):
+    """By the system, for want of memory: no fault of the video."""
+
+    status = 503
+    title = "Reading the video was cut short by the system"
+
+
+class FfmpegMissing(FfmpegFailed):
+    status = 503
+    title = "ffmpeg is not installed: install it (apt install ffmpeg) and try again"
+
+
+def run(arguments: Sequence[str], *, timeout: timedelta, pass_fds: Iterable[int] = ()) -> bytes:
+    """What the program wrote to stdout (the last 4 MiB of it).
+
+    `arguments[0]` is looked up in PATH. Raises `FfmpegMissing`, `FfmpegTimedOut` after killing the process and
+    all its children, and `FfmpegFailed` for any exit status but 0.
+    """
+    deadline = time.monotonic() + timeout.total_seconds()
+    process = start(arguments, pass_fds)
+    try:
+        output, words = drain(process, deadline)
+        status = process.wait(max(0.0, deadline - time.monotonic()))
+    except subprocess.TimeoutExpired as error:
+        raise FfmpegTimedOut(f"Reading the video took longer than {timeout.total_seconds():g} s.") from error
+    finally:
+        end_group(process)
+    if status == -signal.SIGKILL:
+        raise FfmpegKilled
+    if status != 0:
+        raise FfmpegFailed(f"The video could not be read: {last_words(words) or f'exit status {status}'}")
+    return output
+
+
+def start(arguments: Sequence[str], pass_fds: Iterable[int]) -> subprocess.Popen[bytes]:
+    program = shutil.which(arguments[0])
+    if program is None:
+        raise FfmpegMissing
+    return subprocess.Popen(  # noqa: S603  (a list, no shell; the program is ffmpeg or ffprobe)
+        [*wrapper(), program, *arguments[1:]],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+        pass_fds=tuple(pass_fds),
+        bufsize=0,
+    )
+
+
+@cache
+def wrapper() -> tuple[str, ...]:
+    """Low priority; and killed with the thread that waits for it, also when that is killed itself."""
+    setpriv, nice = shutil.which("setpriv"), shutil.which("nice")
+    words = [setpriv, "--pdeathsig", "KILL"] if setpriv else []
+    return (*words, *([nice, "-n", NICENESS] if nice else []))
+
+
+def drain(process: subprocess.Popen[bytes], deadline: float) -> tuple[bytes, bytes]:
+    """The ends of stdout and stderr, read side by side until both are closed; raises `TimeoutExpired`."""
+    pipes = [pipe for pipe in (process.stdout, process.stderr) if pipe is not None]
+    kept = [bytearray(), bytearray()]
+    limits = (KEPT_OUTPUT_BYTES, KEPT_ERROR_BYTES)
+    with selectors.DefaultSelector() as selector:
+        for index, pipe in enumerate(pipes):
+            selector.register(pipe, selectors.EVENT_READ, index)
+        while selector.get_map():
+            ready = selector.select(max(0.0, deadline - time.monotonic()))
+            if not ready and time.monotonic() >= deadline:
+                raise subprocess.TimeoutExpired(process.args, 0)
+            for key, _ in ready:
+                block = os.read(key.fd, 65536)
+                if not block:
+                    selector.unregister(key.fileobj)
+                kept[key.data] += block
+                del kept[key.data][: -limits[key.data]]
+    return bytes(kept[0]), bytes(kept[1])
+
+
+def end_group(process: subprocess.Popen[bytes]) -> None:
+    """Kill the process, if it was not reaped yet, with all its children: until then its number is not reused."""
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    for pipe in (process.stdout, process.stderr):
+        if pipe is not None:
+            pipe.close()
+
+
+def last_words(words: bytes) -> str:
+    lines = [line.strip() for line in words.decode(errors="replace").splitlines() if line.strip()]
+    return mask_credentials(" / ".join(lines[-LAST_LINES:]))
+
+
+def mask_credentials(text: str) -> str:
+    """Logins in URLs and secret parameters become `***`."""
+    return SECRET_PARAMETER.sub(r"\1***", LOGIN_IN_URL.sub(r"\1***@", text))

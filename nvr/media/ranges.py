@@ -1,0 +1,121 @@
+"""Preconditions and byte ranges (RFC 9110 §13, §14): from a request's headers to what is to be sent."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from django.http import HttpRequest
+from django.utils.http import parse_etags, parse_http_date_safe
+
+from nvr.errors import NvrError
+
+SINGLE_RANGE = re.compile(r"bytes=[ \t]*([0-9]*)-([0-9]*)[ \t]*", re.ASCII | re.IGNORECASE)
+# No file is larger, and int() refuses texts of more than 4 300 digits.
+BEYOND_ANY_FILE = 10**18
+
+
+class PreconditionFailed(NvrError):
+    status = 412
+    title = "The file is not the one that you asked about any more"
+
+
+class RangeNotSatisfiable(NvrError):
+    status = 416
+    title = "The range begins behind the end of the file"
+
+
+@dataclass(frozen=True)
+class Entity:
+    """What may be sent: `etag` strong and quoted, `last_modified` in s since 1970, `size` in bytes."""
+
+    etag: str
+    last_modified: int
+    size: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What will be sent: 200 and all of it, 206 and `length` bytes from `start`, or 304 and nothing."""
+
+    status: int
+    start: int
+    length: int
+
+
+def plan_for(request: HttpRequest, entity: Entity) -> Plan:
+    """Raises `PreconditionFailed` and `RangeNotSatisfiable`. HEAD ignores Range; several ranges mean all."""
+    check_preconditions(request, entity)
+    if is_known(request, entity):
+        return Plan(304, 0, 0)
+    header = request.headers.get("Range", "")
+    if request.method != "GET" or not header or not range_applies(request, entity):
+        return Plan(200, 0, entity.size)
+    return plan_of_range(header, entity)
+
+
+def check_preconditions(request: HttpRequest, entity: Entity) -> None:
+    if "If-Match" in request.headers:
+        holds = any(tag in {"*", entity.etag} for tag in parse_etags(request.headers["If-Match"]))
+    else:
+        moment = parse_http_date_safe(request.headers.get("If-Unmodified-Since", ""))
+        holds = moment is None or entity.last_modified <= moment
+    if not holds:
+        raise PreconditionFailed(headers={"ETag": entity.etag})
+
+
+def is_known(request: HttpRequest, entity: Entity) -> bool:
+    """Whether the client has it already. A tag made weak on its way (by a compressing proxy) still counts."""
+    if "If-None-Match" in request.headers:
+        tags = parse_etags(request.headers["If-None-Match"])
+        return any(tag == "*" or tag.removeprefix("W/") == entity.etag for tag in tags)
+    moment = parse_http_date_safe(request.headers.get("If-Modified-Since", ""))
+    return moment is not None and entity.last_modified <= moment
+
+
+def range_applies(request: HttpRequest, entity: Entity) -> bool:
+    """If-Range: exactly this tag (a weak one never is) or exactly this date; otherwise the whole is sent."""
+    condition = request.headers.get("If-Range", "").strip()
+    if not condition or condition == entity.etag:
+        return True
+    return parse_http_date_safe(condition) == entity.last_modified
+
+
+def plan_of_range(header: str, entity: Entity) -> Plan:
+    everything = Plan(200, 0, entity.size)
+    match = SINGLE_RANGE.fullmatch(header.strip())
+    if not match or match.groups() == ("", ""):
+        return everything
+    first, last = match.groups()
+    if not first:
+        return plan_of_suffix(number(last), entity)
+    if last and longer(first, last):
+        return everything
+    start, stop = number(first), min(number(last) + 1, entity.size) if last else entity.size
+    if start >= entity.size:
+        raise not_satisfiable(entity)
+    return Plan(206, start, stop - start)
+
+
+def plan_of_suffix(length: int, entity: Entity) -> Plan:
+    if length == 0:
+        raise not_satisfiable(entity)
+    if entity.size == 0:  # satisfiable by §14.1.2, but no Content-Range can say so
+        return Plan(200, 0, 0)
+    length = min(length, entity.size)
+    return Plan(206, entity.size - length, length)
+
+
+def not_satisfiable(entity: Entity) -> RangeNotSatisfiable:
+    return RangeNotSatisfiable(headers={"Content-Range": f"bytes */{entity.size}", "Accept-Ranges": "bytes"})
+
+
+def number(digits: str) -> int:
+    digits = digits.lstrip("0")
+    return int(digits or "0") if len(digits) <= 18 else BEYOND_ANY_FILE
+
+
+def longer(one: str, other: str) -> bool:
+    """Whether the number `one` is larger, however many digits they have."""
+    one, other = one.lstrip("0"), other.lstrip("0")
+    return (len(one), one) > (len(other), other)

@@ -1,0 +1,213 @@
+"""Answers whose body is a file or bytes in memory.
+
+Conditional requests and ranges; the kernel sends a file (`sendfile`), or nginx does (`X-Accel-Redirect`).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import BinaryIO
+from urllib.parse import quote
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
+from django.utils.http import http_date
+
+from nvr.media.paths import is_inside, open_regular
+from nvr.media.ranges import Entity, Plan, plan_for
+from nvr.media.slots import Slot, take_stream_slot
+from nvr.media.types import content_type_for
+
+BLOCK_BYTES = 64 * 1024
+PRIVATE = "private, no-cache"
+NOT_IN_A_HEADER = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\u2028\u2029]")
+NOT_ASCII_OR_DECODED = re.compile(r"[^\x20-\x7e]|%")
+
+
+class FileShrank(OSError):
+    """A file became shorter while it was sent; the connection must not be used for another answer."""
+
+
+class FileSlice:
+    """`length` bytes of an open file from `start` on, in the form that `wsgi.file_wrapper` takes.
+
+    gunicorn sends from the descriptor's position as many bytes as Content-Length says, in the kernel.
+    """
+
+    def __init__(self, file: BinaryIO, start: int, length: int) -> None:
+        self.file = file
+        self.end = start + length
+        self.close: Callable[[], None] = file.close
+        file.seek(start)
+
+    def fileno(self) -> int:
+        return self.file.fileno()
+
+    def seek(self, offset: int) -> int:
+        return self.file.seek(offset)
+
+    def read(self, size: int = BLOCK_BYTES) -> bytes:
+        """At most `size` bytes and never past the slice; empty at its end."""
+        wanted = min(size, self.end - self.file.tell())
+        block = self.file.read(wanted) if wanted > 0 else b""
+        if wanted > 0 and not block:
+            raise FileShrank("The file became shorter while it was sent.")
+        return block
+
+    def is_short(self) -> bool:
+        return os.fstat(self.fileno()).st_size < self.end
+
+
+class FileBody(StreamingHttpResponse):
+    """A response that sends a slice; `close` gives back the slot and the file, once, whatever happened."""
+
+    block_size = BLOCK_BYTES
+
+    def __init__(self, part: FileSlice, slot: Slot, *, status: int) -> None:
+        super().__init__(iter(lambda: part.read(BLOCK_BYTES), b""), status=status)
+        self.part = part
+        self.file_to_stream = part
+        self._close_file = part.close  # Django's WSGI handler puts our own close() in its place
+        self._slot = slot
+
+    def close(self) -> None:
+        if self.closed:
+            return
+        short = self.part.is_short()
+        try:
+            super().close()
+        finally:
+            self._close_file()
+            self._slot.close()
+        if short:  # the server would wait for the next request on a connection whose body never became whole
+            raise FileShrank("The file became shorter while it was sent.")
+
+
+class BytesBody(HttpResponse):
+    """A response with bytes in memory; `close` gives back the slot."""
+
+    def __init__(self, data: bytes, slot: Slot, *, status: int) -> None:
+        super().__init__(data, status=status)
+        self._slot = slot
+
+    def close(self) -> None:
+        super().close()
+        self._slot.close()
+
+
+def file_response(
+    request: HttpRequest,
+    path: Path,
+    *,
+    root: Path | None = None,
+    filename: str | None = None,
+    disposition: str = "inline",
+    content_type: str | None = None,
+    cache_control: str = PRIVATE,
+) -> HttpResponseBase:
+    """Serve the regular file at `path`, which `resolve_inside` gave, for GET and HEAD.
+
+    `root` (resolved) is checked against what was really opened. The type follows from the name, by the
+    allow-list, unless it is given. Raises what `open_regular`, `content_type_for`, `plan_for` and
+    `take_stream_slot` raise. Below a root of `NVR_ACCEL_REDIRECT` nginx is told to send the file instead.
+    """
+    name = filename or path.name
+    headers = common_headers(content_type or content_type_for(path.name), name, disposition, cache_control)
+    internal = accel_address(path)
+    if internal is not None:
+        return HttpResponse(headers={**headers, "X-Accel-Redirect": internal})
+    file = open_regular(path, root=root)
+    try:
+        return opened_file_response(request, file, headers)
+    except BaseException:
+        file.close()
+        raise
+
+
+def opened_file_response(request: HttpRequest, file: BinaryIO, headers: dict[str, str]) -> HttpResponseBase:
+    """All facts come from the open file, so that they belong to the bytes that are sent."""
+    facts = os.fstat(file.fileno())
+    etag = f'"{facts.st_ino:x}-{facts.st_size:x}-{facts.st_mtime_ns:x}"'
+    entity = Entity(etag, int(facts.st_mtime), facts.st_size)
+    plan = plan_for(request, entity)
+    if request.method == "HEAD" or plan.length == 0:
+        file.close()
+        return with_headers(HttpResponse(status=plan.status), plan, entity, headers)
+    part = FileSlice(file, plan.start, plan.length)
+    response = FileBody(part, take_stream_slot(request, size=plan.length), status=plan.status)
+    return with_headers(response, plan, entity, headers)
+
+
+def bytes_response(
+    request: HttpRequest,
+    data: bytes,
+    *,
+    etag: str,
+    last_modified: datetime,
+    content_type: str,
+    filename: str,
+    disposition: str = "inline",
+    cache_control: str = PRIVATE,
+) -> HttpResponseBase:
+    """Serve bytes in memory as `file_response` serves a file.
+
+    `etag` without quotes, different whenever the bytes are.
+    """
+    entity = Entity(f'"{etag}"', int(last_modified.timestamp()), len(data))
+    headers = common_headers(content_type, filename, disposition, cache_control)
+    plan = plan_for(request, entity)
+    if request.method == "HEAD" or plan.length == 0:
+        return with_headers(HttpResponse(status=plan.status), plan, entity, headers)
+    slot = take_stream_slot(request, size=plan.length)
+    response = BytesBody(data[plan.start : plan.start + plan.length], slot, status=plan.status)
+    return with_headers(response, plan, entity, headers)
+
+
+def common_headers(content_type: str, filename: str, disposition: str, cache_control: str) -> dict[str, str]:
+    return {
+        "Content-Type": content_type,
+        "Content-Disposition": content_disposition(disposition, filename),
+        "Cache-Control": cache_control,
+        "X-Content-Type-Options": "nosniff",
+    }
+
+
+def with_headers(response: HttpResponseBase, plan: Plan, entity: Entity, headers: dict[str, str]) -> HttpResponseBase:
+    for name, value in headers.items():
+        response[name] = value
+    response["ETag"] = entity.etag
+    response["Last-Modified"] = http_date(entity.last_modified)
+    response["Accept-Ranges"] = "bytes"
+    if plan.status == 304:
+        del response["Content-Type"], response["Content-Disposition"]
+        return response
+    response["Content-Length"] = str(plan.length)
+    if plan.status == 206:
+        response["Content-Range"] = f"bytes {plan.start}-{plan.start + plan.length - 1}/{entity.size}"
+    return response
+
+
+def content_disposition(disposition: str, filename: str) -> str:
+    """RFC 6266: an ASCII name that any client reads, and beside it, if that lost something, the true one."""
+    name = NOT_IN_A_HEADER.sub("_", filename).replace("/", "_")
+    plain = NOT_ASCII_OR_DECODED.sub("_", name).replace("\\", "\\\\").replace('"', '\\"')
+    value = f'{disposition}; filename="{plain}"'
+    if NOT_ASCII_OR_DECODED.search(name):
+        value += f"; filename*=UTF-8''{quote(name, safe='')}"
+    return value
+
+
+def accel_address(path: Path) -> str | None:
+    """The internal nginx address of a file, by the longest listed root above it; None if none is."""
+    roots: dict[Path, str] = settings.NVR_ACCEL_REDIRECT
+    above = [root for root in roots if is_inside(path, root)]
+    if not above:
+        return None
+    root = max(above, key=lambda candidate: len(candidate.parts))
+    relative = quote(os.fsencode(path.relative_to(root)))
+    return roots[root].rstrip("/") + "/" + relative

@@ -1,0 +1,125 @@
+"""Slots for long answers, so that slow readers of large bodies never hold all web threads.
+
+Counted in each web process: half of its threads may be busy with bodies of 256 KiB and more or with streams;
+one user may hold four of them with bodies of 8 MiB and more or with streams (a stranger, from 256 KiB on).
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from datetime import timedelta
+from types import TracebackType
+
+from django.conf import settings
+from django.http import HttpRequest
+
+from nvr.errors import Unavailable
+
+LARGE_BYTES = 256 * 1024  # less than what the kernel buffers for a socket: sent without waiting for the reader
+HUGE_BYTES = 8 * 1024 * 1024
+SLOTS_PER_READER = 4
+PATIENCE = timedelta(seconds=0.25)  # long enough for a slot to come free among quick readers
+RETRY_AFTER = 2  # seconds
+
+
+class TooManyStreams(Unavailable):
+    title = "Too many large answers are on their way; try again in a moment"
+
+    def __init__(self, detail: str = "") -> None:
+        super().__init__(detail, retry_after=RETRY_AFTER)
+
+
+class Slot:
+    """A place that is held until `close`; closing again does nothing.
+
+    An answer that an error replaced on its way out is never closed: its slot comes back when it is forgotten.
+    """
+
+    def __init__(self, slots: StreamSlots | None, reader: str | None) -> None:
+        self._slots = slots
+        self._reader = reader
+        self._lock = threading.Lock()
+
+    def close(self) -> None:
+        with self._lock:
+            slots, self._slots = self._slots, None
+        if slots is not None:
+            slots.give_back(self._reader)
+
+    __del__ = close
+
+    def __enter__(self) -> Slot:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class StreamSlots:
+    """`capacity` slots, of which a named reader holds at most `per_reader`."""
+
+    def __init__(self, capacity: int, per_reader: int = SLOTS_PER_READER) -> None:
+        self.capacity = capacity
+        self.per_reader = per_reader
+        self.taken = 0
+        self.waiting = 0
+        self.readers: Counter[str] = Counter()
+        self._changed = threading.Condition()
+
+    def take(self, reader: str | None = None, *, patience: timedelta = PATIENCE) -> Slot:
+        """Wait up to `patience`, else raise `TooManyStreams`. A reader that is None is not counted.
+
+        Whoever waits holds a thread: where half as many wait as there are slots, the next one is refused at once.
+        """
+        with self._changed:
+            if not self._has_room(reader):
+                self._wait_for_room(reader, patience)
+            self.taken += 1
+            if reader is not None:
+                self.readers[reader] += 1
+        return Slot(self, reader)
+
+    def _wait_for_room(self, reader: str | None, patience: timedelta) -> None:
+        if self.waiting >= max(1, self.capacity // 2):
+            raise TooManyStreams
+        self.waiting += 1
+        try:
+            if not self._changed.wait_for(lambda: self._has_room(reader), patience.total_seconds()):
+                raise TooManyStreams
+        finally:
+            self.waiting -= 1
+
+    def _has_room(self, reader: str | None) -> bool:
+        return self.taken < self.capacity and (reader is None or self.readers[reader] < self.per_reader)
+
+    def give_back(self, reader: str | None) -> None:
+        with self._changed:
+            self.taken -= 1
+            if reader is not None:
+                self.readers -= Counter([reader])  # drops the name when it reaches zero
+            self._changed.notify_all()
+
+
+slots = StreamSlots(capacity=max(1, settings.NVR_WEB_THREADS // 2))
+
+
+def take_stream_slot(request: HttpRequest, *, size: int | None) -> Slot:
+    """A slot for a body of `size` bytes (None: a stream of unknown length); free of charge if it is small.
+
+    Close it when the answer has been sent. Raises `TooManyStreams`.
+    """
+    if size is not None and size < LARGE_BYTES:
+        return Slot(None, None)
+    user = getattr(request, "user", None)
+    if user is not None and user.is_authenticated:
+        counted = size is None or size >= HUGE_BYTES
+        return slots.take(f"user {user.pk}" if counted else None)
+    return slots.take(f"address {client_address(request)}")
+
+
+def client_address(request: HttpRequest) -> str:
+    """As the proxy rules established it earlier in the request, else the other end of the socket."""
+    return str(getattr(request, "client_address", None) or request.META.get("REMOTE_ADDR", ""))

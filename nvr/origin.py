@@ -1,0 +1,100 @@
+"""Where a request comes from: its id, the client's address behind trusted proxies, and the client's name.
+
+Kept in a context variable, so that log lines and audit entries can tell it without being handed the request.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import re
+import time
+import uuid
+from collections.abc import Callable
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+
+logger = logging.getLogger(__name__)
+
+FORWARDED = ("HTTP_X_FORWARDED_FOR", "HTTP_X_FORWARDED_PROTO", "HTTP_X_FORWARDED_HOST", "HTTP_X_REQUEST_ID")
+
+
+@dataclass(frozen=True)
+class Origin:
+    request_id: str = ""
+    address: str = ""
+    client: str = ""
+
+
+NOWHERE = Origin()
+current_origin: ContextVar[Origin] = ContextVar("current_origin", default=NOWHERE)
+
+
+class OriginMiddleware:
+    """Outermost: settles `request.client_address` and `request.request_id`, and drops what only proxies may say."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        origin = origin_of(request)
+        request.client_address = origin.address  # type: ignore[attr-defined]  # ours, on Django's request
+        started = time.monotonic()
+        token = current_origin.set(origin)
+        try:
+            response = self.get_response(request)
+            if settings.NVR_LOG_REQUESTS:
+                spent_ms = 1000 * (time.monotonic() - started)
+                # The path only: a query may hold a signature.
+                logger.info("%s %s %s %.1f ms", request.method, request.path, response.status_code, spent_ms)
+        finally:
+            current_origin.reset(token)
+        response["X-Request-Id"] = origin.request_id
+        return response
+
+
+def origin_of(request: HttpRequest) -> Origin:
+    meta = request.META
+    peer = meta.get("REMOTE_ADDR", "")
+    trusted = is_trusted_proxy(peer)
+    if not trusted:
+        for name in FORWARDED:
+            meta.pop(name, None)
+    address = client_behind_proxies(meta.get("HTTP_X_FORWARDED_FOR", ""), peer) if trusted else peer
+    return Origin(
+        request_id=request_id_from(meta.get("HTTP_X_REQUEST_ID", "")),
+        address=address or "local",
+        client=re.sub(r"[^\x20-\x7e]", "?", meta.get("HTTP_USER_AGENT", ""))[:200],
+    )
+
+
+def request_id_from(given: str) -> str:
+    return given if re.fullmatch(r"[A-Za-z0-9-]{8,64}", given) else uuid.uuid4().hex
+
+
+def is_trusted_proxy(address: str) -> bool:
+    if not settings.NVR_TRUSTED_PROXIES:
+        return False
+    if not address:  # a unix socket: only the machine's own proxy can reach it
+        return True
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    return any(parsed in network for network in settings.NVR_TRUSTED_PROXIES)
+
+
+def client_behind_proxies(forwarded_for: str, peer: str) -> str:
+    """The right-most address that is not a trusted proxy: what stands left of it, the client may have made up."""
+    for part in reversed(forwarded_for.split(",")[-20:]):
+        try:
+            address = str(ipaddress.ip_address(part.strip()))
+        except ValueError:
+            return peer
+        if not is_trusted_proxy(address):
+            return address
+        peer = address
+    return peer

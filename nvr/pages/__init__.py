@@ -1,0 +1,1 @@
+"""What every page shares: navigation, panels, security headers, the admin's frame."""

@@ -1,0 +1,36 @@
+"""What every page's frame shows."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest
+
+
+@dataclass(frozen=True)
+class Disk:
+    """How full the disk is that holds the data directory; in bytes."""
+
+    total_bytes: int
+    used_bytes: int
+    free_bytes: int
+
+    @property
+    def percent_used(self) -> int:
+        return round(100 * self.used_bytes / self.total_bytes) if self.total_bytes else 0
+
+
+def disk_usage() -> Disk | None:
+    """None when the disk does not answer: a page is worth more than its meter."""
+    try:
+        usage = shutil.disk_usage(settings.NVR_DATA_DIR)
+    except OSError:
+        return None
+    return Disk(usage.total, usage.total - usage.free, usage.free)
+
+
+def disk(request: HttpRequest) -> dict[str, Any]:
+    return {"disk": disk_usage}

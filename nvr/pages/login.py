@@ -1,0 +1,44 @@
+"""Signing in and changing one's password."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib.auth import views
+from django.contrib.auth.decorators import login_not_required
+from django.contrib.auth.forms import PasswordChangeForm
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.urls import reverse_lazy
+from django.utils.decorators import method_decorator
+
+from nvr.api import ratelimits
+from nvr.audit.record import record
+
+FORM_METHODS = ["get", "head", "options", "post"]  # Django's form views would take PUT for POST
+
+
+class LoginView(views.LoginView):
+    """Ten attempts a minute per name and per address; then 429 with a page that says when to try again."""
+
+    redirect_authenticated_user = True
+    http_method_names = FORM_METHODS
+
+    # Django's own mark is on the `dispatch` that this one replaces: without it the login would ask for a login.
+    @method_decorator(login_not_required)
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if request.method == "POST":
+            ratelimits.enforce(ratelimits.count(request, "default", user_id=None))
+            ratelimits.count_login(request, request.POST.get("username", ""))
+        return super().dispatch(request, *args, **kwargs)
+
+
+class PasswordChangeView(views.PasswordChangeView):
+    """Ends every other session and every token of the user."""
+
+    success_url = reverse_lazy("password_change_done")
+    http_method_names = FORM_METHODS
+
+    def form_valid(self, form: PasswordChangeForm) -> HttpResponse:
+        response = super().form_valid(form)
+        record(self.request.user, "password_changed", form.user)
+        return response

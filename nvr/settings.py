@@ -1,0 +1,302 @@
+"""All settings, each read once from the environment (and `.env`) through `nvr.env`; see docs/reference/settings.md."""
+
+from __future__ import annotations
+
+import os
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import dj_database_url
+import django_stubs_ext
+from django.core.exceptions import ImproperlyConfigured
+from dotenv import load_dotenv
+
+from nvr.env import Environment
+from nvr.hosts import LOOPBACK, own_hosts
+from nvr.secret_key import stored_key
+
+django_stubs_ext.monkeypatch()
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+load_dotenv(BASE_DIR / ".env")
+env = Environment()
+
+# Where things lie
+NVR_DATA_DIR = env.path("NVR_DATA_DIR", Path("data"), base=BASE_DIR)
+NVR_CAMERA_ROOT = env.path("NVR_CAMERA_ROOT", NVR_DATA_DIR / "cameras", base=BASE_DIR)
+CACHE_DIR = NVR_DATA_DIR / "cache"
+THUMBNAIL_DIR = NVR_DATA_DIR / "thumbnails"
+CLIP_DIR = NVR_DATA_DIR / "clips"
+RUN_DIR = NVR_DATA_DIR / "run"
+STATIC_ROOT = NVR_DATA_DIR / "static"
+for folder in (NVR_DATA_DIR, CACHE_DIR, RUN_DIR):
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+# Who may reach it
+NVR_DEBUG = DEBUG = env.flag("NVR_DEBUG", False)
+NVR_PUBLIC_URL = env.text("NVR_PUBLIC_URL").rstrip("/")
+public = urlsplit(NVR_PUBLIC_URL)
+if NVR_PUBLIC_URL and (public.scheme not in {"http", "https"} or not public.hostname):
+    raise ImproperlyConfigured(f"NVR_PUBLIC_URL={NVR_PUBLIC_URL!r} is not an address such as https://nvr.example.org.")
+NVR_TRUSTED_PROXIES = env.networks("NVR_TRUSTED_PROXIES", ["127.0.0.1", "::1"] if NVR_PUBLIC_URL else [])
+NVR_ALLOWED_HOSTS = env.words("NVR_ALLOWED_HOSTS")
+if "*" in NVR_ALLOWED_HOSTS:
+    raise ImproperlyConfigured("NVR_ALLOWED_HOSTS=* would answer to any name: list the names that people type.")
+ALLOWED_HOSTS = [
+    *(NVR_ALLOWED_HOSTS or own_hosts()),
+    *LOOPBACK,
+    *([public.hostname] if public.hostname else []),
+]
+NVR_SECRET_KEY = env.secret("NVR_SECRET_KEY")
+NVR_SECRET_KEY_FALLBACKS = env.secret("NVR_SECRET_KEY_FALLBACKS")
+SECRET_KEY = NVR_SECRET_KEY or stored_key(NVR_DATA_DIR / "secret_key")
+SECRET_KEY_FALLBACKS = [key for key in NVR_SECRET_KEY_FALLBACKS.split(",") if key]
+SALT_KEY = "nvr.fields"  # the encrypted fields' salt: the secret is SECRET_KEY
+NVR_ADMIN_USERNAME = env.text("NVR_ADMIN_USERNAME", "admin")
+NVR_ADMIN_PASSWORD = env.secret("NVR_ADMIN_PASSWORD")
+
+HTTPS = public.scheme == "https"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
+SESSION_COOKIE_AGE = 14 * 86400
+SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if NVR_TRUSTED_PROXIES else None
+CSRF_TRUSTED_ORIGINS = [f"{public.scheme}://{public.netloc}"] if NVR_PUBLIC_URL else []
+CSRF_FAILURE_VIEW = "nvr.fallbacks.csrf_failure"
+X_FRAME_OPTIONS = "DENY"
+SECURE_REFERRER_POLICY = "same-origin"
+# Whoever ends TLS also redirects to it; a redirect of ours would loop behind a proxy that is not listed as trusted.
+# And whether other names of its domain speak https is not ours to promise (W005, W021).
+SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W008", "security.W021"]
+DATA_UPLOAD_MAX_MEMORY_SIZE = 2_500_000
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 1000
+DATA_UPLOAD_MAX_NUMBER_FILES = 20
+
+INSTALLED_APPS = [
+    "nvr.pages.admin_site.NvrAdminConfig",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "django_filters",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "nvr",
+    "nvr.audit",
+    "nvr.accounts",
+    "nvr.health",
+    "nvr.pages",
+    "nvr.api",
+    "cameras",
+    "media_serving",
+]
+MIDDLEWARE = [
+    "nvr.origin.OriginMiddleware",
+    "nvr.pages.security.SecurityHeadersMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "nvr.pages.access.LoginRequiredMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "nvr.fallbacks.DomainErrorMiddleware",
+]
+ROOT_URLCONF = "nvr.urls"
+WSGI_APPLICATION = "nvr.wsgi.application"
+APPEND_SLASH = False
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "nvr.pages.context.disk",
+            ],
+        },
+    },
+]
+LOGIN_URL = "login"
+LOGIN_REDIRECT_URL = "/"
+LOGOUT_REDIRECT_URL = "login"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+LANGUAGE_CODE = "en"
+USE_I18N = False
+USE_TZ = True
+TIME_ZONE = "UTC"
+NVR_TIME_ZONE = env.text("NVR_TIME_ZONE", "UTC")
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# Database
+DATABASE_URL = env.secret("DATABASE_URL", f"sqlite:///{NVR_DATA_DIR / 'nvr.sqlite3'}")
+DATABASES: dict[str, dict[str, Any]] = {"default": dict(dj_database_url.parse(DATABASE_URL))}
+SQLITE_OPTIONS = {
+    "transaction_mode": "IMMEDIATE",
+    "timeout": 10,
+    "init_command": (
+        "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-16000; PRAGMA temp_store=MEMORY;"
+    ),
+}
+# The web server's threads share a pool; a worker process has one connection: no pool survives a fork.
+POOL = {"min_size": 0, "max_size": 16, "timeout": 5, "max_idle": 300}
+if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
+    DATABASES["default"] |= {"OPTIONS": SQLITE_OPTIONS, "CONN_MAX_AGE": None}
+else:
+    pooled = {"pool": POOL} if os.environ.get("NVR_PROCESS") == "web" else {}
+    DATABASES["default"] |= {"CONN_MAX_AGE": 0 if pooled else 60, "CONN_HEALTH_CHECKS": True}
+    DATABASES["default"]["OPTIONS"] = {
+        "connect_timeout": 3,
+        **DATABASES["default"].get("OPTIONS", {}),
+        **pooled,
+    }
+
+# Cache; the second one answers for the rate limits while the first does not
+REDIS_URL = env.secret("REDIS_URL")
+DISK_CACHE = {
+    "BACKEND": "nvr.disk_cache.DiskCache",
+    "LOCATION": str(CACHE_DIR / "shared"),
+    "DATABASE_TIMEOUT": 2,
+    "SHARDS": 4,
+    "OPTIONS": {"size_limit": 256 * 2**20, "disk_min_file_size": 2**20, "eviction_policy": "least-recently-stored"},
+}
+REDIS_CACHE = {
+    "BACKEND": "django_redis.cache.RedisCache",
+    "LOCATION": REDIS_URL,
+    "OPTIONS": {"SOCKET_CONNECT_TIMEOUT": 0.5, "SOCKET_TIMEOUT": 1},
+    "KEY_PREFIX": "nvr",
+}
+CACHES = {
+    "default": REDIS_CACHE if REDIS_URL else DISK_CACHE,
+    "limits": {"BACKEND": "nvr.api.counters.CounterCache"},
+    "process": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": "process"},
+}
+
+# Queue
+BROKER_DIR = RUN_DIR / "broker"
+CELERY_BROKER_URL = env.secret("CELERY_BROKER_URL", "filesystem://localhost//")
+
+# Media
+NVR_ACCEL_REDIRECT = env.roots("NVR_ACCEL_REDIRECT", base=BASE_DIR)
+NVR_PUBLIC_SNAPSHOTS = env.flag("NVR_PUBLIC_SNAPSHOTS", True)
+NVR_MAX_IMAGE_PIXELS = env.integer("NVR_MAX_IMAGE_PIXELS", 100_000_000, minimum=1_000_000)
+NVR_PLAYABLE_CACHE_MB = env.integer("NVR_PLAYABLE_CACHE_MB", 5_000)
+NVR_PLAYABLE_TIME_LIMIT = env.duration("NVR_PLAYABLE_TIME_LIMIT", timedelta(minutes=30))
+NVR_WEB_WORKERS = env.integer("NVR_WEB_WORKERS", 2, minimum=1, maximum=64)
+NVR_WEB_THREADS = env.integer("NVR_WEB_THREADS", 16, minimum=2, maximum=256)
+NVR_SOCKET_TIMEOUT = env.duration("NVR_SOCKET_TIMEOUT", timedelta(seconds=30))
+
+# Cameras
+NVR_LIST_CACHE_TIME = env.duration("NVR_LIST_CACHE_TIME", timedelta(minutes=5))
+NVR_OFFLINE_AFTER = env.duration("NVR_OFFLINE_AFTER", timedelta(hours=24))
+NVR_STREAM_OFFLINE_AFTER = env.duration("NVR_STREAM_OFFLINE_AFTER", timedelta(seconds=60))
+NVR_HEALTH_INTERVAL = env.duration("NVR_HEALTH_INTERVAL", timedelta(seconds=15))
+NVR_TRASH_RETENTION = env.duration("NVR_TRASH_RETENTION", timedelta(days=30))
+NVR_STALE_AFTER = env.duration("NVR_STALE_AFTER", timedelta(minutes=10))
+NVR_SETTLE_TIME = env.duration("NVR_SETTLE_TIME", timedelta(seconds=2))
+NVR_EVENT_IDLE = env.duration("NVR_EVENT_IDLE", timedelta(seconds=30))
+NVR_EVENT_MAX = env.duration("NVR_EVENT_MAX", timedelta(seconds=90))
+
+# How often: `signed-in` by user, `anonymous` by address
+RATES = {
+    tier: {
+        "user": env.rate(f"NVR_RATE_{tier.upper()}", user),
+        "anonymous": env.rate(f"NVR_RATE_{tier.upper()}_ANONYMOUS", anonymous),
+    }
+    for tier, user, anonymous in (
+        ("default", "6000/m", "60/m"),
+        ("media", "6000/m", "30/m"),
+        ("search", "600/m", "30/m"),
+        ("export", "60/m", "10/m"),
+        ("upload", "600/m", "10/m"),
+        ("login", "10/m", "10/m"),
+    )
+}
+RATELIMIT_USE_CACHE = "limits"
+
+# API
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "nvr.api.authentication.ApiKeyAuthentication",
+        "nvr.api.authentication.TokenAuthentication",
+        "nvr.api.authentication.BrowserSession",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_RENDERER_CLASSES": ["nvr.api.json.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["nvr.api.json.JSONParser"],
+    "DEFAULT_VERSIONING_CLASS": "nvr.api.versioning.AcceptVersion",
+    "DEFAULT_VERSION": "2",
+    "ALLOWED_VERSIONS": ["1", "2"],
+    "EXCEPTION_HANDLER": "nvr.api.errors.exception_handler",
+    "DEFAULT_SCHEMA_CLASS": "nvr.api.schema.Schema",
+    "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
+}
+NVR_ACCESS_TOKEN_LIFETIME = env.duration("NVR_ACCESS_TOKEN_LIFETIME", timedelta(minutes=15))
+NVR_REFRESH_TOKEN_LIFETIME = env.duration("NVR_REFRESH_TOKEN_LIFETIME", timedelta(days=7))
+SIMPLE_JWT = {
+    "ACCESS_TOKEN_LIFETIME": NVR_ACCESS_TOKEN_LIFETIME,
+    "REFRESH_TOKEN_LIFETIME": NVR_REFRESH_TOKEN_LIFETIME,
+    "CHECK_REVOKE_TOKEN": True,  # a changed password ends every token
+    "UPDATE_LAST_LOGIN": False,
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "NVR",
+    "DESCRIPTION": "Cameras, their media, detections and events.",
+    "VERSION": "0.1.0",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_PUBLIC": True,
+    "SCHEMA_PATH_PREFIX": "/api/",
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_ADD_EXPLICIT_BLANK_NULL_CHOICE": False,
+    "ENUM_NAME_OVERRIDES": {
+        "CameraStatus": "cameras.models.CameraStatus.choices",
+        "CameraStatusV1": ["online", "offline", "error"],
+        "OverallHealth": ["ok", "degraded"],
+        "SectionHealth": ["ok", "degraded", "failed"],
+    },
+    "PREPROCESSING_HOOKS": ["nvr.api.schema.only_documented"],
+    "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "nvr.api.schema.finish"],
+}
+
+# Static files
+STATIC_URL = "static/"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "nvr.pages.static_files.FallbackManifestStorage"},
+}
+WHITENOISE_USE_FINDERS = DEBUG
+
+# Logs
+NVR_LOG_LEVEL = env.text("NVR_LOG_LEVEL", "INFO").upper()
+NVR_LOG_REQUESTS = env.flag("NVR_LOG_REQUESTS", False)
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"()": "nvr.logs.LineFormatter"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": NVR_LOG_LEVEL},
+    "loggers": {
+        "django": {"handlers": [], "propagate": True},
+        "django.server": {"handlers": [], "propagate": True},
+        "django.security.DisallowedHost": {"level": "ERROR"},
+    },
+}

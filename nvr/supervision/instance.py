@@ -1,0 +1,63 @@
+"""One installation per data directory: a lock that ends with the process that holds it."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+from pathlib import Path
+from typing import IO
+
+from nvr.supervision.guard import end_marked
+
+
+class AlreadyRunning(Exception):
+    """Another process holds the lock of this data directory."""
+
+
+class Instance:
+    """Holds the lock `file`; `mark` is the name that all processes of this run carry."""
+
+    def __init__(self, file: IO[str], mark: str) -> None:
+        self.file = file
+        self.mark = mark
+
+    @classmethod
+    def begin(cls, run_dir: Path) -> Instance:
+        """Take the lock, and end what a former run left; raises `AlreadyRunning`."""
+        file = _lock(run_dir / "up.lock")
+        _end_leftovers(file)
+        mark = secrets.token_hex(16)
+        file.seek(0)
+        file.truncate()
+        file.write(mark)
+        file.flush()
+        return cls(file, mark)
+
+    @classmethod
+    def inherited(cls, descriptor: int) -> Instance:
+        """The one that this process took before it became another program."""
+        file = os.fdopen(descriptor, "r+")
+        file.seek(0)
+        return cls(file, file.read())
+
+
+def _lock(path: Path) -> IO[str]:
+    file = path.open("a+")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        file.close()
+        raise AlreadyRunning(
+            f"NVR already runs on {path.parent.parent}: stop it first, "
+            "or give the second one a data folder of its own (NVR_DATA_DIR)."
+        ) from error
+    return file
+
+
+def _end_leftovers(file: IO[str]) -> None:
+    """A former supervisor and its guard may have been killed together: nobody else ends their parts."""
+    file.seek(0)
+    former = file.read().strip()
+    if former:
+        end_marked(former)

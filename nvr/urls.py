@@ -1,0 +1,39 @@
+"""Every address: the pages, the API, the admin."""
+
+from django.contrib import admin
+from django.contrib.auth import views as auth
+from django.urls import URLPattern, URLResolver, include, path
+
+from nvr import fallbacks
+from nvr.api.audit import AuditListView
+from nvr.api.schema_views import DocsPage, SchemaView
+from nvr.api.tokens import TokenRefreshView, TokenView
+from nvr.health.views import HealthView, SystemHealthView
+from nvr.pages.login import LoginView, PasswordChangeView
+
+handler400 = fallbacks.bad_request
+handler403 = fallbacks.permission_denied
+handler404 = fallbacks.not_found
+handler500 = fallbacks.server_error
+
+api: list[URLPattern | URLResolver] = [
+    path("health", HealthView.as_view(), name="health"),
+    path("system/health", SystemHealthView.as_view(), name="system_health"),
+    path("token", TokenView.as_view(), name="token"),
+    path("token/refresh", TokenRefreshView.as_view(), name="token_refresh"),
+    path("audit", AuditListView.as_view(), name="audit"),
+    path("schema", SchemaView.as_view(), name="schema"),
+    path("docs", DocsPage.as_view(), name="docs"),
+    path("", include("cameras.api.urls")),
+    path("", include("media_serving.api.urls")),
+]
+urlpatterns = [
+    path("api/", include(api)),
+    path("login", LoginView.as_view(), name="login"),
+    path("logout", auth.LogoutView.as_view(), name="logout"),
+    path("password", PasswordChangeView.as_view(), name="password_change"),
+    path("password/done", auth.PasswordChangeDoneView.as_view(), name="password_change_done"),
+    path("admin/", admin.site.urls),
+    path("", include("cameras.urls")),
+    path("", include("media_serving.urls")),
+]

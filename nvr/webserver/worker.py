@@ -1,0 +1,172 @@
+"""gunicorn's threaded worker, hardened against slow clients.
+
+As it comes, a connection takes a thread from its first byte on, its socket waits for ever, and the main loop
+lingers up to two seconds over a connection that it closes: a few dozen clients that trickle stop the server.
+Here a request gets a thread when its head (and a small body) is there, at most half of the threads read large
+bodies, a socket that moves no byte for `NVR_SOCKET_TIMEOUT` is closed, and the main loop waits for nobody.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import selectors
+import socket
+import time
+from collections import deque
+from functools import partial
+from http import HTTPStatus
+from typing import Any
+
+from django.conf import settings
+from gunicorn.workers.gthread import TConn, ThreadWorker
+
+from nvr.webserver.arrivals import Arrival
+from nvr.webserver.refusals import refusal, status_for
+from nvr.webserver.sockets import PatientSocket
+
+LINGER_SECONDS = 2.0
+READ_BYTES = 64 * 1024
+HARMLESS = (errno.EAGAIN, errno.ECONNABORTED, errno.EWOULDBLOCK)
+
+
+class Connection(TConn):
+    """A connection whose graceful end is left to the worker, so that nobody waits for it."""
+
+    is_large = False
+
+    def __init__(self, worker: PatientWorker, sock: PatientSocket, client: Any, server: Any) -> None:
+        super().__init__(worker.cfg, sock, client, server)
+        self.worker = worker
+
+    def close(self, graceful: bool = False) -> None:
+        if graceful:
+            self.worker.linger(self.sock)
+        else:
+            self.sock.close()
+
+
+class PatientWorker(ThreadWorker):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.limit = settings.NVR_SOCKET_TIMEOUT.total_seconds()
+        self.arrivals: set[Arrival] = set()
+        self.lingering: deque[tuple[float, PatientSocket]] = deque()
+        self.large_waiting: deque[Arrival] = deque()
+        self.large_running = 0
+
+    def accept(self, listener: socket.socket) -> None:
+        try:
+            client_sock, client = listener.accept()
+        except OSError as error:
+            if error.errno not in HARMLESS:
+                raise
+            return
+        self.nr_conns += 1
+        sock = PatientSocket.adopt(client_sock, self.limit)
+        self.enqueue_req(Connection(self, sock, client, listener.getsockname()))
+
+    def enqueue_req(self, conn: Connection) -> None:
+        """gunicorn calls this for a connection that has, or may have, a request: here it begins to arrive."""
+        conn.sock.begin_request()
+        conn.init()
+        conn.sock.setblocking(False)
+        arrival = Arrival(conn, deadline=time.monotonic() + self.limit)
+        arrival.add(conn.parser.unreader.take_buffered())
+        self.arrivals.add(arrival)
+        self.poller.register(conn.sock, selectors.EVENT_READ, partial(self.on_arriving, arrival))
+        self.on_arriving(arrival, conn.sock)
+
+    def on_arriving(self, arrival: Arrival, sock: PatientSocket) -> None:
+        """Take what is there, without waiting; when it is enough, hand it to a thread."""
+        if not arrival.is_complete:
+            try:
+                data = sock.recv(READ_BYTES)
+            except BlockingIOError:
+                return
+            except OSError:
+                data = b""
+            if not data:
+                self.drop(arrival)
+                return
+            arrival.add(data)
+        if arrival.is_overlong:
+            self.drop(arrival, HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
+        elif arrival.is_complete:
+            self.admit(arrival)
+
+    def admit(self, arrival: Arrival) -> None:
+        """Leave at least half of the threads to requests that have already arrived."""
+        self.poller.unregister(arrival.conn.sock)
+        arrival.conn.is_large = arrival.is_large
+        if arrival.is_large and self.large_running >= max(1, self.cfg.threads // 2):
+            self.large_waiting.append(arrival)
+        else:
+            self.dispatch(arrival)
+
+    def dispatch(self, arrival: Arrival) -> None:
+        self.arrivals.discard(arrival)
+        self.large_running += arrival.is_large
+        arrival.conn.parser.unreader.unread(bytes(arrival.data))
+        arrival.conn.sock.setblocking(True)
+        super().enqueue_req(arrival.conn)
+
+    def finish_request(self, conn: Connection, fs: Any) -> None:
+        if conn.is_large:
+            self.large_running -= 1
+            conn.is_large = False
+            if self.large_waiting:
+                self.dispatch(self.large_waiting.popleft())
+        super().finish_request(conn, fs)
+
+    def drop(self, arrival: Arrival, status: HTTPStatus | None = None) -> None:
+        """Close a connection whose request will not be served, with an answer where one helps."""
+        self.arrivals.discard(arrival)
+        with contextlib.suppress(KeyError, ValueError):
+            self.poller.unregister(arrival.conn.sock)
+        self.nr_conns -= 1
+        if status:
+            with contextlib.suppress(OSError):
+                arrival.conn.sock.send(refusal(status))
+        arrival.conn.close(graceful=status is not None)
+
+    def linger(self, sock: PatientSocket) -> None:
+        """Say that no more will come, and close a little later: at once could cut off the answer's end."""
+        try:
+            sock.setblocking(False)
+            sock.shutdown(socket.SHUT_WR)
+        except OSError:
+            sock.close()
+        else:
+            self.lingering.append((time.monotonic() + LINGER_SECONDS, sock))
+
+    def murder_pending(self) -> None:
+        """gunicorn calls this at least once a second: close what has had its time."""
+        super().murder_pending()
+        now = time.monotonic()
+        while self.lingering and (self.lingering[0][0] <= now or not self.alive):
+            self.lingering.popleft()[1].close()
+        for arrival in [a for a in self.arrivals if a.deadline <= now]:
+            self._expire(arrival)
+
+    def _expire(self, arrival: Arrival) -> None:
+        if arrival in self.large_waiting:
+            self.large_waiting.remove(arrival)
+            self.drop(arrival, HTTPStatus.SERVICE_UNAVAILABLE)
+        else:
+            self.drop(arrival, HTTPStatus.REQUEST_TIMEOUT if arrival.data else None)
+
+    def _cap_keepalive(self, deadline: float) -> None:
+        """The worker is stopping: what has not arrived by `deadline` is not waited for."""
+        super()._cap_keepalive(deadline)
+        for arrival in self.arrivals:
+            arrival.deadline = min(arrival.deadline, deadline)
+
+    def handle_error(self, req: Any, client: PatientSocket, addr: Any, exc: Exception) -> None:
+        status = status_for(exc)
+        if status is HTTPStatus.INTERNAL_SERVER_ERROR:
+            self.log.exception("error outside of the application")
+        else:
+            self.log.info("not a request: %s", type(exc).__name__)
+        with contextlib.suppress(OSError):
+            client.sendall(refusal(status))
