@@ -1,0 +1,1 @@
+"""The registry of cameras, their health and their snapshots."""

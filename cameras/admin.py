@@ -1,0 +1,254 @@
+"""Cameras in the admin: the list as one glances at it, a form with the API's rules, and the trash."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from cameras import registry
+from cameras.forms import CameraForm
+from cameras.models import Camera, CameraStatus, TrashedCamera
+from cameras.path_validation import path_issues
+from cameras.purge_report import what_goes
+from cameras.tiles import STATUS_WORDS, snapshot_address
+from nvr.audit.models import AuditEntry
+from nvr.pages.templatetags.nvr_pages import age
+
+LIVE_FIELDSETS: Any = (
+    (None, {"fields": ("name", "folder_path", "folder_check", "enabled", "notes")}),
+    ("Who may see it", {"fields": ("groups", "public")}),
+    (
+        "Source",
+        {
+            "fields": (
+                "ingestion_mode",
+                "rtsp_url",
+                "rtsp_username",
+                "new_rtsp_password",
+                "forget_rtsp_password",
+                "stream_profile",
+                "onvif_url",
+            )
+        },
+    ),
+    ("Watching", {"fields": ("detector", "motion_sensitivity", "time_zone", "offline_after_seconds")}),
+    ("How it is", {"fields": ("status", "status_reason", "last_seen_at", "slug", "uuid", "created_at")}),
+)
+# What only a camera that exists has to show or to forget.
+NOT_YET = {"folder_check", "forget_rtsp_password", "status_reason", "last_seen_at", "slug", "uuid", "created_at"}
+NEW_FIELDSETS: Any = tuple(
+    (title, {"fields": tuple(name for name in options["fields"] if name not in NOT_YET)})
+    for title, options in LIVE_FIELDSETS
+)
+
+
+class VisibleCameras(admin.ModelAdmin[Camera]):
+    """What the live list and the trash share: only what one may see, and the audit as history."""
+
+    show_full_result_count = False
+
+    def history_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """The audit of the camera, in place of the admin's own log."""
+        camera = self.get_object(request, object_id)
+        if camera is None or not self.has_view_or_change_permission(request, camera):
+            raise PermissionDenied
+        entries = AuditEntry.objects.filter(target_type="camera", target_pk=camera.pk)[:200]
+        context = self.admin_site.each_context(request) | {
+            "title": f"History: {camera.name}",
+            "object": camera,
+            "entries": entries,
+            "opts": self.opts,
+            **(extra_context or {}),
+        }
+        return TemplateResponse(request, "admin/cameras/camera/history.html", context)
+
+    def log_change(self, request: HttpRequest, obj: Camera, message: Any) -> Any:
+        """The audit has it; a second log would only disagree with it some day."""
+
+    def log_addition(self, request: HttpRequest, obj: Camera, message: Any) -> Any:
+        """See `log_change`."""
+
+
+@admin.register(Camera)
+class CameraAdmin(VisibleCameras):
+    form = CameraForm
+    fieldsets = LIVE_FIELDSETS
+    list_display = ("picture", "name", "state", "seen", "source", "folder_path", "enabled")
+    list_display_links = ("picture", "name")
+    list_filter = ("status", "ingestion_mode", "enabled", "groups")
+    search_fields = ("name", "slug", "folder_path", "notes")
+    readonly_fields = ("folder_check", "status_reason", "last_seen_at", "slug", "uuid", "created_at")
+    filter_horizontal = ("groups",)
+    actions = ("check_paths", "move_to_trash")
+    list_per_page = 50
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Camera]:
+        rows: QuerySet[Camera] = Camera.objects.visible_to(request.user)
+        return rows
+
+    def get_fieldsets(self, request: HttpRequest, obj: Camera | None = None) -> Any:
+        return LIVE_FIELDSETS if obj is not None else NEW_FIELDSETS
+
+    @admin.display(description="")
+    def picture(self, camera: Camera) -> SafeString:
+        if camera.last_seen_at is None:
+            return format_html('<span class="nvr-thumb nvr-thumb-empty">{}</span>', "No picture")
+        url = snapshot_address(camera, f"{camera.last_seen_at:%s}")
+        text = '<img class="nvr-thumb" src="{}&width=160" width="96" height="72" loading="lazy" alt="Picture of {}">'
+        return format_html(text, url, camera.name)
+
+    @admin.display(description="status", ordering="status")
+    def state(self, camera: Camera) -> SafeString:
+        words = STATUS_WORDS[CameraStatus(camera.status)]
+        text = '<span class="nvr-state" data-status="{}">{}</span><br><span class="quiet">{}</span>'
+        return format_html(text, camera.status, words, camera.status_reason)
+
+    @admin.display(description="last picture", ordering="last_seen_at")
+    def seen(self, camera: Camera) -> str:
+        return age(camera.last_seen_at)
+
+    @admin.display(description="source", ordering="ingestion_mode")
+    def source(self, camera: Camera) -> str:
+        return camera.get_ingestion_mode_display()
+
+    @admin.display(description="Folder check")
+    def folder_check(self, camera: Camera) -> str:
+        issues = path_issues(camera)
+        return "; ".join(issues).capitalize() + "." if issues else "The folder exists and holds pictures."
+
+    def save_model(self, request: HttpRequest, obj: Camera, form: Any, change: bool) -> None:
+        values, groups = form.values(), form.cleaned_data.get("groups")
+        if change:
+            registry.update_camera(request.user, obj, values, groups=groups)
+        else:
+            camera = registry.create_camera(request.user, values, groups=groups or ())
+            obj.pk, obj.slug = camera.pk, camera.slug
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        """The groups were saved with the camera, in one transaction and one audit entry."""
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> Any:
+        """Two administrators at once: the second is told who has the name, and loses nothing that was typed."""
+        try:
+            return super().changeform_view(request, object_id, form_url, extra_context)
+        except registry.CameraExists as error:
+            request.conflict = error  # type: ignore[attr-defined]  # ours, for `get_form`
+            return super().changeform_view(request, object_id, form_url, extra_context)
+
+    def get_form(self, request: HttpRequest, obj: Camera | None = None, change: bool = False, **kwargs: Any) -> Any:
+        form: Any = super().get_form(request, obj, change, **kwargs)
+        form.conflict = getattr(request, "conflict", None)
+        return form
+
+    def delete_model(self, request: HttpRequest, obj: Camera) -> None:
+        registry.trash_camera(request.user, obj)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Camera]) -> None:
+        for camera in queryset:
+            registry.trash_camera(request.user, camera)
+
+    def get_deleted_objects(
+        self, objs: Any, request: HttpRequest
+    ) -> tuple[list[str], dict[str, int], set[str], list[str]]:
+        """Deleting here means the trash: nothing else goes, and everything can come back."""
+        cameras = list(objs)
+        told = [
+            f"{camera.name}: moves to the trash with its detections and events; its folder stays." for camera in cameras
+        ]
+        missing = set() if self.has_delete_permission(request) else {"camera"}
+        return told, {"cameras": len(cameras)}, missing, []
+
+    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
+        actions = super().get_actions(request)
+        actions.pop("delete_selected", None)
+        return actions
+
+    @admin.action(description="Check the folders of the selected cameras", permissions=["change"])
+    def check_paths(self, request: HttpRequest, cameras: QuerySet[Camera]) -> None:
+        wrong = {camera: path_issues(camera) for camera in cameras}
+        for camera, issues in wrong.items():
+            if issues:
+                messages.warning(request, f"{camera.name}: {'; '.join(issues)}.")
+        good = sum(not issues for issues in wrong.values())
+        messages.success(request, f"{good} of {len(wrong)} folders are as they should be.")
+
+    @admin.action(description="Move the selected cameras to the trash", permissions=["delete"])
+    def move_to_trash(self, request: HttpRequest, cameras: QuerySet[Camera]) -> None:
+        names = [camera.name for camera in cameras]
+        for camera in cameras:
+            registry.trash_camera(request.user, camera)
+        trash = reverse("admin:cameras_trashedcamera_changelist")
+        messages.success(
+            request,
+            format_html('{} moved to the <a href="{}">trash</a>: restore them there.', ", ".join(names), trash),
+        )
+
+
+@admin.register(TrashedCamera)
+class TrashAdmin(VisibleCameras):
+    """What was deleted: restore it, or purge it for good."""
+
+    list_display = ("name", "deleted_at", "folder_path")
+    search_fields = ("name", "slug", "folder_path")
+    fields = ("name", "slug", "folder_path", "deleted_at", "created_at", "last_seen_at", "notes")
+    readonly_fields = fields
+    actions = ("restore", "purge")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        rows: QuerySet[Any] = TrashedCamera.trash.visible_to(request.user)
+        return rows
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Camera | None = None) -> bool:
+        return False  # the admin's own delete knows no purge: the action below does
+
+    def has_view_permission(self, request: HttpRequest, obj: Camera | None = None) -> bool:
+        return any(request.user.has_perm(f"cameras.{act}_camera") for act in ("view", "change", "delete"))
+
+    def has_change_permission(self, request: HttpRequest, obj: Camera | None = None) -> bool:
+        return False  # nothing can be typed here; the actions have permissions of their own
+
+    def has_restore_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("cameras.change_camera")
+
+    def has_purge_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("cameras.delete_camera")
+
+    @admin.action(description="Restore the selected cameras", permissions=["restore"])
+    def restore(self, request: HttpRequest, cameras: QuerySet[Camera]) -> None:
+        names = [registry.restore_camera(request.user, camera).name for camera in cameras]
+        messages.success(request, f"Restored: {', '.join(names)}.")
+
+    @admin.action(description="Purge the selected cameras for good…", permissions=["purge"])
+    def purge(self, request: HttpRequest, cameras: QuerySet[Camera]) -> HttpResponse | None:
+        if request.POST.get("confirmed"):
+            names = [camera.name for camera in cameras]
+            for camera in cameras:
+                registry.purge_camera(request.user, camera)
+            messages.success(request, f"Purged for good: {', '.join(names)}. Files in their folders stay.")
+            return None
+        context = self.admin_site.each_context(request) | {
+            "title": "Purge for good?",
+            "opts": self.opts,
+            "cameras": [(camera, what_goes(camera)) for camera in cameras],
+            "selected": [str(camera.pk) for camera in cameras],
+        }
+        return TemplateResponse(request, "admin/cameras/trashedcamera/purge.html", context)

@@ -1,0 +1,226 @@
+"""The newest files of a camera's folder, without looking at all of them each time.
+
+A directory is listed again only when its mtime changed (or is too young to tell); then only new names are looked at.
+The newest few are looked at each time, so that a picture overwritten in place shows at once; all of them once a minute
+at most, for cameras that write old names again. Kept in memory, per process; it may be dropped at any time.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from heapq import nlargest
+from pathlib import Path
+
+from nvr.errors import NotFound, Unavailable
+from nvr.media.types import is_image, is_video
+
+NEWEST = 64
+# File systems stamp in steps: a change within this span of the last one may leave the directory's mtime as it was.
+UNSURE_NS = 2_000_000_000
+LOOK_AT_ALL_S = 60.0
+PATIENCE_S = 10.0  # longer than a first look at 100 000 files takes
+# More than there are cameras: the wall asks for all of them in turn, and each that had to go would be built anew.
+MAX_INDEXES = 1000
+MAX_DEPTH = 16
+
+
+class FolderMissing(NotFound):
+    """The camera's folder is not there."""
+
+
+class FolderUnreadable(Unavailable):
+    """The folder is there but cannot be read: permissions, or a storage fault. Never taken for an empty one."""
+
+
+@dataclass(frozen=True, order=True)
+class MediaFile:
+    """A regular media file as it was seen; times in ns since the epoch. Ordered by age."""
+
+    mtime_ns: int
+    path: str
+    size: int = field(compare=False)
+    inode: int = field(compare=False)
+
+    @property
+    def is_image(self) -> bool:
+        return is_image(self.path)
+
+    @property
+    def identity(self) -> str:
+        return f"{self.inode:x}-{self.size:x}-{self.mtime_ns:x}"
+
+
+@dataclass
+class Directory:
+    """What is known of one directory: all its names, its sub-directories, and its newest files of each kind."""
+
+    mtime_ns: int = -1
+    listed_ns: int = 0
+    names: set[str] = field(default_factory=set)
+    folders: tuple[str, ...] = ()
+    images: list[MediaFile] = field(default_factory=list)
+    videos: list[MediaFile] = field(default_factory=list)
+
+    def is_current(self, mtime_ns: int) -> bool:
+        return mtime_ns == self.mtime_ns and self.listed_ns - mtime_ns > UNSURE_NS
+
+    def newest(self) -> list[MediaFile]:
+        return self.images + self.videos
+
+    def has_lost_newest(self) -> bool:
+        """Whether one of the newest is gone: then those behind them must be looked at, which nobody remembers."""
+        return any(Path(file.path).name not in self.names for file in self.newest())
+
+
+class FolderIndex:
+    """The index of one folder tree; hidden directories, links and `excluded` folders are never entered."""
+
+    def __init__(self, root: str) -> None:
+        self.root = root
+        self._directories: dict[str, Directory] = {}
+        self._looked_at_all = 0.0
+        self._lock = threading.Lock()
+
+    def newest(self, *, images: bool, videos: bool, excluded: frozenset[str] = frozenset()) -> list[MediaFile]:
+        """Up to 64 files of the kinds asked for, newest first. Raises `FolderMissing` or `FolderUnreadable`."""
+        with self._looking():
+            everything = time.monotonic() - self._looked_at_all > LOOK_AT_ALL_S
+            self._refresh(excluded, everything=everything)
+            if everything:
+                self._looked_at_all = time.monotonic()
+            return self._look_again(images=images, videos=videos)
+
+    @contextmanager
+    def _looking(self) -> Iterator[None]:
+        """One at a time; who waits for one that hangs on its disk does not hang with it."""
+        if not self._lock.acquire(timeout=PATIENCE_S):
+            raise FolderUnreadable(f"The folder {self.root} does not answer: check its disk or mount.")
+        try:
+            yield
+        finally:
+            self._lock.release()
+
+    def _refresh(self, excluded: frozenset[str], *, everything: bool) -> None:
+        known, self._directories = self._directories, {}
+        waiting = [(self.root, 0)]
+        while waiting:
+            path, depth = waiting.pop()
+            directory = refreshed(path, known.get(path), everything=everything, is_root=depth == 0)
+            if directory is None:
+                continue
+            self._directories[path] = directory
+            inner = (f"{path}/{name}" for name in directory.folders)
+            if depth < MAX_DEPTH:
+                waiting.extend((folder, depth + 1) for folder in inner if folder not in excluded)
+
+    def _look_again(self, *, images: bool, videos: bool) -> list[MediaFile]:
+        candidates = [
+            file
+            for directory in self._directories.values()
+            for file in (directory.images if images else []) + (directory.videos if videos else [])
+        ]
+        again = (seen(file.path) for file in nlargest(NEWEST, candidates))
+        return sorted((file for file in again if file is not None), reverse=True)
+
+
+def refreshed(path: str, known: Directory | None, *, everything: bool, is_root: bool) -> Directory | None:
+    """The directory as it is now; None for one below the root that has gone or may not be read."""
+    try:
+        facts = Path(path).stat(follow_symlinks=is_root)
+        if not is_root and not stat.S_ISDIR(facts.st_mode):  # since it was listed, a link has taken its place
+            return None
+        mtime_ns = facts.st_mtime_ns
+        if known is not None and not everything and known.is_current(mtime_ns):
+            return known
+        listed_ns = time.time_ns()
+        names = os.listdir(path)  # noqa: PTH208  # 100 000 Path objects would cost more than the listing
+    except OSError as error:
+        if is_root:
+            raise fault(path, error) from error
+        return None
+    return relisted(path, known if not everything else None, names, mtime_ns, listed_ns)
+
+
+def relisted(path: str, known: Directory | None, names: list[str], mtime_ns: int, listed_ns: int) -> Directory:
+    """`known`, brought up to date with the listing `names`: only what is new is looked at."""
+    known = known or Directory()
+    added = [name for name in names if name not in known.names]
+    if len(known.names) + len(added) > len(names):  # something went
+        known.names.intersection_update(names)
+        if known.has_lost_newest():
+            known, added = Directory(), names
+    known.names.update(added)
+    files, folders = looked_at(path, added)
+    newest = [*known.newest(), *files]
+    return Directory(
+        mtime_ns=mtime_ns,
+        listed_ns=listed_ns,
+        names=known.names,
+        folders=(*(name for name in known.folders if name in known.names), *folders),
+        images=nlargest(NEWEST, (file for file in newest if file.is_image)),
+        videos=nlargest(NEWEST, (file for file in newest if not file.is_image)),
+    )
+
+
+def looked_at(path: str, names: Iterable[str]) -> tuple[list[MediaFile], list[str]]:
+    files, folders = [], []
+    for name in names:
+        if name.startswith("."):
+            continue
+        if is_image(name) or is_video(name):
+            file = seen(f"{path}/{name}")
+            if file is not None:
+                files.append(file)
+        elif is_folder(f"{path}/{name}"):
+            folders.append(name)
+    return files, folders
+
+
+def seen(path: str) -> MediaFile | None:
+    """The file as it is now; None if it is gone or no regular file. Links are not followed."""
+    try:
+        facts = os.lstat(path)
+    except (OSError, ValueError):
+        return None
+    if not stat.S_ISREG(facts.st_mode):
+        return None
+    return MediaFile(facts.st_mtime_ns, path, facts.st_size, facts.st_ino)
+
+
+def is_folder(path: str) -> bool:
+    try:
+        return stat.S_ISDIR(os.lstat(path).st_mode)
+    except (OSError, ValueError):
+        return False
+
+
+def fault(path: str, error: OSError) -> FolderMissing | FolderUnreadable:
+    if error.errno in {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG}:
+        return FolderMissing("Camera folder does not exist")
+    if error.errno == errno.EACCES:
+        return FolderUnreadable(f"The folder {path} may not be read: give the application's user access.")
+    return FolderUnreadable(
+        f"The folder {path} does not answer ({os.strerror(error.errno or 0)}): check its disk or mount."
+    )
+
+
+_indexes: OrderedDict[str, FolderIndex] = OrderedDict()
+_indexes_lock = threading.Lock()
+
+
+def index_of(root: str) -> FolderIndex:
+    """This process's index of `root`; the least recently used one makes room."""
+    with _indexes_lock:
+        index = _indexes.pop(root, None) or FolderIndex(root)
+        _indexes[root] = index
+        while len(_indexes) > MAX_INDEXES:
+            _indexes.popitem(last=False)
+        return index

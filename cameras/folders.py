@@ -1,0 +1,43 @@
+"""A camera's folder on disk: whether we may look into it, and which files in it are the camera's own."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from django.conf import settings
+
+from cameras.folder_index import MediaFile, index_of
+from cameras.models import Camera
+from cameras.ownership import Folders, folders_for
+from nvr.errors import Forbidden
+from nvr.media.paths import is_inside
+
+
+class FolderOutsideBase(Forbidden):
+    """The folder does not lie below NVR_CAMERA_ROOT."""
+
+
+def resolved(folder: Path) -> Path:
+    """With all links resolved, as far as they can be: a loop of links is left as it is, where `Path.resolve` raises."""
+    return Path(os.path.realpath(folder))
+
+
+def folder_of(camera: Camera) -> Path:
+    """The camera's folder, links resolved; raises `FolderOutsideBase` if that leaves the base path."""
+    folder = resolved(Path(camera.folder_path))
+    if not is_inside(folder, resolved(Path(settings.NVR_CAMERA_ROOT))):
+        raise FolderOutsideBase("Camera folder is outside the base path")
+    return folder
+
+
+def newest_files(
+    camera: Camera, *, images: bool = True, videos: bool = True, folders: Folders | None = None
+) -> list[MediaFile]:
+    """Up to 64 of the camera's own files, newest first; what lies in another camera's folder is none of them.
+
+    With `folders` as they are now it asks the database nothing.
+    """
+    folders = folders_for(camera, folders)
+    folder = folder_of(camera)
+    return index_of(str(folder)).newest(images=images, videos=videos, excluded=folders.inside(folder))

@@ -1,0 +1,175 @@
+"""How a camera is, judged by what its folder shows.
+
+`error`: its folder or secret fails. `online`: something arrived. `offline`: nothing for its hold-off, not counting
+time in which we were down. `unknown`: nobody can tell (a stream from which no frame was ever pulled). Without evidence
+the status stays what it was.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.db import DatabaseError, transaction
+from django.utils import timezone
+
+from cameras.folder_index import FolderMissing, FolderUnreadable
+from cameras.folders import FolderOutsideBase, newest_files
+from cameras.lookout import Lookout
+from cameras.models import Camera, CameraStatus
+from cameras.ownership import Folders, current_folders
+from nvr.audit.record import record
+from nvr.errors import NvrError
+from nvr.health.models import downtime_since
+from nvr.media.mounts import Mount, mount_of
+
+logger = logging.getLogger(__name__)
+
+PATIENCE_S = 10
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a look at the folder gave: when the newest settled file was written, or what is wrong, in words."""
+
+    newest_at: datetime | None = None
+    fault: str = ""
+    mount: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Verdict:
+    status: str
+    reason: str
+    last_seen_at: datetime | None
+
+
+def look(camera: Camera, folders: Folders | None = None) -> Evidence:
+    """Evidence now: the newest file whose size and time have held for the settle time."""
+    if camera.secret_is_unreadable:
+        return Evidence(fault="The stored RTSP password cannot be read with today's key: enter it again.")
+    if camera.is_stream:
+        return Evidence()
+    try:
+        settled_before = timezone.now() - settings.NVR_SETTLE_TIME
+        times = (datetime.fromtimestamp(file.mtime_ns / 1e9, UTC) for file in newest_files(camera, folders=folders))
+        newest_at = next((at for at in times if at <= settled_before), None)
+        return Evidence(newest_at, *mount_evidence(camera, newest_at))
+    except FolderMissing:
+        return Evidence(fault=f"The folder {camera.folder_path} does not exist: create it or mount its disk.")
+    except FolderOutsideBase:
+        return Evidence(fault=f"The folder {camera.folder_path} is outside {settings.NVR_CAMERA_ROOT}.")
+    except FolderUnreadable as error:
+        return Evidence(fault=error.detail)
+    except NvrError as error:
+        return Evidence(fault=error.detail)
+    except DatabaseError:  # our fault, not the camera's: nothing is noted this time
+        raise
+    except Exception:  # whatever breaks for one camera must not keep the others from being looked at
+        logger.exception("look failed camera=%s", camera.slug)
+        return Evidence(fault="Its folder could not be examined: the log tells why.")
+
+
+def mount_evidence(camera: Camera, newest_at: datetime | None) -> tuple[str, dict[str, Any] | None]:
+    """A fault if the volume that held the folder is away, and the mount to remember."""
+    now = mount_of(Path(camera.folder_path))
+    before = Mount.from_dict(camera.mount) if camera.mount else None
+    arrived = newest_at is not None and (camera.last_seen_at is None or newest_at > camera.last_seen_at)
+    if before is not None and not arrived and before.is_away(now):
+        return f"The volume {before.source} that was mounted at {before.point} is away: mount it again.", None
+    return "", now.as_dict()
+
+
+def judge(camera: Camera, evidence: Evidence, now: datetime) -> Verdict:
+    seen = camera.last_seen_at
+    if evidence.fault:
+        return Verdict(CameraStatus.ERROR, evidence.fault, seen)
+    if camera.is_stream:
+        return Verdict(CameraStatus.UNKNOWN, "No frame has been pulled from its stream yet.", seen)
+    newest = min(evidence.newest_at, now) if evidence.newest_at else None
+    arrived = newest is not None and (seen is None or newest > seen)
+    seen = newest if arrived else seen
+    if is_overdue(camera, seen, now):
+        return Verdict(CameraStatus.OFFLINE, f"Nothing has arrived for {in_words(camera.offline_after)}.", seen)
+    if arrived:
+        return Verdict(CameraStatus.ONLINE, "", seen)
+    return Verdict(*without_news(camera, seen), seen)
+
+
+def without_news(camera: Camera, seen: datetime | None) -> tuple[str, str]:
+    """Nothing new and not overdue: what stood stays, unless it was our own finding and no longer holds."""
+    ours = camera.status in {CameraStatus.ERROR, CameraStatus.OFFLINE} and camera.status_reason
+    if not ours:
+        return camera.status, camera.status_reason
+    return (CameraStatus.ONLINE, "") if seen else (CameraStatus.UNKNOWN, "Nothing has arrived yet.")
+
+
+def is_overdue(camera: Camera, seen: datetime | None, now: datetime) -> bool:
+    """Whether the silence since the later of creation and last sight, less our own downtime, exceeds the hold-off."""
+    since = max(camera.created_at, seen) if seen else camera.created_at
+    silence = now - since
+    return silence > camera.offline_after and silence - downtime_since(since) > camera.offline_after
+
+
+def in_words(span: timedelta) -> str:
+    seconds = int(span.total_seconds())
+    for unit, size in (("day", 86400), ("hour", 3600), ("minute", 60)):
+        if seconds >= 2 * size or seconds == size:
+            return f"{seconds // size} {unit}{'s' if seconds // size > 1 else ''}"
+    return f"{seconds} seconds"
+
+
+def refresh_all() -> int:
+    """Look at every enabled camera's folder and note what has changed; returns how many changed."""
+    cameras = list(Camera.objects.filter(enabled=True))
+    sights = _lookout.see(cameras, partial(look, folders=current_folders()))
+    return sum(note(camera, sights[camera.pk]) for camera in cameras if camera.pk in sights)
+
+
+def not_answering(camera: Camera) -> Evidence:
+    return Evidence(fault=f"Its folder has not answered for {PATIENCE_S} s: check its disk or mount.")
+
+
+_lookout: Lookout[Evidence] = Lookout(late=not_answering, patience_s=PATIENCE_S, name="camera-health")
+
+
+def note(camera: Camera, evidence: Evidence) -> bool:
+    """Store the verdict if it differs; a changed status has one audit line."""
+    now = timezone.now()
+    with transaction.atomic():
+        current = Camera.objects.select_for_update().filter(pk=camera.pk, folder_path=camera.folder_path).first()
+        if current is None:  # trashed or moved while we looked
+            return False
+        verdict = judge(current, evidence, now)
+        return store(current, verdict, evidence.mount)
+
+
+def store(camera: Camera, verdict: Verdict, mount: dict[str, Any] | None) -> bool:
+    values: dict[str, Any] = {
+        "status": verdict.status,
+        "status_reason": verdict.reason[:300],
+        "last_seen_at": verdict.last_seen_at,
+    }
+    if mount is not None:
+        values["mount"] = mount
+    changed = {field: value for field, value in values.items() if getattr(camera, field) != value}
+    if not changed:
+        return False
+    if "status" in changed:
+        reason = (camera.status_reason, values["status_reason"])
+        record(
+            None,
+            "camera_status_changed",
+            camera,
+            {"status": (camera.status, verdict.status), "reason": reason},
+        )
+        logger.info("camera status changed camera=%s from=%s to=%s", camera.slug, camera.status, verdict.status)
+    for field, value in changed.items():
+        setattr(camera, field, value)
+    camera.save(update_fields=list(changed))
+    return True

@@ -1,0 +1,192 @@
+"""What can be done to a camera: create, update, trash, restore, purge. API, admin and commands all call these.
+
+Each is one transaction: the change, its audit entry, and the news for the apps above.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from django.contrib.auth.models import Group
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from cameras.models import Camera
+from cameras.naming import slug_from
+from cameras.ownership import cameras_around
+from cameras.signals import camera_purging, camera_restored, camera_trashed
+from nvr.audit.record import record
+from nvr.errors import BadRequest, Conflict, NotFound
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+
+    Actor = AbstractBaseUser | AnonymousUser | None
+
+ResultT = TypeVar("ResultT")
+
+
+class CameraExists(Conflict):
+    """Another camera has the name, the folder or the id; it is named to those who may see it."""
+
+    def __init__(self, field: str, value: str, holder: Camera, actor: Actor) -> None:
+        shown = actor is None or Camera.everything.visible_to(actor).filter(pk=holder.pk).exists()
+        whose = f"camera {holder.slug}" if shown else "another camera"
+        where = ", which is in the trash: restore or purge it, or choose another" if holder.is_trashed else ""
+        super().__init__(f"{field} {value!r} is taken by {whose}{where}.")
+        self.field = field
+
+
+class FolderOfAnother(CameraExists):
+    """The folder lies in that of a camera which the actor may not see: its files would become the actor's to read."""
+
+    def __init__(self, value: str) -> None:
+        Conflict.__init__(self, f"folder_path {value!r} lies in the folder of another camera.")
+        self.field = "folder_path"
+
+
+def create_camera(actor: Actor, values: dict[str, Any], *, groups: Iterable[Group] = ()) -> Camera:
+    """Register a camera from validated `values`. Raises `CameraExists`, also when two requests race."""
+    wanted = {"name": values["name"], "folder_path": values["folder_path"], "id": slug_from(values["name"])}
+    listed = list(groups)
+    _refuse_what_another_holds(actor, values["folder_path"], None)
+
+    def create() -> Camera:
+        camera = Camera(**values)
+        camera.save(force_insert=True)
+        camera.groups.set(listed)
+        given = {field: getattr(camera, field) for field in sorted(values)}
+        if listed:
+            given["groups"] = sorted(group.name for group in listed)
+        record(actor, "camera_created", camera, {field: (None, value) for field, value in given.items()})
+        return camera
+
+    return _unless_taken(actor, wanted, None, create)
+
+
+def update_camera(
+    actor: Actor, camera: Camera, values: dict[str, Any], *, groups: Iterable[Group] | None = None
+) -> Camera:
+    """Change what differs, and only that; nothing is written or recorded when nothing does."""
+    wanted: dict[str, str] = {field: values[field] for field in ("name", "folder_path") if field in values}
+    if "folder_path" in wanted:
+        _refuse_what_another_holds(actor, wanted["folder_path"], camera)
+
+    def update() -> Camera:
+        current = _held(camera)
+        changes = _assign(current, _closed_when_last_group_goes(current, groups) | values)
+        if changes:
+            if "folder_path" in changes:
+                current.mount = None
+            if "status" in changes:  # the reason was the former one's
+                current.status_reason = ""
+            current.save(update_fields=[*changes, "mount", "status_reason"])
+        if groups is not None:
+            changes |= _assign_groups(current, list(groups))
+        if changes:
+            record(actor, "camera_updated", current, changes)
+        return current
+
+    return _unless_taken(actor, wanted, camera, update)
+
+
+def _closed_when_last_group_goes(camera: Camera, groups: Iterable[Group] | None) -> dict[str, Any]:
+    """A camera that was for some does not become public by losing its groups: that is to be asked for."""
+    loses_all = groups is not None and not list(groups) and camera.groups.exists()
+    return {"public": False} if loses_all else {}
+
+
+def trash_camera(actor: Actor, camera: Camera) -> None:
+    """Take it out of every list and serve its media no more; a second call does nothing."""
+    with transaction.atomic():
+        current = _held(camera)
+        if current.is_trashed:
+            return
+        current.deleted_at = timezone.now()
+        current.save(update_fields=["deleted_at"])
+        record(actor, "camera_deleted", current)
+        camera_trashed.send(Camera, camera=current)
+
+
+def restore_camera(actor: Actor, camera: Camera) -> Camera:
+    """Bring it back with all it had. Raises `BadRequest` for one that is not in the trash."""
+    with transaction.atomic():
+        current = _held(camera)
+        if not current.is_trashed:
+            raise BadRequest(f"Camera {current.slug} is not deleted.")
+        current.deleted_at = None
+        current.save(update_fields=["deleted_at"])
+        record(actor, "camera_restored", current)
+        camera_restored.send(Camera, camera=current)
+    return current
+
+
+def purge_camera(actor: Actor, camera: Camera) -> None:
+    """Remove a trashed camera's rows for good; its folder stays. Raises `BadRequest` for a live one."""
+    with transaction.atomic():
+        current = _held(camera)
+        if not current.is_trashed:
+            raise BadRequest(f"Camera {current.slug} is not in the trash: delete it first.")
+        record(actor, "camera_purged", current)
+        camera_purging.send(Camera, camera=current)
+        current.delete()
+
+
+def _held(camera: Camera) -> Camera:
+    """The camera as it is now, its row ours to the end of the transaction. Raises `NotFound` if it was purged."""
+    current: Camera | None = Camera.everything.select_for_update().filter(pk=camera.pk).first()
+    if current is None:
+        raise NotFound("Camera not found")
+    return current
+
+
+def _unless_taken(actor: Actor, wanted: dict[str, str], camera: Camera | None, write: Callable[[], ResultT]) -> ResultT:
+    """Run `write` in a transaction; the database decides who of two racers is told that the value is taken."""
+    try:
+        with transaction.atomic():
+            _refuse_taken(actor, wanted, camera)
+            return write()
+    except IntegrityError as error:
+        _refuse_taken(actor, wanted, camera)
+        raise Conflict("Someone else changed it at the same time: look at it again, then repeat.") from error
+
+
+def _refuse_taken(actor: Actor, wanted: dict[str, str], camera: Camera | None) -> None:
+    others = Camera.everything.exclude(pk=camera.pk) if camera else Camera.everything.all()
+    for field, value in wanted.items():
+        column = "slug" if field == "id" else field
+        holder = others.filter(**{column: value}).first()
+        if holder is not None:
+            raise CameraExists(field, value, holder, actor)
+
+
+def _refuse_what_another_holds(actor: Actor, folder_path: str, camera: Camera | None) -> None:
+    """A file belongs to the deepest folder, so a folder in another's takes files away from it."""
+    unmoved = camera is not None and Camera.everything.filter(pk=camera.pk, folder_path=folder_path).exists()
+    if actor is None or unmoved:  # asked of the database: a form has already changed the object
+        return
+    others = Camera.everything.filter(pk__in=cameras_around(folder_path)).exclude(folder_path=folder_path)
+    if camera is not None:
+        others = others.exclude(pk=camera.pk)
+    if others.exclude(pk__in=Camera.everything.visible_to(actor).values("pk")).exists():
+        raise FolderOfAnother(folder_path)
+
+
+def _assign(camera: Camera, values: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
+    changes = {}
+    for field, new in values.items():
+        old = getattr(camera, field)
+        if old != new:
+            changes[field] = (old, new)
+            setattr(camera, field, new)
+    return changes
+
+
+def _assign_groups(camera: Camera, groups: list[Group]) -> dict[str, tuple[Any, Any]]:
+    old = sorted(group.name for group in camera.groups.all())
+    new = sorted(group.name for group in groups)
+    if old == new:
+        return {}
+    camera.groups.set(groups)
+    return {"groups": (old, new)}

@@ -1,0 +1,7 @@
+"""News for the apps above, sent inside the transaction of the change itself."""
+
+from django.dispatch import Signal
+
+camera_trashed = Signal()  # camera
+camera_restored = Signal()  # camera
+camera_purging = Signal()  # camera, about to be deleted for good

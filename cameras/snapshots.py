@@ -1,0 +1,150 @@
+"""The newest whole picture of a camera, or a frame of its newest video."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from django.http import HttpRequest, HttpResponseBase
+
+from cameras.folder_index import MediaFile
+from cameras.folders import newest_files
+from cameras.models import Camera
+from nvr.errors import BadRequest, NotFound, NvrError
+from nvr.media.derivatives import WIDTHS, derivative_of_bytes
+from nvr.media.images import is_whole
+from nvr.media.paths import NoSuchFile, open_regular
+from nvr.media.responses import bytes_response
+from nvr.media.types import content_type_for
+from nvr.media.video_frames import NoFrame, frame_of
+
+logger = logging.getLogger(__name__)
+
+SNAPSHOT_IMAGES = (".jpg", ".jpeg", ".png", ".gif")
+MAX_BYTES = 64 * 2**20
+VIDEOS_TRIED = 3
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A picture in memory: what was checked is what is sent, even if the camera overwrites the file meanwhile."""
+
+    data: bytes
+    name: str
+    identity: str
+    taken_at: datetime
+
+
+class NoSnapshot(NotFound):
+    """The camera has nothing to show."""
+
+
+def snapshot_of(camera: Camera) -> Snapshot:
+    """The newest whole image, else a frame of the newest video that gives one; `NoSnapshot` says which was missing."""
+    files = newest_files(camera, videos=False)
+    found = next((snapshot for file in files if (snapshot := whole_image(file))), None)
+    return found or frame_of_newest_video(camera)
+
+
+def snapshot_response(request: HttpRequest, camera: Camera, *, attachment: bool = False) -> HttpResponseBase:
+    """The snapshot with Range and conditions; `?width=` gives a derivative of at most that width."""
+    snapshot = sized(snapshot_of(camera), request.GET.get("width"))
+    return bytes_response(
+        request,
+        snapshot.data,
+        etag=snapshot.identity,
+        last_modified=snapshot.taken_at,
+        content_type=content_type_for(snapshot.name),
+        filename=snapshot.name,
+        disposition="attachment" if attachment else "inline",
+    )
+
+
+def sized(snapshot: Snapshot, width: str | None) -> Snapshot:
+    if width is None:
+        return snapshot
+    if width not in {str(known) for known in WIDTHS}:
+        raise BadRequest(f"width must be one of {', '.join(map(str, WIDTHS))}.")
+    derived = derivative_of_bytes(snapshot.data, snapshot.identity, int(width))
+    name = f"{Path(snapshot.name).stem}{derived.suffix}"
+    return Snapshot(derived.read_bytes(), name, f"{snapshot.identity}-{width}", snapshot.taken_at)
+
+
+class Verdicts:
+    """Which files were found whole or torn, by identity, so that each is decoded once per process."""
+
+    def __init__(self, size: int = 4096) -> None:
+        self._known: OrderedDict[str, bool] = OrderedDict()
+        self._lock = threading.Lock()
+        self._size = size
+
+    def get(self, key: str) -> bool | None:
+        with self._lock:
+            return self._known.get(key)
+
+    def put(self, key: str, verdict: bool) -> None:
+        with self._lock:
+            self._known[key] = verdict
+            while len(self._known) > self._size:
+                self._known.popitem(last=False)
+
+
+_verdicts = Verdicts()
+
+
+def whole_image(file: MediaFile) -> Snapshot | None:
+    """The file's bytes if they are a whole picture; None for one that is torn, half-written or gone."""
+    if not file.path.lower().endswith(SNAPSHOT_IMAGES) or not 0 < file.size <= MAX_BYTES:
+        return None
+    key = f"{file.path}:{file.identity}"
+    if _verdicts.get(key) is False:
+        return None
+    data = unchanged_bytes(file)
+    if data is None:
+        return None
+    if _verdicts.get(key) is None:
+        _verdicts.put(key, is_whole(data))
+    return snapshot_from(file, data) if _verdicts.get(key) else None
+
+
+def unchanged_bytes(file: MediaFile) -> bytes | None:
+    """The bytes, if the file was the same before and after reading them, and no link led elsewhere."""
+    path = Path(file.path)
+    try:
+        with open_regular(path, root=path.parent) as stream:
+            data = stream.read(file.size + 1)
+            facts = os.fstat(stream.fileno())
+    except (OSError, NvrError):
+        return None
+    same = (facts.st_ino, facts.st_size, facts.st_mtime_ns) == (file.inode, file.size, file.mtime_ns)
+    return data if same and len(data) == file.size else None
+
+
+def snapshot_from(file: MediaFile, data: bytes, name: str | None = None) -> Snapshot:
+    taken_at = datetime.fromtimestamp(file.mtime_ns / 1e9, UTC)
+    return Snapshot(data, name or Path(file.path).name, file.identity, taken_at)
+
+
+def frame_of_newest_video(camera: Camera) -> Snapshot:
+    videos = newest_files(camera, images=False)
+    if not videos:
+        raise NoSnapshot("No snapshot images found for camera")
+    frames = (frame_of_video(video) for video in videos[:VIDEOS_TRIED])
+    found = next((frame for frame in frames if frame), None)
+    if found is None:
+        raise NoSnapshot("No frame could be read from the camera's newest video")
+    return found
+
+
+def frame_of_video(video: MediaFile) -> Snapshot | None:
+    """A frame of the video at its own size; None if none can be had from it, or if it is gone."""
+    try:
+        frame = frame_of(Path(video.path)).read_bytes()
+    except (NoFrame, NoSuchFile, OSError):
+        return None
+    return snapshot_from(video, frame, f"{Path(video.path).stem}.jpg")

@@ -1,0 +1,31 @@
+"""The cameras' recurring work; every task may run twice."""
+
+from __future__ import annotations
+
+import logging
+
+from celery import shared_task
+from django.conf import settings
+from django.utils import timezone
+
+from cameras import health, registry
+from cameras.models import Camera
+
+logger = logging.getLogger(__name__)
+
+
+@shared_task(name="cameras.check_health", ignore_result=True)
+def check_health() -> None:
+    """See `cameras.health`."""
+    health.refresh_all()
+
+
+@shared_task(name="cameras.purge_expired", ignore_result=True)
+def purge_expired() -> None:
+    """Purge what has been in the trash for longer than `NVR_TRASH_RETENTION`."""
+    expired = Camera.trash.filter(deleted_at__lt=timezone.now() - settings.NVR_TRASH_RETENTION)
+    for camera in expired:
+        try:
+            registry.purge_camera(None, camera)
+        except Exception:  # whatever keeps one camera must not keep all others for ever
+            logger.exception("camera not purged camera=%s", camera.slug)

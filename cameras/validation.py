@@ -1,0 +1,89 @@
+"""What a camera's values must be: the same rules for the API, the admin and the model.
+
+Each rule takes what was given and returns what is stored, or raises Django's `ValidationError` with one sentence.
+"""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import urlsplit
+from zoneinfo import available_timezones
+
+from django.core.exceptions import ValidationError
+
+from cameras.naming import MAX_SLUG, RESERVED, slug_from
+from nvr.media.paths import normalise_folder
+
+FORBIDDEN_IN_PATH = '<>:"|?*'
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+
+
+def clean_name(value: str) -> str:
+    if CONTROL.search(value):
+        raise ValidationError("must not contain control characters.")
+    name = value.strip()
+    if not name:
+        raise ValidationError("must not be blank.")
+    if len(name) > 255:
+        raise ValidationError("must have at most 255 characters.")
+    return name
+
+
+def clean_new_name(value: str) -> str:
+    """The name of a camera to be: an id must follow from it."""
+    name = clean_name(value)
+    slug = slug_from(name)
+    if not slug:
+        raise ValidationError("must contain a letter or a digit, since the camera's id is made from it.")
+    if slug in RESERVED:
+        raise ValidationError(f"gives the id {slug}, a word that the addresses use: choose another.")
+    if len(slug) > MAX_SLUG:
+        raise ValidationError(f"gives an id of more than {MAX_SLUG} characters: choose a shorter one.")
+    return name
+
+
+def clean_folder_path(value: str) -> str:
+    if CONTROL.search(value):
+        raise ValidationError("must not contain control characters.")
+    if not 1 <= len(value) <= 500:
+        raise ValidationError("must have 1 to 500 characters.")
+    if found := next((character for character in FORBIDDEN_IN_PATH if character in value), None):
+        raise ValidationError(f"must not contain {found}")
+    if ".." in value.split("/"):
+        raise ValidationError("must not contain a .. segment.")
+    if not value.startswith("/"):
+        raise ValidationError("must be absolute: begin it with /.")
+    return normalise_folder(value)
+
+
+def clean_stream_url(value: str | None, *, schemes: tuple[str, ...] = ("rtsp", "rtsps")) -> str:
+    """An address with a host and without credentials, which have fields of their own; empty for none."""
+    text = (value or "").strip()
+    if not text:
+        return ""
+    if CONTROL.search(text) or " " in text or len(text) > 500:
+        raise ValidationError("must have at most 500 characters, none of them blank or a control character.")
+    try:
+        parts = urlsplit(text)
+        host, _ = parts.hostname, parts.port
+    except ValueError as error:
+        raise ValidationError("is not an address.") from error
+    if parts.scheme not in schemes or not host:
+        raise ValidationError(f"must begin with {' or '.join(f'{scheme}://' for scheme in schemes)} and name a host.")
+    if "@" in parts.netloc:
+        raise ValidationError("must not contain credentials: put them into the fields for user name and password.")
+    return text
+
+
+def clean_time_zone(value: str | None) -> str:
+    """A name of the IANA database; empty for the installation's own."""
+    text = (value or "").strip()
+    if text and text not in available_timezones():
+        raise ValidationError("is not a time zone: use a name such as Europe/Berlin.")
+    return text
+
+
+def check_stream(ingestion_mode: str, rtsp_url: str) -> None:
+    """A stream must have an address."""
+    if ingestion_mode != "ftp" and not rtsp_url:
+        raise ValidationError({"rtsp_url": f"is required for ingestion mode {ingestion_mode}."})

@@ -1,0 +1,132 @@
+"""The pages about cameras: the live wall and one camera."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils import timezone
+from django.views.generic import TemplateView, View
+
+from cameras.files import ListedFile, newest_listed
+from cameras.models import Camera, CameraStatus, IngestionMode
+from cameras.tiles import STATUS_WORDS, Tile, tiles_for
+from nvr.api.json import dumps
+from nvr.errors import NvrError
+from nvr.pages import panels
+
+
+def chosen_cameras(request: HttpRequest) -> QuerySet[Camera]:
+    """What this person may see, narrowed by the address's `status`."""
+    cameras: QuerySet[Camera] = Camera.objects.visible_to(request.user)
+    status = request.GET.get("status", "")
+    return cameras.filter(status=status) if status in CameraStatus.values else cameras
+
+
+class WallView(TemplateView):
+    """The wall: every camera's newest picture."""
+
+    template_name = "cameras/wall.html"
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        query = self.request.GET.urlencode()
+        return super().get_context_data(
+            tiles=tiles_for(chosen_cameras(self.request)),
+            filters=status_chips(self.request),
+            can_add=self.request.user.is_staff and self.request.user.has_perm("cameras.add_camera"),
+            add_url=reverse("admin:cameras_camera_add"),
+            data_url=reverse("live_json") + (f"?{query}" if query else ""),
+            **kwargs,
+        )
+
+
+def status_chips(request: HttpRequest) -> list[dict[str, Any]]:
+    """The wall's filters: all, and each status that a camera is in."""
+    counts = Counter(Camera.objects.visible_to(request.user).values_list("status", flat=True))
+    chosen = request.GET.get("status", "")
+    if len(counts) < 2 and chosen not in CameraStatus.values:
+        return []
+    chips = [{"label": "All", "url": reverse("wall"), "pressed": not chosen, "dot": "", "count": counts.total()}]
+    return chips + [
+        {
+            "label": STATUS_WORDS[status],
+            "url": f"{reverse('wall')}?status={status}",
+            "pressed": chosen == status,
+            "dot": status,
+            "count": counts[status],
+        }
+        for status in CameraStatus
+        if counts[status] or chosen == status
+    ]
+
+
+class LiveView(View):
+    """The wall's news as JSON, for its script."""
+
+    def get(self, request: HttpRequest) -> HttpResponse:
+        tiles = [tile.as_json() for tile in tiles_for(chosen_cameras(request))]
+        response = HttpResponse(dumps({"tiles": tiles}), content_type="application/json")
+        response["Cache-Control"] = "private, no-store"
+        return response
+
+
+class CameraView(TemplateView):
+    """One camera: its picture, its facts, its newest files, and the file that the address names."""
+
+    template_name = "cameras/camera.html"
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        camera = Camera.objects.visible_to(self.request.user).identified_by(kwargs["camera_id"]).first()
+        if camera is None:
+            raise Http404
+        tile = tiles_for([camera])[0]
+        files = files_or_none(camera)
+        return super().get_context_data(
+            camera=camera,
+            tile=tile,
+            facts=facts_about(camera, tile, self.request.user),  # type: ignore[arg-type]  # pages are for users
+            files=files,
+            selected=selected_file(files, self.request.GET.get("file")),
+            edit_url=edit_address(camera, self.request),
+            data_url=reverse("live_json"),
+            panels=panels.render("camera", self.request, camera),
+            **kwargs,
+        )
+
+
+def files_or_none(camera: Camera) -> list[ListedFile]:
+    """The newest files; none when the folder fails, which the camera's status tells."""
+    try:
+        return newest_listed(camera)
+    except (NvrError, OSError):
+        return []
+
+
+def selected_file(files: list[ListedFile], name: str | None) -> ListedFile | None:
+    return next((file for file in files if file.name == name), None) if name else None
+
+
+def edit_address(camera: Camera, request: HttpRequest) -> str | None:
+    if request.user.is_staff and request.user.has_perm("cameras.change_camera"):
+        return reverse("admin:cameras_camera_change", args=[camera.pk])
+    return None
+
+
+def facts_about(camera: Camera, tile: Tile, user: User) -> list[tuple[str, str]]:
+    facts = [
+        ("Status", f"{tile.status_text}. {camera.status_reason}".strip(" .")),
+        ("Source", IngestionMode(camera.ingestion_mode).label),
+        ("Time zone", str(camera.zone)),
+        ("Local time", f"{timezone.localtime(timezone=camera.zone):%H:%M}"),
+    ]
+    if user.is_staff:
+        facts.append(("Folder", camera.folder_path))
+    if camera.rtsp_url:
+        facts.append(("Stream", camera.rtsp_url))
+    if camera.notes:
+        facts.append(("Notes", camera.notes))
+    return facts

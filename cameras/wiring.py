@@ -1,0 +1,43 @@
+"""What the app joins when it is ready: the list's version, the audit's view, the navigation, the health sections."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib.auth.models import Group, User
+from django.db.models import Q
+from django.db.models.signals import m2m_changed, post_delete, post_save, pre_delete
+
+from cameras.models import Camera, ListVersion, TrashedCamera, sees_all
+from cameras.registry import update_camera
+from nvr.audit.models import register_target
+from nvr.pages import navigation
+
+
+def connect() -> None:
+    for model in (Camera, TrashedCamera):
+        post_save.connect(bump, sender=model)
+        post_delete.connect(bump, sender=model)
+    m2m_changed.connect(bump, sender=Camera.groups.through)
+    pre_delete.connect(close_cameras_of, sender=Group)
+    post_save.connect(bump, sender=Group)
+    register_target("camera", visible_entries)
+    register_target("trashedcamera", visible_entries)
+    navigation.add(navigation.Entry("Live", "wall", "live", order=10, below="/cameras/"))
+
+
+def bump(sender: Any, **kwargs: Any) -> None:
+    ListVersion.bump()
+
+
+def close_cameras_of(sender: Any, instance: Group, **kwargs: Any) -> None:
+    """A group goes: cameras that listed it do not become public by losing it, and their history tells."""
+    for camera in Camera.everything.filter(groups=instance):
+        update_camera(None, camera, {"public": False}, groups=camera.groups.exclude(pk=instance.pk))
+    ListVersion.bump()
+
+
+def visible_entries(user: User) -> Q:
+    if sees_all(user):
+        return Q()
+    return Q(target_pk__in=Camera.everything.visible_to(user).values("pk"))
