@@ -1,0 +1,1 @@
+"""Stored media: detections, the events they form, and the files behind them."""

@@ -1,0 +1,1 @@
+"""The API of detections and events, and of the files behind them."""

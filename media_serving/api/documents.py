@@ -1,0 +1,67 @@
+"""How the API of detections and events is documented in OpenAPI."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, inline_serializer
+from rest_framework import serializers
+
+from media_serving.api.serializers import DetectionIn, DetectionOut, EventOut, EventUpdate
+from nvr.api.audit import CURSOR_PARAMETERS, CursorPagination
+
+
+def _page(name: str, item: type[serializers.Serializer[Any]]) -> Any:
+    return inline_serializer(name, {"items": item(many=True), "pagination": CursorPagination()})
+
+
+FILTERS = [
+    OpenApiParameter("camera_id", str, description="The camera's id, or its UUID. An unknown one finds nothing."),
+    OpenApiParameter(
+        "object_class", {"type": "string", "minLength": 1, "maxLength": 64}, description="Such as person."
+    ),
+    OpenApiParameter("from", OpenApiTypes.DATETIME, description="With its zone; included."),
+    OpenApiParameter("to", OpenApiTypes.DATETIME, description="With its zone; included."),
+    OpenApiParameter("min_confidence", {"type": "number", "minimum": 0, "maximum": 1}),
+]
+DETECTIONS = _page("DetectionPage", DetectionOut)
+
+LIST_DETECTIONS: dict[str, Any] = {
+    "operation_id": "list_detections",
+    "tags": ["detections"],
+    "parameters": [*FILTERS, *CURSOR_PARAMETERS],
+    "responses": {200: DETECTIONS},
+}
+REPORT_DETECTION: dict[str, Any] = {
+    "operation_id": "report_detection",
+    "tags": ["detections"],
+    "request": DetectionIn,
+    "responses": {201: DetectionOut, 200: DetectionOut},
+}
+RETRIEVE_DETECTION: dict[str, Any] = {
+    "operation_id": "get_detection",
+    "tags": ["detections"],
+    "responses": {200: DetectionOut},
+}
+LIST_EVENTS: dict[str, Any] = {
+    "operation_id": "list_events",
+    "tags": ["events"],
+    "description": "Events that overlap the time asked for, newest first. Class and confidence are those of one "
+    "detection in the event.",
+    "parameters": [*FILTERS, OpenApiParameter("reviewed", bool), *CURSOR_PARAMETERS],
+    "responses": {200: _page("EventPage", EventOut)},
+}
+RETRIEVE_EVENT: dict[str, Any] = {"operation_id": "get_event", "tags": ["events"], "responses": {200: EventOut}}
+UPDATE_EVENT: dict[str, Any] = {
+    "operation_id": "update_event",
+    "tags": ["events"],
+    "request": EventUpdate,
+    "responses": {200: EventOut},
+}
+LIST_DETECTIONS_OF_EVENT: dict[str, Any] = {
+    "operation_id": "list_event_detections",
+    "tags": ["events"],
+    "parameters": CURSOR_PARAMETERS,
+    "responses": {200: DETECTIONS},
+}

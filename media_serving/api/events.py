@@ -1,0 +1,71 @@
+"""Events: to be read, kept, annotated and marked as reviewed."""
+
+from __future__ import annotations
+
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from media_serving.api import documents
+from media_serving.api.filters import filtered_events
+from media_serving.api.representation import detection_as_json, detection_rows, event_as_json, event_rows
+from media_serving.api.serializers import EventUpdate
+from media_serving.events import update_event
+from media_serving.models import Detection, Event
+from nvr.api.pagination import KeysetPage
+from nvr.api.permissions import ModelPermissions
+from nvr.api.views import ApiView
+from nvr.errors import NotFound
+
+
+def find_event(request: Request, event_id: int) -> Event:
+    event = Event.objects.visible_to(request.user).filter(pk=event_id).first()
+    if event is None:
+        raise NotFound("Event not found")
+    return event
+
+
+def event_response(event_id: int) -> Response:
+    return Response(event_as_json(event_rows(Event.objects.filter(pk=event_id)).get()))
+
+
+class EventListView(ApiView):
+    permission_classes = (ModelPermissions,)
+    queryset = Event.objects.none()  # tells ModelPermissions the model
+
+    @extend_schema(**documents.LIST_EVENTS)
+    def get(self, request: Request) -> Response:
+        found = event_rows(filtered_events(request.user, request.query_params))
+        page = KeysetPage(found, request.query_params, moment="started_at")
+        return Response(page.envelope([event_as_json(row) for row in page.items]))
+
+
+class EventView(ApiView):
+    permission_classes = (ModelPermissions,)
+    queryset = Event.objects.none()
+
+    @extend_schema(**documents.RETRIEVE_EVENT)
+    def get(self, request: Request, event_id: int) -> Response:
+        return event_response(find_event(request, event_id).pk)
+
+    @extend_schema(**documents.UPDATE_EVENT)
+    def patch(self, request: Request, event_id: int) -> Response:
+        """Keep it, mark it as reviewed, note something down."""
+        event = find_event(request, event_id)
+        given = EventUpdate(data=request.data)
+        given.is_valid(raise_exception=True)
+        update_event(request.user, event, given.validated_data)
+        return event_response(event.pk)
+
+
+class EventDetectionsView(ApiView):
+    """What was found in the event, newest first."""
+
+    permission_classes = (ModelPermissions,)
+    queryset = Event.objects.none()
+
+    @extend_schema(**documents.LIST_DETECTIONS_OF_EVENT)
+    def get(self, request: Request, event_id: int) -> Response:
+        found = detection_rows(Detection.objects.filter(event=find_event(request, event_id)))
+        page = KeysetPage(found, request.query_params, moment="detected_at")
+        return Response(page.envelope([detection_as_json(row) for row in page.items]))

@@ -1,0 +1,92 @@
+"""What a list of detections or events can be narrowed by. A wrong value is 422, an unknown camera finds nothing."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from django.db.models import Exists, OuterRef, QuerySet
+from django.http import QueryDict
+
+from cameras.models import Camera
+from media_serving.models import Detection, Event
+from media_serving.moments import NotAMoment, parse_moment, within_reach
+from nvr.api.fields import has_control_characters
+from nvr.errors import Invalid
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import AnonymousUser, User
+
+DECIMAL = re.compile(r"[0-9]{0,20}\.?[0-9]{1,20}([eE][-+]?[0-9]{1,3})?", re.ASCII)
+FLAGS = {"true": True, "false": False}
+
+
+def filtered_detections(user: User | AnonymousUser, query: QueryDict) -> QuerySet[Detection]:
+    """Detections of what `user` may see that `query` asks for: `from` and `to` are both included."""
+    rows: QuerySet[Detection] = Detection.objects.filter(**_camera(user, query), **_found(query))
+    start, end = _span(query)
+    if start is not None:
+        rows = rows.filter(detected_at__gte=start)
+    return rows if end is None else rows.filter(detected_at__lte=end)
+
+
+def filtered_events(user: User | AnonymousUser, query: QueryDict) -> QuerySet[Event]:
+    """Events that overlap `from` to `to`, and in which one detection is of the class and confidence asked for."""
+    rows: QuerySet[Event] = Event.objects.overlapping(*_span(query)).filter(**_camera(user, query))
+    if found := _found(query):
+        rows = rows.filter(Exists(Detection.objects.filter(event=OuterRef("pk"), **found)))
+    reviewed = _flag(query, "reviewed")
+    return rows if reviewed is None else rows.filter(reviewed=reviewed)
+
+
+def _camera(user: User | AnonymousUser, query: QueryDict) -> dict[str, Any]:
+    text = _text(query, "camera_id", longest=255)
+    visible = Camera.objects.visible_to(user)
+    if text is None:
+        return {"camera__in": visible}
+    # By its key, looked up first: one camera's rows are then one stretch of an index.
+    return {"camera_id": visible.identified_by(text).values_list("pk", flat=True).first() or 0}
+
+
+def _found(query: QueryDict) -> dict[str, Any]:
+    wanted = {"object_class": _text(query, "object_class", longest=64), "confidence__gte": _confidence(query)}
+    return {name: value for name, value in wanted.items() if value is not None}
+
+
+def _span(query: QueryDict) -> tuple[datetime | None, datetime | None]:
+    start, end = _moment(query, "from"), _moment(query, "to")
+    if start and end and start > end:
+        raise Invalid.field("to", "must not be before `from`.")
+    return start, end
+
+
+def _moment(query: QueryDict, name: str) -> datetime | None:
+    text = query.get(name)
+    try:
+        return None if text is None else within_reach(parse_moment(text))
+    except NotAMoment as error:
+        raise Invalid.field(name, str(error)) from error
+
+
+def _text(query: QueryDict, name: str, *, longest: int) -> str | None:
+    text = query.get(name)
+    if text is not None and (not 1 <= len(text) <= longest or has_control_characters(text)):
+        raise Invalid.field(name, f"must have 1 to {longest} characters, none of them a control character.")
+    return text
+
+
+def _confidence(query: QueryDict) -> float | None:
+    text = query.get("min_confidence")
+    if text is None:
+        return None
+    if not DECIMAL.fullmatch(text) or not 0 <= float(text) <= 1:
+        raise Invalid.field("min_confidence", "must be a number from 0 to 1.")
+    return float(text)
+
+
+def _flag(query: QueryDict, name: str) -> bool | None:
+    text = query.get(name)
+    if text is not None and text not in FLAGS:
+        raise Invalid.field(name, "must be true or false.")
+    return None if text is None else FLAGS[text]

@@ -1,0 +1,102 @@
+"""`/api/media/…`: the bytes of what cameras stored and of what was made from it."""
+
+from __future__ import annotations
+
+from django.http import HttpResponseBase
+from drf_spectacular.utils import extend_schema, extend_schema_view
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from media_serving.addresses import PREFIX
+from media_serving.api import media_documents as documents
+from media_serving.api.media_shape import echoed
+from media_serving.playable import playable_form
+from media_serving.serving import StoredFile, locate
+from nvr.api.signed_urls import SignedUrlAuthentication, embeddable, is_signed_for
+from nvr.api.views import BytesView
+from nvr.errors import BadRequest
+from nvr.media.derivatives import WIDTHS, derivative_of
+from nvr.media.responses import file_response
+from nvr.media.types import is_video
+from nvr.media.video_frames import frame_of
+
+POLL_S = 2
+
+
+class MediaView(BytesView):
+    """Any media path. The routes differ in their documents only: the path itself says what it names."""
+
+    authentication_classes = (SignedUrlAuthentication, *BytesView.authentication_classes)
+
+    def get(self, request: Request, **parts: str) -> HttpResponseBase:
+        response = self.answer(request)
+        return embeddable(response) if is_signed_for(request) else response
+
+    def answer(self, request: Request) -> HttpResponseBase:
+        file = locate(request.path_info.removeprefix(PREFIX), request.user)
+        if chosen(request, "playable", {"1"}):
+            return playable_response(request, file)
+        width = chosen(request, "width", {str(width) for width in WIDTHS})
+        return bytes_of(request, sized(file, int(width)) if width else file)
+
+
+def chosen(request: Request, name: str, values: set[str]) -> str | None:
+    """The query's `name`, None if it is not there; 400 unless it is one of `values`."""
+    value = request.query_params.get(name)
+    if value is not None and value not in values:
+        raise BadRequest(f"{name} must be {' or '.join(sorted(values, key=int))}.")
+    return value
+
+
+def bytes_of(request: Request, file: StoredFile) -> HttpResponseBase:
+    attachment = chosen(request, "download", {"1"})
+    return file_response(
+        request._request,
+        file.path,
+        root=file.root,
+        filename=file.name,
+        disposition="attachment" if attachment else "inline",
+    )
+
+
+def sized(file: StoredFile, width: int) -> StoredFile:
+    """A copy of the picture at most `width` pixels wide; of a video, one of its frames."""
+    picture = frame_of(file.path) if is_video(file.path.name) else file.path
+    derivative = derivative_of(picture, width)
+    return StoredFile(derivative, derivative.parent, f"{file.stem}{derivative.suffix}")
+
+
+def playable_response(request: Request, file: StoredFile) -> HttpResponseBase:
+    """The playable form, or 202 until there is one: ask again after `Retry-After`, with HEAD if you like."""
+    if not is_video(file.path.name):
+        raise BadRequest("playable is for videos.")
+    form = playable_form(file.path)
+    if form.path is None:
+        pending = {"state": form.state, "path": echoed(request.path_info.removeprefix(PREFIX))}
+        return Response(pending, status=202, headers={"Retry-After": str(POLL_S)})
+    return bytes_of(request, StoredFile(form.path, form.path.parent, f"{file.stem}{form.path.suffix}"))
+
+
+@extend_schema_view(get=extend_schema(**documents.CAMERA_FILE))
+class CameraFileView(MediaView):
+    """A file from a camera's folder."""
+
+
+@extend_schema_view(get=extend_schema(**documents.THUMBNAIL))
+class ThumbnailView(MediaView):
+    """The thumbnail of a detection."""
+
+
+@extend_schema_view(get=extend_schema(**documents.DETECTION_FILE))
+class DetectionFileView(MediaView):
+    """The picture in which something was detected; of a video, the frame."""
+
+
+@extend_schema_view(get=extend_schema(**documents.CLIP))
+class ClipView(MediaView):
+    """The clip of an event."""
+
+
+@extend_schema_view(get=extend_schema(**documents.COMPATIBILITY))
+class CompatibilityView(MediaView):
+    """Any of the other four, by its path."""

@@ -1,0 +1,75 @@
+"""How the media API is documented in OpenAPI."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, inline_serializer
+from rest_framework import serializers
+
+ERROR = {"$ref": "#/components/schemas/MediaError"}
+IMAGES = ("image/jpeg", "image/png", "image/gif")
+VIDEOS = ("video/mp4", "video/x-msvideo", "video/webm", "video/quicktime", "video/x-matroska")
+NOT_READY = inline_serializer(
+    "PlayableFormPending",
+    {"state": serializers.ChoiceField(["waiting", "working"]), "path": serializers.CharField()},
+)
+WIDTH = OpenApiParameter(
+    "width",
+    {"type": "string", "enum": ["160", "320", "640", "1280"]},
+    description="A copy at most this wide, in pixels; of a video, one of its frames.",
+)
+PLAYABLE = OpenApiParameter(
+    "playable",
+    {"type": "string", "enum": ["1"]},
+    description="Of a video: a form that every browser plays. 202 until a worker has made it.",
+)
+DOWNLOAD = OpenApiParameter("download", {"type": "string", "enum": ["1"]}, description="To be saved, not shown.")
+
+
+def in_path(name: str, description: str) -> OpenApiParameter:
+    return OpenApiParameter(name, str, OpenApiParameter.PATH, description=description)
+
+
+def document(name: str, *parameters: OpenApiParameter, types: tuple[str, ...], pending: bool = True) -> dict[str, Any]:
+    """One media route that answers with any of `types`."""
+    error = {(status, "application/json"): OpenApiResponse(ERROR, text) for status, text in REFUSALS.items()}
+    whole = {(status, kind): OpenApiTypes.BINARY for status in (200, 206) for kind in types}
+    return {
+        "operation_id": name,
+        "tags": ["media"],
+        "parameters": [*parameters, DOWNLOAD],
+        "responses": {
+            **whole,
+            **({202: NOT_READY} if pending else {}),
+            304: OpenApiResponse(None, "The client has it already."),
+            **error,
+        },
+    }
+
+
+REFUSALS = {
+    412: "The file is not the one that the request's condition names.",
+    414: "The path is longer than 4096 characters.",
+    416: "The range begins behind the end of the file.",
+    507: "The disk is full.",
+}
+CAMERA_FILE = document(
+    "get_camera_file",
+    in_path("camera_id", "The camera's id, its UUID, or the name of its folder."),
+    in_path("filename", "The file's place below the camera's folder; it may hold slashes."),
+    WIDTH,
+    PLAYABLE,
+    types=IMAGES + VIDEOS,
+)
+THUMBNAIL = document(
+    "get_thumbnail", in_path("filename", "detection_<id>_thumb.jpg"), WIDTH, types=("image/jpeg",), pending=False
+)
+DETECTION_FILE = document(
+    "get_detection_file", in_path("detection_id", "The detection's number."), WIDTH, types=IMAGES, pending=False
+)
+CLIP = document("get_clip", in_path("filename", "<event id>_clip.mp4"), WIDTH, PLAYABLE, types=(*IMAGES, "video/mp4"))
+COMPATIBILITY = document(
+    "get_media", in_path("path", "The path of any of the other routes."), WIDTH, PLAYABLE, types=IMAGES + VIDEOS
+)

@@ -1,0 +1,104 @@
+"""Detections and events as JSON, from rows of the database: no model instances, no further queries."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.models import QuerySet
+
+from media_serving.models import Detection, Event
+from nvr.api.fields import milliseconds
+
+DETECTION_COLUMNS = (
+    "pk",
+    "camera__slug",
+    "event_id",
+    "detected_at",
+    "file_path",
+    "media_type",
+    "object_class",
+    "confidence",
+    "bbox_x",
+    "bbox_y",
+    "bbox_width",
+    "bbox_height",
+    "thumbnail_size_bytes",
+    "source",
+    "external_id",
+    "offset_ms",
+    "frame_width",
+    "frame_height",
+)
+EVENT_COLUMNS = (
+    "pk",
+    "camera__slug",
+    "started_at",
+    "ended_at",
+    "last_detected_at",
+    "keep",
+    "object_classes",
+    "detection_count",
+    "clip_size_bytes",
+    "reviewed",
+    "notes",
+)
+
+
+def detection_rows(detections: QuerySet[Detection]) -> QuerySet[Any, Any]:
+    return detections.values_list(*DETECTION_COLUMNS, named=True)
+
+
+def event_rows(events: QuerySet[Event]) -> QuerySet[Any, Any]:
+    return events.values_list(*EVENT_COLUMNS, named=True)
+
+
+def detection_as_json(row: Any) -> dict[str, Any]:
+    """One of `detection_rows`. The thumbnail's address is null until there is one."""
+    return {
+        "id": row.pk,
+        "camera_id": row.camera__slug,
+        "event_id": row.event_id,
+        "detected_at": milliseconds(row.detected_at),
+        "file_path": row.file_path,
+        "media_type": row.media_type,
+        "object_class": row.object_class,
+        "confidence": row.confidence,
+        "bbox": _box(row),
+        "thumbnail_url": thumbnail_url(row.pk) if row.thumbnail_size_bytes is not None else None,
+        "source": row.source,
+        "external_id": row.external_id or None,
+        "offset_ms": row.offset_ms,
+        "frame_width": row.frame_width,
+        "frame_height": row.frame_height,
+    }
+
+
+def event_as_json(row: Any) -> dict[str, Any]:
+    """One of `event_rows`. `ended_at` is null while the event is open, the clip's address until there is one."""
+    return {
+        "id": row.pk,
+        "camera_id": row.camera__slug,
+        "started_at": milliseconds(row.started_at),
+        "ended_at": milliseconds(row.ended_at),
+        "last_detected_at": milliseconds(row.last_detected_at),
+        "keep": row.keep,
+        "object_classes": row.object_classes,
+        "detection_count": row.detection_count,
+        "clip_url": clip_url(row.pk) if row.clip_size_bytes is not None else None,
+        "reviewed": row.reviewed,
+        "notes": row.notes,
+    }
+
+
+def thumbnail_url(detection_id: int) -> str:
+    return f"/api/media/thumbnails/detection_{detection_id}_thumb.jpg"
+
+
+def clip_url(event_id: int) -> str:
+    return f"/api/media/clips/{event_id}_clip.mp4"
+
+
+def _box(row: Any) -> dict[str, float] | None:
+    if row.bbox_x is None:
+        return None
+    return {"x": row.bbox_x, "y": row.bbox_y, "width": row.bbox_width, "height": row.bbox_height}

@@ -1,0 +1,143 @@
+"""What clients may send about detections and events, and, for the schema only, what they get."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.utils import timezone
+from rest_framework import serializers
+
+from cameras.models import Camera
+from media_serving.detections import MAX_PATH, media_type_of, path_inside
+from media_serving.models import MAX_NOTES, Detection, Event, MediaType
+from media_serving.moments import EARLIEST, NotAMoment, parse_moment
+from nvr.api.fields import Flag, Number, Text, Whole
+from nvr.errors import Invalid
+
+CLOCK_SKEW = timedelta(minutes=5)
+MAX_FRAME_PX = 100_000
+MAX_OFFSET_MS = 2**31 - 1
+ROUNDING_PX = 0.01  # what a detector that scales its boxes may be off by at the frame's edge
+
+
+class PastMoment(serializers.DateTimeField):
+    """A time with its zone, from 1970 to now; a clock may be five minutes fast."""
+
+    def to_internal_value(self, value: Any) -> datetime:
+        try:
+            moment = parse_moment(value if isinstance(value, str) else "")
+        except NotAMoment as error:
+            raise serializers.ValidationError(str(error)) from error
+        if not EARLIEST <= moment <= timezone.now() + CLOCK_SKEW:
+            raise serializers.ValidationError("must lie between 1970 and now: is the device's clock right?")
+        return moment
+
+
+class Box(serializers.Serializer[Any]):
+    """In pixels, from the frame's upper left corner."""
+
+    x = Number(min_value=0, max_value=MAX_FRAME_PX)
+    y = Number(min_value=0, max_value=MAX_FRAME_PX)
+    width = Number(min_value=0.001, max_value=MAX_FRAME_PX)
+    height = Number(min_value=0.001, max_value=MAX_FRAME_PX)
+
+
+class DetectionIn(serializers.Serializer[Detection]):
+    camera_id = Text(max_length=255, help_text="The camera's id, or its UUID.")
+    detected_at = PastMoment(help_text="When the picture was taken; may lie in the past.")
+    file_path = Text(
+        max_length=MAX_PATH,
+        trim_whitespace=False,
+        help_text="Relative to the camera's folder, or absolute inside it. The file need not exist yet.",
+    )
+    object_class = Text(max_length=64)
+    confidence = Number(min_value=0, max_value=1)
+    bbox = Box(required=False, allow_null=True)
+    media_type = serializers.ChoiceField(MediaType.choices, required=False, help_text="Default: by the extension.")
+    source = Text(  # type: ignore[assignment]  # a declared field; DRF takes it off the class
+        max_length=64, default="api", help_text="Which detector found it."
+    )
+    external_id = Text(
+        max_length=255,
+        required=False,
+        allow_null=True,
+        allow_blank=True,
+        help_text="Your name for it: reported again with the same values, it is answered with the first.",
+    )
+    offset_ms = Whole(
+        required=False, allow_null=True, min_value=0, max_value=MAX_OFFSET_MS, help_text="Where in the video."
+    )
+    frame_width = Whole(required=False, allow_null=True, min_value=1, max_value=MAX_FRAME_PX)
+    frame_height = Whole(required=False, allow_null=True, min_value=1, max_value=MAX_FRAME_PX)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        width, height = attrs.get("frame_width"), attrs.get("frame_height")
+        if (width is None) != (height is None):
+            raise serializers.ValidationError({"frame_width": "must be given together with frame_height."})
+        if width and height and attrs.get("bbox"):
+            _check_box(attrs["bbox"], width, height)
+        return attrs
+
+
+class EventUpdate(serializers.Serializer[Event]):
+    keep = Flag(required=False)
+    reviewed = Flag(required=False)
+    notes = Text(required=False, allow_blank=True, max_length=MAX_NOTES, multiline=True)
+
+
+class DetectionOut(serializers.Serializer[Detection]):
+    id = serializers.IntegerField()
+    camera_id = serializers.CharField()
+    event_id = serializers.IntegerField()
+    detected_at = serializers.DateTimeField()
+    file_path = serializers.CharField()
+    media_type = serializers.ChoiceField(MediaType.choices)
+    object_class = serializers.CharField()
+    confidence = serializers.FloatField()
+    bbox = Box(allow_null=True)
+    thumbnail_url = serializers.CharField(allow_null=True)
+    source = serializers.CharField()  # type: ignore[assignment]  # as above
+    external_id = serializers.CharField(allow_null=True)
+    offset_ms = serializers.IntegerField(allow_null=True)
+    frame_width = serializers.IntegerField(allow_null=True)
+    frame_height = serializers.IntegerField(allow_null=True)
+
+
+class EventOut(serializers.Serializer[Event]):
+    id = serializers.IntegerField()
+    camera_id = serializers.CharField()
+    started_at = serializers.DateTimeField()
+    ended_at = serializers.DateTimeField(allow_null=True, help_text="Null while the event may still grow.")
+    last_detected_at = serializers.DateTimeField()
+    keep = serializers.BooleanField(help_text="No retention removes it.")
+    object_classes = serializers.ListField(child=serializers.CharField())
+    detection_count = serializers.IntegerField()
+    clip_url = serializers.CharField(allow_null=True)
+    reviewed = serializers.BooleanField()
+    notes = serializers.CharField()
+
+
+def columns_for(camera: Camera, given: dict[str, Any]) -> dict[str, Any]:
+    """A validated `DetectionIn` as the columns of a detection of `camera`. Raises `Invalid`."""
+    path = path_inside(camera, given["file_path"])
+    kind = media_type_of(path)
+    if given.get("media_type", kind) != kind:
+        raise Invalid.field("media_type", f"does not fit file_path, which is of the type {kind}.")
+    if given.get("offset_ms") is not None and kind != MediaType.VIDEO:
+        raise Invalid.field("offset_ms", "is for videos only.")
+    box = given.get("bbox") or {}
+    plain = ("detected_at", "object_class", "confidence", "source", "offset_ms", "frame_width", "frame_height")
+    return {
+        **{name: given.get(name) for name in plain},
+        **{f"bbox_{name}": box.get(name) for name in ("x", "y", "width", "height")},
+        "file_path": path,
+        "media_type": kind,
+        "external_id": given.get("external_id") or "",
+    }
+
+
+def _check_box(box: dict[str, float], frame_width: int, frame_height: int) -> None:
+    for start, length, frame in (("x", "width", frame_width), ("y", "height", frame_height)):
+        if box[start] + box[length] > frame + ROUNDING_PX:
+            raise serializers.ValidationError({"bbox": {length: "must end inside the frame."}})

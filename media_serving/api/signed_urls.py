@@ -1,0 +1,81 @@
+"""`POST /api/signed-urls`: an address that works without credentials for a while."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from django.contrib.auth.models import AnonymousUser, User
+from django.http import QueryDict
+from django.utils import timezone
+from drf_spectacular.utils import extend_schema, inline_serializer
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from cameras.models import Camera
+from media_serving.addresses import PREFIX
+from media_serving.serving import locate
+from nvr.api.fields import Text, Whole
+from nvr.api.signed_urls import signed_url
+from nvr.api.views import ApiView
+from nvr.errors import BadRequest, Forbidden, Invalid, NotFound, UriTooLong
+
+LONGEST_S = 3600
+LONGEST_PATH = 16_384  # 4096 characters, most of them percent-encoded
+SNAPSHOT = re.compile(r"/api/cameras/([^/]+)/snapshot")
+
+
+class SignedUrlRequest(serializers.Serializer[Any]):
+    path = Text(max_length=LONGEST_PATH, help_text="Such as /api/media/clips/1_clip.mp4, as in an address.")
+    expires_in = Whole(min_value=1, max_value=LONGEST_S, default=LONGEST_S, help_text="Seconds.")
+
+
+SIGNED_URL = inline_serializer("SignedUrl", {"url": serializers.CharField(), "expires_at": serializers.DateTimeField()})
+
+
+class SignedUrlView(ApiView):
+    """Signs addresses of media and snapshots that the asker may see."""
+
+    @extend_schema(operation_id="sign_url", tags=["media"], request=SignedUrlRequest, responses={200: SIGNED_URL})
+    def post(self, request: Request) -> Response:
+        given = SignedUrlRequest(data=request.data)
+        given.is_valid(raise_exception=True)
+        path, query = parts_of(given.validated_data["path"])
+        check_visible(path, request.user)
+        expires_at = (timezone.now() + timedelta(seconds=given.validated_data["expires_in"])).replace(microsecond=0)
+        url = signed_url(request.user, path, query, expires_at)
+        return Response({"url": url, "expires_at": expires_at})
+
+
+def parts_of(address: str) -> tuple[str, QueryDict]:
+    """The decoded path and the query of an address on this site; raises `Invalid` for anything else."""
+    if not address.startswith("/") or address.startswith("//") or "#" in address:
+        raise Invalid.field("path", "must be an absolute path on this site, without a host.")
+    parts = urlsplit(address)
+    try:
+        path, _ = unquote(parts.path, errors="strict"), unquote(parts.query, errors="strict")
+    except UnicodeDecodeError:
+        raise Invalid.field("path", "is not UTF-8.") from None
+    return path, QueryDict(parts.query)
+
+
+def check_visible(path: str, user: User | AnonymousUser) -> None:
+    """Raises `NotFound` for what is not there for `user`, `Invalid` for what no address can name."""
+    try:
+        if path.startswith(PREFIX):
+            locate(path.removeprefix(PREFIX), user)
+        else:
+            check_snapshot(path, user)
+    except (BadRequest, Forbidden, UriTooLong) as error:
+        raise Invalid.field("path", error.detail) from error
+
+
+def check_snapshot(path: str, user: User | AnonymousUser) -> None:
+    match = SNAPSHOT.fullmatch(path)
+    if match is None:
+        raise Invalid.field("path", f"must begin with {PREFIX}, or be a camera's snapshot.")
+    if "\0" in path or not Camera.objects.visible_to(user).identified_by(match[1]).exists():
+        raise NotFound("Camera not found")

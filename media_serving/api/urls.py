@@ -1,0 +1,32 @@
+"""Addresses of the API of detections, events and their files."""
+
+from django.urls import path, register_converter
+from django.urls.converters import StringConverter
+
+from media_serving.api.detections import DetectionListView, DetectionView
+from media_serving.api.events import EventDetectionsView, EventListView, EventView
+from media_serving.api.media import CameraFileView, ClipView, CompatibilityView, DetectionFileView, ThumbnailView
+from media_serving.api.signed_urls import SignedUrlView
+
+
+class Rest(StringConverter):
+    """All that is left of an address: slashes too, and the line breaks that a file name may hold."""
+
+    regex = r"(?s:.*)"
+
+
+register_converter(Rest, "rest")
+
+urlpatterns = [
+    path("detections", DetectionListView.as_view(), name="api_detections"),
+    path("detections/<int:detection_id>", DetectionView.as_view(), name="api_detection"),
+    path("events", EventListView.as_view(), name="api_events"),
+    path("events/<int:event_id>", EventView.as_view(), name="api_event"),
+    path("events/<int:event_id>/detections", EventDetectionsView.as_view(), name="api_event_detections"),
+    path("signed-urls", SignedUrlView.as_view(), name="api_signed_urls"),
+    path("media/cameras/<str:camera_id>/<rest:filename>", CameraFileView.as_view(), name="api_camera_file"),
+    path("media/thumbnails/<rest:filename>", ThumbnailView.as_view(), name="api_thumbnail"),
+    path("media/detections/<rest:detection_id>", DetectionFileView.as_view(), name="api_detection_file"),
+    path("media/clips/<rest:filename>", ClipView.as_view(), name="api_clip"),
+    path("media/<rest:path>", CompatibilityView.as_view(), name="api_media"),
+]

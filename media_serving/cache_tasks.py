@@ -1,0 +1,30 @@
+"""What is made from stored media and can be made again: playable forms, derivatives, frames."""
+
+from __future__ import annotations
+
+from celery import shared_task
+
+from media_serving import conversion
+from nvr.media.cached_files import sweep
+
+DERIVATIVES_BYTES = 1000 * 2**20
+FRAMES_BYTES = 500 * 2**20
+
+
+@shared_task(name="media.make_playable", ignore_result=True)
+def make_playable(pk: int) -> None:
+    conversion.make_playable(pk)
+
+
+@shared_task(name="media.send_owed_playables", ignore_result=True)
+def send_owed_playables() -> None:
+    conversion.send_owed()
+
+
+@shared_task(name="media.sweep_caches", ignore_result=True)
+def sweep_caches() -> None:
+    """Bring every cache below its cap; what was used longest ago goes first."""
+    sweep("derivatives", limit_bytes=DERIVATIVES_BYTES)
+    sweep("frames", limit_bytes=FRAMES_BYTES)
+    conversion.evict()
+    conversion.forget_unused()

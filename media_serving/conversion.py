@@ -1,0 +1,229 @@
+"""The worker's side of playable forms: one conversion at a time, leased, bounded in time, attempts and space."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+
+from django.conf import settings
+from django.db import DatabaseError, IntegrityError, connection, transaction
+from django.db.models import F, Sum
+from django.utils import timezone
+
+from media_serving.models import PlayableForm, PlayableState
+from media_serving.playable import key_of, path_of, send, source_of
+from nvr.errors import NvrError, StorageFull, Unavailable
+from nvr.media import ffmpeg
+from nvr.media.cached_files import FULL, cache_folder, contents
+from nvr.media.paths import NoSuchFile, named_errors
+
+logger = logging.getLogger(__name__)
+
+LEASE = timedelta(seconds=60)  # renewed while the work goes on: a killed worker's row is free again after this
+MAX_ATTEMPTS = 3
+RETRY_AFTER = timedelta(minutes=5)
+SEND_AGAIN_AFTER = timedelta(minutes=2)
+SPARE_BYTES = 100 * 2**20
+UNUSED_FOR = timedelta(days=30)
+BATCH = 200
+ORPHAN_LIVES_S = 86_400  # longer than any conversion
+
+
+def make_playable(pk: int) -> None:
+    """Make the form that row `pk` asks for, unless another is being made; a second call does nothing."""
+    release_lapsed()
+    row = claim(pk)
+    if row is None:
+        return
+    try:
+        with lease_kept(row):
+            attempt(row)
+    finally:
+        send_next()
+
+
+def claim(pk: int) -> PlayableForm | None:
+    """The row, now ours for `LEASE`; None if it does not wait, or if another is worked on, whose end sends this one."""
+    ours = {"state": PlayableState.WORKING, "attempts": F("attempts") + 1, "leased_until": timezone.now() + LEASE}
+    try:
+        with transaction.atomic():
+            claimed = PlayableForm.objects.filter(pk=pk, state=PlayableState.WAITING).update(**ours)
+    except IntegrityError:
+        return None
+    return PlayableForm.objects.get(pk=pk) if claimed else None
+
+
+@contextmanager
+def lease_kept(row: PlayableForm) -> Iterator[None]:
+    ended = threading.Event()
+    keeper = threading.Thread(target=keep_lease, args=(row, ended), daemon=True)
+    keeper.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        keeper.join()
+
+
+def keep_lease(row: PlayableForm, ended: threading.Event) -> None:
+    while not ended.wait(LEASE.total_seconds() / 4):
+        try:
+            settle(row, leased_until=timezone.now() + LEASE)
+        except DatabaseError as error:
+            logger.warning("lease not renewed id=%s error=%s", row.pk, type(error).__name__)
+        finally:
+            connection.close()
+
+
+def settle(row: PlayableForm, **values: object) -> bool:
+    """Write to the row if it is still ours: `attempts` tells this attempt from a later one's."""
+    ours = PlayableForm.objects.filter(pk=row.pk, state=PlayableState.WORKING, attempts=row.attempts)
+    return bool(ours.update(**values))
+
+
+def attempt(row: PlayableForm) -> None:
+    try:
+        size_bytes = converted(row)
+    except NoSuchFile:
+        PlayableForm.objects.filter(pk=row.pk).delete()  # nobody can ask for this content any more
+    except (ffmpeg.FfmpegMissing, ffmpeg.FfmpegKilled) as error:
+        postpone(row, error.detail)
+    except ffmpeg.FfmpegFailed as error:
+        refuse(row, error)
+    except (Unavailable, StorageFull) as error:
+        postpone(row, error.detail)
+    except OSError as error:
+        postpone(row, "The disk is full." if error.errno in FULL else f"The disk failed: {error.strerror}.")
+    else:
+        now = timezone.now()
+        if settle(row, state=PlayableState.DONE, size_bytes=size_bytes, reason="", used_at=now, leased_until=None):
+            logger.info("playable form made id=%s bytes=%s", row.pk, size_bytes)
+            evict(keep=row.pk)
+
+
+def converted(row: PlayableForm) -> int:
+    """Convert the row's original into its place in the cache; the size of the result in bytes."""
+    source, target = unchanged_source(row), path_of(row)
+    target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if shutil.disk_usage(target.parent).free < row.source_size_bytes + SPARE_BYTES:
+        raise StorageFull("The disk is too full for a playable form of this video.")
+    convert(source, target)
+    unchanged_source(row)
+    return target.stat().st_size
+
+
+def unchanged_source(row: PlayableForm) -> Path:
+    """The original, if it still is what the row was made for; `NoSuchFile` if not."""
+    source = source_of(row)
+    with named_errors():
+        resolved = source.resolve(strict=True)
+    if resolved != source or key_of(source) != row.key:
+        raise NoSuchFile
+    return source
+
+
+def convert(source: Path, target: Path) -> None:
+    limit = settings.NVR_PLAYABLE_TIME_LIMIT
+    if ffmpeg.can_remux(ffmpeg.probe(source)):
+        try:
+            ffmpeg.remux_mp4(source, target, timeout=limit)
+        except (ffmpeg.FfmpegTimedOut, ffmpeg.FfmpegKilled):
+            raise
+        except ffmpeg.FfmpegFailed as error:
+            logger.info("cannot be remuxed, transcoding: %s", error.detail)
+        else:
+            return
+    ffmpeg.transcode_mp4(source, target, timeout=limit)
+
+
+def refuse(row: PlayableForm, error: NvrError) -> None:
+    """What ffmpeg cannot read today it cannot read tomorrow; a full disk is another matter."""
+    if "No space left" in error.detail:
+        postpone(row, "The disk is full.")
+        return
+    settle(row, state=PlayableState.FAILED, reason=error.detail[:500], leased_until=None, retry_at=None)
+    logger.info("no playable form id=%s reason=%s", row.pk, error.detail)
+
+
+def postpone(row: PlayableForm, reason: str) -> None:
+    retry_at = timezone.now() + RETRY_AFTER
+    settle(row, state=PlayableState.FAILED, reason=reason[:500], leased_until=None, retry_at=retry_at)
+    logger.warning("playable form postponed id=%s reason=%s", row.pk, reason)
+
+
+def release_lapsed() -> None:
+    """Rows whose worker died wait again; after `MAX_ATTEMPTS` they say so."""
+    lapsed = PlayableForm.objects.filter(state=PlayableState.WORKING, leased_until__lt=timezone.now())
+    reason = f"The worker died {MAX_ATTEMPTS} times while it converted this video."
+    given_up = {"state": PlayableState.FAILED, "reason": reason, "leased_until": None}
+    lapsed.filter(attempts__gte=MAX_ATTEMPTS).update(**given_up)
+    lapsed.update(state=PlayableState.WAITING, leased_until=None)
+
+
+def send_next() -> None:
+    """Hand on the row that waits longest."""
+    row = PlayableForm.objects.filter(state=PlayableState.WAITING).order_by("sent_at", "pk").first()
+    if row is not None:
+        PlayableForm.objects.filter(pk=row.pk).update(sent_at=timezone.now())
+        send(row.pk)
+
+
+def send_owed() -> None:
+    """Send again what a lost message, a dead worker or an absent broker left waiting."""
+    release_lapsed()
+    waiting = PlayableForm.objects.filter(state=PlayableState.WAITING)
+    overdue = waiting.filter(sent_at__lt=timezone.now() - SEND_AGAIN_AFTER)
+    if overdue.exists() and not PlayableForm.objects.filter(state=PlayableState.WORKING).exists():
+        send_next()
+
+
+def evict(*, keep: int | None = None) -> int:
+    """Remove the least recently used forms, row and file, until the cache is below its cap; bytes removed.
+
+    `keep` is the row that was just made: one that alone exceeds the cap would otherwise never be seen.
+    """
+    made = PlayableForm.objects.filter(state=PlayableState.DONE, size_bytes__isnull=False)
+    excess = (made.aggregate(total=Sum("size_bytes"))["total"] or 0) - settings.NVR_PLAYABLE_CACHE_MB * 2**20
+    removed = 0
+    others = made if keep is None else made.exclude(pk=keep)
+    for row in others.order_by("used_at").iterator(chunk_size=BATCH):
+        if removed >= excess:
+            break
+        if remove(row):
+            removed += row.size_bytes or 0
+    return removed
+
+
+def remove(row: PlayableForm) -> bool:
+    """The row first, so that no row is ever without its file; not if it was used since it was read."""
+    deleted, _ = PlayableForm.objects.filter(pk=row.pk, state=row.state, used_at=row.used_at).delete()
+    if deleted:
+        path_of(row).unlink(missing_ok=True)
+    return bool(deleted)
+
+
+def forget_unused() -> int:
+    """Remove rows that nobody asked for in 30 days, and files that no row knows; how many."""
+    old = PlayableForm.objects.exclude(state=PlayableState.WORKING).filter(used_at__lt=timezone.now() - UNUSED_FOR)
+    return sum(remove(row) for row in old[:BATCH]) + remove_orphans()
+
+
+def remove_orphans() -> int:
+    """A crash between row and file, or in the middle of a conversion, leaves a file that nobody will ask for."""
+    files = contents(cache_folder("playable"))
+    old = [path for used_at, _, path in files if time.time() - used_at > ORPHAN_LIVES_S]
+    return sum(remove_unknown(old[start : start + BATCH]) for start in range(0, len(old), BATCH))
+
+
+def remove_unknown(files: list[Path]) -> int:
+    known = set(PlayableForm.objects.filter(key__in=[path.stem for path in files]).values_list("key", flat=True))
+    unknown = [path for path in files if path.stem not in known]
+    for path in unknown:
+        path.unlink(missing_ok=True)
+    return len(unknown)

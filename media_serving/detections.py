@@ -1,0 +1,80 @@
+"""Recording what a detector found, once, however often it says so."""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+from typing import Any
+
+from django.db import transaction
+
+from cameras.models import Camera
+from media_serving.events import attach, lock_camera
+from media_serving.models import Detection, MediaType
+from nvr.errors import Conflict, Invalid, NotFound
+from nvr.media.paths import normalise_folder
+from nvr.media.types import is_image, is_video
+
+MAX_PATH = 4096
+
+
+class DetectionDiffers(Conflict):
+    """The detector has used this `external_id` before, for something else."""
+
+    def __init__(self, known: Detection, fields: list[str]) -> None:
+        super().__init__(f"external_id was reported before, as detection {known.pk}, with another {', '.join(fields)}.")
+
+
+@transaction.atomic
+def report_detection(camera: Camera, values: dict[str, Any]) -> tuple[Detection, bool]:
+    """Record a detection from column `values` and attach it to its event; answers it and whether it is new.
+
+    The same `source` and `external_id` again give the first one. Raises `DetectionDiffers` if the values are not
+    the same, and `NotFound` if the camera was trashed meanwhile.
+    """
+    # Under the camera's lock, a look and an insert are one step: of two racers the second finds the first.
+    if lock_camera(camera.pk).is_trashed:
+        raise NotFound("Camera not found")
+    known = _reported_before(camera, values)
+    if known is not None:
+        _refuse_differences(known, values)
+        return known, False
+    detection = Detection(camera=camera, **values)
+    attach(detection)
+    return detection, True
+
+
+def path_inside(camera: Camera, text: str) -> str:
+    """The absolute path that `text` names: relative to the camera's folder, or absolute inside it.
+
+    The file need not exist: a detector may report before an upload has ended, or after retention. Where links
+    lead is looked at when the file is served. Raises `Invalid`.
+    """
+    if ".." in text.split("/"):
+        raise Invalid.field("file_path", "must not contain `..`.")
+    path = normalise_folder(text if text.startswith("/") else f"{camera.folder_path}/{text}")
+    if PurePosixPath(camera.folder_path) not in PurePosixPath(path).parents:
+        raise Invalid.field("file_path", "must name a file inside the camera's folder.")
+    if len(path) > MAX_PATH:
+        raise Invalid.field("file_path", f"must not be longer than {MAX_PATH} characters, with its folder.")
+    return path
+
+
+def media_type_of(path: str) -> MediaType:
+    """By its extension. Raises `Invalid` for a file that is neither image nor video to us."""
+    if is_image(path):
+        return MediaType.IMAGE
+    if is_video(path):
+        return MediaType.VIDEO
+    raise Invalid.field("file_path", "must end like an image or a video that is served, such as .jpg or .mp4.")
+
+
+def _reported_before(camera: Camera, values: dict[str, Any]) -> Detection | None:
+    if not values.get("external_id"):
+        return None
+    return camera.detections.filter(source=values["source"], external_id=values["external_id"]).first()
+
+
+def _refuse_differences(known: Detection, values: dict[str, Any]) -> None:
+    different = sorted(name for name, value in values.items() if getattr(known, name) != value)
+    if different:
+        raise DetectionDiffers(known, different)

@@ -1,0 +1,146 @@
+"""How detections form events: by the time of their pictures, whatever the order in which they arrive.
+
+The events of a camera never overlap: a detection joins the nearest event that it can, and so grows it towards
+itself only over time in which no other event lies.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from cameras.models import Camera
+from media_serving.models import LONGEST_EVENT, Detection, Event
+from media_serving.moments import whole_milliseconds
+from media_serving.signals import event_closed
+from nvr.audit.record import record
+from nvr.errors import NotFound
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+
+logger = logging.getLogger(__name__)
+
+
+def lock_camera(camera_id: int) -> Camera:
+    """Hold the camera's row to the end of the transaction, so that its events are formed one detection at a time.
+
+    Raises `NotFound` if it was purged meanwhile.
+    """
+    # Not against foreign keys: rows that point at the camera may be written by others.
+    camera = Camera.everything.select_for_update(no_key=True).filter(pk=camera_id).first()
+    if camera is None:
+        raise NotFound("Camera not found")
+    return camera
+
+
+@transaction.atomic
+def attach(detection: Detection) -> Event:
+    """Save `detection`, a new one, within the event that it belongs to; begin that event if there is none.
+
+    An event is joined if it lies within NVR_EVENT_IDLE and the whole stays within NVR_EVENT_MAX. A closed event
+    stays closed and widens; one that begins with something older than NVR_EVENT_IDLE begins closed.
+    """
+    lock_camera(detection.camera_id)
+    detection.detected_at = whole_milliseconds(detection.detected_at)
+    found = _event_to_join(detection.camera_id, detection.detected_at)
+    event = found or _begin(detection)
+    _grow(event, detection)
+    event.save()
+    detection.event = event
+    detection.save(force_insert=True)
+    if event.ended_at is not None:
+        event_closed.send(Event, event=event, widened=found is not None)
+    return event
+
+
+def close_quiet(now: datetime) -> int:
+    """Close every event that can no longer grow by what happens now, at its last detection; answers how many.
+
+    One camera's trouble does not hold up the others: it is logged, and the next call tries again.
+    """
+    due = Event.objects.due_to_close(now).order_by().values_list("camera_id", flat=True).distinct()
+    return sum(_close_of_camera(camera_id, now) for camera_id in list(due))
+
+
+def update_event(actor: AbstractBaseUser | AnonymousUser | None, event: Event, values: dict[str, Any]) -> Event:
+    """Set `keep`, `reviewed` or `notes`; nothing is written or recorded when nothing differs."""
+    with transaction.atomic():
+        current = Event.objects.select_for_update().get(pk=event.pk)
+        changes = {name: (getattr(current, name), new) for name, new in values.items() if getattr(current, name) != new}
+        for name, (_, new) in changes.items():
+            setattr(current, name, new)
+        if changes:
+            current.save(update_fields=list(changes))
+            record(actor, "event_updated", current, changes)
+    return current
+
+
+def longest_event() -> timedelta:
+    return min(settings.NVR_EVENT_MAX, LONGEST_EVENT)
+
+
+def _event_to_join(camera_id: int, at: datetime) -> Event | None:
+    idle = settings.NVR_EVENT_IDLE
+    near = Event.objects.filter(
+        camera_id=camera_id,
+        # The lower bound changes nothing but the cost: without it, every earlier event would be read.
+        started_at__range=(at - idle - LONGEST_EVENT, at + idle),
+        last_detected_at__gte=at - idle,
+    )
+    return _nearest(near, at)
+
+
+def _nearest(events: Iterable[Event], at: datetime) -> Event | None:
+    """The event nearest to `at` among those that stay short enough with it; of two, the earlier."""
+    fitting = [event for event in events if _span_with(event, at) <= longest_event()]
+    return min(fitting, key=lambda event: (_distance(event, at), event.started_at), default=None)
+
+
+def _span_with(event: Event, at: datetime) -> timedelta:
+    return max(event.last_detected_at, at) - min(event.started_at, at)
+
+
+def _distance(event: Event, at: datetime) -> timedelta:
+    return max(event.started_at - at, at - event.last_detected_at, timedelta(0))
+
+
+def _begin(detection: Detection) -> Event:
+    at = detection.detected_at
+    is_past = at <= timezone.now() - settings.NVR_EVENT_IDLE
+    return Event(camera_id=detection.camera_id, started_at=at, last_detected_at=at, ended_at=at if is_past else None)
+
+
+def _grow(event: Event, detection: Detection) -> None:
+    event.started_at = min(event.started_at, detection.detected_at)
+    event.last_detected_at = max(event.last_detected_at, detection.detected_at)
+    event.object_classes = sorted({*event.object_classes, detection.object_class})
+    event.detection_count += 1
+    if event.ended_at is not None:
+        event.ended_at = event.last_detected_at
+
+
+def _close_of_camera(camera_id: int, now: datetime) -> int:
+    try:
+        with transaction.atomic():
+            lock_camera(camera_id)
+            due = list(Event.objects.due_to_close(now).filter(camera_id=camera_id))
+            for event in due:
+                _close(event)
+    except Exception:
+        logger.exception("events not closed camera=%s", camera_id)
+        return 0
+    return len(due)
+
+
+def _close(event: Event) -> None:
+    event.ended_at = event.last_detected_at
+    event.save(update_fields=["ended_at"])
+    event_closed.send(Event, event=event, widened=False)
+    logger.info("event closed event=%s detections=%s", event.pk, event.detection_count)

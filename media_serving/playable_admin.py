@@ -1,0 +1,46 @@
+"""Conversions in the admin: what was asked for, how it went and why not, and another try."""
+
+from __future__ import annotations
+
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest
+
+from media_serving.models import PlayableForm, PlayableState
+from media_serving.playable import source_of, start_over
+
+
+@admin.register(PlayableForm)
+class PlayableFormAdmin(admin.ModelAdmin[PlayableForm]):
+    """For superusers: a row names a file of any camera."""
+
+    list_display = ("video", "state", "reason", "attempts", "size_bytes", "created_at", "used_at")
+    list_filter = ("state",)
+    actions = ("convert_again",)
+    show_full_result_count = False
+
+    @admin.display(description="video")
+    def video(self, form: PlayableForm) -> str:
+        return str(source_of(form)).encode("utf-8", "replace").decode()
+
+    @admin.action(description="Convert the selected videos again")
+    def convert_again(self, request: HttpRequest, forms: QuerySet[PlayableForm]) -> None:
+        failed = list(forms.filter(state=PlayableState.FAILED))
+        for form in failed:
+            start_over(form)
+        messages.success(request, f"{len(failed)} conversions wait for a worker again.")
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return bool(request.user.is_superuser)
+
+    def has_view_permission(self, request: HttpRequest, obj: PlayableForm | None = None) -> bool:
+        return bool(request.user.is_superuser)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: PlayableForm | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: PlayableForm | None = None) -> bool:
+        return False

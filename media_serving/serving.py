@@ -1,0 +1,151 @@
+"""From an address below /api/media/ to the file that it names, for one who may see it.
+
+The checks come in the contract's order: the form of the path, the owner, where the file really lies, that it is
+there, and last its type. What someone may not see is answered like what does not exist.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cameras.folders import folder_of
+from cameras.models import Camera, live_camera
+from cameras.ownership import folders_for
+from media_serving.addresses import check_form
+from media_serving.models import Detection, Event, clip_path, thumbnail_path
+from nvr.errors import NotFound
+from nvr.media.paths import NoSuchFile, OutsideRoot, resolve_inside
+from nvr.media.types import content_type_for, is_video
+from nvr.media.video_frames import frame_of
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+
+    User = AbstractBaseUser | AnonymousUser  # what a request has
+
+ID = re.compile(r"[0-9]{1,18}")  # what fits the database's 64 bits
+THUMBNAIL = re.compile(r"detection_([0-9]{1,18})(?:_thumb)?\.jpg")
+CLIP = re.compile(r"([0-9]{1,18})_clip\.mp4")
+UNSUPPORTED = "Unsupported media path (expected cameras/..., thumbnails/..., detections/..., or clips/...)"
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """A file that may be served: `path` and `root` above it are without symlinks; a client saves it as `name`."""
+
+    path: Path
+    root: Path
+    name: str
+
+    @property
+    def stem(self) -> str:
+        return Path(self.name).stem
+
+
+def locate(path: str, user: User) -> StoredFile:
+    """The file that `path` (all after /api/media/, decoded) names, if `user` may see it.
+
+    Raises `UriTooLong`, `PathTraversal`, `NulInPath`, `NotFound`, `OutsideRoot`, `FileTypeNotAllowed`, and
+    `StorageFault` when the storage does not answer: that is never "not found".
+    """
+    check_form(path)
+    kind, _, rest = path.partition("/")
+    find = ROUTES.get(kind)
+    if find is None or not rest:
+        raise NotFound(UNSUPPORTED)
+    return find(rest, user)
+
+
+def camera_file(rest: str, user: User) -> StoredFile:
+    camera_id, _, filename = rest.partition("/")
+    file = own_file(identified(camera_id, user), filename)
+    content_type_for(filename)  # also the name that was asked for, when it is a link to an allowed type
+    return file
+
+
+def identified(camera_id: str, user: User) -> Camera:
+    """The camera with this slug, else this uuid, else the only one whose folder's last component it is."""
+    camera = live_camera(user, camera_id)
+    if camera is None:
+        visible = Camera.objects.visible_to(user)
+        # SQLite compares without regard to case here, so that the exact comparison is ours
+        named = [c for c in visible.filter(folder_path__endswith=f"/{camera_id}") if is_named(c, camera_id)]
+        camera = named[0] if len(named) == 1 else None
+    if camera is None:
+        raise NotFound("Camera not found")
+    return camera
+
+
+def is_named(camera: Camera, folder_name: str) -> bool:
+    return camera.folder_path.rpartition("/")[2] == folder_name
+
+
+def own_file(camera: Camera, relative: str) -> StoredFile:
+    """A file in the camera's folder that belongs to no camera nested in it, and is of a type that is served."""
+    folders = folders_for(camera)
+    folder = folder_of(camera)
+    file = resolve_inside(folder, relative)
+    if file.name.startswith(".") or camera.pk not in folders.owners_of(file):
+        raise NoSuchFile
+    content_type_for(file.name)
+    return StoredFile(file, folder, file.name)
+
+
+def thumbnail(filename: str, user: User) -> StoredFile:
+    match = THUMBNAIL.fullmatch(filename)
+    if match is None or not Detection.objects.visible_to(user).filter(pk=match[1]).exists():
+        raise NotFound("Thumbnail file not found")
+    return made_by_us(thumbnail_path(int(match[1])), "Thumbnail file not found")
+
+
+def clip(filename: str, user: User) -> StoredFile:
+    match = CLIP.fullmatch(filename)
+    if match is None or not Event.objects.visible_to(user).filter(pk=match[1]).exists():
+        raise NotFound("Clip file not found")
+    return made_by_us(clip_path(int(match[1])), "Clip file not found")
+
+
+def made_by_us(path: Path, text: str) -> StoredFile:
+    """A file that this application made; `text` is what the route says when it is not there."""
+    try:
+        file = resolve_inside(path.parent, path.name)
+    except NoSuchFile:
+        raise NotFound(text) from None
+    return StoredFile(file, file.parent, path.name)
+
+
+def detection_file(detection_id: str, user: User) -> StoredFile:
+    """The picture in which something was detected; of a video, the frame."""
+    if not ID.fullmatch(detection_id):
+        raise NotFound("Invalid detection ID")
+    detection = Detection.objects.visible_to(user).select_related("camera").filter(pk=detection_id).first()
+    if detection is None:
+        raise NotFound("Detection not found")
+    file = own_file(detection.camera, relative_to_camera(detection))
+    if not is_video(file.name):
+        return file
+    frame = frame_of(file.path, offset_ms=detection.offset_ms or 0)
+    return StoredFile(frame, frame.parent, f"{file.path.stem}.jpg")
+
+
+def relative_to_camera(detection: Detection) -> str:
+    """The file's place below its camera's folder; raises `OutsideRoot` if the record names another."""
+    file, folder = Path(detection.file_path), Path(detection.camera.folder_path)
+    if not file.is_absolute():
+        return detection.file_path
+    for root in (folder, folder_of(detection.camera)):
+        if file.is_relative_to(root):
+            return str(file.relative_to(root))
+    raise OutsideRoot
+
+
+ROUTES: dict[str, Callable[[str, User], StoredFile]] = {
+    "cameras": camera_file,
+    "thumbnails": thumbnail,
+    "detections": detection_file,
+    "clips": clip,
+}

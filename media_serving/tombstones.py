@@ -1,0 +1,76 @@
+"""Removing files: a tombstone is written in the transaction that deletes the row, and carried out after it.
+
+What fails then is tried again by a beat task, for as long as it takes.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from django.db import transaction
+from django.db.models import F
+
+from media_serving.models import Tombstone
+
+logger = logging.getLogger(__name__)
+
+BATCH = 500
+
+
+def bury(paths: Iterable[Path]) -> None:
+    """Have the files at `paths` removed once the running transaction is committed.
+
+    The first batch goes at once, so that who deletes one clip sees it gone; a camera's hundred thousand
+    thumbnails are left to the task, so that nobody waits for them.
+    """
+    stones = Tombstone.objects.bulk_create([Tombstone(path=str(path)) for path in paths], batch_size=BATCH)
+    first = [stone.pk for stone in stones[:BATCH]]
+    if first:
+        transaction.on_commit(lambda: carry_out(Tombstone.objects.filter(pk__in=first)), robust=True)
+
+
+def carry_out_owed() -> int:
+    """Try every tombstone once; answers how many files are gone now."""
+    removed, last = 0, None
+    while batch := _next_batch(last):
+        removed += carry_out(batch)
+        last = batch[-1]
+    return removed
+
+
+def carry_out(stones: Iterable[Tombstone]) -> int:
+    """Remove the files and then their rows; a file that will not go keeps its row."""
+    outcome = {stone.pk: _remove(Path(stone.path)) for stone in stones}
+    done = [pk for pk, removed in outcome.items() if removed]
+    failed = [pk for pk, removed in outcome.items() if not removed]
+    Tombstone.objects.filter(pk__in=done).delete()
+    Tombstone.objects.filter(pk__in=failed).update(attempts=F("attempts") + 1)
+    return len(done)
+
+
+def _next_batch(last: Tombstone | None) -> Sequence[Tombstone]:
+    rows = Tombstone.objects.order_by("pk")
+    return list(rows.filter(pk__gt=last.pk if last else 0)[:BATCH])
+
+
+def _remove(path: Path) -> bool:
+    """Whether the file is gone."""
+    try:
+        path.unlink()
+    except OSError as error:
+        if _is_gone(path, error):
+            return True
+        logger.warning("file not removed path=%s reason=%s", path, error.strerror)
+        return False
+    return True
+
+
+def _is_gone(path: Path, error: OSError) -> bool:
+    """A folder that is not there is a volume that is away, not a file that was removed."""
+    try:
+        return error.errno == errno.ENOENT and path.parent.is_dir()
+    except OSError:
+        return False
