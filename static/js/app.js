@@ -1,0 +1,124 @@
+// What every page shares: ages that count on, toasts, dialogs, the menu, the choice of colours, shown passwords.
+
+// Ages. The words are those of the template filter `age`.
+const MINUTE = 60, HOUR = 3600, DAY = 86400;
+
+function ageInWords(seconds) {
+  if (seconds < 1) return "now";
+  if (seconds < MINUTE) return `${seconds} s ago`;
+  if (seconds < HOUR) return `${Math.floor(seconds / MINUTE)} min ago`;
+  if (seconds < DAY) return `${Math.floor(seconds / HOUR)} h ago`;
+  const days = Math.floor(seconds / DAY);
+  return days === 1 ? "1 day ago" : `${days} days ago`;
+}
+
+// Ages count by the server's clock where a script has learnt it (live.js does): a tablet's own may be wrong.
+const skewMs = () => Number(document.documentElement.dataset.clockSkewMs ?? 0);
+
+function tellAges() {
+  const now = Date.now() + skewMs();
+  for (const time of document.querySelectorAll("time[data-age][datetime]")) {
+    const at = Date.parse(time.dateTime);
+    const words = Number.isNaN(at) ? "never" : ageInWords(Math.floor((now - at) / 1000));
+    if (time.textContent !== words) time.textContent = words;
+  }
+}
+
+const exact = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "long" });
+
+function tellExactTime(event) {
+  const time = event.target.closest?.("time[datetime]");
+  if (time?.dateTime) time.title = exact.format(new Date(time.dateTime));
+}
+
+setInterval(tellAges, 1000);
+tellAges();
+document.addEventListener("ages", tellAges);
+document.addEventListener("pointerover", tellExactTime);
+
+// Toasts. `document.dispatchEvent(new CustomEvent("toast", {detail: {text, level, undo}}))` shows one from a script.
+const toasts = document.querySelector("[data-toasts]");
+const LINGER_MS = 8000;
+
+function lingers(toast) {
+  return ["error", "warning"].includes(toast.dataset.level);
+}
+
+function watchToast(toast) {
+  toast.querySelector("[data-toast-close]").addEventListener("click", () => toast.remove());
+  if (lingers(toast)) return;
+  let timer = setTimeout(() => toast.remove(), LINGER_MS);
+  toast.addEventListener("pointerenter", () => clearTimeout(timer));
+  toast.addEventListener("focusin", () => clearTimeout(timer));
+  toast.addEventListener("pointerleave", () => { timer = setTimeout(() => toast.remove(), LINGER_MS); });
+}
+
+function showToast({ text, level = "info", undo = null }) {
+  const template = document.querySelector("[data-toast-template]");
+  const toast = template.content.firstElementChild.cloneNode(true);
+  toast.dataset.level = level;
+  toast.querySelector("[data-toast-text]").textContent = text;
+  const button = toast.querySelector("[data-toast-undo]");
+  button.hidden = !undo;
+  button.addEventListener("click", () => { toast.remove(); undo(); });
+  toasts.append(toast);
+  watchToast(toast);
+}
+
+if (toasts) {
+  toasts.querySelectorAll("[data-toast]").forEach(watchToast);
+  document.addEventListener("toast", (event) => showToast(event.detail));
+}
+
+// Dialogs: <button data-dialog-open="id">, and "?" for the keyboard's.
+document.addEventListener("click", (event) => {
+  const opener = event.target.closest("[data-dialog-open]");
+  if (opener) document.getElementById(opener.dataset.dialogOpen)?.showModal();
+  if (event.target instanceof HTMLDialogElement) event.target.close(); // a click on the backdrop
+});
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "?" || event.target.closest("input, textarea, select, [contenteditable]")) return;
+  const keys = document.getElementById("keys");
+  if (keys && !keys.open) keys.showModal();
+});
+
+// The menu closes when one clicks elsewhere or presses Escape.
+const menu = document.querySelector("[data-menu]");
+document.addEventListener("click", (event) => { if (menu?.open && !menu.contains(event.target)) menu.open = false; });
+menu?.addEventListener("keydown", (event) => {
+  if (event.key !== "Escape" || !menu.open) return;
+  menu.open = false;
+  menu.querySelector("summary").focus();
+});
+
+// Colours: light, dark, or as the system says; remembered under the key that the Django admin uses too.
+const choices = document.querySelectorAll("[data-theme-choice]");
+
+function storedTheme() {
+  try { return localStorage.getItem("theme") || "auto"; } catch { return "auto"; }
+}
+
+function chooseTheme(theme) {
+  if (theme === "auto") delete document.documentElement.dataset.theme;
+  else document.documentElement.dataset.theme = theme;
+  try { localStorage.setItem("theme", theme); } catch { /* the choice then lasts as long as the page */ }
+  markTheme(theme);
+}
+
+function markTheme(theme) {
+  for (const choice of choices) choice.setAttribute("aria-pressed", String(choice.dataset.themeChoice === theme));
+}
+
+markTheme(storedTheme());
+for (const choice of choices) choice.addEventListener("click", () => chooseTheme(choice.dataset.themeChoice));
+
+// Passwords can be looked at while typing.
+for (const button of document.querySelectorAll("[data-reveal]")) {
+  button.addEventListener("click", () => {
+    const field = document.getElementById(button.dataset.reveal);
+    const shown = field.type === "text";
+    field.type = shown ? "password" : "text";
+    button.textContent = shown ? "Show" : "Hide";
+    button.setAttribute("aria-pressed", String(!shown));
+  });
+}

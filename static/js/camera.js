@@ -1,0 +1,92 @@
+// Walking through a camera's files: by keyboard, and without loading the page again for each of them.
+const KEYS = { j: "[data-older]", arrowright: "[data-older]", k: "[data-newer]", arrowleft: "[data-newer]", d: "[data-download]", escape: "[data-close]" };
+const STEPS = "[data-file], [data-newer], [data-older]";
+
+const viewer = () => document.querySelector("#viewer");
+const showsFile = (node) => node.matches("figure");
+let turn = 0;
+
+function isBusy(event) {
+  return event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open], details[open]") || event.target.closest("input, textarea, select, video");
+}
+
+// Without a chosen file the walk begins with the newest.
+function targetOf(key) {
+  const selector = KEYS[key];
+  if (!selector) return null;
+  if (showsFile(viewer())) return viewer().querySelector(selector);
+  return selector === "[data-older]" ? document.querySelector("[data-file]") : null;
+}
+
+function pressed(event) {
+  if (isBusy(event)) return;
+  const target = targetOf(event.key.toLowerCase());
+  if (!target) return;
+  event.preventDefault();
+  target.click();
+}
+
+function clicked(event) {
+  const step = event.target.closest(STEPS);
+  const isPlain = event.button === 0 && !event.ctrlKey && !event.metaKey && !event.shiftKey && !event.altKey;
+  if (!step || !isPlain || !showsFile(viewer())) return;
+  event.preventDefault();
+  show(step.href, { remember: true });
+}
+
+async function show(href, { remember }) {
+  const mine = ++turn;
+  const page = await fetchPage(href);
+  if (mine !== turn) return; // a later step overtook this one
+  const next = page?.querySelector("#viewer");
+  if (!next || !showsFile(next)) { location.assign(href); return; }
+  if (remember) history.pushState({}, "", href);
+  put(next);
+}
+
+async function fetchPage(href) {
+  try {
+    const response = await fetch(href, { credentials: "same-origin" });
+    if (!response.ok || response.redirected) return null;
+    return new DOMParser().parseFromString(await response.text(), "text/html");
+  } catch {
+    return null;
+  }
+}
+
+function put(next) {
+  const focused = ["[data-newer]", "[data-older]", "[data-download]"].find((selector) => document.activeElement?.matches(`#viewer ${selector}`));
+  next.querySelectorAll("noscript").forEach((element) => element.remove()); // a parsed page has no scripts: theirs would come alive
+  viewer().replaceWith(document.adoptNode(next));
+  if (focused) (viewer().querySelector(focused) ?? viewer().querySelector("[data-close]")).focus();
+  mark();
+  document.dispatchEvent(new Event("viewer"));
+}
+
+// The file that the viewer shows is marked in the list, and in sight.
+function mark() {
+  for (const file of document.querySelectorAll("[data-file]")) {
+    const isShown = file.href === location.href;
+    if (isShown) file.setAttribute("aria-current", "true"); else file.removeAttribute("aria-current");
+  }
+}
+
+// Times are the camera's. Who lives in the same zone need not be told which it is.
+function hideOwnZone() {
+  const own = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  for (const zone of document.querySelectorAll("[data-zone]")) zone.hidden = zone.dataset.zone === own;
+}
+
+// A thumbnail that does not load leaves its place to the drawing below it.
+function dropBroken(picture) {
+  if (picture.matches?.(".file img")) picture.remove();
+}
+
+document.addEventListener("error", (event) => dropBroken(event.target), true);
+[...document.images].filter((picture) => picture.complete && !picture.naturalWidth && picture.loading !== "lazy").forEach(dropBroken);
+hideOwnZone();
+if (viewer()) {
+  document.addEventListener("keydown", pressed);
+  document.addEventListener("click", clicked);
+  addEventListener("popstate", () => (showsFile(viewer()) ? show(location.href, { remember: false }) : location.reload()));
+}

@@ -1,0 +1,205 @@
+// Keeps tiles up to date: asks for their state every few seconds and swaps in a picture once it is decoded,
+// so that nothing flickers and nothing jumps. Says so when the line to the server is gone.
+const PERIOD_MS = 3000;
+const LONGEST_PAUSE_MS = 60000;
+
+const root = document.querySelector("[data-live-url]");
+const notice = root?.querySelector("[data-live-notice]");
+const tiles = new Map();
+const waiting = new Map(); // slug → news of a tile that is out of sight
+let failures = 0;
+let timer = 0;
+let asking = false;
+
+const inSight = new Set();
+const sight = new IntersectionObserver((entries) => {
+  for (const { target, isIntersecting } of entries) {
+    if (isIntersecting) inSight.add(target); else inSight.delete(target);
+    if (isIntersecting && waiting.has(target.dataset.tile)) showPicture(target, waiting.get(target.dataset.tile));
+  }
+}, { rootMargin: "200px" });
+
+function say(text, link = null) {
+  notice.hidden = !text;
+  notice.querySelector("[data-live-text]").textContent = text;
+  const anchor = notice.querySelector("[data-live-link]");
+  anchor.hidden = !link;
+  if (link) { anchor.textContent = link.text; anchor.href = link.href; }
+}
+
+function showState(tile, news) {
+  tile.dataset.status = news.status;
+  tile.toggleAttribute("data-stale", Boolean(news.is_stale));
+  tile.querySelector("[data-status-dot]").dataset.status = news.status;
+  setText(tile.querySelector("[data-status-text]"), news.status_text);
+  // Without a picture the page's own words stand, until there is a reason to tell.
+  if (!tile.hasAttribute("data-empty")) sayWhy(tile, news.stale_reason, news.stale_detail);
+  else if (news.stale_detail) sayWhy(tile, "No picture yet", news.stale_detail);
+}
+
+function sayWhy(tile, reason, detail) {
+  setText(tile.querySelector("[data-stale-reason]"), reason);
+  setText(tile.querySelector("[data-stale-detail]"), detail);
+}
+
+// The page's own picture did not load: a word in its place, and another try with each round.
+function showBroken(tile) {
+  tile.querySelector(".tile-picture").remove();
+  tile.setAttribute("data-empty", "");
+  tile.dataset.shown = "";
+  sayWhy(tile, "This picture cannot be shown", "The server was not able to read it. Trying again every few seconds.");
+}
+
+function watchFirstPicture(tile) {
+  const picture = tile.querySelector(".tile-picture");
+  tile.dataset.shown = picture?.getAttribute("src") ?? "";
+  if (!picture) return;
+  if (picture.complete && !picture.naturalWidth && picture.loading !== "lazy") showBroken(tile);
+  else picture.addEventListener("error", () => { if (picture.isConnected) showBroken(tile); }, { once: true });
+}
+
+function setText(element, text = "") {
+  if (element.textContent !== text) element.textContent = text;
+}
+
+function showBadge(news) {
+  const badge = document.querySelector(".page-title .badge");
+  if (!badge || tiles.size !== 1) return;
+  badge.dataset.status = badge.querySelector(".dot").dataset.status = news.status;
+  setText(badge.querySelector("[data-status-text]"), news.status_text);
+}
+
+// The age belongs to the picture that is shown: it changes when the picture does, not before.
+function showAge(tile, pictureAt) {
+  const time = tile.querySelector("time[data-age]");
+  if (pictureAt) time.dateTime = pictureAt;
+  document.dispatchEvent(new Event("ages"));
+}
+
+async function showPicture(tile, news) {
+  waiting.delete(news.slug);
+  if (!news.snapshot_url || tile.dataset.shown === news.snapshot_url) return;
+  const picture = pictureLike(tile.querySelector(".tile-picture"), tile, news);
+  try {
+    await picture.decode();
+  } catch {
+    return; // a newer one was written meanwhile, or the line is bad: the next round brings the next
+  }
+  tile.querySelector(".tile-picture")?.remove();
+  tile.querySelector(".tile-link").prepend(picture);
+  tile.dataset.shown = news.snapshot_url;
+  tile.removeAttribute("data-empty");
+  sayWhy(tile, news.stale_reason, news.stale_detail);
+  showAge(tile, news.picture_at);
+  glow(tile);
+}
+
+function pictureLike(old, tile, news) {
+  const picture = new Image(960, 640);
+  picture.className = "tile-picture";
+  picture.alt = `Latest picture of ${tile.dataset.name}`;
+  picture.decoding = "async";
+  picture.sizes = old?.sizes || "(max-width: 860px) 100vw, 420px";
+  if (news.srcset) picture.srcset = news.srcset;
+  picture.src = news.snapshot_url;
+  return picture;
+}
+
+function glow(tile) {
+  tile.classList.add("tile-fresh");
+  setTimeout(() => tile.classList.remove("tile-fresh"), 800);
+}
+
+function take(news) {
+  const tile = tiles.get(news.slug);
+  if (!tile) return;
+  showState(tile, news);
+  showBadge(news);
+  if (inSight.has(tile)) showPicture(tile, news); else waiting.set(news.slug, news);
+}
+
+// A camera that the answer leaves out was trashed, or no longer fits the filter: its last picture is not live.
+function markMissing(list) {
+  const told = new Set(list.map((news) => news.slug));
+  for (const [slug, tile] of tiles) {
+    if (told.has(slug)) continue;
+    tile.setAttribute("data-stale", "");
+    sayWhy(tile, "No longer in this list", "");
+  }
+}
+
+// The set of cameras changed: say so, and let the person decide when the page may change under them.
+function tellChange(list) {
+  if (!root.hasAttribute("data-wall-stage")) return "";
+  const known = list.filter((news) => tiles.has(news.slug)).length;
+  return known === tiles.size && known === list.length ? "" : "The list of cameras has changed.";
+}
+
+// The Date header steps by a second: only a clock that is clearly wrong is corrected.
+function learnClock(response) {
+  const skewMs = Date.parse(response.headers.get("Date")) - Date.now();
+  document.documentElement.dataset.clockSkewMs = Math.abs(skewMs) > 2500 ? skewMs : 0;
+}
+
+async function ask() {
+  const response = await fetch(root.dataset.liveUrl, { headers: { Accept: "application/json" }, cache: "no-store", credentials: "same-origin" });
+  const isJson = response.headers.get("Content-Type")?.includes("json");
+  if (response.status === 401 || response.redirected || (response.ok && !isJson)) return null;
+  if (!response.ok) throw new Error(`answered ${response.status}`);
+  learnClock(response);
+  return (await response.json()).tiles;
+}
+
+async function round() {
+  if (asking || document.hidden) return;
+  asking = true;
+  clearTimeout(timer);
+  try {
+    const list = await ask();
+    if (list) connected(list); else signedOut();
+  } catch {
+    lost();
+  } finally {
+    asking = false;
+  }
+}
+
+function connected(list) {
+  failures = 0;
+  root.removeAttribute("data-live-lost");
+  const change = tellChange(list);
+  say(change, change && { text: "Show the new list", href: location.href });
+  list.forEach(take);
+  markMissing(list);
+  again(PERIOD_MS);
+}
+
+function signedOut() {
+  root.setAttribute("data-live-lost", "");
+  say("You are signed out. These pictures no longer change.", { text: "Sign in", href: location.href });
+}
+
+function lost() {
+  failures += 1;
+  const pauseMs = Math.min(PERIOD_MS * 2 ** (failures - 1), LONGEST_PAUSE_MS);
+  again(pauseMs);
+  if (failures < 2) return; // one missed answer is not worth a word
+  root.setAttribute("data-live-lost", "");
+  say(`Connection lost. These are the last pictures; trying again every ${Math.round(pauseMs / 1000)} s.`, { text: "Try now", href: location.href });
+}
+
+function again(pauseMs) {
+  clearTimeout(timer);
+  timer = setTimeout(round, pauseMs);
+}
+
+if (root) {
+  for (const tile of root.querySelectorAll("[data-tile]")) {
+    tiles.set(tile.dataset.tile, tile);
+    watchFirstPicture(tile);
+    sight.observe(tile);
+  }
+  document.addEventListener("visibilitychange", round);
+  addEventListener("online", round);
+  again(PERIOD_MS);
+}
