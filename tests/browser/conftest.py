@@ -1,0 +1,95 @@
+"""A real Chromium against the real server. Every page that a test opens must be free of script errors and of
+violations of its own content security policy."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+from nvr.installation.static_files import collect_if_changed
+from tests.servers import BASE_DIR, our_server
+
+# Playwright's synchronous API runs an event loop in this thread; our ORM calls are synchronous all the same.
+os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
+
+ARTIFACTS = BASE_DIR / "test-artifacts"
+OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+DESKTOP = {"width": 1440, "height": 900}
+PHONE = {"width": 390, "height": 844}
+
+Open = Callable[..., Page]
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=OPTIONS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def site(transactional_db: None, settings: Any) -> Iterator[str]:
+    """The address of our server, on this test's database; it knows no quick password hashes."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.PBKDF2PasswordHasher"]
+    collect_if_changed()
+    with our_server() as address:
+        yield address
+
+
+@pytest.fixture
+def troubles() -> Iterator[list[str]]:
+    """What the browser complained about; the test fails if there was anything."""
+    found: list[str] = []
+    yield found
+    assert not found, "\n".join(found)
+
+
+@pytest.fixture
+def open_browser(browser: Browser, site: str, troubles: list[str]) -> Iterator[Open]:
+    contexts: list[BrowserContext] = []
+
+    def open_page(viewport: dict[str, int] | None = None, scheme: str = "light", **options: Any) -> Page:
+        context = browser.new_context(
+            base_url=site, viewport=viewport or DESKTOP, color_scheme=scheme, service_workers="block", **options
+        )
+        contexts.append(context)
+        page = context.new_page()
+        page.on("pageerror", lambda error: troubles.append(f"script error: {error}"))
+        page.on("console", lambda message: note_console(message, troubles))
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+
+
+def note_console(message: Any, troubles: list[str]) -> None:
+    if message.type == "error" and "Content Security Policy" in message.text:
+        troubles.append(message.text)
+
+
+@pytest.fixture
+def page(open_browser: Open) -> Page:
+    return open_browser()
+
+
+def sign_in(page: Page, name: str, password: str) -> None:
+    page.goto("/login")
+    page.get_by_label("Username").fill(name)
+    page.get_by_label("Password").fill(password)
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url("/")
+
+
+def keep_picture(page: Page, name: str) -> Path:
+    """A screenshot for people to look at."""
+    ARTIFACTS.mkdir(exist_ok=True)
+    path = ARTIFACTS / f"{name}.png"
+    page.screenshot(path=path)
+    return path

@@ -1,0 +1,95 @@
+"""An administrator's first camera, from the empty wall to the trash and back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+from django.contrib.auth.models import User
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import keep_picture, sign_in
+from tests.factories import PASSWORD, jpeg, make_user, put
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture
+def chief(site: str) -> User:
+    return make_user("chief", is_staff=True, is_superuser=True)
+
+
+def add_camera(page: Page, name: str, folder: Path) -> None:
+    page.goto("/")
+    page.get_by_role("link", name="Add camera").or_(page.get_by_role("link", name="Add a camera")).first.click()
+    page.get_by_label("Name:", exact=True).fill(name)
+    page.get_by_label("Folder:", exact=True).fill(str(folder))
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.locator("#result_list")).to_contain_text(name)
+
+
+def test_a_camera_is_added_seen_trashed_and_restored(page: Page, chief: User) -> None:
+    folder = settings.NVR_CAMERA_ROOT / "journey"
+    folder.mkdir(exist_ok=True)
+    put(folder, "first.jpg", jpeg(320, 240, seed=1), age_s=30)
+    sign_in(page, "chief", PASSWORD)
+    keep_picture(page, "empty-wall")
+
+    add_camera(page, "Front Door", folder)
+    keep_picture(page, "admin-cameras")
+    page.goto("/")
+    tile = page.locator('[data-tile="front_door"]')
+    expect(tile).to_contain_text("Front Door")
+    picture = tile.locator("img").first
+    expect(picture).to_have_js_property("complete", True)
+    first = picture.evaluate("image => image.currentSrc")
+    keep_picture(page, "wall")
+
+    put(folder, "second.jpg", jpeg(320, 240, seed=2), age_s=1)
+    page.wait_for_function(
+        "before => document.querySelector('[data-tile=front_door] img').currentSrc !== before",
+        arg=first,
+        timeout=15_000,
+    )
+
+    page.goto("/admin/cameras/camera/")
+    page.locator("input.action-select").first.check()
+    page.locator("select[name=action]").select_option("move_to_trash")
+    page.get_by_role("button", name="Go").click()
+    page.goto("/")
+    expect(page.locator("[data-tile]")).to_have_count(0)
+
+    page.goto("/admin/cameras/trashedcamera/")
+    keep_picture(page, "admin-trash")
+    page.locator("input.action-select").first.check()
+    page.locator("select[name=action]").select_option("restore")
+    page.get_by_role("button", name="Go").click()
+    page.goto("/")
+    expect(tile).to_contain_text("Front Door")
+
+
+def test_a_stranger_is_asked_to_sign_in(page: Page, chief: User) -> None:
+    page.goto("/")
+
+    expect(page.get_by_label("Password")).to_be_visible()
+    keep_picture(page, "login")
+
+
+def test_a_file_is_opened_on_the_cameras_page(page: Page, chief: User) -> None:
+    folder = settings.NVR_CAMERA_ROOT / "viewer"
+    folder.mkdir(exist_ok=True)
+    for number in range(5):
+        put(folder, f"2026/0{number}.jpg", jpeg(320, 240, seed=number), age_s=60 - number)
+    sign_in(page, "chief", PASSWORD)
+    add_camera(page, "Garage", folder)
+
+    page.goto("/cameras/garage")
+    keep_picture(page, "camera")
+    expect(page.locator("[data-file]")).to_have_count(5)
+    page.locator("[data-file]").first.click()
+
+    expect(page.locator("#viewer")).to_contain_text("2026/04.jpg")
+    page.keyboard.press("j")
+    expect(page.locator("#viewer")).to_contain_text("2026/03.jpg")
+    keep_picture(page, "camera-file")

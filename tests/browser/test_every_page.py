@@ -1,0 +1,66 @@
+"""Every page, wide and narrow, light and dark: nothing is cut off, and a picture of each is kept to be looked at."""
+
+from __future__ import annotations
+
+import pytest
+from django.conf import settings
+from django.contrib.auth.models import User
+from playwright.sync_api import Page
+
+from cameras.registry import create_camera, trash_camera
+from tests.browser.conftest import DESKTOP, Open, keep_picture, sign_in
+from tests.factories import PASSWORD, jpeg, make_user, make_video, put
+
+pytestmark = pytest.mark.browser
+
+NARROWEST = {"width": 360, "height": 740}
+PAGES = {
+    "wall": "/",
+    "camera": "/cameras/front_door",
+    "picture": "/cameras/front_door?file=a.jpg",
+    "video": "/cameras/front_door?file=b.mp4",
+    "password": "/password",
+    "api": "/api/docs",
+    "not-found": "/nowhere",
+    "admin": "/admin/",
+    "admin-cameras": "/admin/cameras/camera/",
+    "admin-camera-add": "/admin/cameras/camera/add/",
+    "admin-trash": "/admin/cameras/trashedcamera/",
+    "admin-keys": "/admin/accounts/apikey/",
+    "admin-audit": "/admin/audit/auditentry/",
+    "admin-events": "/admin/media_serving/event/",
+}
+
+
+@pytest.fixture
+def chief(site: str) -> User:
+    user = make_user("chief", is_staff=True, is_superuser=True)
+    root = settings.NVR_CAMERA_ROOT
+    for name in ("Front Door", "Silent One", "Old One"):
+        folder = root / f"every_{name.split()[0].lower()}"
+        folder.mkdir(exist_ok=True)
+        camera = create_camera(user, {"name": name, "folder_path": str(folder)})
+    trash_camera(user, camera)
+    put(root / "every_front", "a.jpg", jpeg(320, 240))
+    make_video(root / "every_front" / "b.mp4", size="320x240")
+    return user
+
+
+@pytest.mark.parametrize(("look", "viewport", "scheme"), [("wide", DESKTOP, "light"), ("narrow", NARROWEST, "dark")])
+def test_nothing_is_cut_off(open_browser: Open, chief: User, look: str, viewport: dict[str, int], scheme: str) -> None:
+    page = open_browser(viewport, scheme)
+    page.goto("/login")
+    keep_picture(page, f"login-{look}")
+    sign_in(page, "chief", PASSWORD)
+
+    too_wide = [name for name, address in PAGES.items() if overflow_px(page, name, address, look) > 0]
+
+    assert not too_wide
+
+
+def overflow_px(page: Page, name: str, address: str, look: str) -> int:
+    """How far the page reaches beyond the window, in pixels; its picture is kept."""
+    page.goto(address)
+    page.wait_for_load_state("networkidle" if name == "api" else "load")
+    keep_picture(page, f"{name}-{look}")
+    return int(page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth"))

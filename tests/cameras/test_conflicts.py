@@ -1,0 +1,212 @@
+"""409: what is taken, by whom; also when many ask at once."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from django.contrib.auth.models import Group
+from django.db import connections
+from django.test import Client
+from django.utils import timezone
+from rest_framework.test import APIClient
+
+from cameras.models import Camera
+from nvr.audit.models import AuditEntry
+from tests.conftest import client_of
+from tests.factories import make_camera, make_user
+
+CAMERAS = "/api/cameras"
+
+
+def detail(response) -> str:
+    assert response.status_code == 409, response.content
+    assert response.headers["Content-Type"] == "application/problem+json"
+    return response.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("values", "field", "value"),
+    [
+        ({"name": "Front Door", "folder_path": "/x"}, "name", "Front Door"),
+        ({"name": " Front Door ", "folder_path": "/x"}, "name", "Front Door"),
+        ({"name": "Other", "folder_path": "/cams/front"}, "folder_path", "/cams/front"),
+        ({"name": "Other", "folder_path": "/cams/./front//"}, "folder_path", "/cams/front"),
+        ({"name": "front-door", "folder_path": "/x"}, "id", "front_door"),
+    ],
+)
+def test_a_taken_value_is_named_with_its_field_and_holder(
+    api: APIClient, values: dict[str, str], field: str, value: str
+) -> None:
+    make_camera("Front Door", folder_path="/cams/front")
+
+    text = detail(api.post(CAMERAS, values, format="json"))
+
+    assert field in text
+    assert value in text
+    assert "camera front_door" in text
+    assert "trash" not in text
+    assert Camera.everything.count() == 1
+
+
+def test_a_trashed_holder_is_told_to_be_in_the_trash(api: APIClient) -> None:
+    make_camera("Front Door", deleted_at=timezone.now())
+
+    text = detail(api.post(CAMERAS, {"name": "Front Door", "folder_path": "/x"}, format="json"))
+
+    assert "front_door" in text
+    assert "in the trash" in text
+
+
+def test_a_holder_that_one_may_not_see_is_not_named(family: Group) -> None:
+    hidden = make_camera("Secret Garden", folder_path="/cams/vault")
+    adder = client_of(make_user("a", "cameras.add_camera"))
+
+    text = detail(adder.post(CAMERAS, {"name": "Other", "folder_path": "/cams/vault"}, format="json"))
+
+    assert hidden.slug not in text
+    assert hidden.name not in text
+
+
+@pytest.mark.parametrize("field", ["name", "folder_path"])
+def test_a_change_collides_as_well(api: APIClient, field: str) -> None:
+    one = make_camera("One", folder_path="/cams/one")
+    make_camera("Two", folder_path="/cams/two")
+
+    text = detail(api.patch(f"{CAMERAS}/two", {field: getattr(one, field)}, format="json"))
+
+    assert field in text
+    assert "camera one" in text
+
+
+def test_a_camera_does_not_collide_with_itself(api: APIClient, camera: Camera) -> None:
+    same = {"name": camera.name, "folder_path": camera.folder_path}
+
+    assert api.patch(f"{CAMERAS}/front_door", same, format="json").status_code == 200
+
+
+def at_once(number: int, ask) -> list[int]:
+    def one(index: int) -> int:
+        try:
+            return ask(index).status_code
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(number) as pool:
+        return sorted(pool.map(one, range(number)))
+
+
+@pytest.fixture
+def chief_key(transactional_db: None) -> str:
+    from nvr.accounts.models import ApiKey
+
+    user = make_user("chief", is_staff=True, is_superuser=True)
+    return ApiKey.objects.issue(user=user, name="race")[1]
+
+
+def client_with(key: str) -> APIClient:
+    client = APIClient()
+    client.credentials(HTTP_X_API_KEY=key)
+    return client
+
+
+def test_twenty_who_create_the_same_camera_at_once_make_one(chief_key: str) -> None:
+    body = {"name": "Front Door", "folder_path": "/cams/front"}
+
+    statuses = at_once(20, lambda _: client_with(chief_key).post(CAMERAS, body, format="json"))
+
+    assert statuses == [201] + [409] * 19
+    assert Camera.everything.count() == 1
+    assert AuditEntry.objects.filter(action="camera_created").count() == 1
+
+
+def test_ten_who_take_the_same_name_at_once_leave_it_to_one(chief_key: str, tmp_path: Path) -> None:
+    for number in range(10):
+        make_camera(f"cam{number}", folder_path=f"/cams/{number}")
+
+    statuses = at_once(
+        10, lambda n: client_with(chief_key).patch(f"{CAMERAS}/cam{n}", {"name": "Winner"}, format="json")
+    )
+
+    assert statuses == [200] + [409] * 9
+    assert Camera.objects.filter(name="Winner").count() == 1
+
+
+def test_ten_who_change_different_fields_at_once_lose_no_change(chief_key: str) -> None:
+    make_camera("cam", folder_path="/cams/cam")
+    changes = [
+        {"notes": "n"},
+        {"enabled": False},
+        {"motion_sensitivity": 0.25},
+        {"detector": "none"},
+        {"time_zone": "Asia/Tokyo"},
+    ]
+
+    statuses = at_once(5, lambda n: client_with(chief_key).patch(f"{CAMERAS}/cam", changes[n], format="json"))
+
+    assert statuses == [200] * 5
+    body = client_with(chief_key).get(f"{CAMERAS}/cam").json()
+    assert all(body[key] == value for change in changes for key, value in change.items())
+
+
+def test_ten_who_delete_at_once_leave_one_audit_line(chief_key: str) -> None:
+    make_camera("cam", folder_path="/cams/cam")
+
+    statuses = at_once(10, lambda _: client_with(chief_key).delete(f"{CAMERAS}/cam"))
+
+    assert set(statuses) <= {204, 404}
+    assert 204 in statuses
+    assert AuditEntry.objects.filter(action="camera_deleted").count() == 1
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("place", ["front/sub", "front/not/yet/there", "link", "link/sub"])
+def test_a_folder_in_that_of_an_unseen_camera_is_refused(tmp_path: Path, place: str) -> None:
+    mine = Group.objects.create(name="mine")
+    (tmp_path / "front/sub").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "front")
+    make_camera("Front Door", folder_path=str(tmp_path / "front"))
+    make_camera("Yard", folder_path=str(tmp_path / "yard"), groups=(mine,))
+    client = client_of(make_user("ann", "cameras.add_camera", "cameras.change_camera", groups=(mine,)))
+    folder = str(tmp_path / place)
+
+    texts = {
+        detail(client.patch("/api/cameras/yard", {"folder_path": folder}, format="json")),
+        detail(client.post(CAMERAS, {"name": "New", "folder_path": folder}, format="json")),
+    }
+
+    assert texts == {f"folder_path {folder!r} lies in the folder of another camera."}
+
+
+@pytest.mark.django_db
+def test_a_folder_in_that_of_a_camera_one_sees_is_taken(tmp_path: Path) -> None:
+    mine = Group.objects.create(name="mine")
+    make_camera("Front Door", folder_path=str(tmp_path / "front"), groups=(mine,))
+    make_camera("Yard", folder_path=str(tmp_path / "yard"), groups=(mine,))
+    client = client_of(make_user("ann", "cameras.change_camera", groups=(mine,)))
+
+    response = client.patch("/api/cameras/yard", {"folder_path": str(tmp_path / "front/gate")}, format="json")
+
+    assert response.status_code == 200
+
+
+@pytest.mark.django_db
+def test_the_admins_form_also_refuses_a_folder_in_that_of_an_unseen_camera(tmp_path: Path) -> None:
+    mine = Group.objects.create(name="mine")
+    make_camera("Front Door", folder_path=str(tmp_path / "front"))
+    yard = make_camera("Yard", folder_path=str(tmp_path / "yard"), groups=(mine,))
+    staff = make_user("carl", "cameras.view_camera", "cameras.change_camera", groups=(mine,), is_staff=True)
+    client = Client()
+    client.force_login(staff)
+    address = f"/admin/cameras/camera/{yard.pk}/change/"
+    form = client.get(address).context["adminform"].form
+    values = {name: "" if value is None else value for name, value in form.initial.items()}
+    values |= {"groups": [mine.pk], "folder_path": str(tmp_path / "front/sub")}
+
+    response = client.post(address, values)
+
+    assert response.status_code == 200
+    assert "lies in the folder of another camera" in response.content.decode()
+    yard.refresh_from_db()
+    assert yard.folder_path == str(tmp_path / "yard")

@@ -1,0 +1,243 @@
+"""The newest files of a folder: always right, although it looks at few of them."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from cameras import folder_index
+from cameras.folder_index import FolderIndex, FolderMissing, FolderUnreadable, index_of
+from tests.factories import put
+
+
+@pytest.fixture
+def index(tmp_path: Path) -> FolderIndex:
+    return FolderIndex(str(tmp_path))
+
+
+def settle(*folders: Path) -> None:
+    """Age directories, so that their times can be believed: no change hides within a clock's step."""
+    for folder in folders:
+        moment = time.time() - 3600
+        os.utime(folder, (moment, moment))
+
+
+def names(index: FolderIndex, *, images: bool = True, videos: bool = True, excluded: frozenset[str] = frozenset()):
+    return [Path(file.path).name for file in index.newest(images=images, videos=videos, excluded=excluded)]
+
+
+def test_the_newest_comes_first_by_time_not_by_name(index: FolderIndex, tmp_path: Path) -> None:
+    put(tmp_path, "z.jpg", b"x", age_s=30)
+    put(tmp_path, "a.jpg", b"x", age_s=10)
+    put(tmp_path, "m.mp4", b"x", age_s=20)
+
+    assert names(index) == ["a.jpg", "m.mp4", "z.jpg"]
+    assert names(index, videos=False) == ["a.jpg", "z.jpg"]
+    assert names(index, images=False) == ["m.mp4"]
+
+
+def test_a_new_file_shows_at_once(index: FolderIndex, tmp_path: Path) -> None:
+    put(tmp_path, "a.jpg", b"x", age_s=30)
+    settle(tmp_path)
+    names(index)
+
+    put(tmp_path, "b.jpg", b"x", age_s=10)
+
+    assert names(index) == ["b.jpg", "a.jpg"]
+
+
+def test_what_lies_behind_a_removed_newest_file_is_found(index: FolderIndex, tmp_path: Path) -> None:
+    for number in range(100):
+        put(tmp_path, f"{number:03}.jpg", b"x", age_s=1000 - number)
+    assert names(index)[0] == "099.jpg"
+
+    for number in range(30, 100):
+        (tmp_path / f"{number:03}.jpg").unlink()
+
+    assert names(index) == [f"{number:03}.jpg" for number in range(29, -1, -1)]
+
+
+def test_a_file_overwritten_in_place_shows_at_once(index: FolderIndex, tmp_path: Path) -> None:
+    put(tmp_path, "old.jpg", b"x", age_s=500)
+    put(tmp_path, "new.jpg", b"x", age_s=300)
+    settle(tmp_path)
+    assert names(index) == ["new.jpg", "old.jpg"]
+
+    with (tmp_path / "old.jpg").open("r+b") as file:
+        file.write(b"longer")
+
+    first = index.newest(images=True, videos=True)[0]
+    assert (Path(first.path).name, first.size) == ("old.jpg", 6)
+
+
+def test_a_change_in_a_subfolder_shows_though_the_root_did_not_change(index: FolderIndex, tmp_path: Path) -> None:
+    put(tmp_path, "2026/01/a.jpg", b"x", age_s=30)
+    settle(tmp_path, tmp_path / "2026", tmp_path / "2026/01")
+    assert names(index) == ["a.jpg"]
+
+    put(tmp_path, "2026/01/b.jpg", b"x", age_s=10)
+    assert names(index) == ["b.jpg", "a.jpg"]
+
+    put(tmp_path, "2026/02/c.jpg", b"x", age_s=5)
+    assert names(index) == ["c.jpg", "b.jpg", "a.jpg"]
+
+
+def test_a_file_renamed_over_another_shows(index: FolderIndex, tmp_path: Path) -> None:
+    put(tmp_path, "a.jpg", b"x", age_s=300)
+    settle(tmp_path)
+    names(index)
+
+    put(tmp_path, "tmp", b"newer", age_s=5).rename(tmp_path / "a.jpg")
+
+    assert index.newest(images=True, videos=True)[0].size == 5
+
+
+def test_a_folder_that_became_a_file_and_the_other_way_round(index: FolderIndex, tmp_path: Path) -> None:
+    put(tmp_path, "x/a.jpg", b"x", age_s=30)
+    names(index)
+    (tmp_path / "x/a.jpg").unlink()
+    (tmp_path / "x").rmdir()
+
+    assert names(index) == []
+    put(tmp_path, "x/b.jpg", b"x", age_s=20)
+    assert names(index) == ["b.jpg"]
+
+
+def test_a_name_that_was_a_file_and_then_a_folder_is_entered_by_the_great_look(
+    index: FolderIndex, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(folder_index, "LOOK_AT_ALL_S", 0.0)
+    put(tmp_path, "day", b"x")
+    names(index)
+    (tmp_path / "day").unlink()
+    put(tmp_path, "day/a.jpg", b"x")
+
+    assert names(index) == ["a.jpg"]
+
+
+@pytest.mark.parametrize("name", [".hidden/a.jpg", ".a.jpg", "a.txt", "a", "a.jpg.part", "a.jpg~"])
+def test_hidden_and_foreign_files_are_not_seen(index: FolderIndex, tmp_path: Path, name: str) -> None:
+    put(tmp_path, name, b"x")
+
+    assert names(index) == []
+
+
+def test_links_fifos_and_folders_named_like_pictures_are_not_seen(index: FolderIndex, tmp_path: Path) -> None:
+    inside = tmp_path / "cam"
+    inside.mkdir()
+    put(tmp_path, "elsewhere/secret.jpg", b"x")
+    (inside / "file.jpg").symlink_to(tmp_path / "elsewhere/secret.jpg")
+    (inside / "folder").symlink_to(tmp_path / "elsewhere")
+    os.mkfifo(inside / "pipe.jpg")
+    (inside / "dir.jpg").mkdir()
+
+    assert names(FolderIndex(str(inside))) == []
+
+
+def test_excluded_folders_are_not_entered_and_come_back(index: FolderIndex, tmp_path: Path) -> None:
+    put(tmp_path, "mine.jpg", b"x", age_s=20)
+    put(tmp_path, "inner/theirs.jpg", b"x", age_s=10)
+    inner = frozenset({str(tmp_path / "inner")})
+
+    assert names(index, excluded=inner) == ["mine.jpg"]
+    assert names(index) == ["theirs.jpg", "mine.jpg"]
+    assert names(index, excluded=inner) == ["mine.jpg"]
+
+
+def test_names_that_are_not_utf_8_are_seen(index: FolderIndex, tmp_path: Path) -> None:
+    path = os.fsencode(tmp_path) + b"/caf\xe9.jpg"
+    Path(os.fsdecode(path)).write_bytes(b"x")
+
+    assert [os.fsencode(file.path) for file in index.newest(images=True, videos=True)] == [path]
+
+
+def test_many_videos_do_not_push_the_pictures_out(index: FolderIndex, tmp_path: Path) -> None:
+    put(tmp_path, "a.jpg", b"x", age_s=5000)
+    for number in range(100):
+        put(tmp_path, f"{number}.mp4", b"x", age_s=number + 1)
+
+    assert names(index, videos=False) == ["a.jpg"]
+    assert len(names(index, images=False)) == folder_index.NEWEST
+
+
+def test_a_missing_folder_is_said_to_be_missing_and_recovers(tmp_path: Path) -> None:
+    index = FolderIndex(str(tmp_path / "cam"))
+    with pytest.raises(FolderMissing):
+        index.newest(images=True, videos=True)
+
+    put(tmp_path, "cam/a.jpg", b"x")
+
+    assert names(index) == ["a.jpg"]
+
+
+def test_a_file_in_place_of_the_folder_is_missing_too(tmp_path: Path) -> None:
+    (tmp_path / "cam").write_text("x")
+
+    with pytest.raises(FolderMissing):
+        FolderIndex(str(tmp_path / "cam")).newest(images=True, videos=True)
+
+
+def test_an_unchanged_folder_is_not_listed_again(
+    index: FolderIndex, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(tmp_path, "a.jpg", b"x")
+    put(tmp_path, "sub/b.jpg", b"x")
+    settle(tmp_path, tmp_path / "sub")
+    names(index)
+    listings: list[str] = []
+    listdir = os.listdir
+    monkeypatch.setattr(folder_index.os, "listdir", lambda path: listings.append(path) or listdir(path))
+
+    names(index)
+    put(tmp_path, "sub/c.jpg", b"x")
+    names(index)
+
+    assert listings == [str(tmp_path / "sub")]
+
+
+def test_an_old_name_written_again_deep_below_shows_after_the_great_look(
+    index: FolderIndex, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(100):
+        put(tmp_path, f"{number:03}.jpg", b"x", age_s=1000 - number)
+    settle(tmp_path)
+    names(index)
+    (tmp_path / "000.jpg").write_bytes(b"again")
+
+    monkeypatch.setattr(folder_index, "LOOK_AT_ALL_S", 0.0)
+
+    assert names(index)[0] == "000.jpg"
+
+
+def test_a_link_that_takes_the_place_of_a_directory_is_not_followed(tmp_path: Path) -> None:
+    elsewhere, folder = tmp_path / "elsewhere", tmp_path / "camera"
+    put(elsewhere, "secret.jpg", b"x", age_s=1)
+    put(folder / "day", "a.jpg", b"x")
+    index = FolderIndex(str(folder))
+    assert len(index.newest(images=True, videos=True)) == 1
+
+    (folder / "day").rename(tmp_path / "moved")
+    (folder / "day").symlink_to(elsewhere)
+
+    assert index.newest(images=True, videos=True) == []
+
+
+def test_who_waits_for_a_folder_that_hangs_is_told_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(folder_index, "PATIENCE_S", 0.1)
+    index = FolderIndex(str(tmp_path))
+
+    with index._lock, pytest.raises(FolderUnreadable, match="does not answer"):
+        index.newest(images=True, videos=True)
+    assert index.newest(images=True, videos=True) == []
+
+
+def test_a_wall_of_two_hundred_cameras_keeps_the_index_of_each(tmp_path: Path) -> None:
+    first = index_of(str(tmp_path))
+
+    for number in range(200):
+        index_of(f"{tmp_path}/{number}")
+
+    assert index_of(str(tmp_path)) is first

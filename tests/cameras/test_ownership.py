@@ -1,0 +1,153 @@
+"""Whose files are whose when folders lie inside one another by way of links, and when a disk hangs."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from rest_framework.test import APIClient
+
+from cameras import ownership
+from cameras.folders import newest_files
+from cameras.lookout import Lookout
+from cameras.models import Camera, ListVersion
+from cameras.tiles import tiles_for
+from tests.factories import folder_of, jpeg, make_camera, put
+
+pytestmark = pytest.mark.django_db
+
+
+def names_of(camera: Camera) -> list[str]:
+    return [Path(file.path).name for file in newest_files(camera)]
+
+
+def test_a_camera_shows_nothing_of_one_whose_folder_is_a_link_into_its_own(tmp_path: Path) -> None:
+    outer = make_camera()
+    put(folder_of(outer), "own.jpg", jpeg())
+    put(folder_of(outer) / "inner", "private.jpg", jpeg(), age_s=1)
+    link = folder_of(outer).with_name(f"link_to_{outer.pk}")
+    link.symlink_to(folder_of(outer) / "inner")
+    inner = make_camera(folder_path=str(link))
+
+    assert names_of(inner) == ["private.jpg"]
+    assert names_of(outer) == ["own.jpg"]
+
+
+def test_a_camera_whose_own_folder_is_a_link_shows_nothing_of_one_inside_it() -> None:
+    inner = make_camera()
+    put(folder_of(inner), "private.jpg", jpeg(), age_s=1)
+    real = folder_of(inner).parent / f"real_{inner.pk}"
+    real.mkdir()
+    put(real, "own.jpg", jpeg())
+    folder_of(inner).rename(real / "inner")
+    Camera.objects.filter(pk=inner.pk).update(folder_path=str(real / "inner"))
+    link = real.with_name(f"link_{inner.pk}")
+    link.symlink_to(real)
+    outer = make_camera(folder_path=str(link))
+
+    assert names_of(outer) == ["own.jpg"]
+
+
+@pytest.fixture
+def hang(monkeypatch: pytest.MonkeyPatch) -> Iterator[set[str]]:
+    """Folders below which nothing answers until the test is over."""
+    stuck: set[str] = set()
+    release = threading.Event()
+    answer = os.path.realpath
+
+    def realpath(path, **kwargs):
+        if any(str(path).startswith(folder) for folder in stuck):
+            release.wait(30)
+        return answer(path, **kwargs)
+
+    monkeypatch.setattr(os.path, "realpath", realpath)
+    monkeypatch.setattr(ownership._lookout, "patience_s", 0.2)
+    yield stuck
+    release.set()
+
+
+def test_a_disk_that_hangs_refuses_its_own_camera_and_holds_up_no_other(api: APIClient, hang: set[str]) -> None:
+    dead, other = make_camera("Dead"), make_camera("Other")
+    for camera in (dead, other):
+        put(folder_of(camera), "a.jpg", jpeg())
+    hang.add(dead.folder_path)
+    started = time.monotonic()
+
+    for address in ("/api/cameras/dead/snapshot", "/api/media/cameras/dead/a.jpg"):
+        response = api.get(address)
+        assert response.status_code == 503
+        assert "Retry-After" in response
+    assert api.get("/api/media/cameras/other/a.jpg").status_code == 200
+    assert api.get("/api/cameras/other/snapshot").status_code == 200
+    assert time.monotonic() - started < 5
+
+
+def test_the_path_check_does_not_hang_with_a_disk(api: APIClient, hang: set[str]) -> None:
+    dead, other = make_camera("Dead"), make_camera("Other")
+    put(folder_of(other), "a.jpg", jpeg())
+    hang.add(dead.folder_path)
+
+    report = api.get("/api/cameras/validation/paths").json()
+
+    assert [row["id"] for row in report["valid_cameras"]] == ["other"]
+    (wrong,) = report["invalid_cameras"]
+    assert wrong["issues"] == ["directory does not exist"]
+    assert wrong["resolved_path"] == dead.folder_path
+
+
+def test_a_disk_that_answers_again_is_served_again(api: APIClient, hang: set[str]) -> None:
+    camera = make_camera("Dead")
+    put(folder_of(camera), "a.jpg", jpeg())
+    hang.add(camera.folder_path)
+    assert api.get("/api/media/cameras/dead/a.jpg").status_code == 503
+
+    camera.folder_path = str(folder_of(camera).rename(f"{camera.folder_path}_moved"))
+    hang.clear()
+    camera.save()
+
+    assert api.get("/api/media/cameras/dead/a.jpg").status_code == 200
+
+
+def test_what_hangs_is_waited_for_once() -> None:
+    camera, release = make_camera(), threading.Event()
+    lookout: Lookout[bool] = Lookout(late=lambda camera: False, patience_s=0.5, name="test")
+
+    def look(camera: Camera) -> bool:
+        return release.wait(30)
+
+    lookout.see([camera], look)
+    started = time.monotonic()
+    assert lookout.see([camera], look) == {camera.pk: False}
+    assert time.monotonic() - started < 0.3
+
+    release.set()
+    deadline = time.monotonic() + 5
+    while not lookout.see([camera], look)[camera.pk] and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert lookout.see([camera], look) == {camera.pk: True}
+
+
+def test_the_wall_shows_a_camera_on_a_dead_disk_by_its_last_known_state(hang: set[str]) -> None:
+    camera = make_camera()
+    put(folder_of(camera), "a.jpg", jpeg())
+    hang.add(camera.folder_path)
+
+    (tile,) = tiles_for([camera])
+
+    assert tile.picture_at is None
+
+
+def test_the_threads_that_look_at_the_walls_folders_ask_the_database_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each would open a connection of its own: a hundred cameras, a hundred connections every three seconds."""
+    cameras = [make_camera() for _ in range(3)]
+    askers: list[str] = []
+    current = ListVersion.current
+    monkeypatch.setattr(ListVersion, "current", lambda: (askers.append(threading.current_thread().name), current())[1])
+
+    tiles_for(cameras)
+
+    assert set(askers) == {threading.current_thread().name}

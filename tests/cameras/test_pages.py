@@ -1,0 +1,284 @@
+"""The wall, a camera's page, and signing in."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.contrib.auth.models import Group, User
+from django.test import Client
+from django.utils import timezone
+
+from cameras.models import Camera
+from nvr.audit.models import AuditEntry
+from tests.conftest import Clock
+from tests.factories import PASSWORD, folder_of, jpeg, make_camera, make_user, put
+
+
+@pytest.fixture
+def browser(admin: User) -> Client:
+    client = Client()
+    client.force_login(admin)
+    return client
+
+
+def browser_of(user: User) -> Client:
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+def tiles(client: Client, query: str = "") -> list[dict[str, object]]:
+    response = client.get(f"/live.json{query}")
+    assert response.status_code == 200
+    assert response["Cache-Control"] == "private, no-store"
+    return response.json()["tiles"]
+
+
+@pytest.mark.parametrize("page", ["/", "/live.json", "/cameras/front_door", "/password", "/api/docs", "/admin/"])
+def test_a_stranger_is_sent_to_the_login_and_back(camera: Camera, page: str) -> None:
+    response = Client().get(page)
+
+    assert response.status_code == 302
+    assert response["Location"].split("?next=")[1].strip() == page
+    assert "login" in response["Location"]
+
+
+def test_the_wall_shows_each_camera_with_picture_status_and_age(
+    browser: Client, camera: Camera, pictures: list[str]
+) -> None:
+    page = browser.get("/").content.decode()
+
+    assert "Front Door" in page
+    assert "Online" in page
+    assert "/api/cameras/front_door/snapshot?v=" in page
+    assert "s ago" in page
+    assert "data-stale" not in page.split('data-tile="front_door"')[1].split(">")[0]
+
+
+def test_an_empty_wall_says_what_to_do(admin: User, outsider: User) -> None:
+    assert "/admin/cameras/camera/add/" in browser_of(admin).get("/").content.decode()
+    page = browser_of(outsider).get("/").content.decode()
+    assert "/admin/" not in page
+    assert "No camera is shared with you yet" in page
+
+
+def test_a_stale_picture_is_marked_and_says_since_when(browser: Client, camera: Camera) -> None:
+    put(folder_of(camera), "a.jpg", jpeg(), age_s=3600)
+
+    (tile,) = tiles(browser)
+
+    assert tile["is_stale"] is True
+    assert "1 hour" in str(tile["stale_reason"])
+
+
+@pytest.mark.parametrize("status", ["offline", "error"])
+def test_the_picture_of_a_camera_that_is_away_is_stale_however_young(
+    browser: Client, camera: Camera, pictures: list[str], status: str
+) -> None:
+    Camera.objects.update(status=status, status_reason="The cable is cut.", last_seen_at=timezone.now())
+
+    (tile,) = tiles(browser)
+
+    assert tile["is_stale"] is True
+    assert tile["stale_detail"] == "The cable is cut."
+
+
+def test_live_json_follows_a_new_picture(browser: Client, camera: Camera, pictures: list[str]) -> None:
+    (before,) = tiles(browser)
+
+    put(folder_of(camera), "d.jpg", jpeg(seed=9), age_s=1)
+
+    (after,) = tiles(browser)
+    assert after["slug"] == "front_door"
+    assert after["snapshot_url"] != before["snapshot_url"]
+    assert str(after["picture_at"]) > str(before["picture_at"])
+
+
+def test_a_camera_without_pictures_has_no_address_for_one(browser: Client, camera: Camera) -> None:
+    (tile,) = tiles(browser)
+
+    assert (tile["snapshot_url"], tile["picture_at"], tile["is_stale"]) == ("", "", False)
+
+
+def test_the_wall_is_filtered_by_status(browser: Client, camera: Camera) -> None:
+    make_camera("Yard", status="error")
+
+    assert [tile["slug"] for tile in tiles(browser, "?status=error")] == ["yard"]
+    assert [tile["slug"] for tile in tiles(browser, "?status=nonsense")] == ["front_door", "yard"]
+    page = browser.get("/?status=error").content.decode()
+    assert 'data-tile="yard"' in page
+    assert 'data-tile="front_door"' not in page
+
+
+def test_people_see_what_they_may(member: User, family_camera: Camera, camera: Camera) -> None:
+    client = browser_of(member)
+
+    assert [tile["slug"] for tile in tiles(client)] == ["back_yard"]
+    assert "Front Door" not in client.get("/").content.decode()
+    assert client.get("/cameras/back_yard").status_code == 200
+    assert client.get("/cameras/front_door").status_code == 404
+    assert "/admin/" not in client.get("/cameras/back_yard").content.decode()
+    assert family_camera.folder_path not in client.get("/cameras/back_yard").content.decode()
+
+
+def test_a_cameras_page_lists_its_newest_files(browser: Client, camera: Camera, pictures: list[str]) -> None:
+    put(folder_of(camera), "day/clip one.mp4", b"x" * 100, age_s=100)
+
+    page = browser.get("/cameras/front_door").content.decode()
+
+    assert page.index('title="c.jpg') < page.index('title="b.jpg') < page.index('title="a.jpg')
+    assert "?file=day%2Fclip+one.mp4" in page
+    assert f"/admin/cameras/camera/{camera.pk}/change/" in page
+
+
+@pytest.mark.parametrize("camera_id", ["uuid", "front_door"])
+def test_a_cameras_page_opens_by_slug_and_uuid(browser: Client, camera: Camera, camera_id: str) -> None:
+    assert browser.get(f"/cameras/{camera.uuid if camera_id == 'uuid' else camera_id}").status_code == 200
+
+
+def test_a_file_has_its_neighbours_and_a_download(browser: Client, camera: Camera, pictures: list[str]) -> None:
+    page = browser.get("/cameras/front_door?file=b.jpg").content.decode()
+
+    assert "/api/media/cameras/front_door/b.jpg" in page
+    assert "download=1" in page
+    assert 'rel="prev"' in page and "?file=c.jpg" in page
+    assert 'rel="next"' in page and "?file=a.jpg" in page
+
+
+@pytest.mark.parametrize("file", ["nope.jpg", "../../etc/passwd", "%00", "%ff", "x" * 3000])
+def test_a_file_that_is_not_there_leaves_the_live_picture(
+    browser: Client, camera: Camera, pictures: list[str], file: str
+) -> None:
+    response = browser.get(f"/cameras/front_door?file={file}")
+
+    assert response.status_code == 200
+    assert b"data-live-url" in response.content
+
+
+def test_names_that_are_not_utf_8_do_not_break_the_page(browser: Client, camera: Camera) -> None:
+    import os
+
+    with open(os.fsencode(camera.folder_path) + b"/caf\xe9.jpg", "wb") as file:
+        file.write(jpeg())
+
+    assert browser.get("/cameras/front_door").status_code == 200
+    assert len(tiles(browser)) == 1
+
+
+@pytest.mark.parametrize("folder", ["/nowhere/at/all", "/etc"])
+def test_a_camera_whose_folder_fails_still_has_its_page(browser: Client, folder: str) -> None:
+    make_camera("Lost", folder_path=folder, status="error", status_reason="The folder is gone.")
+
+    page = browser.get("/cameras/lost").content.decode()
+
+    assert "The folder is gone." in page
+    assert browser.get("/").status_code == 200
+
+
+@pytest.mark.parametrize("page", ["/cameras/nobody", "/nowhere", "/cameras/%00", "/cameras/a/b"])
+def test_what_is_not_there_is_a_404_page(browser: Client, page: str) -> None:
+    response = browser.get(page)
+
+    assert response.status_code == 404
+    assert response["Content-Type"].startswith("text/html")
+
+
+def test_the_local_time_is_the_cameras(browser: Client, camera: Camera) -> None:
+    Camera.objects.update(time_zone="Asia/Tokyo")
+    put(folder_of(camera), "a.jpg", jpeg())
+
+    page = browser.get("/cameras/front_door").content.decode()
+
+    tokyo = timezone.now() + timedelta(hours=9)
+    assert "Asia/Tokyo" in page
+    assert f"{tokyo:%H:}" in page
+
+
+def test_one_signs_in_and_out(camera: Camera, family: Group) -> None:
+    make_user("kim", groups=(family,))
+    client = Client()
+
+    wrong = client.post("/login", {"username": "kim", "password": "wrong"})
+    right = client.post("/login?next=/cameras/front_door", {"username": "kim", "password": PASSWORD})
+
+    assert wrong.status_code == 200
+    assert "name and password" in wrong.content.decode() or "username and password" in wrong.content.decode()
+    assert right["Location"] == "/cameras/front_door"
+    assert client.get("/").status_code == 200
+    assert client.get("/logout").status_code == 405
+    assert client.post("/logout").status_code in {200, 302}
+    assert client.get("/").status_code == 302
+
+
+def test_the_login_leads_to_no_foreign_page(db: None) -> None:
+    make_user("kim")
+
+    response = Client().post("/login?next=https://evil.example/", {"username": "kim", "password": PASSWORD})
+
+    assert response["Location"] == "/"
+
+
+def test_who_is_inactive_cannot_sign_in_and_is_out_at_once(db: None) -> None:
+    user = make_user("kim")
+    client = browser_of(user)
+    User.objects.update(is_active=False)
+
+    assert client.get("/").status_code == 302
+    assert Client().post("/login", {"username": "kim", "password": PASSWORD}).status_code == 200
+
+
+def test_the_password_is_changed_and_other_sessions_end(db: None) -> None:
+    user = make_user("kim")
+    here, there = browser_of(user), browser_of(user)
+    new = "another long pass phrase"
+
+    refused = here.post("/password", {"old_password": "x", "new_password1": new, "new_password2": new})
+    done = here.post("/password", {"old_password": PASSWORD, "new_password1": new, "new_password2": new}, follow=True)
+
+    assert refused.status_code == 200
+    assert done.status_code == 200
+    assert here.get("/").status_code == 200
+    assert there.get("/").status_code == 302
+    entry = AuditEntry.objects.get(action="password_changed")
+    assert (entry.actor_name, entry.target_name, entry.changes) == ("kim", "kim", {})
+
+
+def test_a_weak_password_is_refused(db: None) -> None:
+    client = browser_of(make_user("kim"))
+
+    for weak in ("short", "12345678901", "password123"):
+        response = client.post("/password", {"old_password": PASSWORD, "new_password1": weak, "new_password2": weak})
+        assert response.status_code == 200
+
+
+def test_ten_wrong_passwords_are_answered_with_429_and_a_page(db: None, still_clock: Clock) -> None:
+    client = Client()
+    for _ in range(10):
+        assert client.post("/login", {"username": "kim", "password": "x"}).status_code == 200
+
+    response = client.post("/login", {"username": "kim", "password": "x"})
+
+    assert response.status_code == 429
+    assert int(response["Retry-After"]) > 0
+    assert response["Content-Type"].startswith("text/html")
+    assert client.post("/login", {"username": "pat", "password": "x"}).status_code == 200
+
+
+def test_a_form_without_its_token_is_refused_with_a_page(db: None) -> None:
+    client = Client(enforce_csrf_checks=True)
+
+    response = client.post("/login", {"username": "kim", "password": "x"})
+
+    assert response.status_code == 403
+    assert response["Content-Type"].startswith("text/html")
+
+
+def test_the_wall_costs_the_same_queries_for_two_cameras_and_for_twenty(
+    browser: Client, django_assert_max_num_queries
+) -> None:
+    for number in range(20):
+        make_camera(f"cam{number}")
+
+    with django_assert_max_num_queries(12):
+        browser.get("/")

@@ -1,0 +1,77 @@
+"""Cameras, people and pictures for tests."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import os
+import random
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.models import Group, Permission, User
+from PIL import Image
+
+from cameras.models import Camera
+
+_numbers = itertools.count(1)
+PASSWORD = "a long enough pass phrase"
+
+
+def make_camera(name: str | None = None, *, groups: tuple[Group, ...] = (), **values: Any) -> Camera:
+    """A camera whose folder exists below the camera root."""
+    name = name or f"Camera {next(_numbers)}"
+    camera = Camera(name=name, **values)
+    if not camera.folder_path:
+        folder = Path(settings.NVR_CAMERA_ROOT) / f"{name.lower().replace(' ', '_')}_{next(_numbers)}"
+        folder.mkdir(parents=True)
+        camera.folder_path = str(folder)
+    camera.save()
+    camera.groups.set(groups)
+    return camera
+
+
+def folder_of(camera: Camera) -> Path:
+    return Path(camera.folder_path)
+
+
+def make_user(name: str | None = None, *permissions: str, groups: tuple[Group, ...] = (), **values: Any) -> User:
+    """An active user with Django permissions such as `cameras.view_all`."""
+    user = User.objects.create_user(name or f"user{next(_numbers)}", password=PASSWORD, **values)
+    for permission in permissions:
+        app, codename = permission.split(".")
+        user.user_permissions.add(Permission.objects.get(content_type__app_label=app, codename=codename))
+    user.groups.set(groups)
+    return User.objects.get(pk=user.pk)  # without the permission cache
+
+
+def jpeg(width: int = 64, height: int = 48, seed: int = 0) -> bytes:
+    """A small photograph-like JPEG: noise, so that no two seeds look alike."""
+    noise = random.Random(seed).randbytes(width * height * 3)
+    buffer = io.BytesIO()
+    Image.frombytes("RGB", (width, height), noise).save(buffer, "JPEG", quality=85)
+    return buffer.getvalue()
+
+
+def put(folder: Path, name: str, data: bytes, *, age_s: float = 10.0) -> Path:
+    """Write a file that settled `age_s` seconds ago."""
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+    moment = time.time() - age_s
+    os.utime(path, (moment, moment))
+    return path
+
+
+def make_video(
+    path: Path, *, seconds: float = 2, size: str = "160x120", codec: tuple[str, ...] = ("-c:v", "libx264")
+) -> Path:
+    """A moving test picture; `codec` are ffmpeg's options."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    source = f"testsrc2=size={size}:rate=10:duration={seconds}"
+    command = ["ffmpeg", "-v", "error", "-y", "-f", "lavfi", "-i", source, "-pix_fmt", "yuv420p", *codec, str(path)]
+    subprocess.run(command, check=True, timeout=60)
+    return path

@@ -1,0 +1,286 @@
+"""Pictures: only named formats, never too large, upright, small, and whole or not."""
+
+from __future__ import annotations
+
+import io
+import os
+import random
+import struct
+import zlib
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from nvr.media import images
+from nvr.media.images import ImageTooLarge, NotAnImage, TornImage, derivative, is_whole, thumbnail_png
+from nvr.media.paths import NoSuchFile
+from nvr.media.types import content_type_for
+
+
+def picture(mode: str = "RGB", size: tuple[int, int] = (640, 480)) -> Image.Image:
+    """Soft, with some noise: what compresses like a photograph."""
+    small = Image.frombytes("RGB", (40, 30), random.Random(5).randbytes(3600))
+    return small.resize(size, Image.Resampling.BICUBIC).convert(mode)
+
+
+def saved(image: Image.Image, kind: str, **options: object) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def sixteen_bit() -> bytes:
+    image = Image.new("I;16", (64, 48))
+    image.putdata([value * 20 for value in range(64 * 48)])
+    return saved(image, "PNG")
+
+
+def animation() -> bytes:
+    frames = [picture(size=(64, 48)).rotate(angle) for angle in (0, 90, 180)]
+    return saved(frames[0], "GIF", save_all=True, append_images=frames[1:])
+
+
+def with_preview() -> bytes:
+    """A JPEG whose EXIF holds a whole preview of its own, with an end of image."""
+    plain, preview = saved(picture(), "JPEG"), saved(picture(size=(160, 120)), "JPEG")
+    segment = b"Exif\0\0" + preview
+    return plain[:2] + b"\xff\xe1" + struct.pack(">H", len(segment) + 2) + segment + plain[2:]
+
+
+WHOLE = {
+    "jpeg": saved(picture(), "JPEG"),
+    "progressive jpeg": saved(picture(), "JPEG", progressive=True),
+    "grey jpeg": saved(picture("L"), "JPEG"),
+    "cmyk jpeg": saved(picture("CMYK"), "JPEG"),
+    "jpeg 4:4:4": saved(picture(), "JPEG", subsampling=0, quality=95),
+    "jpeg with restarts": saved(picture(), "JPEG", restart_marker_rows=1),
+    "jpeg with a preview": with_preview(),
+    "png": saved(picture(), "PNG"),
+    "png with alpha": saved(picture("RGBA"), "PNG"),
+    "png with a palette": saved(picture("P"), "PNG"),
+    "png of one bit": saved(picture("1"), "PNG"),
+    "png of sixteen bits": sixteen_bit(),
+    "gif": saved(picture("P"), "GIF"),
+    "animated gif": animation(),
+    "bmp": saved(picture(), "BMP"),
+    "webp": saved(picture(), "WEBP"),
+    "tiff": saved(picture(), "TIFF"),
+}
+TORN = ["jpeg", "progressive jpeg", "jpeg with restarts", "jpeg with a preview", "png", "gif", "animated gif"]
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_a_whole_picture_is_whole(name):
+    assert is_whole(WHOLE[name])
+
+
+@pytest.mark.parametrize("name", ["jpeg", "png", "gif", "animated gif"])
+@pytest.mark.parametrize("tail", [b"\0" * 512, b"\r\n", b"\xff\xda and what a camera's maker adds"])
+def test_bytes_behind_the_end_do_no_harm(name, tail):
+    assert is_whole(WHOLE[name] + tail)
+
+
+@pytest.mark.parametrize("name", TORN)
+def test_a_torn_picture_is_not_whole_wherever_it_was_cut(name):
+    data = WHOLE[name]
+    cuts = {*range(0, len(data), max(1, len(data) // 60)), *range(len(data) - 12, len(data))}
+
+    assert [cut for cut in sorted(cuts) if is_whole(data[:cut])] == []
+
+
+@pytest.mark.parametrize("name", TORN)
+def test_a_file_of_full_length_that_is_not_written_to_its_end_is_not_whole(name):
+    data = WHOLE[name]
+
+    for share in (0.3, 0.6, 0.9, 0.99):
+        written = int(len(data) * share)
+        assert not is_whole(data[:written] + b"\0" * (len(data) - written))
+
+
+@pytest.mark.parametrize("data", [b"", b"\xff\xd8\xff", b"GIF89a", b"not an image", b"\0" * 5000, b"\x89PNG\r\n\x1a\n"])
+def test_what_is_no_picture_is_not_whole(data):
+    assert not is_whole(data)
+
+
+def test_random_damage_never_raises():
+    chance = random.Random(7)
+    for data in WHOLE.values():
+        for _ in range(15):
+            damaged = bytearray(data)
+            for _ in range(20):
+                damaged[chance.randrange(len(damaged))] = chance.randrange(256)
+            assert is_whole(bytes(damaged)) in {True, False}
+            try:
+                thumbnail_png(bytes(damaged), 64)
+            except (NotAnImage, TornImage, ImageTooLarge):
+                continue
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_every_kind_gives_a_derivative(name, tmp_path):
+    made = derivative(WHOLE[name], 32, tmp_path / "made")
+
+    with Image.open(made) as image:
+        assert image.width == 32
+        assert image.format == ("PNG" if made.suffix == ".png" else "JPEG")
+    assert content_type_for(made.name) in {"image/jpeg", "image/png"}
+
+
+@pytest.mark.parametrize(
+    ("size", "width", "expected"),
+    [
+        ((640, 480), 320, (320, 240)),
+        ((640, 480), 640, (640, 480)),
+        ((640, 480), 1280, (640, 480)),
+        ((480, 1920), 160, (160, 640)),
+        ((1, 400), 160, (1, 400)),
+        ((4000, 1), 160, (160, 1)),
+        ((161, 161), 160, (160, 160)),
+    ],
+)
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+def test_a_derivative_is_that_wide_and_never_enlarged(tmp_path, kind, size, width, expected):
+    made = derivative(saved(picture(size=size), kind), width, tmp_path / "made")
+
+    assert Image.open(made).size == expected
+
+
+@pytest.mark.parametrize("turn", range(1, 9))
+def test_a_derivative_is_upright(tmp_path, turn):
+    """Red above, blue below, as one who looks at it sees it; stored as EXIF's orientation says."""
+    upright = Image.new("RGB", (200, 400), "blue")
+    upright.paste("red", (0, 0, 200, 200))
+    stored = upright
+    for method in reversed(images.TURNS.get(turn, ())):
+        undo = {
+            Image.Transpose.ROTATE_90: Image.Transpose.ROTATE_270,
+            Image.Transpose.ROTATE_270: Image.Transpose.ROTATE_90,
+        }
+        stored = stored.transpose(undo.get(method, method))
+    exif = Image.Exif()
+    exif[0x0112] = turn
+
+    made = derivative(saved(stored, "JPEG", exif=exif), 100, tmp_path / "made")
+
+    with Image.open(made) as image:
+        assert image.size == (100, 200)
+        assert image.getpixel((50, 30))[0] > 200
+        assert image.getpixel((50, 170))[2] > 200
+        assert not image.getexif()
+
+
+@pytest.mark.parametrize(
+    "exif", [b"Exif\0\0", b"Exif\0\0MM\0*" + b"\xff" * 40, b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01"]
+)
+def test_broken_exif_is_upright(tmp_path, exif):
+    assert Image.open(derivative(saved(picture(), "JPEG", exif=exif), 100, tmp_path / "made")).size == (100, 75)
+
+
+def test_sixteen_bits_become_eight_without_burning_out(tmp_path):
+    image = Image.new("I;16", (64, 64), 32768)
+
+    made = Image.open(derivative(saved(image, "PNG"), 32, tmp_path / "made"))
+
+    assert 120 <= made.getpixel((16, 16)) <= 136
+
+
+def test_alpha_is_kept(tmp_path):
+    made = derivative(saved(Image.new("RGBA", (400, 300), (10, 20, 30, 128)), "PNG"), 160, tmp_path / "made")
+
+    with Image.open(made) as image:
+        assert made.suffix == ".png"
+        # Averaging under an alpha of a half costs a step or two of brightness.
+        assert image.getpixel((80, 60)) == pytest.approx((10, 20, 30, 128), abs=2)
+
+
+def test_a_derivative_replaces_in_one_step_and_leaves_no_part(tmp_path):
+    first = derivative(WHOLE["jpeg"], 160, tmp_path / "made")
+    inode = first.stat().st_ino
+
+    second = derivative(WHOLE["jpeg"], 320, tmp_path / "made")
+
+    assert first == second
+    assert second.stat().st_ino != inode
+    assert os.listdir(tmp_path) == ["made.jpg"]
+
+
+@pytest.mark.parametrize("data", [b"", b"nothing", WHOLE["jpeg"][:3000], WHOLE["png"][:3000]])
+def test_a_failure_leaves_nothing_behind(tmp_path, data):
+    with pytest.raises((NotAnImage, TornImage)):
+        derivative(data, 160, tmp_path / "made")
+
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_missing_file_is_missing_and_not_broken(tmp_path):
+    os.mkfifo(tmp_path / "fifo.jpg")
+
+    for name in ("missing.jpg", "fifo.jpg"):
+        with pytest.raises(NoSuchFile):
+            derivative(tmp_path / name, 160, tmp_path / "made")
+
+
+def png_that_claims(width: int, height: int) -> bytes:
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    rows = zlib.compress(b"\0" * 1_000_000)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize("size", [(30_000, 30_000), (2**31 - 1, 2**31 - 1), (10_001, 10_000)])
+def test_a_bomb_is_refused_before_it_is_decoded(tmp_path, size):
+    bomb = png_that_claims(*size)
+
+    for work in (lambda: thumbnail_png(bomb), lambda: derivative(bomb, 160, tmp_path / "made")):
+        with pytest.raises((ImageTooLarge, NotAnImage)):
+            work()
+    assert not is_whole(bomb)
+
+
+def test_the_cap_is_a_setting_and_is_told(settings):
+    settings.NVR_MAX_IMAGE_PIXELS = 640 * 480
+    assert thumbnail_png(WHOLE["jpeg"])
+
+    settings.NVR_MAX_IMAGE_PIXELS = 640 * 480 - 1
+    with pytest.raises(ImageTooLarge, match="NVR_MAX_IMAGE_PIXELS"):
+        thumbnail_png(WHOLE["jpeg"])
+
+
+@pytest.mark.parametrize("kind", ["EPS", "PDF", "PPM", "ICO", "TGA", "SGI"])
+def test_formats_that_are_not_named_are_not_opened(kind):
+    with pytest.raises(NotAnImage):
+        thumbnail_png(saved(picture(), kind))
+
+
+def test_a_thumbnail_fits_the_square_and_carries_its_text(tmp_path):
+    (tmp_path / "a.jpg").write_bytes(saved(picture(size=(4000, 3000)), "JPEG"))
+
+    data = thumbnail_png(tmp_path / "a.jpg", 256, text={"Thumb::URI": "file:///a.jpg"})
+
+    with Image.open(io.BytesIO(data)) as image:
+        assert (image.format, image.size) == ("PNG", (256, 192))
+        assert image.text == {"Thumb::URI": "file:///a.jpg"}
+
+
+def test_a_large_jpeg_is_decoded_small(monkeypatch):
+    decoded = []
+    load = Image.Image.thumbnail
+
+    def noted(image, *args, **kwargs):
+        decoded.append(image.size)
+        return load(image, *args, **kwargs)
+
+    monkeypatch.setattr(Image.Image, "thumbnail", noted)
+
+    thumbnail_png(saved(picture(size=(4000, 3000)), "JPEG"), 256)
+
+    assert decoded == [(500, 375)]
+
+
+def test_pictures_are_read_from_files_as_from_bytes(tmp_path: Path):
+    (tmp_path / "a.png").write_bytes(WHOLE["png"])
+
+    assert thumbnail_png(tmp_path / "a.png") == thumbnail_png(WHOLE["png"])

@@ -1,0 +1,136 @@
+"""A volume that is away is not an empty folder."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from nvr.media import mounts
+from nvr.media.mounts import Mount, absence, is_network_or_fuse, mount_from, mount_of, remember
+
+TABLE = """\
+22 1 254:0 / / rw,relatime shared:1 - ext4 /dev/vda1 rw
+30 22 0:26 / /mnt rw shared:2 - tmpfs tmpfs rw
+31 30 8:1 / /mnt/sd\\040card rw,noatime shared:3 master:4 - vfat /dev/sda1 rw
+32 31 0:55 / /mnt/sd\\040card/cams rw - cifs //nas/cams\\134x rw,username=u
+33 30 8:17 / /mnt/disk rw - ext4 /dev/sdb1 rw
+34 33 8:33 / /mnt/disk rw - xfs /dev/sdc1 rw
+35 22 0:60 / /mnt2 rw - fuse.sshfs me@host:/x rw
+"""
+
+
+@pytest.fixture
+def table(tmp_path, monkeypatch) -> Path:
+    file = tmp_path / "mountinfo"
+    file.write_text(TABLE)
+    monkeypatch.setattr(mounts, "MOUNTINFO", file)
+    return file
+
+
+@pytest.mark.parametrize(
+    ("path", "kind", "source", "point"),
+    [
+        ("/var/x", "ext4", "/dev/vda1", "/"),
+        ("/mnt", "tmpfs", "tmpfs", "/mnt"),
+        ("/mnt/sd card/DCIM", "vfat", "/dev/sda1", "/mnt/sd card"),
+        ("/mnt/sd card/cams/a", "cifs", "//nas/cams\\x", "/mnt/sd card/cams"),
+        ("/mnt/sd card/cams2", "vfat", "/dev/sda1", "/mnt/sd card"),
+        ("/mnt/disk/a", "xfs", "/dev/sdc1", "/mnt/disk"),
+        ("/mnt2/a", "fuse.sshfs", "me@host:/x", "/mnt2"),
+        ("/mnt23/a", "ext4", "/dev/vda1", "/"),
+    ],
+)
+def test_a_folder_lies_on_the_deepest_and_last_mount_above_it(table, path, kind, source, point):
+    mount = mount_of(Path(path))
+
+    assert (mount.type, mount.source, mount.point) == (kind, source, Path(point))
+
+
+def test_the_device_number_is_the_kernels():
+    mount = mount_from("36 35 98:7 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw,errors=continue")
+
+    assert (os.major(mount.device), os.minor(mount.device)) == (98, 7)
+
+
+def test_this_machine_tells_its_mounts(tmp_path):
+    proc = mount_of(Path("/proc/self"))
+
+    assert (proc.type, proc.point) == ("proc", Path("/proc"))
+    assert mount_of(tmp_path / "does" / "not" / "exist").point in [*tmp_path.resolve().parents, tmp_path.resolve()]
+
+
+def test_a_mount_survives_json(table):
+    for path in ("/mnt/sd card", "/"):
+        mount = mount_of(Path(path))
+        assert Mount.from_dict(json.loads(json.dumps(mount.as_dict()))) == mount
+
+
+def test_a_root_that_lies_on_its_parents_device_is_away(table):
+    before = mount_of(Path("/mnt/sd card/DCIM"))
+    table.write_text("\n".join(line for line in TABLE.splitlines() if not line.startswith(("31", "32"))))
+    now = mount_of(Path("/mnt/sd card/DCIM"))
+
+    assert now.point == Path("/mnt")
+    assert before.is_away(now)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        ("8:1 ", "8:99 "),
+        ("/dev/sda1", "/dev/sdq1"),
+        ("254:0", "8:5"),
+    ],
+)
+def test_another_number_or_card_at_the_same_place_is_not_away(table, change):
+    before = mount_of(Path("/mnt/sd card"))
+    table.write_text(TABLE.replace(*change))
+
+    assert not before.is_away(mount_of(Path("/mnt/sd card")))
+
+
+def test_what_is_mounted_later_below_the_root_of_old_is_not_away(table):
+    before = mount_of(Path("/var/cams"))
+    table.write_text(TABLE + "40 22 8:99 / /var/cams rw - ext4 /dev/sdz rw\n")
+
+    assert not before.is_away(mount_of(Path("/var/cams")))
+
+
+@pytest.mark.parametrize("kind", ["nfs", "nfs4", "cifs", "smb3", "fuse", "fuse.sshfs", "fuseblk", "9p", "autofs"])
+def test_network_and_fuse_types(kind):
+    assert is_network_or_fuse(kind)
+
+
+@pytest.mark.parametrize("kind", ["ext4", "xfs", "btrfs", "zfs", "tmpfs", "vfat", "overlay"])
+def test_local_types(kind):
+    assert not is_network_or_fuse(kind)
+
+
+def test_a_folder_that_is_there_is_not_absent(tmp_path):
+    assert absence(tmp_path) == ""
+    assert absence(tmp_path, remember(tmp_path)) == ""
+
+
+def test_each_absence_is_a_sentence(tmp_path):
+    (tmp_path / "file").write_text("x")
+    (tmp_path / "loop").symlink_to("loop")
+    gone = Mount(1, "ext4", "/dev/sdx1", tmp_path.resolve())
+
+    assert absence(tmp_path / "missing").endswith("does not exist: create it or mount its disk.")
+    assert absence(tmp_path / "file").endswith("is not a folder.")
+    assert "does not answer" in absence(tmp_path / "loop")
+    assert absence(tmp_path, gone) == f"The volume /dev/sdx1 that was mounted at {gone.point} is away: mount it again."
+
+
+def test_a_disk_that_fails_is_absent(tmp_path, monkeypatch):
+    """EIO: what a pulled-out disk answers; there is none here to pull out."""
+
+    def fail(_: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(os, "scandir", fail)
+
+    assert "Input/output error" in absence(tmp_path)

@@ -1,0 +1,34 @@
+"""Waiting for a slot costs a thread, so few may wait."""
+
+from __future__ import annotations
+
+import threading
+import time
+from datetime import timedelta
+
+import pytest
+
+from nvr.media.slots import StreamSlots, TooManyStreams
+
+
+def test_where_many_wait_already_the_next_one_is_refused_at_once() -> None:
+    slots = StreamSlots(capacity=2)
+    held = [slots.take(), slots.take()]
+
+    def wait() -> None:
+        with pytest.raises(TooManyStreams):
+            slots.take(patience=timedelta(seconds=2))
+
+    waiting = threading.Thread(target=wait)
+    waiting.start()
+    while slots.waiting == 0:
+        time.sleep(0.01)
+
+    started = time.monotonic()
+    with pytest.raises(TooManyStreams):
+        slots.take(patience=timedelta(seconds=2))
+
+    assert time.monotonic() - started < 1
+    waiting.join()
+    for slot in held:
+        slot.close()

@@ -1,0 +1,108 @@
+"""Events and detections in the admin: evidence is read-only, remarks are on record."""
+
+from __future__ import annotations
+
+import pytest
+from django.test import Client
+
+from cameras import registry
+from media_serving.admin import MOST_ROWS, NewestRows
+from media_serving.models import Detection, Event
+from nvr.audit.models import AuditEntry
+from tests.factories import make_user
+from tests.media_serving.evidence import after, detect
+
+EVENTS, DETECTIONS = "/admin/media_serving/event/", "/admin/media_serving/detection/"
+TRASH = "/admin/cameras/trashedcamera/"
+
+
+@pytest.fixture
+def desk(admin):
+    client = Client()
+    client.force_login(admin)
+    return client
+
+
+def test_lists_and_pages_show_what_was_found(desk, camera):
+    detection = detect(camera, after(0), object_class="arctic fox")
+
+    assert b"arctic fox" in desk.get(EVENTS).content
+    assert b"arctic fox" in desk.get(DETECTIONS).content
+    assert desk.get(f"{EVENTS}{detection.event_id}/change/").status_code == 200
+    assert desk.get(f"{DETECTIONS}{detection.pk}/change/").status_code == 200
+
+
+def test_filters_and_search_narrow_the_lists(desk, camera, family_camera):
+    detect(camera, after(0), object_class="arctic fox")
+    detect(family_camera, after(0), object_class="barn owl")
+
+    for url in (EVENTS, DETECTIONS):
+        page = desk.get(url, {"camera": "front_door"}).content
+        assert b"arctic fox" in page
+        assert b"barn owl" not in page
+    assert b"barn owl" not in desk.get(DETECTIONS, {"q": "arctic fox"}).content
+
+
+def test_what_one_may_not_see_is_not_in_the_admin(family, camera, family_camera):
+    views = ("media_serving.view_event", "media_serving.view_detection")
+    guard = make_user("guard", *views, groups=(family,), is_staff=True)
+    client = Client()
+    client.force_login(guard)
+    hidden = detect(camera, after(0), object_class="arctic fox")
+    detect(family_camera, after(0), object_class="barn owl")
+
+    for url in (EVENTS, DETECTIONS):
+        page = client.get(url).content
+        assert b"barn owl" in page
+        assert b"arctic fox" not in page
+        assert b"Front Door" not in page
+    assert client.get(f"{DETECTIONS}{hidden.pk}/change/").status_code == 302
+    assert client.get(f"{EVENTS}{hidden.event_id}/change/").status_code == 302
+
+
+def test_a_remark_is_recorded_as_through_the_api_and_evidence_stays(desk, admin, camera):
+    event = detect(camera, after(0)).event
+
+    form = {"keep": "on", "notes": "The postman.", "detection_count": "99"}
+    assert desk.post(f"{EVENTS}{event.pk}/change/", form).status_code == 302
+
+    event.refresh_from_db()
+    assert (event.keep, event.reviewed, event.notes, event.detection_count) == (True, False, "The postman.", 1)
+    entry = AuditEntry.objects.get(action="event_updated")
+    assert entry.actor == admin
+    assert entry.changes == {"keep": [False, True], "notes": ["", "The postman."]}
+
+
+def test_nothing_is_added_changed_or_deleted_by_hand(desk, camera):
+    detection = detect(camera, after(0))
+
+    for url in (EVENTS, DETECTIONS):
+        assert desk.get(f"{url}add/").status_code == 403
+    assert desk.post(f"{DETECTIONS}{detection.pk}/change/", {"confidence": "1"}).status_code == 403
+    assert desk.post(f"{DETECTIONS}{detection.pk}/delete/", {"post": "yes"}).status_code == 403
+    assert desk.post(f"{EVENTS}{detection.event_id}/delete/", {"post": "yes"}).status_code == 403
+    assert (Detection.objects.count(), Event.objects.count()) == (1, 1)
+
+
+def test_a_page_counts_no_further_than_anyone_leafs(db, django_assert_num_queries):
+    with django_assert_num_queries(1) as queries:
+        assert NewestRows(Detection.objects.all(), 100).count == 0
+
+    assert f"LIMIT {MOST_ROWS}" in queries[0]["sql"]
+
+
+def test_the_question_before_a_purge_counts_the_detections_and_events_that_go(desk, admin, camera):
+    detect(camera, after(0))
+    detect(camera, after(1))
+    detect(camera, after(1000))
+    registry.trash_camera(admin, camera)
+
+    asked = desk.post(TRASH, {"action": "purge", "_selected_action": [camera.pk]}).content.decode()
+
+    assert "3 detections, 2 events" in asked
+
+
+def test_nothing_can_be_saved_from_the_page_of_a_trashed_camera(desk, admin, camera):
+    registry.trash_camera(admin, camera)
+
+    assert desk.post(f"{TRASH}{camera.pk}/change/", {"name": "x"}).status_code == 403

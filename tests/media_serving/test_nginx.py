@@ -1,0 +1,237 @@
+"""nginx in front, as it is deployed: Django decides, nginx sends the bytes (X-Accel-Redirect)."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import quote, urlsplit
+
+import pytest
+from django.conf import settings
+from django.contrib.auth.models import Group
+
+from cameras.models import Camera
+from nvr.accounts.models import ApiKey
+from tests.factories import folder_of, jpeg, make_camera, make_user, put
+from tests.media_serving.raw_client import Raw
+from tests.media_serving.stored import make_detection, make_event
+from tests.servers import BASE_DIR, free_port, our_server, running
+
+DEPLOY = BASE_DIR / "nvr" / "deploy"
+SECRET = b"what nobody may read"
+MEDIA = "/api/media/"
+UNUSUAL = [
+    "with blank.jpg",
+    "ünïcödé 前門.jpg",
+    "100%.jpg",
+    "%41.jpg",
+    "a+b&c.jpg",
+    "new\nline.jpg",
+    "q?.jpg",
+    "b\\s.jpg",
+]
+
+
+def configuration(folder: Path, upstream: str, port: int) -> Path:
+    """The deployed configuration, with folders and ports of this test."""
+    values = {
+        "NVR_UPSTREAM": upstream,
+        "NVR_LISTEN": f"127.0.0.1:{port}",
+        "NVR_SCHEME": "http",
+        "NVR_CAMERA_ROOT": str(settings.NVR_CAMERA_ROOT),
+        "NVR_DATA_DIR": str(settings.NVR_DATA_DIR),
+    }
+    site = (DEPLOY / "nginx.conf.template").read_text()
+    for name, value in values.items():
+        site = site.replace(f"${{{name}}}", value)
+    site = site.replace("/etc/nginx/nvr-protected.conf", str(DEPLOY / "nginx-protected.conf"))
+    (folder / "nvr-site.conf").write_text(site)
+    main = (DEPLOY / "nginx-main.conf").read_text().replace("/tmp/", f"{folder}/")
+    # Its workers must be able to read what the test wrote.
+    user = "user root;\n" if os.geteuid() == 0 else ""
+    (folder / "nginx.conf").write_text(user + main)
+    return folder / "nginx.conf"
+
+
+def accelerated() -> str:
+    data = settings.NVR_DATA_DIR
+    roots = {
+        settings.NVR_CAMERA_ROOT: "cameras",
+        data / "thumbnails": "thumbnails",
+        data / "clips": "clips",
+        data / "cache": "cache",
+    }
+    return ",".join(f"{root}=/_protected/{name}/" for root, name in roots.items())
+
+
+@pytest.fixture
+def camera(transactional_db) -> Camera:
+    folder = Path(settings.NVR_CAMERA_ROOT) / f"nginx-{os.urandom(4).hex()}" / "c"
+    camera = make_camera("Front Door", folder_path=str(folder), groups=(Group.objects.create(name="family"),))
+    put(folder, "a.jpg", b"0123456789")
+    put(folder, "large.mp4", os.urandom(5_000_000))
+    put(folder.parent, "secret.jpg", SECRET)
+    return camera
+
+
+@pytest.fixture
+def nginx(camera, tmp_path) -> Iterator[str]:
+    """The address of nginx, with gunicorn behind it."""
+    port = free_port()
+    with our_server(NVR_WEB_WORKERS="1", NVR_ACCEL_REDIRECT=accelerated(), NVR_TRUSTED_PROXIES="127.0.0.1") as upstream:
+        command = ["nginx", "-c", str(configuration(tmp_path, urlsplit(upstream).netloc, port)), "-g", "daemon off;"]
+        with running(command, f"http://127.0.0.1:{port}/api/health") as url:
+            yield url
+
+
+def client(url: str, name: str, **values: object) -> Raw:
+    _, key = ApiKey.objects.issue(user=make_user(name, **values), name=name)
+    return Raw(url, key)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_nginx_serves_what_django_allows_and_nothing_else(nginx, camera):
+    """One server for many assertions: each part below reads as a test of its own."""
+    chief = client(nginx, "chief", is_superuser=True)
+    path = f"{MEDIA}cameras/{camera.slug}"
+
+    the_bytes_are_the_files(chief, camera, path)
+    ranges_and_conditions_are_nginxs(chief, path)
+    unusual_names_arrive(chief, camera, path)
+    everything_we_made_is_sent_too(chief, camera, path)
+    what_is_hidden_stays_hidden(client(nginx, "outsider"), camera, path)
+    the_internal_locations_are_closed(chief, camera)
+    a_link_is_never_followed_out(chief, camera, path)
+    attacks_are_refused(chief, path)
+
+
+def the_bytes_are_the_files(chief: Raw, camera: Camera, path: str) -> None:
+    answer = chief.get(f"{path}/large.mp4")
+
+    assert answer.status == 200
+    assert answer.body == (folder_of(camera) / "large.mp4").read_bytes()
+    assert answer.headers["Content-Type"] == "video/mp4"
+    assert answer.headers["Content-Disposition"] == 'inline; filename="large.mp4"'
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert answer.headers["Cross-Origin-Resource-Policy"] == "same-origin"
+    assert answer.headers["Cache-Control"] == "private, no-cache"
+    assert "X-Accel-Redirect" not in answer.headers
+    assert answer.headers["ETag"].count("-") == 1, "nginx's own tag: it sent the bytes"
+    assert chief.get(f"{path}/a.jpg?download=1").headers["Content-Disposition"].startswith("attachment")
+
+
+def ranges_and_conditions_are_nginxs(chief: Raw, path: str) -> None:
+    ranges = {
+        "bytes=0-0": (206, b"0"),
+        "bytes=-1": (206, b"9"),
+        "bytes=9-": (206, b"9"),
+        "bytes=5-99": (206, b"56789"),
+        "bytes=0-1,3-4": (200, b"0123456789"),
+        "items=0-1": (200, b"0123456789"),
+    }
+    for header, (status, body) in ranges.items():
+        answer = chief.get(f"{path}/a.jpg", Range=header)
+        assert (answer.status, answer.body) == (status, body), header
+    assert chief.get(f"{path}/a.jpg", Range="bytes=10-").status == 416
+
+    first = chief.get(f"{path}/a.jpg")
+    assert chief.get(f"{path}/a.jpg", If_None_Match=first.headers["ETag"]).status == 304
+    assert chief.get(f"{path}/a.jpg", If_Modified_Since=first.headers["Last-Modified"]).status == 304
+    assert chief.get(f"{path}/a.jpg", Range="bytes=0-0", If_Range=first.headers["ETag"]).status == 206
+    assert chief.get(f"{path}/a.jpg", Range="bytes=0-0", If_Range='"another"').status == 200
+    head = chief.get(f"{path}/a.jpg", method="HEAD")
+    assert (head.status, head.body, head.headers["Content-Length"]) == (200, b"", "10")
+
+
+def unusual_names_arrive(chief: Raw, camera: Camera, path: str) -> None:
+    for name in UNUSUAL:
+        put(folder_of(camera), name, b"bytes of " + name.encode())
+        answer = chief.get(f"{path}/{quote(name)}")
+        assert (answer.status, answer.body) == (200, b"bytes of " + name.encode()), name
+
+
+def everything_we_made_is_sent_too(chief: Raw, camera: Camera, path: str) -> None:
+    put(folder_of(camera), "wide.jpg", jpeg(400, 300))
+    detection = make_detection(camera, folder_of(camera) / "wide.jpg", thumbnail=b"a thumbnail")
+    event = make_event(camera, clip=b"a clip")
+
+    assert chief.get(f"{MEDIA}thumbnails/detection_{detection.pk}_thumb.jpg").body == b"a thumbnail"
+    assert chief.get(f"{MEDIA}clips/{event.pk}_clip.mp4").body == b"a clip"
+    assert chief.get(f"{MEDIA}detections/{detection.pk}").body == jpeg(400, 300)
+    small = chief.get(f"{path}/wide.jpg?width=160")
+    assert small.status == 200
+    assert small.body.startswith(b"\xff\xd8\xff")
+    assert chief.get(f"{path}/wide.jpg?width=160", If_None_Match=small.headers["ETag"]).status == 304
+    assert chief.get(f"/api/cameras/{camera.slug}/snapshot", Range="bytes=0-0").status == 206
+
+
+def what_is_hidden_stays_hidden(outsider: Raw, camera: Camera, path: str) -> None:
+    for target in (f"{path}/a.jpg", f"{MEDIA}cameras/{camera.uuid}/a.jpg", f"{MEDIA}clips/1_clip.mp4"):
+        for method in ("GET", "HEAD"):
+            answer = outsider.get(target, method=method, Range="bytes=0-0")
+            assert answer.status == 404
+            assert b"0123456789" not in answer.body
+    assert Raw(f"http://{outsider.host}", "").get(f"{path}/a.jpg").status == 401
+
+
+def the_internal_locations_are_closed(chief: Raw, camera: Camera) -> None:
+    inside = str(folder_of(camera).relative_to(settings.NVR_CAMERA_ROOT)) + "/a.jpg"
+    for target in (
+        f"/_protected/cameras/{inside}",
+        f"/_protected/cameras//{inside}",
+        f"/%5fprotected/cameras/{inside}",
+        f"/x/../_protected/cameras/{inside}",
+        f"/_protected/cameras/../{inside}",
+        "/_protected/cache/shared/",
+        "/_protected/cameras/",
+        "/_protected/",
+    ):
+        answer = chief.get(target, X_Accel_Redirect=f"/_protected/cameras/{inside}")
+        assert answer.status in {302, 400, 403, 404}, target
+        assert b"0123456789" not in answer.body
+
+
+def a_link_is_never_followed_out(chief: Raw, camera: Camera, path: str) -> None:
+    """Between Django's check and nginx's opening the file may become a link: nginx does not follow it."""
+    folder, stop = folder_of(camera), threading.Event()
+    (folder / "good").write_bytes(b"the camera's own")
+    (folder / "evil").symlink_to(folder.parent / "secret.jpg")
+    (folder / "inside.jpg").symlink_to("a.jpg")
+    assert chief.get(f"{path}/inside.jpg").body == b"0123456789"
+    (folder / "out.jpg").symlink_to(folder.parent / "secret.jpg")
+    assert chief.get(f"{path}/out.jpg").status == 403
+
+    def swap() -> None:
+        while not stop.is_set():
+            for name in ("good", "evil"):
+                os.link(folder / name, folder / "next", follow_symlinks=False)
+                os.replace(folder / "next", folder / "swapped.jpg")
+
+    swapper = threading.Thread(target=swap)
+    swapper.start()
+    try:
+        for _ in range(150):
+            answer = chief.get(f"{path}/swapped.jpg")
+            assert answer.status in {200, 403, 404}
+            assert SECRET not in answer.body
+    finally:
+        stop.set()
+        swapper.join()
+
+
+def attacks_are_refused(chief: Raw, path: str) -> None:
+    for target in (
+        f"{path}/../secret.jpg",
+        f"{path}/%2e%2e/secret.jpg",
+        f"{path}/..%2fsecret.jpg",
+        f"{path}//etc/passwd",
+        f"{MEDIA}%2fetc/passwd",
+        f"{MEDIA}/etc/passwd",
+        "/../../etc/passwd",
+        f"{path}/a.jpg%00",
+    ):
+        answer = chief.get(target)
+        assert answer.status in {400, 403}, target
+        assert SECRET not in answer.body

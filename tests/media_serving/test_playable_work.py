@@ -1,0 +1,335 @@
+"""How playable forms are made: rows, messages, leases, failures; by threads at once, and by a real worker."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from django.db import IntegrityError, connection, transaction
+from django.utils import timezone
+from kombu.exceptions import OperationalError
+
+from media_serving import conversion, playable
+from media_serving.models import PlayableForm, PlayableState
+from nvr.media import ffmpeg
+from tests.conftest import client_of
+from tests.factories import folder_of, make_user, make_video, put
+from tests.media_serving.stored import MEDIA, MJPEG, body_of, facts_of, the_row
+from tests.servers import BASE_DIR
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("own_folders")]
+
+
+def test_a_broker_that_is_away_leaves_a_promise_that_is_kept_later(
+    api, camera, avi, monkeypatch, django_capture_on_commit_callbacks
+):
+    def away(*args: object, **kwargs: object) -> None:
+        raise OperationalError("connection refused")
+
+    monkeypatch.setattr(playable.current_app, "send_task", away)
+    with django_capture_on_commit_callbacks(execute=True):
+        assert api.get(f"{MEDIA}cameras/{camera.slug}/v.avi?playable=1").status_code == 202
+
+    sent: list[int] = []
+    monkeypatch.setattr(playable.current_app, "send_task", lambda name, args, queue: sent.extend(args))
+    conversion.send_owed()
+    assert sent == [], "the first message may still be on its way"
+    PlayableForm.objects.update(sent_at=timezone.now() - timedelta(minutes=3))
+    conversion.send_owed()
+    assert sent == [the_row().pk]
+    conversion.send_owed()
+    assert sent == [the_row().pk], "not at each beat"
+
+
+def test_a_message_that_comes_twice_makes_it_once(ask, avi, monkeypatch):
+    ask()
+    calls = []
+    monkeypatch.setattr(conversion, "convert", counting(conversion.convert, calls))
+
+    conversion.make_playable(the_row().pk)
+    conversion.make_playable(the_row().pk)
+    conversion.make_playable(987_654)
+
+    assert len(calls) == 1
+
+
+def counting(function, calls: list[object]):
+    def counted(*args, **kwargs):
+        calls.append(args)
+        return function(*args, **kwargs)
+
+    return counted
+
+
+def test_one_is_worked_on_at_a_time_and_its_end_sends_the_next(ask, camera, avi, sent):
+    make_video(folder_of(camera) / "w.avi", seconds=1, codec=MJPEG)
+    ask("v.avi")
+    ask("w.avi")
+    first, second = PlayableForm.objects.order_by("pk")
+    working = conversion.claim(first.pk)
+    assert working is not None
+    sent.clear()
+
+    conversion.make_playable(second.pk)
+    second.refresh_from_db()
+    assert second.state == PlayableState.WAITING
+
+    conversion.attempt(working)
+    conversion.send_next()
+    assert sent[-1] == second.pk
+
+
+def test_the_database_refuses_two_at_work(ask, camera, avi):
+    ask()
+    row = the_row()
+    now = timezone.now()
+    facts = {"path": "/x", "mtime_ns": 1, "source_size_bytes": 1, "state": "working", "leased_until": now}
+    PlayableForm.objects.filter(pk=row.pk).update(state="working", leased_until=now)
+
+    with pytest.raises(IntegrityError), transaction.atomic():
+        PlayableForm.objects.create(key="another", **facts)
+
+
+def test_a_killed_workers_lease_lapses_and_the_work_is_done_again(ask, avi):
+    ask()
+    conversion.claim(the_row().pk)  # and then nothing: the worker is dead
+    assert ask().json()["state"] == "working"
+
+    conversion.make_playable(the_row().pk)
+    assert the_row().state == PlayableState.WORKING, "the lease is not over"
+    PlayableForm.objects.update(leased_until=timezone.now() - timedelta(seconds=1))
+    conversion.make_playable(the_row().pk)
+
+    assert the_row().state == PlayableState.DONE
+    assert the_row().attempts == 2
+
+
+def test_what_kills_its_worker_three_times_is_given_up(ask, avi):
+    ask()
+    for _ in range(conversion.MAX_ATTEMPTS):
+        assert conversion.claim(the_row().pk) is not None
+        PlayableForm.objects.update(leased_until=timezone.now() - timedelta(seconds=1))
+        conversion.release_lapsed()
+
+    assert the_row().state == PlayableState.FAILED
+    assert ask().status_code == 422
+    assert "died" in ask().json()["error"]
+
+
+def test_a_worker_that_lost_its_lease_does_not_write_over_the_next_ones_work(ask, avi):
+    ask()
+    slow = conversion.claim(the_row().pk)
+    PlayableForm.objects.update(leased_until=timezone.now() - timedelta(seconds=1))
+    conversion.release_lapsed()
+    conversion.claim(the_row().pk)
+
+    conversion.postpone(slow, "too late")
+
+    assert the_row().state == PlayableState.WORKING
+    assert the_row().reason == ""
+
+
+def test_what_takes_too_long_is_ended(ask, avi, settings):
+    settings.NVR_PLAYABLE_TIME_LIMIT = timedelta(milliseconds=1)
+    ask()
+
+    conversion.make_playable(the_row().pk)
+
+    response = ask()
+    assert response.status_code == 422
+    assert "longer" in response.json()["error"]
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        OSError(errno.ENOSPC, "No space left on device"),
+        ffmpeg.FfmpegFailed("The video could not be read: av_interleaved_write_frame(): No space left on device"),
+        ffmpeg.FfmpegMissing(),
+        OSError(errno.EIO, "Input/output error"),
+    ],
+)
+def test_want_of_something_is_told_and_tried_again_later(ask, avi, sent, monkeypatch, trouble):
+    def fail(*args: object, **kwargs: object) -> None:
+        raise trouble
+
+    ask()
+    with monkeypatch.context() as patch:
+        patch.setattr(ffmpeg, "transcode_mp4", fail)
+        conversion.make_playable(the_row().pk)
+    waiting = ask()
+    assert waiting.status_code == 503
+    assert 0 < int(waiting["Retry-After"]) <= 300
+    assert not list(playable.path_of(the_row()).parent.glob("*"))
+
+    PlayableForm.objects.update(retry_at=timezone.now() - timedelta(seconds=1))
+    assert ask().status_code == 202
+    conversion.make_playable(the_row().pk)
+    assert ask().status_code == 200
+
+
+def test_a_disk_without_room_is_not_even_tried(ask, avi, monkeypatch):
+    ask()
+    usage = shutil.disk_usage("/")._replace(free=1000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
+
+    conversion.make_playable(the_row().pk)
+
+    response = ask()
+    assert response.status_code == 503
+    assert "disk" in response.json()["error"]
+
+
+def test_an_original_that_went_or_became_a_link_is_forgotten(ask, camera, avi, tmp_path):
+    ask()
+    elsewhere = shutil.copy2(avi, tmp_path / "elsewhere.avi")
+    avi.unlink()
+    avi.symlink_to(elsewhere)
+
+    conversion.make_playable(the_row().pk)
+
+    assert PlayableForm.objects.count() == 0
+    assert not list((tmp_path / "cache").rglob("*.mp4"))
+
+
+def test_a_form_that_was_deleted_from_the_disk_is_made_again(ask, avi, sent):
+    ask()
+    conversion.make_playable(the_row().pk)
+    playable.path_of(the_row()).unlink()
+
+    assert ask().status_code == 202
+    conversion.make_playable(the_row().pk)
+    assert ask().status_code == 200
+
+
+def test_names_that_are_no_text_are_remembered(sent, tmp_path):
+    source = make_video(tmp_path / "v.avi", seconds=1, codec=MJPEG)
+    odd = source.rename(tmp_path / "caf\udce9 %41\n.avi")
+
+    form = playable.playable_form(odd)
+    conversion.make_playable(the_row().pk)
+
+    assert form.path is None
+    assert playable.playable_form(odd).path == playable.path_of(the_row())
+
+
+# Two at once, really
+
+
+@pytest.mark.django_db(transaction=True)
+def test_twenty_who_ask_at_once_make_one_row(camera, avi, sent):
+    answers: list[str] = []
+
+    def ask_once() -> None:
+        try:
+            answers.append(playable.playable_form(avi).state)
+        finally:
+            connection.close()
+
+    askers = [threading.Thread(target=ask_once) for _ in range(20)]
+    for asker in askers:
+        asker.start()
+    for asker in askers:
+        asker.join()
+
+    assert answers == ["waiting"] * 20
+    assert PlayableForm.objects.count() == 1
+    assert len(sent) == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_workers_with_two_rows_work_one_after_the_other(camera, sent, monkeypatch):
+    at_work, most = [], []
+
+    def convert(source: Path, target: Path) -> None:
+        at_work.append(source)
+        most.append(len(at_work))
+        threading.Event().wait(0.3)
+        target.write_bytes(b"made")
+        at_work.remove(source)
+
+    monkeypatch.setattr(conversion, "convert", convert)
+    for name in ("v.avi", "w.avi"):
+        playable.playable_form(put(folder_of(camera), name, b"RIFF0000AVI " + name.encode()))
+
+    def work(pk: int) -> None:
+        try:
+            conversion.make_playable(pk)
+        finally:
+            connection.close()
+
+    workers = [threading.Thread(target=work, args=(pk,)) for pk in sent]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    for pk in sent[2:]:
+        conversion.make_playable(pk)
+
+    assert max(most) == 1
+    assert {row.state for row in PlayableForm.objects.all()} == {PlayableState.DONE}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_lease_is_renewed_while_the_work_goes_on(camera, avi, sent, monkeypatch):
+    monkeypatch.setattr(conversion, "LEASE", timedelta(seconds=0.4))
+    leases = []
+
+    def convert(source: Path, target: Path) -> None:
+        for _ in range(6):
+            threading.Event().wait(0.15)
+            leases.append(PlayableForm.objects.get().leased_until)
+        target.write_bytes(b"made")
+
+    monkeypatch.setattr(conversion, "convert", convert)
+    playable.playable_form(avi)
+
+    conversion.make_playable(PlayableForm.objects.get().pk)
+
+    assert len(set(leases)) > 2
+    assert PlayableForm.objects.get().state == PlayableState.DONE
+
+
+# All of it, with a real server, broker and worker
+
+
+@pytest.fixture
+def worker(transactional_db, settings) -> Iterator[subprocess.Popen[bytes]]:
+    database = settings.DATABASES["default"]
+    outer = os.environ.get("DATABASE_URL", "").rpartition("/")[0]
+    embedded = database["ENGINE"].endswith("sqlite3")
+    environment = {
+        "DJANGO_SETTINGS_MODULE": "nvr.settings",
+        "NVR_DATA_DIR": str(settings.NVR_DATA_DIR),
+        "DATABASE_URL": f"sqlite:///{database['NAME']}" if embedded else f"{outer}/{database['NAME']}",
+    }
+    command = [sys.executable, "-m", "celery", "--quiet", "-A", "nvr", "worker", "-Q", "bulk", "--concurrency", "1"]
+    process = subprocess.Popen(command, env=os.environ | environment, cwd=BASE_DIR, start_new_session=True)
+    yield process
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_video_is_made_playable_by_a_real_worker(settings, worker, camera, tmp_path):
+    settings.CACHE_DIR = settings.NVR_DATA_DIR / "cache"  # the worker's
+    make_video(folder_of(camera) / "v.avi", seconds=1, codec=MJPEG)
+    client = client_of(make_user("chief", is_superuser=True))
+    deadline = time.monotonic() + 60
+
+    while (answer := client.get(f"{MEDIA}cameras/{camera.slug}/v.avi?playable=1")).status_code == 202:
+        assert time.monotonic() < deadline, the_row().reason
+        time.sleep(0.2)
+
+    assert answer.status_code == 200
+    assert facts_of(body_of(answer), tmp_path).video_codec == "h264"

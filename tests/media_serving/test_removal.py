@@ -1,0 +1,159 @@
+"""A purged camera's rows go with it, and after the commit the files that were made for them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+from django.db import transaction
+from django.utils import timezone
+
+from cameras import registry
+from media_serving import removal, tombstones
+from media_serving.models import Detection, Event, PlayableForm, PlayableState, Tombstone
+from media_serving.playable import path_of
+from media_serving.tasks import remove_files
+from tests.factories import folder_of, put
+from tests.media_serving.evidence import after, detect
+
+
+@pytest.fixture
+def folders(settings, tmp_path):
+    settings.THUMBNAIL_DIR, settings.CLIP_DIR = tmp_path / "thumbnails", tmp_path / "clips"
+    settings.THUMBNAIL_DIR.mkdir()
+    settings.CLIP_DIR.mkdir()
+    return tmp_path
+
+
+def with_files(camera, seconds):
+    """A detection with its thumbnail, in an event of its own with its clip."""
+    detection = detect(camera, after(seconds), thumbnail_size_bytes=3)
+    Event.objects.filter(pk=detection.event_id).update(clip_size_bytes=3, clip_created_at=timezone.now())
+    detection.thumbnail_path.write_bytes(b"jpg")
+    detection.event.clip_path.write_bytes(b"mp4")
+    return detection
+
+
+def purge(admin, camera):
+    registry.trash_camera(admin, camera)
+    registry.purge_camera(admin, camera)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_purging_a_camera_removes_its_rows_thumbnails_and_clips_and_nothing_else(
+    folders, admin, camera, family_camera, pictures, monkeypatch
+):
+    monkeypatch.setattr(removal, "BATCH", 2)
+    gone = [with_files(camera, seconds) for seconds in (0, 100, 200, 300, 400)]
+    stays = with_files(family_camera, 0)
+
+    purge(admin, camera)
+
+    assert not any(each.thumbnail_path.exists() or each.event.clip_path.exists() for each in gone)
+    assert stays.thumbnail_path.exists()
+    assert stays.event.clip_path.exists()
+    assert (Detection.objects.get(), Event.objects.get()) == (stays, stays.event)
+    assert sorted(path.name for path in folder_of(camera).iterdir()) == pictures
+    assert not Tombstone.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_file_that_a_crash_left_before_its_row_knew_of_it_goes_too(folders, admin, camera):
+    detection = detect(camera, after(0))
+    detection.thumbnail_path.write_bytes(b"jpg")
+
+    purge(admin, camera)
+
+    assert not detection.thumbnail_path.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_files_stay_when_the_purge_is_rolled_back(folders, admin, camera):
+    detection = with_files(camera, 0)
+    registry.trash_camera(admin, camera)
+
+    with pytest.raises(RuntimeError), transaction.atomic():
+        registry.purge_camera(admin, camera)
+        raise RuntimeError
+
+    assert detection.thumbnail_path.exists()
+    assert Detection.objects.get() == detection
+    assert not Tombstone.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_storage_fault_is_no_deletion_and_the_next_try_removes_the_file(folders, admin, camera, settings):
+    detection = with_files(camera, 0)
+    away = folders / "away"
+    settings.THUMBNAIL_DIR.rename(away)
+
+    purge(admin, camera)
+    assert [(stone.path, stone.attempts) for stone in Tombstone.objects.all()] == [(str(detection.thumbnail_path), 1)]
+
+    remove_files()
+    assert Tombstone.objects.get().attempts == 2
+
+    away.rename(settings.THUMBNAIL_DIR)
+    remove_files()
+    assert not detection.thumbnail_path.exists()
+    assert not Tombstone.objects.exists()
+
+
+def test_a_file_that_is_gone_already_is_done(folders, db):
+    Tombstone.objects.create(path=str(folders / "clips" / "1_clip.mp4"))
+
+    remove_files()
+
+    assert not Tombstone.objects.exists()
+
+
+def test_what_cannot_be_removed_does_not_hold_up_the_others(folders, db, monkeypatch):
+    monkeypatch.setattr(tombstones, "BATCH", 2)
+    stubborn = [folders / f"{number}" for number in range(3)]
+    for folder in stubborn:
+        folder.mkdir()  # a folder is no file: unlink refuses it
+    easy = folders / "clips" / "1_clip.mp4"
+    easy.write_bytes(b"mp4")
+    for path in (*stubborn, easy):
+        Tombstone.objects.create(path=str(path))
+
+    remove_files()
+
+    assert not easy.exists()
+    assert [Path(stone.path) for stone in Tombstone.objects.all()] == stubborn
+    shutil.rmtree(folders / "clips")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_who_purges_does_not_wait_for_every_file_but_all_go(folders, admin, camera, monkeypatch):
+    monkeypatch.setattr(tombstones, "BATCH", 2)
+    gone = [with_files(camera, seconds) for seconds in (0, 10, 20, 30, 40)]
+
+    purge(admin, camera)
+    assert sum(each.thumbnail_path.exists() for each in gone) == 3
+
+    remove_files()
+    assert not any(each.thumbnail_path.exists() for each in gone)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_purging_a_camera_removes_the_playable_forms_of_its_videos_too(
+    settings, tmp_path, admin, camera, family_camera
+):
+    settings.CACHE_DIR = tmp_path / "cache"
+    rows = []
+    for owner in (camera, family_camera):
+        video = put(folder_of(owner), "über.avi", b"x")
+        values = {"path": quote(os.fsencode(video.resolve())), "mtime_ns": 0, "source_size_bytes": 1, "size_bytes": 3}
+        rows.append(PlayableForm.objects.create(key=f"{owner.pk:064x}", state=PlayableState.DONE, **values))
+        put(path_of(rows[-1]).parent, path_of(rows[-1]).name, b"mp4")
+
+    purge(admin, camera)
+
+    gone, stays = rows
+    assert list(PlayableForm.objects.all()) == [stays]
+    assert not path_of(gone).exists()
+    assert path_of(stays).exists()

@@ -1,0 +1,159 @@
+"""The record: append-only, complete, and read by staff about what they may see."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.contrib.auth.models import Group, User
+from django.utils import timezone
+from rest_framework.test import APIClient
+
+from cameras import registry
+from cameras.models import Camera
+from nvr.audit.models import AppendOnly, AuditEntry
+from nvr.audit.record import record
+from tests.conftest import client_of
+from tests.factories import make_camera, make_user
+
+AUDIT = "/api/audit"
+pytestmark = pytest.mark.django_db
+
+
+def items(client: APIClient, query: str = "") -> list[dict[str, object]]:
+    response = client.get(f"{AUDIT}{query}")
+    assert response.status_code == 200, response.content
+    return response.json()["items"]
+
+
+def test_an_entry_has_who_what_when_where(api: APIClient, admin: User, camera: Camera) -> None:
+    api.patch("/api/cameras/front_door", {"notes": "x"}, format="json", REMOTE_ADDR="192.0.2.7")
+
+    (entry,) = items(api, "?action=camera_updated")
+    assert entry.keys() == {"id", "at", "actor", "action", "target_type", "target", "changes", "address"}
+    assert entry["actor"] == "chief"
+    assert entry["target"] == "Front Door"
+    assert entry["changes"] == {"notes": ["", "x"]}
+    assert entry["address"] == "192.0.2.7"
+    at = datetime.strptime(str(entry["at"]), "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC)
+    assert timezone.now() - at < timedelta(minutes=1)
+    assert len(str(entry["at"])) == len("2026-01-01T00:00:00.000Z")
+
+
+def test_an_entry_can_be_neither_changed_nor_deleted(camera: Camera) -> None:
+    entry = record(None, "camera_updated", camera)
+
+    with pytest.raises(AppendOnly):
+        entry.save()
+    with pytest.raises(AppendOnly):
+        entry.delete()
+    with pytest.raises(AppendOnly):
+        AuditEntry.objects.update(action="x")
+    with pytest.raises(AppendOnly):
+        AuditEntry.objects.all().delete()
+    with pytest.raises(AppendOnly):
+        AuditEntry.objects.bulk_update([entry], ["action"])
+
+
+def test_the_actors_name_outlives_the_actor(api: APIClient, camera: Camera) -> None:
+    user = make_user("kim")
+    record(user, "camera_updated", camera)
+
+    user.delete()
+
+    assert items(api, "?action=camera_updated")[0]["actor"] == "kim"
+
+
+def test_an_entry_outlives_its_target(api: APIClient, camera: Camera) -> None:
+    registry.trash_camera(None, camera)
+    registry.purge_camera(None, camera)
+
+    assert [entry["action"] for entry in items(api)[:2]] == ["camera_purged", "camera_deleted"]
+    assert items(api)[0]["target"] == "Front Door"
+
+
+def test_secrets_are_masked_by_their_name(camera: Camera) -> None:
+    entry = record(
+        None, "x", camera, {"rtsp_password": ("hunter2", None), "api_key": (None, "hunter2"), "name": ("a", "b")}
+    )
+
+    assert entry.changes == {"rtsp_password": ["***", None], "api_key": [None, "***"], "name": ["a", "b"]}
+
+
+@pytest.mark.parametrize(("method", "status"), [("post", 405), ("put", 405), ("patch", 405), ("delete", 405)])
+def test_the_record_takes_nothing_from_outside(api: APIClient, method: str, status: int) -> None:
+    assert getattr(api, method)(AUDIT, {}, format="json").status_code == status
+
+
+def test_staff_read_what_is_about_cameras_they_may_see(family: Group, family_camera: Camera, camera: Camera) -> None:
+    for one in (camera, family_camera):
+        registry.update_camera(None, one, {"notes": "x"})
+    mate = client_of(make_user("mate", groups=(family,), is_staff=True))
+    watcher = client_of(make_user("watcher", "cameras.view_all", is_staff=True))
+    lone = client_of(make_user("lone", is_staff=True))
+
+    assert [entry["target"] for entry in items(mate)] == ["Back Yard"]
+    assert [entry["target"] for entry in items(watcher)] == ["Back Yard", "Front Door"]
+    assert items(lone) == []
+    registry.trash_camera(None, family_camera)
+    assert [entry["action"] for entry in items(mate)] == ["camera_deleted", "camera_updated"]
+
+
+def test_only_superusers_see_keys_and_passwords_being_handled(api: APIClient) -> None:
+    staff = client_of(make_user("s", "cameras.view_all", is_staff=True))
+
+    assert "api_key_issued" in {entry["action"] for entry in items(api)}
+    assert items(staff) == []
+
+
+def test_the_newest_comes_first_and_pages_lose_and_repeat_nothing(api: APIClient, camera: Camera) -> None:
+    moment = timezone.now()
+    for number in range(25):
+        AuditEntry.objects.create(
+            at=moment - timedelta(seconds=number // 10), actor_name="x", action=f"a{number}", target_type="camera",
+            target_pk=camera.pk, target_name="x",
+        )  # fmt: skip
+    everything = [entry["id"] for entry in items(api, "?limit=1000")]
+    assert everything == [entry.pk for entry in AuditEntry.objects.all()]
+
+    walked, query = [], "?limit=7"
+    while query:
+        body = api.get(f"{AUDIT}{query}").json()
+        walked += [entry["id"] for entry in body["items"]]
+        assert body["pagination"].keys() == {"next_cursor", "has_more", "limit"}
+        assert body["pagination"]["has_more"] is bool(body["pagination"]["next_cursor"])
+        record(None, "meanwhile", camera)
+        query = f"?limit=7&cursor={body['pagination']['next_cursor']}" if body["pagination"]["has_more"] else ""
+
+    assert walked == everything
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "limit=0",
+        "limit=1001",
+        "limit=x",
+        "cursor=x",
+        "cursor=",
+        "cursor=WzFd",
+        "cursor=%00",
+        "cursor=é",
+        "cursor=" + "A" * 5000,
+        "cursor=WyIyMDI2LTAxLTAxVDAwOjAwOjAwIiwxXQ",
+        "cursor=bnVsbA",
+    ],
+)
+def test_a_wrong_limit_or_cursor_is_422(api: APIClient, query: str) -> None:
+    response = api.get(f"{AUDIT}?{query}")
+
+    assert response.status_code == 422
+    assert response.json()["errors"][0]["field"] == query.split("=")[0]
+
+
+def test_a_page_costs_a_fixed_number_of_queries(api: APIClient, django_assert_max_num_queries) -> None:
+    for number in range(30):
+        record(None, "x", make_camera(f"cam{number}"))
+
+    with django_assert_max_num_queries(5):
+        items(api)

@@ -1,0 +1,99 @@
+"""Log lines: one each, with the request's id, without secrets."""
+
+from __future__ import annotations
+
+import logging
+import re
+
+import pytest
+
+from nvr.logs import LineFormatter, mask
+from nvr.origin import Origin, current_origin
+
+SECRETS = [
+    "rtsp://root:hunter2@10.0.0.1/main",
+    "rtsp://root:hun:ter2@10.0.0.1/main",
+    "rtsp://root:hunter2/x@10.0.0.1/main",
+    "postgres://nvr:hunter2@db/nvr",
+    "redis://:hunter2@redis:6379/0",
+    "password=hunter2",
+    'rtsp_password: "hunter2"',
+    "{'password': 'hunter2'}",
+    '{"password": "hunter2"}',
+    "Authorization: Bearer hunter2.hunter2.hunter2",
+    "authorization: bearer hunter2",
+    "X-API-Key: hunter2",
+    "api_key=hunter2",
+    "key nvr_abcd1234_hunter2hunter2hunter2hunter2hunter2",
+    "GET /api/media/x.jpg?expires=1&signature=hunter2&user=1",
+    "token=hunter2",
+    "NVR_SECRET_KEY=hunter2",
+    '{"access": "eyJhbGciOiJI.hunter2.hunter2"}',
+    "refresh=eyJhbGciOiJI.hunter2.hunter2",
+    "rtsp://root:hun@ter@hunter2@10.0.0.1/main",
+]
+
+
+@pytest.mark.parametrize("text", SECRETS)
+def test_a_secret_is_masked(text: str) -> None:
+    assert "hunter2" not in mask(text)
+    assert "***" in mask(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "camera status changed camera=front_door from=online to=error",
+        "GET /api/cameras?limit=5 200",
+        "http://10.0.0.1:8080/path",
+        "2026-01-01T10:00:00Z key frame found",
+        "the token is invalid or expired",
+    ],
+)
+def test_what_is_no_secret_stays(text: str) -> None:
+    assert mask(text) == text
+
+
+def line(message: str, *args: object, exc_info=None) -> str:
+    record = logging.LogRecord("nvr.test", logging.WARNING, __file__, 1, message, args, exc_info)
+    return LineFormatter().format(record)
+
+
+def test_a_line_has_time_level_logger_and_message() -> None:
+    assert re.fullmatch(
+        r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z level=warning logger=nvr\.test clip cut event=5",
+        line("clip cut event=%s", 5),
+    )
+
+
+def test_the_request_id_is_told_while_there_is_a_request() -> None:
+    token = current_origin.set(Origin(request_id="abcd1234"))
+    try:
+        assert " request=abcd1234 " in line("x")
+    finally:
+        current_origin.reset(token)
+    assert "request=" not in line("x")
+
+
+def test_a_message_cannot_begin_a_second_line() -> None:
+    for breaker in ("\n", "\r", "\u2028", "\x0b", "\x1b[31m"):
+        text = line("path=%s", f"a{breaker}2026-01-01T00:00:00Z level=info forged")
+        assert len(text.splitlines()) == 1
+        assert "\x1b" not in text
+
+
+def test_secrets_in_arguments_and_tracebacks_are_masked() -> None:
+    import sys
+
+    try:
+        raise ValueError("could not open rtsp://root:hunter2@10.0.0.1/")
+    except ValueError:
+        text = line("failed url=%s", "rtsp://root:hunter2@10.0.0.1/", exc_info=sys.exc_info())
+
+    assert "ValueError" in text
+    assert len(text.splitlines()) == 1
+    assert "hunter2" not in text
+
+
+def test_a_message_that_cannot_be_encoded_is_still_a_line(capsys) -> None:
+    assert line("path=%s", "caf\udce9").encode()

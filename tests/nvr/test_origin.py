@@ -1,0 +1,85 @@
+"""Where a request comes from, and what only a trusted proxy may say of it."""
+
+from __future__ import annotations
+
+import pytest
+from django.http import HttpResponse
+from django.test import Client, RequestFactory
+
+from nvr.env import Environment
+from nvr.origin import OriginMiddleware, current_origin, origin_of
+
+factory = RequestFactory()
+
+
+def trust(settings, text: str) -> None:
+    settings.NVR_TRUSTED_PROXIES = Environment({"X": text}).networks("X")
+
+
+@pytest.mark.parametrize(
+    ("trusted", "peer", "forwarded", "address"),
+    [
+        ("", "192.0.2.1", "", "192.0.2.1"),
+        ("", "192.0.2.1", "10.0.0.1", "192.0.2.1"),
+        ("10.0.0.0/8", "192.0.2.1", "203.0.113.5", "192.0.2.1"),
+        ("10.0.0.0/8", "10.0.0.1", "203.0.113.5", "203.0.113.5"),
+        ("10.0.0.0/8", "10.0.0.1", "1.1.1.1, 203.0.113.5", "203.0.113.5"),
+        ("10.0.0.0/8", "10.0.0.1", "203.0.113.5, 10.0.0.2", "203.0.113.5"),
+        ("10.0.0.0/8", "10.0.0.1", "10.0.0.3, 10.0.0.2", "10.0.0.3"),
+        ("10.0.0.0/8", "10.0.0.1", "", "10.0.0.1"),
+        ("10.0.0.0/8", "10.0.0.1", "nonsense", "10.0.0.1"),
+        ("10.0.0.0/8", "10.0.0.1", "203.0.113.5, nonsense", "10.0.0.1"),
+        ("10.0.0.0/8", "10.0.0.1", "2001:db8::1", "2001:db8::1"),
+        ("10.0.0.0/8", "10.0.0.1", ", ".join(["203.0.113.5"] * 10_000), "203.0.113.5"),
+        ("127.0.0.1", "", "203.0.113.5", "203.0.113.5"),  # a unix socket
+        ("", "", "203.0.113.5", "local"),
+    ],
+)
+def test_the_clients_address(settings, trusted: str, peer: str, forwarded: str, address: str) -> None:
+    trust(settings, trusted)
+
+    assert origin_of(factory.get("/", REMOTE_ADDR=peer, HTTP_X_FORWARDED_FOR=forwarded)).address == address
+
+
+@pytest.mark.parametrize(("peer", "secure"), [("10.0.0.1", True), ("192.0.2.1", False)])
+def test_only_a_trusted_proxy_may_say_that_it_was_https(settings, peer: str, secure: bool) -> None:
+    trust(settings, "10.0.0.0/8")
+    settings.SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    request = factory.get("/", REMOTE_ADDR=peer, HTTP_X_FORWARDED_PROTO="https")
+
+    origin_of(request)
+
+    assert request.is_secure() is secure
+
+
+def test_every_answer_has_a_request_id(db: None) -> None:
+    one, other = (Client().get("/api/health")["X-Request-Id"] for _ in range(2))
+
+    assert one != other
+    assert len(one) >= 8
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [("abcd-1234", True), ("short", False), ("x" * 65, False), ("a\nb" * 5, False), ("<b>aaaaaaaa", False)],
+)
+def test_a_proxys_request_id_is_kept_if_it_is_one(settings, given: str, kept: bool) -> None:
+    trust(settings, "10.0.0.0/8")
+
+    assert (origin_of(factory.get("/", REMOTE_ADDR="10.0.0.1", HTTP_X_REQUEST_ID=given)).request_id == given) is kept
+    assert origin_of(factory.get("/", REMOTE_ADDR="192.0.2.1", HTTP_X_REQUEST_ID=given)).request_id != given
+
+
+def test_the_origin_is_known_within_the_request_and_forgotten_after_it() -> None:
+    seen = []
+
+    def view(request):
+        seen.append(current_origin.get())
+        return HttpResponse()
+
+    OriginMiddleware(view)(factory.get("/", REMOTE_ADDR="192.0.2.1", HTTP_USER_AGENT="curl\u00e9\x00" + "x" * 500))
+
+    assert seen[0].address == "192.0.2.1"
+    assert seen[0].client.startswith("curl??")
+    assert len(seen[0].client) == 200
+    assert current_origin.get().address == ""

@@ -1,0 +1,268 @@
+"""Who may do what: every route, method and role, in one table that a new route must join."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Group, User
+from django.db import transaction
+from django.test import Client
+from django.utils import timezone
+from rest_framework.test import APIClient
+
+from cameras.models import Camera
+from media_serving.models import Detection, Event, MediaType
+from nvr.accounts.models import ApiKey
+from tests.conftest import client_of
+from tests.factories import PASSWORD, folder_of, jpeg, make_camera, make_user, put
+from tests.nvr.routes import ADMIN, METHODS, all_routes
+
+# stranger: no credentials · outsider: signed in, in no group · member: of the group that the camera lists
+# viewer: `cameras.view_all` · editor: viewer with all model permissions · staff: `is_staff`, nothing else
+# chief: superuser · reader: a read-only key of the chief's
+ROLES = ("stranger", "outsider", "member", "viewer", "editor", "staff", "chief", "reader")
+EDITOR = [
+    f"{app}.{verb}_{model}"
+    for app, model in (("cameras", "camera"), ("media_serving", "detection"), ("media_serving", "event"))
+    for verb in ("view", "add", "change", "delete")
+]
+NEW_CAMERA = {"name": "New", "folder_path": "/cams/new"}
+NEW_DETECTION = {
+    "camera_id": "back_yard",
+    "object_class": "person",
+    "confidence": 0.9,
+    "file_path": "a.jpg",
+    "detected_at": "2026-01-31T12:00:00Z",
+    "source": "porch",
+}
+
+# What the roles get, in their order. A method that is not here is 405 for who may come in at all.
+EVERYONE = "200 200 200 200 200 200 200 200"
+SIGNED_IN = "401 200 200 200 200 200 200 200"
+SEEN = "401 404 200 200 200 404 200 200"
+STAFF = "401 403 403 403 403 200 200 200"
+API: dict[str, dict[str, str]] = {
+    "api/health": {"GET": EVERYONE},
+    "api/system/health": {"GET": STAFF},
+    "api/token": {"POST": EVERYONE},
+    "api/token/refresh": {"POST": "401 401 401 401 401 401 401 401"},  # of what is no refresh token
+    "api/audit": {"GET": STAFF},
+    "api/schema": {"GET": SIGNED_IN},
+    "api/cameras": {"GET": SIGNED_IN, "POST": "401 403 403 403 201 403 201 403"},
+    "api/cameras/deleted": {"GET": SIGNED_IN},
+    "api/cameras/validation/paths": {"GET": "401 403 403 403 200 403 200 200"},
+    "api/cameras/<str:camera_id>": {
+        "GET": SEEN,
+        "PATCH": "401 403 403 403 200 403 200 403",
+        "DELETE": "401 403 403 403 204 403 204 403",
+    },
+    "api/cameras/<str:camera_id>/restore": {"POST": "401 403 403 403 200 403 200 403"},
+    "api/cameras/<str:camera_id>/purge": {"POST": "401 403 403 403 204 403 204 403"},
+    "api/cameras/<str:camera_id>/snapshot": {"GET": "404 404 200 200 200 404 200 200"},
+    "api/detections": {"GET": SIGNED_IN, "POST": "401 403 403 403 201 403 201 403"},
+    "api/detections/<int:detection_id>": {"GET": SEEN},
+    "api/events": {"GET": SIGNED_IN},
+    "api/events/<int:event_id>": {"GET": SEEN, "PATCH": "401 403 403 403 200 403 200 403"},
+    "api/events/<int:event_id>/detections": {"GET": SEEN},
+    "api/signed-urls": {"POST": "401 404 200 200 200 404 200 403"},
+    "api/media/cameras/<str:camera_id>/<rest:filename>": {"GET": SEEN},
+    "api/media/thumbnails/<rest:filename>": {"GET": SEEN},
+    "api/media/detections/<rest:detection_id>": {"GET": SEEN},
+    "api/media/clips/<rest:filename>": {"GET": SEEN},
+    "api/media/<rest:path>": {"GET": "401 404 404 404 404 404 404 404"},  # of what none of the four names
+}
+# Pages know sessions only, so the reader's key makes them a stranger there; who is none is sent to the login.
+PAGE = "302 200 200 200 200 200 200 302"
+PAGES: dict[str, dict[str, str]] = {
+    "": {"GET": PAGE},
+    "live.json": {"GET": PAGE},
+    "cameras/<str:camera_id>": {"GET": "302 404 200 200 200 404 200 302"},
+    "api/docs": {"GET": PAGE},
+    "login": {"GET": "200 302 302 302 302 302 302 200", "POST": "302 302 302 302 302 302 302 302"},
+    "logout": {"POST": "302 302 302 302 302 302 302 302"},
+    "password": {"GET": PAGE, "POST": PAGE},
+    "password/done": {"GET": PAGE},
+    ADMIN: {"GET": "302 302 302 302 302 200 200 302"},
+}
+BODIES: dict[tuple[str, str], Any] = {
+    ("api/token", "POST"): {"username": "member", "password": PASSWORD},
+    ("api/token/refresh", "POST"): {"refresh": "x"},
+    ("api/cameras", "POST"): NEW_CAMERA,
+    ("api/cameras/<str:camera_id>", "PATCH"): {"notes": "x"},
+    ("api/detections", "POST"): NEW_DETECTION,
+    ("api/events/<int:event_id>", "PATCH"): {"notes": "x"},
+    ("api/signed-urls", "POST"): {"path": "/api/media/cameras/back_yard/a.jpg"},
+    ("login", "POST"): {"username": "member", "password": PASSWORD},
+}
+# The only ways in without credentials. Static files are served before any view; signed addresses carry theirs.
+WITHOUT_CREDENTIALS = {
+    ("api/health", "GET"),
+    ("api/cameras/<str:camera_id>/snapshot", "GET"),
+    ("api/token", "POST"),
+    ("api/token/refresh", "POST"),
+    ("login", "GET"),
+    ("login", "POST"),
+}
+
+
+@dataclass
+class House:
+    """One camera that lists a group, with a file, a detection, an event and its clip; another one in the trash."""
+
+    people: dict[str, User]
+    values: dict[str, str] = field(default_factory=dict)
+
+    def client(self, role: str, *, session: bool) -> APIClient | Client:
+        if role == "stranger":
+            return Client() if session else APIClient()
+        if role == "reader":
+            client = APIClient()
+            client.credentials(
+                HTTP_X_API_KEY=ApiKey.objects.issue(user=self.people["chief"], name="r", read_only=True)[1]
+            )
+            return client
+        if not session:
+            return client_of(self.people[role])
+        browser = Client()
+        browser.force_login(self.people[role])
+        return browser
+
+
+@pytest.fixture
+def house(family: Group, settings) -> House:
+    settings.RATES = {tier: {"user": "9999/m", "anonymous": "9999/m"} for tier in settings.RATES}
+    people = {
+        "outsider": make_user("outsider"),
+        "member": make_user("member", groups=(family,)),
+        "viewer": make_user("viewer", "cameras.view_all"),
+        "editor": make_user("editor", "cameras.view_all", *EDITOR),
+        "staff": make_user("staff", is_staff=True),
+        "chief": make_user("chief", is_staff=True, is_superuser=True),
+    }
+    camera = make_camera("Back Yard", groups=(family,))
+    make_camera("Gone", groups=(family,), deleted_at=timezone.now())
+    put(folder_of(camera), "a.jpg", jpeg())
+    return House(people, recorded(camera))
+
+
+def recorded(camera: Camera) -> dict[str, str]:
+    """A detection with its thumbnail and an event with its clip; the addresses' parts that name them."""
+    now = timezone.now()
+    event = Event.objects.create(camera=camera, started_at=now, last_detected_at=now, ended_at=now)
+    detection = Detection.objects.create(
+        camera=camera,
+        event=event,
+        detected_at=now,
+        file_path=f"{camera.folder_path}/a.jpg",
+        media_type=MediaType.IMAGE,
+        object_class="person",
+        confidence=0.9,
+    )
+    put(detection.thumbnail_path.parent, detection.thumbnail_path.name, jpeg())
+    put(event.clip_path.parent, event.clip_path.name, b"\0\0\0\x18ftypmp42" + bytes(100))
+    Detection.objects.filter(pk=detection.pk).update(thumbnail_size_bytes=5)
+    Event.objects.filter(pk=event.pk).update(clip_size_bytes=112, clip_created_at=now)
+    return {"detection": str(detection.pk), "event": str(event.pk)}
+
+
+def address_of(route: str, house: House) -> str:
+    camera = "gone" if route.endswith(("/restore", "/purge")) else "back_yard"
+    filename = {
+        "api/media/thumbnails/<rest:filename>": f"detection_{house.values['detection']}_thumb.jpg",
+        "api/media/clips/<rest:filename>": f"{house.values['event']}_clip.mp4",
+    }.get(route, "a.jpg")
+    parts = {
+        "<str:camera_id>": camera,
+        "<int:detection_id>": house.values["detection"],
+        "<rest:detection_id>": house.values["detection"],
+        "<int:event_id>": house.values["event"],
+        "<rest:filename>": filename,
+        "<rest:path>": "nothing/of/this",
+    }
+    for part, value in parts.items():
+        route = route.replace(part, value)
+    return f"/{route}"
+
+
+def ask(house: House, route: str, method: str, role: str) -> int:
+    """The status, with everything that was changed put back."""
+    session = route in PAGES
+    body = BODIES.get((route, method), {})
+    with transaction.atomic():
+        client = house.client(role, session=session)
+        send = getattr(client, method.lower())
+        address = address_of(route, house)
+        if method == "GET":
+            response = send(address)
+        elif session:
+            response = send(address, body)
+        else:
+            response = send(address, body, format="json")
+        if response.streaming:
+            b"".join(response.streaming_content)
+        transaction.set_rollback(True)
+    return response.status_code
+
+
+def test_the_tables_know_every_route_and_no_other() -> None:
+    assert set(all_routes()) == API.keys() | PAGES.keys()
+
+
+@pytest.mark.parametrize(
+    ("route", "method"), [(route, method) for table in (API, PAGES) for route in table for method in table[route]]
+)
+def test_each_role_gets_what_the_table_says(house: House, route: str, method: str) -> None:
+    expected = (API | PAGES)[route][method].split()
+
+    found = [str(ask(house, route, method, role)) for role in ROLES]
+
+    assert dict(zip(ROLES, found, strict=True)) == dict(zip(ROLES, expected, strict=True))
+
+
+@pytest.mark.parametrize("route", API)
+def test_every_other_method_is_405_for_who_may_come_in_and_changes_nothing(house: House, route: str) -> None:
+    for method in set(METHODS) - API[route].keys():
+        assert ask(house, route, method, "chief") == 405, method
+        assert ask(house, route, method, "stranger") in {401, 405}, method
+        assert ask(house, route, method, "member") in {403, 405}, method
+
+
+def test_the_ways_in_without_credentials_are_these(house: House) -> None:
+    """A status that is neither 401 nor the login's redirect means that the view was entered."""
+    entered = set()
+    for table in (API, PAGES):
+        for route in table:
+            for method in METHODS:
+                status = ask(house, route, method, "stranger")
+                if status not in {302, 401, 405} or (route, method) in {
+                    ("api/token/refresh", "POST"),
+                    ("login", "POST"),
+                }:
+                    entered.add((route, method))
+    assert entered == WITHOUT_CREDENTIALS
+
+
+def test_head_is_allowed_to_whom_get_is(house: House) -> None:
+    for route in ("api/cameras/<str:camera_id>/snapshot", "api/media/cameras/<str:camera_id>/<rest:filename>"):
+        expected = API[route]["GET"].split()
+        for role, status in zip(ROLES, expected, strict=True):
+            client = house.client(role, session=False)
+            assert client.head(address_of(route, house)).status_code == int(status), (route, role)
+
+
+def test_a_range_and_a_smaller_size_are_no_way_around(house: House) -> None:
+    outsider = house.client("outsider", session=False)
+    for route in API:
+        if "media" in route or "snapshot" in route:
+            address = address_of(route, house)
+            assert outsider.get(address, HTTP_RANGE="bytes=0-0").status_code == 404
+            assert outsider.get(f"{address}?width=160").status_code == 404
+
+
+def test_a_camera_in_the_trash_is_gone_for_everyone(house: House) -> None:
+    Camera.objects.filter(slug="back_yard").update(deleted_at=timezone.now())
+    for route, table in API.items():
+        if table.get("GET") == SEEN or "snapshot" in route:
+            assert ask(house, route, "GET", "chief") == 404, route

@@ -1,0 +1,55 @@
+"""The installation's key: made once, for its owner's eyes only, whichever process comes first."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+
+from nvr.hosts import own_hosts
+from nvr.secret_key import stored_key
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+def test_a_key_is_made_once_and_kept_for_its_owner_only(tmp_path: Path) -> None:
+    file = tmp_path / "new" / "secret_key"
+
+    first = stored_key(file)
+
+    assert len(first) >= 50
+    assert stored_key(file) == first
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert [path.name for path in file.parent.iterdir()] == ["secret_key"]
+
+
+@pytest.mark.parametrize("content", ["", "\n", "short"])
+def test_a_file_without_a_usable_key_is_said_and_left_alone(tmp_path: Path, content: str) -> None:
+    file = tmp_path / "secret_key"
+    file.write_text(content)
+
+    with pytest.raises(ImproperlyConfigured, match="secret_key"):
+        stored_key(file)
+    assert file.read_text() == content
+
+
+def test_processes_that_start_at_once_agree_on_one_key(tmp_path: Path) -> None:
+    script = "import sys, pathlib, nvr.secret_key as s; print(s.stored_key(pathlib.Path(sys.argv[1])))"
+    command = [sys.executable, "-c", script, str(tmp_path / "key")]
+    started = [subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) for _ in range(6)]
+
+    keys = {process.communicate(timeout=60)[0].strip() for process in started}
+
+    assert len(keys) == 1
+    assert len(keys.pop()) >= 50
+
+
+def test_the_machine_answers_to_its_own_names_and_never_to_any() -> None:
+    hosts = own_hosts()
+
+    assert {"localhost", "127.0.0.1", "[::1]"} <= set(hosts)
+    assert not any("*" in host or host.startswith(".") for host in hosts)
+    assert len(hosts) == len(set(hosts))

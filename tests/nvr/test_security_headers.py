@@ -1,0 +1,122 @@
+"""Headers: nothing foreign, nothing inline, nothing kept that is not everybody's."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+from rest_framework.test import APIClient
+
+from cameras.models import Camera
+from tests.factories import PASSWORD
+
+PAGES = [
+    "/",
+    "/cameras/front_door",
+    "/cameras/front_door?file=c.jpg",
+    "/password",
+    "/api/docs",
+    "/admin/",
+    "/admin/cameras/camera/",
+    "/admin/cameras/camera/add/",
+    "/nowhere",
+]
+
+
+@pytest.fixture
+def browser(admin: User) -> Client:
+    client = Client()
+    client.force_login(admin)
+    return client
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_allows_nothing_foreign_and_nothing_inline(
+    browser: Client, camera: Camera, pictures: list[str], page: str
+) -> None:
+    response = browser.get(page)
+
+    policy = response["Content-Security-Policy"]
+    assert "default-src 'none'" in policy
+    assert "frame-ancestors 'none'" in policy
+    assert "unsafe-inline" not in policy and "unsafe-eval" not in policy
+    assert "http:" not in policy and "https:" not in policy and "*" not in policy
+    assert response["X-Frame-Options"] == "DENY"
+    assert response["X-Content-Type-Options"] == "nosniff"
+    assert response["Referrer-Policy"] == "same-origin"
+
+
+@pytest.mark.parametrize("page", [*PAGES, "login"])
+def test_a_page_keeps_to_its_policy(browser: Client, camera: Camera, pictures: list[str], page: str) -> None:
+    client, page = (Client(), "/login") if page == "login" else (browser, page)
+    html = client.get(page).content.decode()
+
+    assert not re.search(r"<[^>]+\son[a-z]+\s*=", html)
+    assert not re.search(r"<[^>]+\sstyle\s*=", html)
+    assert "<style" not in html
+    for script in re.findall(r"<script\b[^>]*>", html):
+        assert "src=" in script or 'type="application/json"' in script, script
+    for address in re.findall(r"(?:src|href|action)=\"([^\"]*)\"", html):
+        assert not re.match(r"(https?:)?//|javascript:", address), address
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "/api/cameras",
+        "/api/cameras/front_door",
+        "/api/cameras/deleted",
+        "/api/audit",
+        "/api/system/health",
+        "/live.json",
+        "/api/cameras/nobody",
+        "/api/schema",
+    ],
+)
+def test_json_for_the_signed_in_is_kept_by_nobody(browser: Client, camera: Camera, address: str) -> None:
+    response = browser.get(address)
+
+    assert response["Cache-Control"] == "private, no-store"
+    assert response["X-Content-Type-Options"] == "nosniff"
+    assert "default-src 'none'" in response["Content-Security-Policy"]
+
+
+@pytest.mark.parametrize("page", ["/", "/cameras/front_door", "/password", "/admin/"])
+def test_a_page_with_what_one_may_see_is_kept_by_no_shared_cache(browser: Client, camera: Camera, page: str) -> None:
+    response = browser.get(page)
+
+    assert "Cookie" in response["Vary"]
+    assert "private" in response.get("Cache-Control", "") or "no-store" in response.get("Cache-Control", "")
+
+
+@pytest.mark.parametrize("address", ["/api/cameras", "/api/cameras/nobody", "/api/cameras/front_door/snapshot"])
+def test_vary_names_what_the_answer_depends_on(
+    api: APIClient, camera: Camera, pictures: list[str], address: str
+) -> None:
+    names = {name.strip() for name in api.get(address)["Vary"].split(",")}
+
+    assert {"Accept", "Authorization", "Cookie", "X-API-Key"} <= names
+
+
+def test_a_picture_opened_directly_runs_nothing(stranger: APIClient, camera: Camera, pictures: list[str]) -> None:
+    policy = stranger.get("/api/cameras/front_door/snapshot")["Content-Security-Policy"]
+
+    assert "sandbox" in policy
+    assert "script-src" not in policy
+    assert "default-src 'none'" in policy
+
+
+def test_cookies_are_not_for_scripts_and_not_for_other_sites(admin: User) -> None:
+    response = Client().post("/login", {"username": "chief", "password": PASSWORD})
+
+    assert response.cookies["sessionid"]["httponly"]
+    assert response.cookies["sessionid"]["samesite"] == "Lax"
+    assert response.cookies["csrftoken"]["samesite"] == "Lax"
+
+
+def test_no_other_site_is_let_in(api: APIClient, camera: Camera) -> None:
+    response = api.get("/api/cameras", HTTP_ORIGIN="https://evil.example")
+
+    assert "Access-Control-Allow-Origin" not in response

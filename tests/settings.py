@@ -1,0 +1,24 @@
+"""The application's own settings, on a data folder that each test process makes and removes."""
+
+import atexit
+import os
+import shutil
+import tempfile
+
+scratch = tempfile.mkdtemp(prefix="nvr-tests-")
+atexit.register(shutil.rmtree, scratch, ignore_errors=True)
+os.environ["NVR_DATA_DIR"] = scratch
+os.environ.pop("NVR_CAMERA_ROOT", None)
+if os.environ.get("REDIS_URL"):
+    # Each test process has a Redis database of its own: they empty it between tests.
+    server, _, number = os.environ["REDIS_URL"].rpartition("/")
+    os.environ["REDIS_URL"] = f"{server}/{int(number) + int(os.environ.get('PYTEST_XDIST_WORKER', 'gw0')[2:])}"
+
+from nvr.settings import *  # noqa: E402, F403  # after the folder is chosen
+
+for folder in (NVR_CAMERA_ROOT, STATIC_ROOT):  # noqa: F405
+    folder.mkdir(parents=True, exist_ok=True)
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+if DATABASES["default"]["ENGINE"].endswith("sqlite3"):  # noqa: F405
+    # A file, as in real life: threads and processes of a test share it.
+    DATABASES["default"]["TEST"] = {"NAME": f"{scratch}/test.sqlite3"}  # noqa: F405

@@ -1,0 +1,36 @@
+"""A supervisor over small parts: `python small_supervisor.py RUN_DIR [NAME…]`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from nvr.supervision.instance import Instance
+from nvr.supervision.parts import Part
+from nvr.supervision.supervisor import Supervisor
+
+# Each says its process id, then lives on; `breeder` has children as ffmpeg is one: in a session of their own.
+PROGRAMS = {
+    "steady": "import os, time; print('pid', os.getpid(), flush=True); time.sleep(600)",
+    "stubborn": (
+        "import os, signal, time\n"
+        "for number in (signal.SIGTERM, signal.SIGQUIT): signal.signal(number, signal.SIG_IGN)\n"
+        "print('pid', os.getpid(), flush=True)\ntime.sleep(600)"
+    ),
+    "breeder": (
+        "import os, subprocess, time\n"
+        "child = subprocess.Popen(['sleep', '600'], start_new_session=True)\n"
+        "print('pid', os.getpid(), flush=True)\nprint('pid', child.pid, flush=True)\ntime.sleep(600)"
+    ),
+    "failing": "print('cannot go on', flush=True); raise SystemExit(3)",
+}
+
+
+def say(name: str, line: str) -> None:
+    print(f"{name} | {line}", flush=True)
+
+
+if __name__ == "__main__":
+    instance = Instance.begin(Path(sys.argv[1]))
+    parts = [Part(name, [sys.executable, "-c", PROGRAMS[name]]) for name in sys.argv[2:]]
+    Supervisor(parts, instance.mark, say).run()

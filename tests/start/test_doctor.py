@@ -1,0 +1,144 @@
+"""`manage.py doctor`: each finding, its fix, and the exit status."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from datetime import UTC, datetime
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from django.core.management import call_command
+from pytest_django import Settings
+
+from nvr.installation import doctor
+from nvr.installation.doctor import Finding
+
+from .conftest import BASE_DIR
+
+
+def only(findings: list[Finding], name: str) -> Finding:
+    return next(finding for finding in findings if finding.name == name)
+
+
+@pytest.fixture
+def folders(tmp_path: Path, settings: Settings) -> Path:
+    settings.NVR_DATA_DIR = tmp_path / "data"
+    settings.RUN_DIR = settings.NVR_DATA_DIR / "run"
+    settings.NVR_CAMERA_ROOT = tmp_path / "cameras"
+    settings.RUN_DIR.mkdir(parents=True)
+    settings.NVR_CAMERA_ROOT.mkdir()
+    return tmp_path
+
+
+def test_folders_that_are_there_are_well(folders: Path) -> None:
+    assert {finding.level for finding in doctor.check_folders()} == {"ok"}
+
+
+def test_a_missing_camera_root_names_the_folder_and_the_setting(folders: Path) -> None:
+    (folders / "cameras").rmdir()
+
+    finding = only(list(doctor.check_folders()), "camera root")
+
+    assert finding.level == "fail"
+    assert str(folders / "cameras") in str(finding)
+    assert "NVR_CAMERA_ROOT" in finding.fix
+
+
+def test_a_folder_without_rights_is_told(folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor.os, "access", lambda path, rights: Path(path).name != "data")
+
+    finding = only(list(doctor.check_folders()), "data folder")
+
+    assert (finding.level, "no right to read and write" in finding.what) == ("fail", True)
+
+
+def test_a_missing_ffmpeg_says_what_to_type(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    findings = list(doctor.check_ffmpeg())
+
+    assert [finding.level for finding in findings] == ["fail", "fail"]
+    assert "sudo apt-get install ffmpeg" in findings[0].fix
+
+
+def test_an_old_ffmpeg_is_a_warning(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for program in ("ffmpeg", "ffprobe"):
+        (tmp_path / program).write_text(f"#!/bin/sh\necho {program} version 3.4.8-0ubuntu0.2 Copyright\n")
+        (tmp_path / program).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
+
+    assert [finding.level for finding in doctor.check_ffmpeg()] == ["warn", "warn"]
+
+
+def test_the_installed_ffmpeg_is_well_and_its_version_told() -> None:
+    findings = list(doctor.check_ffmpeg())
+
+    assert [finding.level for finding in findings] == ["ok", "ok"]
+    assert all(finding.what.startswith("version ") for finding in findings)
+
+
+@pytest.mark.parametrize(("mode", "level"), [(0o600, "ok"), (0o400, "ok"), (0o640, "fail"), (0o644, "fail")])
+def test_a_secret_key_that_others_can_read_is_a_failure(
+    folders: Path, settings: Settings, mode: int, level: str
+) -> None:
+    settings.NVR_SECRET_KEY = ""
+    key = folders / "data" / "secret_key"
+    key.write_text("secret")
+    key.chmod(mode)
+
+    (finding,) = doctor.check_secret_key()
+
+    assert finding.level == level
+
+
+def test_a_clock_in_the_past_is_a_failure(folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Earlier(datetime):
+        @classmethod
+        def now(cls, tz=None):
+            return datetime(2000, 1, 1, tzinfo=UTC)
+
+    monkeypatch.setattr(doctor, "datetime", Earlier)
+
+    (finding,) = doctor.check_clock()
+
+    assert (finding.level, "2000-01-01" in finding.what) == ("fail", True)
+
+
+@pytest.mark.django_db
+def test_a_finding_is_one_line_and_only_a_failure_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "CHECKS", (lambda: iter([Finding("warn", "disk", "nearly full", "Make room.")]),))
+    output = StringIO()
+
+    call_command("doctor", stdout=output, no_color=True)
+
+    assert output.getvalue() == "warn  disk: nearly full — Make room.\n"
+
+
+def test_an_installation_that_was_never_started_fails_with_fixes_for_programs_too(embedded: dict[str, str]) -> None:
+    answer = subprocess.run(
+        [sys.executable, "manage.py", "doctor", "--json"], env=embedded, cwd=BASE_DIR, capture_output=True, text=True
+    )
+
+    findings = {finding["name"]: finding for finding in json.loads(answer.stdout)}
+    assert answer.returncode == 1
+    assert findings["migrations"]["level"] == "fail"
+    assert "manage.py up" in findings["migrations"]["fix"]
+    assert findings["database"]["level"] == "ok"
+    assert findings["cache"]["level"] == "ok"
+    assert findings["broker"]["level"] == "ok"
+
+
+def test_a_database_that_is_away_is_found_and_not_a_traceback(embedded: dict[str, str]) -> None:
+    away = embedded | {"DATABASE_URL": "postgres://nobody@127.0.0.1:1/none"}
+
+    answer = subprocess.run(
+        [sys.executable, "manage.py", "doctor"], env=away, cwd=BASE_DIR, capture_output=True, text=True
+    )
+
+    assert answer.returncode == 1
+    assert "fail  database:" in answer.stdout
+    assert "correct DATABASE_URL" in answer.stdout
+    assert "Traceback" not in answer.stderr

@@ -1,0 +1,252 @@
+"""`manage.py up`: a whole installation as an operator starts, breaks and stops it."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from nvr.supervision.guard import marked_processes
+
+from .conftest import BASE_DIR, environment, wait_until
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder that was prepared once: a fresh one takes seconds."""
+    folder = tmp_path_factory.mktemp("template") / "data"
+    prepared = manage("up", "--prepare", env=environment(folder))
+    assert prepared.returncode == 0, prepared.stderr
+    return folder
+
+
+@pytest.fixture
+def prepared(template: Path, data_dir: Path) -> Path:
+    shutil.copytree(template, data_dir)
+    return data_dir
+
+
+class Installation:
+    """A running `manage.py up` and what it has said."""
+
+    def __init__(self, process: subprocess.Popen[bytes], output: Path, data_dir: Path, port: int) -> None:
+        self.process, self.output, self.data_dir, self.port = process, output, data_dir, port
+
+    @property
+    def said(self) -> str:
+        return self.output.read_text()
+
+    @property
+    def processes(self) -> set[int]:
+        return marked_processes((self.data_dir / "run" / "up.lock").read_text())
+
+    def running(self, argument: str) -> list[int]:
+        """The oldest process first of those whose command line holds `argument`."""
+        return sorted(pid for pid in self.processes if argument.encode() in command_line(pid))
+
+    def get(self, path: str, **headers: str) -> tuple[int, bytes]:
+        with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)) as client:
+            client.request("GET", path, headers=headers)
+            response = client.getresponse()
+            return response.status, response.read()
+
+    def is_answering(self) -> bool:
+        try:
+            return self.get("/api/health")[0] == 200
+        except OSError:
+            return False
+
+
+def command_line(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ")
+    except OSError:
+        return b""
+
+
+def free_port() -> int:
+    with closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture
+def up(
+    data_dir: Path, embedded: dict[str, str], tmp_path: Path, start: Callable[..., subprocess.Popen[bytes]]
+) -> Iterator[Callable[..., Installation]]:
+    started: list[Installation] = []
+
+    def run(*arguments: str, **variables: str) -> Installation:
+        port, output = free_port(), tmp_path / f"said-{len(started)}"
+        env = embedded | variables
+        process = start("manage.py", "up", "--port", str(port), *arguments, env=env, output=output)
+        started.append(Installation(process, output, data_dir, port))
+        return started[-1]
+
+    yield run
+    for installation in started:
+        if installation.process.poll() is None:
+            installation.process.send_signal(signal.SIGTERM)
+            installation.process.wait(20)
+
+
+def manage(*arguments: str, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "manage.py", *arguments], env=env, cwd=BASE_DIR, capture_output=True, text=True, check=False
+    )
+
+
+def shown(said: str, label: str) -> str:
+    match = re.search(rf"│  {label} +(\S+) +│", said)
+    assert match, said
+    return match[1]
+
+
+def test_one_command_brings_up_everything_and_one_signal_ends_it(up: Callable[..., Installation]) -> None:
+    installation = up()
+    assert wait_until(installation.is_answering, seconds=60), installation.said
+
+    key = shown(installation.said, "API key")
+    assert installation.get("/api/cameras", **{"X-API-Key": key})[0] == 200
+    assert installation.get("/api/cameras")[0] == 401
+    assert shown(installation.said, "username") == "admin"
+    assert len(shown(installation.said, "password")) >= 16
+    assert f"http://localhost:{installation.port}" in installation.said
+    assert wait_until(lambda: all(installation.running(f"worker -Q {q}") for q in ("interactive", "ingest", "bulk")))
+    assert installation.running("celery --quiet -A nvr beat")
+
+    started = time.monotonic()
+    installation.process.send_signal(signal.SIGTERM)
+    installation.process.wait(20)
+
+    assert time.monotonic() - started < 15
+    assert installation.process.returncode == 0
+    assert not installation.processes
+
+
+def test_workers_serve_every_queue_soon(
+    prepared: Path, up: Callable[..., Installation], embedded: dict[str, str]
+) -> None:
+    installation = up()
+    assert wait_until(installation.is_answering, seconds=60)
+
+    def findings() -> dict[str, str]:
+        return {f["name"]: f["level"] for f in json.loads(manage("doctor", "--json", env=embedded).stdout)}
+
+    assert wait_until(lambda: findings()["workers"] == "ok", seconds=60)
+    assert "fail" not in findings().values()
+
+
+def test_a_killed_web_server_is_back_soon_and_no_client_was_refused(
+    prepared: Path, up: Callable[..., Installation]
+) -> None:
+    installation = up()
+    assert wait_until(installation.is_answering, seconds=60)
+
+    os.kill(installation.running("gunicorn")[0], signal.SIGKILL)
+
+    assert wait_until(lambda: "web was ended by SIGKILL; starting it again in 1 s" in installation.said)
+    assert installation.get("/api/health")[0] == 200
+
+
+def test_a_killed_supervisor_leaves_no_process(prepared: Path, up: Callable[..., Installation]) -> None:
+    installation = up()
+    assert wait_until(installation.is_answering, seconds=60)
+
+    installation.process.kill()
+    installation.process.wait(5)
+
+    assert wait_until(lambda: not installation.processes, seconds=20)
+
+
+def test_a_second_one_on_the_same_data_folder_is_refused(prepared: Path, up: Callable[..., Installation]) -> None:
+    first = up()
+    assert wait_until(lambda: "starting; open" in first.said, seconds=60)
+
+    second = up()
+    second.process.wait(20)
+
+    assert second.process.returncode == 1
+    assert "already runs on" in second.said
+    assert "Traceback" not in second.said
+
+
+def test_a_port_in_use_is_told_in_one_sentence(up: Callable[..., Installation]) -> None:
+    with closing(socket.create_server(("127.0.0.1", 0))) as occupied:
+        port = occupied.getsockname()[1]
+        installation = up("--port", str(port))
+        installation.process.wait(20)
+
+    assert installation.process.returncode == 1
+    assert f"port {port} is in use" in installation.said
+    assert "Traceback" not in installation.said
+    assert not (installation.data_dir / "nvr.sqlite3").exists()
+
+
+@pytest.mark.parametrize(
+    ("host", "sentence"), [("192.0.2.1", "not an address of this machine"), ("no such", "not an address")]
+)
+def test_a_wrong_host_is_told_in_one_sentence(up: Callable[..., Installation], host: str, sentence: str) -> None:
+    installation = up("--host", host)
+    installation.process.wait(20)
+
+    assert installation.process.returncode == 1
+    assert sentence in installation.said
+    assert "Traceback" not in installation.said
+
+
+def test_the_administrator_is_made_once_and_a_chosen_password_is_not_repeated(embedded: dict[str, str]) -> None:
+    chosen = embedded | {"NVR_ADMIN_USERNAME": "keeper", "NVR_ADMIN_PASSWORD": "a rather long pass phrase"}
+
+    first = manage("up", "--prepare", env=chosen)
+    second = manage("up", "--prepare", env=chosen)
+
+    assert first.returncode == second.returncode == 0, first.stderr
+    assert shown(first.stdout, "username") == "keeper"
+    assert "a rather long pass phrase" not in first.stdout
+    assert "API key" not in second.stdout
+
+
+def test_the_database_is_copied_aside_before_it_is_migrated(prepared: Path, embedded: dict[str, str]) -> None:
+    assert not list(prepared.glob("backups/*"))
+    assert manage("migrate", "sessions", "zero", env=embedded).returncode == 0
+
+    again = manage("up", "--prepare", env=embedded)
+
+    (copy,) = prepared.glob("backups/*.sqlite3")
+    assert str(copy) in again.stdout
+    with closing(sqlite3.connect(copy)) as connection:
+        tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
+    assert "auth_user" in tables and "django_session" not in tables
+    assert manage("migrate", "--check", env=embedded).returncode == 0
+
+
+def test_a_database_that_is_away_is_told_in_one_sentence(embedded: dict[str, str]) -> None:
+    answer = manage("up", "--prepare", env=embedded | {"DATABASE_URL": "postgres://nobody:hidden@127.0.0.1:1/none"})
+
+    assert answer.returncode == 1
+    assert "check DATABASE_URL" in answer.stderr
+    assert "Traceback" not in answer.stderr
+    assert "hidden" not in answer.stderr
+
+
+def test_static_files_are_collected_again_only_when_one_has_changed(prepared: Path, embedded: dict[str, str]) -> None:
+    assert list((prepared / "static").rglob("*.css"))
+
+    assert "Static files were collected" not in manage("up", "--prepare", env=embedded).stdout
+
+    (prepared / "run" / "static-files").write_text("the fingerprint of other files")
+    assert "Static files were collected" in manage("up", "--prepare", env=embedded).stdout

@@ -1,0 +1,241 @@
+"""The web server against clients that are slow, greedy or talk nonsense: real gunicorn, small application."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
+from pathlib import Path
+
+import pytest
+
+from .conftest import wait_until
+
+LIMIT_SECONDS = 3
+CONTENT = bytes(range(256)) * 128 * 1024
+
+
+@pytest.fixture(scope="module")
+def port() -> int:
+    with closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture
+def server(port: int, embedded: dict[str, str], tmp_path: Path, start: Callable[..., object]) -> Iterator[int]:
+    """Two processes of four threads each, and a time limit of three seconds."""
+    content = tmp_path / "content"
+    content.write_bytes(CONTENT)
+    env = {
+        **embedded,
+        "NVR_SOCKET_TIMEOUT": str(LIMIT_SECONDS),
+        "NVR_WEB_THREADS": "4",
+        "SMALL_APP_FILE": str(content),
+    }
+    configuration = "python:nvr.webserver.configuration"
+    start("-m", "gunicorn", "-c", configuration, "-b", f"127.0.0.1:{port}", "tests.start.small_app", env=env)
+    assert wait_until(lambda: answers(port))
+    yield port
+
+
+def answers(port: int) -> bool:
+    try:
+        return ask(port)[0] == 200
+    except OSError:
+        return False
+
+
+def ask(port: int, path: str = "/", method: str = "GET", body: bytes | None = None) -> tuple[int, bytes]:
+    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=10)) as client:
+        client.request(method, path, body)
+        response = client.getresponse()
+        return response.status, response.read()
+
+
+def connect(port: int) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", port), timeout=10)
+
+
+def seconds_to_answer(port: int) -> float:
+    started = time.monotonic()
+    assert ask(port) == (200, b"ok")
+    return time.monotonic() - started
+
+
+def is_closed(client: socket.socket, *, within: float) -> bool:
+    """True if the server ends the connection; what it still sends is thrown away."""
+    deadline = time.monotonic() + within
+    client.settimeout(0.2)
+    while time.monotonic() < deadline:
+        try:
+            if client.recv(2**20) == b"":
+                return True
+        except TimeoutError:
+            continue
+        except OSError:
+            return True
+    return False
+
+
+def test_requests_are_answered_and_connections_are_kept(server: int) -> None:
+    with closing(http.client.HTTPConnection("127.0.0.1", server, timeout=10)) as client:
+        for _ in range(3):
+            client.request("GET", "/")
+            assert client.getresponse().read() == b"ok"
+            kept = client.sock
+        assert kept is client.sock
+
+
+def test_pipelined_requests_are_all_answered(server: int) -> None:
+    with closing(connect(server)) as client:
+        client.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n" * 3)
+
+        received = b""
+        while received.count(b"\r\n\r\nok") < 3:
+            received += client.recv(65536)
+
+        assert received.count(b"HTTP/1.1 200 OK") == 3
+
+
+@pytest.mark.parametrize("size", [0, 10, 65_536, 65_537, 3_000_000])
+def test_bodies_of_any_size_arrive_whole(server: int, size: int) -> None:
+    assert ask(server, "/body", "POST", b"x" * size) == (200, str(size).encode())
+
+
+def test_a_chunked_body_arrives_whole(server: int) -> None:
+    with closing(connect(server)) as client:
+        client.sendall(b"POST /body HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
+        client.sendall(b"5\r\nhello\r\n0\r\n\r\n")
+        assert client.recv(65536).endswith(b"5\r\n0\r\n\r\n") or b"\r\n5\r\n" in client.recv(65536)
+
+
+def test_a_client_that_expects_to_be_asked_for_its_body_is_asked(server: int) -> None:
+    with closing(connect(server)) as client:
+        client.sendall(b"POST /body HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n")
+        assert client.recv(100).startswith(b"HTTP/1.1 100 Continue")
+        client.sendall(b"hello")
+        assert client.recv(1000).startswith(b"HTTP/1.1 200 OK")
+
+
+def test_a_file_is_sent_from_its_position_with_the_promised_length(server: int) -> None:
+    status, body = ask(server, "/file")
+
+    assert status == 200
+    assert body == CONTENT[100:30_000_100]
+
+
+def test_clients_that_send_half_a_head_cost_no_thread_and_are_closed(server: int) -> None:
+    with ExitStack() as stack:
+        clients = [stack.enter_context(closing(connect(server))) for _ in range(50)]
+        for client in clients:
+            client.sendall(b"GET / HTTP/1.1\r\nHost: a\r\nX-Slow: ")
+
+        assert seconds_to_answer(server) < 1
+
+        assert all(is_closed(client, within=LIMIT_SECONDS + 3) for client in clients)
+
+
+def test_a_client_that_trickles_its_head_is_closed_although_bytes_move(server: int) -> None:
+    with closing(connect(server)) as client:
+        client.sendall(b"GET / HTTP/1.1\r\nX-Slow: ")
+        started = time.monotonic()
+        with pytest.raises(OSError):
+            while time.monotonic() - started < 20:
+                client.sendall(b"a")
+                time.sleep(0.2)
+
+        assert time.monotonic() - started < LIMIT_SECONDS + 6
+
+
+def test_clients_that_trickle_small_bodies_cost_no_thread(server: int) -> None:
+    with ExitStack() as stack:
+        clients = [stack.enter_context(closing(connect(server))) for _ in range(50)]
+        for client in clients:
+            client.sendall(b"POST /body HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n{")
+
+        assert seconds_to_answer(server) < 1
+
+
+def test_clients_that_stall_in_large_bodies_leave_half_of_the_threads_and_are_closed(server: int) -> None:
+    with ExitStack() as stack:
+        clients = [stack.enter_context(closing(connect(server))) for _ in range(50)]
+        for client in clients:
+            client.sendall(b"POST /body HTTP/1.1\r\nHost: a\r\nContent-Length: 50000000\r\n\r\n" + b"x" * 1000)
+
+        assert max(seconds_to_answer(server) for _ in range(5)) < 1
+
+        assert all(is_closed(client, within=2 * LIMIT_SECONDS + 6) for client in clients)
+
+
+@pytest.mark.parametrize("path", ["/file", "/long"])
+def test_a_client_that_stops_reading_is_closed(server: int, path: str) -> None:
+    with closing(socket.socket()) as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.connect(("127.0.0.1", server))
+        client.sendall(f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+        time.sleep(LIMIT_SECONDS + 2)
+
+        received = 0
+        while chunk := receive(client):
+            received += len(chunk)
+
+        assert 0 < received < (30_000_000 if path == "/file" else 50 * 2**20)
+
+
+def receive(client: socket.socket) -> bytes:
+    try:
+        return client.recv(2**20)
+    except OSError:
+        return b""
+
+
+def test_a_client_that_reads_steadily_gets_all_of_a_long_answer(server: int) -> None:
+    """It takes longer than the limit: each byte that moves begins a new wait."""
+    with closing(socket.socket()) as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 262_144)
+        client.connect(("127.0.0.1", server))
+        client.sendall(b"GET /long HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        started, received = time.monotonic(), 0
+        while chunk := client.recv(131_072):
+            received += len(chunk)
+            time.sleep(max(0.0, started + (LIMIT_SECONDS + 2) * received / (50 * 2**20) - time.monotonic()))
+
+    assert time.monotonic() - started > LIMIT_SECONDS
+    assert received > 50 * 2**20
+
+
+def test_clients_that_keep_their_closed_connections_open_do_not_stop_the_server(server: int) -> None:
+    with ExitStack() as stack:
+        clients = [stack.enter_context(closing(connect(server))) for _ in range(20)]
+        for client in clients:
+            client.sendall(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+
+        assert seconds_to_answer(server) < 1
+
+
+@pytest.mark.parametrize(
+    ("request_bytes", "status"),
+    [
+        (b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\nHost: a\r\n\r\n", 414),
+        (b"GET / HTTP/1.1\r\nHost: a\r\n" + b"X: y\r\n" * 200 + b"\r\n", 431),
+        (b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"a" * 70_000, 431),
+        (b"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: many\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab", 400),
+        (b"nonsense<script>\r\n\r\n", 400),
+        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", 400),
+    ],
+)
+def test_what_is_no_request_is_refused_in_json_without_an_echo(server: int, request_bytes: bytes, status: int) -> None:
+    with closing(connect(server)) as client:
+        client.sendall(request_bytes)
+        response = http.client.HTTPResponse(client)
+        response.begin()
+        body = response.read()
+
+    assert response.status == status
+    assert json.loads(body)["status"] == status
+    assert b"script" not in body
