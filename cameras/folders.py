@@ -13,6 +13,8 @@ from cameras.ownership import Folders, folders_for
 from nvr.errors import Forbidden
 from nvr.media.paths import is_inside
 
+OUTSIDE = "Camera folder is outside the base path"
+
 
 class FolderOutsideBase(Forbidden):
     """The folder does not lie below NVR_CAMERA_ROOT."""
@@ -27,7 +29,18 @@ def folder_of(camera: Camera) -> Path:
     """The camera's folder, links resolved; raises `FolderOutsideBase` if that leaves the base path."""
     folder = resolved(Path(camera.folder_path))
     if not is_inside(folder, resolved(Path(settings.NVR_CAMERA_ROOT))):
-        raise FolderOutsideBase("Camera folder is outside the base path")
+        raise FolderOutsideBase(OUTSIDE)
+    return folder
+
+
+def place_of(camera: Camera, folders: Folders) -> str:
+    """The same as it was when `folders` were read: at most 2 s ago, and nothing is asked of the disk.
+
+    For whoever checks where a file in it really lies: a folder that has become a link since is noticed there.
+    """
+    folder = folders.place_of(camera)
+    if folder is None:
+        raise FolderOutsideBase(OUTSIDE)
     return folder
 
 

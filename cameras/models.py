@@ -18,7 +18,6 @@ from django.utils import timezone
 
 from cameras.naming import slug_from
 from cameras.secrets import SecretField, is_unreadable
-from nvr.prepared import PreparedGet
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
@@ -205,18 +204,6 @@ class TrashedCamera(Camera):
         default_manager_name = "trash"
         verbose_name = "trashed camera"
         verbose_name_plural = "trash"
-
-
-_live_by_slug = PreparedGet(lambda slug: Camera.objects.filter(slug=slug))
-
-
-def live_camera(user: User | AbstractBaseUser | AnonymousUser, camera_id: str) -> Camera | None:
-    """The live camera with this slug or uuid, if `user` may see it; asked with every file, so made quick."""
-    text = unicodedata.normalize("NFC", camera_id)
-    if user.is_active and sees_all(user) and not UUID.fullmatch(text) and not CONTROL.search(text):
-        return _live_by_slug.get(text)
-    found: Camera | None = Camera.objects.visible_to(user).identified_by(text).first()
-    return found
 
 
 class ListVersion(models.Model):

@@ -9,12 +9,21 @@ from __future__ import annotations
 import os
 import threading
 import time
+import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from django.conf import settings
+from django.db import connection
 
 from cameras.folder_index import FolderUnreadable
 from cameras.lookout import Lookout
-from cameras.models import Camera, ListVersion
+from cameras.models import Camera, ListVersion, sees_all
+from nvr.media.paths import is_inside
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
 
 # A change to a camera counts at once. A folder that becomes a link to elsewhere, without one, counts after this.
 RESOLVED_FOR_S = 2.0
@@ -26,29 +35,52 @@ NO_ANSWER = ""
 class Folders:
     """All cameras' folders as they were when the list had the number `version`; `resolved` is without symlinks.
 
-    The folders of the cameras in `silent` do not answer; they stand where they were last seen.
+    `live` are the cameras that are not trashed, by slug; little of them is loaded, and nobody may change them.
+    The folders of the cameras in `silent` do not answer; they stand where they were last seen. `base` is
+    NVR_CAMERA_ROOT without symlinks.
     """
 
     version: int
     read_at: float
+    base: str
     written: dict[int, str]
     resolved: dict[int, str]
+    live: dict[str, Camera]
     holders: dict[str, frozenset[int]]
     silent: frozenset[int]
 
     def is_current(self, version: int) -> bool:
         return version == self.version and time.monotonic() - self.read_at < RESOLVED_FOR_S
 
-    def owners_of(self, file: Path) -> frozenset[int]:
+    def owners_of(self, file: Path | str) -> frozenset[int]:
         """Primary keys of the cameras whose folder is the deepest that holds `file`; one, unless two share a folder."""
-        for folder in file.parents:
-            if owners := self.holders.get(str(folder)):
+        folder = str(file)
+        while folder:
+            folder = folder.rpartition("/")[0]
+            if owners := self.holders.get(folder or "/"):
                 return owners
         return frozenset()
+
+    def place_of(self, camera: Camera) -> str | None:
+        """Where the camera's folder really lies; None if that is outside of the base path."""
+        folder = self.resolved[camera.pk]
+        return folder if is_inside(folder, self.base) else None
 
     def inside(self, folder: Path) -> frozenset[str]:
         """Cameras' folders below `folder` (without symlinks): what lies in them is theirs alone."""
         return frozenset(other for other in self.holders if other.startswith(f"{folder}/"))
+
+
+def live_camera(user: User | AbstractBaseUser | AnonymousUser, camera_id: str, folders: Folders) -> Camera | None:
+    """The live camera with this slug or uuid, if `user` may see it; asked with every file, so made quick.
+
+    It has its slug and folder, and nothing else may be loaded.
+    """
+    slug = unicodedata.normalize("NFC", camera_id)
+    if user.is_active and sees_all(user) and slug in folders.live:
+        return folders.live[slug]
+    found: Camera | None = Camera.objects.visible_to(user).identified_by(camera_id).first()
+    return found
 
 
 _lookout: Lookout[str] = Lookout(late=lambda camera: NO_ANSWER, patience_s=PATIENCE_S, name="folders")
@@ -90,14 +122,18 @@ def current_folders(*, again: bool = False) -> Folders:
     global _known
     version = ListVersion.current()
     with _lock:
-        if _known is None or again or not _known.is_current(version):
-            _known = read_folders(version, _known)
-        return _known
+        if _known is not None and not again and _known.is_current(version):
+            return _known
+        folders = read_folders(version, _known)
+        if not connection.in_atomic_block:  # what is rolled back gives its number back, for another change
+            _known = folders
+        return folders
 
 
 def read_folders(version: int, before: Folders | None) -> Folders:
-    cameras = list(Camera.everything.only("pk", "folder_path").order_by())
-    seen = _lookout.see(cameras, lambda camera: os.path.realpath(camera.folder_path))
+    cameras = list(Camera.everything.only("pk", "slug", "folder_path", "deleted_at").order_by())
+    base = Camera(pk=0, folder_path=str(settings.NVR_CAMERA_ROOT))
+    seen = _lookout.see([base, *cameras], lambda camera: os.path.realpath(camera.folder_path))
     resolved = {camera.pk: seen.get(camera.pk) or last_place_of(camera, before) for camera in cameras}
     holders: dict[str, frozenset[int]] = {}
     for pk, folder in resolved.items():
@@ -105,8 +141,10 @@ def read_folders(version: int, before: Folders | None) -> Folders:
     return Folders(
         version=version,
         read_at=time.monotonic(),
+        base=seen.get(base.pk) or (before.base if before else base.folder_path),
         written={camera.pk: camera.folder_path for camera in cameras},
         resolved=resolved,
+        live={camera.slug: camera for camera in cameras if camera.deleted_at is None},
         holders=holders,
         silent=frozenset(pk for pk, folder in seen.items() if folder == NO_ANSWER),
     )

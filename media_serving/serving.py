@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cameras.folders import folder_of
-from cameras.models import Camera, live_camera
-from cameras.ownership import folders_for
+from cameras.folders import folder_of, place_of
+from cameras.models import Camera
+from cameras.ownership import Folders, current_folders, folders_for, live_camera
 from media_serving.addresses import check_form
 from media_serving.models import Detection, Event, clip_path, thumbnail_path
 from nvr.errors import NotFound
-from nvr.media.paths import NoSuchFile, OutsideRoot, resolve_inside
+from nvr.media.paths import NoSuchFile, OutsideRoot, resolve_below, resolve_inside
 from nvr.media.types import content_type_for, is_video
 from nvr.media.video_frames import frame_of
 
@@ -62,14 +62,15 @@ def locate(path: str, user: User) -> StoredFile:
 
 def camera_file(rest: str, user: User) -> StoredFile:
     camera_id, _, filename = rest.partition("/")
-    file = own_file(identified(camera_id, user), filename)
+    folders = current_folders()
+    file = own_file(identified(camera_id, user, folders), filename, folders)
     content_type_for(filename)  # also the name that was asked for, when it is a link to an allowed type
     return file
 
 
-def identified(camera_id: str, user: User) -> Camera:
+def identified(camera_id: str, user: User, folders: Folders) -> Camera:
     """The camera with this slug, else this uuid, else the only one whose folder's last component it is."""
-    camera = live_camera(user, camera_id)
+    camera = live_camera(user, camera_id, folders)
     if camera is None:
         visible = Camera.objects.visible_to(user)
         # SQLite compares without regard to case here, so that the exact comparison is ours
@@ -84,15 +85,15 @@ def is_named(camera: Camera, folder_name: str) -> bool:
     return camera.folder_path.rpartition("/")[2] == folder_name
 
 
-def own_file(camera: Camera, relative: str) -> StoredFile:
+def own_file(camera: Camera, relative: str, known: Folders | None = None) -> StoredFile:
     """A file in the camera's folder that belongs to no camera nested in it, and is of a type that is served."""
-    folders = folders_for(camera)
-    folder = folder_of(camera)
-    file = resolve_inside(folder, relative)
+    folders = folders_for(camera, known)
+    folder = place_of(camera, folders)
+    file = resolve_below(folder, relative)
     if file.name.startswith(".") or camera.pk not in folders.owners_of(file):
         raise NoSuchFile
     content_type_for(file.name)
-    return StoredFile(file, folder, file.name)
+    return StoredFile(file, Path(folder), file.name)
 
 
 def thumbnail(filename: str, user: User) -> StoredFile:

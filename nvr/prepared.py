@@ -10,7 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from django.db import connection, models
+from django.db import DEFAULT_DB_ALIAS, connections, models
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 ModelT = TypeVar("ModelT", bound=models.Model)
 VALUE = "\ufdd0"  # stands for the value: a noncharacter, which no query holds otherwise
@@ -24,7 +25,9 @@ class Statement:
     parameters: tuple[Any, ...]
     converters: dict[int, Any]
     model: Any
+    columns: list[str]
     related: Any
+    related_columns: list[str]
 
 
 class PreparedGet(Generic[ModelT]):
@@ -39,37 +42,40 @@ class PreparedGet(Generic[ModelT]):
 
     def get(self, value: str) -> ModelT | None:
         statement = self._statement or self._prepared()
+        database = connections[DEFAULT_DB_ALIAS]
         bound = [value if parameter == VALUE else parameter for parameter in statement.parameters]
-        with connection.cursor() as cursor:
+        with database.cursor() as cursor:
             cursor.execute(statement.sql, bound)
             row = cursor.fetchone()
-        return None if row is None else self._instance(statement, converted(row, statement.converters))
+        return None if row is None else self._instance(statement, converted(row, statement.converters, database))
 
     def _prepared(self) -> Statement:
         rows = self.build(VALUE).order_by()[:1]
-        compiler = rows.query.get_compiler(connection=connection)
+        compiler = rows.query.get_compiler(DEFAULT_DB_ALIAS)
         sql, parameters = compiler.as_sql()
         converters = compiler.get_converters([column for column, _, _ in compiler.select])
         related: Any = rows.model._meta.get_field(self.related).related_model if self.related else None
-        self._statement = Statement(sql, tuple(parameters), converters, rows.model, related)
+        self._statement = Statement(
+            sql, tuple(parameters), converters, rows.model, columns_of(rows.model), related, columns_of(related)
+        )
         return self._statement
 
     def _instance(self, statement: Statement, values: list[Any]) -> ModelT:
-        names = columns_of(statement.model)
-        found: ModelT = statement.model.from_db(connection.alias, names, values[: len(names)])
+        names = statement.columns
+        found: ModelT = statement.model.from_db(DEFAULT_DB_ALIAS, names, values[: len(names)])
         if self.related and statement.related:
-            others = columns_of(statement.related)
-            setattr(found, self.related, statement.related.from_db(connection.alias, others, values[len(names) :]))
+            other = statement.related.from_db(DEFAULT_DB_ALIAS, statement.related_columns, values[len(names) :])
+            setattr(found, self.related, other)
         return found
 
 
-def columns_of(model: type[models.Model]) -> list[str]:
-    return [field.attname for field in model._meta.concrete_fields]
+def columns_of(model: type[models.Model] | None) -> list[str]:
+    return [] if model is None else [field.attname for field in model._meta.concrete_fields]
 
 
-def converted(row: tuple[Any, ...], converters: dict[int, Any]) -> list[Any]:
+def converted(row: tuple[Any, ...], converters: dict[int, Any], database: BaseDatabaseWrapper) -> list[Any]:
     values = list(row)
     for place, (steps, expression) in converters.items():
         for step in steps:
-            values[place] = step(values[place], expression, connection)
+            values[place] = step(values[place], expression, database)
     return values

@@ -103,7 +103,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "nvr.pages.access.LoginRequiredMiddleware",
-    "django.contrib.messages.middleware.MessageMiddleware",
+    "nvr.pages.messages.PageMessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "nvr.fallbacks.DomainErrorMiddleware",
 ]

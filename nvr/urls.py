@@ -17,6 +17,7 @@ handler404 = fallbacks.not_found
 handler500 = fallbacks.server_error
 
 api: list[URLPattern | URLResolver] = [
+    path("", include("media_serving.api.urls")),  # first, as nothing is asked for as often
     path("health", HealthView.as_view(), name="health"),
     path("system/health", SystemHealthView.as_view(), name="system_health"),
     path("token", TokenView.as_view(), name="token"),
@@ -25,7 +26,6 @@ api: list[URLPattern | URLResolver] = [
     path("schema", SchemaView.as_view(), name="schema"),
     path("docs", DocsPage.as_view(), name="docs"),
     path("", include("cameras.api.urls")),
-    path("", include("media_serving.api.urls")),
 ]
 urlpatterns = [
     path("api/", include(api)),

@@ -18,15 +18,15 @@ class Rest(StringConverter):
 register_converter(Rest, "rest")
 
 urlpatterns = [
+    path("media/cameras/<str:camera_id>/<rest:filename>", CameraFileView.as_view(), name="api_camera_file"),
+    path("media/thumbnails/<rest:filename>", ThumbnailView.as_view(), name="api_thumbnail"),
+    path("media/detections/<rest:detection_id>", DetectionFileView.as_view(), name="api_detection_file"),
+    path("media/clips/<rest:filename>", ClipView.as_view(), name="api_clip"),
+    path("media/<rest:path>", CompatibilityView.as_view(), name="api_media"),
     path("detections", DetectionListView.as_view(), name="api_detections"),
     path("detections/<int:detection_id>", DetectionView.as_view(), name="api_detection"),
     path("events", EventListView.as_view(), name="api_events"),
     path("events/<int:event_id>", EventView.as_view(), name="api_event"),
     path("events/<int:event_id>/detections", EventDetectionsView.as_view(), name="api_event_detections"),
     path("signed-urls", SignedUrlView.as_view(), name="api_signed_urls"),
-    path("media/cameras/<str:camera_id>/<rest:filename>", CameraFileView.as_view(), name="api_camera_file"),
-    path("media/thumbnails/<rest:filename>", ThumbnailView.as_view(), name="api_thumbnail"),
-    path("media/detections/<rest:detection_id>", DetectionFileView.as_view(), name="api_detection_file"),
-    path("media/clips/<rest:filename>", ClipView.as_view(), name="api_clip"),
-    path("media/<rest:path>", CompatibilityView.as_view(), name="api_media"),
 ]

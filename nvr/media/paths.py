@@ -96,23 +96,45 @@ def resolve_inside(root: Path, relative: str) -> Path:
     Raises `PathTraversal`, `NulInPath`, `OutsideRoot` when a link leads out, `NoSuchFile` for everything that
     is not a regular file which we may read, and `StorageFault` when the storage does not answer.
     """
+    with named_errors():
+        resolved_root = os.path.realpath(root, strict=True)
+    return resolve_below(resolved_root, relative)
+
+
+def resolve_below(resolved_root: str, relative: str) -> Path:
+    """`resolve_inside` for a root that is known to be without symlinks; raises the same."""
     if is_hidden(check_name(relative)[:-1]):
         raise NoSuchFile
     with named_errors():
-        resolved_root = Path(os.path.realpath(root, strict=True))
-        resolved = Path(os.path.realpath(resolved_root / relative, strict=True))
-        check_inside(resolved, resolved_root)
-        regular = stat.S_ISREG(resolved.stat().st_mode)
-    if not regular:
+        resolved, mode = true_place(f"{resolved_root}/{relative}")
+    check_inside(resolved, resolved_root)
+    if not stat.S_ISREG(mode):
         raise NoSuchFile
-    return resolved
+    return Path(resolved)
 
 
-def check_inside(resolved: Path, resolved_root: Path) -> None:
+def true_place(path: str) -> tuple[str, int]:
+    """Where `path` leads when all links are followed, and the mode of what is there; one look at the disk.
+
+    The kernel resolves, and tells of the file itself: `realpath` asks it for each directory on the way. Nothing is
+    opened in the sense that a device or FIFO would notice.
+    """
+    descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    try:
+        return place_of(descriptor), os.fstat(descriptor).st_mode
+    finally:
+        os.close(descriptor)
+
+
+def place_of(descriptor: int) -> str:
+    return os.readlink(f"/proc/self/fd/{descriptor}")  # noqa: PTH115 - a Path costs more than the look
+
+
+def check_inside(resolved: str, resolved_root: str) -> None:
     """Both without symlinks. A link may stay inside the root, but not lead into a hidden directory there."""
     if not is_inside(resolved, resolved_root):
         raise OutsideRoot
-    if is_hidden(resolved.relative_to(resolved_root).parts[:-1]):
+    if is_hidden(resolved[len(resolved_root) :].split("/")[:-1]):
         raise NoSuchFile
 
 
@@ -135,7 +157,7 @@ def open_regular(path: Path, *, root: Path | None = None) -> BinaryIO:
 def check_opened(descriptor: int, root: Path | None) -> None:
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         raise NoSuchFile
-    if root is not None and not is_inside(Path(f"/proc/self/fd/{descriptor}").readlink(), root):
+    if root is not None and not is_inside(place_of(descriptor), root):
         raise OutsideRoot
 
 
@@ -147,9 +169,10 @@ def open_inside(root: Path, relative: str) -> BinaryIO:
     return open_regular(resolved, root=resolved_root)
 
 
-def is_inside(path: Path, root: Path) -> bool:
+def is_inside(path: Path | str, root: Path | str) -> bool:
     """Whether `path` is `root` or lies below it, by name alone: resolve both first if links matter."""
-    return path.is_relative_to(root)
+    inner, outer = str(path), str(root)
+    return inner == outer or inner.startswith(outer if outer.endswith("/") else f"{outer}/")
 
 
 def normalise_folder(path: str) -> str:

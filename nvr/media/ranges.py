@@ -48,17 +48,17 @@ def plan_for(request: HttpRequest, entity: Entity) -> Plan:
     check_preconditions(request, entity)
     if is_known(request, entity):
         return Plan(304, 0, 0)
-    header = request.headers.get("Range", "")
+    header = request.META.get("HTTP_RANGE", "")
     if request.method != "GET" or not header or not range_applies(request, entity):
         return Plan(200, 0, entity.size)
     return plan_of_range(header, entity)
 
 
 def check_preconditions(request: HttpRequest, entity: Entity) -> None:
-    if "If-Match" in request.headers:
-        holds = any(tag in {"*", entity.etag} for tag in parse_etags(request.headers["If-Match"]))
+    if "HTTP_IF_MATCH" in request.META:
+        holds = any(tag in {"*", entity.etag} for tag in parse_etags(request.META["HTTP_IF_MATCH"]))
     else:
-        moment = parse_http_date_safe(request.headers.get("If-Unmodified-Since", ""))
+        moment = date_of(request, "HTTP_IF_UNMODIFIED_SINCE")
         holds = moment is None or entity.last_modified <= moment
     if not holds:
         raise PreconditionFailed(headers={"ETag": entity.etag})
@@ -66,19 +66,25 @@ def check_preconditions(request: HttpRequest, entity: Entity) -> None:
 
 def is_known(request: HttpRequest, entity: Entity) -> bool:
     """Whether the client has it already. A tag made weak on its way (by a compressing proxy) still counts."""
-    if "If-None-Match" in request.headers:
-        tags = parse_etags(request.headers["If-None-Match"])
+    if "HTTP_IF_NONE_MATCH" in request.META:
+        tags = parse_etags(request.META["HTTP_IF_NONE_MATCH"])
         return any(tag == "*" or tag.removeprefix("W/") == entity.etag for tag in tags)
-    moment = parse_http_date_safe(request.headers.get("If-Modified-Since", ""))
+    moment = date_of(request, "HTTP_IF_MODIFIED_SINCE")
     return moment is not None and entity.last_modified <= moment
 
 
 def range_applies(request: HttpRequest, entity: Entity) -> bool:
     """If-Range: exactly this tag (a weak one never is) or exactly this date; otherwise the whole is sent."""
-    condition = request.headers.get("If-Range", "").strip()
+    condition = request.META.get("HTTP_IF_RANGE", "").strip()
     if not condition or condition == entity.etag:
         return True
     return parse_http_date_safe(condition) == entity.last_modified
+
+
+def date_of(request: HttpRequest, variable: str) -> int | None:
+    """In s since 1970; None if the header is not there, or is no date."""
+    given = request.META.get(variable)
+    return parse_http_date_safe(given) if given else None
 
 
 def plan_of_range(header: str, entity: Entity) -> Plan:

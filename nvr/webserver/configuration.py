@@ -33,7 +33,7 @@ limit_request_field_size = 8190
 forwarded_allow_ips = ""
 forwarder_headers = ""
 secure_scheme_headers: dict[str, str] = {}
-sendfile = True
+# `sendfile` is not set: gunicorn takes any value for "off", True as well.
 preload_app = True  # one start-up for all workers, and their memory shared
 control_socket_disable = True
 proc_name = "nvr"

@@ -6,14 +6,12 @@ import errno
 import os
 import select
 import socket
-import struct
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 SLOWEST_BYTES_PER_SECOND = 1024
-SENDFILE_BLOCK = 8 * 2**20
+SMALL_BODY = 16 * 1024  # bytes; cheaper to copy behind the head than to send apart
 
 
 class SlowClient(ConnectionResetError):
@@ -28,95 +26,104 @@ class PatientSocket(socket.socket):
 
     Python's own `sendall` counts its time limit over the whole call, which would cut off a large answer to a
     client that reads steadily; here each byte that moves begins a new wait.
+
+    The descriptor itself never blocks; whether a call waits is ours to say, and costs no system call to change:
+    gunicorn does so several times a request.
     """
 
     limit = 30.0
+    patience = limit
 
     @classmethod
     def adopt(cls, other: socket.socket, limit: float) -> PatientSocket:
         """Take over `other`'s descriptor; `other` is closed for its former owner."""
         adopted = cls(fileno=other.detach())
-        adopted.limit = limit
+        adopted.limit = adopted.patience = limit
         adopted.begin_request()
-        adopted.setblocking(True)
+        socket.socket.settimeout(adopted, 0.0)
         return adopted
 
     def begin_request(self) -> None:
         self.waited = 0.0
         self.moved_bytes = 0
+        self._head: bytes | None = None
 
     def setblocking(self, flag: bool, /) -> None:
         """gunicorn's word for "wait": here it means "wait, up to the limit"."""
-        self.settimeout(self.limit if flag else 0.0)
+        self.patience = self.limit if flag else 0.0
+
+    def settimeout(self, value: float | None, /) -> None:
+        self.patience = self.limit if value is None else value
+
+    def gettimeout(self) -> float:
+        return self.patience
 
     def recv(self, bufsize: int, flags: int = 0, /) -> bytes:
-        self._wait(select.POLLIN)
-        data = super().recv(bufsize, flags)
+        data: bytes = self._when_ready(select.POLLIN, super().recv, bufsize, flags)
         self.moved_bytes += len(data)
         return data
 
     def sendall(self, data: Any, flags: int = 0, /) -> None:
+        """The first of a request is the answer's head: it leaves with what follows, in as few packets as can be.
+
+        Whoever answers calls `flush` at the end, for answers that are nothing but a head.
+        """
+        if self._head is None:
+            self._head = bytes(data)
+        elif len(data) <= SMALL_BODY:
+            self._send_rest(self._taken_head() + data, flags)
+        else:
+            self.flush(socket.MSG_MORE)
+            self._send_rest(data, flags)
+
+    def flush(self, flags: int = 0) -> None:
+        self._send_rest(self._taken_head(), flags)
+
+    def _taken_head(self) -> bytes:
+        head, self._head = self._head, b""
+        return head or b""
+
+    def _send_rest(self, data: Any, flags: int) -> None:
         rest = memoryview(data).cast("B")
         while rest:
-            self._wait(select.POLLOUT)
-            sent = self.send(rest, flags)
+            sent: int = self._when_ready(select.POLLOUT, self.send, rest, flags)
             self.moved_bytes += sent
             rest = rest[sent:]
 
     def sendfile(self, file: Any, offset: int = 0, count: int | None = None) -> int:
-        """Send `count` bytes (all, if None) from `offset` on without copying them; how many went out.
-
-        The kernel waits for the client, not we: each return into Python would stand in line for the interpreter.
-        """
+        """Send `count` bytes (all, if None) from `offset` on without copying them; how many went out."""
+        self.flush(socket.MSG_MORE)
         total = os.fstat(file.fileno()).st_size - offset if count is None else count
         sent = 0
-        with self._kernel_waiting():
-            while sent < total:
-                moved = self._sendfile_block(file.fileno(), offset + sent, min(total - sent, SENDFILE_BLOCK))
-                if moved == 0:  # the file has become shorter
-                    break
-                sent += moved
+        while sent < total:
+            moved: int = self._when_ready(
+                select.POLLOUT, os.sendfile, self.fileno(), file.fileno(), offset + sent, total - sent
+            )
+            self.moved_bytes += moved
+            if moved == 0:  # the file has become shorter
+                break
+            sent += moved
         return sent
 
-    @contextmanager
-    def _kernel_waiting(self) -> Iterator[None]:
-        """Blocking for the kernel, which gives up on a block of 64 KiB that does not move within the limit."""
-        timeout = self.gettimeout()
-        seconds, fraction = divmod(self.limit, 1)
-        self.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", int(seconds), int(fraction * 1e6)))
-        os.set_blocking(self.fileno(), True)
-        try:
-            yield
-        finally:
-            if self.fileno() >= 0:
-                os.set_blocking(self.fileno(), False)
-                self.settimeout(timeout)
-
-    def _sendfile_block(self, source: int, offset: int, count: int) -> int:
-        started = time.monotonic()
-        try:
-            moved = os.sendfile(self.fileno(), source, offset, count)
-        except BlockingIOError as error:
-            raise SlowClient from error
-        self.waited += time.monotonic() - started
-        self.moved_bytes += moved
-        self._refuse_trickle()
-        return moved
+    def _when_ready(self, event: int, call: Callable[..., Any], *arguments: Any) -> Any:
+        """`call` as soon as it need not wait; raises `BlockingIOError` without patience, else `SlowClient`."""
+        while True:
+            try:
+                return call(*arguments)
+            except BlockingIOError:
+                if self.patience == 0.0:
+                    raise
+                self._wait(event)
 
     def _wait(self, event: int) -> None:
-        """Wait until the socket can move a byte (not if it is non-blocking); raises `SlowClient`."""
-        timeout = self.gettimeout()
-        if timeout == 0.0:
-            return
         poll = select.poll()
         poll.register(self, event)
         started = time.monotonic()
-        ready = poll.poll((self.limit if timeout is None else timeout) * 1000)
-        self.waited += time.monotonic() - started
-        if not ready:
+        if not poll.poll(self.patience * 1000):
             raise SlowClient
-        self._refuse_trickle()
+        self._waited_since(started)
 
-    def _refuse_trickle(self) -> None:
+    def _waited_since(self, started: float) -> None:
+        self.waited += time.monotonic() - started
         if self.waited > self.limit + self.moved_bytes / SLOWEST_BYTES_PER_SECOND:
             raise SlowClient

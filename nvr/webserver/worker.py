@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import math
 import selectors
 import socket
 import time
@@ -26,6 +27,9 @@ from nvr.webserver.refusals import refusal, status_for
 from nvr.webserver.sockets import PatientSocket
 
 LINGER_SECONDS = 2.0
+SIGN_OF_LIFE_SECONDS = 1.0
+HESITATION_SECONDS = 0.0002
+MOST_HESITATIONS = 5
 READ_BYTES = 64 * 1024
 HARMLESS = (errno.EAGAIN, errno.ECONNABORTED, errno.EWOULDBLOCK)
 
@@ -54,8 +58,25 @@ class PatientWorker(ThreadWorker):
         self.lingering: deque[tuple[float, PatientSocket]] = deque()
         self.large_waiting: deque[Arrival] = deque()
         self.large_running = 0
+        self.notified = -math.inf
+
+    def notify(self) -> None:
+        """The sign of life, once a second: the main loop turns several times a request."""
+        now = time.monotonic()
+        if now - self.notified >= SIGN_OF_LIFE_SECONDS:
+            self.notified = now
+            super().notify()
+
+    def give_way(self) -> None:
+        """Let a worker with fewer connections be first: else all of a browser's may end in one process.
+
+        All workers wake for a new connection; how long each hesitates tells them apart, a millisecond at most.
+        """
+        if self.cfg.workers > 1:
+            time.sleep(HESITATION_SECONDS * min(self.nr_conns, MOST_HESITATIONS))
 
     def accept(self, listener: socket.socket) -> None:
+        self.give_way()
         try:
             client_sock, client = listener.accept()
         except OSError as error:
@@ -110,6 +131,11 @@ class PatientWorker(ThreadWorker):
         arrival.conn.parser.unreader.unread(bytes(arrival.data))
         arrival.conn.sock.setblocking(True)
         super().enqueue_req(arrival.conn)
+
+    def handle_request(self, req: Any, conn: Connection) -> bool:
+        keepalive: bool = super().handle_request(req, conn)
+        conn.sock.flush()
+        return keepalive
 
     def finish_request(self, conn: Connection, fs: Any) -> None:
         if conn.is_large:
@@ -170,3 +196,4 @@ class PatientWorker(ThreadWorker):
             self.log.info("not a request: %s", type(exc).__name__)
         with contextlib.suppress(OSError):
             client.sendall(refusal(status))
+            client.flush()

@@ -9,12 +9,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from django.db import transaction
 from rest_framework.test import APIClient
 
 from cameras import ownership
 from cameras.folders import newest_files
 from cameras.lookout import Lookout
 from cameras.models import Camera, ListVersion
+from cameras.ownership import current_folders
 from cameras.tiles import tiles_for
 from tests.factories import folder_of, jpeg, make_camera, put
 
@@ -151,3 +153,15 @@ def test_the_threads_that_look_at_the_walls_folders_ask_the_database_nothing(mon
     tiles_for(cameras)
 
     assert set(askers) == {threading.current_thread().name}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_was_rolled_back_is_not_remembered_under_the_number_of_the_next_change() -> None:
+    camera = make_camera("Front Door")
+    with pytest.raises(ZeroDivisionError), transaction.atomic():
+        Camera.objects.filter(pk=camera.pk).update(slug="never")
+        assert "never" in current_folders().live
+        raise ZeroDivisionError
+    Camera.objects.filter(pk=camera.pk).update(slug="later")
+
+    assert set(current_folders().live) == {"later"}

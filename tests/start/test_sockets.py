@@ -5,10 +5,11 @@ from __future__ import annotations
 import socket
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
-from nvr.webserver.sockets import PatientSocket, SlowClient
+from nvr.webserver.sockets import SMALL_BODY, PatientSocket, SlowClient
 
 
 @pytest.fixture
@@ -66,3 +67,63 @@ def test_a_closed_peer_reads_as_the_end(pair: tuple[PatientSocket, socket.socket
     pair[1].close()
 
     assert pair[0].recv(10) == b""
+
+
+@pytest.mark.parametrize("size", [0, 10, SMALL_BODY, SMALL_BODY + 1, 3_000_000])
+def test_head_and_body_arrive_in_order(pair: tuple[PatientSocket, socket.socket], size: int) -> None:
+    ours, theirs = pair
+    body = bytes(range(256)) * (size // 256 + 1)
+    arrived: list[bytes] = []
+    reader = threading.Thread(target=lambda: arrived.extend(iter(lambda: theirs.recv(2**16), b"")))
+    reader.start()
+
+    ours.sendall(b"head ")
+    ours.sendall(body[:size])
+    ours.sendall(b" end")
+    ours.close()
+    reader.join(timeout=10)
+
+    assert b"".join(arrived) == b"head " + body[:size] + b" end"
+
+
+def test_an_answer_that_is_nothing_but_a_head_leaves_when_it_is_flushed(
+    pair: tuple[PatientSocket, socket.socket],
+) -> None:
+    ours, theirs = pair
+    theirs.setblocking(False)
+
+    ours.sendall(b"head")
+    with pytest.raises(BlockingIOError):
+        theirs.recv(10)
+    ours.flush()
+    ours.flush()
+
+    assert theirs.recv(10) == b"head"
+    ours.begin_request()
+    ours.sendall(b"next")
+    ours.flush()
+    assert theirs.recv(10) == b"next"
+
+
+def test_a_file_follows_the_head(pair: tuple[PatientSocket, socket.socket], tmp_path: Path) -> None:
+    ours, theirs = pair
+    (tmp_path / "file").write_bytes(b"0123456789")
+
+    ours.sendall(b"head ")
+    with (tmp_path / "file").open("rb") as file:
+        assert ours.sendfile(file, offset=2, count=5) == 5
+
+    assert theirs.recv(100, socket.MSG_WAITALL | socket.MSG_DONTWAIT) == b"head 23456"
+
+
+def test_a_reader_that_stops_ends_a_file_after_the_limit(
+    pair: tuple[PatientSocket, socket.socket], tmp_path: Path
+) -> None:
+    with (tmp_path / "file").open("w+b") as file:
+        file.truncate(50_000_000)
+        started = time.monotonic()
+
+        with pytest.raises(SlowClient):
+            pair[0].sendfile(file, count=50_000_000)
+
+    assert 0.4 < time.monotonic() - started < 2

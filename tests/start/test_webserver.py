@@ -11,6 +11,9 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
+from gunicorn.config import Config
+
+from nvr.webserver import configuration
 
 from .conftest import wait_until
 
@@ -239,3 +242,13 @@ def test_what_is_no_request_is_refused_in_json_without_an_echo(server: int, requ
     assert response.status == status
     assert json.loads(body)["status"] == status
     assert b"script" not in body
+
+
+def test_the_kernel_sends_files() -> None:
+    used = Config()
+    for name, value in vars(configuration).items():
+        if name in used.settings:
+            used.set(name, value)
+
+    assert used.sendfile
+    assert used.worker_class_str == "nvr.webserver.worker.PatientWorker"
