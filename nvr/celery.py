@@ -40,6 +40,7 @@ app.conf.beat_schedule = {
     "camera-health": every(settings.NVR_HEALTH_INTERVAL.total_seconds(), "cameras.check_health", "interactive"),
     "clear-sessions": every(86400, "accounts.clear_sessions", "bulk"),
     "purge-trash": every(3600, "cameras.purge_expired", "bulk"),
+    "owed-purges": every(60, "cameras.send_owed_purges", "bulk"),
     "close-events": every(5, "media.close_events", "ingest"),
     "remove-files": every(60, "media.remove_files", "bulk"),
     "owed-playables": every(30, "media.send_owed_playables", "bulk"),
@@ -51,13 +52,11 @@ if settings.CELERY_BROKER_URL.startswith("filesystem"):
         "data_folder_in": settings.BROKER_DIR / "messages",
         "data_folder_out": settings.BROKER_DIR / "messages",
         "control_folder": settings.BROKER_DIR / "control",
-        "processed_folder": settings.BROKER_DIR / "processed",
     }
     for folder in folders.values():
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     app.conf.broker_transport_options = {
         "polling_interval": 0.1,
-        "store_processed": False,
         **{name: str(folder) for name, folder in folders.items()},
     }
 else:

@@ -1,53 +1,143 @@
-"""The queue in folders on disk, for one machine: kombu's, but nobody meets a message that is only half written.
+"""The queue in folders on disk, for one machine: kombu's, but what a crash or a full disk tears stops nobody.
 
-kombu writes a message under its final name, so that a worker may take it while it is still empty, and ends.
+kombu writes messages and the tables of its exchanges in place: a worker may take a message while it is still empty,
+and ends; a table that was left empty ends every worker at its start, until somebody removes the file.
 """
 
 from __future__ import annotations
 
+import fcntl
 import logging
+import os
+import time
 import uuid
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from queue import Empty
-from time import monotonic
 from typing import Any
 
 from kombu.exceptions import ChannelError
-from kombu.transport import filesystem
+from kombu.transport import filesystem, virtual
+from kombu.transport.filesystem import exchange_queue_t as Binding
 from kombu.utils.json import dumps, loads
 
 logger = logging.getLogger(__name__)
 
+UNSEEN, TAKEN = ".part", ".taken"
+LEFT_BEHIND_S = 3600  # no message is written or read for that long: who did so has ended
+
 
 class Channel(filesystem.Channel):
-    """Messages appear when they are whole; one that a crash or a full disk tore is dropped, and its worker goes on."""
+    """Messages appear when they are whole, and are taken in the order in which they were sent.
+
+    One that cannot be read is dropped: the work that it stands for is a row that is sent again.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._listed: dict[str, deque[str]] = {}
+        super().__init__(*args, **kwargs)
 
     def _put(self, queue: str, payload: Any, **kwargs: Any) -> None:  # type: ignore[override]  # kombu's stubs disagree
-        folder = Path(self.data_folder_out)
-        name = f"{round(monotonic() * 1000)}_{uuid.uuid4()}"
-        unseen = folder / f"{name}.part"
+        # The time of day, since the time since the start begins anew with the machine, and old messages would wait.
+        file = Path(self.data_folder_out, f"{time.time_ns()}_{uuid.uuid4()}.{queue}.msg")
         try:
-            unseen.write_text(dumps(payload), encoding="utf-8")
-            unseen.replace(folder / f"{name}.{queue}.msg")
+            write_whole(file, dumps(payload))
         except OSError as error:
-            unseen.unlink(missing_ok=True)
-            raise ChannelError(f"Cannot add a message to {folder}") from error
+            raise ChannelError(f"Cannot add a message to {file.parent}: {error.strerror}") from error
 
     def _get(self, queue: str, timeout: float | None = None) -> Any:
-        for message in sorted(Path(self.data_folder_in).iterdir()):
-            if message.name.partition(".")[2] != f"{queue}.msg":
-                continue
-            try:
-                taken = message.rename(Path(self.processed_folder) / message.name)  # one worker alone succeeds
-                text = taken.read_bytes()
-                taken.unlink()
-                return loads(text)
-            except FileNotFoundError:
-                continue
-            except ValueError:
-                logger.warning("a torn message for %s was dropped", queue)
+        """The folder is listed once for all that waits in it: later messages come later in the order, too."""
+        waiting = self._listed.get(queue) or self._list(queue)
+        while waiting:
+            message = take(Path(self.data_folder_in, waiting.popleft()))
+            if message is not None:
+                return message
         raise Empty
+
+    def _list(self, queue: str) -> deque[str]:
+        names = os.listdir(self.data_folder_in)  # noqa: PTH208 - ten times a second: thousands of Paths cost too much
+        sweep(Path(self.data_folder_in, name) for name in names if name.endswith((UNSEEN, TAKEN)))
+        self._listed[queue] = deque(sorted(name for name in names if name.partition(".")[2] == f"{queue}.msg"))
+        return self._listed[queue]
+
+    def get_table(self, exchange: str) -> list[Binding]:  # type: ignore[override]  # kombu's stubs disagree
+        try:
+            return list(super().get_table(exchange))
+        except ValueError:
+            logger.warning("the torn table of exchange %s was dropped", exchange)
+            return []
+
+    def _queue_bind(self, exchange: str, routing_key: str | None, pattern: str | None, queue: str | None) -> None:
+        new = Binding(routing_key or "", pattern or "", queue or "")
+        self._change_table(exchange, lambda table: table if new in table else [new, *table])
+
+    def _delete(self, queue: str, exchange: str, routing_key: str, pattern: str, *args: Any, **kwargs: Any) -> None:
+        virtual.Channel._delete(self, queue, exchange, routing_key, pattern, *args, **kwargs)
+        old = Binding(routing_key or "", pattern or "", queue or "")
+        self._change_table(exchange, lambda table: [binding for binding in table if binding != old])
+
+    def _change_table(self, exchange: str, change: Callable[[list[Binding]], list[Binding]]) -> None:
+        file: Path = self._exchange_file(exchange)  # type: ignore[attr-defined]  # newer than its stubs
+        try:
+            with locked(file.parent):
+                before = self.get_table(exchange)
+                after = change(before)
+                if after != before:
+                    write_whole(file, dumps(after))
+        except OSError as error:
+            raise ChannelError(f"Cannot change {file}: {error.strerror}") from error
 
 
 class Transport(filesystem.Transport):
+    """A folder that is away is a lost connection: a worker tries again until it is back."""
+
     Channel = Channel
+    connection_errors = (*filesystem.Transport.connection_errors, OSError)
+
+
+def write_whole(file: Path, text: str) -> None:
+    """Raises `OSError`, and then leaves nothing behind."""
+    unseen = file.with_name(f"{uuid.uuid4()}{UNSEEN}")
+    try:
+        unseen.write_text(text, encoding="utf-8")
+        unseen.replace(file)
+    except OSError:
+        with suppress(OSError):
+            unseen.unlink()
+        raise
+
+
+def take(message: Path) -> Any:
+    """What the message says; None if another worker was first, or nobody can read it."""
+    taken = message.with_name(f"{message.name}{TAKEN}")
+    try:
+        message.rename(taken)  # one worker alone succeeds
+    except FileNotFoundError:
+        return None
+    try:
+        return loads(taken.read_bytes())
+    except (OSError, ValueError) as error:
+        logger.warning("a message that cannot be read was dropped: %s", type(error).__name__)
+        return None
+    finally:
+        with suppress(OSError):
+            taken.unlink()
+
+
+def sweep(leftovers: Iterator[Path]) -> None:
+    """Remove what a process that was killed in the middle of a message has left behind."""
+    for file in leftovers:
+        with suppress(OSError):
+            if time.time() - file.stat().st_mtime > LEFT_BEHIND_S:
+                file.unlink()
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Alone among all processes and threads that change something in `folder`."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with (folder / "lock").open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from queue import Empty
 from typing import Any
 
 import pytest
 from kombu import Connection
+from kombu.exceptions import ChannelError
 
 from nvr.celery import app
 from nvr.file_queue import Channel
@@ -16,12 +23,25 @@ from nvr.file_queue import Channel
 
 @pytest.fixture
 def channel(tmp_path: Path) -> Any:
-    folders = {"data_folder_in": "m", "data_folder_out": "m", "control_folder": "c", "processed_folder": "p"}
-    for name in "mcp":
+    folders = {"data_folder_in": "m", "data_folder_out": "m", "control_folder": "c"}
+    for name in "mc":
         (tmp_path / name).mkdir()
     options = {key: str(tmp_path / name) for key, name in folders.items()}
     with Connection("filesystem://localhost//", transport_options=options) as link:
         yield link.channel()
+
+
+def files_in(folder: Path) -> set[str]:
+    return {file.name for file in folder.rglob("*") if file.is_file()}
+
+
+def bind(channel: Any, *queues: str) -> None:
+    for queue in queues:
+        channel._queue_bind("work", queue, "", queue)
+
+
+def bound(channel: Any) -> set[str]:
+    return {binding.queue for binding in channel.get_table("work")}
 
 
 def test_the_application_uses_this_queue(channel: Any) -> None:
@@ -36,7 +56,132 @@ def test_a_torn_message_is_dropped_and_the_next_one_taken(channel: Any, tmp_path
     assert channel._get("bulk") == {"body": "whole"}
     with pytest.raises(Empty):
         channel._get("bulk")
-    assert not [file for file in tmp_path.rglob("*") if file.is_file()]
+    assert not files_in(tmp_path)
+
+
+def test_a_message_that_cannot_be_read_is_dropped_and_the_next_one_taken(channel: Any, tmp_path: Path) -> None:
+    (tmp_path / "m/0_unreadable.bulk.msg").symlink_to(tmp_path / "nowhere")
+    channel._put("bulk", {"body": "whole"})
+
+    assert channel._get("bulk") == {"body": "whole"}
+    assert not list((tmp_path / "m").iterdir())
+
+
+def test_messages_are_taken_in_the_order_in_which_they_were_sent(channel: Any) -> None:
+    for number in range(300):
+        channel._put("bulk", {"body": number})
+
+    assert [channel._get("bulk")["body"] for _ in range(300)] == list(range(300))
+
+
+def test_messages_of_before_a_restart_of_the_machine_come_first(channel: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("time.monotonic", lambda: 999_999.0)
+    channel._put("bulk", {"body": "before"})
+    monkeypatch.setattr("time.monotonic", lambda: 1.0)
+    channel._put("bulk", {"body": "after"})
+
+    assert channel._get("bulk") == {"body": "before"}
+
+
+def test_thousands_of_messages_are_listed_once(channel: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(1000):
+        channel._put("bulk", {"body": number})
+    looks = []
+    listdir = os.listdir
+    monkeypatch.setattr("os.listdir", lambda folder: looks.append(folder) or listdir(folder))
+
+    for _ in range(1000):
+        channel._get("bulk")
+
+    assert len(looks) == 1
+
+
+def test_two_workers_take_each_message_once(channel: Any) -> None:
+    for number in range(500):
+        channel._put("bulk", {"body": number})
+    with channel.connection.client.clone() as other:
+        channels = (channel, other.channel())
+        with ThreadPoolExecutor(2) as pool:
+            taken = list(pool.map(lambda one: [message["body"] for message in all_of(one)], channels))
+
+    assert sorted(taken[0] + taken[1]) == list(range(500))
+
+
+def all_of(channel: Any) -> Iterator[Any]:
+    with suppress(Empty):
+        while True:
+            yield channel._get("bulk")
+
+
+def test_what_a_killed_process_left_is_removed_after_an_hour(channel: Any, tmp_path: Path) -> None:
+    for name in ("old.part", "old.bulk.msg.taken", "new.part"):
+        (tmp_path / "m" / name).write_text("{")
+    for name in ("old.part", "old.bulk.msg.taken"):
+        os.utime(tmp_path / "m" / name, (time.time() - 4000,) * 2)
+
+    with pytest.raises(Empty):
+        channel._get("bulk")
+
+    assert files_in(tmp_path) == {"new.part"}
+
+
+def test_a_message_that_the_disk_has_no_room_for_leaves_nothing_behind(
+    channel: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Path, "replace", full)
+
+    with pytest.raises(ChannelError, match="No space left on device"):
+        channel._put("bulk", {"body": "x"})
+
+    assert not files_in(tmp_path)
+
+
+def full(*_: object) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_a_table_that_a_full_disk_left_empty_is_written_anew(channel: Any, tmp_path: Path) -> None:
+    (tmp_path / "c/work.exchange").write_bytes(b"")
+
+    bind(channel, "bulk", "ingest")
+
+    assert bound(channel) == {"bulk", "ingest"}
+
+
+def test_a_table_stays_whole_when_the_disk_is_full(
+    channel: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bind(channel, "bulk")
+    with monkeypatch.context() as patched, pytest.raises(ChannelError, match="No space left"):
+        patched.setattr(Path, "replace", full)
+        bind(channel, "ingest")
+
+    assert bound(channel) == {"bulk"}
+    assert not [name for name in files_in(tmp_path) if name.endswith(".part")]
+
+
+def test_workers_that_start_together_are_all_in_the_table(channel: Any) -> None:
+    names = [f"queue{number}" for number in range(40)]
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda name: channel._queue_bind("work", name, "", name), names))
+
+    assert bound(channel) == set(names)
+
+
+def test_a_queue_that_is_deleted_leaves_the_table(channel: Any) -> None:
+    bind(channel, "bulk", "ingest")
+
+    channel._delete("bulk", "work", "bulk", "")
+
+    assert bound(channel) == {"ingest"}
+
+
+def test_a_folder_that_is_away_is_a_lost_connection(channel: Any, tmp_path: Path) -> None:
+    (tmp_path / "m").rmdir()
+
+    with pytest.raises(channel.connection.client.connection_errors):
+        channel._get("bulk")
 
 
 def test_a_message_is_never_taken_before_it_is_whole(channel: Any) -> None:
