@@ -13,18 +13,19 @@ import logging
 import sqlite3
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, TypeVar
 
 from django.conf import settings
 from django.core.cache import caches
 from django.core.cache.backends.base import BaseCache
 
 logger = logging.getLogger(__name__)
+AnswerT = TypeVar("AnswerT")
 
-FRESH_S = 60
+LONGEST_WINDOW_S = 86_400
 BLOCKS_PER_LIMIT = 200
 REMEMBERED = 4096
 
@@ -67,9 +68,14 @@ class Blocks:
             self._left[key] = left[1:]
             return left[0]
 
-    def keep(self, key: str, numbers: range) -> None:
+    def begin(self, key: str) -> None:
+        """Know the counter; numbers of it that another thread has drawn meanwhile stay."""
+        self.keep(key, range(0), again=False)
+
+    def keep(self, key: str, numbers: range, *, again: bool = True) -> None:
         with self._lock:
-            self._left[key] = numbers
+            if again or key not in self._left:
+                self._left[key] = numbers
             self._left.move_to_end(key)
             while len(self._left) > REMEMBERED:
                 self._left.popitem(last=False)
@@ -92,8 +98,8 @@ class CounterCache(BaseCache):
     def add(self, key: str, value: Any, timeout: Any = None, version: int | None = None) -> bool:
         if _blocks.knows(key):
             return False
-        added = bool(either("add", key, value, timeout))
-        _blocks.keep(key, range(0))
+        added = bool(either(lambda cache: cache.add(key, value, timeout)))
+        _blocks.begin(key)
         return added
 
     def incr(self, key: str, delta: int = 1, version: int | None = None) -> int:
@@ -102,25 +108,32 @@ class CounterCache(BaseCache):
             return self._drawn(key, _block.get()) if number is None else number
 
     def _drawn(self, key: str, size: int) -> int:
-        try:
-            last = int(either("incr", key, size))
-        except ValueError:  # it was evicted, or the cache went away, since it was added: the count begins anew
-            either("add", key, size, FRESH_S)
-            last = size
+        last = either(lambda cache: raised(cache, key, size))
         _blocks.keep(key, range(last - size + 2, last + 1))
         return last - size + 1
 
     def get(self, key: str, default: Any = None, version: int | None = None) -> Any:
-        return either("get", key, default)
+        return either(lambda cache: cache.get(key, default))
 
     def clear(self) -> None:
         _blocks.clear()
 
 
-def either(method: str, *args: Any) -> Any:
+def raised(cache: BaseCache, key: str, size: int) -> int:
+    """The counter, higher by `size`; one that was evicted, or that this cache never had, begins anew.
+
+    Its key names its window, and nothing tells here how long that is: ending too early, it would begin again.
+    """
+    try:
+        return cache.incr(key, size)
+    except ValueError:
+        return size if cache.add(key, size, LONGEST_WINDOW_S) else cache.incr(key, size)
+
+
+def either(ask: Callable[[BaseCache], AnswerT]) -> AnswerT:
     """Ask the shared cache, or, while that fails, this process's memory."""
     try:
-        return getattr(caches["default"], method)(*args)
+        return ask(caches["default"])
     except CACHE_FAULTS as error:
         logger.warning("cache away, limits are counted per process: %s", type(error).__name__)
-    return getattr(caches["process"], method)(*args)
+    return ask(caches["process"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 
@@ -13,7 +14,7 @@ from django.test import Client
 from rest_framework.test import APIClient
 
 from cameras.models import Camera
-from nvr.api.counters import drawn_for
+from nvr.api.counters import Blocks, drawn_for, raised
 from nvr.api.ratelimits import network_of
 from nvr.env import Environment
 from tests.conftest import Clock, client_of
@@ -239,3 +240,30 @@ def test_a_low_limit_is_counted_one_by_one(db: None) -> None:
         cache.incr("key")
 
     assert caches["default"].get("key") == 2
+
+
+def test_a_counter_that_was_evicted_begins_anew(db: None) -> None:
+    cache = caches["limits"]
+    cache.add("key", 1, 60)
+    caches["default"].delete("key")
+
+    assert [cache.incr("key") for _ in range(2)] == [1, 2]
+
+
+def test_a_counter_that_began_anew_lasts_as_long_as_any_window(monkeypatch: pytest.MonkeyPatch) -> None:
+    memory = caches["process"]
+    now = time.time()
+    assert raised(memory, "key", 1) == 1
+
+    monkeypatch.setattr("time.time", lambda: now + 3700)
+
+    assert raised(memory, "key", 1) == 2
+
+
+def test_numbers_that_another_thread_drew_meanwhile_are_kept(db: None) -> None:
+    blocks = Blocks()
+    blocks.keep("key", range(2, 32))
+
+    blocks.begin("key")
+
+    assert blocks.take("key") == 2

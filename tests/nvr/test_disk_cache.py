@@ -1,0 +1,104 @@
+"""The cache on disk: what it does while nobody can write to it."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.cache import caches
+from rest_framework.test import APIClient
+
+from nvr.api.counters import CounterCache
+from nvr.disk_cache import DiskCache
+
+TIMEOUT_S = 0.1
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def cache(folder: Path) -> Iterator[DiskCache]:
+    cache = DiskCache(str(folder), {"SHARDS": 1, "DATABASE_TIMEOUT": TIMEOUT_S})
+    yield cache
+    cache._cache.close()
+
+
+@pytest.fixture
+def held(cache: DiskCache, folder: Path) -> Iterator[None]:
+    """Another process has begun to write, and was stopped."""
+    cache.set("old", 1)
+    with_lock = sqlite3.connect(folder / "000/cache.db", isolation_level=None)
+    with_lock.execute("BEGIN IMMEDIATE")
+    yield
+    with_lock.execute("ROLLBACK")
+    with_lock.close()
+
+
+@pytest.mark.parametrize("method", ["add", "set", "incr"])
+def test_who_cannot_write_is_told_so_soon(cache: DiskCache, held: None, method: str) -> None:
+    arguments: tuple[Any, ...] = ("old",) if method == "incr" else ("new", 1)
+    started = time.monotonic()
+
+    with pytest.raises(TimeoutError, match="does not answer"):
+        getattr(cache, method)(*arguments)
+
+    assert time.monotonic() - started < 10 * TIMEOUT_S
+
+
+def test_removing_and_touching_are_given_up(cache: DiskCache, held: None) -> None:
+    assert not cache.delete("old")
+    assert not cache.touch("old", 60)
+
+
+def test_reading_goes_on(cache: DiskCache, held: None) -> None:
+    assert cache.get("old") == 1
+    assert cache.add("old", 2) is False
+
+
+def test_it_works_again_without_a_restart(cache: DiskCache, folder: Path) -> None:
+    other = sqlite3.connect(folder / "000/cache.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(TimeoutError):
+        cache.set("key", 1)
+
+    other.execute("ROLLBACK")
+    cache.set("key", 2)
+
+    assert cache.get("key") == 2
+    assert cache.incr("key") == 3
+
+
+def test_limits_are_counted_while_the_cache_is_held(
+    cache: DiskCache, held: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nvr.api.counters.caches", {"default": cache, "process": caches["process"]})
+    limits = CounterCache("", {})
+
+    limits.add("held", 1, 60)
+
+    assert [limits.incr("held") for _ in range(3)] == [2, 3, 4]
+
+
+def test_a_count_that_was_begun_before_goes_on_while_the_cache_is_held(
+    cache: DiskCache, held: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nvr.api.counters.caches", {"default": cache, "process": caches["process"]})
+    limits = CounterCache("", {})
+
+    assert [limits.incr("old") for _ in range(3)] == [1, 2, 3]  # neither refused nor uncounted
+
+
+def test_requests_are_answered_while_the_cache_is_held(
+    cache: DiskCache, held: None, api: APIClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(caches._connections, "default", cache, raising=False)
+
+    assert api.get("/api/cameras").status_code == 200
+    assert api.get("/api/cameras").status_code == 200
