@@ -11,7 +11,8 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 
 from nvr.api.errors import error_response
-from nvr.errors import NvrError
+from nvr.errors import Forbidden, NvrError, TooManyRequests
+from nvr.origin import current_origin
 
 DATABASE_FAULTS = (OperationalError, InterfaceError)
 
@@ -20,15 +21,33 @@ def is_api(request: HttpRequest) -> bool:
     return request.path.startswith("/api/")
 
 
-def page(status: int, template: str | None = None) -> HttpResponse:
+def page(status: int, template: str | None = None, **words: Any) -> HttpResponse:
     """An error page drawn without database or session: it must work when nothing else does."""
-    return HttpResponse(render_to_string(template or f"{status}.html"), status=status)
+    words |= {"status": status, "request_id": current_origin.get().request_id}
+    return HttpResponse(render_to_string(template or f"{status}.html", words), status=status)
+
+
+def page_for(error: NvrError) -> HttpResponse:
+    """A domain error as a page: one of those with words of their own, else its own sentence."""
+    told = {"detail": error.detail} if error.detail != error.title else {}
+    if isinstance(error, Forbidden):
+        response = page(403, **told)
+    elif isinstance(error, TooManyRequests):
+        response = page(429, seconds=int(error.headers["Retry-After"]))
+    elif error.status in PAGES:
+        response = page(error.status)
+    else:
+        heading = "This cannot be done." if error.status < 500 else f"{error.title}."
+        response = page(error.status, "refused.html", heading=heading, detail=error.detail)
+    for name, value in error.headers.items():
+        response[name] = value
+    return response
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     if is_api(request):
         return error_response(exception, request)
-    return page(413 if isinstance(exception, RequestDataTooBig) else 400, "400.html")
+    return page(413 if isinstance(exception, RequestDataTooBig) else 400)
 
 
 def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
@@ -56,22 +75,26 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
 
 
 class DomainErrorMiddleware:
-    """A page's view raises the same domain errors as the API: here they become pages."""
+    """A page's view raises the same domain errors as the API: here they become pages.
+
+    So does its refusal of a method (`/logout` typed into the browser), which is an empty answer in Django.
+    """
 
     def __init__(self, get_response: Any) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         answer: HttpResponse = self.get_response(request)
-        return answer
+        if answer.status_code != 405 or is_api(request):
+            return answer
+        refusal = page(405)
+        refusal["Allow"] = answer["Allow"]
+        return refusal
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         if not isinstance(exception, NvrError) or is_api(request):
             return None
-        response = page(exception.status, f"{exception.status}.html" if exception.status in PAGES else "500.html")
-        for name, value in exception.headers.items():
-            response[name] = value
-        return response
+        return page_for(exception)
 
 
-PAGES = {403, 404, 429, 503}
+PAGES = {404, 500, 503}

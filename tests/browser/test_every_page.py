@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 from django.conf import settings
 from django.contrib.auth.models import User
-from playwright.sync_api import Page
+from playwright.sync_api import Page, Route
 
 from cameras.registry import create_camera, trash_camera
+from nvr.fallbacks import page as error_page
+from nvr.pages.security import PAGE_POLICY
 from tests.browser.conftest import DESKTOP, Open, keep_picture, sign_in
 from tests.factories import PASSWORD, jpeg, make_user, make_video, put
 
@@ -32,6 +34,12 @@ PAGES = {
 }
 
 
+ERROR_PAGES = ("400", "403", "403_csrf", "404", "405", "413", "429", "500", "503")
+LOOKS = pytest.mark.parametrize(
+    ("look", "viewport", "scheme"), [("wide", DESKTOP, "light"), ("narrow", NARROWEST, "dark")]
+)
+
+
 @pytest.fixture
 def chief(site: str) -> User:
     user = make_user("chief", is_staff=True, is_superuser=True)
@@ -46,7 +54,7 @@ def chief(site: str) -> User:
     return user
 
 
-@pytest.mark.parametrize(("look", "viewport", "scheme"), [("wide", DESKTOP, "light"), ("narrow", NARROWEST, "dark")])
+@LOOKS
 def test_nothing_is_cut_off(open_browser: Open, chief: User, look: str, viewport: dict[str, int], scheme: str) -> None:
     page = open_browser(viewport, scheme)
     page.goto("/login")
@@ -56,6 +64,26 @@ def test_nothing_is_cut_off(open_browser: Open, chief: User, look: str, viewport
     too_wide = [name for name, address in PAGES.items() if overflow_px(page, name, address, look) > 0]
 
     assert not too_wide
+
+
+@LOOKS
+def test_no_error_page_is_cut_off(open_browser: Open, look: str, viewport: dict[str, int], scheme: str) -> None:
+    """As our server would send them, with the styles and scripts that it serves."""
+    page = open_browser(viewport, scheme)
+    page.route("**/errors/*", answer_with_error_page)
+
+    too_wide = [name for name in ERROR_PAGES if overflow_px(page, f"error-{name}", f"/errors/{name}", look) > 0]
+
+    assert not too_wide
+
+
+def answer_with_error_page(route: Route) -> None:
+    name = route.request.url.rpartition("/")[2]
+    route.fulfill(
+        status=int(name[:3]),
+        headers={"Content-Type": "text/html; charset=utf-8", "Content-Security-Policy": PAGE_POLICY},
+        body=error_page(int(name[:3]), f"{name}.html").content,
+    )
 
 
 def overflow_px(page: Page, name: str, address: str, look: str) -> int:
