@@ -47,5 +47,18 @@ class LineFormatter(logging.Formatter):
         return UNPRINTABLE.sub(_escaped, mask(text))
 
 
+class ClientFaults(logging.Filter):
+    """What a client sent wrongly (a foreign `Host`, too many fields) is a warning of one line; Django calls it an error
+    and adds where in its own code it noticed."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        status = getattr(record, "status_code", None)
+        if record.name.startswith(("django.security.", "django.request")) and status and 400 <= status < 500:
+            record.levelno = min(record.levelno, logging.WARNING)
+            record.levelname = logging.getLevelName(record.levelno)
+            record.exc_info = record.exc_text = None
+        return True
+
+
 def _escaped(match: re.Match[str]) -> str:
     return match[0].encode("unicode_escape").decode()

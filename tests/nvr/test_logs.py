@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import logging
+import logging.config
 import re
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
+from django.conf import settings
+from django.contrib.auth.decorators import login_not_required
+from django.test import Client
+from django.urls import path
 
 from nvr.logs import LineFormatter, mask
 from nvr.origin import Origin, current_origin
@@ -97,3 +105,48 @@ def test_secrets_in_arguments_and_tracebacks_are_masked() -> None:
 
 def test_a_message_that_cannot_be_encoded_is_still_a_line(capsys) -> None:
     assert line("path=%s", "caf\udce9").encode()
+
+
+@login_not_required
+def broken(request: Any) -> None:
+    raise RuntimeError("our own mistake")
+
+
+urlpatterns = [path("broken", broken)]
+handler400, handler500 = "nvr.fallbacks.bad_request", "nvr.fallbacks.server_error"
+
+
+@pytest.fixture
+def log() -> Iterator[io.StringIO]:
+    """What our log settings write while the test runs."""
+    handlers = settings.LOGGING["handlers"]
+    stream = io.StringIO()
+    written = settings.LOGGING | {"handlers": {"console": handlers["console"] | {"stream": stream}}}
+    logging.config.dictConfig(written)
+    yield stream
+    logging.config.dictConfig(settings.LOGGING)
+
+
+def test_a_foreign_host_is_one_line_and_no_error(log: io.StringIO, db: None) -> None:
+    Client().get("/", headers={"Host": "evil.example"})
+
+    (line,) = log.getvalue().splitlines()
+    assert " level=warning logger=django.security.DisallowedHost " in line
+    assert "evil.example" in line
+    assert "Traceback" not in line
+
+
+def test_too_many_form_fields_are_one_line_and_no_error(log: io.StringIO, db: None) -> None:
+    Client().post("/login", {f"f{number}": "v" for number in range(1200)})
+
+    (line,) = log.getvalue().splitlines()
+    assert " level=warning logger=django.security.TooManyFieldsSent " in line
+    assert "Traceback" not in line
+
+
+@pytest.mark.urls(__name__)
+def test_a_mistake_of_ours_stays_an_error_with_its_traceback(log: io.StringIO, db: None) -> None:
+    Client(raise_request_exception=False).get("/broken")
+
+    assert " level=error logger=django.request " in log.getvalue()
+    assert "our own mistake" in log.getvalue()
