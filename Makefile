@@ -5,7 +5,7 @@ PYTHON ?= python3
 PYTEST_ARGS ?= -n 2
 BIN := .venv/bin
 # The checks need an https address (else Django rightly complains) and leave the operator's data alone.
-CHECK_ENV = NVR_DATA_DIR=$$scratch NVR_PUBLIC_URL=https://nvr.example.org NVR_DEBUG= DATABASE_URL= REDIS_URL= CELERY_BROKER_URL=
+CHECK_ENV = NVR_DATA_DIR=$$scratch NVR_PUBLIC_URL=https://nvr.example.org NVR_DEBUG= DATABASE_URL=sqlite://:memory: REDIS_URL= CELERY_BROKER_URL=
 MANAGE_CHECK = $(CHECK_ENV) $(BIN)/python manage.py
 
 .DEFAULT_GOAL := help

@@ -157,7 +157,8 @@ SQLITE_OPTIONS = {
 # The web server's threads share a pool; a worker process has one connection: no pool survives a fork.
 POOL = {"min_size": 0, "max_size": 16, "timeout": 5, "max_idle": 300}
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
-    DATABASES["default"] |= {"OPTIONS": SQLITE_OPTIONS, "CONN_MAX_AGE": None}
+    DATABASES["default"] |= {"ENGINE": "nvr.sqlite3", "OPTIONS": SQLITE_OPTIONS}
+    DATABASES["default"] |= {"CONN_MAX_AGE": None, "CONN_HEALTH_CHECKS": True}
 else:
     pooled = {"pool": POOL} if os.environ.get("NVR_PROCESS") == "web" else {}
     DATABASES["default"] |= {"CONN_MAX_AGE": 0 if pooled else 60, "CONN_HEALTH_CHECKS": True}

@@ -16,12 +16,18 @@ from django.db import connection
 
 from nvr.health.models import Heartbeat
 from nvr.health.sections import Section, register
+from nvr.sqlite3.files import file_of
 
 QUEUES = ("interactive", "ingest", "bulk")
 LOW_DISK_SHARE = 0.05
 
 
 def database() -> Section:
+    file = file_of(connection)
+    if file is not None and not file.exists():
+        return Section(
+            "failed", f"The file {file} is not there: put it back, or run manage.py up, which makes a new one."
+        )
     with connection.cursor() as cursor:
         cursor.execute("SELECT 1")
     return Section("ok", "The database answers.", {"engine": connection.vendor})

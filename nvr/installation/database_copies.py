@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from nvr.errors import StorageFull
+from nvr.sqlite3.files import address
 
 KEPT_COPIES = 3
 
@@ -38,7 +39,7 @@ def copy_aside(database: Path, folder: Path, *, keep: int = KEPT_COPIES) -> Path
 def _back_up(database: Path, target: Path) -> None:
     os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
     with (
-        contextlib.closing(sqlite3.connect(database, timeout=10)) as source,
+        contextlib.closing(sqlite3.connect(address(database), timeout=10, uri=True)) as source,
         contextlib.closing(sqlite3.connect(target)) as copy,
     ):
         source.backup(copy)

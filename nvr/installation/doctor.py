@@ -13,10 +13,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from django.conf import settings
-from django.db import DatabaseError
+from django.db import DatabaseError, connection
 
 from nvr.health.sections import Section, check_all
 from nvr.installation.migrations import pending_migrations
+from nvr.sqlite3.files import file_of
 
 OLDEST_FFMPEG = 4
 # The day this was written: a clock before it is wrong, whatever it says.
@@ -146,6 +147,11 @@ FIXES = {
 
 
 def check_migrations() -> Iterator[Finding]:
+    file = file_of(connection)
+    if file is not None and not file.exists():
+        fix = "Put it back, or run manage.py up, which makes a new one."
+        yield Finding("fail", "migrations", f"unknown, as {file} is not there", fix)
+        return
     try:
         pending = pending_migrations()
     except DatabaseError:

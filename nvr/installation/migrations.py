@@ -11,6 +11,7 @@ from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
 from nvr.installation.database_copies import copy_aside
+from nvr.sqlite3.files import make_if_missing
 
 
 def pending_migrations() -> list[str]:
@@ -21,7 +22,9 @@ def pending_migrations() -> list[str]:
 
 
 def migrate(say: Callable[[str], None]) -> None:
-    """Apply what is pending; a SQLite file is copied aside first."""
+    """Apply what is pending; a SQLite file is made if there is none, and else copied aside first."""
+    if made := make_if_missing(connection):
+        say(f"There was no database at {made}: a new, empty one was made.")
     pending = pending_migrations()
     if not pending:
         return

@@ -126,9 +126,11 @@ def test_an_installation_that_was_never_started_fails_with_fixes_for_programs_to
     assert answer.returncode == 1
     assert findings["migrations"]["level"] == "fail"
     assert "manage.py up" in findings["migrations"]["fix"]
-    assert findings["database"]["level"] == "ok"
+    assert findings["database"]["level"] == "fail"
+    assert "manage.py up" in findings["database"]["fix"]
     assert findings["cache"]["level"] == "ok"
     assert findings["broker"]["level"] == "ok"
+    assert not list(Path(embedded["NVR_DATA_DIR"]).glob("*.sqlite3"))
 
 
 def test_a_database_that_is_away_is_found_and_not_a_traceback(embedded: dict[str, str]) -> None:

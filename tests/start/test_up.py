@@ -125,6 +125,7 @@ def test_one_command_brings_up_everything_and_one_signal_ends_it(up: Callable[..
     assert shown(installation.said, "username") == "admin"
     assert len(shown(installation.said, "password")) >= 16
     assert f"http://localhost:{installation.port}" in installation.said
+    assert "a new, empty one was made" in installation.said
     assert wait_until(lambda: all(installation.running(f"worker -Q {q}") for q in ("interactive", "ingest", "bulk")))
     assert installation.running("celery --quiet -A nvr beat")
 
@@ -232,6 +233,43 @@ def test_the_database_is_copied_aside_before_it_is_migrated(prepared: Path, embe
         tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
     assert "auth_user" in tables and "django_session" not in tables
     assert manage("migrate", "--check", env=embedded).returncode == 0
+
+
+def test_migrate_makes_the_database_too_and_other_commands_do_not(data_dir: Path, embedded: dict[str, str]) -> None:
+    assert manage("create_api_key", "test", "--user", "admin", env=embedded).returncode == 1
+    assert not list(data_dir.glob("*.sqlite3"))
+
+    answer = manage("migrate", env=embedded)
+
+    assert answer.returncode == 0, answer.stderr
+    assert manage("migrate", "--check", env=embedded).returncode == 0
+
+
+def test_a_database_file_that_is_moved_away_is_told_and_all_goes_on_when_it_is_back(
+    prepared: Path, up: Callable[..., Installation], embedded: dict[str, str]
+) -> None:
+    key = manage("create_api_key", "test", "--user", "admin", env=embedded).stdout.strip()
+    database = prepared / "nvr.sqlite3"
+    installation = up(NVR_RATE_DEFAULT_ANONYMOUS="100000/m")
+    assert wait_until(installation.is_answering, seconds=60), installation.said
+    assert wait_until(lambda: installation.get("/api/health")[1].startswith(b'{"status":"ok"'), seconds=60)
+    assert installation.get("/api/cameras", **{"X-API-Key": key})[0] == 200
+
+    database.rename(prepared / "away")
+
+    assert wait_until(lambda: b"degraded" in installation.get("/api/health")[1], seconds=5)
+    for _ in range(40):  # every thread has had a connection to it
+        assert installation.get("/api/cameras", **{"X-API-Key": key})[0] == 503
+    status, body = installation.get("/api/system/health", **{"X-API-Key": key})
+    assert (status, b"database does not answer" in body) == (503, True)
+    status, body = installation.get("/", Cookie=f"sessionid={'a' * 32}")
+    assert (status, b"<html" in body) == (503, True)
+    assert not database.exists()
+
+    (prepared / "away").rename(database)
+
+    assert wait_until(lambda: installation.get("/api/health")[1].startswith(b'{"status":"ok"'), seconds=60)
+    assert installation.get("/api/cameras", **{"X-API-Key": key})[0] == 200
 
 
 def test_a_database_that_is_away_is_told_in_one_sentence(embedded: dict[str, str]) -> None:
