@@ -1,13 +1,17 @@
-"""API keys in the admin: shown once, when they are made."""
+"""API keys in the admin, shown once, when they are made; and users, whose passwords are set on the record."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from django.contrib import admin, messages
+from django.contrib.admin.utils import unquote
+from django.contrib.auth.admin import UserAdmin as DjangosUserAdmin
+from django.contrib.auth.models import User
+from django.db import transaction
 from django.db.models import QuerySet
 from django.forms import ModelForm
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 
 from nvr.accounts.models import ApiKey
 from nvr.audit.record import record
@@ -68,3 +72,21 @@ class ApiKeyAdmin(admin.ModelAdmin[ApiKey]):
 
 def may_choose_user(request: HttpRequest) -> bool:
     return bool(request.user.is_superuser)
+
+
+admin.site.unregister(User)
+
+
+@admin.register(User)
+class UserAdmin(DjangosUserAdmin[User]):
+    """Django's own, but that a password set for somebody leaves an audit entry, as one's own change does."""
+
+    def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:
+        user = self.get_object(request, unquote(id))
+        with transaction.atomic():
+            response: HttpResponse = super().user_change_password(request, id, form_url)
+            changed = User.objects.filter(pk=user.pk).exclude(password=user.password).first() if user else None
+            if changed is not None:
+                kept = changed.has_usable_password()
+                record(request.user, "password_changed" if kept else "password_disabled", changed)
+        return response

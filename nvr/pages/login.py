@@ -7,6 +7,7 @@ from typing import Any
 from django.contrib.auth import views
 from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.forms import PasswordChangeForm
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.urls import reverse_lazy
 from django.utils.decorators import method_decorator
@@ -33,12 +34,13 @@ class LoginView(views.LoginView):
 
 
 class PasswordChangeView(views.PasswordChangeView):
-    """Ends every other session and every token of the user."""
+    """Ends every other session and every token of the user; it is on the record, without the password."""
 
     success_url = reverse_lazy("password_change_done")
     http_method_names = FORM_METHODS
 
     def form_valid(self, form: PasswordChangeForm) -> HttpResponse:
-        response = super().form_valid(form)
-        record(self.request.user, "password_changed", form.user)
+        with transaction.atomic():
+            response = super().form_valid(form)
+            record(self.request.user, "password_changed", form.user)
         return response
