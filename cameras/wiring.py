@@ -10,8 +10,17 @@ from django.db.models.signals import m2m_changed, post_delete, post_save, pre_de
 
 from cameras.models import Camera, ListVersion, TrashedCamera, sees_all
 from cameras.registry import update_camera
-from nvr.audit.models import register_target
+from nvr.audit.models import register_actions, register_target
 from nvr.pages import navigation
+
+ACTIONS = (
+    "camera_created",
+    "camera_updated",
+    "camera_deleted",
+    "camera_restored",
+    "camera_purged",
+    "camera_status_changed",
+)
 
 
 def connect() -> None:
@@ -23,6 +32,7 @@ def connect() -> None:
     post_save.connect(bump, sender=Group)
     register_target("camera", visible_entries)
     register_target("trashedcamera", visible_entries)
+    register_actions("camera", *ACTIONS)
     navigation.add(navigation.Entry("Live", "wall", "live", order=10, below="/cameras/"))
 
 

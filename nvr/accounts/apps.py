@@ -5,3 +5,9 @@ class AccountsConfig(AppConfig):
     name = "nvr.accounts"
     label = "accounts"
     verbose_name = "Access"
+
+    def ready(self) -> None:
+        from nvr.audit.models import register_actions
+
+        register_actions("apikey", "api_key_issued", "api_key_updated", "api_key_revoked")
+        register_actions("user", "password_changed", "password_disabled")

@@ -2,19 +2,53 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from nvr.audit.models import AuditEntry
+from nvr.audit.models import AuditEntry, known_actions, known_targets
+
+
+class Known(admin.SimpleListFilter):
+    """By one of the values that the apps have announced: Django's own filter looks for them in every row there is."""
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[AuditEntry]) -> QuerySet[AuditEntry]:
+        return queryset.filter(**{self.parameter_name or "": self.value()}) if self.value() else queryset
+
+
+class ActionFilter(Known):
+    title, parameter_name = "action", "action"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(action, action.replace("_", " ")) for action in known_actions()]
+
+
+class TargetFilter(Known):
+    title, parameter_name = "target type", "target_type"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(target, target) for target in known_targets()]
 
 
 @admin.register(AuditEntry)
 class AuditEntryAdmin(admin.ModelAdmin[AuditEntry]):
     list_display = ("at", "actor_name", "action", "target_type", "target_name", "address")
-    list_filter = ("action", "target_type")
+    list_filter = (ActionFilter, TargetFilter, "at")
     search_fields = ("actor_name", "target_name", "address")
-    date_hierarchy = "at"
+    # The moment is not editable, and would be left out of what is only to be read.
+    fields = readonly_fields = (
+        "at",
+        "actor_name",
+        "action",
+        "target_type",
+        "target_name",
+        "changes",
+        "address",
+        "client",
+        "request_id",
+    )
     show_full_result_count = False
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[AuditEntry]:

@@ -14,11 +14,25 @@ if TYPE_CHECKING:
 
 Visibility = Callable[["User"], models.Q]
 _visibility: dict[str, Visibility] = {}
+_actions: dict[str, tuple[str, ...]] = {}
 
 
 def register_target(target_type: str, visibility: Visibility) -> None:
     """Let `visibility(user)` say which entries about `target_type` a user may see; without it only superusers may."""
     _visibility[target_type] = visibility
+
+
+def register_actions(target_type: str, *actions: str) -> None:
+    """Say what is recorded about `target_type`: the lists' filters offer it without searching the whole record."""
+    _actions[target_type] = actions
+
+
+def known_actions() -> list[str]:
+    return sorted({action for actions in _actions.values() for action in actions})
+
+
+def known_targets() -> list[str]:
+    return sorted(_actions)
 
 
 class AppendOnly(TypeError):

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import ast
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
+from django.conf import settings
 from django.contrib.auth.models import Group, User
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from rest_framework.test import APIClient
 
 from cameras import registry
 from cameras.models import Camera
-from nvr.audit.models import AppendOnly, AuditEntry
+from nvr.audit.models import AppendOnly, AuditEntry, known_actions
 from nvr.audit.record import record
 from tests.conftest import client_of
 from tests.factories import make_camera, make_user
@@ -157,3 +163,44 @@ def test_a_page_costs_a_fixed_number_of_queries(api: APIClient, django_assert_ma
 
     with django_assert_max_num_queries(5):
         items(api)
+
+
+def recorded_actions(source: str) -> set[str]:
+    """The texts that `source` gives `record` as the action."""
+    calls = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
+    given = [call.args[1] for call in calls if getattr(call.func, "id", "") == "record" and len(call.args) > 1]
+    return {part.value for node in given for part in ast.walk(node) if isinstance(part, ast.Constant)}
+
+
+def test_every_action_that_is_recorded_is_announced_and_no_other() -> None:
+    sources = [
+        path for app in ("nvr", "cameras", "media_serving") for path in Path(settings.BASE_DIR, app).rglob("*.py")
+    ]
+
+    recorded = set().union(*(recorded_actions(path.read_text()) for path in sources))
+
+    assert recorded == set(known_actions())
+
+
+def test_the_admins_filters_do_not_search_the_whole_record(admin: User, camera: Camera) -> None:
+    record(None, "camera_updated", camera)
+    record(None, "camera_deleted", camera)
+    browser = Client()
+    browser.force_login(admin)
+
+    with CaptureQueriesContext(connection) as queries:
+        page = browser.get("/admin/audit/auditentry/?action=camera_deleted&target_type=camera").content.decode()
+
+    assert not any("DISTINCT" in query["sql"] for query in queries)
+    assert ">camera purged</a>" in page
+    assert "1 audit entry" in page
+
+
+def test_the_admin_shows_when_it_was(admin: User, camera: Camera) -> None:
+    entry = record(None, "camera_updated", camera)
+    browser = Client()
+    browser.force_login(admin)
+
+    page = browser.get(f"/admin/audit/auditentry/{entry.pk}/change/").content.decode()
+
+    assert f"{entry.at:%Y-%m-%d %H:%M:%S}" in page
