@@ -12,10 +12,11 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.timezone import localtime
 
 from cameras import registry
 from cameras.forms import CameraForm
-from cameras.models import Camera, CameraStatus, TrashedCamera
+from cameras.models import Camera, CameraStatus, Purge, TrashedCamera
 from cameras.path_validation import path_issues
 from cameras.purge_report import what_goes
 from cameras.tiles import STATUS_WORDS, snapshot_address
@@ -204,9 +205,10 @@ class CameraAdmin(VisibleCameras):
 class TrashAdmin(VisibleCameras):
     """What was deleted: restore it, or purge it for good."""
 
-    list_display = ("name", "deleted_at", "folder_path")
+    list_display = ("name", "deleted_at", "state", "folder_path")
+    list_select_related = ("purge",)
     search_fields = ("name", "slug", "folder_path")
-    fields = ("name", "slug", "folder_path", "deleted_at", "created_at", "last_seen_at", "notes")
+    fields = ("name", "slug", "folder_path", "deleted_at", "state", "created_at", "last_seen_at", "notes")
     readonly_fields = fields
     actions = ("restore", "purge")
 
@@ -232,18 +234,32 @@ class TrashAdmin(VisibleCameras):
     def has_purge_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("cameras.delete_camera")
 
+    @admin.display(description="state")
+    def state(self, camera: Camera) -> str:
+        purge: Purge | None = getattr(camera, "purge", None)
+        return f"being purged since {localtime(purge.started_at):%Y-%m-%d %H:%M}" if purge else "can be restored"
+
     @admin.action(description="Restore the selected cameras", permissions=["restore"])
     def restore(self, request: HttpRequest, cameras: QuerySet[Camera]) -> None:
-        names = [registry.restore_camera(request.user, camera).name for camera in cameras]
-        messages.success(request, f"Restored: {', '.join(names)}.")
+        names = []
+        for camera in cameras:
+            try:
+                names.append(registry.restore_camera(request.user, camera).name)
+            except registry.BeingPurged as error:
+                messages.error(request, error.detail)
+        if names:
+            messages.success(request, f"Restored: {', '.join(names)}.")
 
     @admin.action(description="Purge the selected cameras for good…", permissions=["purge"])
     def purge(self, request: HttpRequest, cameras: QuerySet[Camera]) -> HttpResponse | None:
         if request.POST.get("confirmed"):
-            names = [camera.name for camera in cameras]
+            gone: dict[bool, list[str]] = {True: [], False: []}
             for camera in cameras:
-                registry.purge_camera(request.user, camera)
-            messages.success(request, f"Purged for good: {', '.join(names)}. Files in their folders stay.")
+                gone[registry.purge_camera(request.user, camera)].append(camera.name)
+            if gone[True]:
+                messages.success(request, f"Purged for good: {', '.join(gone[True])}. Files in their folders stay.")
+            if gone[False]:
+                messages.info(request, f"Being purged, which goes on by itself: {', '.join(gone[False])}.")
             return None
         context = self.admin_site.each_context(request) | {
             "title": "Purge for good?",

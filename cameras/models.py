@@ -18,6 +18,7 @@ from django.utils import timezone
 
 from cameras.naming import slug_from
 from cameras.secrets import SecretField, is_unreadable
+from nvr.audit.record import Asker
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
@@ -204,6 +205,32 @@ class TrashedCamera(Camera):
         default_manager_name = "trash"
         verbose_name = "trashed camera"
         verbose_name_plural = "trash"
+
+
+class Purge(models.Model):
+    """A purge of more than one batch, from its first to its last: who asked for it, and who is at it.
+
+    Its row is the mark that the camera is no longer whole, and goes with the camera.
+    """
+
+    camera = models.OneToOneField(Camera, on_delete=models.CASCADE, related_name="purge")
+    started_at = models.DateTimeField(default=timezone.now, editable=False)
+    # Until then somebody is at it; a killed worker's purge is free again after this.
+    leased_until = models.DateTimeField(default=timezone.now, editable=False)
+    actor = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+    actor_name = models.CharField(max_length=150)
+    address = models.CharField(max_length=64, blank=True)
+    client = models.CharField(max_length=200, blank=True)
+    request_id = models.CharField(max_length=64, blank=True)
+
+    objects: models.Manager[Purge]
+
+    def __str__(self) -> str:
+        return f"purge of {self.camera_id}"
+
+    @property
+    def asker(self) -> Asker:
+        return Asker(self.actor_id, self.actor_name, self.address, self.client, self.request_id)
 
 
 class ListVersion(models.Model):

@@ -1,6 +1,6 @@
 """What can be done to a camera: create, update, trash, restore, purge. API, admin and commands all call these.
 
-Each is one transaction: the change, its audit entry, and the news for the apps above.
+Each is one transaction: the change, its audit entry, and the news for the apps above. Only a large purge is several.
 """
 
 from __future__ import annotations
@@ -12,11 +12,12 @@ from django.contrib.auth.models import Group
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from cameras.models import Camera
+from cameras import purging
+from cameras.models import Camera, Purge
 from cameras.naming import slug_from
 from cameras.ownership import cameras_around
-from cameras.signals import camera_purging, camera_restored, camera_trashed
-from nvr.audit.record import record
+from cameras.signals import camera_restored, camera_trashed
+from nvr.audit.record import asker_of, record
 from nvr.errors import BadRequest, Conflict, NotFound
 
 if TYPE_CHECKING:
@@ -33,9 +34,16 @@ class CameraExists(Conflict):
     def __init__(self, field: str, value: str, holder: Camera, actor: Actor) -> None:
         shown = actor is None or Camera.everything.visible_to(actor).filter(pk=holder.pk).exists()
         whose = f"camera {holder.slug}" if shown else "another camera"
-        where = ", which is in the trash: restore or purge it, or choose another" if holder.is_trashed else ""
-        super().__init__(f"{field} {value!r} is taken by {whose}{where}.")
+        super().__init__(f"{field} {value!r} is taken by {whose}{self._where(holder)}.")
         self.field = field
+
+    @staticmethod
+    def _where(holder: Camera) -> str:
+        if not holder.is_trashed:
+            return ""
+        if Purge.objects.filter(camera=holder.pk).exists():
+            return ", which is being purged: wait until it is gone, or choose another"
+        return ", which is in the trash: restore or purge it, or choose another"
 
 
 class FolderOfAnother(CameraExists):
@@ -44,6 +52,13 @@ class FolderOfAnother(CameraExists):
     def __init__(self, value: str) -> None:
         Conflict.__init__(self, f"folder_path {value!r} lies in the folder of another camera.")
         self.field = "folder_path"
+
+
+class BeingPurged(Conflict):
+    """Some of the camera's rows are gone already: nothing can bring it back whole."""
+
+    def __init__(self, camera: Camera) -> None:
+        super().__init__(f"Camera {camera.slug} is being purged and can no longer be restored.")
 
 
 def create_camera(actor: Actor, values: dict[str, Any], *, groups: Iterable[Group] = ()) -> Camera:
@@ -110,11 +125,13 @@ def trash_camera(actor: Actor, camera: Camera) -> None:
 
 
 def restore_camera(actor: Actor, camera: Camera) -> Camera:
-    """Bring it back with all it had. Raises `BadRequest` for one that is not in the trash."""
+    """Bring it back with all it had. Raises `BadRequest` for one not in the trash, `BeingPurged` if it lost some."""
     with transaction.atomic():
         current = _held(camera)
         if not current.is_trashed:
             raise BadRequest(f"Camera {current.slug} is not deleted.")
+        if Purge.objects.filter(camera=current.pk).exists():
+            raise BeingPurged(current)
         current.deleted_at = None
         current.save(update_fields=["deleted_at"])
         record(actor, "camera_restored", current)
@@ -122,15 +139,18 @@ def restore_camera(actor: Actor, camera: Camera) -> Camera:
     return current
 
 
-def purge_camera(actor: Actor, camera: Camera) -> None:
-    """Remove a trashed camera's rows for good; its folder stays. Raises `BadRequest` for a live one."""
+def purge_camera(actor: Actor, camera: Camera) -> bool:
+    """Remove a trashed camera's rows for good; its folder stays. Raises `BadRequest` for a live one.
+
+    Answers whether all are gone. If not, a worker goes on in batches, and nothing stops it; a second call goes on too.
+    """
     with transaction.atomic():
         current = _held(camera)
         if not current.is_trashed:
             raise BadRequest(f"Camera {current.slug} is not in the trash: delete it first.")
-        record(actor, "camera_purged", current)
-        camera_purging.send(Camera, camera=current)
-        current.delete()
+        if purging.purge_batch(current, asker_of(actor)):
+            return True
+    return purging.go_on(camera.pk, batches=purging.BATCHES_IN_REQUEST)
 
 
 def _held(camera: Camera) -> Camera:

@@ -8,7 +8,7 @@ from celery import shared_task
 from django.conf import settings
 from django.utils import timezone
 
-from cameras import health, registry
+from cameras import health, purging, registry
 from cameras.models import Camera
 
 logger = logging.getLogger(__name__)
@@ -23,9 +23,20 @@ def check_health() -> None:
 @shared_task(name="cameras.purge_expired", ignore_result=True)
 def purge_expired() -> None:
     """Purge what has been in the trash for longer than `NVR_TRASH_RETENTION`."""
-    expired = Camera.trash.filter(deleted_at__lt=timezone.now() - settings.NVR_TRASH_RETENTION)
+    expired = Camera.trash.filter(deleted_at__lt=timezone.now() - settings.NVR_TRASH_RETENTION, purge=None)
     for camera in expired:
         try:
             registry.purge_camera(None, camera)
         except Exception:  # whatever keeps one camera must not keep all others for ever
             logger.exception("camera not purged camera=%s", camera.slug)
+
+
+@shared_task(name=purging.TASK, ignore_result=True)
+def go_on_purging(camera_pk: int) -> None:
+    purging.go_on(camera_pk, batches=purging.BATCHES_IN_TASK)
+
+
+@shared_task(name="cameras.send_owed_purges", ignore_result=True)
+def send_owed_purges() -> None:
+    """Purges that were begun and that nobody is at."""
+    purging.send_owed()

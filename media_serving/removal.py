@@ -1,4 +1,4 @@
-"""Removing a camera's rows now, and after the commit the files that we made for them. Its own files stay."""
+"""Removing a camera's rows in batches, and after the commit the files that we made for them. Its own files stay."""
 
 from __future__ import annotations
 
@@ -7,35 +7,44 @@ from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import quote
 
-from django.db import transaction
-
 from cameras.models import Camera
 from cameras.ownership import folders_with
 from media_serving.models import Detection, Event, PlayableForm, clip_path, thumbnail_path
 from media_serving.playable import path_of
 from media_serving.tombstones import bury
 
-BATCH = 1000
+
+def remove_some_of(camera: Camera, limit: int) -> int:
+    """Delete up to `limit` of the camera's rows, detections before their events; how many. Fewer: none are left."""
+    removed = 0
+    for remove in (remove_detections, remove_events, remove_playable_forms):
+        removed += remove(camera, limit - removed)
+        if removed >= limit:
+            break
+    return removed
 
 
-@transaction.atomic
-def remove_all_of(camera: Camera) -> None:
-    """Delete the camera's detections and events, in batches so that memory stays flat."""
-    while rows := list(camera.detections.values_list("pk", "thumbnail_size_bytes")[:BATCH]):
-        bury(_present((thumbnail_path(pk), size) for pk, size in rows))
-        Detection.objects.filter(pk__in=[pk for pk, _ in rows]).delete()
-    while rows := list(camera.events.values_list("pk", "clip_size_bytes")[:BATCH]):
-        bury(_present((clip_path(pk), size) for pk, size in rows))
-        Event.objects.filter(pk__in=[pk for pk, _ in rows]).delete()
-    forget_playable_forms(camera)
+def remove_detections(camera: Camera, limit: int) -> int:
+    rows = list(camera.detections.values_list("pk", "thumbnail_size_bytes")[:limit])
+    bury(_present((thumbnail_path(pk), size) for pk, size in rows))
+    Detection.objects.filter(pk__in=[pk for pk, _ in rows]).delete()
+    return len(rows)
 
 
-def forget_playable_forms(camera: Camera) -> None:
+def remove_events(camera: Camera, limit: int) -> int:
+    rows = list(camera.events.values_list("pk", "clip_size_bytes")[:limit])
+    bury(_present((clip_path(pk), size) for pk, size in rows))
+    Event.objects.filter(pk__in=[pk for pk, _ in rows]).delete()
+    return len(rows)
+
+
+def remove_playable_forms(camera: Camera, limit: int) -> int:
     """Whole videos, which would otherwise outlive the purge by a month; a nested camera's are made again."""
     folder = folders_with(camera).resolved.get(camera.pk, camera.folder_path)
-    forms = PlayableForm.objects.filter(path__startswith=f"{quote(os.fsencode(folder))}/")
-    bury(path_of(form) for form in forms.iterator(chunk_size=BATCH))
-    forms.delete()
+    forms = list(PlayableForm.objects.filter(path__startswith=f"{quote(os.fsencode(folder))}/")[:limit])
+    bury(path_of(form) for form in forms)
+    PlayableForm.objects.filter(pk__in=[form.pk for form in forms]).delete()
+    return len(forms)
 
 
 def _present(files: Iterable[tuple[Path, int | None]]) -> list[Path]:

@@ -2,35 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from django.contrib.auth.models import User
 from django.db.models import Q
 
 from cameras.models import Camera, sees_all
 from cameras.purge_report import count_also
-from cameras.signals import camera_purging
+from cameras.purging import remove_also
 from media_serving.addresses import PREFIX
 from media_serving.api.media_shape import MEDIA_ERROR, media_shape
 from media_serving.models import Detection, Event
-from media_serving.removal import remove_all_of
+from media_serving.removal import remove_some_of
 from nvr.api.errors import register_shape
 from nvr.api.schema import register_error_schema
-from nvr.audit.models import register_actions, register_target
+from nvr.audit.models import register_target
 
 
 def connect() -> None:
-    camera_purging.connect(forget_camera)
+    remove_also(remove_some_of)
     count_also("detections", lambda camera: Detection.objects.filter(camera=camera.pk).count())
     count_also("events", lambda camera: Event.objects.filter(camera=camera.pk).count())
     register_target("event", visible_entries)
-    register_actions("event", "event_updated")
     register_shape(PREFIX, media_shape)
     register_error_schema(PREFIX, "MediaError", MEDIA_ERROR)
-
-
-def forget_camera(sender: Any, camera: Camera, **kwargs: Any) -> None:
-    remove_all_of(camera)
 
 
 def visible_entries(user: User) -> Q:

@@ -97,7 +97,7 @@ DESTROY: dict[str, Any] = {
 RESTORE: dict[str, Any] = {
     "operation_id": "restore_camera",
     "tags": TAGS,
-    "description": "Out of the trash, with all it had; 400 for one that is not in it.",
+    "description": "Out of the trash, with all it had; 400 for one not in it, 409 for one that is being purged.",
     "parameters": [CAMERA_ID],
     "request": None,
     "responses": {200: CameraOut},
@@ -105,7 +105,9 @@ RESTORE: dict[str, Any] = {
 PURGE: dict[str, Any] = {
     "operation_id": "purge_camera",
     "tags": TAGS,
-    "description": "Remove a trashed camera's rows for good; 400 for a live one. Files in its folder stay.",
+    "description": "Remove a trashed camera's rows for good; 400 for a live one. Files in its folder stay. Of a camera"
+    " with many detections a worker removes the rest after the answer; until then it stands in the trash with"
+    " `purging_since`.",
     "parameters": [CAMERA_ID],
     "request": None,
     "responses": {204: NO_CONTENT},

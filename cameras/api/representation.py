@@ -9,7 +9,7 @@ from typing import Any
 from django.conf import settings
 from django.db.models import QuerySet
 
-from cameras.models import Camera, CameraStatus
+from cameras.models import Camera, CameraStatus, Purge
 
 SPARSE_FIELDS = ("id", "name", "folder_path", "status", "created_at", "last_seen_at")
 COLUMNS = (
@@ -86,8 +86,11 @@ def is_public(row: Row) -> bool:
     return bool(settings.NVR_PUBLIC_SNAPSHOTS and row["public"] and not row["groups"])
 
 
-def as_deleted_json(row: Row) -> dict[str, Any]:
-    return as_json(row) | {"deleted_at": row["deleted_at"]}
+def as_deleted_json(rows: list[Row]) -> list[dict[str, Any]]:
+    """The rows of the trash; those that are being purged say since when."""
+    begun = Purge.objects.filter(camera__in=[row["pk"] for row in rows])
+    since = dict(begun.values_list("camera_id", "started_at"))
+    return [as_json(row) | {"deleted_at": row["deleted_at"], "purging_since": since.get(row["pk"])} for row in rows]
 
 
 def as_json_v1(row: Row) -> dict[str, Any]:

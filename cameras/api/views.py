@@ -74,7 +74,7 @@ class CameraViewSet(ApiMixin, GenericViewSet[Camera]):
     @extend_schema(**documents.DELETED)
     def deleted(self, request: Request) -> Response:
         page = page_of(Camera.trash.visible_to(request.user), request)
-        return Response({"items": [as_deleted_json(row) for row in page.rows], "pagination": page.summary()})
+        return Response({"items": as_deleted_json(page.rows), "pagination": page.summary()})
 
     @extend_schema(**documents.in_version_1(documents.CREATE, CameraV1))
     @extend_schema(**documents.CREATE, versions=["2"])

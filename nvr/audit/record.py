@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -15,11 +16,31 @@ if TYPE_CHECKING:
 
 SECRET_WORDS = ("password", "secret", "token", "key")
 MASK = "***"
-Actor = "AbstractBaseUser | AnonymousUser | None"
+
+
+@dataclass(frozen=True)
+class Asker:
+    """Who asked for something and from where: to be kept where a worker carries it out later."""
+
+    actor_id: int | None
+    actor_name: str
+    address: str
+    client: str
+    request_id: str
+
+
+def asker_of(actor: AbstractBaseUser | AnonymousUser | None) -> Asker:
+    """`actor`, or the system itself, in the request that is being answered now."""
+    known = actor is not None and actor.pk is not None
+    return Asker(
+        actor_id=actor.pk if known else None,  # type: ignore[union-attr]  # known is not None
+        actor_name=actor.get_username() if known else "system",  # type: ignore[union-attr]
+        **asdict(current_origin.get()),
+    )
 
 
 def record(
-    actor: AbstractBaseUser | AnonymousUser | None,
+    actor: AbstractBaseUser | AnonymousUser | Asker | None,
     action: str,
     target: models.Model,
     changes: dict[str, tuple[Any, Any]] | None = None,
@@ -28,18 +49,14 @@ def record(
 
     `changes` maps a field to (old, new). Without an actor the system itself acted. Secrets are masked by their name.
     """
-    origin = current_origin.get()
+    asker = actor if isinstance(actor, Asker) else asker_of(actor)
     return AuditEntry.objects.create(
-        actor=actor if actor is not None and actor.pk else None,  # type: ignore[misc]  # a user with a key is a User
-        actor_name=actor.get_username() if actor is not None and actor.pk else "system",
+        **asdict(asker),
         action=action,
         target_type=str((target._meta.concrete_model or type(target))._meta.model_name),
         target_pk=target.pk,
         target_name=str(target)[:500],
         changes={field: [_plain(field, old), _plain(field, new)] for field, (old, new) in (changes or {}).items()},
-        address=origin.address,
-        client=origin.client,
-        request_id=origin.request_id,
     )
 
 
