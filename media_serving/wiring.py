@@ -14,7 +14,7 @@ from media_serving.models import Detection, Event
 from media_serving.removal import remove_some_of
 from nvr.api.errors import register_shape
 from nvr.api.schema import register_error_schema
-from nvr.audit.models import register_target
+from nvr.audit.models import register_actions, register_target
 
 
 def connect() -> None:
@@ -22,6 +22,7 @@ def connect() -> None:
     count_also("detections", lambda camera: Detection.objects.filter(camera=camera.pk).count())
     count_also("events", lambda camera: Event.objects.filter(camera=camera.pk).count())
     register_target("event", visible_entries)
+    register_actions("event", "event_updated")
     register_shape(PREFIX, media_shape)
     register_error_schema(PREFIX, "MediaError", MEDIA_ERROR)
 
