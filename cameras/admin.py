@@ -25,10 +25,19 @@ from nvr.pages.templatetags.nvr_pages import age
 
 LIVE_FIELDSETS: Any = (
     (None, {"fields": ("name", "folder_path", "folder_check", "enabled", "notes")}),
-    ("Who may see it", {"fields": ("groups", "public")}),
+    (
+        "Who may see it",
+        {
+            "description": "A camera without a group is seen by who may see all cameras; if you may not, your own "
+            "groups are entered when you add one.",
+            "fields": ("groups", "public"),
+        },
+    ),
     (
         "Source",
         {
+            "description": "RTSP and ONVIF are kept for later: NVR does not pull streams yet. It shows what a camera "
+            "uploads into its folder.",
             "fields": (
                 "ingestion_mode",
                 "rtsp_url",
@@ -37,7 +46,7 @@ LIVE_FIELDSETS: Any = (
                 "forget_rtsp_password",
                 "stream_profile",
                 "onvif_url",
-            )
+            ),
         },
     ),
     ("Watching", {"fields": ("detector", "motion_sensitivity", "time_zone", "offline_after_seconds")}),
@@ -46,7 +55,7 @@ LIVE_FIELDSETS: Any = (
 # What only a camera that exists has to show or to forget.
 NOT_YET = {"folder_check", "forget_rtsp_password", "status_reason", "last_seen_at", "slug", "uuid", "created_at"}
 NEW_FIELDSETS: Any = tuple(
-    (title, {"fields": tuple(name for name in options["fields"] if name not in NOT_YET)})
+    (title, options | {"fields": tuple(name for name in options["fields"] if name not in NOT_YET)})
     for title, options in LIVE_FIELDSETS
 )
 
@@ -100,6 +109,10 @@ class CameraAdmin(VisibleCameras):
     def get_fieldsets(self, request: HttpRequest, obj: Camera | None = None) -> Any:
         return LIVE_FIELDSETS if obj is not None else NEW_FIELDSETS
 
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        own = [group.pk for group in registry.groups_of_who_sees_no_more(request.user)]
+        return super().get_changeform_initial_data(request) | ({"groups": own} if own else {})
+
     @admin.display(description="")
     def picture(self, camera: Camera) -> SafeString:
         if camera.last_seen_at is None:
@@ -134,6 +147,8 @@ class CameraAdmin(VisibleCameras):
         else:
             camera = registry.create_camera(request.user, values, groups=groups or ())
             obj.pk, obj.slug = camera.pk, camera.slug
+            if not self.get_queryset(request).filter(pk=camera.pk).exists():
+                messages.warning(request, f"{camera.name} lists no group of yours: you do not see it.")
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         """The groups were saved with the camera, in one transaction and one audit entry."""

@@ -13,7 +13,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from cameras import purging
-from cameras.models import Camera, Purge
+from cameras.models import Camera, Purge, sees_all
 from cameras.naming import slug_from
 from cameras.ownership import cameras_around
 from cameras.signals import camera_restored, camera_trashed
@@ -62,9 +62,12 @@ class BeingPurged(Conflict):
 
 
 def create_camera(actor: Actor, values: dict[str, Any], *, groups: Iterable[Group] = ()) -> Camera:
-    """Register a camera from validated `values`. Raises `CameraExists`, also when two requests race."""
+    """Register a camera from validated `values`. Raises `CameraExists`, also when two requests race.
+
+    Without `groups` it lists those of an actor who does not see all cameras, and would not see this one.
+    """
     wanted = {"name": values["name"], "folder_path": values["folder_path"], "id": slug_from(values["name"])}
-    listed = list(groups)
+    listed = list(groups) or groups_of_who_sees_no_more(actor)
     _refuse_what_another_holds(actor, values["folder_path"], None)
 
     def create() -> Camera:
@@ -78,6 +81,13 @@ def create_camera(actor: Actor, values: dict[str, Any], *, groups: Iterable[Grou
         return camera
 
     return _unless_taken(actor, wanted, None, create)
+
+
+def groups_of_who_sees_no_more(actor: Actor) -> list[Group]:
+    """The groups by which alone `actor` sees cameras; none for who sees them all."""
+    if actor is None or sees_all(actor):
+        return []
+    return list(Group.objects.filter(user=actor.pk).order_by("name"))
 
 
 def update_camera(

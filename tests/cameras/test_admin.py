@@ -88,6 +88,32 @@ def test_a_camera_is_added_with_the_form(browser: Client, family: Group) -> None
     assert AuditEntry.objects.get(action="camera_created").actor_name == "chief"
 
 
+def test_an_editor_adds_a_camera_to_their_own_groups(editor: Client, family: Group) -> None:
+    """They see no other: one without groups would be gone as soon as it is saved."""
+    Group.objects.create(name="strangers")
+    form = editor.get(ADD).context["adminform"].form
+
+    editor.post(ADD, typed())
+
+    assert form.get_initial_for_field(form.fields["groups"], "groups") == [family.pk]
+    assert list(Camera.objects.get().groups.all()) == [family]
+    assert "Front Door" in editor.get(LIST).content.decode()
+
+
+def test_an_editor_who_adds_it_to_another_group_is_told_that_it_is_not_theirs(editor: Client) -> None:
+    neighbours = Group.objects.create(name="neighbours")
+
+    response = editor.post(ADD, typed(groups=[neighbours.pk]), follow=True)
+
+    assert list(Camera.objects.get().groups.all()) == [neighbours]
+    assert "lists no group of yours" in response.content.decode()
+
+
+def test_the_form_says_that_streams_are_not_pulled_yet(browser: Client, camera: Camera) -> None:
+    for address in (ADD, change_of(camera)):
+        assert "does not pull streams yet" in browser.get(address).content.decode()
+
+
 @pytest.mark.parametrize(
     ("field", "value"),
     [

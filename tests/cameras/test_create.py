@@ -123,6 +123,31 @@ def test_who_may_add_may_create(db: None) -> None:
     assert create(client_of(make_user("u", "cameras.add_camera"))).status_code == 201
 
 
+@pytest.mark.parametrize("given", [{}, {"groups": []}])
+def test_who_sees_only_their_groups_cameras_adds_one_to_their_groups(family: Group, given: dict[str, object]) -> None:
+    Group.objects.create(name="strangers")
+    client = client_of(make_user("u", "cameras.add_camera", groups=(family,)))
+
+    body = create(client, **given).json()
+
+    assert (body["groups"], body["public"]) == (["family"], False)
+    assert client.get("/api/cameras/front_door_camera").status_code == 200
+    assert AuditEntry.objects.get(action="camera_created").changes["groups"] == [None, ["family"]]
+
+
+def test_who_lists_other_groups_means_them(family: Group) -> None:
+    Group.objects.create(name="neighbours")
+    client = client_of(make_user("u", "cameras.add_camera", groups=(family,)))
+
+    assert create(client, groups=["neighbours"]).json()["groups"] == ["neighbours"]
+
+
+def test_who_sees_all_adds_a_camera_without_groups(family: Group) -> None:
+    client = client_of(make_user("u", "cameras.add_camera", "cameras.view_all", groups=(family,)))
+
+    assert create(client).json()["groups"] == []
+
+
 def test_unknown_keys_do_not_matter_and_read_only_ones_change_nothing(api: APIClient) -> None:
     body = create(api, id="other", uuid="nonsense", created_at="1999-01-01T00:00:00Z", colour="red").json()
 
