@@ -17,7 +17,7 @@ from django.utils.timezone import localtime
 from cameras import registry
 from cameras.forms import CameraForm
 from cameras.models import Camera, CameraStatus, Purge, TrashedCamera
-from cameras.path_validation import path_issues
+from cameras.path_validation import path_issues, sights_of
 from cameras.purge_report import what_goes
 from cameras.tiles import STATUS_WORDS, snapshot_address
 from nvr.audit.models import AuditEntry
@@ -197,7 +197,8 @@ class CameraAdmin(VisibleCameras):
 
     @admin.action(description="Check the folders of the selected cameras", permissions=["change"])
     def check_paths(self, request: HttpRequest, cameras: QuerySet[Camera]) -> None:
-        wrong = {camera: path_issues(camera) for camera in cameras}
+        sights = sights_of(cameras)
+        wrong = {camera: sights[camera.pk].issues for camera in cameras}
         for camera, issues in wrong.items():
             if issues:
                 messages.warning(request, f"{camera.name}: {'; '.join(issues)}.")

@@ -1,8 +1,17 @@
-"""Whether the cameras' folders are what they should be: below the base path, there, and with pictures in them."""
+"""Whether the cameras' folders are what they should be: below the base path, there, and with pictures in them.
+
+Each folder is looked at in a thread of its own and with a limit, so that neither a disk that hangs nor a huge tree
+without pictures holds up the report. What could not be found out in that limit is said, and counts as an issue.
+"""
 
 from __future__ import annotations
 
-import os
+import errno
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from os import DirEntry, scandir
 from pathlib import Path
 from typing import Any
 
@@ -10,16 +19,31 @@ from django.conf import settings
 from django.contrib.auth.models import AnonymousUser, User
 
 from cameras.folders import resolved
+from cameras.lookout import Lookout
 from cameras.models import Camera
-from cameras.ownership import Folders, current_folders, folders_with
+from cameras.ownership import current_folders
 from nvr.media.paths import is_inside
 from nvr.media.types import is_image, is_video
+
+PATIENCE_S = 3.0  # for all folders together
+SEARCH_S = 2.0  # for one folder
+MAX_ENTRIES = 50_000
+NO_MEDIA = "no image or video files found"
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What is wrong with a folder, and where it really lies, as far as that is told."""
+
+    issues: list[str]
+    place: str
 
 
 def validate_paths(user: User | AnonymousUser) -> dict[str, Any]:
     """The report of the contract, about the cameras that `user` may see."""
-    folders = current_folders()
-    rows = [_row(camera, user, folders) for camera in Camera.objects.visible_to(user)]
+    cameras = list(Camera.objects.visible_to(user))
+    sights = sights_of(cameras, user)
+    rows = [_row(camera, sights[camera.pk]) for camera in cameras]
     valid = [row for row in rows if row["issues"] is None]
     invalid = [row for row in rows if row["issues"] is not None]
     return {
@@ -32,18 +56,42 @@ def validate_paths(user: User | AnonymousUser) -> dict[str, Any]:
     }
 
 
-def path_issues(camera: Camera, user: User | AnonymousUser | None = None, folders: Folders | None = None) -> list[str]:
-    """What is wrong with the camera's folder; empty if nothing.
+def path_issues(camera: Camera) -> list[str]:
+    """What is wrong with the camera's folder; empty if nothing."""
+    return sights_of([camera])[camera.pk].issues
+
+
+def sights_of(cameras: Iterable[Camera], user: User | AnonymousUser | None = None) -> dict[int, Sight]:
+    """A look at each camera's folder, by primary key; takes `PATIENCE_S` at most, however many there are.
 
     Outside the base path only a superuser is told more than that: it is not for others to feel about the disk.
     """
+    cameras = list(cameras)
+    outside_too = user is not None and user.is_superuser
+    silent = current_folders().silent
+    answering = [camera for camera in cameras if camera.pk not in silent]
+    seen = _lookouts[outside_too].see(answering, partial(look, outside_too=outside_too))
+    return {camera.pk: seen.get(camera.pk) or not_answering(camera) for camera in cameras}
+
+
+def look(camera: Camera, *, outside_too: bool) -> Sight:
     folder = Path(camera.folder_path)
-    if camera.pk in folders_with(camera, folders).silent:  # a disk that hangs would hold up the whole report
-        return ["directory does not exist"]
     if is_below_base(folder):
-        return content_issues(folder)
-    outside = [f"folder_path not under base_path ({settings.NVR_CAMERA_ROOT})"]
-    return outside + (content_issues(folder) if user is not None and user.is_superuser else [])
+        return Sight(content_issues(folder), str(resolved(folder)))
+    outside = f"folder_path not under base_path ({settings.NVR_CAMERA_ROOT})"
+    if not outside_too:
+        return Sight([outside], camera.folder_path)
+    return Sight([outside, *content_issues(folder)], str(resolved(folder)))
+
+
+def not_answering(camera: Camera) -> Sight:
+    return Sight(["directory does not answer"], camera.folder_path)
+
+
+# Looks are shared by those who ask at the same time: who may be told less has others.
+_lookouts: dict[bool, Lookout[Sight]] = {
+    outside_too: Lookout(late=not_answering, patience_s=PATIENCE_S, name="path-check") for outside_too in (False, True)
+}
 
 
 def is_below_base(folder: Path) -> bool:
@@ -59,30 +107,62 @@ def content_issues(folder: Path) -> list[str]:
             return ["directory does not exist"]
         if not folder.is_dir():
             return ["path is not a directory"]
-        return [] if holds_media(folder) else ["no image or video files found"]
-    except OSError:
-        return ["directory does not exist"]
+        return media_issues(folder)
+    except OSError as error:
+        return ["directory does not exist" if error.errno == errno.ENAMETOOLONG else "directory cannot be read"]
 
 
-def holds_media(folder: Path) -> bool:
-    """Whether a media file lies anywhere below, outside hidden directories; stops at the first."""
-    for _path, folders, files in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        if any((is_image(name) or is_video(name)) and not name.startswith(".") for name in files):
-            return True
-    return False
+class LimitReached(Exception):
+    """The search has ended before its end; says where, in words."""
 
 
-def _row(camera: Camera, user: User | AnonymousUser, folders: Folders) -> dict[str, Any]:
-    issues = path_issues(camera, user, folders)
-    folder = Path(camera.folder_path)
-    may_tell = camera.pk not in folders_with(camera, folders).silent and (user.is_superuser or is_below_base(folder))
-    told = resolved(folder) if may_tell else folder
+def media_issues(folder: Path) -> list[str]:
+    try:
+        return [] if any(map(is_media, entries_below(folder))) else [NO_MEDIA]
+    except LimitReached as limit:
+        return [f"{NO_MEDIA} {limit}"]
+
+
+def entries_below(folder: Path) -> Iterator[DirEntry[str]]:
+    """All entries, one after the other as the disk gives them; hidden folders and links are not entered.
+
+    Raises `OSError` if `folder` itself cannot be read, and `LimitReached`.
+    """
+    deadline, seen, waiting = time.monotonic() + SEARCH_S, 0, [str(folder)]
+    while waiting:
+        place = waiting.pop()
+        try:
+            with scandir(place) as listing:
+                for entry in listing:
+                    yield entry
+                    seen += 1
+                    check_limits(seen, deadline)
+                    if not entry.name.startswith(".") and entry.is_dir(follow_symlinks=False):
+                        waiting.append(entry.path)
+        except OSError:
+            if place == str(folder):
+                raise
+        check_limits(seen, deadline)
+
+
+def check_limits(seen: int, deadline: float) -> None:
+    if seen > MAX_ENTRIES:
+        raise LimitReached(f"among the first {MAX_ENTRIES} entries")
+    if time.monotonic() > deadline:
+        raise LimitReached(f"within {SEARCH_S:g} s")
+
+
+def is_media(entry: DirEntry[str]) -> bool:
+    named = not entry.name.startswith(".") and (is_image(entry.name) or is_video(entry.name))
+    return named and not entry.is_dir()
+
+
+def _row(camera: Camera, sight: Sight) -> dict[str, Any]:
     return {
         "id": camera.slug,
         "name": camera.name,
         "folder_path": camera.folder_path,
         "status": camera.status,
-        "resolved_path": str(told) if issues else None,
-        "issues": issues or None,
+        "resolved_path": sight.place if sight.issues else None,
+        "issues": sight.issues or None,
     }

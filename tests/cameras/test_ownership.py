@@ -97,7 +97,7 @@ def test_the_path_check_does_not_hang_with_a_disk(api: APIClient, hang: set[str]
 
     assert [row["id"] for row in report["valid_cameras"]] == ["other"]
     (wrong,) = report["invalid_cameras"]
-    assert wrong["issues"] == ["directory does not exist"]
+    assert wrong["issues"] == ["directory does not answer"]
     assert wrong["resolved_path"] == dead.folder_path
 
 

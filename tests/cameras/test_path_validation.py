@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import os
+import threading
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import Group
 from rest_framework.test import APIClient
 
+from cameras import path_validation
 from cameras.models import Camera
 from tests.conftest import client_of
 from tests.factories import folder_of, jpeg, make_camera, make_user, put
 
 PATHS = "/api/cameras/validation/paths"
+SCANDIR = os.scandir
+
+
+def slow_scandir(path: str) -> Any:
+    time.sleep(0.01)
+    return SCANDIR(path)
 
 
 @pytest.fixture
@@ -157,3 +168,90 @@ def test_trashed_cameras_are_not_checked(api: APIClient, base: Path) -> None:
     api.delete("/api/cameras/gone")
 
     assert report(api)["total_cameras"] == 0
+
+
+def test_a_huge_tree_without_pictures_is_searched_up_to_a_limit_and_that_is_said(
+    api: APIClient, base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(path_validation, "MAX_ENTRIES", 100)
+    for name, files in (("Huge", 101), ("Large", 90)):
+        folder = folder_of(make_camera(name))
+        for number in range(files):
+            put(folder, f"{number}.txt", b"")
+
+    assert issues(api) == {
+        "huge": ["no image or video files found among the first 100 entries"],
+        "large": ["no image or video files found"],
+    }
+
+
+def test_a_slow_disk_is_searched_for_a_limited_time_and_that_is_said(
+    api: APIClient, base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(path_validation, "SEARCH_S", 0.2)
+    folder = folder_of(make_camera("Slow"))
+    for number in range(100):
+        (folder / str(number)).mkdir()
+    monkeypatch.setattr(path_validation, "scandir", slow_scandir)
+    started = time.monotonic()
+
+    assert issues(api) == {"slow": ["no image or video files found within 0.2 s"]}
+    assert time.monotonic() - started < 2
+
+
+def test_folders_that_hang_while_they_are_searched_hold_up_nobody(
+    api: APIClient, base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(path_validation, "_lookouts", lookouts_with_patience(0.5))
+    put(folder_of(make_camera("Well")), "a.jpg", jpeg())
+    dead = {make_camera(f"Dead {number}").folder_path for number in range(20)}
+    release = threading.Event()
+
+    def scandir(path: str) -> Any:
+        if path in dead:
+            release.wait(30)
+        return SCANDIR(path)
+
+    monkeypatch.setattr(path_validation, "scandir", scandir)
+    started = time.monotonic()
+    try:
+        answer = report(api)
+    finally:
+        release.set()
+
+    assert time.monotonic() - started < 3
+    assert [row["id"] for row in answer["valid_cameras"]] == ["well"]
+    assert {tuple(row["issues"]) for row in answer["invalid_cameras"]} == {("directory does not answer",)}
+
+
+def lookouts_with_patience(seconds: float) -> dict[bool, Any]:
+    late = path_validation.not_answering
+    return {told: path_validation.Lookout(late=late, patience_s=seconds, name="test") for told in (False, True)}
+
+
+def test_a_folder_that_may_not_be_read_is_not_called_empty(
+    api: APIClient, base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    camera = make_camera("Closed")
+
+    def refuse(path: str) -> Any:
+        raise PermissionError(13, "Permission denied", path)
+
+    monkeypatch.setattr(path_validation, "scandir", refuse)
+
+    assert issues(api) == {camera.slug: ["directory cannot be read"]}
+
+
+def test_what_a_superuser_may_be_told_is_not_told_to_who_asks_at_the_same_time(
+    admin: Any, base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    camera = make_camera("Out", folder_path=str(tmp_path))
+    release = threading.Event()
+    monkeypatch.setattr(path_validation, "_lookouts", lookouts_with_patience(0.2))
+    monkeypatch.setattr(path_validation, "scandir", lambda path: (release.wait(30), SCANDIR(path))[1])
+    path_validation.sights_of([camera], admin)
+
+    sight = path_validation.sights_of([camera])[camera.pk]
+
+    release.set()
+    assert sight.issues == [f"folder_path not under base_path ({base})"]
