@@ -26,6 +26,7 @@ api: list[URLPattern | URLResolver] = [
     path("schema", SchemaView.as_view(), name="schema"),
     path("docs", DocsPage.as_view(), name="docs"),
     path("", include("cameras.api.urls")),
+    path("", include("reviewer.api.urls")),
 ]
 urlpatterns = [
     path("api/", include(api)),

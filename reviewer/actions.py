@@ -1,0 +1,101 @@
+"""Marking pictures and videos: one, or many at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nvr.audit.record import record
+from nvr.errors import BadRequest, Forbidden, NvrError
+from nvr.media import companions
+from nvr.media.companions import ACTIONS, Status
+from nvr.media.paths import NoSuchFile, is_inside
+from reviewer.kinds import Mark
+from reviewer.library import marked
+from reviewer.models import ReviewPath
+from reviewer.places import Missing, Place, camera_of, media_at
+from reviewer.registry import known_paths
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
+
+    Person = User | AbstractBaseUser | AnonymousUser
+
+MOST_PATHS = 500
+
+
+def checked_action(given: Any) -> str:
+    if not isinstance(given, str) or given not in ACTIONS:
+        raise BadRequest(f"action must be one of {', '.join(ACTIONS)}.")
+    return given
+
+
+def act(user: Person, given: Any, action: str) -> tuple[Path, Status]:
+    """Mark the file that `given` names; its path without links, and how it stands now.
+
+    Raises what `media_at` and `companions.act` raise, and `Forbidden` for a camera's file that one may not change.
+    """
+    place = media_at(user, given)
+    check_camera(user, place)
+    mtime_ns = folder_mtime(place.path)
+    try:
+        status = companions.act(place.path, action)
+    except NoSuchFile:
+        raise Missing from None
+    for root in known_paths(user):
+        if is_inside(place.path, root.path):
+            marked(root, place.path, marks_of(status), mtime_ns=mtime_ns)
+    return place.path, status
+
+
+def check_camera(user: Person, place: Place) -> None:
+    if camera_of(place) is not None and not user.has_perm("cameras.change_camera"):  # type: ignore[union-attr]
+        raise Forbidden("The file is a camera's: to mark it takes the right to change cameras.")
+
+
+def folder_mtime(file: Path) -> int:
+    try:
+        return file.parent.stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
+def marks_of(status: Status) -> Mark:
+    marks = Mark.NONE
+    for mark, there in ((Mark.LOCKED, status.locked), (Mark.TRASHED, status.trashed), (Mark.SEEN, status.seen)):
+        marks |= mark if there else Mark.NONE
+    return marks
+
+
+def act_on_many(user: Person, paths: Any, given: Any) -> list[dict[str, Any]]:
+    """Mark each, whatever becomes of the others: a row with path, HTTP status and error for each.
+
+    Raises `BadRequest` for a bad list or action, before anything is marked.
+    """
+    action = checked_action(given)
+    if not isinstance(paths, list) or not 1 <= len(paths) <= MOST_PATHS or not all(isinstance(p, str) for p in paths):
+        raise BadRequest(f"paths must be a list of 1 to {MOST_PATHS} paths.")
+    rows = [row_for(user, path, action) for path in paths]
+    audit(user, action, rows)
+    return rows
+
+
+def row_for(user: Person, path: str, action: str) -> dict[str, Any]:
+    try:
+        act(user, path, action)
+    except NvrError as error:
+        return {"path": path, "status": error.status, "error": error.detail}
+    return {"path": path, "status": 200, "error": None}
+
+
+def audit(user: Person, action: str, rows: list[dict[str, Any]]) -> None:
+    """One entry for each review path that had a part in it."""
+    done = [row["path"] for row in rows if row["status"] == 200]
+    roots: dict[ReviewPath, list[str]] = {}
+    known = known_paths(user)
+    for path in done:
+        holding = [root for root in known if is_inside(path, root.path)]
+        if holding:
+            roots.setdefault(max(holding, key=lambda root: len(root.path)), []).append(path)
+    for root, paths in roots.items():
+        record(user, "media_marked", root, {"action": (None, action), "files": (None, len(paths))})

@@ -1,0 +1,43 @@
+"""`/api/media-actions` and `/api/media-items/batch`: lock, trash, seen, and back."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict
+
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from nvr.api.permissions import HasPermission
+from nvr.api.views import ApiView
+from reviewer.actions import act, act_on_many, checked_action
+from reviewer.api import documents
+from reviewer.api.asked import body_of
+from reviewer.items import text
+
+REVIEW = HasPermission("reviewer.review")
+
+
+class MediaActionsView(ApiView):
+    """Mark one picture or video."""
+
+    permission_classes = (REVIEW,)
+
+    @extend_schema(**documents.ACT)
+    def post(self, request: Request) -> Response:
+        body = body_of(request)
+        action = checked_action(body.get("action"))
+        path, status = act(request.user, body.get("path"), action)
+        return Response({"path": text(os.fsencode(path)), "action": action, "status": asdict(status)})
+
+
+class BatchView(ApiView):
+    """Mark many; each has its own outcome."""
+
+    permission_classes = (REVIEW,)
+
+    @extend_schema(**documents.BATCH)
+    def post(self, request: Request) -> Response:
+        body = body_of(request)
+        return Response({"results": act_on_many(request.user, body.get("paths"), body.get("action"))}, status=207)

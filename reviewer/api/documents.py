@@ -1,0 +1,180 @@
+"""How the reviewer's API is documented in OpenAPI."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, inline_serializer
+from rest_framework import serializers
+
+from nvr.media.companions import ACTIONS
+from reviewer.index import FILTERS
+
+TAGS = ["review"]
+PATH_NOTE = "Absolute. Outside of what you review: 403, whether or not it is there."
+
+
+class StatusOut(serializers.Serializer[Any]):
+    locked = serializers.BooleanField()
+    trashed = serializers.BooleanField()
+    seen = serializers.BooleanField()
+
+
+class MetadataOut(serializers.Serializer[Any]):
+    width = serializers.IntegerField(allow_null=True)
+    height = serializers.IntegerField(allow_null=True)
+    duration_seconds = serializers.FloatField(allow_null=True)
+
+
+class ItemOut(serializers.Serializer[Any]):
+    path = serializers.CharField()
+    name = serializers.CharField()
+    mediaType = serializers.ChoiceField(["image", "video"])
+    thumbnailUrl = serializers.CharField()
+    sizeBytes = serializers.IntegerField()
+    modifiedAt = serializers.DateTimeField()
+    createdAt = serializers.DateTimeField()
+    status = StatusOut()
+    metadata = MetadataOut()
+
+
+class FolderOut(serializers.Serializer[Any]):
+    path = serializers.CharField()
+    name = serializers.CharField()
+    has_children = serializers.BooleanField()
+
+
+class OutcomeOut(serializers.Serializer[Any]):
+    path = serializers.CharField()
+    status = serializers.IntegerField()
+    error = serializers.CharField(allow_null=True)
+
+
+def flag(name: str, text: str) -> OpenApiParameter:
+    return OpenApiParameter(name, str, enum=["1"], description=text)
+
+
+def number(name: str, least: int, most: int | None, default: int) -> OpenApiParameter:
+    schema = {"type": "integer", "minimum": least} | ({"maximum": most} if most else {})
+    return OpenApiParameter(name, schema, description=f"Default {default}.")
+
+
+def path_parameter(text: str = PATH_NOTE) -> OpenApiParameter:
+    return OpenApiParameter("path", {"type": "string", "minLength": 1}, required=True, description=text)
+
+
+REFRESH = flag("refresh", "Read the disk again, whatever is known of it.")
+WAIT = flag("wait", "Wait until sizes and durations of all are known.")
+NAMED_PATH = inline_serializer("ReviewPathIn", {"path": serializers.CharField(max_length=4096)})
+NAMES = serializers.ListField(child=serializers.CharField())
+
+PATHS: dict[str, Any] = {
+    "operation_id": "list_review_paths",
+    "tags": TAGS,
+    "responses": {200: inline_serializer("ReviewPaths", {"knownPaths": NAMES, "hiddenPickerPaths": NAMES})},
+}
+ADD_PATH: dict[str, Any] = {
+    "operation_id": "add_review_path",
+    "tags": TAGS,
+    "description": "Links in the path are resolved. Adding a known path again changes nothing.",
+    "request": NAMED_PATH,
+    "responses": {
+        201: inline_serializer("ReviewPathAdded", {"addedPath": serializers.CharField(), "knownPaths": NAMES})
+    },
+}
+REMOVE_PATH: dict[str, Any] = {
+    "operation_id": "remove_review_path",
+    "tags": TAGS,
+    "description": "Nothing on the disk is touched; the folder need not be there.",
+    "request": NAMED_PATH,
+    "responses": {
+        200: inline_serializer("ReviewPathRemoved", {"removedPath": serializers.CharField(), "knownPaths": NAMES})
+    },
+}
+FOLDERS: dict[str, Any] = {
+    "operation_id": "list_folders",
+    "tags": TAGS,
+    "description": "The folders directly in a folder; hidden ones are left out.",
+    "parameters": [path_parameter("Absolute. Outside of what is reviewed only for whoever manages the paths.")],
+    "responses": {
+        200: inline_serializer("Folders", {"path": serializers.CharField(), "folders": FolderOut(many=True)})
+    },
+}
+FOLDER_FILES: dict[str, Any] = {
+    "operation_id": "list_folder_files",
+    "tags": TAGS,
+    "parameters": [path_parameter(), number("offset", 0, None, 0), number("limit", 1, 1000, 100), REFRESH, WAIT],
+    "responses": {
+        200: inline_serializer(
+            "FolderFiles",
+            {
+                "path": serializers.CharField(),
+                "offset": serializers.IntegerField(),
+                "limit": serializers.IntegerField(),
+                "count": serializers.IntegerField(help_text="How many items this page has."),
+                "ignoredCount": serializers.IntegerField(help_text="Files that are no pictures, videos or marks."),
+                "items": ItemOut(many=True),
+            },
+        )
+    },
+}
+STREAM: dict[str, Any] = {
+    "operation_id": "stream_media_items",
+    "tags": TAGS,
+    "description": "A line of JSON for each picture and video below a review path, by file name and then path; the "
+    'last line is `{"type": "done", "count": …}`.',
+    "parameters": [
+        path_parameter("Exactly a review path."),
+        number("offset", 0, None, 0),
+        number("limit", 1, 10_000, 50),
+        OpenApiParameter("statusFilter", str, enum=list(FILTERS), description="Before offset and limit."),
+        OpenApiParameter("after", str, description="Instead of `offset`: the path of the last item that you have."),
+        REFRESH,
+        WAIT,
+    ],
+    "responses": {(200, "application/x-ndjson"): OpenApiTypes.BINARY},
+}
+SUMMARY: dict[str, Any] = {
+    "operation_id": "summarise_media_items",
+    "tags": TAGS,
+    "description": "How many there are; a file counts in each that holds.",
+    "parameters": [path_parameter("Exactly a review path.")],
+    "responses": {
+        200: inline_serializer(
+            "MediaSummary",
+            {
+                "path": serializers.CharField(),
+                "counts": inline_serializer("MediaCounts", {name: serializers.IntegerField() for name in FILTERS}),
+            },
+        )
+    },
+}
+ACT: dict[str, Any] = {
+    "operation_id": "mark_media",
+    "tags": TAGS,
+    "description": "Doing it again changes nothing. Trashing what is locked: 409.",
+    "request": inline_serializer(
+        "MediaAction",
+        {"path": serializers.CharField(max_length=4096), "action": serializers.ChoiceField(list(ACTIONS))},
+    ),
+    "responses": {
+        200: inline_serializer(
+            "MediaMarked",
+            {"path": serializers.CharField(), "action": serializers.CharField(), "status": StatusOut()},
+        )
+    },
+}
+BATCH: dict[str, Any] = {
+    "operation_id": "mark_many_media",
+    "tags": TAGS,
+    "description": "One that fails keeps none of the others back.",
+    "request": inline_serializer(
+        "MediaBatch",
+        {
+            "paths": serializers.ListField(child=serializers.CharField(max_length=4096), min_length=1, max_length=500),
+            "action": serializers.ChoiceField(list(ACTIONS)),
+        },
+    ),
+    "responses": {207: inline_serializer("MediaOutcomes", {"results": OutcomeOut(many=True)})},
+}

@@ -1,0 +1,106 @@
+"""`/api/folders/files` and `/api/media-items/…`: what there is to review, page by page."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import Any
+
+import orjson
+from django.http import StreamingHttpResponse
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from nvr.api.permissions import HasPermission
+from nvr.api.views import ApiView, BytesView
+from reviewer.api import documents
+from reviewer.api.asked import filter_of, is_set, number_of, path_of
+from reviewer.items import items_of, text
+from reviewer.library import counts_of, folder_page, page_of
+from reviewer.models import ReviewPath
+from reviewer.places import exactly, inside
+
+REVIEW = HasPermission("reviewer.review")
+NDJSON = "application/x-ndjson"
+BLOCK_ITEMS = 100
+ANY_OFFSET = 10**18
+
+
+class FolderFilesView(ApiView):
+    """The pictures and videos of one folder."""
+
+    permission_classes = (REVIEW,)
+
+    @extend_schema(**documents.FOLDER_FILES)
+    def get(self, request: Request) -> Response:
+        place = inside(request.user, path_of(request))
+        offset = number_of(request, "offset", 0, least=0, most=ANY_OFFSET)
+        limit = number_of(request, "limit", 100, least=1, most=1000)
+        below = os.fsencode(place.path.relative_to(place.root.path))
+        rows, ignored = folder_page(
+            place.root, b"" if below == b"." else below, offset=offset, limit=limit, again=is_set(request, "refresh")
+        )
+        items = list(items_of(place.root.path, rows, wait_for_all=is_set(request, "wait")))
+        return Response(
+            {
+                "path": text(os.fsencode(place.path)),
+                "offset": offset,
+                "limit": limit,
+                "count": len(items),
+                "ignoredCount": ignored,
+                "items": items,
+            }
+        )
+
+
+class StreamView(BytesView):
+    """All pictures and videos below a review path, a line each."""
+
+    tier = "default"
+    permission_classes = (REVIEW,)
+
+    @extend_schema(**documents.STREAM)
+    def get(self, request: Request) -> StreamingHttpResponse:
+        root = exactly(request.user, path_of(request))
+        rows = page_of(
+            root,
+            filter_of(request),
+            offset=number_of(request, "offset", 0, least=0, most=ANY_OFFSET),
+            after=cursor_of(request, root),
+            limit=number_of(request, "limit", 50, least=1, most=10_000),
+            again=is_set(request, "refresh"),
+        )
+        items = items_of(root.path, rows, wait_for_all=is_set(request, "wait"))
+        response = StreamingHttpResponse(lines(items), content_type=NDJSON)
+        response["X-Accel-Buffering"] = "no"
+        return response
+
+
+def cursor_of(request: Request, root: ReviewPath) -> bytes | None:
+    """`after`: the path of the last item that one has, which need not be there any more."""
+    given = request.query_params.get("after")
+    if not given:
+        return None
+    return os.fsencode(given.removeprefix(f"{root.path}/"))
+
+
+def lines(items: Iterable[dict[str, Any]]) -> Iterator[bytes]:
+    """The first at once, the rest in blocks; then the line that says how many there were."""
+    count, size, rest = 0, 1, iter(items)
+    while block := list(islice(rest, size)):
+        count, size = count + len(block), BLOCK_ITEMS
+        yield b"".join(orjson.dumps(item, option=orjson.OPT_APPEND_NEWLINE) for item in block)
+    yield orjson.dumps({"type": "done", "count": count}, option=orjson.OPT_APPEND_NEWLINE)
+
+
+class SummaryView(ApiView):
+    """How much there is of what."""
+
+    permission_classes = (REVIEW,)
+
+    @extend_schema(**documents.SUMMARY)
+    def get(self, request: Request) -> Response:
+        root = exactly(request.user, path_of(request))
+        return Response({"path": root.path, "counts": counts_of(root)})

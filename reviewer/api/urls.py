@@ -1,0 +1,17 @@
+"""Addresses of the reviewer's API."""
+
+from django.urls import path
+
+from reviewer.api.actions import BatchView, MediaActionsView
+from reviewer.api.listings import FolderFilesView, StreamView, SummaryView
+from reviewer.api.paths import FoldersView, ReviewPathsView
+
+urlpatterns = [
+    path("review-paths", ReviewPathsView.as_view(), name="api_review_paths"),
+    path("folders", FoldersView.as_view(), name="api_folders"),
+    path("folders/files", FolderFilesView.as_view(), name="api_folder_files"),
+    path("media-items/stream", StreamView.as_view(), name="api_media_stream"),
+    path("media-items/summary", SummaryView.as_view(), name="api_media_summary"),
+    path("media-items/batch", BatchView.as_view(), name="api_media_batch"),
+    path("media-actions", MediaActionsView.as_view(), name="api_media_actions"),
+]

@@ -1,0 +1,69 @@
+"""What the API tells of a picture or video: one JSON object with exactly the contract's keys."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable, Iterator
+from typing import Any
+from urllib.parse import quote_from_bytes
+
+from reviewer.index import Row
+from reviewer.kinds import Mark, kind_of_bytes
+from reviewer.probes import Facts, facts_of
+
+THUMBNAIL = "/api/media-thumbnail?path={}&size=256"
+
+
+def items_of(root: str, rows: Iterable[Row], *, wait_for_all: bool = False) -> Iterator[dict[str, Any]]:
+    """The rows that are still there, in their order; what cannot be probed within a second in all is null."""
+    base = os.fsencode(root)
+    found = [(row, base + b"/" + row.path) for row in rows]
+    there = [(row, path, facts) for row, path in found if (facts := looked_at(path)) is not None]
+    known = facts_of(root, [(path, facts) for _, path, facts in there], wait_for_all=wait_for_all)
+    return (item(row.marks, path, facts, known.get(path)) for row, path, facts in there)
+
+
+def looked_at(path: bytes) -> os.stat_result | None:
+    try:
+        return os.stat(path)  # noqa: PTH116 - for thousands of paths in bytes
+    except OSError:
+        return None
+
+
+def item(marks: Mark, path: bytes, facts: os.stat_result, known: Facts | None) -> dict[str, Any]:
+    name = path.rpartition(b"/")[2]
+    return {
+        "path": text(path),
+        "name": text(name),
+        "mediaType": kind_of_bytes(name),
+        "thumbnailUrl": THUMBNAIL.format(quote_from_bytes(path, safe="")),
+        "sizeBytes": facts.st_size,
+        "modifiedAt": moment(facts.st_mtime_ns),
+        "createdAt": moment(facts.st_ctime_ns),
+        "status": status(marks),
+        "metadata": {
+            "width": known.width if known else None,
+            "height": known.height if known else None,
+            "duration_seconds": known.duration_s if known else None,
+        },
+    }
+
+
+def status(marks: int) -> dict[str, bool]:
+    return {
+        "locked": bool(marks & 1),
+        "trashed": bool(marks & 2),
+        "seen": bool(marks & 4),
+    }
+
+
+def text(path: bytes) -> str:
+    """For JSON, which cannot hold what is not UTF-8."""
+    return path.decode("utf-8", "replace")
+
+
+def moment(ns: int) -> str:
+    """UTC in ISO 8601, with six digits and `+00:00`."""
+    seconds, rest = divmod(ns, 1_000_000_000)
+    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(seconds))}.{rest // 1000:06d}+00:00"

@@ -1,0 +1,47 @@
+"""What the reviewer takes for a picture, a video, or the mark of one; by name, as the camera wrote it."""
+
+from __future__ import annotations
+
+from enum import IntFlag
+from typing import Final
+
+IMAGE: Final = "image"
+VIDEO: Final = "video"
+IMAGES = frozenset({"bmp", "gif", "jpeg", "jpg", "png", "tif", "tiff", "webp"})
+VIDEOS = frozenset({"avi", "m4v", "mov", "mp4", "mpeg", "mpg", "mts", "m2ts", "wmv", "mkv", "webm", "3gp", "ts"})
+KINDS = dict.fromkeys(IMAGES, IMAGE) | dict.fromkeys(VIDEOS, VIDEO)
+BYTES_KINDS = {ending.encode(): kind for ending, kind in KINDS.items()}
+
+
+class Mark(IntFlag):
+    """The companions of a file that are there."""
+
+    NONE = 0
+    LOCKED = 1
+    TRASHED = 2
+    SEEN = 4
+
+
+COMPANIONS = {".lock": Mark.LOCKED, ".trash": Mark.TRASHED, ".seen": Mark.SEEN}
+BYTES_COMPANIONS = tuple((ending.encode(), mark) for ending, mark in COMPANIONS.items())
+
+
+def kind_of(name: str) -> str | None:
+    """`image`, `video`, or None for what is neither."""
+    stem, dot, ending = name.rpartition("/")[2].rpartition(".")
+    return KINDS.get(ending.lower()) if dot and stem else None
+
+
+def kind_of_bytes(name: bytes) -> str | None:
+    """The same for a name as the disk holds it."""
+    stem, dot, ending = name.rpartition(b".")
+    return BYTES_KINDS.get(ending.lower()) if dot and stem else None
+
+
+def is_companion(name: bytes) -> bool:
+    """Whether it marks a picture or video, which need not be there any more."""
+    stem, dot, ending = name.rpartition(b".")
+    return dot + ending in BYTES_ENDINGS and kind_of_bytes(stem) is not None
+
+
+BYTES_ENDINGS = frozenset(ending for ending, _ in BYTES_COMPANIONS)

@@ -1,0 +1,170 @@
+"""The indexes of all review paths: where they lie, and what is asked of them.
+
+Each thread has its own connections; what one process learns all see, as it stands in the file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Final, TypeVar
+
+from django.conf import settings
+
+from nvr.media.mounts import is_network_or_fuse, mount_of
+from reviewer.index import Index, Row
+from reviewer.kinds import Mark
+from reviewer.models import ReviewPath
+from reviewer.scanner import UNSURE_NS, Scanner
+
+AnswerT = TypeVar("AnswerT")
+# Where a directory's time does not change with its content, or only in steps of seconds.
+COARSE: Final = {"vfat", "msdos", "exfat", "ntfs", "ntfs3", "hfs", "hfsplus", "iso9660", "udf"}
+OPEN_PER_THREAD: Final = 8
+
+_local = threading.local()
+
+
+def index_dir() -> Path:
+    folder: Path = settings.NVR_DATA_DIR / "review-index"
+    return folder
+
+
+def index_file(path: str) -> Path:
+    return index_dir() / f"{hashlib.sha256(os.fsencode(path)).hexdigest()[:32]}.sqlite3"
+
+
+def scanner_of(root: ReviewPath) -> Scanner:
+    """This thread's scanner of `root`. Raises OSError and `sqlite3.Error` for the index's own disk."""
+    opened: dict[str, tuple[int, Scanner]] = _local.__dict__.setdefault("opened", {})
+    file = index_file(root.path)
+    number, scanner = opened.get(root.path, (0, None))
+    if scanner is None or number != inode_of(file):  # somebody deleted it: a new one is built
+        while len(opened) >= OPEN_PER_THREAD:
+            opened.pop(next(iter(opened)))[1].index.close()
+        scanner = new_scanner(root, file)
+        opened[root.path] = (inode_of(file), scanner)
+    return scanner
+
+
+def new_scanner(root: ReviewPath, file: Path) -> Scanner:
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        index = Index(file)
+    except sqlite3.DatabaseError as error:
+        if isinstance(error, sqlite3.OperationalError):  # locked, or the disk is full: not the index's fault
+            raise
+        discard(root)
+        index = Index(file)
+    lock = file.with_suffix(".lock")
+    return Scanner(Path(root.path), index, lock, mount=root.remembered_mount, trusted=is_trusted(root.path))
+
+
+def is_trusted(path: str) -> bool:
+    """Whether a directory's mtime tells of each change in it there."""
+    kind = mount_of(Path(path)).type
+    return kind not in COARSE and not is_network_or_fuse(kind)
+
+
+def inode_of(file: Path) -> int:
+    try:
+        return file.stat().st_ino
+    except OSError:
+        return 0
+
+
+def discard(root: ReviewPath) -> None:
+    """Throw the index away: the next who asks builds it anew."""
+    _local.__dict__.get("opened", {}).pop(root.path, None)
+    for ending in ("", "-wal", "-shm"):
+        with suppress(FileNotFoundError):
+            Path(f"{index_file(root.path)}{ending}").unlink()
+
+
+def asked(root: ReviewPath, question: Callable[[Scanner], AnswerT]) -> AnswerT:
+    """`question`'s answer; of a damaged index once more, when it has been built anew."""
+    try:
+        return question(scanner_of(root))
+    except sqlite3.OperationalError:
+        raise
+    except sqlite3.DatabaseError:
+        discard(root)
+        return question(scanner_of(root))
+
+
+def page_of(
+    root: ReviewPath, taken: str, *, offset: int = 0, after: bytes | None = None, limit: int, again: bool = False
+) -> list[Row]:
+    """The rows of a page as they are on disk now. Raises `PathAway`."""
+
+    def rows(scanner: Scanner) -> list[Row]:
+        scanner.refresh(again=again)
+        found = cut(scanner, taken, offset, after, limit)
+        if scanner.refresh_folders({row.path.rpartition(b"/")[0] for row in found}):
+            found = cut(scanner, taken, offset, after, limit)
+        return found
+
+    return asked(root, rows)
+
+
+def cut(scanner: Scanner, taken: str, offset: int, after: bytes | None, limit: int) -> list[Row]:
+    if after is not None:
+        return scanner.index.after(taken, after, limit)
+    return scanner.index.page(taken, offset=offset, limit=limit)
+
+
+def folder_page(
+    root: ReviewPath, path: bytes, *, offset: int, limit: int, again: bool = False
+) -> tuple[list[Row], int]:
+    """The files directly in the folder `path` below `root`, by name, and how many others lie there.
+
+    Raises `PathAway`.
+    """
+
+    def files(scanner: Scanner) -> tuple[list[Row], int]:
+        folder = scanner.refresh_one(path, again=again)
+        if folder is None:
+            return [], 0
+        found = sorted(scanner.index.files_in(folder.id).items())[offset : offset + limit]
+        prefix = path + b"/" if path else b""
+        return [Row(prefix + name, marks) for name, marks in found], folder.ignored
+
+    return asked(root, files)
+
+
+def counts_of(root: ReviewPath) -> dict[str, int]:
+    """How many files each filter takes, as it is on disk now. Raises `PathAway`."""
+
+    def counts(scanner: Scanner) -> dict[str, int]:
+        scanner.refresh()
+        return scanner.index.counts()
+
+    return asked(root, counts)
+
+
+def marked(root: ReviewPath, file: Path, marks: Mark, *, mtime_ns: int) -> None:
+    """We marked `file` ourselves; its directory's mtime was `mtime_ns` before: its index need not look again.
+
+    What others did in the same moment shows at the look that is due after two seconds. An index that cannot be
+    written now is merely out of step, and finds out by the directory's time.
+    """
+    with suppress(sqlite3.Error, OSError):
+        scanner = scanner_of(root)
+        index, path = scanner.index, os.fsencode(file.relative_to(root.path))
+        folder, _, name = path.rpartition(b"/")
+        with index.writing():
+            known = index.folder(folder)
+            if known is None:
+                return
+            index.put_files(known.id, folder, [(name, marks)])
+            current = known.mtime_ns == mtime_ns
+            after_ns = file.parent.stat().st_mtime_ns if current else known.mtime_ns
+            due_ns = known.recheck_ns or time.time_ns() + UNSURE_NS
+            index.put_folder(replace(known, mtime_ns=after_ns, recheck_ns=due_ns, turn=known.turn + 1))

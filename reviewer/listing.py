@@ -1,0 +1,58 @@
+"""One directory as it is now: its pictures and videos with their marks, in a single reading of its names."""
+
+from __future__ import annotations
+
+import os
+import stat
+from dataclasses import dataclass, field
+
+from reviewer.kinds import BYTES_COMPANIONS, BYTES_ENDINGS, kind_of_bytes
+
+MARKS = {ending: int(mark) for ending, mark in BYTES_COMPANIONS}
+
+
+@dataclass(slots=True)
+class Listing:
+    """`files` are the marks of each picture and video by name; `ignored` counts what is neither, nor marks one."""
+
+    files: dict[bytes, int] = field(default_factory=dict)
+    folders: list[bytes] = field(default_factory=list)
+    ignored: int = 0
+
+
+def listing_of(path: bytes, root: bytes) -> Listing:
+    """What lies directly in `path`; hidden names, links to folders and links that leave `root` do not count.
+
+    Nothing is asked of the files themselves, except of links. Raises OSError.
+    """
+    listing = Listing()
+    marks: dict[bytes, int] = {}
+    with os.scandir(path) as entries:
+        for entry in entries:
+            name = entry.name
+            stem, dot, ending = name.rpartition(b".")
+            if dot + ending in BYTES_ENDINGS and kind_of_bytes(stem):
+                marks[stem] = marks.get(stem, 0) | MARKS[dot + ending]
+            elif name.startswith(b"."):
+                listing.ignored += not entry.is_dir(follow_symlinks=False)
+            elif kind_of_bytes(name) and is_own_file(entry, root):
+                listing.files[name] = 0
+            elif entry.is_dir(follow_symlinks=False):
+                listing.folders.append(name)
+            else:
+                listing.ignored += 1
+    for name, marked in marks.items():
+        if name in listing.files:
+            listing.files[name] = marked
+    return listing
+
+
+def is_own_file(entry: os.DirEntry[bytes], root: bytes) -> bool:
+    """A regular file, or a link to one that lies below `root` (which is without links)."""
+    if not entry.is_symlink():
+        return entry.is_file(follow_symlinks=False)
+    try:
+        target = os.path.realpath(entry.path, strict=True)
+        return target.startswith(root + b"/") and stat.S_ISREG(os.lstat(target).st_mode)
+    except OSError:
+        return False

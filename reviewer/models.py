@@ -1,0 +1,127 @@
+"""The folders that are reviewed, and the emptyings of their trash."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Self
+
+from django.conf import settings
+from django.contrib.auth.models import Group
+from django.db import models
+from django.utils import timezone
+
+from nvr.media.mounts import Mount
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
+
+
+def sees_all(user: User | AbstractBaseUser | AnonymousUser) -> bool:
+    """Whoever manages the paths sees all of them."""
+    return bool(getattr(user, "is_superuser", False) or user.has_perm("reviewer.change_reviewpath"))  # type: ignore[union-attr]
+
+
+class ReviewPathQuerySet(models.QuerySet["ReviewPath"]):
+    def visible_to(self, user: User | AbstractBaseUser | AnonymousUser) -> Self:
+        """What `user` may see: all for superusers and managers of paths, else what lists one of their groups."""
+        if not user.is_active:
+            return self.none()
+        if sees_all(user):
+            return self
+        listed = ReviewPath.groups.through.objects.filter(group__user=user.pk)
+        return self.filter(pk__in=listed.values("reviewpath_id"))
+
+
+class ReviewPath(models.Model):
+    """A folder whose pictures and videos, with all that lies below, are reviewed."""
+
+    path = models.CharField(max_length=4096, unique=True, help_text="Absolute, without links.")
+    groups = models.ManyToManyField(Group, blank=True, related_name="+", help_text="Whose members may review it.")
+    mount = models.JSONField(default=dict, editable=False, help_text="The volume that it was added on.")
+    added_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    objects = ReviewPathQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("path",)
+        permissions = (("review", "Can review media: look, lock, trash, mark as seen, empty the trash"),)
+
+    def __str__(self) -> str:
+        return self.path
+
+    @property
+    def remembered_mount(self) -> Mount | None:
+        return Mount.from_dict(self.mount) if self.mount else None
+
+
+class RunState(models.TextChoices):
+    WAITING = "waiting"
+    WORKING = "working"
+    DONE = "done"
+    CANCELLED = "cancelled"
+    FAILED = "failed"
+
+
+OPEN_STATES = (RunState.WAITING, RunState.WORKING)
+
+
+class TrashRunQuerySet(models.QuerySet["TrashRun"]):
+    def visible_to(self, user: User | AbstractBaseUser | AnonymousUser) -> Self:
+        """One's own, and all for whoever sees all paths."""
+        if not user.is_active:
+            return self.none()
+        return self if sees_all(user) else self.filter(started_by=user.pk)
+
+    def open(self) -> Self:
+        return self.filter(state__in=OPEN_STATES)
+
+
+class TrashRun(models.Model):
+    """One emptying of the trash: the request streams what a worker records here, and it stays on record."""
+
+    state = models.CharField(max_length=9, choices=RunState, default=RunState.WAITING)
+    path = models.CharField(max_length=4096, blank=True, help_text="Empty: all paths that its starter may see.")
+    roots = models.JSONField(default=list, help_text="The review paths that are emptied.")
+    started_at = models.DateTimeField(default=timezone.now)
+    finished_at = models.DateTimeField(null=True, blank=True)
+    started_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+", editable=False
+    )
+    started_by_name = models.CharField(max_length=150, blank=True)
+    deleted = models.PositiveIntegerField(default=0)
+    skipped = models.PositiveIntegerField(default=0)
+    errors = models.PositiveIntegerField(default=0)
+    bytes_freed = models.PositiveBigIntegerField(default=0)
+    lease_until = models.DateTimeField(null=True, blank=True, help_text="The worker is taken for dead after this.")
+    is_cancelled = models.BooleanField(default=False)
+    reason = models.CharField(max_length=500, blank=True, help_text="Why it failed.")
+
+    objects = TrashRunQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("-pk",)
+        constraints = (
+            models.CheckConstraint(condition=models.Q(state__in=RunState.values), name="trash_run_state_is_known"),
+        )
+        indexes = (models.Index(fields=("state",), name="trash_run_by_state"),)
+
+    def __str__(self) -> str:
+        return f"emptying {self.pk} ({self.state})"
+
+    @property
+    def is_over(self) -> bool:
+        return self.state not in OPEN_STATES
+
+
+class TrashLines(models.Model):
+    """A block of the run's lines, as the client gets them (NDJSON)."""
+
+    run = models.ForeignKey(TrashRun, on_delete=models.CASCADE, related_name="lines")
+    text = models.TextField()
+
+    objects: models.Manager[TrashLines]
+
+    class Meta:
+        ordering = ("pk",)
+
+    def __str__(self) -> str:
+        return f"{self.run_id}: {len(self.text)} characters"

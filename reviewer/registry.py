@@ -1,0 +1,78 @@
+"""Adding and removing the folders that are reviewed; one place for API, admin, command and page."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from django.contrib.auth.models import Group
+from django.db import transaction
+
+from nvr.audit.record import record
+from nvr.errors import BadRequest, Forbidden, NotFound
+from nvr.media.mounts import remember
+from reviewer.models import ReviewPath
+from reviewer.policy import cameras_at, check_hidden, sees_cameras
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
+
+    Person = User | AbstractBaseUser | AnonymousUser
+
+
+def known_paths(user: Person) -> list[ReviewPath]:
+    """What `user` may review, in the order of their names; not where a camera keeps its files that they may not see."""
+    rows = ReviewPath.objects.visible_to(user).order_by("path")
+    return [row for row in rows if sees_cameras(user, cameras_at(row.path))]
+
+
+def add_path(user: Person, given: Any, *, groups: Iterable[Group] = ()) -> tuple[ReviewPath, bool]:
+    """The review path at `given`, resolved, and whether it is new.
+
+    Raises `BadRequest` for what is no folder, `HiddenPath`, and `Forbidden` for a camera's folder unless `user` is
+    a superuser.
+    """
+    path = checked(given)
+    check_hidden(path)
+    place = os.path.realpath(path)
+    check_hidden(place)
+    if not Path(place).is_dir():
+        raise BadRequest("The path is not an existing folder.")
+    if cameras_at(place) and not getattr(user, "is_superuser", False):
+        raise Forbidden("A camera keeps its files there: only a superuser may make it a review path.")
+    with transaction.atomic():
+        row, is_new = ReviewPath.objects.get_or_create(path=place, defaults={"mount": remember(Path(place)).as_dict()})
+        if is_new:
+            row.groups.set(groups)
+            record(user, "review_path_added", row, {"path": (None, place)})
+    return row, is_new
+
+
+def remove_path(user: Person, given: Any) -> str:
+    """Forget the path, and say which it was; nothing on disk is touched. Raises `BadRequest` and `NotFound`."""
+    path = checked(given)
+    names = {path, os.path.realpath(path)}
+    with transaction.atomic():
+        row = ReviewPath.objects.visible_to(user).filter(path__in=names).first()
+        if row is None:
+            raise NotFound("The path is not a known review path.")
+        record(user, "review_path_removed", row, {"path": (row.path, None)})
+        row.delete()
+    return row.path
+
+
+def checked(given: Any) -> str:
+    """An absolute path as text, without `.`, `..` and doubled slashes; raises `BadRequest`."""
+    if not isinstance(given, str) or not given:
+        raise BadRequest("path is required: an absolute folder.")
+    if "\0" in given or len(given) > 4096:
+        raise BadRequest("The path is not valid.")
+    try:
+        os.fsencode(given)
+    except UnicodeEncodeError:
+        raise BadRequest("The path is not valid Unicode.") from None
+    if not given.startswith("/"):
+        raise BadRequest("The path must begin with /.")
+    return "/" + os.path.normpath(given).lstrip("/")

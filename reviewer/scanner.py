@@ -1,0 +1,183 @@
+"""Keeping an index true to the disk: only directories whose time changed are read again.
+
+One process at a time brings an index up to date, under a lock of its own; the disk is read outside of any transaction,
+so that a slow card holds up nobody who marks a file. What was marked meanwhile is seen by its folder's `turn`.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import stat
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+from nvr.errors import Conflict
+from nvr.media.mounts import Mount, absence
+from reviewer.index import BULK, Folder, Index
+from reviewer.listing import Listing, listing_of
+
+# File systems stamp in steps: a change within this span of the last one may leave the directory's mtime as it was.
+UNSURE_NS: Final = 2_000_000_000
+# Where a directory's mtime does not tell, it is read again after this.
+UNTRUSTED_NS: Final = 5_000_000_000
+MAX_DEPTH: Final = 64
+NEVER: Final = -1  # no directory's mtime
+
+
+class PathAway(Conflict):
+    """The review path is missing, or its volume is: nothing that is not found below it may be taken for deleted."""
+
+
+class Scanner:
+    """Of one review path: `root` without links and without a `/` at its end."""
+
+    def __init__(self, root: Path, index: Index, lock: Path, *, mount: Mount | None, trusted: bool) -> None:
+        self.root = os.fsencode(root)
+        self.index, self.lock, self.mount, self.trusted = index, lock, mount, trusted
+
+    def refresh(self, *, again: bool = False) -> None:
+        """Bring the index up to date; `again` reads every directory. Raises `PathAway`."""
+        self.check_there()
+        if not again and self.index.folder(b"") and not any(self._is_due(folder) for folder in self.index.folders()):
+            return
+        with self._alone():
+            if self.index.folder(b"") is None:
+                self._build()
+            else:
+                due = [folder for folder in self.index.folders() if again or self._is_due(folder)]
+                self._read(folder.path for folder in due)
+            self.check_there()
+
+    def refresh_folders(self, paths: Iterable[bytes]) -> bool:
+        """Read these again where their time does not tell; whether anything had changed."""
+        if self.trusted:
+            return False
+        with self._alone():
+            return self._read(paths)
+
+    def refresh_one(self, path: bytes, *, again: bool = False) -> Folder | None:
+        """One directory, as it is now; None if it is not there. Raises `PathAway`."""
+        if self.index.folder(b"") is None:
+            self.refresh()
+        self.check_there()
+        known = self.index.folder(path)
+        if again or known is None or not self.trusted or self._is_due(known):
+            with self._alone():
+                self._read([path])
+        return self.index.folder(path)
+
+    def check_there(self) -> None:
+        reason = absence(Path(os.fsdecode(self.root)), self.mount)
+        if reason:
+            raise PathAway(reason)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        with self.lock.open("wb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+    def _is_due(self, folder: Folder) -> bool:
+        now = time.time_ns()
+        if folder.recheck_ns and now >= folder.recheck_ns:
+            return True
+        if not self.trusted and now - folder.listed_ns > UNTRUSTED_NS:
+            return True
+        return self._mtime_of(folder.path) != folder.mtime_ns
+
+    def _place(self, path: bytes) -> bytes:
+        return self.root + b"/" + path if path else self.root
+
+    def _mtime_of(self, path: bytes) -> int | None:
+        """None for what is no directory (any more)."""
+        try:
+            facts = os.lstat(self._place(path))
+        except OSError:
+            return None
+        return facts.st_mtime_ns if stat.S_ISDIR(facts.st_mode) else None
+
+    def _build(self) -> None:
+        """The first time: all in one, as nobody can mark what is not listed yet."""
+        with self.index.writing(), self.index.bulk():
+            waiting = [b""]
+            while waiting:
+                path = waiting.pop()
+                found = self._listed(path)
+                if found is None:
+                    continue
+                folder, listing = found
+                self.index.put_files(self.index.put_folder(folder), path, listing.files.items())
+                waiting.extend(self._inner(path, listing))
+            self.check_there()
+
+    def _inner(self, path: bytes, listing: Listing) -> Iterator[bytes]:
+        if path.count(b"/") < MAX_DEPTH:
+            yield from (path + b"/" + name if path else name for name in listing.folders)
+
+    def _listed(self, path: bytes) -> tuple[Folder, Listing] | None:
+        """The directory now; None if it has gone or is a link now. One that may not be read is empty, and due again."""
+        mtime_ns = self._mtime_of(path)
+        if mtime_ns is None:
+            return None
+        now = time.time_ns()
+        try:
+            listing = listing_of(self._place(path), self.root)
+        except OSError:
+            return Folder(path, NEVER, now, now), Listing()
+        recheck_ns = now if now - mtime_ns <= UNSURE_NS else 0
+        return Folder(path, mtime_ns, now, recheck_ns, listing.ignored), listing
+
+    def _read(self, paths: Iterable[bytes]) -> bool:
+        """Read these directories, and what is new below them; whether anything was not as it stood in the index."""
+        waiting, changed = list(paths), False
+        while waiting:
+            path = waiting.pop()
+            before = self.index.folder(path)
+            found = self._listed(path)
+            with self.index.writing():
+                now = self.index.folder(path)
+                if (now and now.turn) != (before and before.turn):  # somebody marked a file meanwhile
+                    waiting.append(path)
+                    continue
+                new = self._forget(path) if found is None else self._put(now, *found)
+            changed |= new is not None
+            waiting.extend(new or ())
+        return changed
+
+    def _forget(self, path: bytes) -> list[bytes] | None:
+        lost = self.index.below(path)
+        if not lost:
+            return None
+        self.check_there()
+        for folder in lost:
+            self.index.drop_folder(folder.id)
+        return []
+
+    def _put(self, known: Folder | None, folder: Folder, listing: Listing) -> list[bytes] | None:
+        """The folder as it was found: its inner folders that are new, or None if nothing has changed."""
+        before = self.index.files_in(known.id) if known else {}
+        gone = before.keys() - listing.files.keys()
+        changed = [(name, marks) for name, marks in listing.files.items() if before.get(name, -1) != marks]
+        inner = set(self._inner(folder.path, listing))
+        children = {other.path for other in self.index.below(folder.path) if is_child(other.path, folder.path)}
+        if gone or children - inner:
+            self.check_there()
+        number = self.index.put_folder(replace(folder, turn=known.turn if known else 0))
+        with self.index.bulk() if len(changed) + len(gone) > BULK else nullcontext():
+            self.index.drop_files(folder.path, gone)
+            self.index.put_files(number, folder.path, changed)
+        self.index.even_out()
+        for path in children - inner:
+            self._forget(path)
+        new = sorted(inner - children)
+        return new if gone or changed or new or children - inner else None
+
+
+def is_child(path: bytes, parent: bytes) -> bool:
+    """Whether `path` is directly below `parent`; both below the root, which is empty."""
+    return path != parent and path.rpartition(b"/")[0] == parent

@@ -1,0 +1,75 @@
+"""A card with a few pictures, reviewed by someone who may."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from django.contrib.auth.models import Group, User
+from rest_framework.test import APIClient
+
+from reviewer import library
+from reviewer.models import ReviewPath
+from reviewer.registry import add_path
+from tests.factories import jpeg, make_user, put
+
+
+@pytest.fixture(autouse=True)
+def closed_indexes() -> Iterator[None]:
+    yield
+    for _, scanner in library._local.__dict__.pop("opened", {}).values():
+        scanner.index.close()
+
+
+@pytest.fixture
+def card(tmp_path: Path) -> Path:
+    """DCIM/100MEDIA with three pictures and a text, DCIM/101MEDIA with one picture."""
+    folder = tmp_path.resolve() / "card"
+    for number, name in enumerate(("IMG_0001.JPG", "IMG_0002.JPG", "IMG_0003.JPG")):
+        put(folder / "DCIM/100MEDIA", name, jpeg(64, 48, seed=number))
+    put(folder / "DCIM/100MEDIA", "notes.txt", b"wind")
+    put(folder / "DCIM/101MEDIA", "IMG_0001.JPG", jpeg(80, 60))
+    settle(folder)
+    return folder
+
+
+def settle(folder: Path) -> None:
+    """As if nothing had changed for a while."""
+    for path, _, _ in os.walk(folder):
+        os.utime(path, (1_700_000_000, 1_700_000_000))
+
+
+@pytest.fixture
+def group(db: None) -> Group:
+    return Group.objects.create(name="rangers")
+
+
+@pytest.fixture
+def reviewer(group: Group) -> User:
+    return make_user("ranger", "reviewer.review", groups=(group,))
+
+
+@pytest.fixture
+def manager(db: None) -> User:
+    return make_user("manager", "reviewer.review", "reviewer.change_reviewpath")
+
+
+@pytest.fixture
+def known(card: Path, manager: User, group: Group) -> ReviewPath:
+    return add_path(manager, str(card), groups=(group,))[0]
+
+
+@pytest.fixture
+def review(reviewer: User, known: ReviewPath) -> APIClient:
+    client = APIClient()
+    client.force_authenticate(reviewer)
+    return client
+
+
+@pytest.fixture
+def manage(manager: User) -> APIClient:
+    client = APIClient()
+    client.force_authenticate(manager)
+    return client

@@ -1,0 +1,235 @@
+"""Marks: what they leave on the disk, one by one and many at once."""
+
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+
+import pytest
+from rest_framework.test import APIClient
+
+from nvr.audit.models import AuditEntry
+from nvr.media import companions
+from nvr.media.companions import ACTIONS, Locked, NameTooLong, ReadOnly, status_of
+from reviewer import library
+from tests.factories import jpeg, make_camera, make_user, put
+from tests.reviewer.test_listings import names, streamed
+
+ACT, BATCH = "/api/media-actions", "/api/media-items/batch"
+
+
+def act(client: APIClient, path: Path | str, action: str):
+    return client.post(ACT, {"path": str(path), "action": action}, format="json")
+
+
+def marks(file: Path) -> set[str]:
+    return {path.name.removeprefix(file.name) for path in file.parent.glob(f"{file.name}.*")}
+
+
+@pytest.fixture
+def picture(card: Path) -> Path:
+    return card / "DCIM/100MEDIA/IMG_0001.JPG"
+
+
+def test_each_action_leaves_its_marks(review, picture):
+    steps = [
+        ("lock", {".lock", ".seen"}),
+        ("lock", {".lock", ".seen"}),
+        ("unseen", {".lock"}),
+        ("unlock", set()),
+        ("unlock", set()),
+        ("trash", {".trash", ".seen"}),
+        ("lock", {".trash", ".seen", ".lock"}),
+        ("untrash", {".seen", ".lock"}),
+        ("seen", {".seen", ".lock"}),
+    ]
+    for action, expected in steps:
+        answer = act(review, picture, action)
+        assert answer.status_code == 200, answer.content
+        assert marks(picture) == expected
+        assert answer.json() == {
+            "path": str(picture),
+            "action": action,
+            "status": {
+                "locked": ".lock" in expected,
+                "trashed": ".trash" in expected,
+                "seen": ".seen" in expected,
+            },
+        }
+    assert {mark: (picture.with_name(picture.name + mark)).stat().st_size for mark in marks(picture)} == {
+        ".seen": 0,
+        ".lock": 0,
+    }
+
+
+def test_what_is_locked_is_not_trashed(review, picture):
+    act(review, picture, "lock")
+    answer = act(review, picture, "trash")
+
+    assert (answer.status_code, set(answer.json())) == (409, {"error"})
+    assert marks(picture) == {".lock", ".seen"}
+
+
+def test_an_action_shows_in_the_next_page_without_a_look_at_the_disk(review, card, picture, monkeypatch):
+    streamed(review, card)
+    monkeypatch.setattr("reviewer.scanner.listing_of", lambda *_: pytest.fail("looked at the disk again"))
+
+    act(review, picture, "trash")
+
+    assert names(streamed(review, card, statusFilter="trashed")) == ["100MEDIA/IMG_0001.JPG"]
+    act(review, picture, "untrash")
+    assert streamed(review, card, statusFilter="trashed") == []
+
+
+def test_a_strangers_change_beside_ours_is_found_later(review, card, picture, monkeypatch):
+    streamed(review, card)
+    monkeypatch.setattr(library, "UNSURE_NS", 0)
+    before = picture.parent.stat().st_mtime_ns
+    act(review, picture, "seen")
+    put(picture.parent, "IMG_0002.JPG.lock", b"")  # within the same tick of the file system's clock
+    os.utime(picture.parent, ns=(before, picture.parent.stat().st_mtime_ns))
+
+    assert names(streamed(review, card, statusFilter="locked")) == ["100MEDIA/IMG_0002.JPG"]
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ({}, 400),
+        ([], 400),
+        ({"path": "{file}"}, 400),
+        ({"path": "{file}", "action": "explode"}, 400),
+        ({"path": "{file}", "action": ["lock"]}, 400),
+        ({"path": "{file}", "action": None}, 400),
+        ({"path": 7, "action": "lock"}, 400),
+        ({"path": "{file}.gone.jpg", "action": "lock"}, 400),
+        ({"path": "{folder}", "action": "lock"}, 400),
+        ({"path": "{folder}/notes.txt", "action": "lock"}, 400),
+        ({"path": "/etc/passwd", "action": "lock"}, 403),
+        ({"path": "/nowhere/a.jpg", "action": "lock"}, 403),
+        ({"path": "{folder}/../../../a.jpg", "action": "lock"}, 403),
+        ({"path": "{file}\u0000", "action": "lock"}, 400),
+    ],
+)
+def test_refusals(review, picture, body, status):
+    if isinstance(body, dict):
+        body = {
+            key: value.format(file=picture, folder=picture.parent) if isinstance(value, str) else value
+            for key, value in body.items()
+        }
+    answer = review.post(ACT, body, format="json")
+
+    assert (answer.status_code, set(answer.json())) == (status, {"error"})
+    assert marks(picture) == set()
+
+
+def test_links_are_never_followed_to_make_a_mark(review, picture, tmp_path):
+    target = put(tmp_path, "target", b"precious")
+    picture.with_name(f"{picture.name}.lock").symlink_to(target)
+    picture.with_name(f"{picture.name}.seen").symlink_to(tmp_path / "not there")
+
+    assert act(review, picture, "lock").json()["status"]["locked"]
+    assert target.read_bytes() == b"precious"
+    assert not (tmp_path / "not there").exists()
+
+
+def test_a_link_that_leads_outside_is_403(review, picture, tmp_path):
+    outside = put(tmp_path / "elsewhere", "a.jpg", jpeg())
+    (picture.parent / "link.jpg").symlink_to(outside)
+
+    assert act(review, picture.parent / "link.jpg", "trash").status_code == 403
+    assert marks(outside) == set()
+
+
+def test_a_name_too_long_to_mark_changes_nothing(review, picture):
+    file = put(picture.parent, "x" * 249 + ".jpg", jpeg())
+
+    answer = act(review, file, "trash")  # .seen would fit, .trash would not
+    assert (answer.status_code, set(answer.json())) == (409, {"error"})
+    assert not list(file.parent.glob("x*.*.*"))
+    assert act(review, file, "unseen").status_code == 200
+    with pytest.raises(NameTooLong):
+        companions.act(file, "trash")
+
+
+def test_a_read_only_medium_is_409_with_a_sentence(picture, monkeypatch):
+    def refuse(*_args, **_options):
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr(companions, "make", refuse)
+
+    with pytest.raises(ReadOnly):
+        companions.act(picture, "lock")
+
+
+def test_twenty_at_once_leave_one_truth(picture):
+    def work(number: int) -> None:
+        for turn in range(20):
+            try:
+                companions.act(picture, list(ACTIONS)[(number + turn) % len(ACTIONS)])
+            except Locked:
+                continue
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert picture.exists()
+    for action in ("unlock", "untrash", "unseen"):
+        status = companions.act(picture, action)
+    assert status == status_of(picture) == companions.Status(locked=False, trashed=False, seen=False)
+    assert marks(picture) == set()
+
+
+def test_a_batch_does_what_it_can_and_says_what_it_could_not(review, card, picture):
+    act(review, card / "DCIM/101MEDIA/IMG_0001.JPG", "lock")
+    paths = [str(picture), str(card / "DCIM/101MEDIA/IMG_0001.JPG"), str(card / "gone.jpg"), "/etc/passwd"]
+
+    answer = review.post(BATCH, {"paths": paths, "action": "trash"}, format="json")
+
+    assert answer.status_code == 207
+    results = answer.json()["results"]
+    assert [(row["path"], row["status"]) for row in results] == list(zip(paths, (200, 409, 400, 403), strict=True))
+    assert results[0]["error"] is None and all(row["error"] for row in results[1:])
+    assert marks(picture) == {".trash", ".seen"}
+    entry = AuditEntry.objects.get(action="media_marked")
+    assert entry.changes == {"action": [None, "trash"], "files": [None, 1]}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"paths": [], "action": "seen"},
+        {"paths": ["/a"] * 501, "action": "seen"},
+        {"paths": "/a", "action": "seen"},
+        {"paths": [1], "action": "seen"},
+        {"paths": ["/a"], "action": "nothing"},
+        {"action": "seen"},
+        [],
+    ],
+)
+def test_a_wrong_batch_marks_nothing(review, body):
+    answer = review.post(BATCH, body, format="json")
+
+    assert (answer.status_code, set(answer.json())) == (400, {"error"})
+
+
+def test_a_cameras_files_take_the_right_to_change_cameras(manager, group):
+    from tests.factories import folder_of
+
+    camera = make_camera("Barn", groups=(group,))
+    picture = put(folder_of(camera), "a.jpg", jpeg())
+    chief = make_user("chief", is_superuser=True)
+    from reviewer.registry import add_path
+
+    add_path(chief, str(folder_of(camera)), groups=(group,))
+    client = APIClient()
+    for permissions, status in ((("reviewer.review",), 403), (("reviewer.review", "cameras.change_camera"), 200)):
+        client.force_authenticate(make_user(None, *permissions, groups=(group,)))
+        assert act(client, picture, "seen").status_code == status
+    client.force_authenticate(make_user("blind", "reviewer.review", "reviewer.change_reviewpath"))
+    assert act(client, picture, "unseen").status_code == 403
+    assert client.get("/api/review-paths").json()["knownPaths"] == []

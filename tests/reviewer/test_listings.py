@@ -1,0 +1,245 @@
+"""What there is to review: the stream, one folder, the summary."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from rest_framework.test import APIClient
+
+from reviewer.library import index_file
+from reviewer.models import ReviewPath
+from tests.factories import jpeg, make_user, put
+from tests.reviewer.conftest import settle
+
+STREAM, FILES, SUMMARY = "/api/media-items/stream", "/api/folders/files", "/api/media-items/summary"
+KEYS = ["path", "name", "mediaType", "thumbnailUrl", "sizeBytes", "modifiedAt", "createdAt", "status", "metadata"]
+
+
+def streamed(client: APIClient, card: Path | str, **query: Any) -> list[dict[str, Any]]:
+    """The lines without the last, which must fit."""
+    response = client.get(STREAM, {"path": str(card), **query})
+    assert response.status_code == 200, response.content
+    assert response["Content-Type"] == "application/x-ndjson"
+    *items, last = [json.loads(line) for line in b"".join(response.streaming_content).splitlines()]  # type: ignore[attr-defined]
+    assert last == {"type": "done", "count": len(items)}
+    return items
+
+
+def names(items: list[dict[str, Any]]) -> list[str]:
+    return ["/".join(item["path"].split("/")[-2:]) for item in items]
+
+
+ALL = ["100MEDIA/IMG_0001.JPG", "101MEDIA/IMG_0001.JPG", "100MEDIA/IMG_0002.JPG", "100MEDIA/IMG_0003.JPG"]
+
+
+def test_all_is_streamed_by_name_and_then_path(review, card):
+    assert names(streamed(review, card)) == ALL
+
+
+def test_an_item_has_exactly_the_contracts_keys(review, card):
+    (item, *_) = streamed(review, card)
+    file = card / "DCIM/100MEDIA/IMG_0001.JPG"
+
+    assert list(item) == KEYS
+    assert item["path"] == str(file)
+    assert item["mediaType"] == "image"
+    assert item["thumbnailUrl"] == f"/api/media-thumbnail?path={quote(str(file), safe='')}&size=256"
+    assert item["sizeBytes"] == file.stat().st_size
+    assert item["modifiedAt"].endswith("+00:00") and len(item["modifiedAt"]) == len("2026-04-12T21:50:19.123456+00:00")
+    assert item["status"] == {"locked": False, "trashed": False, "seen": False}
+    assert item["metadata"] == {"width": 64, "height": 48, "duration_seconds": None}
+
+
+def test_pages_by_offset_and_by_cursor_meet(review, card):
+    assert names(streamed(review, card, limit=2)) == ALL[:2]
+    assert names(streamed(review, card, limit=2, offset=2)) == ALL[2:]
+    assert names(streamed(review, card, offset=4)) == []
+    cursor = streamed(review, card, limit=2)[-1]["path"]
+    assert names(streamed(review, card, after=cursor)) == ALL[2:]
+    assert names(streamed(review, card, after=f"{card}/zzz/IMG_0001.JPG")) == ALL[2:]
+
+
+def test_filters_come_before_offset_and_limit(review, card):
+    put(card / "DCIM/100MEDIA", "IMG_0002.JPG.seen", b"")
+    put(card / "DCIM/100MEDIA", "IMG_0003.JPG.seen", b"")
+    put(card / "DCIM/100MEDIA", "IMG_0003.JPG.trash", b"")
+    put(card / "DCIM/101MEDIA", "IMG_0001.JPG.lock", b"")
+
+    assert names(streamed(review, card, statusFilter="unseen")) == ALL[:2]
+    assert names(streamed(review, card, statusFilter="seen", offset=1)) == ALL[3:]
+    assert names(streamed(review, card, statusFilter="trashed")) == ALL[3:]
+    assert names(streamed(review, card, statusFilter="locked", limit=1)) == ALL[1:2]
+    counts = review.get(SUMMARY, {"path": str(card)}).json()
+    assert counts == {"path": str(card), "counts": {"all": 4, "unseen": 2, "seen": 2, "locked": 1, "trashed": 1}}
+
+
+def test_what_others_change_on_the_disk_shows_at_once(review, card):
+    folder = card / "DCIM/100MEDIA"
+    streamed(review, card)
+
+    put(folder, "IMG_0000.JPG", jpeg())
+    assert names(streamed(review, card))[0] == "100MEDIA/IMG_0000.JPG"
+    (folder / "IMG_0000.JPG").rename(folder / "IMG_0009.JPG")
+    assert names(streamed(review, card))[-1] == "100MEDIA/IMG_0009.JPG"
+    put(folder, "IMG_0009.JPG.lock", b"")
+    assert streamed(review, card)[-1]["status"]["locked"]
+    put(card / "new/deep", "a.png", b"x")
+    assert names(streamed(review, card))[-1] == "deep/a.png"
+    shutil.rmtree(card / "DCIM")
+    assert names(streamed(review, card)) == ["deep/a.png"]
+
+
+def test_a_settled_tree_is_not_read_again(review, card, monkeypatch):
+    streamed(review, card)
+    calls: list[bytes] = []
+    scandir = os.scandir
+
+    def counted(path):
+        if isinstance(path, bytes):  # what else looks is whether the card is there at all
+            calls.append(path)
+        return scandir(path)
+
+    monkeypatch.setattr("reviewer.listing.os.scandir", counted)
+
+    streamed(review, card)
+    assert calls == []
+    put(card / "DCIM/101MEDIA", "IMG_0002.JPG", jpeg())
+    streamed(review, card)
+    assert calls == [os.fsencode(card / "DCIM/101MEDIA")]
+    streamed(review, card, refresh=1)
+    assert len(calls) == 5
+
+
+def test_hidden_names_links_and_other_files_are_left_out(review, card, tmp_path):
+    put(card / ".thumbnails/normal", "a.png", b"x")
+    put(card / "DCIM", ".hidden.jpg", b"x")
+    put(tmp_path / "elsewhere", "b.jpg", jpeg())
+    (card / "DCIM/out.jpg").symlink_to(tmp_path / "elsewhere/b.jpg")
+    (card / "DCIM/in.jpg").symlink_to(card / "DCIM/100MEDIA/IMG_0001.JPG")
+    (card / "DCIM/folder").symlink_to(tmp_path / "elsewhere")
+    os.mkfifo(card / "DCIM/pipe.jpg")
+    (card / "DCIM/video.mp4").mkdir()
+
+    assert sorted(names(streamed(review, card))) == sorted([*ALL, "DCIM/in.jpg"])
+
+
+def test_a_damaged_or_deleted_index_is_built_anew(review, card, known: ReviewPath):
+    streamed(review, card)
+    file = index_file(known.path)
+    file.unlink()
+    assert names(streamed(review, card)) == ALL
+    file.write_bytes(b"\0" * 5000)
+    for ending in ("-wal", "-shm"):
+        Path(f"{file}{ending}").unlink(missing_ok=True)
+    assert names(streamed(review, card)) == ALL
+
+
+def test_a_missing_path_is_409_and_forgets_nothing(review, card):
+    streamed(review, card)
+    card.rename(card.with_name("away"))
+
+    answer = review.get(STREAM, {"path": str(card)})
+    assert answer.status_code == 409
+    assert set(answer.json()) == {"error"}
+    card.with_name("away").rename(card)
+    assert names(streamed(review, card)) == ALL
+
+
+def test_names_that_are_no_utf8_or_strange_are_listed(review, card):
+    folder = os.fsencode(card / "DCIM")
+    for name in (b"br\xf6ken.jpg", b"line\nbreak.jpg", "\u202egpj.exe.jpg".encode(), b"x" * 251 + b".jpg"):
+        Path(os.fsdecode(folder + b"/" + name)).write_bytes(jpeg())
+
+    items = streamed(review, card)
+    assert len(items) == 8
+    assert any("%F6" in item["thumbnailUrl"] for item in items)
+
+
+@pytest.mark.parametrize(
+    ("query", "status"),
+    [
+        ({}, 400),
+        ({"path": ""}, 400),
+        ({"path": "relative"}, 400),
+        ({"path": "/nowhere"}, 403),
+        ({"path": "{card}/DCIM"}, 403),
+        ({"path": "{card}/../card"}, 200),
+        ({"path": "{card}", "limit": "0"}, 400),
+        ({"path": "{card}", "limit": "10001"}, 400),
+        ({"path": "{card}", "limit": "x"}, 400),
+        ({"path": "{card}", "limit": "9" * 5000}, 400),
+        ({"path": "{card}", "offset": "-1"}, 400),
+        ({"path": "{card}", "offset": "1e3"}, 400),
+        ({"path": "{card}", "statusFilter": "nice"}, 400),
+        ({"path": "{card}", "refresh": "yes"}, 400),
+        ({"path": "{card}\0"}, 400),
+    ],
+)
+def test_the_streams_refusals(review, card, query, status):
+    answer = review.get(STREAM, {name: value.format(card=card) for name, value in query.items()})
+
+    assert answer.status_code == status
+    if status != 200:
+        assert set(answer.json()) == {"error"}
+
+
+def test_one_folder_is_paged_and_counts_what_it_ignores(review, card):
+    folder = card / "DCIM/100MEDIA"
+    put(folder, "IMG_0001.JPG.seen", b"")
+    answer = review.get(FILES, {"path": str(folder), "offset": 1, "limit": 1}).json()
+
+    assert list(answer) == ["path", "offset", "limit", "count", "ignoredCount", "items"]
+    assert (answer["path"], answer["offset"], answer["limit"]) == (str(folder), 1, 1)
+    assert (answer["count"], answer["ignoredCount"]) == (1, 1)
+    assert list(answer["items"][0]) == KEYS
+    assert answer["items"][0]["name"] == "IMG_0002.JPG"
+    assert review.get(FILES, {"path": str(card)}).json()["items"] == []
+    assert review.get(FILES, {"path": str(card / "missing")}).json()["count"] == 0
+
+
+@pytest.mark.parametrize(
+    ("query", "status"),
+    [({}, 400), ({"path": "/etc"}, 403), ({"path": "{card}", "limit": "1001"}, 400), ({"path": "{card}/.."}, 403)],
+)
+def test_one_folders_refusals(review, card, query, status):
+    answer = review.get(FILES, {name: value.format(card=card) for name, value in query.items()})
+
+    assert (answer.status_code, set(answer.json())) == (status, {"error"})
+
+
+def test_who_may_not_review_sees_nothing(card, known, group):
+    for user, status in (
+        (None, 401),
+        (make_user("guest", groups=(group,)), 403),
+        (make_user("elsewhere", "reviewer.review"), 403),
+    ):
+        client = APIClient()
+        client.force_authenticate(user)
+        for address in (STREAM, FILES, SUMMARY):
+            answer = client.get(address, {"path": str(card)})
+            assert (answer.status_code, set(answer.json())) == (status, {"error"})
+
+
+def test_a_large_tree_is_paged_at_any_depth(review, tmp_path, manage, group):
+    root = tmp_path.resolve() / "large"
+    expected = []
+    for folder in range(6):
+        (root / f"{folder}").mkdir(parents=True)
+        for number in range(folder, 6000, 3):
+            file = root / f"{folder}" / f"{number:05}.jpg"
+            file.touch()
+            expected.append((file.name, f"{root}/{folder}/{file.name}"))
+    settle(root)
+    expected.sort()
+    assert manage.post("/api/review-paths", {"path": str(root)}, format="json").status_code == 201
+
+    for offset in (0, 999, 1000, 5555, len(expected) - 3):
+        found = [(item["name"], item["path"]) for item in streamed(manage, root, offset=offset, limit=700)]
+        assert found == expected[offset : offset + 700]
+    assert len(streamed(manage, root, limit=10_000)) == 10_000

@@ -1,0 +1,139 @@
+"""Which folders are reviewed, and picking others."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+from rest_framework.test import APIClient
+
+from nvr.audit.models import AuditEntry
+from reviewer.models import ReviewPath
+from tests.factories import folder_of, make_camera, make_user
+
+PATHS, FOLDERS = "/api/review-paths", "/api/folders"
+
+
+def add(client: APIClient, path: Path | str):
+    return client.post(PATHS, {"path": str(path)}, format="json")
+
+
+def test_adding_stores_where_it_really_is_and_is_idempotent(manage, card, tmp_path):
+    (tmp_path / "alias").symlink_to(card)
+
+    for given in (card, tmp_path / "alias", f"{card}//DCIM/../"):
+        answer = add(manage, given)
+        assert answer.status_code == 201
+        assert answer.json() == {"addedPath": str(card), "knownPaths": [str(card)]}
+    assert AuditEntry.objects.filter(action="review_path_added").count() == 1
+    assert manage.get(PATHS).json() == {
+        "knownPaths": [str(card)],
+        "hiddenPickerPaths": settings.NVR_REVIEW_HIDDEN_PATHS,
+    }
+
+
+def test_removing_needs_no_folder(manage, card):
+    add(manage, card)
+    card.rename(card.with_name("gone"))
+
+    answer = manage.delete(PATHS, {"path": str(card)}, format="json")
+
+    assert answer.json() == {"removedPath": str(card), "knownPaths": []}
+    again = manage.delete(PATHS, {"path": str(card)}, format="json")
+    assert (again.status_code, set(again.json())) == (404, {"error"})
+    assert AuditEntry.objects.filter(action="review_path_removed").count() == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ({}, 400),
+        ([], 400),
+        ("text", 400),
+        ({"path": None}, 400),
+        ({"path": ""}, 400),
+        ({"path": ["/tmp"]}, 400),
+        ({"path": "relative"}, 400),
+        ({"path": "/not/there"}, 400),
+        ({"path": "/tmp\u0000"}, 400),
+        ({"path": "/" + "x" * 5000}, 400),
+        ({"path": "/proc"}, 403),
+        ({"path": "/proc/self"}, 403),
+        ({"path": "/etc/ssh"}, 403),
+        ({"path": "/"}, 403),
+        ({"path": "/tmp/../proc"}, 403),
+    ],
+)
+def test_refusals(manage, body, status):
+    answer = manage.post(PATHS, body, format="json")
+
+    assert (answer.status_code, set(answer.json())) == (status, {"error"})
+    assert not ReviewPath.objects.exists()
+
+
+def test_a_link_to_a_hidden_folder_is_403(manage, tmp_path):
+    (tmp_path / "innocent").symlink_to("/proc/self")
+
+    assert add(manage, tmp_path / "innocent").status_code == 403
+
+
+def test_what_holds_a_hidden_folder_is_403_and_says_so(manage, tmp_path, settings):
+    (tmp_path / "home/.ssh").mkdir(parents=True)
+    settings.NVR_REVIEW_HIDDEN_PATHS = [str(tmp_path / "home/.ssh")]
+
+    answer = add(manage, tmp_path / "home")
+    assert answer.status_code == 403
+    assert ".ssh" in answer.json()["error"]
+
+
+def test_our_own_data_is_hidden(manage):
+    for path in (settings.NVR_DATA_DIR, settings.NVR_DATA_DIR / "cache", Path(settings.NVR_DATA_DIR).parent):
+        assert add(manage, path).status_code == 403
+
+
+def test_a_cameras_folder_is_for_superusers(manage, db):
+    camera = make_camera("Barn")
+    chief = APIClient()
+    chief.force_authenticate(make_user("chief", is_superuser=True))
+
+    assert add(manage, folder_of(camera)).status_code == 403
+    assert add(chief, folder_of(camera)).status_code == 201
+
+
+def test_reviewing_is_not_managing(review, card):
+    assert review.get(PATHS).json()["knownPaths"] == [str(card)]
+    for answer in (add(review, card), review.delete(PATHS, {"path": str(card)}, format="json")):
+        assert (answer.status_code, set(answer.json())) == (403, {"error"})
+
+
+def test_the_picker_opens_folder_by_folder(manage, card):
+    (card / ".hidden").mkdir()
+    (card / "link").symlink_to(card / "DCIM")
+
+    assert manage.get(FOLDERS, {"path": str(card)}).json() == {
+        "path": str(card),
+        "folders": [{"path": f"{card}/DCIM", "name": "DCIM", "has_children": True}],
+    }
+    inner = manage.get(FOLDERS, {"path": f"{card}/DCIM"}).json()["folders"]
+    assert [(folder["name"], folder["has_children"]) for folder in inner] == [("100MEDIA", False), ("101MEDIA", False)]
+
+
+@pytest.mark.parametrize(
+    ("path", "status"), [("", 400), ("x", 400), ("/proc", 403), ("/proc/self", 403), ("/not/there", 400)]
+)
+def test_the_pickers_refusals(manage, path, status):
+    answer = manage.get(FOLDERS, {"path": path} if path else {})
+
+    assert (answer.status_code, set(answer.json())) == (status, {"error"})
+
+
+def test_the_picker_hides_what_is_hidden(manage):
+    shown = {folder["path"] for folder in manage.get(FOLDERS, {"path": "/"}).json()["folders"]}
+
+    assert "/proc" not in shown and "/usr" in shown
+
+
+def test_only_managers_look_outside_of_what_is_reviewed(review, card):
+    assert review.get(FOLDERS, {"path": str(card)}).status_code == 200
+    assert review.get(FOLDERS, {"path": str(card.parent)}).status_code == 403
