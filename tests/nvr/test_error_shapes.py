@@ -15,6 +15,7 @@ pytestmark = pytest.mark.django_db
 PAGES = {"api/docs"}
 OPEN = {"api/health", "api/token", "api/token/refresh", "api/cameras/<str:camera_id>/snapshot"}
 ROUTES = sorted(route for route in all_routes() if route.startswith("api/") and route not in PAGES)
+REVIEWER = ("/api/review-paths", "/api/folders", "/api/media-", "/api/empty-trash", "/api/trash-runs")
 NAMES = {
     "<str:camera_id>": "nobody",
     "<int:detection_id>": "99999999",
@@ -51,6 +52,9 @@ def check(response: Any, status: int, path: str) -> None:
         assert body.keys() == {"error", "path"}
         assert body["path"] == path.removeprefix("/api/media/")
         assert isinstance(body["error"], str)
+    elif path.startswith(REVIEWER):
+        assert response["Content-Type"] == "application/json"
+        assert body.keys() == {"error"}
     else:
         assert response["Content-Type"] == "application/problem+json"
         assert body.keys() - {"errors"} == {"type", "title", "status", "detail", "instance"}

@@ -15,17 +15,23 @@ from rest_framework.test import APIClient
 from cameras.models import Camera
 from media_serving.models import Detection, Event, MediaType
 from nvr.accounts.models import ApiKey
+from reviewer.registry import add_path
 from tests.conftest import client_of
 from tests.factories import PASSWORD, folder_of, jpeg, make_camera, make_user, put
 from tests.nvr.routes import ADMIN, METHODS, all_routes
 
-# stranger: no credentials · outsider: signed in, in no group · member: of the group that the camera lists
-# viewer: `cameras.view_all` · editor: viewer with all model permissions · staff: `is_staff`, nothing else
+# stranger: no credentials · outsider: signed in, in no group · member: of the group that the camera lists, may review
+# viewer: `cameras.view_all` · editor: viewer with all model permissions, may review · staff: `is_staff`, nothing else
 # chief: superuser · reader: a read-only key of the chief's
 ROLES = ("stranger", "outsider", "member", "viewer", "editor", "staff", "chief", "reader")
 EDITOR = [
     f"{app}.{verb}_{model}"
-    for app, model in (("cameras", "camera"), ("media_serving", "detection"), ("media_serving", "event"))
+    for app, model in (
+        ("cameras", "camera"),
+        ("media_serving", "detection"),
+        ("media_serving", "event"),
+        ("reviewer", "reviewpath"),
+    )
     for verb in ("view", "add", "change", "delete")
 ]
 NEW_CAMERA = {"name": "New", "folder_path": "/cams/new"}
@@ -43,6 +49,8 @@ EVERYONE = "200 200 200 200 200 200 200 200"
 SIGNED_IN = "401 200 200 200 200 200 200 200"
 SEEN = "401 404 200 200 200 404 200 200"
 STAFF = "401 403 403 403 403 200 200 200"
+REVIEW = "401 403 200 403 200 403 200 200"
+MARK = "401 403 200 403 200 403 200 403"
 API: dict[str, dict[str, str]] = {
     "api/health": {"GET": EVERYONE},
     "api/system/health": {"GET": STAFF},
@@ -72,6 +80,17 @@ API: dict[str, dict[str, str]] = {
     "api/media/detections/<rest:detection_id>": {"GET": SEEN},
     "api/media/clips/<rest:filename>": {"GET": SEEN},
     "api/media/<rest:path>": {"GET": "401 404 404 404 404 404 404 404"},  # of what none of the four names
+    "api/review-paths": {
+        "GET": REVIEW,
+        "POST": "401 403 403 403 201 403 201 403",
+        "DELETE": "401 403 403 403 200 403 200 403",
+    },
+    "api/folders": {"GET": REVIEW},
+    "api/folders/files": {"GET": REVIEW},
+    "api/media-items/stream": {"GET": REVIEW},
+    "api/media-items/summary": {"GET": REVIEW},
+    "api/media-items/batch": {"POST": "401 403 207 403 207 403 207 403"},
+    "api/media-actions": {"POST": MARK},
 }
 # Pages know sessions only, so the reader's key makes them a stranger there; who is none is sent to the login.
 PAGE = "302 200 200 200 200 200 200 302"
@@ -95,6 +114,16 @@ BODIES: dict[tuple[str, str], Any] = {
     ("api/events/<int:event_id>", "PATCH"): {"notes": "x"},
     ("api/signed-urls", "POST"): {"path": "/api/media/cameras/back_yard/a.jpg"},
     ("login", "POST"): {"username": "member", "password": PASSWORD},
+    ("api/review-paths", "POST"): {"path": "{card}"},
+    ("api/review-paths", "DELETE"): {"path": "{card}"},
+    ("api/media-items/batch", "POST"): {"paths": ["{card}/a.jpg"], "action": "seen"},
+    ("api/media-actions", "POST"): {"path": "{card}/a.jpg", "action": "seen"},
+}
+QUERIES: dict[str, dict[str, str]] = {
+    "api/folders": {"path": "{card}"},
+    "api/folders/files": {"path": "{card}"},
+    "api/media-items/stream": {"path": "{card}"},
+    "api/media-items/summary": {"path": "{card}"},
 }
 # The only ways in without credentials. Static files are served before any view; signed addresses carry theirs.
 WITHOUT_CREDENTIALS = {
@@ -109,7 +138,10 @@ WITHOUT_CREDENTIALS = {
 
 @dataclass
 class House:
-    """One camera that lists a group, with a file, a detection, an event and its clip; another one in the trash."""
+    """One camera that lists a group, with a file, a detection, an event and its clip; another one in the trash.
+
+    And a review path of the same group, `card`, with a picture.
+    """
 
     people: dict[str, User]
     values: dict[str, str] = field(default_factory=dict)
@@ -131,20 +163,23 @@ class House:
 
 
 @pytest.fixture
-def house(family: Group, settings) -> House:
+def house(family: Group, settings, tmp_path) -> House:
     settings.RATES = {tier: {"user": "9999/m", "anonymous": "9999/m"} for tier in settings.RATES}
     people = {
         "outsider": make_user("outsider"),
-        "member": make_user("member", groups=(family,)),
+        "member": make_user("member", "reviewer.review", groups=(family,)),
         "viewer": make_user("viewer", "cameras.view_all"),
-        "editor": make_user("editor", "cameras.view_all", *EDITOR),
+        "editor": make_user("editor", "cameras.view_all", "reviewer.review", *EDITOR),
         "staff": make_user("staff", is_staff=True),
         "chief": make_user("chief", is_staff=True, is_superuser=True),
     }
     camera = make_camera("Back Yard", groups=(family,))
     make_camera("Gone", groups=(family,), deleted_at=timezone.now())
     put(folder_of(camera), "a.jpg", jpeg())
-    return House(people, recorded(camera))
+    card = tmp_path.resolve() / "card"
+    put(card, "a.jpg", jpeg())
+    add_path(people["chief"], str(card), groups=(family,))
+    return House(people, recorded(camera) | {"card": str(card)})
 
 
 def recorded(camera: Camera) -> dict[str, str]:
@@ -186,16 +221,25 @@ def address_of(route: str, house: House) -> str:
     return f"/{route}"
 
 
+def filled(value: Any, house: House) -> Any:
+    """With `{card}` where the review path stands."""
+    if isinstance(value, dict):
+        return {name: filled(inner, house) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [filled(inner, house) for inner in value]
+    return value.replace("{card}", house.values["card"]) if isinstance(value, str) else value
+
+
 def ask(house: House, route: str, method: str, role: str) -> int:
     """The status, with everything that was changed put back."""
     session = route in PAGES
-    body = BODIES.get((route, method), {})
+    body = filled(BODIES.get((route, method), {}), house)
     with transaction.atomic():
         client = house.client(role, session=session)
         send = getattr(client, method.lower())
         address = address_of(route, house)
         if method == "GET":
-            response = send(address)
+            response = send(address, filled(QUERIES.get(route, {}), house))
         elif session:
             response = send(address, body)
         else:
@@ -255,7 +299,7 @@ def test_head_is_allowed_to_whom_get_is(house: House) -> None:
 def test_a_range_and_a_smaller_size_are_no_way_around(house: House) -> None:
     outsider = house.client("outsider", session=False)
     for route in API:
-        if "media" in route or "snapshot" in route:
+        if route.startswith("api/media/") or "snapshot" in route:
             address = address_of(route, house)
             assert outsider.get(address, HTTP_RANGE="bytes=0-0").status_code == 404
             assert outsider.get(f"{address}?width=160").status_code == 404
