@@ -29,7 +29,16 @@ def known_paths(user: Person) -> list[ReviewPath]:
 
 
 def add_path(user: Person, given: Any, *, groups: Iterable[Group] = ()) -> tuple[ReviewPath, bool]:
-    """The review path at `given`, resolved, and whether it is new.
+    """The review path at `given`, and whether it is new; raises what `check_path` raises."""
+    with transaction.atomic():
+        row, is_new = put_path(user, check_path(user, given))
+        if is_new:
+            change_groups(user, row, groups)
+    return row, is_new
+
+
+def check_path(user: Person, given: Any) -> str:
+    """Where `given` really lies, if it may be reviewed.
 
     Raises `BadRequest` for what is no folder, `HiddenPath`, and `Forbidden` for a camera's folder unless `user` is
     a superuser.
@@ -42,12 +51,25 @@ def add_path(user: Person, given: Any, *, groups: Iterable[Group] = ()) -> tuple
         raise BadRequest("The path is not an existing folder.")
     if cameras_at(place) and not getattr(user, "is_superuser", False):
         raise Forbidden("A camera keeps its files there: only a superuser may make it a review path.")
+    return place
+
+
+def put_path(user: Person, place: str) -> tuple[ReviewPath, bool]:
+    """Keep a checked path, with the volume that it lies on now; whether it is new."""
     with transaction.atomic():
         row, is_new = ReviewPath.objects.get_or_create(path=place, defaults={"mount": remember(Path(place)).as_dict()})
         if is_new:
-            row.groups.set(groups)
             record(user, "review_path_added", row, {"path": (None, place)})
     return row, is_new
+
+
+def change_groups(user: Person, row: ReviewPath, groups: Iterable[Group]) -> None:
+    """Whose members may review it; on record if that changes anything."""
+    with transaction.atomic():
+        before, after = ({group.name for group in some} for some in (row.groups.all(), groups))
+        if before != after:
+            row.groups.set(Group.objects.filter(name__in=after))
+            record(user, "review_path_updated", row, {"groups": (sorted(before), sorted(after))})
 
 
 def remove_path(user: Person, given: Any) -> str:

@@ -1,0 +1,59 @@
+"""Taking over the known paths of an older program."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from django.contrib.auth.models import Group
+from django.core.management import CommandError, call_command
+
+from reviewer.models import ReviewPath
+from tests.factories import make_user
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def config(tmp_path: Path, card: Path) -> Path:
+    file = tmp_path / "config.yaml"
+    file.write_text(f"known_paths:\n  - {card}\n  - /proc\n  - /not/there\n")
+    return file
+
+
+def test_what_can_be_added_is_and_the_rest_is_said(config, card, capsys):
+    make_user("chief", is_superuser=True)
+    Group.objects.create(name="rangers")
+
+    with pytest.raises(CommandError, match="2 of 3"):
+        call_command("import_review_paths", str(config), "--group", "rangers")
+
+    said = capsys.readouterr()
+    assert f"{card}: added" in said.out
+    assert "/proc" in said.err and "/not/there" in said.err
+    assert [group.name for group in ReviewPath.objects.get().groups.all()] == ["rangers"]
+
+
+@pytest.mark.parametrize("content", ["", "known_paths: 7", "- a", "{", "\0"])
+def test_what_is_no_such_file_is_said_in_a_sentence(tmp_path, content):
+    make_user("chief", is_superuser=True)
+    (tmp_path / "config.yaml").write_text(content)
+
+    with pytest.raises(CommandError):
+        call_command("import_review_paths", str(tmp_path / "config.yaml"))
+
+
+def test_it_needs_someone_in_whose_name(config):
+    with pytest.raises(CommandError, match="superuser"):
+        call_command("import_review_paths", str(config))
+    with pytest.raises(CommandError, match="nobody"):
+        call_command("import_review_paths", str(config), "--user", "nobody")
+
+
+def test_an_unknown_group_or_file_is_said(config, tmp_path):
+    make_user("chief", is_superuser=True)
+
+    with pytest.raises(CommandError, match="nobodies"):
+        call_command("import_review_paths", str(config), "--group", "nobodies")
+    with pytest.raises(CommandError, match="cannot be read"):
+        call_command("import_review_paths", str(tmp_path / "missing"))
