@@ -118,7 +118,7 @@ class CameraAdmin(VisibleCameras):
         if camera.last_seen_at is None:
             return format_html('<span class="nvr-thumb nvr-thumb-empty">{}</span>', "No picture")
         url = snapshot_address(camera, f"{camera.last_seen_at:%s}")
-        text = '<img class="nvr-thumb" src="{}&width=160" width="96" height="72" loading="lazy" alt="Picture of {}">'
+        text = '<img class="nvr-thumb" src="{}&width=160" width="80" height="60" loading="lazy" alt="Picture of {}">'
         return format_html(text, url, camera.name)
 
     @admin.display(description="status", ordering="status")

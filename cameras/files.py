@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -18,7 +19,10 @@ SHOWN = 60
 
 @dataclass(frozen=True)
 class ListedFile:
-    """One file with its addresses; `name` is its path below the camera's folder."""
+    """One file with its addresses; `name` is its path below the camera's folder.
+
+    A file whose name is not UTF-8 has no addresses: none could name it.
+    """
 
     name: str
     kind: str
@@ -39,16 +43,16 @@ def newest_listed(camera: Camera) -> list[ListedFile]:
 
 def listed(camera: Camera, folder: Path, file: MediaFile) -> ListedFile:
     name = str(Path(file.path).relative_to(folder))
-    url = f"/api/media/cameras/{quote(camera.slug)}/{quote(name, errors='surrogateescape')}"
-    version = file.identity
+    readable = os.fsencode(name).decode("utf-8", "replace")
+    url = f"/api/media/cameras/{quote(camera.slug)}/{quote(readable)}" if readable == name else ""
     return ListedFile(
-        name=name.encode("utf-8", "replace").decode(),
+        name=readable,
         kind="image" if file.is_image else "video",
         url=url,
-        page_url=f"{camera.get_absolute_url()}?{urlencode({'file': name}, errors='surrogateescape')}",
-        thumb_url=f"{url}?v={version}&width=320",
-        playable_url="" if file.is_image else f"{url}?playable=1",
-        download_url=f"{url}?download=1",
+        page_url=f"{camera.get_absolute_url()}?{urlencode({'file': name})}" if url else "",
+        thumb_url=f"{url}?v={file.identity}&width=320" if url else "",
+        playable_url=f"{url}?playable=1" if url and not file.is_image else "",
+        download_url=f"{url}?download=1" if url else "",
         size_bytes=file.size,
         modified_at=datetime.fromtimestamp(file.mtime_ns / 1e9, camera.zone or timezone.get_default_timezone()),
     )

@@ -36,6 +36,10 @@ class FolderMissing(NotFound):
     """The camera's folder is not there."""
 
 
+class FolderIsFile(FolderMissing):
+    """Something stands in its place that is no folder."""
+
+
 class FolderUnreadable(Unavailable):
     """The folder is there but cannot be read: permissions, or a storage fault. Never taken for an empty one."""
 
@@ -135,8 +139,10 @@ def refreshed(path: str, known: Directory | None, *, everything: bool, is_root: 
     """The directory as it is now; None for one below the root that has gone or may not be read."""
     try:
         facts = Path(path).stat(follow_symlinks=is_root)
-        if not is_root and not stat.S_ISDIR(facts.st_mode):  # since it was listed, a link has taken its place
-            return None
+        if not stat.S_ISDIR(facts.st_mode):
+            if is_root:
+                raise FolderIsFile("Camera folder is not a folder")
+            return None  # since it was listed, a link has taken its place
         mtime_ns = facts.st_mtime_ns
         if known is not None and not everything and known.is_current(mtime_ns):
             return known

@@ -18,7 +18,7 @@ from django.conf import settings
 from django.db import DatabaseError, transaction
 from django.utils import timezone
 
-from cameras.folder_index import FolderMissing, FolderUnreadable
+from cameras.folder_index import FolderIsFile, FolderMissing, FolderUnreadable
 from cameras.folders import FolderOutsideBase, newest_files
 from cameras.lookout import Lookout
 from cameras.models import Camera, CameraStatus
@@ -60,6 +60,8 @@ def look(camera: Camera, folders: Folders | None = None) -> Evidence:
         times = (datetime.fromtimestamp(file.mtime_ns / 1e9, UTC) for file in newest_files(camera, folders=folders))
         newest_at = next((at for at in times if at <= settled_before), None)
         return Evidence(newest_at, *mount_evidence(camera, newest_at))
+    except FolderIsFile:
+        return Evidence(fault=f"{camera.folder_path} is not a folder but a file: move it away, or correct the path.")
     except FolderMissing:
         return Evidence(fault=f"The folder {camera.folder_path} does not exist: create it or mount its disk.")
     except FolderOutsideBase:

@@ -85,12 +85,15 @@ class CameraView(TemplateView):
             raise Http404
         tile = tiles_for([camera])[0]
         files = files_or_none(camera)
+        openable = [file for file in files if file.url]
         return super().get_context_data(
             camera=camera,
             tile=tile,
             facts=facts_about(camera, tile, self.request.user),  # type: ignore[arg-type]  # pages are for users
             files=files,
-            selected=selected_file(files, self.request.GET.get("file")),
+            openable=openable,
+            any_closed=len(openable) < len(files),
+            selected=selected_file(openable, self.request.GET.get("file")),
             edit_url=edit_address(camera, self.request),
             data_url=reverse("live_json"),
             panels=panels.render("camera", self.request, camera),

@@ -96,6 +96,12 @@ class Transport(filesystem.Transport):
     Channel = Channel
     connection_errors = (*filesystem.Transport.connection_errors, OSError)
 
+    def establish_connection(self) -> Any:
+        """Raises `OSError` while the folder is away: whoever connects pauses longer and longer."""
+        options: dict[str, str] = self.client.transport_options  # type: ignore[union-attr,assignment]
+        Path(options["data_folder_in"]).stat()
+        return super().establish_connection()
+
 
 def write_whole(file: Path, text: str) -> None:
     """Raises `OSError`, and then leaves nothing behind."""
@@ -137,7 +143,7 @@ def sweep(leftovers: Iterator[Path]) -> None:
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Alone among all processes and threads that change something in `folder`."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, exist_ok=True)  # not its parents: while a disk is away they are another disk's
     with (folder / "lock").open("a") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield

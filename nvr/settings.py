@@ -13,6 +13,7 @@ import django_stubs_ext
 from django.core.exceptions import ImproperlyConfigured
 from dotenv import load_dotenv
 
+from nvr.data_folder import check_same
 from nvr.env import Environment
 from nvr.hosts import LOOPBACK, own_hosts
 from nvr.secret_key import stored_key
@@ -31,6 +32,8 @@ THUMBNAIL_DIR = NVR_DATA_DIR / "thumbnails"
 CLIP_DIR = NVR_DATA_DIR / "clips"
 RUN_DIR = NVR_DATA_DIR / "run"
 STATIC_ROOT = NVR_DATA_DIR / "static"
+if mark := os.environ.get("NVR_UP"):
+    check_same(RUN_DIR / "up.lock", mark)
 for folder in (NVR_DATA_DIR, CACHE_DIR, RUN_DIR):
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 

@@ -7,6 +7,7 @@ reached in a middleware and an unknown address below it all look alike. Apps reg
 from __future__ import annotations
 
 import logging
+import sqlite3
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -93,6 +94,9 @@ def describe(exception: Exception) -> Problem:
         return Problem(exception.status, exception.detail, exception.headers, errors)
     if isinstance(exception, exceptions.APIException):
         return _describe_drf(exception)
+    if is_disk_full(exception):
+        logger.error("the database's disk is full")
+        return Problem(507, "The disk is full: make room where the database lies.")
     if isinstance(exception, DataError):  # a NUL in a cookie, say; but it may be our own mistake, too
         logger.warning("the database refuses a value", exc_info=exception)
     for kind, status, detail in FOREIGN:
@@ -100,6 +104,13 @@ def describe(exception: Exception) -> Problem:
             return Problem(status, detail, {"Retry-After": "5"} if status == 503 else {})
     logger.error("unexpected error", exc_info=exception)
     return Problem(500, "Something went wrong here. The log has the details, under this answer's X-Request-Id.")
+
+
+def is_disk_full(exception: Exception) -> bool:
+    """Whether SQLite or PostgreSQL had no room: waiting, as a database that does not answer asks for, is no help."""
+    cause = exception.__cause__
+    full = getattr(cause, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL or getattr(cause, "sqlstate", "") == "53100"
+    return isinstance(exception, OperationalError) and full
 
 
 FOREIGN: tuple[tuple[type[Exception], int, str], ...] = (

@@ -13,23 +13,24 @@ from pathlib import Path
 from typing import Any
 
 from django.db.backends.sqlite3 import base, features
-from django.utils.functional import cached_property
 
 from nvr.sqlite3.files import address, file_of, make_if_missing
 
 Identity = tuple[int, int]
 
 
+def library_knows_json() -> bool:
+    with closing(sqlite3.connect(":memory:")) as connection:
+        try:
+            connection.execute("SELECT JSON('{}')")
+        except sqlite3.OperationalError:
+            return False
+    return True
+
+
 class DatabaseFeatures(features.DatabaseFeatures):
-    @cached_property
-    def supports_json_field(self) -> bool:
-        """Asked of the library: `migrate` checks the models, and with them this, before it makes the file."""
-        with closing(sqlite3.connect(":memory:")) as connection:
-            try:
-                connection.execute("SELECT JSON('{}')")
-            except sqlite3.OperationalError:
-                return False
-        return True
+    # Asked of the library, not of the file: `migrate` checks the models, and with them this, before it makes the file.
+    supports_json_field = library_knows_json()
 
 
 class DatabaseWrapper(base.DatabaseWrapper):

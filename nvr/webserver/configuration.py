@@ -58,6 +58,8 @@ def on_starting(server: Any) -> None:
     wanted = MAX_OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, MAX_OPEN_FILES)
     if soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    # Half is left to what the requests open: without room for a file a worker cannot even start.
+    server.cfg.set("worker_connections", min(worker_connections, max(threads + 1, max(soft, wanted) // 2)))
 
 
 def when_ready(server: Any) -> None:

@@ -31,7 +31,9 @@ SIGN_OF_LIFE_SECONDS = 1.0
 HESITATION_SECONDS = 0.0002
 MOST_HESITATIONS = 5
 READ_BYTES = 64 * 1024
+CROWDED_SECONDS = 0.5
 HARMLESS = (errno.EAGAIN, errno.ECONNABORTED, errno.EWOULDBLOCK)
+NO_ROOM = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
 class Connection(TConn):
@@ -59,6 +61,7 @@ class PatientWorker(ThreadWorker):
         self.large_waiting: deque[Arrival] = deque()
         self.large_running = 0
         self.notified = -math.inf
+        self.crowded_until = -math.inf
 
     def notify(self) -> None:
         """The sign of life, once a second: the main loop turns several times a request."""
@@ -80,12 +83,25 @@ class PatientWorker(ThreadWorker):
         try:
             client_sock, client = listener.accept()
         except OSError as error:
-            if error.errno not in HARMLESS:
-                raise
+            self.not_accepted(error)
             return
         self.nr_conns += 1
         sock = PatientSocket.adopt(client_sock, self.limit)
         self.enqueue_req(Connection(self, sock, client, listener.getsockname()))
+
+    def not_accepted(self, error: OSError) -> None:
+        """Without room for one more, let new connections wait in the queue: gunicorn ends, and all it has with it."""
+        if error.errno in NO_ROOM:
+            self.log.warning("no new connections for now: %s", error.strerror)
+            self.crowded_until = time.monotonic() + CROWDED_SECONDS
+            self.set_accept_enabled(False)
+        elif error.errno not in HARMLESS:
+            raise error
+
+    def set_accept_enabled(self, enabled: bool) -> None:
+        """gunicorn calls this with each turn of its loop, which is at least once a second."""
+        if not enabled or time.monotonic() >= self.crowded_until:
+            super().set_accept_enabled(enabled)
 
     def enqueue_req(self, conn: Connection) -> None:
         """gunicorn calls this for a connection that has, or may have, a request: here it begins to arrive."""

@@ -5,6 +5,19 @@ function csrfToken() {
   return document.cookie.split("; ").find((pair) => pair.startsWith("csrftoken="))?.slice("csrftoken=".length) ?? "";
 }
 
+// Swagger UI is dark by a class on <html>; ours is dark by the system's scheme or the menu's choice.
+const root = document.documentElement;
+const system = matchMedia("(prefers-color-scheme: dark)");
+
+function followScheme() {
+  const dark = root.dataset.theme ? root.dataset.theme === "dark" : system.matches;
+  root.classList.toggle("dark-mode", dark);
+}
+
+followScheme();
+system.addEventListener("change", followScheme);
+new MutationObserver(followScheme).observe(root, { attributeFilter: ["data-theme"] });
+
 window.SwaggerUIBundle({
   url: place.dataset.schema,
   domNode: place,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from django.conf import settings
 from django.contrib.auth.models import User
-from playwright.sync_api import Page, Route
+from playwright.sync_api import Page, Route, expect
 
 from cameras.registry import create_camera, trash_camera
 from nvr.fallbacks import page as error_page
@@ -22,6 +22,7 @@ PAGES = {
     "picture": "/cameras/front_door?file=a.jpg",
     "video": "/cameras/front_door?file=b.mp4",
     "password": "/password",
+    "password-done": "/password/done",
     "api": "/api/docs",
     "not-found": "/nowhere",
     "admin": "/admin/",
@@ -64,6 +65,18 @@ def test_nothing_is_cut_off(open_browser: Open, chief: User, look: str, viewport
     too_wide = [name for name, address in PAGES.items() if overflow_px(page, name, address, look) > 0]
 
     assert not too_wide
+
+
+def test_the_api_page_follows_the_chosen_scheme(open_browser: Open, chief: User) -> None:
+    page = open_browser(scheme="dark")
+    sign_in(page, "chief", PASSWORD)
+    page.goto("/api/docs")
+    expect(page.locator("html")).to_contain_class("dark-mode")
+
+    page.get_by_label("Menu of chief").click()
+    page.get_by_role("button", name="Light").click()
+
+    expect(page.locator("html")).not_to_contain_class("dark-mode")
 
 
 @LOOKS

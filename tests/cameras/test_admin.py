@@ -306,7 +306,9 @@ def test_the_action_moves_to_the_trash_and_back(browser: Client, camera: Camera)
 def test_the_admins_own_delete_is_the_trash(browser: Client, camera: Camera) -> None:
     address = reverse("admin:cameras_camera_delete", args=[camera.pk])
 
-    assert "trash" in browser.get(address).content.decode()
+    asked = browser.get(address).content.decode()
+    assert "Move “Front Door” to the trash?" in asked
+    assert "comes back when you restore it" in asked
     assert browser.post(address, {"post": "yes"}).status_code == 302
 
     camera.refresh_from_db()

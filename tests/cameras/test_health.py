@@ -179,7 +179,7 @@ def key_gone(camera: Camera) -> None:
     ("spoil", "said"),
     [
         (missing, "does not exist"),
-        (a_file, "does not exist"),
+        (a_file, "is not a folder but a file"),
         (outside, "outside"),
         (volume_away, "/dev/sdx1"),
         (key_gone, "password"),

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import html
+import os
+import re
+import time
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from django.contrib.auth.models import Group, User
@@ -12,7 +17,7 @@ from django.utils import timezone
 from cameras.models import Camera
 from nvr.audit.models import AuditEntry
 from tests.conftest import Clock
-from tests.factories import PASSWORD, folder_of, jpeg, make_camera, make_user, put
+from tests.factories import PASSWORD, folder_of, jpeg, make_camera, make_user, make_video, put
 
 
 @pytest.fixture
@@ -156,14 +161,66 @@ def test_a_file_that_is_not_there_leaves_the_live_picture(
     assert b"data-live-url" in response.content
 
 
-def test_names_that_are_not_utf_8_do_not_break_the_page(browser: Client, camera: Camera) -> None:
-    import os
+def put_bytes(camera: Camera, name: bytes, data: bytes, *, age_s: float) -> None:
+    path = os.fsencode(camera.folder_path) + b"/" + name
+    os.makedirs(os.path.dirname(path), exist_ok=True)  # a name that is no text
+    with open(path, "wb") as file:
+        file.write(data)
+    moment = time.time() - age_s
+    os.utime(path, (moment, moment))
 
-    with open(os.fsencode(camera.folder_path) + b"/caf\xe9.jpg", "wb") as file:
-        file.write(jpeg())
 
-    assert browser.get("/cameras/front_door").status_code == 200
-    assert len(tiles(browser)) == 1
+@pytest.mark.parametrize("name", [b"caf\xe9.jpg", b"\xff/a.jpg", b"caf\xe9.mp4"])
+def test_a_name_that_is_not_utf_8_is_listed_with_the_reason_why_it_has_no_link(
+    browser: Client, camera: Camera, pictures: list[str], name: bytes
+) -> None:
+    put_bytes(camera, name, jpeg(seed=9), age_s=12)  # in the middle of the others
+
+    page = browser.get("/cameras/front_door").content.decode()
+
+    assert "4 shown" in page
+    assert name.decode("utf-8", "replace") in page
+    assert page.count("names are not UTF-8") == page.count("Rename it") == 1
+    assert page.count("data-file") == 3
+    assert addresses(page) and "%EF%BF%BD" not in page and "%FF" not in page and "%E9" not in page
+    for address in addresses(page):
+        assert browser.get(address).status_code == 200, address
+
+
+def addresses(page: str) -> set[str]:
+    found = re.findall(r'(?:src|href)="(/(?:api|cameras)/[^"]*)"', page)
+    return {html.unescape(address) for address in found}
+
+
+def test_a_name_that_is_not_utf_8_is_no_neighbour(browser: Client, camera: Camera, pictures: list[str]) -> None:
+    put_bytes(camera, b"caf\xe9.jpg", jpeg(seed=9), age_s=22)  # between b.jpg and c.jpg
+
+    page = browser.get("/cameras/front_door?file=c.jpg").content.decode()
+
+    assert re.search(r'href="[^"]*file=b.jpg" rel="next"', page)
+    assert browser.get("/cameras/front_door?file=caf%EF%BF%BD.jpg").content.decode().count("data-live-url")
+
+
+def test_the_newest_picture_is_shown_also_if_its_name_is_not_utf_8(
+    browser: Client, camera: Camera, pictures: list[str]
+) -> None:
+    newest = jpeg(seed=9)
+    put_bytes(camera, b"caf\xe9.jpg", newest, age_s=4)
+
+    (tile,) = tiles(browser)
+    whole = browser.get("/api/cameras/front_door/snapshot")
+
+    assert browser.get(str(tile["snapshot_url"])).status_code == 200
+    assert (whole.status_code, whole.content) == (200, newest)
+    assert browser.get("/").status_code == 200
+
+
+def test_a_frame_is_shown_of_a_video_whose_name_is_not_utf_8(browser: Client, camera: Camera, tmp_path: Path) -> None:
+    put_bytes(camera, b"caf\xe9.mp4", make_video(tmp_path / "a.mp4").read_bytes(), age_s=10)
+
+    (tile,) = tiles(browser)
+
+    assert browser.get(str(tile["snapshot_url"])).status_code == 200
 
 
 @pytest.mark.parametrize("folder", ["/nowhere/at/all", "/etc"])

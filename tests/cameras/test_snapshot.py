@@ -211,6 +211,9 @@ def test_each_missing_thing_has_its_text(api: APIClient, camera: Camera, tmp_pat
 
     folder_of(camera).rmdir()
     assert problem(api.get(SNAPSHOT), 404) == "Camera folder does not exist"
+    folder_of(camera).write_text("a file in its place")
+    assert problem(api.get(SNAPSHOT), 404) == "Camera folder is not a folder"
+    folder_of(camera).unlink()
 
     make_camera("Etc", folder_path="/etc")
     assert "outside" in problem(api.get("/api/cameras/etc/snapshot"), 403)

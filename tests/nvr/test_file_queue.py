@@ -190,12 +190,26 @@ def test_a_message_is_never_taken_before_it_is_whole(channel: Any) -> None:
     writer.start()
 
     taken: list[Any] = []
-    while writer.is_alive() or len(taken) < 200:
-        try:
-            taken.append(channel._get("bulk"))
-        except Empty:
-            if not writer.is_alive():
-                break
-    writer.join()
+    while writer.is_alive():
+        taken += all_of(channel)
+    taken += all_of(channel)
 
     assert taken == [payload] * 200
+
+
+def test_nobody_connects_to_a_folder_that_is_away(channel: Any, tmp_path: Path) -> None:
+    (tmp_path / "m").rmdir()
+
+    with channel.connection.client.clone() as other, pytest.raises(FileNotFoundError):
+        other.connect()
+
+
+def test_a_disk_that_is_away_is_not_written_to(channel: Any, tmp_path: Path) -> None:
+    for name in "mc":
+        (tmp_path / name).rmdir()
+    tmp_path.rmdir()
+
+    with pytest.raises(ChannelError):
+        bind(channel, "bulk")
+
+    assert not tmp_path.exists()

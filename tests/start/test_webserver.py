@@ -29,18 +29,22 @@ def port() -> int:
 
 
 @pytest.fixture
-def server(port: int, embedded: dict[str, str], tmp_path: Path, start: Callable[..., object]) -> Iterator[int]:
+def small(embedded: dict[str, str], tmp_path: Path) -> dict[str, str]:
     """Two processes of four threads each, and a time limit of three seconds."""
     content = tmp_path / "content"
     content.write_bytes(CONTENT)
-    env = {
+    return {
         **embedded,
         "NVR_SOCKET_TIMEOUT": str(LIMIT_SECONDS),
         "NVR_WEB_THREADS": "4",
         "SMALL_APP_FILE": str(content),
     }
+
+
+@pytest.fixture
+def server(port: int, small: dict[str, str], start: Callable[..., object]) -> Iterator[int]:
     configuration = "python:nvr.webserver.configuration"
-    start("-m", "gunicorn", "-c", configuration, "-b", f"127.0.0.1:{port}", "tests.start.small_app", env=env)
+    start("-m", "gunicorn", "-c", configuration, "-b", f"127.0.0.1:{port}", "tests.start.small_app", env=small)
     assert wait_until(lambda: answers(port))
     yield port
 
@@ -252,3 +256,37 @@ def test_the_kernel_sends_files() -> None:
 
     assert used.sendfile
     assert used.worker_class_str == "nvr.webserver.worker.PatientWorker"
+
+
+@pytest.fixture
+def poor(port: int, small: dict[str, str], start: Callable[..., object], tmp_path: Path) -> Path:
+    """One process that may have 64 files open; gives what it says."""
+    output = tmp_path / "output"
+    gunicorn = "runpy.run_module('gunicorn', run_name='__main__')"
+    limited = f"import resource, runpy; resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64)); {gunicorn}"
+    arguments = ["-c", "python:nvr.webserver.configuration", "-b", f"127.0.0.1:{port}", "tests.start.small_app"]
+    start("-c", limited, *arguments, env=small | {"NVR_WEB_WORKERS": "1"}, output=output)
+    assert wait_until(lambda: answers(port))
+    return output
+
+
+def test_connections_take_half_of_the_files_that_may_be_open_and_the_others_wait(port: int, poor: Path) -> None:
+    with ExitStack() as stack:
+        clients = [stack.enter_context(closing(connect(port))) for _ in range(120)]
+        for client in clients:
+            client.sendall(b"GET / HT")
+        clients[0].sendall(b"TP/1.1\r\nHost: a\r\n\r\n")
+        assert clients[0].recv(64).startswith(b"HTTP/1.1 200 OK")
+
+    assert wait_until(lambda: answers(port))
+    assert "Too many open files" not in poor.read_text()
+
+
+def test_a_process_that_has_no_file_left_lets_new_connections_wait(port: int, poor: Path) -> None:
+    with closing(connect(port)) as greedy:
+        greedy.sendall(b"GET /hoard HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert wait_until(lambda: ask(port) and "no new connections for now" in poor.read_text())
+        assert greedy.recv(64).startswith(b"HTTP/1.1 200 OK")
+
+    assert ask(port) == (200, b"ok")
+    assert "exited" not in poor.read_text()
