@@ -44,6 +44,7 @@ app.conf.beat_schedule = {
     "close-events": every(5, "media.close_events", "ingest"),
     "remove-files": every(60, "media.remove_files", "bulk"),
     "owed-playables": every(30, "media.send_owed_playables", "bulk"),
+    "owed-emptyings": every(10, "reviewer.look_after_emptyings", "interactive"),
     "sweep-caches": every(3600, "media.sweep_caches", "bulk"),
 }
 TRANSPORT_ALIASES["filesystem"] = "nvr.file_queue:Transport"

@@ -10,7 +10,7 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -168,3 +168,34 @@ def marked(root: ReviewPath, file: Path, marks: Mark, *, mtime_ns: int) -> None:
             after_ns = file.parent.stat().st_mtime_ns if current else known.mtime_ns
             due_ns = known.recheck_ns or time.time_ns() + UNSURE_NS
             index.put_folder(replace(known, mtime_ns=after_ns, recheck_ns=due_ns, turn=known.turn + 1))
+
+
+def trashed(root: ReviewPath, *, after: bytes | None, limit: int) -> list[Row]:
+    """What is marked as trash, from the first or behind `after` on; the first look brings the index up to date.
+
+    Later ones do not, so that each is cheap while the files before it are being deleted. Raises `PathAway`.
+    """
+
+    def rows(scanner: Scanner) -> list[Row]:
+        if after is None:
+            scanner.refresh(again=not scanner.trusted)
+            return scanner.index.page("trashed", limit=limit)
+        return scanner.index.after("trashed", after, limit)
+
+    return asked(root, rows)
+
+
+def dropped(root: ReviewPath, paths: Iterable[bytes]) -> None:
+    """We deleted these (below the root) ourselves. Their folders are due to be read again all the same."""
+    folders: dict[bytes, list[bytes]] = {}
+    for path in paths:
+        folder, _, name = path.rpartition(b"/")
+        folders.setdefault(folder, []).append(name)
+    with suppress(sqlite3.Error, OSError):
+        index = scanner_of(root).index
+        with index.writing():
+            for folder, names in folders.items():
+                known = index.folder(folder)
+                if known is not None:
+                    index.drop_files(folder, names)
+                    index.put_folder(replace(known, turn=known.turn + 1))

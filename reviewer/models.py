@@ -74,6 +74,10 @@ class TrashRunQuerySet(models.QuerySet["TrashRun"]):
     def open(self) -> Self:
         return self.filter(state__in=OPEN_STATES)
 
+    def lapsed(self) -> Self:
+        """Open, but nobody is at it: its worker has died, or none ever took it."""
+        return self.open().filter(lease_until__lt=timezone.now())
+
 
 class TrashRun(models.Model):
     """One emptying of the trash: the request streams what a worker records here, and it stays on record."""
@@ -87,11 +91,14 @@ class TrashRun(models.Model):
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+", editable=False
     )
     started_by_name = models.CharField(max_length=150, blank=True)
+    asker = models.JSONField(default=dict, editable=False, help_text="Who asked and from where, for the audit.")
     deleted = models.PositiveIntegerField(default=0)
     skipped = models.PositiveIntegerField(default=0)
     errors = models.PositiveIntegerField(default=0)
     bytes_freed = models.PositiveBigIntegerField(default=0)
     lease_until = models.DateTimeField(null=True, blank=True, help_text="The worker is taken for dead after this.")
+    attempts = models.PositiveSmallIntegerField(default=0, help_text="How many workers have been at it.")
+    in_hand = models.JSONField(default=list, editable=False, help_text="Files that may be gone without a line yet.")
     is_cancelled = models.BooleanField(default=False)
     reason = models.CharField(max_length=500, blank=True, help_text="Why it failed.")
 
@@ -101,6 +108,13 @@ class TrashRun(models.Model):
         ordering = ("-pk",)
         constraints = (
             models.CheckConstraint(condition=models.Q(state__in=RunState.values), name="trash_run_state_is_known"),
+            # NULL is never equal to NULL: only open runs stand in each other's way.
+            models.UniqueConstraint(
+                models.Case(
+                    models.When(state__in=OPEN_STATES, then=models.Value(1)), output_field=models.IntegerField()
+                ),
+                name="trash_run_open_is_alone",
+            ),
         )
         indexes = (models.Index(fields=("state",), name="trash_run_by_state"),)
 

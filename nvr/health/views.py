@@ -13,6 +13,7 @@ from rest_framework.response import Response
 
 from nvr.api.permissions import IsStaff
 from nvr.api.views import ApiView
+from nvr.health.details import details_for
 from nvr.health.sections import check_all, overall
 
 SERVICE = "mediareviewer-api"  # the contract's literal name
@@ -21,6 +22,8 @@ SERVICE = "mediareviewer-api"  # the contract's literal name
 class HealthOut(serializers.Serializer[Any]):
     status = serializers.ChoiceField(["ok", "degraded"])
     service = serializers.CharField()
+    settings = serializers.DictField(required=False, help_text="For who has `reviewer.review`.")
+    deletionQueue = serializers.DictField(child=serializers.IntegerField(), required=False, help_text="The same.")
 
 
 class SectionOut(serializers.Serializer[Any]):
@@ -47,7 +50,8 @@ class HealthView(ApiView):
 
     @extend_schema(operation_id="health", responses=HealthOut, tags=["health"])
     def get(self, request: Request) -> Response:
-        return Response({"status": overall(check_all(essential_only=True)), "service": SERVICE})
+        body = {"status": overall(check_all(essential_only=True)), "service": SERVICE}
+        return Response(body | details_for(request.user))
 
 
 class SystemHealthView(ApiView):

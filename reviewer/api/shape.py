@@ -7,6 +7,7 @@ from typing import Any
 from django.http import HttpRequest
 
 from nvr.api.errors import Problem, register_shape
+from nvr.api.schema import register_error_schema
 
 PREFIXES = (
     "/api/review-paths",
@@ -19,10 +20,13 @@ PREFIXES = (
     "/api/media-thumbnail",
 )
 
+REVIEW_ERROR = {"type": "object", "required": ["error"], "properties": {"error": {"type": "string"}}}
+
 
 def register() -> None:
     for prefix in PREFIXES:
         register_shape(prefix, error_shape)
+        register_error_schema(prefix, "ReviewError", REVIEW_ERROR)
 
 
 def error_shape(problem: Problem, request: HttpRequest) -> dict[str, Any]:

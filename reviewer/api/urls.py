@@ -5,6 +5,7 @@ from django.urls import path
 from reviewer.api.actions import BatchView, MediaActionsView
 from reviewer.api.listings import FolderFilesView, StreamView, SummaryView
 from reviewer.api.paths import FoldersView, ReviewPathsView
+from reviewer.api.trash import CancelTrashRunView, EmptyTrashView, TrashRunsView, TrashRunView
 
 urlpatterns = [
     path("review-paths", ReviewPathsView.as_view(), name="api_review_paths"),
@@ -14,4 +15,8 @@ urlpatterns = [
     path("media-items/summary", SummaryView.as_view(), name="api_media_summary"),
     path("media-items/batch", BatchView.as_view(), name="api_media_batch"),
     path("media-actions", MediaActionsView.as_view(), name="api_media_actions"),
+    path("empty-trash", EmptyTrashView.as_view(), name="api_empty_trash"),
+    path("trash-runs", TrashRunsView.as_view(), name="api_trash_runs"),
+    path("trash-runs/<int:run_id>", TrashRunView.as_view(), name="api_trash_run"),
+    path("trash-runs/<int:run_id>/cancel", CancelTrashRunView.as_view(), name="api_cancel_trash_run"),
 ]

@@ -192,7 +192,7 @@ def test_a_section_that_is_not_essential_degrades_nothing(stranger: APIClient, o
 
 def test_wrong_credentials_are_401_here_too(stranger: APIClient, admin: User) -> None:
     assert stranger.get(HEALTH, HTTP_X_API_KEY="wrong").status_code == 401
-    assert client_of(admin).get(HEALTH).json().keys() == {"status", "service"}
+    assert client_of(admin).get(HEALTH).status_code == 200
 
 
 def test_the_answer_is_never_kept(stranger: APIClient) -> None:

@@ -15,6 +15,7 @@ from rest_framework.test import APIClient
 from cameras.models import Camera
 from media_serving.models import Detection, Event, MediaType
 from nvr.accounts.models import ApiKey
+from reviewer.models import RunState, TrashRun
 from reviewer.registry import add_path
 from tests.conftest import client_of
 from tests.factories import PASSWORD, folder_of, jpeg, make_camera, make_user, put
@@ -91,6 +92,10 @@ API: dict[str, dict[str, str]] = {
     "api/media-items/summary": {"GET": REVIEW},
     "api/media-items/batch": {"POST": "401 403 207 403 207 403 207 403"},
     "api/media-actions": {"POST": MARK},
+    "api/empty-trash": {"POST": MARK},
+    "api/trash-runs": {"GET": REVIEW},
+    "api/trash-runs/<int:run_id>": {"GET": REVIEW},
+    "api/trash-runs/<int:run_id>/cancel": {"POST": MARK},
 }
 # Pages know sessions only, so the reader's key makes them a stranger there; who is none is sent to the login.
 PAGE = "302 200 200 200 200 200 200 302"
@@ -179,7 +184,8 @@ def house(family: Group, settings, tmp_path) -> House:
     card = tmp_path.resolve() / "card"
     put(card, "a.jpg", jpeg())
     add_path(people["chief"], str(card), groups=(family,))
-    return House(people, recorded(camera) | {"card": str(card)})
+    run = TrashRun.objects.create(state=RunState.DONE, started_by=people["member"])
+    return House(people, recorded(camera) | {"card": str(card), "run": str(run.pk)})
 
 
 def recorded(camera: Camera) -> dict[str, str]:
@@ -215,6 +221,8 @@ def address_of(route: str, house: House) -> str:
         "<int:event_id>": house.values["event"],
         "<rest:filename>": filename,
         "<rest:path>": "nothing/of/this",
+        "<int:run_id>": house.values["run"],
+        "empty-trash": "empty-trash?dry_run=1",  # no worker is there to take a real one
     }
     for part, value in parts.items():
         route = route.replace(part, value)

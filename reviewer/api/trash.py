@@ -1,0 +1,120 @@
+"""`/api/empty-trash` and `/api/trash-runs`: deleting for good what is marked as trash, and the record of it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from django.http import StreamingHttpResponse
+from django.shortcuts import get_object_or_404
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from nvr.api.permissions import HasPermission
+from nvr.api.views import ApiView, BytesView
+from nvr.errors import BadRequest
+from reviewer import trash
+from reviewer.api import trash_documents as documents
+from reviewer.api.asked import body_of, is_set, number_of
+from reviewer.models import TrashRun
+from reviewer.trash_list import tried
+from reviewer.trash_stream import Stream, departure_of, wait_for_worker
+
+REVIEW = HasPermission("reviewer.review")
+NDJSON = "application/x-ndjson"
+ANY_OFFSET = 10**18
+
+
+class EmptyTrashView(BytesView):
+    """Delete for good what is marked as trash and not locked."""
+
+    tier = "default"
+    permission_classes = (REVIEW,)
+
+    @extend_schema(**documents.EMPTY)
+    def post(self, request: Request) -> StreamingHttpResponse:
+        path = path_in(body_of(request))
+        if is_set(request, "dry_run"):
+            return ndjson(tried(request.user, trash.roots_of(request.user, path)))
+        run = trash.begin(request.user, path)
+        is_gone = departure_of(request._request.META)
+        wait_for_worker(run, is_gone)
+        response = ndjson(Stream(run, is_gone))
+        response["X-Trash-Run"] = str(run.pk)
+        return response
+
+
+def path_in(body: dict[str, Any]) -> Any:
+    """The path to which it is narrowed, or None. A misspelt key must not empty more than was meant."""
+    if body.keys() - {"path"}:
+        raise BadRequest("The body may hold path, and nothing else.")
+    if "path" in body and not isinstance(body["path"], str):
+        raise BadRequest("path must be a known review path.")
+    return body.get("path")
+
+
+def ndjson(lines: Any) -> StreamingHttpResponse:
+    response = StreamingHttpResponse(lines, content_type=NDJSON)
+    response["X-Accel-Buffering"] = "no"
+    return response
+
+
+class TrashRunsView(ApiView):
+    """Emptyings of the trash, the newest first."""
+
+    permission_classes = (REVIEW,)
+
+    @extend_schema(**documents.RUNS)
+    def get(self, request: Request) -> Response:
+        offset = number_of(request, "offset", 0, least=0, most=ANY_OFFSET)
+        limit = number_of(request, "limit", 100, least=1, most=1000)
+        items = [run_json(run) for run in trash.runs_of(request.user, offset=offset, limit=limit)]
+        return Response({"offset": offset, "limit": limit, "count": len(items), "items": items})
+
+
+class TrashRunView(ApiView):
+    """One emptying of the trash."""
+
+    permission_classes = (REVIEW,)
+
+    @extend_schema(**documents.RUN)
+    def get(self, request: Request, run_id: int) -> Response:
+        return Response(run_json(run_of(request, run_id)))
+
+
+class CancelTrashRunView(ApiView):
+    """Stop an emptying after the file in hand."""
+
+    permission_classes = (REVIEW,)
+
+    @extend_schema(**documents.CANCEL)
+    def post(self, request: Request, run_id: int) -> Response:
+        run = run_of(request, run_id)
+        trash.cancel(run)
+        return Response(run_json(run))
+
+
+def run_of(request: Request, run_id: int) -> TrashRun:
+    run: TrashRun = get_object_or_404(TrashRun.objects.visible_to(request.user), pk=run_id)
+    return run
+
+
+def run_json(run: TrashRun) -> dict[str, Any]:
+    return {
+        "id": run.pk,
+        "started_at": moment(run.started_at),
+        "finished_at": moment(run.finished_at),
+        "started_by": run.started_by_name,
+        "path": run.path or None,
+        "state": run.state,
+        "deleted": run.deleted,
+        "skipped": run.skipped,
+        "errors": run.errors,
+        "bytes_freed": run.bytes_freed,
+    }
+
+
+def moment(at: datetime | None) -> str | None:
+    """UTC, with six digits and `+00:00`."""
+    return at.isoformat(timespec="microseconds") if at else None

@@ -1,0 +1,239 @@
+"""Emptying the trash, as a worker does it.
+
+The files come from the index in blocks. Before a block is touched its names are recorded as being in hand; threads
+delete, and the main one records their lines, counts and what is still in hand in one transaction, renews the lease
+and sees whether the run was cancelled. After a crash, what was in hand and is gone is told as deleted, so that the
+record is as true as the disk.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sqlite3
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from typing import Any, Final
+from urllib.parse import quote_from_bytes, unquote_to_bytes
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import F, Q
+from django.utils import timezone
+
+from nvr.media.paths import is_inside
+from reviewer.deletion import KeptError, Listed, LockedError, delete, reason_of, tidied
+from reviewer.library import dropped
+from reviewer.models import ReviewPath, RunState, TrashLines, TrashRun, TrashRunQuerySet
+from reviewer.registry import known_paths
+from reviewer.scanner import PathAway
+from reviewer.trash import LEASE, away, end
+from reviewer.trash_lines import DELETED, DELETING, ERROR, SKIPPED, Told
+from reviewer.trash_list import CAMERAS_FILE, LOCKED, block_after, may_delete
+
+logger = logging.getLogger(__name__)
+
+Pruner = Callable[[ReviewPath], object]
+_pruners: list[Pruner] = []
+
+RECORD_S: Final = 0.02  # between two looks at what the threads have done, and at a cancellation
+RENEW_S: Final = LEASE.total_seconds() / 6
+
+
+class Lost(Exception):
+    """The run is another worker's now, or over."""
+
+
+def prune_also(pruner: Pruner) -> None:
+    """Have `pruner(root)` called for each review path that was emptied, when nothing is left to delete there."""
+    _pruners.append(pruner)
+
+
+def empty(run_pk: int) -> None:
+    """Carry out the run, unless a living worker is at it."""
+    run = claimed(run_pk)
+    if run is not None:
+        Emptying(run).work()
+
+
+def claimed(run_pk: int) -> TrashRun | None:
+    now = timezone.now()
+    free = Q(state=RunState.WAITING) | Q(state=RunState.WORKING, lease_until__lt=now)
+    if not TrashRun.objects.filter(free, pk=run_pk).update(
+        state=RunState.WORKING, lease_until=now + LEASE, attempts=F("attempts") + 1
+    ):
+        return None
+    return TrashRun.objects.get(pk=run_pk)
+
+
+def is_gone(path: bytes) -> bool:
+    try:
+        return tidied(path)
+    except (KeptError, OSError):
+        return False
+
+
+class Emptying:
+    """One attempt at a run; `attempts` tells it from a later one."""
+
+    def __init__(self, run: TrashRun) -> None:
+        self.run = run
+        self.user = run.started_by
+        self.told: deque[Told] = deque()
+        self.in_hand = {unquote_to_bytes(path): int(size) for path, size in run.in_hand}
+        self.stop = threading.Event()
+        self.reason = ""
+        self.cancelled = False
+        self.renew_at = 0.0  # monotonic seconds; 0: at once
+
+    def work(self) -> None:
+        try:
+            with ThreadPoolExecutor(1) as self.reader, ThreadPoolExecutor(settings.NVR_DELETION_WORKERS) as self.hands:
+                try:
+                    self.go_through(self.roots())
+                finally:
+                    self.stop.set()
+        except Lost:
+            logger.warning("emptying lost to another worker run=%s", self.run.pk)
+            return
+        except PathAway as error:
+            self.reason = error.detail
+        except (sqlite3.Error, OSError) as error:
+            self.reason = f"The index of the files cannot be used: {error}."
+        self.finish()
+
+    def roots(self) -> list[ReviewPath]:
+        """Those of the run that its starter still may empty. Raises `PathAway`."""
+        if self.user is None or not self.user.has_perm("reviewer.review"):  # an inactive user has no permissions
+            raise PathAway(f"{self.run.started_by_name} may not review any more.")
+        roots = [root for root in known_paths(self.user) if root.path in self.run.roots]
+        for root in roots:
+            if reason := away(root):
+                raise PathAway(reason)
+        return roots
+
+    def go_through(self, roots: list[ReviewPath]) -> None:
+        self.tidy()
+        self.record()
+        for root in roots:
+            self.delete_all(root)
+        for root in roots:
+            for pruner in _pruners:
+                if not self.stop.is_set():
+                    self.attended(self.reader.submit(pruner, root))
+
+    def tidy(self) -> None:
+        """End the deletions that a worker's death interrupted: companions of what is gone go, too."""
+        there = [root.path for root in ReviewPath.objects.all() if not away(root)] if self.in_hand else []
+        for path, size_bytes in list(self.in_hand.items()):
+            if any(is_inside(os.fsdecode(path), root) for root in there) and is_gone(path):
+                self.told += Told(DELETING, path), Told(DELETED, path, freed_bytes=size_bytes)
+            else:
+                del self.in_hand[path]  # if it is there, it is listed again
+
+    def take_in_hand(self, files: dict[bytes, int]) -> None:
+        """Sizes by path of what may be gone before it is told; the next record says so."""
+        self.in_hand = files
+        self.renew_at = 0.0
+
+    def delete_all(self, root: ReviewPath) -> None:
+        after: bytes | None = None
+        while not self.stop.is_set():
+            files = self.attended(self.reader.submit(block_after, root, after))
+            if not files:
+                return
+            after = files[-1].path
+            self.delete_block(root, files)
+
+    def delete_block(self, root: ReviewPath, files: list[Listed]) -> None:
+        allowed = may_delete(self.user)  # type: ignore[arg-type]  # `roots` has seen that there is one
+        self.take_in_hand({file.path: file.identity.size_bytes if file.identity else 0 for file in files})
+        self.record()
+        waiting = deque((file, allowed(file.path)) for file in files)
+        hands = [self.hands.submit(self.delete_from, waiting, root) for _ in range(settings.NVR_DELETION_WORKERS)]
+        self.attended(*hands)
+        gone = [path for hand in hands for path in hand.result()]
+        base = len(os.fsencode(root.path)) + 1
+        self.attended(self.reader.submit(dropped, root, [path[base:] for path in gone]))
+
+    def delete_from(self, waiting: deque[tuple[Listed, bool]], root: ReviewPath) -> list[bytes]:
+        """In a thread: delete until nothing waits any more; what is gone."""
+        gone: list[bytes] = []
+        while waiting and not self.stop.is_set():
+            try:
+                file, allowed = waiting.popleft()
+            except IndexError:  # another thread was first
+                break
+            self.told.append(Told(DELETING, file.path))
+            told = self.deleted(file, root) if allowed else Told(ERROR, file.path, CAMERAS_FILE)
+            self.told.append(told)
+            if told.type == DELETED:
+                gone.append(file.path)
+        return gone
+
+    def deleted(self, file: Listed, root: ReviewPath) -> Told:
+        try:
+            return Told(DELETED, file.path, freed_bytes=delete(file))
+        except LockedError:
+            return Told(SKIPPED, file.path, LOCKED)
+        except (KeptError, OSError) as fault:
+            if reason := away(root):
+                self.give_up(reason)
+            return Told(ERROR, file.path, reason_of(fault) if isinstance(fault, OSError) else str(fault))
+
+    def give_up(self, reason: str) -> None:
+        self.reason = reason
+        self.stop.set()
+
+    def attended(self, *futures: Future[Any]) -> Any:
+        """The first one's result when all are done; meanwhile the record is kept."""
+        while wait(futures, timeout=RECORD_S).not_done:
+            self.record()
+        self.record()
+        return futures[0].result()
+
+    def record(self) -> None:
+        """Write down what the threads have told. Raises `Lost`; sees whether the run was cancelled."""
+        told = [self.told.popleft() for _ in range(len(self.told))]
+        for line in told:
+            if line.type != DELETING:
+                self.in_hand.pop(line.path, None)
+        ours = TrashRun.objects.filter(pk=self.run.pk, state=RunState.WORKING, attempts=self.run.attempts)
+        if told or time.monotonic() >= self.renew_at:
+            self.write(ours, told)
+        self.cancelled = self.cancelled or ours.filter(is_cancelled=True).exists()
+        if self.cancelled:
+            self.stop.set()
+
+    @transaction.atomic
+    def write(self, ours: TrashRunQuerySet, told: list[Told]) -> None:
+        if not ours.update(**self.values(told)):
+            raise Lost
+        if told:
+            TrashLines.objects.create(run=self.run, text=b"".join(line.line() for line in told).decode())
+        self.renew_at = time.monotonic() + RENEW_S
+
+    def values(self, told: list[Told]) -> dict[str, Any]:
+        counts = Counter(line.type for line in told)
+        return {
+            "lease_until": timezone.now() + LEASE,
+            "in_hand": [[quote_from_bytes(path), size_bytes] for path, size_bytes in self.in_hand.items()],
+            "deleted": F("deleted") + counts[DELETED],
+            "skipped": F("skipped") + counts[SKIPPED],
+            "errors": F("errors") + counts[ERROR],
+            "bytes_freed": F("bytes_freed") + sum(line.freed_bytes for line in told),
+        }
+
+    def finish(self) -> None:
+        self.take_in_hand({})
+        try:
+            self.record()
+        except Lost:
+            return
+        state = RunState.CANCELLED if self.cancelled else RunState.DONE
+        if self.reason:
+            state = RunState.FAILED
+        end(self.run, state, self.reason, state=RunState.WORKING, attempts=self.run.attempts)

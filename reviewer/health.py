@@ -1,0 +1,29 @@
+"""What `/api/health` tells reviewers, with exactly the contract's keys. A job is an emptying of the trash."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+
+from reviewer.models import RunState
+from reviewer.policy import hidden_paths
+from reviewer.trash import counted
+
+
+def details() -> dict[str, Any]:
+    runs = counted()
+    return {
+        "settings": {
+            "stateDirectory": str(settings.NVR_DATA_DIR),
+            "hiddenPickerPaths": hidden_paths(),
+            "deletionWorkers": settings.NVR_DELETION_WORKERS,
+        },
+        "deletionQueue": {
+            "max_workers": settings.NVR_DELETION_WORKERS,
+            "active_jobs": runs[RunState.WAITING] + runs[RunState.WORKING],
+            "submitted_jobs": sum(runs.values()),
+            "completed_jobs": runs[RunState.DONE] + runs[RunState.CANCELLED],
+            "failed_jobs": runs[RunState.FAILED],
+        },
+    }

@@ -1,0 +1,18 @@
+"""What workers do for the reviewer, apart from caches."""
+
+from __future__ import annotations
+
+from celery import shared_task
+
+from reviewer import emptying, trash
+
+
+@shared_task(name=trash.TASK, ignore_result=True)
+def empty_trash(run_pk: int) -> None:
+    emptying.empty(run_pk)
+
+
+@shared_task(name="reviewer.look_after_emptyings", ignore_result=True)
+def look_after_emptyings() -> None:
+    """Runs whose worker has died, and lines that nobody reads any more."""
+    trash.look_after()

@@ -1,0 +1,676 @@
+"""`POST /api/empty-trash`: what is trashed and not locked is deleted for good, and told line by line."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Group, User
+from django.db import IntegrityError, connection
+from django.utils import timezone
+from kombu.exceptions import OperationalError
+from rest_framework.test import APIClient
+
+from nvr.audit.models import AuditEntry
+from nvr.errors import Conflict
+from nvr.media import companions
+from reviewer import emptying, library, trash, trash_stream
+from reviewer.models import ReviewPath, RunState, TrashLines, TrashRun
+from reviewer.registry import add_path
+from tests.factories import folder_of, jpeg, make_camera, make_user, put
+
+EMPTY = "/api/empty-trash"
+NOTICED_S = 20 * emptying.RECORD_S  # a cancellation has been seen by then
+pytestmark = pytest.mark.django_db(transaction=True)  # a worker has connections of its own
+
+
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The runs that workers were told of; no worker is there."""
+    told: list[int] = []
+    monkeypatch.setattr(trash.current_app, "send_task", lambda name, args, queue: told.append(args[0]))
+    return told
+
+
+@pytest.fixture
+def worker(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[threading.Thread]]:
+    """A worker that is another thread, with its own connection to the database."""
+    threads: list[threading.Thread] = []
+
+    def work(run: int) -> None:
+        try:
+            emptying.empty(run)
+        finally:
+            connection.close()
+
+    def send(name: str, args: list[int], queue: str) -> None:
+        assert (name, queue) == ("reviewer.empty_trash", "interactive")
+        threads.append(threading.Thread(target=work, args=args))
+        threads[-1].start()
+
+    monkeypatch.setattr(trash.current_app, "send_task", send)
+    yield threads
+    for thread in threads:
+        thread.join()
+
+
+def lines_of(answer: Any) -> list[dict[str, Any]]:
+    assert answer.status_code == 200, answer.content
+    assert answer["Content-Type"] == "application/x-ndjson"
+    assert answer["X-Accel-Buffering"] == "no"
+    text = b"".join(answer.streaming_content)
+    assert text.endswith(b"\n")
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def emptied(client: APIClient, body: Any = None, query: str = "") -> list[dict[str, Any]]:
+    return lines_of(client.post(EMPTY + query, body, format="json"))
+
+
+def of_type(lines: list[dict[str, Any]], kind: str) -> list[str]:
+    return [line["path"] for line in lines if line["type"] == kind]
+
+
+def trashed(folder: Path, name: str, *marks: str, data: bytes = b"x" * 100) -> Path:
+    file = put(folder, name, data)
+    for mark in marks or (".trash", ".seen"):
+        put(folder, name + mark, b"")
+    return file
+
+
+def left_in(folder: Path) -> set[str]:
+    return {str(Path(at, name).relative_to(folder)) for at, _, names in os.walk(folder) for name in names}
+
+
+@pytest.fixture
+def folder(card: Path) -> Path:
+    return card / "DCIM/100MEDIA"
+
+
+def test_trashed_files_go_with_their_companions_and_the_rest_stays(review, worker, card, folder):
+    first, second = trashed(folder, "IMG_0001.JPG"), trashed(card, "clip.mp4", data=b"y" * 50)
+    kept = left_in(card) - {"clip.mp4", "clip.mp4.trash", "clip.mp4.seen"}
+    kept -= {f"DCIM/100MEDIA/IMG_0001.JPG{mark}" for mark in ("", ".trash", ".seen")}
+
+    answer = review.post(EMPTY)
+    lines = lines_of(answer)
+
+    assert left_in(card) == kept
+    assert sorted(of_type(lines, "deleted")) == sorted(of_type(lines, "deleting")) == sorted([str(first), str(second)])
+    assert lines[-1] == {"type": "done", "deleted": 2, "errors": 0}
+    for path in (str(first), str(second)):
+        assert lines.index({"type": "deleting", "path": path}) < lines.index({"type": "deleted", "path": path})
+    run = TrashRun.objects.get(pk=int(answer["X-Trash-Run"]))
+    assert (run.state, run.deleted, run.skipped, run.errors, run.bytes_freed) == ("done", 2, 0, 0, 150)
+    assert run.finished_at is not None
+    assert run.in_hand == []
+
+
+def test_what_is_locked_is_skipped_and_keeps_its_marks(review, worker, folder):
+    file = trashed(folder, "a.jpg", ".trash", ".seen", ".lock")
+
+    lines = emptied(review)
+
+    assert lines == [
+        {"type": "deleting", "path": str(file)},
+        {"type": "skipped", "path": str(file), "reason": "locked"},
+        {"type": "done", "deleted": 0, "errors": 0},
+    ]
+    assert {"a.jpg", "a.jpg.trash", "a.jpg.seen", "a.jpg.lock"} <= left_in(folder)
+    assert TrashRun.objects.get().skipped == 1
+
+
+def test_only_media_files_and_never_in_hidden_folders(review, worker, card):
+    trashed(card, "notes.txt")
+    trashed(card / ".hidden", "a.jpg")
+    trashed(card, ".b.jpg")
+    before = left_in(card)
+
+    assert emptied(review) == [{"type": "done", "deleted": 0, "errors": 0}]
+    assert left_in(card) == before
+
+
+def test_a_path_narrows_it_to_exactly_one_known_path(review, manager, worker, card, group, tmp_path, folder):
+    other = tmp_path.resolve() / "other"
+    elsewhere = trashed(other, "a.jpg")
+    here = trashed(folder, "a.jpg")
+    add_path(manager, str(other), groups=(group,))
+
+    assert of_type(emptied(review, {"path": str(other)}), "deleted") == [str(elsewhere)]
+    assert here.exists()
+    assert TrashRun.objects.get().path == str(other)
+    assert review.post(EMPTY, {"path": str(folder)}, format="json").status_code == 403
+    assert of_type(emptied(review), "deleted") == [str(here)]
+
+
+def test_a_path_inside_another_is_gone_through_once(review, manager, worker, card, group, folder):
+    add_path(manager, str(folder), groups=(group,))
+    file = trashed(folder, "a.jpg", ".trash", ".lock")
+
+    assert of_type(emptied(review), "skipped") == [str(file)]
+
+
+def test_only_what_one_reviews_is_emptied(manager, worker, known, folder):
+    file = trashed(folder, "a.jpg")
+    client = APIClient()
+    client.force_authenticate(make_user("another", "reviewer.review"))
+
+    assert emptied(client) == [{"type": "done", "deleted": 0, "errors": 0}]
+    assert file.exists()
+
+
+@pytest.mark.parametrize("body", [{"path": 7}, {"path": None}, {"paths": ["/a"]}, [], {"path": ""}, {"path": "a"}])
+def test_a_wrong_body_deletes_nothing(review, sent, folder, body):
+    trashed(folder, "a.jpg")
+
+    answer = review.post(EMPTY, body, format="json")
+
+    assert (answer.status_code, set(answer.json())) == (400, {"error"})
+    assert not TrashRun.objects.exists()
+
+
+def test_a_dry_run_lists_and_deletes_nothing(review, sent, card, folder):
+    file, locked = trashed(folder, "a.jpg"), trashed(folder, "b.jpg", ".trash", ".lock")
+    before = left_in(card)
+
+    assert emptied(review, query="?dry_run=1") == [
+        {"type": "would_delete", "path": str(file)},
+        {"type": "skipped", "path": str(locked), "reason": "locked"},
+        {"type": "done", "deleted": 1, "errors": 0, "bytes": 100},
+    ]
+    assert left_in(card) == before
+    assert not TrashRun.objects.exists()
+    assert review.post(f"{EMPTY}?dry_run=yes").status_code == 400
+
+
+def test_many_files_are_all_told_once(review, worker, card):
+    for number in range(700):
+        trashed(card / f"{number % 3}", f"IMG_{number:04}.JPG", ".trash")
+
+    lines = emptied(review)
+
+    assert lines[-1] == {"type": "done", "deleted": 700, "errors": 0}
+    assert len(set(of_type(lines, "deleted"))) == len(of_type(lines, "deleted")) == 700
+    assert not [name for name in left_in(card) if name.endswith(".trash")]
+    assert library.counts_of(ReviewPath.objects.get())["trashed"] == 0
+
+
+def test_names_that_are_no_utf8_are_deleted_as_well(review, worker, card):
+    place = os.fsencode(card)
+    for name in (b"\xff.jpg", b"new\nline.jpg", b"\xff.jpg.trash", b"new\nline.jpg.trash"):
+        (Path(os.fsdecode(place)) / os.fsdecode(name)).write_bytes(b"")
+
+    assert emptied(review)[-1] == {"type": "done", "deleted": 2, "errors": 0}
+    assert not [name for name in os.listdir(place) if b".jpg" in name]
+
+
+# Looked at again in the moment of deletion
+
+
+def changed_after_listing(monkeypatch: pytest.MonkeyPatch, change: Any) -> None:
+    """Do `change` between listing and deleting."""
+    before = emptying.block_after
+
+    def block_after(root: ReviewPath, after: bytes | None) -> Any:
+        files = before(root, after)
+        if files:
+            change()
+        return files
+
+    monkeypatch.setattr(emptying, "block_after", block_after)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda file: companions.act(file, "untrash"), "not marked as trash"),
+        (lambda file: file.unlink(), "not there any more"),
+        (lambda file: (put(file.parent, "new", b"new"), (file.parent / "new").replace(file)), "changed"),
+        (lambda file: file.write_bytes(b"written again"), "changed"),
+        (lambda file: (file.unlink(), file.mkdir()), "not a regular file"),
+        (lambda file: file.parent.rename(file.parent.with_name("moved")), "not there any more"),
+    ],
+)
+def test_what_changed_since_it_was_listed_is_kept(review, worker, folder, monkeypatch, change, message):
+    file = trashed(folder, "a.jpg")
+    changed_after_listing(monkeypatch, lambda: change(file))
+
+    lines = emptied(review)
+
+    assert [line["type"] for line in lines] == ["deleting", "error", "done"]
+    assert set(lines[1]) == {"type", "path", "message"}
+    assert message in lines[1]["message"]
+    assert lines[-1] == {"type": "done", "deleted": 0, "errors": 1}
+
+
+def test_what_is_locked_since_it_was_listed_is_skipped(review, worker, folder, monkeypatch):
+    file = trashed(folder, "a.jpg")
+    changed_after_listing(monkeypatch, lambda: companions.act(file, "lock"))
+
+    assert of_type(emptied(review), "skipped") == [str(file)]
+    assert file.exists()
+
+
+def test_a_folder_that_became_a_link_is_not_followed(review, worker, card, folder, tmp_path, monkeypatch):
+    trashed(folder, "a.jpg")
+    outside = tmp_path.resolve() / "outside"
+
+    def swap() -> None:
+        folder.parent.rename(outside)
+        (card / "DCIM").symlink_to(outside)
+
+    changed_after_listing(monkeypatch, swap)
+
+    assert emptied(review)[-1] == {"type": "done", "deleted": 0, "errors": 1}
+    assert (outside / "100MEDIA/a.jpg").exists()
+
+
+def test_a_link_beside_its_mark_is_never_deleted(review, worker, folder):
+    (folder / "link.jpg").symlink_to(folder / "IMG_0001.JPG")
+    put(folder, "link.jpg.trash", b"")
+
+    assert emptied(review)[-1] == {"type": "done", "deleted": 0, "errors": 1}
+    assert (folder / "link.jpg").is_symlink()
+    assert (folder / "IMG_0001.JPG").exists()
+
+
+def test_one_that_cannot_be_deleted_keeps_no_other_back(review, worker, folder, monkeypatch):
+    trashed(folder, "a.jpg"), trashed(folder, "b.jpg")
+    real = emptying.delete
+
+    def delete(file: Any) -> int:
+        if file.path.endswith(b"a.jpg"):
+            raise PermissionError(13, "Permission denied")
+        return real(file)
+
+    monkeypatch.setattr(emptying, "delete", delete)
+
+    lines = emptied(review)
+
+    assert {"type": "error", "path": str(folder / "a.jpg"), "message": "Permission denied."} in lines
+    assert lines[-1] == {"type": "done", "deleted": 1, "errors": 1}
+
+
+def test_a_cameras_files_take_the_right_to_change_cameras(worker, group):
+    camera = make_camera("Barn", groups=(group,))
+    file = trashed(folder_of(camera), "a.jpg")
+    add_path(make_user("chief", is_superuser=True), str(folder_of(camera)), groups=(group,))
+    client = APIClient()
+
+    client.force_authenticate(make_user("ranger", "reviewer.review", groups=(group,)))
+    for query in ("?dry_run=1", ""):
+        lines = emptied(client, query=query)
+        assert [line["type"] for line in lines][-2:] == ["error", "done"]
+        assert "camera" in lines[-2]["message"]
+    assert file.exists()
+
+    client.force_authenticate(make_user("boss", "reviewer.review", "cameras.change_camera", groups=(group,)))
+    assert of_type(emptied(client), "deleted") == [str(file)]
+
+
+# Volumes
+
+
+def test_a_missing_path_is_409_before_anything(review, sent, card):
+    card.rename(card.with_name("away"))
+
+    for query in ("", "?dry_run=1"):
+        answer = review.post(EMPTY + query)
+        assert (answer.status_code, set(answer.json())) == (409, {"error"})
+        assert "mount" in answer.json()["error"]
+    assert not TrashRun.objects.exists()
+
+
+def test_a_volume_that_vanishes_in_the_middle_ends_the_run(review, worker, card, monkeypatch):
+    for number in range(40):
+        trashed(card, f"{number:02}.jpg")
+    real, away = emptying.delete, card.with_name("away")
+
+    def delete(file: Any) -> int:
+        if file.path.endswith(b"/20.jpg"):
+            card.rename(away)
+        return real(file)
+
+    monkeypatch.setattr(emptying, "delete", delete)
+    monkeypatch.setattr(emptying, "_pruners", [lambda root: pytest.fail("pruned while the volume is away")])
+
+    lines = emptied(review)
+
+    run = TrashRun.objects.get()
+    assert run.state == RunState.FAILED
+    assert "does not exist" in run.reason
+    assert lines[-2] == {"type": "error", "path": str(card), "message": run.reason}
+    assert lines[-1] == {"type": "done", "deleted": run.deleted, "errors": run.errors}
+    assert len(list(away.glob("*.jpg"))) == 40 - run.deleted >= 19
+
+
+# One at a time, and only with a worker
+
+
+def test_a_second_run_while_one_is_on_is_409(review, sent, known, reviewer):
+    trash.begin(reviewer)
+
+    answer = review.post(EMPTY)
+
+    assert (answer.status_code, set(answer.json())) == (409, {"error"})
+    assert TrashRun.objects.count() == 1
+
+
+def test_the_database_lets_nobody_open_a_second_run(db):
+    TrashRun.objects.create(state=RunState.WORKING)
+    TrashRun.objects.create(state=RunState.DONE)
+    TrashRun.objects.create(state=RunState.DONE)
+
+    with pytest.raises(IntegrityError):
+        TrashRun.objects.create(state=RunState.WAITING)
+
+
+def test_of_ten_who_begin_at_once_one_succeeds(reviewer, known, sent):
+    outcomes: list[str] = []
+    ready = threading.Barrier(10)
+
+    def begin() -> None:
+        ready.wait()
+        try:
+            trash.begin(reviewer)
+            outcomes.append("begun")
+        except Conflict:
+            outcomes.append("conflict")
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=begin) for _ in range(10)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert sorted(outcomes) == ["begun"] + ["conflict"] * 9
+
+
+def test_without_a_worker_it_is_503_before_the_stream(review, sent, folder, monkeypatch):
+    monkeypatch.setattr(trash_stream, "TAKEN_WITHIN_S", 0.1)
+    file = trashed(folder, "a.jpg")
+
+    answer = review.post(EMPTY)
+
+    assert (answer.status_code, set(answer.json())) == (503, {"error"})
+    assert "Retry-After" in answer
+    run = TrashRun.objects.get()
+    assert run.state == RunState.FAILED
+    emptying.empty(run.pk)  # a worker that comes later
+    assert file.exists()
+
+
+def test_a_broker_that_is_away_is_503(review, known, monkeypatch):
+    def refuse(*args: Any, **options: Any) -> None:
+        raise OperationalError
+
+    monkeypatch.setattr(trash.current_app, "send_task", refuse)
+
+    assert review.post(EMPTY).status_code == 503
+    assert TrashRun.objects.get().state == RunState.FAILED
+
+
+# Leaving, and cancelling
+
+
+def test_a_client_that_has_left_is_seen_on_its_socket():
+    ours, theirs = socket.socketpair()
+    with ours:
+        is_gone = trash_stream.departure_of({"gunicorn.socket": ours})
+        assert not is_gone()
+        theirs.send(b"more")
+        assert not is_gone()
+        assert ours.recv(10) == b"more"
+        theirs.close()
+        assert is_gone()
+    assert not trash_stream.departure_of({})()
+
+
+def test_whoever_leaves_while_it_waits_cancels_the_run(reviewer, known, sent):
+    run = trash.begin(reviewer)
+
+    trash_stream.wait_for_worker(run, lambda: True)
+
+    assert TrashRun.objects.get().state == RunState.CANCELLED
+
+
+@pytest.fixture
+def slow(card: Path, monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """Twenty files, of which the third is not deleted before the event is set."""
+    for number in range(20):
+        trashed(card, f"{number:02}.jpg")
+    go_on, real = threading.Event(), emptying.delete
+
+    def delete(file: Any) -> int:
+        if file.path.endswith(b"/02.jpg"):
+            assert go_on.wait(20)
+        return real(file)
+
+    monkeypatch.setattr(emptying, "delete", delete)
+    monkeypatch.setattr("django.conf.settings.NVR_DELETION_WORKERS", 1)
+    return go_on
+
+
+def test_a_closed_stream_cancels_after_the_file_in_hand(review, worker, card, slow):
+    answer = review.post(EMPTY)
+    stream = iter(answer.streaming_content)
+    next(stream)
+
+    answer.close()
+    time.sleep(NOTICED_S)
+    slow.set()
+    worker[0].join()
+
+    run = TrashRun.objects.get()
+    assert (run.state, run.deleted) == (RunState.CANCELLED, 3)
+    assert len(list(card.glob("*.jpg"))) == 17
+    assert AuditEntry.objects.filter(action="trash_emptying_cancelled").exists()
+
+
+def test_a_stream_that_nobody_began_to_read_cancels_as_well(review, worker, slow):
+    answer = review.post(EMPTY)
+
+    answer.close()
+    time.sleep(NOTICED_S)
+    slow.set()
+    worker[0].join()
+
+    assert TrashRun.objects.get().state == RunState.CANCELLED
+
+
+def test_a_cancelled_run_says_what_it_did(review, worker, card, slow):
+    answer = review.post(EMPTY)
+    cancelled = review.post(f"/api/trash-runs/{answer['X-Trash-Run']}/cancel")
+    assert cancelled.status_code == 200
+    time.sleep(NOTICED_S)
+    slow.set()
+
+    lines = lines_of(answer)
+
+    assert len(of_type(lines, "deleted")) == 20 - len(list(card.glob("*.jpg"))) <= 3
+    assert lines[-1]["type"] == "done"
+    assert TrashRun.objects.get().state == RunState.CANCELLED
+
+
+# What dies is taken up again
+
+
+def abandoned(run: TrashRun) -> None:
+    TrashRun.objects.filter(pk=run.pk).update(lease_until=timezone.now() - timedelta(seconds=1))
+
+
+class Killed(BaseException):
+    """As if the process were gone."""
+
+
+def test_a_killed_run_is_resumed_and_tells_what_was_done(reviewer, known, sent, card, monkeypatch):
+    for number in range(10):
+        trashed(card, f"{number:02}.jpg")
+    run = trash.begin(reviewer)
+    monkeypatch.setattr("django.conf.settings.NVR_DELETION_WORKERS", 1)
+    real = emptying.delete
+
+    def delete(file: Any) -> int:
+        if file.path.endswith(b"/05.jpg"):
+            Path(os.fsdecode(file.path)).unlink()  # the media file is gone, its companions are not
+            raise Killed
+        return real(file)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(emptying, "delete", delete)
+        patch.setattr(emptying.Emptying, "attended", dying(emptying.Emptying.attended))
+        with pytest.raises(Killed):
+            emptying.empty(run.pk)
+    run.refresh_from_db()
+    assert (run.state, run.deleted) == (RunState.WORKING, 0)
+    assert (card / "05.jpg.trash").exists()
+
+    emptying.empty(run.pk)  # too early: the lease holds
+    assert (card / "06.jpg").exists()
+    abandoned(run)
+    trash.look_after()
+    assert sent == [run.pk, run.pk]
+    emptying.empty(run.pk)
+
+    run.refresh_from_db()
+    assert (run.state, run.deleted, run.errors, run.bytes_freed) == (RunState.DONE, 10, 0, 1000)
+    assert not [name for name in left_in(card) if ".jpg" in name]
+    lines = [json.loads(line) for block in run.lines.all() for line in block.text.splitlines()]
+    assert sorted(of_type(lines, "deleted")) == [str(card / f"{number:02}.jpg") for number in range(10)]
+
+
+def dying(attended: Any) -> Any:
+    """Nothing is recorded once a thread has died."""
+
+    def instead(self: Any, *futures: Any) -> Any:
+        for future in futures:
+            future.result()
+        return attended(self, *futures)
+
+    return instead
+
+
+def test_a_worker_that_comes_back_too_late_does_nothing_more(reviewer, known, sent, card, monkeypatch):
+    for number in range(40):
+        trashed(card, f"{number:02}.jpg")
+    run = trash.begin(reviewer)
+    real = emptying.delete
+
+    def delete(file: Any) -> int:
+        if file.path.endswith(b"/03.jpg"):
+            TrashRun.objects.filter(pk=run.pk).update(attempts=2)  # another one has taken it
+            connection.close()
+        return real(file)
+
+    monkeypatch.setattr(emptying, "delete", delete)
+
+    emptying.empty(run.pk)
+
+    run.refresh_from_db()
+    assert run.state == RunState.WORKING
+    assert len(list(card.glob("*.jpg"))) >= 24
+
+
+def test_a_run_that_kills_its_workers_is_given_up(reviewer, known, sent):
+    run = trash.begin(reviewer)
+    TrashRun.objects.filter(pk=run.pk).update(state=RunState.WORKING, attempts=trash.MOST_ATTEMPTS)
+    abandoned(run)
+
+    trash.look_after()
+
+    run.refresh_from_db()
+    assert run.state == RunState.FAILED
+    assert sent == [run.pk]
+
+
+def test_a_dead_run_stands_in_nobodys_way(review, worker, reviewer, known, card, folder):
+    gone = folder / "gone.jpg"
+    put(folder, "gone.jpg.trash", b"")
+    dead = TrashRun.objects.create(
+        state=RunState.WORKING,
+        attempts=1,
+        in_hand=[[str(gone), 7]],
+        lease_until=timezone.now() - timedelta(seconds=1),
+    )
+
+    lines = emptied(review)
+
+    dead.refresh_from_db()
+    assert dead.state == RunState.FAILED
+    assert of_type(lines, "deleted") == [str(gone)]
+    assert not (folder / "gone.jpg.trash").exists()
+
+
+def test_lines_of_old_runs_are_forgotten(db):
+    old = TrashRun.objects.create(state=RunState.DONE, finished_at=timezone.now() - timedelta(hours=2))
+    new = TrashRun.objects.create(state=RunState.DONE, finished_at=timezone.now())
+    for run in (old, new):
+        TrashLines.objects.create(run=run, text="{}\n")
+
+    trash.look_after()
+
+    assert [lines.run_id for lines in TrashLines.objects.all()] == [new.pk]
+    assert TrashRun.objects.count() == 2
+
+
+# The record
+
+
+def test_begin_and_end_are_audited(review, reviewer, worker, folder, card):
+    trashed(folder, "a.jpg")
+
+    emptied(review)
+
+    started, done = AuditEntry.objects.filter(target_type="trashrun").order_by("pk")
+    assert (started.action, done.action) == ("trash_emptying_started", "trash_emptied")
+    assert started.actor_name == done.actor_name == reviewer.username
+    assert started.changes == {"folders": [None, [str(card)]]}
+    assert done.changes["deleted"] == [None, 1]
+    assert done.changes["bytes_freed"] == [None, 100]
+
+
+def test_thumbnails_are_pruned_afterwards(review, worker, known, monkeypatch):
+    pruned: list[str] = []
+    monkeypatch.setattr(emptying, "_pruners", [lambda root: pruned.append(root.path)])
+
+    emptied(review)
+
+    assert pruned == [known.path]
+
+
+def test_whoever_may_not_review_any_more_deletes_nothing(reviewer, known, sent, folder):
+    file = trashed(folder, "a.jpg")
+    run = trash.begin(reviewer)
+    User.objects.filter(pk=reviewer.pk).update(is_active=False)
+
+    emptying.empty(run.pk)
+
+    run.refresh_from_db()
+    assert run.state == RunState.FAILED
+    assert file.exists()
+
+
+def test_it_takes_the_right_to_review(known, group: Group, sent):
+    client = APIClient()
+    client.force_authenticate(make_user("looker", groups=(group,)))
+
+    assert client.post(EMPTY).status_code == 403
+
+
+def test_a_picture_that_was_not_trashed_is_never_touched(review, worker, folder):
+    put(folder, "seen.jpg", jpeg())
+    put(folder, "seen.jpg.seen", b"")
+
+    emptied(review)
+
+    assert {"seen.jpg", "seen.jpg.seen", "IMG_0001.JPG", "notes.txt"} <= left_in(folder)
