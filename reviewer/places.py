@@ -30,6 +30,10 @@ class Missing(BadRequest):
     title = "The file does not exist"
 
 
+class NotMedia(BadRequest):
+    title = "The file is neither a picture nor a video"
+
+
 @dataclass(frozen=True)
 class Place:
     """`path` without links, and the deepest known review path that holds it."""
@@ -69,7 +73,7 @@ def inside(user: Person, given: Any) -> Place:
 
 
 def media_at(user: Person, given: Any) -> Place:
-    """A picture or video that is there. Raises `OutsideReview`, `Missing`, and `BadRequest` for another type."""
+    """A picture or video that is there. Raises `OutsideReview`, `Missing`, and `NotMedia`."""
     place = inside(user, given)
     relative = place.path.relative_to(place.root.path)
     if any(part.startswith(".") for part in relative.parts):
@@ -86,7 +90,7 @@ def media_at(user: Person, given: Any) -> Place:
     if not stat.S_ISREG(mode):
         raise Missing
     if kind_of(place.path.name) is None:
-        raise BadRequest("The file is neither a picture nor a video.")
+        raise NotMedia("The file is neither a picture nor a video.")
     return place
 
 

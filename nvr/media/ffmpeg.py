@@ -31,6 +31,7 @@ __all__ = [
     "MediaFacts",
     "UnknownContainer",
     "can_remux",
+    "extract_early_frame",
     "extract_frame",
     "mask_credentials",
     "probe",
@@ -81,22 +82,26 @@ class Source:
 
 
 @contextmanager
-def source_of(path: Path) -> Iterator[Source]:
+def source_of(path: Path, *, root: Path | None = None) -> Iterator[Source]:
     """Raises `UnknownContainer` and what `open_regular` raises."""
-    with open_regular(path) as file:
+    with open_regular(path, root=root) as file:
         yield Source(file.fileno(), demuxer_for(os.pread(file.fileno(), HEAD_BYTES, 0)))
 
 
 def probe(path: Path, *, timeout: timedelta = QUICK) -> MediaFacts:
     """Raises `FfmpegFailed`, also when there is no picture in it."""
     with source_of(path) as source:
-        options = source.options()
-        arguments = ["ffprobe", "-v", "error", "-f", options.pop("format")]
-        for name, value in options.items():
-            arguments += [f"-{name}", value]
-        arguments += ["-print_format", "json", "-show_format", "-show_streams", source.address]
-        answer = json.loads(run(arguments, timeout=timeout, pass_fds=[source.descriptor]) or b"{}")
-        return facts_from(answer, source.demuxer)
+        return facts_of(source, timeout=timeout)
+
+
+def facts_of(source: Source, *, timeout: timedelta = QUICK) -> MediaFacts:
+    options = source.options()
+    arguments = ["ffprobe", "-v", "error", "-f", options.pop("format")]
+    for name, value in options.items():
+        arguments += [f"-{name}", value]
+    arguments += ["-print_format", "json", "-show_format", "-show_streams", source.address]
+    answer = json.loads(run(arguments, timeout=timeout, pass_fds=[source.descriptor]) or b"{}")
+    return facts_from(answer, source.demuxer)
 
 
 def facts_from(answer: dict[str, Any], container: str) -> MediaFacts:
@@ -146,6 +151,30 @@ def extract_frame(path: Path, at: float, target: Path, width: int | None = None,
             if written_frame(source, part, reading, writing, timeout=left):
                 return
         raise FfmpegFailed("The video holds no frame that can be read.")
+
+
+def extract_early_frame(
+    path: Path, at: float, target: Path, width: int, *, root: Path | None = None, timeout: timedelta = QUICK
+) -> None:
+    """Write the frame at `at` seconds as JPEG; of a shorter video the one in its middle, else what can be had.
+
+    `root` (resolved) is checked against what was really opened. Otherwise as `extract_frame`.
+    """
+    deadline = time.monotonic() + timeout.total_seconds()
+    with source_of(path, root=root) as source, write_to(target) as part:
+        for reading, writing in early_attempts(source, at, deadline):
+            writing["vf"] = f"scale='min({int(width)},iw)':-1"
+            left = timedelta(seconds=max(0.1, deadline - time.monotonic()))
+            if written_frame(source, part, reading, writing, timeout=left):
+                return
+        raise FfmpegFailed("The video holds no frame that can be read.")
+
+
+def early_attempts(source: Source, at: float, deadline: float) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    """Only a video that is too short is asked how long it is."""
+    yield next(attempts(source, at))
+    left = timedelta(seconds=max(0.1, deadline - time.monotonic()))
+    yield from attempts(source, (facts_of(source, timeout=left).duration or 0.0) / 2)
 
 
 def attempts(source: Source, at: float) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:

@@ -6,7 +6,7 @@ import io
 import struct
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import BinaryIO
 
@@ -52,12 +52,12 @@ class ImageTooLarge(Invalid):
 
 
 @contextmanager
-def opened(source: Path | bytes) -> Iterator[Image.Image]:
-    """The image, not decoded yet.
+def opened(source: Path | bytes | BinaryIO) -> Iterator[Image.Image]:
+    """The image, not decoded yet; an open file stays open.
 
     Raises `NotAnImage`, `ImageTooLarge`, `TornImage` for what the block meets, and what `open_regular` raises.
     """
-    with open_regular(source) if isinstance(source, Path) else io.BytesIO(source) as file:
+    with stream_of(source) as file:
         try:
             image = recognised(file)
         except Image.DecompressionBombError as error:
@@ -68,6 +68,12 @@ def opened(source: Path | bytes) -> Iterator[Image.Image]:
             yield image
         except BROKEN as error:
             raise meaning(error, TornImage) from error
+
+
+def stream_of(source: Path | bytes | BinaryIO) -> AbstractContextManager[BinaryIO]:
+    if isinstance(source, Path):
+        return open_regular(source)
+    return io.BytesIO(source) if isinstance(source, bytes) else nullcontext(source)
 
 
 def meaning(error: Exception, of_bytes: type[Invalid]) -> NvrError:

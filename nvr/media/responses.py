@@ -19,7 +19,7 @@ from django.http.response import HttpResponseBase
 from django.utils.http import http_date
 
 from nvr.media.paths import is_inside, open_regular
-from nvr.media.ranges import Entity, Plan, plan_for
+from nvr.media.ranges import Entity, Plan, is_known, plan_for
 from nvr.media.slots import Slot, take_stream_slot
 from nvr.media.types import content_type_for
 
@@ -109,12 +109,14 @@ def file_response(
     disposition: str = "inline",
     content_type: str | None = None,
     cache_control: str = PRIVATE,
+    etag: str | None = None,
 ) -> HttpResponseBase:
     """Serve the regular file at `path`, which `resolve_inside` gave, for GET and HEAD.
 
     `root` (resolved) is checked against what was really opened. The type follows from the name, by the
-    allow-list, unless it is given. Raises what `open_regular`, `content_type_for`, `plan_for` and
-    `take_stream_slot` raise. Below a root of `NVR_ACCEL_REDIRECT` nginx is told to send the file instead.
+    allow-list, unless it is given; `etag` (quoted) from the file. Raises what `open_regular`,
+    `content_type_for`, `plan_for` and `take_stream_slot` raise. Below a root of `NVR_ACCEL_REDIRECT` nginx
+    is told to send the file instead.
     """
     name = filename or path.name
     headers = common_headers(content_type or content_type_for(path.name), name, disposition, cache_control)
@@ -123,16 +125,18 @@ def file_response(
         return HttpResponse(headers={**headers, "X-Accel-Redirect": internal})
     file = open_regular(path, root=root)
     try:
-        return opened_file_response(request, file, headers)
+        return opened_file_response(request, file, headers, etag)
     except BaseException:
         file.close()
         raise
 
 
-def opened_file_response(request: HttpRequest, file: BinaryIO, headers: dict[str, str]) -> HttpResponseBase:
+def opened_file_response(
+    request: HttpRequest, file: BinaryIO, headers: dict[str, str], etag: str | None = None
+) -> HttpResponseBase:
     """All facts come from the open file, so that they belong to the bytes that are sent."""
     facts = os.fstat(file.fileno())
-    etag = f'"{facts.st_ino:x}-{facts.st_size:x}-{facts.st_mtime_ns:x}"'
+    etag = etag or f'"{facts.st_ino:x}-{facts.st_size:x}-{facts.st_mtime_ns:x}"'
     entity = Entity(etag, int(facts.st_mtime), facts.st_size)
     plan = plan_for(request, entity)
     if request.method == "HEAD" or plan.length == 0:
@@ -166,6 +170,14 @@ def bytes_response(
     slot = take_stream_slot(request, size=plan.length)
     response = BytesBody(data[plan.start : plan.start + plan.length], slot, status=plan.status)
     return with_headers(response, plan, entity, headers)
+
+
+def known_response(request: HttpRequest, entity: Entity, *, cache_control: str = PRIVATE) -> HttpResponseBase | None:
+    """304 for a client that has it already, before anybody looks for what would be sent; else None."""
+    if not is_known(request, entity):
+        return None
+    headers = {"Cache-Control": cache_control, "X-Content-Type-Options": "nosniff"}
+    return with_headers(HttpResponse(status=304), Plan(304, 0, 0), entity, headers)
 
 
 def common_headers(content_type: str, filename: str, disposition: str, cache_control: str) -> dict[str, str]:

@@ -178,3 +178,27 @@ BATCH: dict[str, Any] = {
     ),
     "responses": {207: inline_serializer("MediaOutcomes", {"results": OutcomeOut(many=True)})},
 }
+THUMBNAIL: dict[str, Any] = {
+    "operation_id": "media_thumbnail",
+    "tags": TAGS,
+    "description": "A PNG of exactly that size: the picture, or the frame at 2 s, in the middle of a light square. "
+    "Where none can be made now, a placeholder with `Cache-Control: no-store`.",
+    "parameters": [
+        path_parameter(),
+        number("size", 1, 1024, 256),
+        OpenApiParameter("v", str, description="The item's `modifiedAt`: the answer may then be kept for ever."),
+    ],
+    "responses": {(200, "image/png"): OpenApiTypes.BINARY},
+}
+FILE: dict[str, Any] = {
+    "operation_id": "media_file",
+    "tags": TAGS,
+    "description": "The file itself, with ranges and conditional requests. `playable=1`: 202 with `Retry-After` until "
+    "the form that browsers play has been made.",
+    "parameters": [
+        path_parameter(),
+        flag("playable", "A form of the video that every browser plays."),
+        flag("download", "As an attachment."),
+    ],
+    "responses": {(200, "application/octet-stream"): OpenApiTypes.BINARY},
+}

@@ -91,6 +91,8 @@ API: dict[str, dict[str, str]] = {
     "api/media-items/stream": {"GET": REVIEW},
     "api/media-items/summary": {"GET": REVIEW},
     "api/media-items/batch": {"POST": "401 403 207 403 207 403 207 403"},
+    "api/media-thumbnail": {"GET": REVIEW},
+    "api/media-file": {"GET": REVIEW},
     "api/media-actions": {"POST": MARK},
     "api/empty-trash": {"POST": MARK},
     "api/trash-runs": {"GET": REVIEW},
@@ -129,6 +131,8 @@ QUERIES: dict[str, dict[str, str]] = {
     "api/folders/files": {"path": "{card}"},
     "api/media-items/stream": {"path": "{card}"},
     "api/media-items/summary": {"path": "{card}"},
+    "api/media-thumbnail": {"path": "{card}/a.jpg"},
+    "api/media-file": {"path": "{card}/a.jpg"},
 }
 # The only ways in without credentials. Static files are served before any view; signed addresses carry theirs.
 WITHOUT_CREDENTIALS = {

@@ -1,0 +1,157 @@
+"""Thumbnails that lie with the media, as freedesktop.org's specification names them: found by other programs, too.
+
+`<root>/.thumbnails/<size's name>/<MD5 of the file's URI>.png`, whose time is that of the file: another time is another
+file. Nothing here decodes a picture. A `.thumbnails` that is a link is never followed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+import stat
+import struct
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote_from_bytes, unquote_to_bytes
+
+from nvr.media.parts import PART
+
+FOLDER: Final = ".thumbnails"
+FLAVOURS: Final = {128: "normal", 256: "large", 512: "x-large", 1024: "xx-large"}  # by the side, in pixels
+URI, MTIME = "Thumb::URI", "Thumb::MTime"
+NOT_ESCAPED = "/!$&'()*+,:=@"  # what GLib leaves in a path, beside letters, digits and -._~
+HEAD_BYTES = 16 * 1024  # the longest path, every byte escaped, and what stands before it
+PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
+FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+FILE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+PART_LIVES_S = 86_400
+
+
+def uri_of(file: Path) -> str:
+    return "file://" + quote_from_bytes(os.fsencode(file), safe=NOT_ESCAPED)
+
+
+def file_of(uri: str) -> Path | None:
+    """None for what is no file of this machine."""
+    path = unquote_to_bytes(uri.removeprefix("file://"))
+    return Path(os.fsdecode(path)) if uri.startswith("file:///") and b"\0" not in path else None
+
+
+def name_of(uri: str) -> str:
+    """Without its suffix."""
+    return hashlib.md5(uri.encode(), usedforsecurity=False).hexdigest()
+
+
+def place_of(root: Path, name: str, size: int) -> Path:
+    return root / FOLDER / FLAVOURS[size] / f"{name}.png"
+
+
+def is_current(thumbnail: Path, mtime_ns: int) -> bool:
+    """Whether it is there, behind no link, of exactly the source's time; an empty one was torn by a power cut."""
+    try:
+        for folder in (thumbnail.parent.parent, thumbnail.parent):
+            if not stat.S_ISDIR(folder.lstat().st_mode):
+                return False
+        facts = thumbnail.lstat()
+    except OSError:
+        return False
+    return stat.S_ISREG(facts.st_mode) and facts.st_mtime_ns == mtime_ns and facts.st_size > 0
+
+
+def keep(thumbnail: Path, data: bytes, mtime_ns: int) -> None:
+    """Put it in its place in one step, with the source's time.
+
+    Raises OSError: also where a folder is a link, and where the medium cannot hold that time.
+    """
+    root, flavour = thumbnail.parents[2], thumbnail.parent.name
+    with folder_in(root, FOLDER, flavour, make=True) as directory:
+        part = f"{secrets.token_hex(8)}{PART}"
+        try:
+            write(directory, part, data, mtime_ns)
+            os.replace(part, thumbnail.name, src_dir_fd=directory, dst_dir_fd=directory)
+        finally:
+            with suppress(FileNotFoundError):
+                os.unlink(part, dir_fd=directory)
+
+
+@contextmanager
+def folder_in(root: Path, *names: str, make: bool = False) -> Iterator[int]:
+    """The folder, opened without following a link; `make` one that is missing, for this user only (as the spec says).
+
+    Raises OSError.
+    """
+    directory = os.open(root, FOLDER_FLAGS)
+    try:
+        for name in names:
+            if make:
+                with suppress(FileExistsError):
+                    os.mkdir(name, 0o700, dir_fd=directory)
+            inner = os.open(name, FOLDER_FLAGS, dir_fd=directory)
+            os.close(directory)
+            directory = inner
+        yield directory
+    finally:
+        os.close(directory)
+
+
+def write(directory: int, name: str, data: bytes, mtime_ns: int) -> None:
+    with os.fdopen(os.open(name, FILE_FLAGS, 0o600, dir_fd=directory), "wb") as file:
+        file.write(data)
+        file.flush()
+        os.utime(file.fileno(), ns=(time.time_ns(), mtime_ns))
+        if os.fstat(file.fileno()).st_mtime_ns != mtime_ns:
+            raise OSError("the medium cannot hold the file's time")
+
+
+def uri_in(thumbnail: Path) -> str | None:
+    """The `Thumb::URI` that a PNG carries before its pixels; None if it has none, or is a link or no PNG."""
+    try:
+        with os.fdopen(os.open(thumbnail, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+            head = file.read(HEAD_BYTES)
+    except OSError:
+        return None
+    position = len(PNG_MAGIC) if head.startswith(PNG_MAGIC) else len(head)
+    while position + 8 <= len(head):
+        length, kind = struct.unpack_from(">I4s", head, position)
+        key, _, value = head[position + 8 : position + 8 + length].partition(b"\0")
+        if kind == b"tEXt" and key == URI.encode():
+            return str(value, "latin-1")
+        if kind == b"IDAT":
+            break
+        position += 12 + length
+    return None
+
+
+def source_of(thumbnail: Path, name: str) -> Path | None:
+    """The file that it shows; None unless its name follows from that, so that it is nobody else's."""
+    uri = uri_in(thumbnail)
+    return file_of(uri) if uri is not None and name_of(uri) == name else None
+
+
+def thumbnails_in(root: Path) -> Iterator[Path]:
+    """All that lie there under a name that one can have; behind no link."""
+    for flavour in FLAVOURS.values():
+        with suppress(OSError), folder_in(root, FOLDER, flavour) as directory:
+            for name in os.listdir(directory):  # noqa: PTH208 - a descriptor
+                if name.endswith((".png", PART)):
+                    yield root / FOLDER / flavour / name
+
+
+def is_left_over(thumbnail: Path) -> bool:
+    """Whether a writer that was killed left it half-made."""
+    try:
+        return thumbnail.suffix == PART and time.time() - thumbnail.lstat().st_ctime > PART_LIVES_S
+    except OSError:
+        return False
+
+
+def remove(thumbnail: Path) -> bool:
+    """Gone afterwards, if it can be; whether it was there. Links on the way are not followed."""
+    with suppress(OSError), folder_in(thumbnail.parents[2], FOLDER, thumbnail.parent.name) as directory:
+        os.unlink(thumbnail.name, dir_fd=directory)
+        return True
+    return False

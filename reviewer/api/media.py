@@ -1,0 +1,176 @@
+"""`/api/media-thumbnail` and `/api/media-file`: what a picture or video looks like, and its bytes."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from django.http import HttpResponse, HttpResponseBase
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from media_serving.playable import playable_form
+from nvr.api.permissions import HasPermission
+from nvr.api.views import BytesView
+from nvr.errors import BadRequest
+from nvr.media.cached_files import cache_folder
+from nvr.media.freedesktop import FOLDER
+from nvr.media.paths import NoSuchFile, is_inside, named_errors
+from nvr.media.ranges import Entity
+from nvr.media.responses import PRIVATE, bytes_response, file_response, known_response
+from nvr.media.types import FileTypeNotAllowed, extension
+from reviewer import thumbnails
+from reviewer.api import documents
+from reviewer.api.asked import is_set, number_of, path_of
+from reviewer.items import moment, text
+from reviewer.kinds import VIDEO, kind_of
+from reviewer.places import Missing, NotMedia, Place, media_at
+from reviewer.thumbnails import NoThumbnail, Source, Thumbnail
+
+REVIEW = HasPermission("reviewer.review")
+FOR_EVER: Final = "private, max-age=31536000, immutable"
+PNG: Final = "image/png"
+POLL_S: Final = 2
+CONTENT_TYPES: Final = {
+    ".bmp": "image/bmp",
+    ".gif": "image/gif",
+    ".jpeg": "image/jpeg",
+    ".jpg": "image/jpeg",
+    ".png": PNG,
+    ".tif": "image/tiff",
+    ".tiff": "image/tiff",
+    ".webp": "image/webp",
+    ".avi": "video/x-msvideo",
+    ".m4v": "video/mp4",
+    ".mov": "video/quicktime",
+    ".mp4": "video/mp4",
+    ".mpeg": "video/mpeg",
+    ".mpg": "video/mpeg",
+    ".mts": "video/mp2t",
+    ".m2ts": "video/mp2t",
+    ".ts": "video/mp2t",
+    ".wmv": "video/x-ms-wmv",
+    ".mkv": "video/x-matroska",
+    ".webm": "video/webm",
+    ".3gp": "video/3gpp",
+}
+
+
+class MediaThumbnailView(BytesView):
+    """A square PNG, or one that says that there is none."""
+
+    permission_classes = (REVIEW,)
+
+    @extend_schema(**documents.THUMBNAIL)
+    def get(self, request: Request) -> HttpResponseBase:
+        place = media_at(request.user, path_of(request))
+        size = number_of(request, "size", 256, least=1, most=thumbnails.LARGEST)
+        try:
+            source = thumbnails.source_at(place)
+            return thumbnail_response(request, source, size)
+        except NoSuchFile:
+            raise Missing from None
+
+
+def thumbnail_response(request: Request, source: Source, size: int) -> HttpResponseBase:
+    """The tag says which state of the source is shown, so that it is answered before the thumbnail is looked for."""
+    etag = f'"{source.mtime_ns:x}-{source.size_bytes:x}-{size}"'
+    entity = Entity(etag, source.mtime_ns // 1_000_000_000, 0)
+    known = known_response(request._request, entity, cache_control=caching(request, source.mtime_ns))
+    if known is not None:
+        return known
+    try:
+        made = thumbnails.thumbnail_of(source, size)
+    except NoThumbnail:
+        data = thumbnails.placeholder(source.file, size)
+        return HttpResponse(
+            data, content_type=PNG, headers={"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+        )
+    return sent(request, source, made, etag)
+
+
+def caching(request: Request, mtime_ns: int) -> str:
+    """An address that carries the time of the file's last change is another when the file is."""
+    versions = {moment(mtime_ns), str(mtime_ns), str(mtime_ns // 1000)}
+    return FOR_EVER if request.query_params.get("v", "") in versions else PRIVATE
+
+
+def sent(request: Request, source: Source, made: Thumbnail, etag: str) -> HttpResponseBase:
+    name, cache_control = f"{source.file.stem}.png", caching(request, source.mtime_ns)
+    if made.path is None:
+        return bytes_response(
+            request._request,
+            made.data,
+            etag=etag.strip('"'),
+            last_modified=datetime.fromtimestamp(source.mtime_ns // 1_000_000_000, UTC),
+            content_type=PNG,
+            filename=name,
+            cache_control=cache_control,
+        )
+    return file_response(
+        request._request,
+        made.path,
+        root=folder_of(made.path, source),
+        filename=name,
+        content_type=PNG,
+        cache_control=cache_control,
+        etag=etag,
+    )
+
+
+def folder_of(thumbnail: Path, source: Source) -> Path:
+    """Where it must really lie, whatever becomes of its path in the meantime."""
+    own = cache_folder(thumbnails.CACHE)
+    return own if is_inside(thumbnail, own) else source.root / FOLDER
+
+
+class MediaFileView(BytesView):
+    """The file as it is, or in a form that browsers play."""
+
+    permission_classes = (REVIEW,)
+
+    @extend_schema(**documents.FILE)
+    def get(self, request: Request) -> HttpResponseBase:
+        try:
+            place = media_at(request.user, path_of(request))
+            if is_set(request, "playable"):
+                return playable_response(request, place)
+            return original(request, place)
+        except NotMedia:
+            raise FileTypeNotAllowed("The file is neither a picture nor a video.") from None
+        except NoSuchFile:
+            raise Missing from None
+
+
+def original(request: Request, place: Place) -> HttpResponseBase:
+    with named_errors():
+        mtime_ns = place.path.stat().st_mtime_ns
+    return bytes_of(request, place.path, Path(place.root.path), place.path.name, caching(request, mtime_ns))
+
+
+def bytes_of(request: Request, file: Path, root: Path, name: str, cache_control: str) -> HttpResponseBase:
+    return file_response(
+        request._request,
+        file,
+        root=root,
+        filename=name,
+        disposition="attachment" if is_set(request, "download") else "inline",
+        content_type=CONTENT_TYPES[extension(file.name)],
+        cache_control=cache_control,
+    )
+
+
+def playable_response(request: Request, place: Place) -> HttpResponseBase:
+    """The playable form, or 202 until there is one: ask again after `Retry-After`, with HEAD if you like."""
+    if kind_of(place.path.name) != VIDEO:
+        raise BadRequest("playable is for videos.")
+    form = playable_form(place.path)
+    if form.path is None:
+        pending = {"state": form.state, "path": text(os.fsencode(place.path))}
+        return Response(pending, status=202, headers={"Retry-After": str(POLL_S)})
+    if form.path == place.path:
+        return original(request, place)
+    return bytes_of(request, form.path, form.path.parent, f"{place.path.stem}{form.path.suffix}", PRIVATE)

@@ -1,0 +1,240 @@
+"""The thumbnail of a picture or video: beside the media if that can be, else in the data directory."""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Final
+
+from nvr.errors import Invalid, NvrError
+from nvr.media import freedesktop
+from nvr.media.cached_files import alone, cache_folder, contents, is_there
+from nvr.media.freedesktop import FLAVOURS
+from nvr.media.mounts import absence
+from nvr.media.parts import write_to
+from nvr.media.paths import is_inside, named_errors, open_regular
+from reviewer.kinds import VIDEO, kind_of
+from reviewer.models import ReviewPath
+from reviewer.places import Place
+
+logger = logging.getLogger(__name__)
+
+CACHE: Final = "review-thumbnails"
+LARGEST: Final = max(FLAVOURS)
+FRAME_AT_S: Final = 2.0
+TIME_LIMIT = timedelta(seconds=10)
+GONE_AT_ONCE: Final = 200
+# At once in this process: a picture may take hundreds of MB while it is decoded, a video takes a core.
+_slots = {True: threading.BoundedSemaphore(2), False: threading.BoundedSemaphore(2)}
+
+
+class NoThumbnail(NvrError):
+    """None can be made now; the next who asks tries again."""
+
+    status = 422
+    title = "No thumbnail can be made of this file"
+
+
+@dataclass(frozen=True)
+class Source:
+    """A picture or video (without links), the deepest review path above it, and which state of the file is meant."""
+
+    file: Path
+    root: Path
+    mtime_ns: int
+    size_bytes: int
+
+    @property
+    def uri(self) -> str:
+        return freedesktop.uri_of(self.file)
+
+    @property
+    def is_video(self) -> bool:
+        return kind_of(self.file.name) == VIDEO
+
+    @property
+    def text(self) -> dict[str, str]:
+        """What the specification wants to stand in the PNG."""
+        return {freedesktop.URI: self.uri, freedesktop.MTIME: str(self.mtime_ns // 1_000_000_000)}
+
+
+@dataclass(frozen=True)
+class Thumbnail:
+    """`data` only where there was no place to keep it."""
+
+    path: Path | None
+    data: bytes = b""
+
+    def read(self) -> bytes:
+        """Raises what `open_regular` raises."""
+        if self.path is None:
+            return self.data
+        with open_regular(self.path) as file, named_errors():
+            return file.read()
+
+
+def source_at(place: Place) -> Source:
+    """Raises `NoSuchFile` and `StorageFault`. The deepest path counts, whoever may see it: all find the same."""
+    with named_errors():
+        facts = place.path.stat()
+    deeper = ReviewPath.objects.filter(path__startswith=f"{place.root.path}/").values_list("path", flat=True)
+    holding = [path for path in deeper if is_inside(place.path, path)]
+    return Source(place.path, Path(max(holding, key=len, default=place.root.path)), facts.st_mtime_ns, facts.st_size)
+
+
+def thumbnail_of(source: Source, size: int) -> Thumbnail:
+    """The thumbnail of `size` by `size` pixels, made if it is not there; by one thread of one process.
+
+    Raises `NoThumbnail`, `NoSuchFile` and `StorageFault` for the source, `Unavailable` after 15 s of waiting.
+    """
+    name = freedesktop.name_of(source.uri)
+    found = kept(source, name, size)
+    if found is not None:
+        return found
+    larger = None if size in FLAVOURS else thumbnail_of(source, min(side for side in FLAVOURS if side > size))
+    with alone(name):
+        return kept(source, name, size) or put(source, name, size, drawn(source, size, larger))
+
+
+def kept(source: Source, name: str, size: int) -> Thumbnail | None:
+    """What was made of exactly this state of the file."""
+    if size in FLAVOURS:
+        beside = freedesktop.place_of(source.root, name, size)
+        if freedesktop.is_current(beside, source.mtime_ns):
+            return Thumbnail(beside)
+    own = own_place(source, name, size)
+    return Thumbnail(own) if is_there(own) else None
+
+
+def own_place(source: Source, name: str, size: int) -> Path:
+    return cache_folder(CACHE) / name[:2] / f"{name}-{source.mtime_ns:x}-{source.size_bytes:x}-{size}.png"
+
+
+def put(source: Source, name: str, size: int, data: bytes) -> Thumbnail:
+    """Keep it with the media, else (read-only, full, a link, a card of coarse times) in the data directory."""
+    if size in FLAVOURS:
+        beside = freedesktop.place_of(source.root, name, size)
+        try:
+            freedesktop.keep(beside, data, source.mtime_ns)
+            return Thumbnail(beside)
+        except OSError as fault:
+            logger.debug("thumbnail not kept beside its source: %s", fault.strerror or fault)
+    own = own_place(source, name, size)
+    try:
+        with write_to(own) as part:
+            part.write_bytes(data)
+            os.utime(part, ns=(part.stat().st_atime_ns, source.mtime_ns))
+    except OSError as fault:
+        logger.warning("thumbnail not kept: %s", fault.strerror or fault)
+        return Thumbnail(None, data)
+    return Thumbnail(own)
+
+
+def drawn(source: Source, size: int, larger: Thumbnail | None) -> bytes:
+    """From a larger thumbnail if there is one, else from the file. Raises `NoThumbnail`."""
+    from nvr.media import ffmpeg, letterbox  # Pillow: not for what has been made already
+
+    try:
+        if larger is not None:
+            return letterbox.smaller_png(larger.read(), size, text=source.text)
+        with slot(source.is_video):
+            if source.is_video:
+                return letterbox.thumbnail_png(early_frame(source, size), size, text=source.text)
+            with open_regular(source.file, root=source.root) as file:
+                return letterbox.thumbnail_png(file, size, text=source.text)
+    except (Invalid, ffmpeg.FfmpegFailed) as error:
+        raise NoThumbnail(error.detail) from error
+
+
+@contextmanager
+def slot(is_video: bool) -> Iterator[None]:
+    slots = _slots[is_video]
+    if not slots.acquire(timeout=TIME_LIMIT.total_seconds()):
+        raise NoThumbnail("Too many thumbnails are being made at once.")
+    try:
+        yield
+    finally:
+        slots.release()
+
+
+def early_frame(source: Source, size: int) -> bytes:
+    """A JPEG, large enough for `size` also if the video is upright."""
+    from nvr.media import ffmpeg
+
+    target = cache_folder(CACHE) / f"{secrets.token_hex(8)}.jpg"
+    try:
+        ffmpeg.extract_early_frame(
+            source.file, FRAME_AT_S, target, min(2 * size, LARGEST), root=source.root, timeout=TIME_LIMIT
+        )
+        return target.read_bytes()
+    finally:
+        target.unlink(missing_ok=True)
+
+
+def placeholder(file: Path, size: int) -> bytes:
+    """A PNG that says what is not shown; never kept on disk."""
+    from nvr.media.letterbox import placeholder_png
+
+    return placeholder_png(f"{file.suffix[1:].upper()[:5]}\nno preview", size)
+
+
+def prune(root: ReviewPath) -> int:
+    """Remove the thumbnails below `root` whose file is gone, and what killed writers left; how many.
+
+    Nothing is removed while the path, or the volume that it was added on, is away. Thumbnails that say nothing of
+    their file, or show another path's, stay.
+    """
+    place, gone, removed = Path(root.path), [], 0
+    for thumbnail in (*freedesktop.thumbnails_in(place), *own_thumbnails()):
+        if is_orphan(thumbnail, place):
+            gone.append(thumbnail)
+        if len(gone) >= GONE_AT_ONCE:
+            removed += removed_now(root, gone)
+            gone = []
+    removed += removed_now(root, gone)
+    if removed:
+        logger.info("thumbnails pruned path=%s files=%s", root.pk, removed)
+    return removed
+
+
+def own_thumbnails() -> Iterator[Path]:
+    return (path for _, _, path in contents(cache_folder(CACHE)) if path.suffix == ".png")
+
+
+def is_orphan(thumbnail: Path, root: Path) -> bool:
+    """Whether the file that it shows lies below `root`, or did."""
+    if freedesktop.is_left_over(thumbnail):
+        return True
+    source = freedesktop.source_of(thumbnail, thumbnail.stem.partition("-")[0])
+    if source is None or not is_inside(source, root):
+        return False
+    try:
+        source.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def removed_now(root: ReviewPath, gone: list[Path]) -> int:
+    """A card that is pulled out takes all its files with it: look for it last, just before anything is removed."""
+    if absence(Path(root.path), root.remembered_mount):
+        return 0
+    return sum(removed(thumbnail) for thumbnail in gone)
+
+
+def removed(thumbnail: Path) -> bool:
+    if is_inside(thumbnail, cache_folder(CACHE)):
+        with suppress(OSError):
+            thumbnail.unlink()
+            return True
+        return False
+    return freedesktop.remove(thumbnail)
