@@ -37,4 +37,5 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("", include("cameras.urls")),
     path("", include("media_serving.urls")),
+    path("", include("reviewer.urls")),
 ]

@@ -1,12 +1,14 @@
-"""What the app joins when it is ready: its errors' shape, and the audit's view."""
+"""What the app joins when it is ready: its errors' shape, the audit's view, the navigation."""
 
 from __future__ import annotations
 
 from django.contrib.auth.models import User
 from django.db.models import Q
+from django.http import HttpRequest
 
 from nvr.audit.models import register_actions, register_target
 from nvr.health.details import tell
+from nvr.pages import navigation
 from reviewer import health, trash
 from reviewer.api import shape
 from reviewer.models import ReviewPath, TrashRun, sees_all
@@ -21,6 +23,11 @@ def connect() -> None:
     register_target("trashrun", visible_runs)
     register_actions("trashrun", *trash.ACTIONS)
     tell("reviewer.review", health.details)
+    navigation.add(navigation.Entry("Review", "review", "review", order=30, allowed=may_review))
+
+
+def may_review(request: HttpRequest) -> bool:
+    return request.user.has_perm("reviewer.review")
 
 
 def visible_entries(user: User) -> Q:

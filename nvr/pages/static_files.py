@@ -9,6 +9,7 @@ class FallbackManifestStorage(CompressedManifestStaticFilesStorage):
     """A name that was not collected (a test, a first start) is answered plainly instead of failing the page."""
 
     manifest_strict = False
+    support_js_module_import_aggregation = True  # what a module imports has a hashed name too
 
     def hashed_name(self, name: str, content: object = None, filename: str | None = None) -> str:
         try:

@@ -1,0 +1,159 @@
+"""The review without scripts: a page of files, or one of them, with everything that its template shows."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, quote_from_bytes, unquote_to_bytes, urlencode
+
+from reviewer.index import FILTERS, Row
+from reviewer.items import looked_at, moment, status, text
+from reviewer.kinds import IMAGE, kind_of_bytes
+from reviewer.library import asked, counts_of, page_of
+from reviewer.models import ReviewPath
+from reviewer.scanner import Scanner
+
+PAGE_FILES = 24
+FILTER_WORDS = {"all": "All", "unseen": "Unseen", "seen": "Seen", "locked": "Locked", "trashed": "Trashed"}
+MARK_WORDS = {"locked": "Locked", "trashed": "In the trash", "seen": "Seen"}
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A file as a page shows it; `value` names it in forms and addresses, whatever bytes its name has."""
+
+    name: str
+    folder: str
+    value: str
+    kind: str | None
+    marks: dict[str, bool]
+    modified_at: datetime
+    size_bytes: int
+    url: str
+    changed: str
+
+    @property
+    def words(self) -> list[str]:
+        return [word for mark, word in MARK_WORDS.items() if self.marks[mark]] or ["Not seen"]
+
+    @property
+    def thumbnail_url(self) -> str:
+        return f"/api/media-thumbnail?path={self.value}&size=256&v={self.version}"
+
+    @property
+    def picture_url(self) -> str:
+        return f"/api/media-file?path={self.value}&v={self.version}"
+
+    @property
+    def is_picture(self) -> bool:
+        return self.kind == IMAGE
+
+    @property
+    def version(self) -> str:
+        return quote(self.changed)
+
+
+def shown(root: ReviewPath, row: Row, chosen: str) -> Shown | None:
+    """None for a file that is no longer there."""
+    path = os.fsencode(root.path) + b"/" + row.path
+    facts = looked_at(path)
+    if facts is None:
+        return None
+    folder, _, name = row.path.rpartition(b"/")
+    value = quote_from_bytes(path, safe="")
+    return Shown(
+        name=text(name),
+        folder=text(folder),
+        value=value,
+        url=address(root.path, plain="1", filter=chosen, file=value),
+        kind=kind_of_bytes(name),
+        marks=status(row.marks),
+        modified_at=datetime.fromtimestamp(facts.st_mtime, UTC),
+        changed=moment(facts.st_mtime_ns),
+        size_bytes=facts.st_size,
+    )
+
+
+def path_from(value: str) -> str:
+    """The path that a form's `value` names, as the disk has it."""
+    return os.fsdecode(unquote_to_bytes(value))
+
+
+def filter_from(query: Mapping[str, str]) -> str:
+    """The address's filter; all for one that nobody knows."""
+    given = query.get("filter", "all")
+    return given if given in FILTERS else "all"
+
+
+def chips(
+    path: str, chosen: str, counts: Mapping[str, int] | None = None, *, plain: bool = False
+) -> list[dict[str, Any]]:
+    """The filters by status; with `counts`, how many each takes."""
+    return [
+        {
+            "label": label,
+            "name": name,
+            "url": address(path, filter=name, **({"plain": "1"} if plain else {})),
+            "pressed": chosen == name,
+            "count": counts[name] if counts else None,
+        }
+        for name, label in FILTER_WORDS.items()
+    ]
+
+
+def address(path: str, **query: str) -> str:
+    return f"/review?{urlencode({'path': path, **query}, errors='surrogateescape')}"
+
+
+def page(root: ReviewPath, query: Mapping[str, str]) -> dict[str, Any]:
+    """A page of files behind the one that `after` names. Raises `PathAway`."""
+    chosen = filter_from(query)
+    after = below(root, query["after"]) if query.get("after") else None
+    rows = page_of(root, chosen, after=after, limit=PAGE_FILES)
+    files = [file for row in rows if (file := shown(root, row, chosen)) is not None]
+    full = len(rows) == PAGE_FILES and files
+    return {
+        "files": files,
+        "chosen": chosen,
+        "filters": chips(root.path, chosen, counts_of(root), plain=True),
+        "next_url": address(root.path, plain="1", filter=chosen, after=files[-1].value) if full else None,
+        "first_url": address(root.path, plain="1", filter=chosen) if after else None,
+    }
+
+
+def one(root: ReviewPath, query: Mapping[str, str]) -> dict[str, Any]:
+    """The file that `file` names, or the first behind it that the filter takes; `next_url` is the one's after it."""
+    chosen, item = filter_from(query), below(root, query["file"])
+    rows = [*exact_row(root, item), *page_of(root, chosen, after=item, limit=2)][:2]
+    files = [file for row in rows if (file := shown(root, row, chosen)) is not None]
+    return {
+        "file": files[0] if files else None,
+        "next_url": files[1].url if len(files) > 1 else "",
+        "chosen": chosen,
+        "list_url": address(root.path, plain="1", filter=chosen),
+    }
+
+
+def exact_row(root: ReviewPath, path: bytes) -> list[Row]:
+    """The file at `path` itself, if the index knows it."""
+    folder, _, name = path.rpartition(b"/")
+
+    def found(scanner: Scanner) -> list[Row]:
+        known = scanner.index.folder(folder)
+        marks = scanner.index.files_in(known.id).get(name) if known else None
+        return [] if marks is None else [Row(path, marks)]
+
+    return asked(root, found)
+
+
+def below(root: ReviewPath, value: str) -> bytes:
+    """What a form's `value` names, below `root`."""
+    return os.fsencode(path_from(value).removeprefix(f"{root.path}/"))
+
+
+def short_name(root: ReviewPath) -> str:
+    return Path(root.path).name or root.path

@@ -1,0 +1,140 @@
+"""The page `/review`: choosing a folder, reviewing it, and the same by forms where no script runs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.auth.mixins import PermissionRequiredMixin
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.views.generic import View
+
+from nvr.errors import NvrError
+from reviewer import plain
+from reviewer.actions import act_on_many
+from reviewer.models import ReviewPath
+from reviewer.places import exactly
+from reviewer.registry import add_path, known_paths, remove_path
+from reviewer.scanner import PathAway
+
+REVIEW = "reviewer.review"
+MANAGE = "reviewer.change_reviewpath"
+DONE = {
+    "seen": "seen",
+    "unseen": "not seen",
+    "lock": "locked",
+    "unlock": "unlocked",
+    "trash": "moved to the trash",
+    "untrash": "taken out of the trash",
+}
+
+
+class Reviewing(PermissionRequiredMixin, View):
+    """For whoever may review; others are told so, not sent to sign in again."""
+
+    permission_required = REVIEW
+    raise_exception = True
+
+
+class ReviewView(Reviewing):
+    """Without `path` the choice of a folder, with it its review; `plain=1` is the one without scripts."""
+
+    def get(self, request: HttpRequest) -> HttpResponse:
+        given = request.GET.get("path")
+        if not given:
+            return render(request, "reviewer/pick.html", choice_for(request))
+        root = exactly(request.user, given)
+        if request.GET.get("plain") != "1":
+            return render(request, "reviewer/review.html", review_of(request, root))
+        if request.GET.get("file"):
+            return render(request, "reviewer/plain_item.html", context(root, plain.one, request))
+        return render(request, "reviewer/plain.html", context(root, plain.page, request))
+
+
+def context(root: ReviewPath, asked: Any, request: HttpRequest) -> dict[str, Any]:
+    """What `asked` finds; when the path is away, only why."""
+    common = {"root": root, "name": plain.short_name(root), "here": request.get_full_path()}
+    try:
+        return common | asked(root, request.GET)
+    except PathAway as error:
+        return common | {"away": error.detail}
+
+
+def choice_for(request: HttpRequest) -> dict[str, Any]:
+    roots = known_paths(request.user)
+    return {
+        "roots": [
+            {"path": root.path, "name": plain.short_name(root), "url": plain.address(root.path, filter="unseen")}
+            for root in roots
+        ],
+        "may_manage": request.user.has_perm(MANAGE),
+        "typed": request.GET.get("add", ""),
+    }
+
+
+def review_of(request: HttpRequest, root: ReviewPath) -> dict[str, Any]:
+    query = request.GET.copy()
+    query["plain"] = "1"
+    chosen = plain.filter_from(request.GET)
+    return {
+        "root": root,
+        "name": plain.short_name(root),
+        "chosen": chosen,
+        "filters": plain.chips(root.path, chosen),
+        "plain_url": f"{reverse('review')}?{query.urlencode()}",
+    }
+
+
+class MarkView(Reviewing):
+    """A form's `action` on its `files`; then to the page that it names."""
+
+    def post(self, request: HttpRequest) -> HttpResponse:
+        paths = [plain.path_from(value) for value in request.POST.getlist("files")]
+        if not paths:
+            messages.warning(request, "Choose at least one file.")
+            return redirect(back_from(request))
+        action = request.POST.get("action", "")
+        tell(request, action, act_on_many(request.user, paths, action))  # type: ignore[arg-type]  # pages are for users
+        return redirect(back_from(request))
+
+
+def tell(request: HttpRequest, action: str, rows: list[dict[str, Any]]) -> None:
+    refused = [row for row in rows if row["error"]]
+    done = len(rows) - len(refused)
+    if done:
+        messages.success(request, f"{done} {'file' if done == 1 else 'files'} {DONE[action]}.")
+    for why in dict.fromkeys(row["error"] for row in refused):
+        count = sum(row["error"] == why for row in refused)
+        messages.error(request, f"{count} {'file was' if count == 1 else 'files were'} left as before: {why}")
+
+
+def back_from(request: HttpRequest) -> str:
+    """The page that the form names, if it is one of ours."""
+    given = request.POST.get("back", "")
+    is_ours = url_has_allowed_host_and_scheme(given, allowed_hosts=None)
+    return given if is_ours and given.startswith("/review") else reverse("review")
+
+
+class PathsView(Reviewing):
+    """Adding and removing review paths by forms; a refused one comes back with its reason and what was typed."""
+
+    permission_required = (REVIEW, MANAGE)
+
+    def post(self, request: HttpRequest) -> HttpResponse:
+        given = request.POST.get("path", "").strip()
+        try:
+            if request.POST.get("remove"):
+                messages.success(request, f"{remove_path(request.user, given)} is no longer reviewed.")
+                return redirect("review")
+            row, _ = add_path(request.user, given)
+        except NvrError as error:
+            return render(
+                request,
+                "reviewer/pick.html",
+                choice_for(request) | {"typed": given, "refusal": error.detail},
+                status=error.status,
+            )
+        return redirect(plain.address(row.path, filter="unseen"))

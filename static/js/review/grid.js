@@ -1,0 +1,169 @@
+// The grid: only the tiles in sight exist, however many files there are. A listbox, so that a screen reader is told the
+// place of the cursor among all of them.
+import { fillOf, thumbnailOf } from "./api.js";
+import { inWords } from "./status.js";
+
+const LEAST_WIDTH_PX = 148;
+const GAP_PX = 8;
+const CAPTION_PX = 24;
+const TALLEST_PX = 8_000_000; // browsers know no taller elements: beyond that, a pixel stands for more
+const ROWS_BEYOND = 2;
+
+// Events: `open` (a tile was chosen), `move` (the cursor or the selection is another).
+export class Grid extends EventTarget {
+  constructor(frame, element, template) {
+    super();
+    Object.assign(this, { frame, element, template, cursor: 0, anchor: null, picked: new Set(), tiles: new Map(), source: null });
+    frame.addEventListener("scroll", () => this.render(), { passive: true });
+    new ResizeObserver(() => this.layOut()).observe(frame);
+    element.addEventListener("click", (event) => this.#clicked(event));
+    element.addEventListener("dblclick", (event) => { if (event.target.closest(".shot")) this.dispatchEvent(new Event("open")); });
+  }
+
+  show(source) {
+    this.source = source;
+    this.picked.clear();
+    this.clear();
+    source.addEventListener("change", () => { if (source === this.source) this.layOut(); });
+    this.layOut();
+  }
+
+  clear() {
+    for (const tile of this.tiles.values()) tile.remove();
+    this.tiles.clear();
+  }
+
+  layOut() {
+    const width = this.element.clientWidth;
+    if (!this.source || !width) return;
+    this.columns = Math.max(2, Math.floor((width + GAP_PX) / (LEAST_WIDTH_PX + GAP_PX)));
+    this.width = (width - GAP_PX * (this.columns - 1)) / this.columns;
+    this.row = Math.round(this.width * 0.75) + CAPTION_PX + GAP_PX;
+    const rows = Math.ceil(this.source.total / this.columns);
+    this.tall = rows * this.row;
+    this.height = Math.min(this.tall, TALLEST_PX);
+    this.element.style.height = `${this.height}px`;
+    this.render();
+  }
+
+  // Where the view begins in the whole list, in pixels of the whole list.
+  get top() {
+    const rest = this.height - this.frame.clientHeight;
+    return rest > 0 ? (this.frame.scrollTop / rest) * (this.tall - this.frame.clientHeight) : 0;
+  }
+
+  render() {
+    if (!this.source || !this.columns) return;
+    const { top } = this;
+    const first = Math.max(0, (Math.floor(top / this.row) - ROWS_BEYOND) * this.columns);
+    const last = Math.min(this.source.total, (Math.ceil((top + this.frame.clientHeight) / this.row) + ROWS_BEYOND) * this.columns);
+    for (const [place, tile] of this.tiles) if (place < first || place >= last) { tile.remove(); this.tiles.delete(place); }
+    for (let place = first; place < last; place += 1) this.#put(place, top);
+    this.element.setAttribute("aria-activedescendant", `shot-${this.cursor}`);
+  }
+
+  #put(place, top) {
+    let tile = this.tiles.get(place);
+    if (!tile) {
+      tile = this.template.content.firstElementChild.cloneNode(true);
+      Object.assign(tile, { id: `shot-${place}` });
+      tile.dataset.place = place;
+      this.tiles.set(place, tile);
+      this.element.append(tile);
+    }
+    const y = Math.floor(place / this.columns) * this.row - top + this.frame.scrollTop;
+    tile.style.width = `${this.width}px`;
+    tile.style.height = `${this.row - GAP_PX}px`;
+    tile.style.transform = `translate(${(place % this.columns) * (this.width + GAP_PX)}px, ${y}px)`;
+    this.#fill(tile, place);
+  }
+
+  #fill(tile, place) {
+    const item = this.source.at(place);
+    tile.classList.toggle("shot-empty", !item);
+    tile.toggleAttribute("data-cursor", place === this.cursor);
+    tile.setAttribute("aria-selected", String(this.picked.has(place)));
+    tile.setAttribute("aria-setsize", this.source.total);
+    tile.setAttribute("aria-posinset", place + 1);
+    if (item === undefined) this.#loadSoon(place);
+    if (!item) return;
+    if (tile.dataset.path !== item.path) this.#draw(tile, item);
+    for (const mark of ["seen", "locked", "trashed"]) tile.toggleAttribute(`data-${mark}`, item.status[mark]);
+    tile.setAttribute("aria-label", `${item.name}, ${inWords(item.status)}`);
+  }
+
+  #draw(tile, item) {
+    tile.dataset.path = item.path;
+    tile.title = item.path;
+    tile.toggleAttribute("data-video", item.isVideo);
+    tile.querySelector(".shot-name").textContent = item.name;
+    const picture = tile.querySelector(".shot-picture");
+    picture.style.scale = fillOf(item);
+    picture.src = thumbnailOf(item, 256);
+  }
+
+  // Not for what one merely scrolls past.
+  #loadSoon(place) {
+    this.missing = place;
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => {
+      for (const [wanted] of this.tiles) if (this.source.at(wanted) === undefined) this.source.load(wanted).catch((error) => this.#failed(error));
+    }, 40);
+  }
+
+  #failed(error) {
+    this.dispatchEvent(new CustomEvent("failed", { detail: error.message }));
+  }
+
+  // The cursor to `place`; `extend` keeps choosing from where one began.
+  move(place, { extend = false } = {}) {
+    const to = Math.max(0, Math.min(place, (this.source?.total ?? 1) - 1));
+    if (extend) {
+      this.anchor ??= this.cursor;
+      this.picked = new Set();
+      for (let at = Math.min(this.anchor, to); at <= Math.max(this.anchor, to); at += 1) this.picked.add(at);
+    } else {
+      this.anchor = null;
+      this.picked.clear();
+    }
+    this.cursor = to;
+    this.reveal();
+    this.render();
+    this.dispatchEvent(new Event("move"));
+  }
+
+  reveal() {
+    if (!this.row) return;
+    const y = Math.floor(this.cursor / this.columns) * this.row;
+    const view = this.frame.clientHeight;
+    const wanted = y < this.top ? y : y + this.row > this.top + view ? y + this.row - view : null;
+    if (wanted === null) return;
+    this.frame.scrollTop = (wanted / Math.max(1, this.tall - view)) * Math.max(1, this.height - view);
+  }
+
+  #clicked(event) {
+    const tile = event.target.closest(".shot");
+    if (!tile) return;
+    const place = Number(tile.dataset.place);
+    const isChosen = place === this.cursor && !this.picked.size;
+    if (event.ctrlKey || event.metaKey) this.#toggle(place);
+    else this.move(place, { extend: event.shiftKey });
+    const opens = event.pointerType !== "mouse" || isChosen;
+    if (opens && !event.shiftKey && !event.ctrlKey && !event.metaKey && event.detail < 2) this.dispatchEvent(new Event("open"));
+  }
+
+  #toggle(place) {
+    if (!this.picked.delete(place)) this.picked.add(place);
+    this.cursor = place;
+    this.anchor = place;
+    this.render();
+    this.dispatchEvent(new Event("move"));
+  }
+
+  unpick() {
+    this.picked.clear();
+    this.anchor = null;
+    this.render();
+    this.dispatchEvent(new Event("move"));
+  }
+}

@@ -1,0 +1,324 @@
+// The review of one folder: the grid and the full screen over the same list, one cursor, one queue, one undo stack.
+import { askJson } from "./api.js";
+import { GatheredSource, PagedSource } from "./source.js";
+import { Grid } from "./grid.js";
+import { Marks } from "./marks.js";
+import { Pace, inDigits } from "./pace.js";
+import { Queue } from "./queue.js";
+import { Screen } from "./screen.js";
+import { listen } from "./keys.js";
+import { fillFolders } from "./folders.js";
+import { nextWhere, previousWhere } from "./search.js";
+import { inWords } from "./status.js";
+import { TrashDialog } from "./trash.js";
+import * as address from "./address.js";
+
+const root = document.querySelector("[data-review]");
+const find = (name) => document.querySelector(`[data-${name}]`);
+const path = root.dataset.root;
+const queue = new Queue();
+const marks = new Marks(queue);
+const pace = new Pace();
+const grid = new Grid(find("grid-frame"), find("grid"), find("tile"));
+const screen = new Screen(find("screen"), { root: path, run });
+const WORDS = { seen: "seen", unseen: "not seen", lock: "locked", unlock: "unlocked", trash: "into the trash", untrash: "out of the trash" };
+const TURNS = { trash: ["trashed", "untrash"], lock: ["locked", "unlock"] };
+let source = null;
+let view = address.read();
+let turn = 0;
+
+function say(text) { find("said").textContent = text; }
+
+function toast(text, level = "info", undo = null) {
+  document.dispatchEvent(new CustomEvent("toast", { detail: { text, level, undo } }));
+}
+
+// The list
+function takes({ type, folder }) {
+  return (item) => (!type || item.isVideo === (type === "video")) && (!folder || item.path.startsWith(`${folder}/`));
+}
+
+async function load({ item = null, place = 0, refresh = false } = {}) {
+  const mine = ++turn;
+  source?.close?.();
+  await queue.settled(); // the server's counts are those after what was marked
+  const next = view.type || view.folder ? new GatheredSource(path, view.filter, takes(view)) : new PagedSource(path, view.filter);
+  try {
+    await next.open(refresh);
+  } catch (error) {
+    find("sum").textContent = error.message;
+    toast(error.message, "error");
+    return;
+  }
+  if (mine !== turn) return;
+  source = next;
+  source.addEventListener("change", tellSum);
+  grid.show(source);
+  grid.cursor = item ? await source.find(item, place) : 0;
+  grid.reveal();
+  grid.render();
+  tellCounts();
+  tellSum();
+  find("start").disabled = !source.total;
+}
+
+let counting = 0;
+
+// What was marked changes the numbers on the filters, though not what the list shows.
+function countSoon() {
+  clearTimeout(counting);
+  counting = setTimeout(async () => {
+    const told = await askJson(`/api/media-items/summary?${new URLSearchParams({ path })}`).catch(() => null);
+    if (!told) return;
+    source.counts = told.counts;
+    tellCounts();
+  }, 500);
+}
+
+function tellCounts() {
+  for (const chip of document.querySelectorAll("[data-filter] [data-count]")) {
+    chip.textContent = inDigits(source.counts[chip.parentElement.dataset.filter]);
+  }
+}
+
+function tellSum() {
+  const { total, isWhole } = source;
+  find("empty").hidden = total > 0 || !isWhole;
+  find("grid-frame").hidden = total === 0;
+  find("sum").textContent = total ? `${inDigits(total)} ${total === 1 ? "file" : "files"}${isWhole ? "" : ", more to come"}` : "";
+  find("start").disabled = !total;
+}
+
+// Moving
+const place = () => grid.cursor;
+const current = () => source?.at(place());
+
+async function goTo(wanted, { step = 1 } = {}) {
+  if (!source?.total) return;
+  let to = Math.max(0, Math.min(wanted, source.total - 1));
+  let item = await source.load(to).catch(fail);
+  while (item === null && to + step >= 0 && to + step < source.total) { to += step; item = await source.load(to).catch(fail); }
+  if (!item) return;
+  grid.move(to);
+  if (screen.isOpen) showCurrent();
+}
+
+function fail(error) {
+  toast(error.message, "error");
+}
+
+function showCurrent() {
+  const item = current();
+  if (!item) return;
+  screen.show(source, place(), item);
+  screen.count(source, place(), pace);
+  screen.canUndo(marks.canUndo);
+  say(`${item.name}, ${place() + 1} of ${source.total}, ${inWords(item.status)}`);
+  address.remember(path, item.path, place());
+  address.follow(view, item.path);
+}
+
+async function open() {
+  if (!source?.total || !(await source.load(place()))) return;
+  screen.open();
+  address.enter(view, current().path);
+  showCurrent();
+}
+
+function close({ fromHistory = false } = {}) {
+  if (!screen.isOpen) return;
+  screen.close();
+  if (!fromHistory) address.leave(view);
+  grid.reveal();
+  grid.render();
+  grid.element.focus({ preventScroll: true });
+}
+
+function step(by) {
+  if (place() + by < 0 || place() + by >= (source?.total ?? 0)) {
+    say(by > 0 ? "This was the last one." : "This is the first one.");
+    if (screen.isOpen && by > 0) toast("This was the last one.");
+    return;
+  }
+  if (by > 0) pace.step();
+  goTo(place() + by, { step: by });
+}
+
+async function seek(search, text) {
+  const found = await search().catch(fail);
+  if (found >= 0) goTo(found); else toast(text);
+}
+
+// Marking
+function chosen() {
+  if (screen.isOpen || !grid.picked.size) return [current()].filter(Boolean);
+  return [...grid.picked].sort((a, b) => a - b).map((at) => source.at(at)).filter(Boolean);
+}
+
+async function mark(action) {
+  if (!source?.total) return;
+  const many = !screen.isOpen && grid.picked.size > 1;
+  if (many) await Promise.all([...grid.picked].map((at) => source.load(at)));
+  const items = chosen();
+  if (!items.length) return;
+  const [flag, opposite] = TURNS[action] ?? [];
+  const takesBack = flag && items.every((item) => item.status[flag]);
+  apply(items, takesBack ? opposite : action, { many, stays: takesBack || action === "unseen" });
+}
+
+function apply(items, action, { many, stays }) {
+  const free = action === "trash" ? items.filter((item) => !item.status.locked) : items;
+  if (free.length < items.length) toast(many ? `${items.length - free.length} are locked and stay. Unlock them first.` : "It is locked. Unlock it first (F), then trash it.", "warning");
+  if (!free.length) return;
+  const count = marks.mark(free, action, place());
+  refresh();
+  if (many) {
+    toast(`${inDigits(count)} ${count === 1 ? "file" : "files"} ${WORDS[action]}.`, "success", count ? undo : null);
+    return;
+  }
+  say(`${free[0].name}: ${WORDS[action]}.`);
+  if (!stays) step(1);
+}
+
+// In the grid and on the screen alike.
+function refresh() {
+  grid.render();
+  if (screen.isOpen && current()) { screen.mark(current()); screen.canUndo(marks.canUndo); }
+}
+
+function undo() {
+  const undone = marks.undo();
+  if (!undone) { say("There is nothing to undo."); return; }
+  refresh();
+  goBackTo(undone).then(() => say(`Undone: ${undone.items.length === 1 ? undone.items[0].name : `${undone.items.length} files`}.`));
+}
+
+// The view may be another one meanwhile.
+async function goBackTo({ place: at, items: [item] }) {
+  if (source.at(at)?.path === item.path || screen.isOpen === false) { await goTo(at); return; }
+  const found = await source.find(item.path, at).catch(() => at);
+  await goTo(found);
+}
+
+async function above() {
+  const end = place();
+  for (let at = 0; at < end; at += 100) await source.load(at).catch(fail);
+  await source.load(end - 1).catch(fail);
+  const items = Array.from({ length: end }, (_, at) => source.at(at)).filter((item) => item && !item.status.seen);
+  const count = items.length ? marks.mark(items, "seen", end) : 0;
+  refresh();
+  toast(count ? `${inDigits(count)} above ${count === 1 ? "is" : "are"} seen.` : "Everything above is seen already.", "success", count ? undo : null);
+}
+
+const COMMANDS = {
+  next: () => step(1),
+  previous: () => step(-1),
+  first: () => goTo(0),
+  last: () => goTo(Infinity, { step: -1 }),
+  goTo: (to) => goTo(to),
+  up: () => grid.move(Math.max(place() - grid.columns, place() % grid.columns)),
+  down: () => grid.move(place() + grid.columns),
+  pageUp: () => grid.move(place() - grid.columns * 4),
+  pageDown: () => grid.move(place() + grid.columns * 4),
+  extendNext: () => grid.move(place() + 1, { extend: true }),
+  extendPrevious: () => grid.move(place() - 1, { extend: true }),
+  extendUp: () => grid.move(place() - grid.columns, { extend: true }),
+  extendDown: () => grid.move(place() + grid.columns, { extend: true }),
+  extendFirst: () => grid.move(0, { extend: true }),
+  extendLast: () => grid.move(Infinity, { extend: true }),
+  nextUnseen: () => seek(() => nextWhere(source, place(), "unseen"), "Nothing unseen below."),
+  previousUnseen: () => seek(() => previousWhere(source, place(), "unseen"), "Nothing unseen above."),
+  nextLocked: () => seek(() => nextWhere(source, place(), "locked"), "Nothing locked below."),
+  seen: () => mark("seen"),
+  unseen: () => mark("unseen"),
+  trash: () => mark("trash"),
+  lock: () => mark("lock"),
+  undo,
+  above,
+  open,
+  close: () => close(),
+  clear: () => grid.unpick(),
+  brighten: () => screen.stage.brighten(screen.toggle("brighten")),
+  zoom: () => screen.stage.zoom(screen.toggle("zoom")),
+  zoomIn: () => screen.stage.zoom(true),
+  zoomOut: () => { if (screen.isOpen) screen.stage.zoom(false); },
+  play: () => screen.stage.playOrPause(),
+  slower: () => say(`Speed ${screen.stage.changeSpeed(-1)}`),
+  faster: () => say(`Speed ${screen.stage.changeSpeed(1)}`),
+};
+
+function run(command, value) {
+  if (source) COMMANDS[command]?.(value);
+}
+
+// What the page hears
+queue.addEventListener("refused", ({ detail: { items, reason } }) => {
+  refresh();
+  toast(items.length === 1 ? `${items[0].name} stays as it was: ${reason}` : `${items.length} files stay as they were: ${reason}`, "error");
+});
+queue.addEventListener("change", () => {
+  if (!queue.size) countSoon();
+  find("notice").hidden = !queue.isWaiting;
+  find("notice-text").textContent = `Connection lost. ${queue.size} ${queue.size === 1 ? "mark waits" : "marks wait"}; they are sent as soon as the server answers.`;
+});
+grid.addEventListener("open", open);
+grid.addEventListener("failed", ({ detail }) => toast(detail, "error"));
+grid.addEventListener("move", () => {
+  find("chosen").hidden = grid.picked.size < 1;
+  find("chosen-count").textContent = `${inDigits(grid.picked.size)} chosen`;
+  if (!screen.isOpen && current()) { address.remember(path, current().path, place()); say(`${current().name}, ${inWords(current().status)}`); }
+});
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("[data-do]");
+  if (button) run(button.dataset.do);
+});
+find("start").addEventListener("click", open);
+find("refresh").addEventListener("click", () => load({ item: current()?.path, place: place(), refresh: true }));
+document.querySelector(".page-filters").addEventListener("click", (event) => {
+  const chip = event.target.closest("[data-filter]");
+  if (!chip || event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
+  event.preventDefault();
+  change({ filter: chip.dataset.filter });
+});
+for (const name of ["type", "folder"]) find(name).addEventListener("change", (event) => change({ [name]: event.target.value }));
+
+function change(news) {
+  const at = current()?.path;
+  view = { ...view, ...news };
+  address.push(view);
+  showView();
+  load({ item: at, place: place() });
+}
+
+function showView() {
+  for (const chip of document.querySelectorAll("[data-filter].chip")) {
+    if (chip.dataset.filter === view.filter) chip.setAttribute("aria-current", "true"); else chip.removeAttribute("aria-current");
+  }
+  find("type").value = view.type;
+  find("folder").value = view.folder;
+}
+
+addEventListener("popstate", async () => {
+  const before = view;
+  view = address.read();
+  showView();
+  if (!address.isSameView(before, view)) await load({ item: view.item });
+  if (view.item && !screen.isOpen) { await goTo(await source.find(view.item, place())); open(); }
+  if (!view.item) close({ fromHistory: true });
+});
+addEventListener("beforeunload", (event) => { if (queue.size) event.preventDefault(); });
+
+async function begin() {
+  const kept = address.remembered(path);
+  const trash = new TrashDialog(find("trash"), path);
+  find("trash-open").addEventListener("click", async () => { await queue.settled(); trash.open(); });
+  trash.addEventListener("emptied", () => load({ item: current()?.path, place: place() }));
+  await fillFolders(find("folder"), path, view.folder);
+  showView();
+  await load(view.item ? { item: view.item } : kept);
+  if (view.item && source) open();
+  grid.element.focus({ preventScroll: true });
+}
+
+listen(() => screen.isOpen, run);
+begin();

@@ -1,0 +1,145 @@
+// The full-screen review: the picture, its facts, six keys, a strip of neighbours.
+import { fillOf, thumbnailOf } from "./api.js";
+import { Stage } from "./stage.js";
+import { progressInWords, sizeInWords } from "./pace.js";
+
+const AHEAD = [1, 2, 3, -1];
+const STRIP_REACH = 12;
+const SWIPE_PX = 56;
+const MARKS = ["seen", "locked", "trashed"];
+const PRESSED = { trash: "trashed", lock: "locked", seen: "seen" };
+const when = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit" });
+
+export class Screen {
+  constructor(element, { root, run }) {
+    Object.assign(this, { element, root, run });
+    this.stage = new Stage(element.querySelector("[data-stage]"), document.querySelector("[data-player-template]"));
+    this.strip = element.querySelector("[data-strip]");
+    this.strip.addEventListener("click", (event) => this.#stripClicked(event));
+    this.#watchSwipes();
+  }
+
+  get isOpen() { return !this.element.hidden; }
+
+  find(name) { return this.element.querySelector(`[data-${name}]`); }
+
+  open() {
+    if (this.isOpen) return;
+    this.element.hidden = false;
+    document.documentElement.classList.add("screen-open");
+    document.querySelector(".rail").inert = true;
+    for (const other of this.element.parentElement.children) if (other !== this.element && other.localName !== "dialog") other.inert = true;
+    this.element.focus({ preventScroll: true });
+  }
+
+  close() {
+    this.element.hidden = true;
+    document.documentElement.classList.remove("screen-open");
+    for (const other of document.querySelectorAll("[inert]")) other.inert = false;
+    this.stage.clear();
+  }
+
+  // `place` of `source`; what lies around is made ready.
+  show(source, place, item) {
+    if (this.stage.item !== item) this.stage.show(item);
+    this.find("place").textContent = folderOf(this.root, item.path);
+    this.find("facts").textContent = factsOf(item);
+    this.find("video-tools").hidden = !item.isVideo;
+    this.mark(item);
+    this.#drawStrip(source, place);
+    this.#prepare(source, place, item);
+  }
+
+  mark(item) {
+    for (const mark of MARKS) this.find("marks").querySelector(`[data-mark=${mark}]`).hidden = !item.status[mark];
+    for (const [command, mark] of Object.entries(PRESSED)) this.#press(command, item.status[mark]);
+  }
+
+  #press(command, on) {
+    this.element.querySelector(`[data-do=${command}]`).setAttribute("aria-pressed", String(on));
+  }
+
+  toggle(command) {
+    const button = this.element.querySelector(`[data-do=${command}]`);
+    const on = button.getAttribute("aria-pressed") !== "true";
+    button.setAttribute("aria-pressed", String(on));
+    return on;
+  }
+
+  count(source, place, pace) {
+    this.find("counter").textContent = progressInWords(place, source.total, source.isWhole, pace.perMinute);
+  }
+
+  canUndo(can) {
+    this.element.querySelector("[data-do=undo]").disabled = !can;
+  }
+
+  async #prepare(source, place, item) {
+    const near = await Promise.all(AHEAD.map((step) => source.load(place + step).catch(() => null)));
+    if (this.stage.item !== item) return;
+    this.#drawStrip(source, place);
+    this.stage.album.prepare(item, near.filter((one) => one && !one.isVideo));
+  }
+
+  // Buttons are kept for the files that stay in the strip: nothing flickers.
+  #drawStrip(source, place) {
+    const old = new Map([...this.strip.children].map((button) => [button.dataset.path, button]));
+    const buttons = [];
+    for (let at = place - STRIP_REACH; at <= place + STRIP_REACH; at += 1) {
+      const item = at >= 0 ? source.at(at) : null;
+      if (!item) { buttons.push(at === place ? null : document.createElement("span")); continue; }
+      const button = old.get(item.path) ?? stripButton(item);
+      button.dataset.place = at;
+      button.toggleAttribute("data-now", at === place);
+      for (const mark of MARKS) button.toggleAttribute(`data-${mark}`, item.status[mark]);
+      buttons.push(button);
+    }
+    this.strip.replaceChildren(...buttons.filter(Boolean));
+  }
+
+  #stripClicked(event) {
+    const button = event.target.closest("[data-place]");
+    if (button) this.run("goTo", Number(button.dataset.place));
+  }
+
+  #watchSwipes() {
+    const area = this.find("stage");
+    let start = null;
+    area.addEventListener("pointerdown", (event) => { start = event.pointerType === "mouse" || event.target.closest("video") ? null : event; });
+    area.addEventListener("pointerup", (event) => {
+      if (!start || event.pointerId !== start.pointerId) return;
+      const [x, y] = [event.clientX - start.clientX, event.clientY - start.clientY];
+      start = null;
+      if (Math.abs(x) > SWIPE_PX && Math.abs(x) > 1.5 * Math.abs(y)) this.run(x < 0 ? "next" : "previous");
+    });
+    area.addEventListener("pointercancel", () => { start = null; });
+  }
+}
+
+function stripButton(item) {
+  const button = document.createElement("button");
+  button.type = "button";
+  button.tabIndex = -1;
+  button.dataset.path = item.path;
+  const picture = new Image(128, 128);
+  picture.alt = "";
+  picture.decoding = "async";
+  picture.style.scale = fillOf(item);
+  picture.src = thumbnailOf(item, 128);
+  button.append(picture);
+  return button;
+}
+
+function folderOf(root, path) {
+  const name = root.slice(root.lastIndexOf("/") + 1) || "/";
+  const inner = path.slice(root.length, path.lastIndexOf("/")).split("/").filter(Boolean);
+  return [name, ...inner].join(" / ");
+}
+
+function factsOf(item) {
+  const facts = [item.name, when.format(new Date(item.modifiedAt))];
+  if (item.width && item.height && !item.isVideo) facts.push(`${((item.width * item.height) / 1e6).toFixed(1).replace(/\.0$/, "")} MP`);
+  if (item.seconds) facts.push(`${Math.round(item.seconds)} s`);
+  facts.push(sizeInWords(item.sizeBytes));
+  return facts.join(" · ");
+}

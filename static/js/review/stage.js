@@ -1,0 +1,141 @@
+// The picture, all of it, on black; a video in its place. A new picture replaces the old one when it is decoded.
+import { fileOf, thumbnailOf } from "./api.js";
+import { Album } from "./pictures.js";
+
+const PLAYABLE = /\.(mp4|m4v|mov|webm)$/i;
+const SPEEDS = [0.25, 0.5, 1, 1.5, 2, 4, 8];
+
+export class Stage {
+  constructor(element, playerTemplate) {
+    this.element = element;
+    this.frame = element.querySelector("[data-frame]");
+    this.note = element.querySelector("[data-stage-note]");
+    this.playerTemplate = playerTemplate;
+    this.album = new Album();
+    this.speed = 1;
+    element.addEventListener("pointermove", (event) => this.#point(event));
+  }
+
+  get video() { return this.frame.querySelector("video"); }
+
+  show(item) {
+    this.item = item;
+    this.note.hidden = true;
+    this.zoom(false);
+    this.#shape(item.width, item.height);
+    if (item.isVideo) this.#showVideo(item); else this.#showPicture(item);
+  }
+
+  clear() {
+    this.item = null;
+    this.frame.replaceChildren();
+  }
+
+  async #showPicture(item) {
+    const pictures = this.album.of(item);
+    if (pictures.best) this.#put(item, pictures.best); else this.#bridge(item, pictures);
+    const preview = pictures.preview("high").then((found) => this.#put(item, pictures.best ?? found), () => {});
+    try {
+      await preview;
+      if (this.item === item) this.#put(item, await pictures.original("high"));
+    } catch {
+      if (this.item === item && !pictures.best) this.#say(`${item.name} cannot be shown: it may be damaged, or gone.`);
+    }
+  }
+
+  // Until the preview is there: the grid's small one, which is mostly known, so that no frame is blank.
+  async #bridge(item, pictures) {
+    const picture = new Image();
+    picture.src = thumbnailOf(item, 256);
+    try { await picture.decode(); } catch { return; }
+    if (this.item === item && !pictures.best) this.#put(item, { picture, isOriginal: false });
+  }
+
+  #put(item, { picture, isOriginal }) {
+    if (this.item !== item || picture.parentNode === this.frame) return;
+    const { naturalWidth: width, naturalHeight: height } = picture;
+    if (isOriginal) this.#shape(width, height);
+    picture.className = isOriginal ? "stage-picture" : "stage-picture stage-cut";
+    picture.alt = item.name;
+    picture.draggable = false;
+    this.frame.replaceChildren(picture);
+    this.element.dataset.shown = item.path;
+    this.element.dataset.quality = isOriginal ? "original" : "preview";
+  }
+
+  #shape(width, height) {
+    this.frame.style.setProperty("--ratio", width && height ? width / height : 4 / 3);
+  }
+
+  #say(text) {
+    this.note.textContent = text;
+    this.note.hidden = false;
+    this.frame.replaceChildren();
+  }
+
+  // As it is where the browser can play it; else the form that the server prepares.
+  #showVideo(item) {
+    const player = this.playerTemplate.content.firstElementChild.cloneNode(true);
+    player.querySelector("noscript")?.remove();
+    player.querySelector("[data-player-download]").href = fileOf(item);
+    const video = player.querySelector("video");
+    Object.assign(video, { muted: true, loop: false });
+    video.setAttribute("aria-label", item.name);
+    video.addEventListener("loadedmetadata", () => this.#started(item, video));
+    video.addEventListener("play", () => { video.playbackRate = this.speed; });
+    this.element.dataset.quality = "video";
+    this.element.dataset.shown = item.path;
+    if (PLAYABLE.test(item.name)) {
+      video.addEventListener("error", () => { if (this.item === item && !player.dataset.src) this.#convert(item, player); }, { once: true });
+      video.src = fileOf(item);
+    }
+    this.frame.replaceChildren(player);
+    if (!PLAYABLE.test(item.name)) this.#convert(item, player);
+  }
+
+  #convert(item, player) {
+    player.dataset.src = `${fileOf(item)}&playable=1`;
+    document.dispatchEvent(new Event("viewer")); // player.js takes it from here
+  }
+
+  #started(item, video) {
+    if (this.item !== item) return;
+    this.#shape(video.videoWidth, video.videoHeight);
+    video.playbackRate = this.speed;
+    if (!matchMedia("(prefers-reduced-motion: reduce)").matches) video.play().catch(() => {});
+  }
+
+  playOrPause() {
+    if (this.video?.paused) this.video.play().catch(() => {}); else this.video?.pause();
+  }
+
+  // A step faster or slower; what it is now.
+  changeSpeed(step) {
+    const at = Math.max(0, Math.min(SPEEDS.indexOf(this.speed) + step, SPEEDS.length - 1));
+    this.speed = SPEEDS[at];
+    if (this.video) this.video.playbackRate = this.speed;
+    return this.speed;
+  }
+
+  brighten(on) {
+    this.element.toggleAttribute("data-bright", on);
+  }
+
+  // One pixel of the picture on one of the screen, around where the pointer is.
+  zoom(on) {
+    const picture = this.frame.querySelector(".stage-picture");
+    this.element.toggleAttribute("data-zoom", on);
+    if (!picture) return;
+    const shown = picture.clientWidth * devicePixelRatio;
+    const whole = Math.max(this.item?.width ?? 0, picture.naturalWidth);
+    picture.style.transform = on && shown ? `scale(${Math.max(1, whole / shown)})` : "";
+  }
+
+  #point({ clientX, clientY }) {
+    const picture = this.frame.querySelector(".stage-picture");
+    if (!picture) return;
+    const { left, top, width, height } = this.frame.getBoundingClientRect();
+    const part = (at, start, size) => `${Math.max(0, Math.min(100, (100 * (at - start)) / size))}%`;
+    picture.style.transformOrigin = `${part(clientX, left, width)} ${part(clientY, top, height)}`;
+  }
+}
