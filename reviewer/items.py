@@ -5,30 +5,30 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import Any
 from urllib.parse import quote_from_bytes
 
 from reviewer.index import Row
 from reviewer.kinds import Mark, kind_of_bytes
-from reviewer.probes import Facts, facts_of
+from reviewer.probe_cache import Facts
+from reviewer.probes import Patience, facts_of, looked_at
 
 THUMBNAIL = "/api/media-thumbnail?path={}&size=256"
+BLOCK = 200  # looked at together; the first alone, so that it is there at once
 
 
 def items_of(root: str, rows: Iterable[Row], *, wait_for_all: bool = False) -> Iterator[dict[str, Any]]:
     """The rows that are still there, in their order; what cannot be probed within a second in all is null."""
     base = os.fsencode(root)
-    found = [(row, base + b"/" + row.path) for row in rows]
-    there = [(row, path, facts) for row, path in found if (facts := looked_at(path)) is not None]
-    known = facts_of(root, [(path, facts) for _, path, facts in there], wait_for_all=wait_for_all)
-    return (item(row.marks, path, facts, known.get(path)) for row, path, facts in there)
-
-
-def looked_at(path: bytes) -> os.stat_result | None:
-    try:
-        return os.stat(path)  # noqa: PTH116 - for thousands of paths in bytes
-    except OSError:
-        return None
+    patience = Patience(for_all=wait_for_all)
+    rest, size = iter(rows), 1
+    while block := list(islice(rest, size)):
+        found = ((row, base + b"/" + row.path) for row in block)
+        there = [(row, path, facts) for row, path in found if (facts := looked_at(path))]
+        known = facts_of([(path, facts) for _, path, facts in there], patience)
+        yield from (item(row.marks, path, facts, known.get(path)) for row, path, facts in there)
+        size = BLOCK
 
 
 def item(marks: Mark, path: bytes, facts: os.stat_result, known: Facts | None) -> dict[str, Any]:

@@ -1,0 +1,188 @@
+"""Sizes and durations: from heads at once, from ffprobe within a second in all, from a worker for the rest."""
+
+from __future__ import annotations
+
+import io
+import os
+import struct
+import subprocess
+import time
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from nvr.media.boxes import MOST_BOXES, NoBoxes, movie_facts
+from reviewer import probe_cache, probes
+from reviewer.probe_cache import NOTHING, Facts
+from reviewer.probes import Patience, facts_of
+from tests.factories import jpeg, put
+from tests.reviewer.test_listings import streamed
+
+
+def video(path: Path, *options: str, seconds: int = 3) -> Path:
+    source = ["-f", "lavfi", "-i", f"testsrc=s=320x180:r=5:d={seconds}"]
+    subprocess.run(["ffmpeg", "-loglevel", "error", "-y", *source, *options, str(path)], check=True)
+    return path
+
+
+def found(*files: Path, wait: bool = False) -> list[Facts | None]:
+    paths = [os.fsencode(file) for file in files]
+    known = facts_of([(path, os.stat(path)) for path in paths], Patience(for_all=wait))
+    return [known.get(path) for path in paths]
+
+
+@pytest.fixture(autouse=True)
+def no_worker(monkeypatch):
+    sent: list[list[str]] = []
+    monkeypatch.setattr("reviewer.tasks.probe.delay", sent.append)
+    yield sent
+    _, connection = probe_cache._local.__dict__.pop("probes", (None, None))
+    if connection:
+        connection.close()
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("a.mp4", ()),
+        ("a.mov", ("-c:v", "mjpeg")),
+        ("a.m4v", ()),
+        ("a.3gp", ("-c:v", "libx264")),
+        ("fast.mp4", ("-movflags", "faststart")),
+    ],
+)
+def test_boxes_tell_without_ffprobe(tmp_path, monkeypatch, name, options):
+    file = video(tmp_path / name, *options)
+    monkeypatch.setattr(probes, "of_any", lambda _: pytest.fail("asked ffprobe"))
+
+    assert found(file) == [Facts(320, 180, 3.0)]
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("a.avi", ()),
+        ("a.mkv", ()),
+        ("a.webm", ("-c:v", "libvpx", "-deadline", "realtime")),
+        ("a.ts", ()),
+        ("a.mpg", ("-r", "25")),
+        ("a.wmv", ()),
+        ("fragments.mp4", ("-movflags", "frag_keyframe+empty_moov")),
+    ],
+)
+def test_ffprobe_tells_the_rest(tmp_path, name, options):
+    (facts,) = found(video(tmp_path / name, *options), wait=True)
+
+    assert facts is not None
+    assert (facts.width, facts.height) == (320, 180)
+    assert facts.duration_s == pytest.approx(3, abs=0.5)
+
+
+def test_a_file_is_looked_into_once_until_it_changes(tmp_path, monkeypatch):
+    picture = put(tmp_path, "a.jpg", jpeg(64, 48))
+    assert found(picture) == [Facts(64, 48)]
+    with monkeypatch.context() as patched:
+        patched.setattr(probes, "of_picture", lambda _: pytest.fail("looked again"))
+        assert found(picture) == [Facts(64, 48)]
+
+    put(tmp_path, "a.jpg", jpeg(80, 60), age_s=5)
+    assert found(picture) == [Facts(80, 60)]
+
+
+def test_what_is_broken_is_null_and_not_looked_into_again(tmp_path, monkeypatch):
+    files = [
+        put(tmp_path, "a.jpg", b"no picture"),
+        put(tmp_path, "b.mp4", b"no video"),
+        put(tmp_path, "c.avi", b"#EXTM3U\nhttp://127.0.0.1:1/a.ts\n"),
+        put(tmp_path, "d.mkv", b""),
+        put(tmp_path, "e.ts", b"ffconcat version 1.0\nfile /etc/passwd\n"),
+    ]
+    assert found(*files, wait=True) == [NOTHING] * 5
+
+    monkeypatch.setattr(probes, "of_any", lambda _: pytest.fail("looked again"))
+    monkeypatch.setattr(probes, "of_picture", lambda _: pytest.fail("looked again"))
+    assert found(*files) == [NOTHING] * 5
+
+
+def test_a_page_waits_a_second_in_all_and_a_worker_does_the_rest(tmp_path, monkeypatch, settings, no_worker):
+    settings.NVR_REVIEW_PROBE_WAIT = timedelta(seconds=0.3)
+    files = [put(tmp_path, f"{number}.avi", b"x") for number in range(8)]
+    monkeypatch.setattr(probes, "of_any", lambda _: time.sleep(0.2) or Facts(1, 2, 3.0))
+    started = time.monotonic()
+
+    first = found(*files)
+
+    assert time.monotonic() - started < 1
+    assert 1 <= first.count(Facts(1, 2, 3.0)) < 8
+    assert len(no_worker) == 1 and len(no_worker[0]) == first.count(None)
+    found(*files)
+    assert len(no_worker) == 1  # asked once for each
+    monkeypatch.setattr(probes, "of_any", lambda _: Facts(4, 5, 6.0))
+    probes.probe_all(no_worker[0])
+    assert None not in found(*files)
+
+
+def test_waiting_for_all_does_not_leave_any_out(tmp_path, monkeypatch, settings):
+    settings.NVR_REVIEW_PROBE_WAIT = timedelta(0)
+    files = [put(tmp_path, f"{number}.avi", b"x") for number in range(4)]
+    monkeypatch.setattr(probes, "of_any", lambda _: Facts(1, 2, 3.0))
+
+    assert found(*files) == [None] * 4
+    assert found(*files, wait=True) == [Facts(1, 2, 3.0)] * 4
+
+
+def test_a_damaged_memory_is_thrown_away(tmp_path, settings):
+    picture = put(tmp_path, "a.jpg", jpeg(64, 48))
+    found(picture)
+    _, connection = probe_cache._local.__dict__.pop("probes")
+    connection.close()
+    memory = settings.NVR_DATA_DIR / "review-index" / "probes.sqlite3"
+    memory.write_bytes(b"\0" * 10_000)
+    for ending in ("-wal", "-shm"):
+        Path(f"{memory}{ending}").unlink(missing_ok=True)
+
+    assert found(picture) == [Facts(64, 48)]
+    assert found(picture) == [Facts(64, 48)]
+
+
+def test_items_carry_what_is_known(review, card):
+    video(card / "DCIM/100MEDIA/clip.mp4")
+
+    (item,) = [item for item in streamed(review, card, wait=1) if item["name"] == "clip.mp4"]
+    assert item["mediaType"] == "video"
+    assert item["metadata"] == {"width": 320, "height": 180, "duration_seconds": 3.0}
+
+
+def box(kind: bytes, *inner: bytes, length: int | None = None) -> bytes:
+    body = b"".join(inner)
+    return struct.pack(">I4s", 8 + len(body) if length is None else length, kind) + body
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"\0" * 7,
+        b"\0" * 100,
+        box(b"ftyp", b"mp42"),
+        box(b"moov", length=7),
+        box(b"free") * (MOST_BOXES + 1),
+        struct.pack(">I4sQ", 1, b"free", 2**63) + b"\0" * 20,
+        struct.pack(">I4sQ", 1, b"moov", 3),
+        box(b"moov", *[box(b"trak", box(b"mdia"))] * (MOST_BOXES // 2)),
+        box(b"moov", box(b"mvhd", b"\0\0")),
+        box(b"moov", box(b"trak", box(b"mdia", box(b"hdlr", b"\0" * 8)))),
+    ],
+)
+def test_hostile_boxes_end_quickly(data):
+    started = time.monotonic()
+    with pytest.raises(NoBoxes):
+        movie_facts(io.BytesIO(data), len(data))
+    assert time.monotonic() - started < 1
+
+
+def test_a_box_may_claim_more_than_there_is():
+    data = box(b"moov", box(b"mvhd", b"\0" * 12, struct.pack(">II", 1000, 2000)), length=2**31)
+
+    assert movie_facts(io.BytesIO(data), len(data)).duration_s == 2.0
