@@ -212,7 +212,9 @@ NVR_SOCKET_TIMEOUT = env.duration("NVR_SOCKET_TIMEOUT", timedelta(seconds=30))
 HIDDEN = ["/proc", "/sys", "/dev", "/run", "/snap", "/boot", "/etc", "/root/.ssh", "~/.ssh"]
 hidden = [str(Path(path).expanduser()) for path in env.words("NVR_REVIEW_HIDDEN_PATHS", HIDDEN)]
 NVR_REVIEW_HIDDEN_PATHS = list(dict.fromkeys(hidden))
+NVR_REVIEW_CACHE_MB = env.integer("NVR_REVIEW_CACHE_MB", 2_000)
 NVR_DELETION_WORKERS = env.integer("NVR_DELETION_WORKERS", 2, minimum=1, maximum=32)
+NVR_REVIEW_PROBE_WAIT = env.duration("NVR_REVIEW_PROBE_WAIT", timedelta(seconds=1))
 NVR_LIST_CACHE_TIME = env.duration("NVR_LIST_CACHE_TIME", timedelta(minutes=5))
 NVR_OFFLINE_AFTER = env.duration("NVR_OFFLINE_AFTER", timedelta(hours=24))
 NVR_STREAM_OFFLINE_AFTER = env.duration("NVR_STREAM_OFFLINE_AFTER", timedelta(seconds=60))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from celery import shared_task
 
-from reviewer import emptying, trash
+from reviewer import emptying, probes, trash
 
 
 @shared_task(name=trash.TASK, ignore_result=True)
@@ -16,3 +16,9 @@ def empty_trash(run_pk: int) -> None:
 def look_after_emptyings() -> None:
     """Runs whose worker has died, and lines that nobody reads any more."""
     trash.look_after()
+
+
+@shared_task(name=probes.TASK, ignore_result=True)
+def probe(paths: list[str]) -> None:
+    """Look into videos for which a page did not wait; the paths are percent-encoded."""
+    probes.probe_all(paths)
