@@ -7,14 +7,14 @@ One at a time, which the database sees to. `reviewer.trash_stream` is what the c
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from celery import current_app
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, models, transaction
 from django.db.models import F, Q
 from django.utils import timezone
 from kombu.exceptions import OperationalError
@@ -170,8 +170,5 @@ def runs_of(user: Person, *, offset: int, limit: int) -> Iterable[TrashRun]:
 
 def counted() -> dict[str, int]:
     """How many runs there were, by what became of them."""
-    states: Iterator[str] = TrashRun.objects.order_by().values_list("state", flat=True).iterator()
-    counts = dict.fromkeys(RunState.values, 0)
-    for state in states:
-        counts[state] += 1
-    return counts
+    counts = TrashRun.objects.order_by().values_list("state").annotate(models.Count("pk"))
+    return dict.fromkeys(RunState.values, 0) | dict(counts)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from django.contrib.auth.models import Group, User
+from django.db import connection
 from rest_framework.test import APIClient
 
-from reviewer import library
+from reviewer import emptying, library, trash
 from reviewer.models import ReviewPath
 from reviewer.registry import add_path
 from tests.factories import jpeg, make_user, put
@@ -73,3 +75,38 @@ def manage(manager: User) -> APIClient:
     client = APIClient()
     client.force_authenticate(manager)
     return client
+
+
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The runs that workers were told of; no worker is there."""
+    told: list[int] = []
+    monkeypatch.setattr(trash.current_app, "send_task", lambda name, args, queue: told.append(args[0]))
+    return told
+
+
+@pytest.fixture
+def worker(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[threading.Thread]]:
+    """A worker that is another thread, with its own connection to the database."""
+    threads: list[threading.Thread] = []
+
+    def work(run: int) -> None:
+        try:
+            emptying.empty(run)
+        finally:
+            connection.close()
+
+    def send(name: str, args: list[int], queue: str) -> None:
+        assert (name, queue) == ("reviewer.empty_trash", "interactive")
+        threads.append(threading.Thread(target=work, args=args))
+        threads[-1].start()
+
+    monkeypatch.setattr(trash.current_app, "send_task", send)
+    yield threads
+    for thread in threads:
+        thread.join()
+
+
+@pytest.fixture
+def folder(card: Path) -> Path:
+    return card / "DCIM/100MEDIA"

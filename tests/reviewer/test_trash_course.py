@@ -1,0 +1,298 @@
+"""The course of an emptying: one at a time, with a worker, cancelled by who leaves, resumed after a crash."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import threading
+import time
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.db import IntegrityError, connection
+from django.utils import timezone
+from kombu.exceptions import OperationalError
+
+from nvr.audit.models import AuditEntry
+from nvr.errors import Conflict
+from reviewer import emptying, trash, trash_stream
+from reviewer.models import RunState, TrashLines, TrashRun
+from tests.factories import put
+from tests.reviewer.emptying import EMPTY, emptied, left_in, lines_of, of_type, trashed
+
+NOTICED_S = 20 * emptying.RECORD_S  # a cancellation has been seen by then
+pytestmark = pytest.mark.django_db(transaction=True)  # a worker has connections of its own
+
+
+# One at a time, and only with a worker
+
+
+def test_a_second_run_while_one_is_on_is_409(review, sent, known, reviewer):
+    trash.begin(reviewer)
+
+    answer = review.post(EMPTY)
+
+    assert (answer.status_code, set(answer.json())) == (409, {"error"})
+    assert TrashRun.objects.count() == 1
+
+
+def test_the_database_lets_nobody_open_a_second_run(db):
+    TrashRun.objects.create(state=RunState.WORKING)
+    TrashRun.objects.create(state=RunState.DONE)
+    TrashRun.objects.create(state=RunState.DONE)
+
+    with pytest.raises(IntegrityError):
+        TrashRun.objects.create(state=RunState.WAITING)
+
+
+def test_of_ten_who_begin_at_once_one_succeeds(reviewer, known, sent):
+    outcomes: list[str] = []
+    ready = threading.Barrier(10)
+
+    def begin() -> None:
+        ready.wait()
+        try:
+            trash.begin(reviewer)
+            outcomes.append("begun")
+        except Conflict:
+            outcomes.append("conflict")
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=begin) for _ in range(10)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert sorted(outcomes) == ["begun"] + ["conflict"] * 9
+
+
+def test_without_a_worker_it_is_503_before_the_stream(review, sent, folder, monkeypatch):
+    monkeypatch.setattr(trash_stream, "TAKEN_WITHIN_S", 0.1)
+    file = trashed(folder, "a.jpg")
+
+    answer = review.post(EMPTY)
+
+    assert (answer.status_code, set(answer.json())) == (503, {"error"})
+    assert "Retry-After" in answer
+    run = TrashRun.objects.get()
+    assert run.state == RunState.FAILED
+    emptying.empty(run.pk)  # a worker that comes later
+    assert file.exists()
+
+
+def test_a_broker_that_is_away_is_503(review, known, monkeypatch):
+    def refuse(*args: Any, **options: Any) -> None:
+        raise OperationalError
+
+    monkeypatch.setattr(trash.current_app, "send_task", refuse)
+
+    assert review.post(EMPTY).status_code == 503
+    assert TrashRun.objects.get().state == RunState.FAILED
+
+
+# Leaving, and cancelling
+
+
+def test_a_client_that_has_left_is_seen_on_its_socket():
+    ours, theirs = socket.socketpair()
+    with ours:
+        is_gone = trash_stream.departure_of({"gunicorn.socket": ours})
+        assert not is_gone()
+        theirs.send(b"more")
+        assert not is_gone()
+        assert ours.recv(10) == b"more"
+        theirs.close()
+        assert is_gone()
+    assert not trash_stream.departure_of({})()
+
+
+def test_whoever_leaves_while_it_waits_cancels_the_run(reviewer, known, sent):
+    run = trash.begin(reviewer)
+
+    trash_stream.wait_for_worker(run, lambda: True)
+
+    assert TrashRun.objects.get().state == RunState.CANCELLED
+
+
+@pytest.fixture
+def slow(card: Path, monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """Twenty files, of which the third is not deleted before the event is set."""
+    for number in range(20):
+        trashed(card, f"{number:02}.jpg")
+    go_on, real = threading.Event(), emptying.delete
+
+    def delete(file: Any) -> int:
+        if file.path.endswith(b"/02.jpg"):
+            assert go_on.wait(20)
+        return real(file)
+
+    monkeypatch.setattr(emptying, "delete", delete)
+    monkeypatch.setattr("django.conf.settings.NVR_DELETION_WORKERS", 1)
+    return go_on
+
+
+def test_a_closed_stream_cancels_after_the_file_in_hand(review, worker, card, slow):
+    answer = review.post(EMPTY)
+    stream = iter(answer.streaming_content)
+    next(stream)
+
+    answer.close()
+    time.sleep(NOTICED_S)
+    slow.set()
+    worker[0].join()
+
+    run = TrashRun.objects.get()
+    assert (run.state, run.deleted) == (RunState.CANCELLED, 3)
+    assert len(list(card.glob("*.jpg"))) == 17
+    assert AuditEntry.objects.filter(action="trash_emptying_cancelled").exists()
+
+
+def test_a_stream_that_nobody_began_to_read_cancels_as_well(review, worker, slow):
+    answer = review.post(EMPTY)
+
+    answer.close()
+    time.sleep(NOTICED_S)
+    slow.set()
+    worker[0].join()
+
+    assert TrashRun.objects.get().state == RunState.CANCELLED
+
+
+def test_a_cancelled_run_says_what_it_did(review, worker, card, slow):
+    answer = review.post(EMPTY)
+    cancelled = review.post(f"/api/trash-runs/{answer['X-Trash-Run']}/cancel")
+    assert cancelled.status_code == 200
+    time.sleep(NOTICED_S)
+    slow.set()
+
+    lines = lines_of(answer)
+
+    assert len(of_type(lines, "deleted")) == 20 - len(list(card.glob("*.jpg"))) <= 3
+    assert lines[-1]["type"] == "done"
+    assert TrashRun.objects.get().state == RunState.CANCELLED
+
+
+# What dies is taken up again
+
+
+def abandoned(run: TrashRun) -> None:
+    TrashRun.objects.filter(pk=run.pk).update(lease_until=timezone.now() - timedelta(seconds=1))
+
+
+class Killed(BaseException):
+    """As if the process were gone."""
+
+
+def test_a_killed_run_is_resumed_and_tells_what_was_done(reviewer, known, sent, card, monkeypatch):
+    for number in range(10):
+        trashed(card, f"{number:02}.jpg")
+    run = trash.begin(reviewer)
+    monkeypatch.setattr("django.conf.settings.NVR_DELETION_WORKERS", 1)
+    real = emptying.delete
+
+    def delete(file: Any) -> int:
+        if file.path.endswith(b"/05.jpg"):
+            Path(os.fsdecode(file.path)).unlink()  # the media file is gone, its companions are not
+            raise Killed
+        return real(file)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(emptying, "delete", delete)
+        patch.setattr(emptying.Emptying, "attended", dying(emptying.Emptying.attended))
+        with pytest.raises(Killed):
+            emptying.empty(run.pk)
+    run.refresh_from_db()
+    assert (run.state, run.deleted) == (RunState.WORKING, 0)
+    assert (card / "05.jpg.trash").exists()
+
+    emptying.empty(run.pk)  # too early: the lease holds
+    assert (card / "06.jpg").exists()
+    abandoned(run)
+    trash.look_after()
+    assert sent == [run.pk, run.pk]
+    emptying.empty(run.pk)
+
+    run.refresh_from_db()
+    assert (run.state, run.deleted, run.errors, run.bytes_freed) == (RunState.DONE, 10, 0, 1000)
+    assert not [name for name in left_in(card) if ".jpg" in name]
+    lines = [json.loads(line) for block in run.lines.all() for line in block.text.splitlines()]
+    assert sorted(of_type(lines, "deleted")) == [str(card / f"{number:02}.jpg") for number in range(10)]
+
+
+def dying(attended: Any) -> Any:
+    """Nothing is recorded once a thread has died."""
+
+    def instead(self: Any, *futures: Any) -> Any:
+        for future in futures:
+            future.result()
+        return attended(self, *futures)
+
+    return instead
+
+
+def test_a_worker_that_comes_back_too_late_does_nothing_more(reviewer, known, sent, card, monkeypatch):
+    for number in range(40):
+        trashed(card, f"{number:02}.jpg")
+    run = trash.begin(reviewer)
+    real = emptying.delete
+
+    def delete(file: Any) -> int:
+        if file.path.endswith(b"/03.jpg"):
+            TrashRun.objects.filter(pk=run.pk).update(attempts=2)  # another one has taken it
+            connection.close()
+        return real(file)
+
+    monkeypatch.setattr(emptying, "delete", delete)
+
+    emptying.empty(run.pk)
+
+    run.refresh_from_db()
+    assert run.state == RunState.WORKING
+    assert len(list(card.glob("*.jpg"))) >= 24
+
+
+def test_a_run_that_kills_its_workers_is_given_up(reviewer, known, sent):
+    run = trash.begin(reviewer)
+    TrashRun.objects.filter(pk=run.pk).update(state=RunState.WORKING, attempts=trash.MOST_ATTEMPTS)
+    abandoned(run)
+
+    trash.look_after()
+
+    run.refresh_from_db()
+    assert run.state == RunState.FAILED
+    assert sent == [run.pk]
+
+
+def test_a_dead_run_stands_in_nobodys_way(review, worker, reviewer, known, card, folder):
+    gone = folder / "gone.jpg"
+    put(folder, "gone.jpg.trash", b"")
+    dead = TrashRun.objects.create(
+        state=RunState.WORKING,
+        attempts=1,
+        in_hand=[[str(gone), 7]],
+        lease_until=timezone.now() - timedelta(seconds=1),
+    )
+
+    lines = emptied(review)
+
+    dead.refresh_from_db()
+    assert dead.state == RunState.FAILED
+    assert of_type(lines, "deleted") == [str(gone)]
+    assert not (folder / "gone.jpg.trash").exists()
+
+
+def test_lines_of_old_runs_are_forgotten(db):
+    old = TrashRun.objects.create(state=RunState.DONE, finished_at=timezone.now() - timedelta(hours=2))
+    new = TrashRun.objects.create(state=RunState.DONE, finished_at=timezone.now())
+    for run in (old, new):
+        TrashLines.objects.create(run=run, text="{}\n")
+
+    trash.look_after()
+
+    assert [lines.run_id for lines in TrashLines.objects.all()] == [new.pk]
+    assert TrashRun.objects.count() == 2
