@@ -9,7 +9,7 @@ from django.http import HttpRequest
 from nvr.audit.models import register_actions, register_target
 from nvr.health.details import tell
 from nvr.pages import navigation
-from reviewer import health, trash
+from reviewer import emptying, health, thumbnails, trash
 from reviewer.api import shape
 from reviewer.models import ReviewPath, TrashRun, sees_all
 
@@ -23,6 +23,7 @@ def connect() -> None:
     register_target("trashrun", visible_runs)
     register_actions("trashrun", *trash.ACTIONS)
     tell("reviewer.review", health.details)
+    emptying.prune_also(thumbnails.prune)
     navigation.add(navigation.Entry("Review", "review", "review", order=30, allowed=may_review))
 
 

@@ -21,6 +21,7 @@ from reviewer.items import items_of, text
 from reviewer.library import counts_of, folder_page, page_of
 from reviewer.models import ReviewPath
 from reviewer.places import exactly, inside
+from reviewer.thumbnail_passes import ask_for
 
 REVIEW = HasPermission("reviewer.review")
 NDJSON = "application/x-ndjson"
@@ -72,6 +73,7 @@ class StreamView(BytesView):
             limit=number_of(request, "limit", 50, least=1, most=10_000),
             again=is_set(request, "refresh"),
         )
+        ask_for(root)
         items = items_of(root.path, rows, wait_for_all=is_set(request, "wait"))
         response = StreamingHttpResponse(lines(items), content_type=NDJSON)
         response["X-Accel-Buffering"] = "no"

@@ -1,0 +1,25 @@
+"""Thumbnails: making them ahead, and clearing away."""
+
+from __future__ import annotations
+
+from celery import shared_task
+from django.conf import settings
+
+from nvr.media.cached_files import sweep
+from reviewer import thumbnail_passes, thumbnails
+
+
+@shared_task(name=thumbnail_passes.TASK, ignore_result=True)
+def make_thumbnails(pk: int, run: str) -> None:
+    thumbnail_passes.work(pk, run)
+
+
+@shared_task(name="reviewer.prune_thumbnails", ignore_result=True)
+def prune_thumbnails() -> None:
+    thumbnail_passes.prune_all()
+
+
+@shared_task(name="reviewer.sweep_thumbnails", ignore_result=True)
+def sweep_thumbnails() -> None:
+    """Bring those in the data directory below their cap; what was used longest ago goes first."""
+    sweep(thumbnails.CACHE, limit_bytes=settings.NVR_REVIEW_CACHE_MB * 2**20)

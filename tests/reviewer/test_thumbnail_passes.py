@@ -1,0 +1,194 @@
+"""Thumbnails made ahead: after a stream call, of the whole path, in short turns, by one pass at a time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.cache import cache
+
+from nvr.celery import app
+from nvr.media.cached_files import cache_folder
+from reviewer import cache_tasks, thumbnail_passes, thumbnails
+from reviewer.models import ReviewPath
+from reviewer.thumbnail_passes import Progress, ask_for, progress_of, work
+from tests.factories import jpeg, put
+
+STREAM = "/api/media-items/stream"
+
+
+@pytest.fixture(autouse=True)
+def own_cache(settings, tmp_path: Path) -> None:
+    settings.CACHE_DIR = tmp_path / "cache"
+
+
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> list[list[Any]]:
+    """The arguments of the tasks that were sent."""
+    found: list[list[Any]] = []
+
+    def send(name: str, *, args: list[Any], queue: str) -> None:
+        assert (name, queue) == ("reviewer.make_thumbnails", "bulk")
+        found.append(args)
+
+    monkeypatch.setattr("reviewer.thumbnail_passes.current_app.send_task", send)
+    return found
+
+
+def made(card: Path) -> int:
+    return len(list((card / ".thumbnails/large").glob("*.png")))
+
+
+def state(root: ReviewPath) -> tuple[str, int, int, int]:
+    progress = progress_of(root)
+    assert progress is not None
+    return progress.state, progress.done, progress.failed, progress.total
+
+
+def test_a_stream_call_has_all_of_them_made(review, card, known, sent):
+    put(card, "torn.jpg", jpeg()[:200])
+    assert review.get(STREAM, {"path": str(card), "limit": 1}).status_code == 200
+    assert state(known) == ("waiting", 0, 0, 0)
+
+    work(*sent[0])
+
+    assert state(known) == ("done", 5, 1, 5)
+    assert made(card) == 4
+    assert len(sent) == 1
+
+
+def test_asking_again_begins_no_second_pass_until_it_has_rested(review, card, known, sent):
+    for _ in range(3):
+        review.get(STREAM, {"path": str(card)})
+    assert len(sent) == 1
+    work(*sent[0])
+    review.get(STREAM, {"path": str(card)})
+    assert len(sent) == 1
+
+    cache.delete(thumbnail_passes.key(known.pk, "asked"))  # as if the time had passed
+    review.get(STREAM, {"path": str(card)})
+    assert len(sent) == 2
+
+
+def test_a_long_pass_goes_back_to_the_queue_and_goes_on_where_it_was(known, card, sent, monkeypatch):
+    monkeypatch.setattr(thumbnail_passes, "SLICE_S", 0.0)
+    ask_for(known)
+
+    for number in range(4):
+        work(*sent[-1])
+        assert (made(card), len(sent)) == (number + 1, number + 2)
+        assert state(known) == ("working", number + 1, 0, 4)
+    work(*sent[-1])
+
+    assert state(known) == ("done", 4, 0, 4)
+    assert len(sent) == 5
+
+
+def test_a_pass_stops_when_its_path_is_removed(known, card, sent, monkeypatch):
+    monkeypatch.setattr(thumbnail_passes, "NOTE_S", 0.0)
+    monkeypatch.setattr(thumbnails, "drawn", removing(known, thumbnails.drawn))
+    ask_for(known)
+
+    work(*sent[0])
+
+    assert made(card) == 1
+    assert len(sent) == 1
+    work(*sent[0])
+    assert made(card) == 1
+
+
+def removing(root: ReviewPath, drawn: Any) -> Any:
+    def draw(*given: Any) -> bytes:
+        ReviewPath.objects.filter(pk=root.pk).delete()
+        return bytes(drawn(*given))
+
+    return draw
+
+
+def test_a_pass_that_another_has_replaced_stops(known, card, sent):
+    ask_for(known)
+    cache.delete(thumbnail_passes.key(known.pk, "asked"))  # as if its worker had died
+    ask_for(known)
+
+    work(*sent[0])
+    assert made(card) == 0
+    work(*sent[1])
+    assert made(card) == 4
+
+
+def test_a_card_that_is_away_ends_the_pass_and_takes_no_thumbnail_along(known, card, sent):
+    ask_for(known)
+    work(*sent[0])
+    cache.delete(thumbnail_passes.key(known.pk, "asked"))
+    card.rename(card.with_name("away"))
+    ask_for(known)
+
+    work(*sent[1])
+
+    assert state(known)[0] == "stopped"
+    assert made(card.with_name("away")) == 4
+
+
+def test_a_pass_takes_away_what_has_lost_its_file(known, card, sent):
+    ask_for(known)
+    work(*sent[0])
+    (card / "DCIM/100MEDIA/IMG_0001.JPG").unlink()
+    cache.delete(thumbnail_passes.key(known.pk, "asked"))
+    ask_for(known)
+
+    work(*sent[1])
+
+    assert made(card) == 3
+
+
+def test_the_stream_goes_on_without_broker_or_cache(review, card, known, monkeypatch):
+    def away(*given: Any, **options: Any) -> None:
+        raise OSError("away")
+
+    monkeypatch.setattr("reviewer.thumbnail_passes.current_app.send_task", away)
+    assert review.get(STREAM, {"path": str(card)}).status_code == 200
+    monkeypatch.setattr(thumbnail_passes.cache, "add", away)
+    monkeypatch.setattr(thumbnail_passes.cache, "get", away)
+    assert review.get(STREAM, {"path": str(card)}).status_code == 200
+    assert progress_of(known) is None
+
+
+def test_emptying_the_trash_prunes(known):
+    from reviewer import emptying
+
+    assert thumbnails.prune in emptying._pruners
+
+
+def test_the_daily_task_prunes_every_path(review, known, card):
+    file = card / "DCIM/100MEDIA/IMG_0001.JPG"
+    review.get("/api/media-thumbnail", {"path": str(file)})
+    file.unlink()
+
+    cache_tasks.prune_thumbnails()
+
+    assert made(card) == 0
+
+
+def test_the_data_directorys_part_keeps_below_its_cap(review, card, settings):
+    for number in (1, 2, 3):
+        review.get("/api/media-thumbnail", {"path": str(card / f"DCIM/100MEDIA/IMG_000{number}.JPG"), "size": "200"})
+    settings.NVR_REVIEW_CACHE_MB = 0
+
+    cache_tasks.sweep_thumbnails()
+
+    assert list(cache_folder("review-thumbnails").rglob("*.png")) == []
+
+
+def test_the_tasks_are_known_and_due():
+    entries = {entry["task"] for entry in app.conf.beat_schedule.values()}
+
+    assert {"reviewer.prune_thumbnails", "reviewer.sweep_thumbnails"} <= entries
+    for name in ("reviewer.make_thumbnails", "reviewer.prune_thumbnails", "reviewer.sweep_thumbnails"):
+        assert name in app.tasks
+
+
+def test_progress_survives_the_cache(known):
+    thumbnail_passes.note(known.pk, Progress("working", "x", 1.0, 2, 1, 9, "a%F6"))
+
+    assert progress_of(known) == Progress("working", "x", 1.0, 2, 1, 9, "a%F6")
