@@ -330,3 +330,16 @@ def test_a_picture_that_was_not_trashed_is_never_touched(review, worker, folder)
     emptied(review)
 
     assert {"seen.jpg", "seen.jpg.seen", "IMG_0001.JPG", "notes.txt"} <= left_in(folder)
+
+
+def test_a_thumbnail_whose_picture_is_gone_goes_with_the_trash(review, worker, card, folder):
+    picture = folder / "IMG_0002.JPG"
+    assert review.get("/api/media-thumbnail", {"path": str(picture), "size": 256}).status_code == 200
+    assert len(list((card / ".thumbnails").rglob("*.png"))) == 1
+
+    emptied(review)
+    assert len(list((card / ".thumbnails").rglob("*.png"))) == 1
+    picture.unlink()
+    emptied(review)
+
+    assert not list((card / ".thumbnails").rglob("*.png"))
