@@ -7,17 +7,28 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, quote_from_bytes, unquote_to_bytes, urlencode
 
+import orjson
+
+from reviewer import trash
 from reviewer.index import FILTERS, Row
-from reviewer.items import looked_at, moment, status, text
+from reviewer.items import moment, status, text
 from reviewer.kinds import IMAGE, kind_of_bytes
 from reviewer.library import asked, counts_of, page_of
 from reviewer.models import ReviewPath
+from reviewer.probes import looked_at
 from reviewer.scanner import Scanner
+from reviewer.trash_list import tried
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
+
+    Person = User | AbstractBaseUser | AnonymousUser
 
 PAGE_FILES = 24
+RUNS_SHOWN = 20
 FILTER_WORDS = {"all": "All", "unseen": "Unseen", "seen": "Seen", "locked": "Locked", "trashed": "Trashed"}
 MARK_WORDS = {"locked": "Locked", "trashed": "In the trash", "seen": "Seen"}
 
@@ -120,6 +131,7 @@ def page(root: ReviewPath, query: Mapping[str, str]) -> dict[str, Any]:
         "files": files,
         "chosen": chosen,
         "filters": chips(root.path, chosen, counts_of(root), plain=True),
+        "trash_url": trash_address(root.path),
         "next_url": address(root.path, plain="1", filter=chosen, after=files[-1].value) if full else None,
         "first_url": address(root.path, plain="1", filter=chosen) if after else None,
     }
@@ -128,7 +140,8 @@ def page(root: ReviewPath, query: Mapping[str, str]) -> dict[str, Any]:
 def one(root: ReviewPath, query: Mapping[str, str]) -> dict[str, Any]:
     """The file that `file` names, or the first behind it that the filter takes; `next_url` is the one's after it."""
     chosen, item = filter_from(query), below(root, query["file"])
-    rows = [*exact_row(root, item), *page_of(root, chosen, after=item, limit=2)][:2]
+    following = page_of(root, chosen, after=item, limit=2)  # this has the index look at the disk first
+    rows = [*exact_row(root, item), *following][:2]
     files = [file for row in rows if (file := shown(root, row, chosen)) is not None]
     return {
         "file": files[0] if files else None,
@@ -136,6 +149,21 @@ def one(root: ReviewPath, query: Mapping[str, str]) -> dict[str, Any]:
         "chosen": chosen,
         "list_url": address(root.path, plain="1", filter=chosen),
     }
+
+
+def trash_of(user: Person, root: ReviewPath) -> dict[str, Any]:
+    """What an emptying would delete, and the emptyings before. Raises `PathAway`."""
+    *lines, done = b"".join(tried(user, trash.roots_of(user, root.path))).splitlines()
+    return {
+        "count": sum(orjson.loads(line)["type"] == "would_delete" for line in lines),
+        "bytes": orjson.loads(done)["bytes"],
+        "runs": trash.runs_of(user, offset=0, limit=RUNS_SHOWN),
+        "list_url": address(root.path, plain="1", filter="trashed"),
+    }
+
+
+def trash_address(path: str) -> str:
+    return f"/review/trash?{urlencode({'path': path}, errors='surrogateescape')}"
 
 
 def exact_row(root: ReviewPath, path: bytes) -> list[Row]:

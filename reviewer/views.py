@@ -7,15 +7,15 @@ from typing import Any
 from django.contrib import messages
 from django.contrib.auth.mixins import PermissionRequiredMixin
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.generic import View
 
 from nvr.errors import NvrError
-from reviewer import plain
+from reviewer import plain, trash
 from reviewer.actions import act_on_many
-from reviewer.models import ReviewPath
+from reviewer.models import ReviewPath, TrashRun
 from reviewer.places import exactly
 from reviewer.registry import add_path, known_paths, remove_path
 from reviewer.scanner import PathAway
@@ -35,7 +35,7 @@ DONE = {
 class Reviewing(PermissionRequiredMixin, View):
     """For whoever may review; others are told so, not sent to sign in again."""
 
-    permission_required = REVIEW
+    permission_required: Any = REVIEW
     raise_exception = True
 
 
@@ -58,9 +58,10 @@ def context(root: ReviewPath, asked: Any, request: HttpRequest) -> dict[str, Any
     """What `asked` finds; when the path is away, only why."""
     common = {"root": root, "name": plain.short_name(root), "here": request.get_full_path()}
     try:
-        return common | asked(root, request.GET)
+        found: dict[str, Any] = asked(root, request.GET)
     except PathAway as error:
-        return common | {"away": error.detail}
+        found = {"away": error.detail}
+    return common | found
 
 
 def choice_for(request: HttpRequest) -> dict[str, Any]:
@@ -97,7 +98,7 @@ class MarkView(Reviewing):
             messages.warning(request, "Choose at least one file.")
             return redirect(back_from(request))
         action = request.POST.get("action", "")
-        tell(request, action, act_on_many(request.user, paths, action))  # type: ignore[arg-type]  # pages are for users
+        tell(request, action, act_on_many(request.user, paths, action))
         return redirect(back_from(request))
 
 
@@ -138,3 +139,25 @@ class PathsView(Reviewing):
                 status=error.status,
             )
         return redirect(plain.address(row.path, filter="unseen"))
+
+
+class TrashView(Reviewing):
+    """How much there is to delete, the emptying itself, and those before; by forms."""
+
+    def get(self, request: HttpRequest) -> HttpResponse:
+        root = exactly(request.user, request.GET.get("path"))
+        found = context(root, lambda root, query: plain.trash_of(request.user, root), request)
+        return render(request, "reviewer/plain_trash.html", found)
+
+    def post(self, request: HttpRequest) -> HttpResponse:
+        root = exactly(request.user, request.POST.get("path"))
+        number = request.POST.get("cancel", "")
+        try:
+            if number.isdecimal():
+                trash.cancel(get_object_or_404(TrashRun.objects.visible_to(request.user), pk=int(number)))
+            elif request.POST.get("sure") == "1":
+                trash.begin(request.user, root.path)
+                messages.success(request, "The trash is being emptied. Load this page again to see how far it is.")
+        except NvrError as error:
+            messages.error(request, error.detail)
+        return redirect(plain.trash_address(root.path))

@@ -101,11 +101,16 @@ API: dict[str, dict[str, str]] = {
 }
 # Pages know sessions only, so the reader's key makes them a stranger there; who is none is sent to the login.
 PAGE = "302 200 200 200 200 200 200 302"
+REVIEW_PAGE = "302 403 200 403 200 403 200 302"
 PAGES: dict[str, dict[str, str]] = {
     "": {"GET": PAGE},
     "live.json": {"GET": PAGE},
     "cameras/<str:camera_id>": {"GET": "302 404 200 200 200 404 200 302"},
     "api/docs": {"GET": PAGE},
+    "review": {"GET": REVIEW_PAGE},
+    "review/mark": {"POST": "302 403 302 403 302 403 302 302"},
+    "review/paths": {"POST": "302 403 403 403 302 403 302 302"},
+    "review/trash": {"GET": REVIEW_PAGE, "POST": "302 403 302 403 302 403 302 302"},
     "login": {"GET": "200 302 302 302 302 302 302 200", "POST": "302 302 302 302 302 302 302 302"},
     "logout": {"POST": "302 302 302 302 302 302 302 302"},
     "password": {"GET": PAGE, "POST": PAGE},
@@ -121,6 +126,8 @@ BODIES: dict[tuple[str, str], Any] = {
     ("api/events/<int:event_id>", "PATCH"): {"notes": "x"},
     ("api/signed-urls", "POST"): {"path": "/api/media/cameras/back_yard/a.jpg"},
     ("login", "POST"): {"username": "member", "password": PASSWORD},
+    ("review/paths", "POST"): {"path": "{card}"},
+    ("review/trash", "POST"): {"path": "{card}"},
     ("api/review-paths", "POST"): {"path": "{card}"},
     ("api/review-paths", "DELETE"): {"path": "{card}"},
     ("api/media-items/batch", "POST"): {"paths": ["{card}/a.jpg"], "action": "seen"},
@@ -129,6 +136,7 @@ BODIES: dict[tuple[str, str], Any] = {
 QUERIES: dict[str, dict[str, str]] = {
     "api/folders": {"path": "{card}"},
     "api/folders/files": {"path": "{card}"},
+    "review/trash": {"path": "{card}"},
     "api/media-items/stream": {"path": "{card}"},
     "api/media-items/summary": {"path": "{card}"},
     "api/media-thumbnail": {"path": "{card}/a.jpg"},
