@@ -13,6 +13,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
+from django.core.cache import caches
+
 from nvr.errors import Invalid, NvrError
 from nvr.media import freedesktop
 from nvr.media.cached_files import alone, cache_folder, contents, is_there
@@ -31,6 +33,7 @@ LARGEST: Final = max(FLAVOURS)
 FRAME_AT_S: Final = 2.0
 TIME_LIMIT = timedelta(seconds=10)
 GONE_AT_ONCE: Final = 200
+PATHS_KNOWN_S: Final = 2
 # At once in this process: a picture may take hundreds of MB while it is decoded, a video takes a core.
 _slots = {True: threading.BoundedSemaphore(2), False: threading.BoundedSemaphore(2)}
 
@@ -84,9 +87,18 @@ def source_at(place: Place) -> Source:
     """Raises `NoSuchFile` and `StorageFault`. The deepest path counts, whoever may see it: all find the same."""
     with named_errors():
         facts = place.path.stat()
-    deeper = ReviewPath.objects.filter(path__startswith=f"{place.root.path}/").values_list("path", flat=True)
-    holding = [path for path in deeper if is_inside(place.path, path)]
-    return Source(place.path, Path(max(holding, key=len, default=place.root.path)), facts.st_mtime_ns, facts.st_size)
+    holding = [path for path in all_paths() if is_inside(place.path, path)]
+    root = Path(max(holding, key=len, default=place.root.path))
+    return Source(place.path, root, facts.st_mtime_ns, facts.st_size)
+
+
+def all_paths() -> list[str]:
+    """As they were up to 2 s ago: where a thumbnail lies is no secret, and another place for it no fault."""
+    paths: list[str] | None = caches["process"].get("review-paths")
+    if paths is None:
+        paths = list(ReviewPath.objects.values_list("path", flat=True))
+        caches["process"].set("review-paths", paths, PATHS_KNOWN_S)
+    return paths
 
 
 def thumbnail_of(source: Source, size: int) -> Thumbnail:
