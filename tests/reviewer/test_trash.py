@@ -125,6 +125,7 @@ def test_many_files_are_all_told_once(review, worker, card):
     lines = emptied(review)
 
     assert lines[-1] == {"type": "done", "deleted": 700, "errors": 0}
+    assert library.scanner_of(ReviewPath.objects.get()).index.counts()["trashed"] == 0  # without a look at the disk
     assert len(set(of_type(lines, "deleted"))) == len(of_type(lines, "deleted")) == 700
     assert not [name for name in left_in(card) if name.endswith(".trash")]
     assert library.counts_of(ReviewPath.objects.get())["trashed"] == 0
