@@ -34,6 +34,7 @@ FRAME_AT_S: Final = 2.0
 TIME_LIMIT = timedelta(seconds=10)
 GONE_AT_ONCE: Final = 200
 PATHS_KNOWN_S: Final = 2
+SPARE_BYTES: Final = 64 * 2**20
 # At once in this process: a picture may take hundreds of MB while it is decoded, a video takes a core.
 _slots = {True: threading.BoundedSemaphore(2), False: threading.BoundedSemaphore(2)}
 
@@ -131,7 +132,7 @@ def own_place(source: Source, name: str, size: int) -> Path:
 
 def put(source: Source, name: str, size: int, data: bytes) -> Thumbnail:
     """Keep it with the media, else (read-only, full, a link, a card of coarse times) in the data directory."""
-    if size in FLAVOURS:
+    if size in FLAVOURS and has_room(source.root):
         beside = freedesktop.place_of(source.root, name, size)
         try:
             freedesktop.keep(beside, data, source.mtime_ns)
@@ -147,6 +148,15 @@ def put(source: Source, name: str, size: int, data: bytes) -> Thumbnail:
         logger.warning("thumbnail not kept: %s", fault.strerror or fault)
         return Thumbnail(None, data)
     return Thumbnail(own)
+
+
+def has_room(root: Path) -> bool:
+    """Whether a thumbnail may take some: the last of a card is for the camera, and for marks."""
+    try:
+        volume = os.statvfs(root)
+    except OSError:
+        return False
+    return volume.f_bavail * volume.f_frsize > min(SPARE_BYTES, volume.f_blocks * volume.f_frsize // 20)
 
 
 def drawn(source: Source, size: int, larger: Thumbnail | None) -> bytes:

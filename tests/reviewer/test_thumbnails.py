@@ -196,6 +196,18 @@ def test_read_only_media_keep_theirs_in_the_data_directory(review, card, monkeyp
     assert len(own()) == 1
 
 
+def test_the_last_of_a_card_is_left_to_the_camera(review, card, monkeypatch):
+    monkeypatch.setattr(thumbnails, "SPARE_BYTES", 10**18)
+    free = os.statvfs(card)
+    fields = (*free[:3], free.f_blocks // 40, free.f_blocks // 40, *free[5:])
+    monkeypatch.setattr("reviewer.thumbnails.os.statvfs", lambda path: os.statvfs_result(fields))
+
+    picture(review, card / "DCIM/100MEDIA/IMG_0001.JPG")
+
+    assert not (card / ".thumbnails").exists()
+    assert len(own()) == 1
+
+
 def test_with_nowhere_to_keep_it_it_is_still_shown(review, card, monkeypatch):
     def refuse(*given: Any) -> None:
         raise OSError(28, "No space left on device")
