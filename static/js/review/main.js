@@ -93,12 +93,21 @@ function tellSum() {
 const place = () => grid.cursor;
 const current = () => source?.at(place());
 
-async function goTo(wanted, { step = 1 } = {}) {
-  if (!source?.total) return;
-  let to = Math.max(0, Math.min(wanted, source.total - 1));
+// At once when the file is known; else a promise, behind which further keys wait.
+function goTo(wanted, { step = 1 } = {}) {
+  if (!source?.total) return null;
+  const to = Math.max(0, Math.min(wanted, source.total - 1));
+  return source.at(to) ? land(to) : loadAndLand(to, step);
+}
+
+async function loadAndLand(from, step) {
+  let to = from;
   let item = await source.load(to).catch(fail);
   while (item === null && to + step >= 0 && to + step < source.total) { to += step; item = await source.load(to).catch(fail); }
-  if (!item) return;
+  if (item) land(to);
+}
+
+function land(to) {
   grid.move(to);
   if (screen.isOpen) showCurrent();
 }
@@ -138,15 +147,15 @@ function step(by) {
   if (place() + by < 0 || place() + by >= (source?.total ?? 0)) {
     say(by > 0 ? "This was the last one." : "This is the first one.");
     if (screen.isOpen && by > 0) toast("This was the last one.");
-    return;
+    return null;
   }
   if (by > 0) pace.step();
-  goTo(place() + by, { step: by });
+  return goTo(place() + by, { step: by });
 }
 
 async function seek(search, text) {
   const found = await search().catch(fail);
-  if (found >= 0) goTo(found); else toast(text);
+  if (found >= 0) await goTo(found); else toast(text);
 }
 
 // Marking
@@ -155,29 +164,33 @@ function chosen() {
   return [...grid.picked].sort((a, b) => a - b).map((at) => source.at(at)).filter(Boolean);
 }
 
-async function mark(action) {
-  if (!source?.total) return;
+function mark(action) {
   const many = !screen.isOpen && grid.picked.size > 1;
-  if (many) await Promise.all([...grid.picked].map((at) => source.load(at)));
+  const missing = (many ? [...grid.picked] : [place()]).filter((at) => source.at(at) === undefined);
+  if (missing.length) return Promise.all(missing.map((at) => source.load(at))).then(() => markChosen(action, many), fail);
+  return markChosen(action, many);
+}
+
+function markChosen(action, many) {
   const items = chosen();
-  if (!items.length) return;
+  if (!items.length) return null;
   const [flag, opposite] = TURNS[action] ?? [];
   const takesBack = flag && items.every((item) => item.status[flag]);
-  apply(items, takesBack ? opposite : action, { many, stays: takesBack || action === "unseen" });
+  return apply(items, takesBack ? opposite : action, { many, stays: takesBack || action === "unseen" });
 }
 
 function apply(items, action, { many, stays }) {
   const free = action === "trash" ? items.filter((item) => !item.status.locked) : items;
   if (free.length < items.length) toast(many ? `${items.length - free.length} are locked and stay. Unlock them first.` : "It is locked. Unlock it first (F), then trash it.", "warning");
-  if (!free.length) return;
+  if (!free.length) return null;
   const count = marks.mark(free, action, place());
   refresh();
   if (many) {
     toast(`${inDigits(count)} ${count === 1 ? "file" : "files"} ${WORDS[action]}.`, "success", count ? undo : null);
-    return;
+    return null;
   }
   say(`${free[0].name}: ${WORDS[action]}.`);
-  if (!stays) step(1);
+  return stays ? null : step(1);
 }
 
 // In the grid and on the screen alike.
@@ -188,14 +201,14 @@ function refresh() {
 
 function undo() {
   const undone = marks.undo();
-  if (!undone) { say("There is nothing to undo."); return; }
+  if (!undone) { say("There is nothing to undo."); return null; }
   refresh();
-  goBackTo(undone).then(() => say(`Undone: ${undone.items.length === 1 ? undone.items[0].name : `${undone.items.length} files`}.`));
+  return goBackTo(undone).then(() => say(`Undone: ${undone.items.length === 1 ? undone.items[0].name : `${undone.items.length} files`}.`));
 }
 
 // The view may be another one meanwhile.
 async function goBackTo({ place: at, items: [item] }) {
-  if (source.at(at)?.path === item.path || screen.isOpen === false) { await goTo(at); return; }
+  if (source.at(at)?.path === item.path) { await goTo(at); return; }
   const found = await source.find(item.path, at).catch(() => at);
   await goTo(found);
 }
@@ -247,8 +260,18 @@ const COMMANDS = {
   faster: () => say(`Speed ${screen.stage.changeSpeed(1)}`),
 };
 
+let busy = null;
+
+// What is pressed while a file is being fetched waits for it: each key acts on the file that one then sees.
 function run(command, value) {
-  if (source) COMMANDS[command]?.(value);
+  if (!source || !COMMANDS[command]) return;
+  const result = busy ? busy.then(() => COMMANDS[command](value)) : COMMANDS[command](value);
+  if (result?.then) hold(result);
+}
+
+function hold(result) {
+  const mine = result.catch(fail).finally(() => { if (busy === mine) busy = null; });
+  busy = mine;
 }
 
 // What the page hears
@@ -273,7 +296,7 @@ document.addEventListener("click", (event) => {
   if (button) run(button.dataset.do);
 });
 find("start").addEventListener("click", open);
-find("refresh").addEventListener("click", () => load({ item: current()?.path, place: place(), refresh: true }));
+find("refresh").addEventListener("click", () => hold(load({ item: current()?.path, place: place(), refresh: true })));
 document.querySelector(".page-filters").addEventListener("click", (event) => {
   const chip = event.target.closest("[data-filter]");
   if (!chip || event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
@@ -287,7 +310,7 @@ function change(news) {
   view = { ...view, ...news };
   address.push(view);
   showView();
-  load({ item: at, place: place() });
+  hold(load({ item: at, place: place() }));
 }
 
 function showView() {
@@ -312,7 +335,7 @@ async function begin() {
   const kept = address.remembered(path);
   const trash = new TrashDialog(find("trash"), path);
   find("trash-open").addEventListener("click", async () => { await queue.settled(); trash.open(); });
-  trash.addEventListener("emptied", () => load({ item: current()?.path, place: place() }));
+  trash.addEventListener("emptied", () => hold(load({ item: current()?.path, place: place() })));
   await fillFolders(find("folder"), path, view.folder);
   showView();
   await load(view.item ? { item: view.item } : kept);

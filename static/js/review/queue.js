@@ -20,6 +20,7 @@ export class Queue extends EventTarget {
   add(items, action) {
     for (let at = 0; at < items.length; at += MOST_PATHS) this.jobs.push({ items: items.slice(at, at + MOST_PATHS), action });
     for (const item of items) { item.status = applied(item.status, action); item.touched = true; }
+    if (this.isWaiting) this.dispatchEvent(new Event("change"));
     this.#running ??= this.#run().finally(() => { this.#running = null; });
   }
 

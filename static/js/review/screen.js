@@ -28,7 +28,7 @@ export class Screen {
     this.element.hidden = false;
     document.documentElement.classList.add("screen-open");
     document.querySelector(".rail").inert = true;
-    for (const other of this.element.parentElement.children) if (other !== this.element && other.localName !== "dialog") other.inert = true;
+    for (const other of this.element.parentElement.children) if (other !== this.element && !other.matches("dialog, [role=status]")) other.inert = true;
     this.element.focus({ preventScroll: true });
   }
 

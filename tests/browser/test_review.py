@@ -1,0 +1,402 @@
+"""Reviewing a card in a real browser: every key, undo, the filter in the address, a refusal, the trash, a phone."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from django.contrib.auth.models import User
+from playwright.sync_api import Locator, Page, expect
+
+from reviewer.registry import add_path
+from tests.browser.conftest import PHONE, Open, keep_picture, sign_in
+from tests.factories import PASSWORD, jpeg, make_user, make_video, put
+
+pytestmark = pytest.mark.browser
+FILES = 120
+
+
+@pytest.fixture
+def card(tmp_path: Path) -> Path:
+    folder = tmp_path.resolve() / "card"
+    for number in range(FILES):
+        put(folder / f"DCIM/10{number // 60}MEDIA", f"IMG_{number:04}.JPG", jpeg(320, 240, seed=number % 7))
+    return folder
+
+
+@pytest.fixture
+def chief(site: str, card: Path) -> User:
+    user = make_user("chief", is_staff=True, is_superuser=True)
+    add_path(user, str(card))
+    return user
+
+
+@pytest.fixture
+def opened(page: Page, chief: User, card: Path) -> Page:
+    """The grid of all files, the cursor on the first."""
+    sign_in(page, "chief", PASSWORD)
+    return opened_at(page, card)
+
+
+def opened_at(page: Page, card: Path, query: str = "filter=all") -> Page:
+    page.goto(f"/review?path={card}&{query}")
+    expect(page.locator("[data-start]")).to_be_enabled()
+    return page
+
+
+def file_at(card: Path, number: int) -> Path:
+    return card / f"DCIM/10{number // 60}MEDIA/IMG_{number:04}.JPG"
+
+
+def marks_of(card: Path, number: int) -> set[str]:
+    file = file_at(card, number)
+    return {path.suffix for path in file.parent.glob(f"{file.name}.*")}
+
+
+def wait_for(check: Callable[[], bool], page: Page) -> None:
+    for _ in range(100):
+        if check():
+            return
+        page.wait_for_timeout(50)
+    raise AssertionError("it did not come to be")
+
+
+def shows(page: Page, number: int) -> None:
+    expect(page.locator("[data-stage]")).to_have_attribute("data-shown", re.compile(f"IMG_{number:04}.JPG"))
+    expect(page.locator("[data-facts]")).to_contain_text(f"IMG_{number:04}.JPG")
+
+
+def stands_on(page: Page, number: int) -> None:
+    expect(page.locator(".shot[data-cursor]")).to_contain_text(f"IMG_{number:04}.JPG")
+
+
+def pressed(page: Page, command: str) -> Locator:
+    return page.locator(f'.screen-bar [data-do="{command}"]')
+
+
+def test_a_folder_is_chosen_from_the_tree_and_reviewed(page: Page, chief: User, card: Path) -> None:
+    sign_in(page, "chief", PASSWORD)
+    page.get_by_role("link", name="Review").click()
+    expect(page.locator("[data-counts]")).to_contain_text("120 of 120 to see")
+    page.get_by_role("button", name="Folders", exact=True).click()
+    page.get_by_role("button", name="Folders in DCIM").click()
+    keep_picture(page, "review-pick")
+
+    page.get_by_role("link", name="101MEDIA").click()
+
+    expect(page.locator("[data-sum]")).to_have_text("60 files")
+    stands_on(page, 60)
+    expect(page.locator("[data-folder]")).to_have_value(f"{card}/DCIM/101MEDIA")
+
+
+def test_walking_by_keys(opened: Page) -> None:
+    opened.keyboard.press("Enter")
+    shows(opened, 0)
+    for key, number in (("ArrowRight", 1), ("r", 2), ("ArrowLeft", 1), ("e", 0), ("End", 119), ("Home", 0)):
+        opened.keyboard.press(key)
+        shows(opened, number)
+    expect(opened.locator("[data-counter]")).to_contain_text("1 of 120")
+    keep_picture(opened, "review-screen")
+
+    opened.keyboard.press("Escape")
+    expect(opened.locator("[data-screen]")).to_be_hidden()
+    stands_on(opened, 0)
+
+
+@pytest.mark.parametrize(
+    ("key", "marks"),
+    [
+        ("s", {".seen"}),
+        ("t", {".trash", ".seen"}),
+        ("d", {".trash", ".seen"}),
+        ("l", {".lock", ".seen"}),
+        ("f", {".lock", ".seen"}),
+    ],
+)
+def test_a_mark_is_made_and_the_next_picture_comes(opened: Page, card: Path, key: str, marks: set[str]) -> None:
+    opened.keyboard.press("Enter")
+    shows(opened, 0)
+    opened.keyboard.press(key)
+
+    shows(opened, 1)
+    wait_for(lambda: marks_of(card, 0) == marks, opened)
+    assert marks_of(card, 1) == set()
+
+
+@pytest.mark.parametrize("undo", ["u", "Control+z"])
+def test_undo_returns_to_the_file_however_far_one_went(opened: Page, card: Path, undo: str) -> None:
+    opened.keyboard.press("Enter")
+    for key in "sdf":
+        opened.keyboard.press(key)
+    shows(opened, 3)
+    opened.keyboard.press("End")
+    shows(opened, 119)
+
+    for number in (2, 1, 0):
+        opened.keyboard.press(undo)
+        shows(opened, number)
+
+    wait_for(lambda: not any(marks_of(card, number) for number in range(3)), opened)
+    expect(pressed(opened, "undo")).to_be_disabled()
+
+
+def test_once_more_takes_lock_and_trash_back_and_stays(opened: Page, card: Path) -> None:
+    opened.keyboard.press("Enter")
+    opened.keyboard.press("f")
+    opened.keyboard.press("e")
+    shows(opened, 0)
+    expect(pressed(opened, "lock")).to_have_attribute("aria-pressed", "true")
+    opened.keyboard.press("f")
+
+    expect(pressed(opened, "lock")).to_have_attribute("aria-pressed", "false")
+    shows(opened, 0)
+    wait_for(lambda: marks_of(card, 0) == {".seen"}, opened)
+    opened.keyboard.press("Shift+S")
+    wait_for(lambda: marks_of(card, 0) == set(), opened)
+
+
+def test_unseen_and_locked_ones_are_found_by_key(opened: Page, card: Path) -> None:
+    for number in range(110):
+        put(file_at(card, number).parent, f"{file_at(card, number).name}.seen", b"")
+    put(file_at(card, 115).parent, "IMG_0115.JPG.lock", b"")
+    page = opened_at(opened, card)
+    page.keyboard.press("Home")
+    page.keyboard.press("Enter")
+
+    page.keyboard.press("n")
+    shows(page, 110)
+    page.keyboard.press("o")
+    shows(page, 115)
+    page.keyboard.press("p")
+    shows(page, 114)
+
+
+def test_everything_above_is_seen_in_one_key_and_undone_in_one(opened: Page, card: Path) -> None:
+    opened.keyboard.press("Enter")
+    for _ in range(5):
+        opened.keyboard.press("r")
+    shows(opened, 5)
+    opened.keyboard.press("a")
+    wait_for(lambda: all(marks_of(card, number) == {".seen"} for number in range(5)), opened)
+    assert marks_of(card, 5) == set()
+
+    opened.keyboard.press("u")
+    wait_for(lambda: not any(marks_of(card, number) for number in range(5)), opened)
+
+
+def test_modifiers_fields_and_held_keys_do_nothing(opened: Page, card: Path) -> None:
+    opened.keyboard.press("Enter")
+    shows(opened, 0)
+    for key in ("Control+f", "Control+d", "Alt+s", "Meta+l", "Control+Shift+z"):
+        opened.keyboard.press(key)
+    held = "document.dispatchEvent(new KeyboardEvent('keydown', {key: 'd', repeat: true, bubbles: true}))"
+    opened.evaluate(held.replace("document.", "document.body."))
+    shows(opened, 0)
+    opened.keyboard.press("Escape")
+    opened.locator("[data-type]").focus()
+    opened.keyboard.press("s")
+
+    opened.wait_for_timeout(300)
+    assert not any(marks_of(card, number) for number in range(3))
+
+
+def test_zoom_brightness_and_help(opened: Page) -> None:
+    opened.keyboard.press("Enter")
+    shows(opened, 0)
+    stage = opened.locator("[data-stage]")
+    opened.keyboard.down("z")
+    expect(stage).to_have_attribute("data-zoom", "")
+    opened.keyboard.up("z")
+    expect(stage).not_to_have_attribute("data-zoom", "")
+    opened.keyboard.press("b")
+    expect(stage).to_have_attribute("data-bright", "")
+    opened.keyboard.press("?")
+    expect(opened.locator("#keys")).to_be_visible()
+    opened.keyboard.press("d")
+    opened.keyboard.press("Escape")
+    expect(opened.locator("#keys")).to_be_hidden()
+    shows(opened, 0)
+
+
+def test_a_range_is_chosen_in_the_grid_and_marked_as_one(opened: Page, card: Path) -> None:
+    opened.keyboard.press("j")
+    opened.keyboard.press("k")
+    stands_on(opened, 0)
+    for _ in range(3):
+        opened.keyboard.press("Shift+ArrowRight")
+    expect(opened.locator("[data-chosen-count]")).to_have_text("4 chosen")
+    keep_picture(opened, "review-grid")
+    opened.keyboard.press("d")
+    wait_for(lambda: all(marks_of(card, number) == {".trash", ".seen"} for number in range(4)), opened)
+
+    opened.locator("[data-toasts]").get_by_role("button", name="Undo").click()
+    wait_for(lambda: not any(marks_of(card, number) for number in range(4)), opened)
+
+
+def test_what_was_marked_stays_until_the_filter_is_applied_again(opened: Page, card: Path) -> None:
+    opened.locator('[data-filter="unseen"].chip').click()
+    expect(opened).to_have_url(re.compile("filter=unseen"))
+    opened.keyboard.press("Home")
+    for _ in range(3):
+        opened.keyboard.press("s")
+    stands_on(opened, 3)
+    wait_for(lambda: marks_of(card, 2) == {".seen"}, opened)
+    expect(opened.locator("[data-sum]")).to_have_text("120 files")
+    expect(opened.locator('[data-filter="seen"] [data-count]')).to_have_text("3")
+
+    opened.keyboard.press("End")
+    stands_on(opened, 119)
+    opened.get_by_role("button", name="Apply again").click()
+    expect(opened.locator("[data-sum]")).to_have_text("117 files")
+    opened.go_back()
+    expect(opened.locator("[data-sum]")).to_have_text("120 files")
+
+
+def test_a_refusal_is_rolled_back_with_its_reason(opened: Page, card: Path) -> None:
+    opened.keyboard.press("Enter")
+    shows(opened, 0)
+    put(file_at(card, 0).parent, "IMG_0000.JPG.lock", b"")  # somebody else, meanwhile
+    opened.keyboard.press("d")
+    shows(opened, 1)
+
+    expect(opened.locator("[data-toasts]")).to_contain_text("IMG_0000.JPG stays as it was: The item is locked.")
+    assert ".trash" not in marks_of(card, 0)
+    opened.keyboard.press("e")
+    expect(pressed(opened, "trash")).to_have_attribute("aria-pressed", "false")
+    expect(pressed(opened, "undo")).to_be_disabled()
+
+
+def test_marks_wait_for_a_lost_connection(opened: Page, card: Path) -> None:
+    opened.keyboard.press("Enter")
+    shows(opened, 0)
+    opened.route("**/api/media-actions", lambda route: route.abort())
+    opened.keyboard.press("s")
+    opened.keyboard.press("f")
+    expect(opened.locator("[data-notice]")).to_contain_text("2 marks wait")
+    opened.unroute("**/api/media-actions")
+
+    wait_for(lambda: marks_of(card, 0) == {".seen"} and marks_of(card, 1) == {".lock", ".seen"}, opened)
+    expect(opened.locator("[data-notice]")).to_be_hidden()
+
+
+def test_the_place_is_remembered_and_the_address_can_be_shared(opened: Page, card: Path) -> None:
+    opened.keyboard.press("Enter")
+    for _ in range(7):
+        opened.keyboard.press("r")
+    shows(opened, 7)
+    expect(opened).to_have_url(re.compile("item=.*IMG_0007"))
+    address = opened.url
+    opened.go_back()
+    expect(opened.locator("[data-screen]")).to_be_hidden()
+
+    stands_on(opened_at(opened, card), 7)
+    opened.goto(address)
+    shows(opened, 7)
+
+
+def test_a_hundred_by_keyboard_without_a_blank_frame(opened: Page, card: Path) -> None:
+    opened.keyboard.press("Enter")
+    shows(opened, 0)
+    opened.evaluate(
+        """() => { window.blank = 0; const look = () => {
+            const picture = document.querySelector("[data-frame] img");
+            if (!picture?.complete || !picture.naturalWidth) window.blank += 1;
+            requestAnimationFrame(look); }; look(); }"""
+    )
+    for _ in range(100):
+        opened.keyboard.press("s")
+        opened.wait_for_timeout(40)
+    shows(opened, 100)
+
+    assert opened.evaluate("window.blank") == 0
+    wait_for(lambda: all(marks_of(card, number) == {".seen"} for number in range(100)), opened)
+
+
+def test_a_video_plays_and_obeys_its_keys(page: Page, chief: User, card: Path) -> None:
+    make_video(card / "AAA.MP4", size="320x240", seconds=4)
+    sign_in(page, "chief", PASSWORD)
+    opened_at(page, card).keyboard.press("Enter")
+    video = page.locator("[data-frame] video")
+    wait_for(lambda: bool(video.evaluate("video => video.currentTime > 0")), page)
+
+    page.keyboard.press(" ")
+    expect(video).to_have_js_property("paused", True)
+    page.keyboard.press("]")
+    expect(video).to_have_js_property("playbackRate", 1.5)
+    page.keyboard.press("[")
+    expect(video).to_have_js_property("playbackRate", 1)
+
+
+def test_the_trash_says_how_much_and_wants_the_number(opened: Page, card: Path) -> None:
+    for _ in range(3):
+        opened.keyboard.press("d")
+    wait_for(lambda: ".trash" in marks_of(card, 2), opened)
+    opened.get_by_role("button", name="Empty trash").click()
+
+    expect(opened.locator("[data-trash-sum]")).to_contain_text("3 files")
+    go = opened.locator("[data-trash-go]")
+    expect(go).to_be_disabled()
+    opened.locator("[data-trash-typed]").fill("4")
+    expect(go).to_be_disabled()
+    opened.locator("[data-trash-typed]").fill("3")
+    expect(go).to_be_enabled()
+    keep_picture(opened, "review-trash")
+    lines = [
+        f'{{"type": "{kind}", "path": "{file_at(card, n)}"}}\n' for n in range(3) for kind in ("deleting", "deleted")
+    ]
+    body = "".join([*lines, '{"type": "done", "deleted": 3, "errors": 0}\n'])
+    opened.route("**/api/empty-trash", lambda route: route.fulfill(content_type="application/x-ndjson", body=body))
+    go.click()
+    expect(opened.locator("[data-trash-sum]")).to_have_text("3 files deleted.")
+
+
+def test_a_phone_has_its_bar_and_its_swipes(open_browser: Open, chief: User, card: Path) -> None:
+    page = open_browser(PHONE, "dark", has_touch=True)
+    sign_in(page, "chief", PASSWORD)
+    opened_at(page, card)
+    page.locator(".shot").first.tap()
+    shows(page, 0)
+    swipe(page, 300, 80)
+    shows(page, 1)
+    swipe(page, 80, 300)
+    shows(page, 0)
+    keep_picture(page, "review-phone")
+
+    for button in page.locator(".screen-bar button").all():
+        box = button.bounding_box()
+        assert box is not None
+        assert box["width"] >= 44 and box["height"] >= 44
+        assert box["y"] > PHONE["height"] / 2
+    pressed(page, "trash").tap()
+    shows(page, 1)
+    wait_for(lambda: marks_of(card, 0) == {".trash", ".seen"}, page)
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def swipe(page: Page, start: int, end: int) -> None:
+    page.evaluate(
+        """([from, to]) => { const stage = document.querySelector("[data-stage]");
+            const send = (type, x) => stage.dispatchEvent(new PointerEvent(type,
+                {pointerId: 7, pointerType: "touch", clientX: x, clientY: 400, bubbles: true}));
+            send("pointerdown", from); send("pointerup", to); }""",
+        [start, end],
+    )
+
+
+def test_without_scripts_the_same_by_forms(open_browser: Open, chief: User, card: Path) -> None:
+    page = open_browser(java_script_enabled=False)
+    sign_in(page, "chief", PASSWORD)
+    page.get_by_role("link", name="Review").click()
+    page.locator(".pick-root").get_by_role("link", name="Review").click()
+    page.wait_for_url(re.compile("plain=1"))
+    page.locator("input[name=files]").first.check()
+    page.get_by_role("button", name="Trash", exact=True).click()
+
+    assert marks_of(card, 0) == {".trash", ".seen"}
+    keep_picture(page, "review-plain")
+    page.locator(".plain-file a").first.click()
+    page.get_by_role("button", name="Lock", exact=True).click()
+    assert marks_of(card, 1) == {".lock", ".seen"}
+    expect(page.get_by_role("heading", level=1)).to_have_text("IMG_0002.JPG")
