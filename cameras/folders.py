@@ -11,7 +11,8 @@ from cameras.folder_index import MediaFile, index_of
 from cameras.models import Camera
 from cameras.ownership import Folders, folders_for
 from nvr.errors import Forbidden
-from nvr.media.paths import is_inside
+from nvr.media.mounts import Mount, mount_of
+from nvr.media.paths import StorageFault, error_for, is_inside
 
 OUTSIDE = "Camera folder is outside the base path"
 
@@ -42,6 +43,22 @@ def place_of(camera: Camera, folders: Folders) -> str:
     if folder is None:
         raise FolderOutsideBase(OUTSIDE)
     return folder
+
+
+def check_volume(camera: Camera) -> None:
+    """For whoever found nothing in the camera's folder: raises `StorageFault` if its volume is away.
+
+    A mount point without its mount is an empty folder, which says nothing about the files.
+    """
+    if not camera.mount:
+        return
+    remembered = Mount.from_dict(camera.mount)
+    try:
+        now = mount_of(Path(camera.folder_path))
+    except OSError as fault:
+        raise error_for(fault) from fault
+    if remembered.is_away(now):
+        raise StorageFault(f"The volume that was mounted at {remembered.point} is away: mount it again.")
 
 
 def newest_files(

@@ -13,7 +13,7 @@ from pathlib import Path
 from django.http import HttpRequest, HttpResponseBase
 
 from cameras.folder_index import MediaFile
-from cameras.folders import newest_files
+from cameras.folders import check_volume, newest_files
 from cameras.models import Camera
 from nvr.errors import BadRequest, NotFound, NvrError
 from nvr.media.derivatives import WIDTHS, derivative_of_bytes
@@ -133,6 +133,7 @@ def snapshot_from(file: MediaFile, data: bytes, name: str | None = None) -> Snap
 def frame_of_newest_video(camera: Camera) -> Snapshot:
     videos = newest_files(camera, images=False)
     if not videos:
+        check_volume(camera)
         raise NoSnapshot("No snapshot images found for camera")
     frames = (frame_of_video(video) for video in videos[:VIDEOS_TRIED])
     found = next((frame for frame in frames if frame), None)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cameras.folders import folder_of, place_of
+from cameras.folders import check_volume, folder_of, place_of
 from cameras.models import Camera
 from cameras.ownership import Folders, current_folders, folders_for, live_camera
 from media_serving.addresses import check_form
@@ -89,7 +89,11 @@ def own_file(camera: Camera, relative: str, known: Folders | None = None) -> Sto
     """A file in the camera's folder that belongs to no camera nested in it, and is of a type that is served."""
     folders = folders_for(camera, known)
     folder = place_of(camera, folders)
-    file = resolve_below(folder, relative)
+    try:
+        file = resolve_below(folder, relative)
+    except NoSuchFile:
+        check_volume(camera)
+        raise
     if file.name.startswith(".") or camera.pk not in folders.owners_of(file):
         raise NoSuchFile
     content_type_for(file.name)

@@ -8,6 +8,8 @@ from urllib.parse import quote
 import pytest
 
 from cameras import registry
+from cameras.models import Camera
+from nvr.media.mounts import Mount
 from tests.factories import folder_of, jpeg, make_camera, put
 from tests.media_serving.stored import MEDIA, body_of, refused
 
@@ -228,3 +230,16 @@ def test_a_camera_whose_name_begins_with_anothers_folder_is_not_nested(api, came
     put(folder_of(camera), "a.jpg", jpeg())
 
     assert api.get(f"{MEDIA}cameras/{camera.slug}/a.jpg").status_code == 200
+
+
+def test_what_is_missing_while_the_volume_is_away_is_503_not_404(api, camera):
+    """Something was mounted at the folder when it was last seen well; now nothing is."""
+    volume = Mount(7, "ext4", "/dev/sdz1", folder_of(camera)).as_dict()
+    for address in (f"/api/media/cameras/{camera.slug}/gone.jpg", f"/api/cameras/{camera.slug}/snapshot"):
+        assert api.get(address).status_code == 404
+        Camera.objects.filter(pk=camera.pk).update(mount=volume)
+
+        answer = api.get(address)
+        assert (answer.status_code, "is away" in answer.content.decode()) == (503, True)
+        assert answer["Retry-After"]
+        Camera.objects.filter(pk=camera.pk).update(mount=None)
