@@ -23,6 +23,7 @@ PAGES = {
     "video": "/cameras/front_door?file=b.mp4",
     "password": "/password",
     "password-done": "/password/done",
+    "review": "/review",
     "api": "/api/docs",
     "not-found": "/nowhere",
     "admin": "/admin/",
