@@ -21,9 +21,9 @@ export class Grid extends EventTarget {
   }
 
   show(source) {
-    this.source = source;
-    this.picked.clear();
     this.clear();
+    this.source = source;
+    this.unpick();
     source.addEventListener("change", () => { if (source === this.source) this.layOut(); });
     this.layOut();
   }
