@@ -10,13 +10,24 @@ from rest_framework.request import Request
 from nvr.errors import BadRequest
 from reviewer.index import FILTERS
 
+MOST_FIELDS = 100
 
-def path_of(request: Request) -> str:
-    """The query's `path`; bytes that are no UTF-8 stay what they are on disk."""
-    query = parse_qs(request.META.get("QUERY_STRING", ""), errors="surrogateescape", max_num_fields=100)
-    given: str = query.get("path", [""])[-1]
+
+def path_of(request: Request, name: str = "path") -> str:
+    """The path that the query names, which must be there."""
+    given = named_path(request, name)
     if not given:
-        raise BadRequest("path is required.")
+        raise BadRequest(f"{name} is required.")
+    return given
+
+
+def named_path(request: Request, name: str) -> str:
+    """Empty if it is not there; bytes that are no UTF-8 stay what they are on disk."""
+    try:
+        query = parse_qs(request.META.get("QUERY_STRING", ""), errors="surrogateescape", max_num_fields=MOST_FIELDS)
+    except ValueError as error:
+        raise BadRequest(f"The query has more than {MOST_FIELDS} fields.") from error
+    given: str = query.get(name, [""])[-1]
     return given
 
 

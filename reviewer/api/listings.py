@@ -16,7 +16,7 @@ from rest_framework.response import Response
 from nvr.api.permissions import HasPermission
 from nvr.api.views import ApiView, BytesView
 from reviewer.api import documents
-from reviewer.api.asked import filter_of, is_set, number_of, path_of
+from reviewer.api.asked import filter_of, is_set, named_path, number_of, path_of
 from reviewer.items import items_of, text
 from reviewer.library import counts_of, folder_page, page_of
 from reviewer.models import ReviewPath
@@ -82,10 +82,8 @@ class StreamView(BytesView):
 
 def cursor_of(request: Request, root: ReviewPath) -> bytes | None:
     """`after`: the path of the last item that one has, which need not be there any more."""
-    given = request.query_params.get("after")
-    if not given:
-        return None
-    return os.fsencode(given.removeprefix(f"{root.path}/"))
+    given = named_path(request, "after")
+    return os.fsencode(given.removeprefix(f"{root.path}/")) if given else None
 
 
 def lines(items: Iterable[dict[str, Any]]) -> Iterator[bytes]:

@@ -161,6 +161,21 @@ def test_names_that_are_no_utf8_or_strange_are_listed(review, card):
     assert any("%F6" in item["thumbnailUrl"] for item in items)
 
 
+def test_a_cursor_may_be_a_name_that_is_no_utf8(review, card):
+    for name in (b"a\xf61.jpg", b"a\xf62.jpg"):
+        Path(os.fsdecode(os.fsencode(card) + b"/DCIM/" + name)).write_bytes(jpeg())
+
+    answer = review.get(f"{STREAM}?path={quote(str(card))}&after={quote(str(card))}/DCIM/a%F61.jpg")
+    lines = [json.loads(line) for line in b"".join(answer.streaming_content).splitlines()]
+    assert ["%F62" in line.get("thumbnailUrl", "") for line in lines] == [True, False]
+
+
+def test_a_query_with_too_many_fields_is_400(review, card):
+    answer = review.get(f"{STREAM}?path={quote(str(card))}" + "&a=1" * 200)
+
+    assert (answer.status_code, set(answer.json())) == (400, {"error"})
+
+
 @pytest.mark.parametrize(
     ("query", "status"),
     [
