@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Error, Page, sync_playwright
 
 from nvr.installation.static_files import collect_if_changed
 from tests.servers import BASE_DIR, our_server
@@ -91,5 +91,13 @@ def keep_picture(page: Page, name: str) -> Path:
     """A screenshot for people to look at."""
     ARTIFACTS.mkdir(exist_ok=True)
     path = ARTIFACTS / f"{name}.png"
-    page.screenshot(path=path)
+    for left in reversed(range(3)):
+        try:
+            page.screenshot(path=path)
+        except Error:  # a page that has just come may have nothing to show yet
+            if not left:
+                raise
+            page.wait_for_timeout(500)
+        else:
+            break
     return path
