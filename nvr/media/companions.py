@@ -21,11 +21,12 @@ LOCK: Final = ".lock"
 TRASH: Final = ".trash"
 SEEN: Final = ".seen"
 ENDINGS: Final = (LOCK, TRASH, SEEN)
-# What an action makes, in this order, and what it removes.
+# What an action makes, in this order, and what it removes. The mark that matters is made last: what fails in between
+# has locked and trashed nothing.
 ACTIONS: Final[dict[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
-    "lock": ((LOCK, SEEN), ()),
+    "lock": ((SEEN, LOCK), ()),
     "unlock": ((), (LOCK,)),
-    "trash": ((TRASH, SEEN), ()),
+    "trash": ((SEEN, TRASH), ()),
     "untrash": ((), (TRASH,)),
     "seen": ((SEEN,), ()),
     "unseen": ((), (SEEN,)),
@@ -95,8 +96,7 @@ def act(file: Path, action: str) -> Status:
     try:
         with directory_of(file) as directory:
             check(directory, file.name, action, made)
-            for ending in made:
-                make(directory, file.name + ending)
+            make_all(directory, [file.name + ending for ending in made])
             for ending in removed:
                 remove(directory, file.name + ending)
             return status_in(directory, file.name)
@@ -117,13 +117,27 @@ def longest_name(directory: int) -> int:
     return os.fpathconf(directory, "PC_NAME_MAX")
 
 
-def make(directory: int, name: str) -> None:
-    """There afterwards; made by whoever comes first, never opened when it is there, never followed."""
+def make_all(directory: int, names: list[str]) -> None:
+    """All of them or, as on a full medium, none that was not there before."""
+    ours: list[str] = []
+    try:
+        for name in names:
+            if make(directory, name):
+                ours.append(name)
+    except OSError:
+        for name in ours:
+            remove(directory, name)
+        raise
+
+
+def make(directory: int, name: str) -> bool:
+    """There afterwards; whether it is new. Whoever comes first makes it; it is never opened when it is there."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
         os.close(os.open(name, flags, 0o666, dir_fd=directory))
     except FileExistsError:
-        return
+        return False
+    return True
 
 
 def remove(directory: int, name: str) -> None:

@@ -163,6 +163,27 @@ def test_a_read_only_medium_is_409_with_a_sentence(picture, monkeypatch):
         companions.act(picture, "lock")
 
 
+@pytest.mark.parametrize(("action", "ending"), [("trash", ".trash"), ("lock", ".lock")])
+@pytest.mark.parametrize("before", [set(), {".seen"}])
+def test_a_medium_too_full_for_all_marks_gets_none(review, picture, monkeypatch, action, ending, before):
+    for mark in before:
+        put(picture.parent, picture.name + mark, b"")
+    real = companions.make
+
+    def make(directory: int, name: str) -> bool:
+        if name.endswith(ending):
+            raise OSError(28, "No space left on device")
+        return real(directory, name)
+
+    monkeypatch.setattr(companions, "make", make)
+
+    answer = act(review, picture, action)
+
+    assert answer.status_code == 409
+    assert "full" in answer.json()["error"]
+    assert marks(picture) == before
+
+
 def test_twenty_at_once_leave_one_truth(picture):
     def work(number: int) -> None:
         for turn in range(20):
