@@ -75,10 +75,13 @@ export class Screen {
   }
 
   async #prepare(source, place, item) {
+    const { stage } = this;
+    stage.album.keep([item, ...AHEAD.map((step) => source.at(place + step)).filter(Boolean)]);
     const near = await Promise.all(AHEAD.map((step) => source.load(place + step).catch(() => null)));
-    if (this.stage.item !== item) return;
+    await stage.calm;
+    if (stage.item !== item) return;
     this.#drawStrip(source, place);
-    this.stage.album.prepare(item, near.filter((one) => one && !one.isVideo));
+    stage.album.prepare(item, near.filter((one) => one && !one.isVideo));
   }
 
   // Buttons are kept for the files that stay in the strip: nothing flickers.
@@ -121,11 +124,12 @@ function stripButton(item) {
   button.type = "button";
   button.tabIndex = -1;
   button.dataset.path = item.path;
-  const picture = new Image(128, 128);
+  const picture = new Image(256, 256); // the size that the stage begins with: it is known then
   picture.alt = "";
   picture.decoding = "async";
+  picture.fetchPriority = "low";
   picture.style.scale = fillOf(item);
-  picture.src = thumbnailOf(item, 128);
+  picture.src = thumbnailOf(item, 256);
   button.append(picture);
   return button;
 }

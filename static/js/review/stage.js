@@ -3,6 +3,7 @@ import { fileOf, thumbnailOf } from "./api.js";
 import { Album } from "./pictures.js";
 
 const PLAYABLE = /\.(mp4|m4v|mov|webm)$/i;
+const RUSH_MS = 100;
 const SPEEDS = [0.25, 0.5, 1, 1.5, 2, 4, 8];
 
 export class Stage {
@@ -13,6 +14,7 @@ export class Stage {
     this.playerTemplate = playerTemplate;
     this.album = new Album();
     this.speed = 1;
+    this.shownAt = -RUSH_MS;
     element.addEventListener("pointermove", (event) => this.#point(event));
   }
 
@@ -22,6 +24,7 @@ export class Stage {
     this.item = item;
     this.note.hidden = true;
     this.zoom(false);
+    this.#calmDown();
     this.#shape(item.width, item.height);
     if (item.isVideo) this.#showVideo(item); else this.#showPicture(item);
   }
@@ -34,21 +37,32 @@ export class Stage {
   async #showPicture(item) {
     const pictures = this.album.of(item);
     if (pictures.best) this.#put(item, pictures.best); else this.#bridge(item, pictures);
-    const preview = pictures.preview("high").then((found) => this.#put(item, pictures.best ?? found), () => {});
+    await this.calm;
+    if (this.item !== item) return;
     try {
-      await preview;
-      if (this.item === item) this.#put(item, await pictures.original("high"));
+      await pictures.preview("high").catch(() => {});
+      if (pictures.best) this.#put(item, pictures.best);
+      this.#put(item, await pictures.original("high"));
     } catch {
-      if (this.item === item && !pictures.best) this.#say(`${item.name} cannot be shown: it may be damaged, or gone.`);
+      if (this.item === item) this.#say(`${item.name} cannot be shown: it may be damaged, or gone.`);
     }
   }
 
-  // Until the preview is there: the grid's small one, which is mostly known, so that no frame is blank.
+  // Until a better one is there: the small one of the grid and the strip, which is mostly known, so that no frame is blank.
   async #bridge(item, pictures) {
     const picture = new Image();
+    picture.decoding = "sync";
+    picture.fetchPriority = "high";
     picture.src = thumbnailOf(item, 256);
     try { await picture.decode(); } catch { return; }
-    if (this.item === item && !pictures.best) this.#put(item, { picture, isOriginal: false });
+    if (this.item === item && !pictures.best && this.note.hidden) this.#put(item, { picture, isOriginal: false });
+  }
+
+  // While one runs through the files nothing large is fetched: the last one shown is what counts.
+  #calmDown() {
+    const now = performance.now();
+    this.calm = now - this.shownAt < RUSH_MS ? new Promise((resolve) => { setTimeout(resolve, RUSH_MS); }) : null;
+    this.shownAt = now;
   }
 
   #put(item, { picture, isOriginal }) {
@@ -79,7 +93,7 @@ export class Stage {
     player.querySelector("noscript")?.remove();
     player.querySelector("[data-player-download]").href = fileOf(item);
     const video = player.querySelector("video");
-    Object.assign(video, { muted: true, loop: false });
+    Object.assign(video, { muted: true, loop: false, poster: thumbnailOf(item, 256) });
     video.setAttribute("aria-label", item.name);
     video.addEventListener("loadedmetadata", () => this.#started(item, video));
     video.addEventListener("play", () => { video.playbackRate = this.speed; });
