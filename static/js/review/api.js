@@ -40,11 +40,12 @@ export async function* linesOf(response) {
   if (rest.trim()) yield JSON.parse(rest);
 }
 
+// A page of items is wanted whole: as text it leaves the connection open for the next, while Chromium cuts it after a
+// stream that may not be stored was read to its end.
 export async function itemsOf(query, { signal } = {}) {
-  const items = [];
   const response = await ask(`/api/media-items/stream?${new URLSearchParams(query)}`, { signal });
-  for await (const line of linesOf(response)) if (line.type !== "done") items.push(known(line));
-  return items;
+  const lines = (await response.text()).split("\n").filter(Boolean).map((line) => JSON.parse(line));
+  return lines.filter((line) => line.type !== "done").map(known);
 }
 
 // What the page keeps of an item. `quoted` is its path in addresses, exact for names that are no UTF-8 as well;

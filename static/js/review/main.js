@@ -336,7 +336,7 @@ async function begin() {
   const trash = new TrashDialog(find("trash"), path);
   find("trash-open").addEventListener("click", async () => { await queue.settled(); trash.open(); });
   trash.addEventListener("emptied", () => hold(load({ item: current()?.path, place: place() })));
-  await fillFolders(find("folder"), path, view.folder);
+  fillFolders(find("folder"), path, view.folder).then(showView);
   showView();
   await load(view.item ? { item: view.item } : kept);
   if (view.item && source) open();
