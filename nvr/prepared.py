@@ -50,14 +50,7 @@ class PreparedGet(Generic[ModelT]):
         return None if row is None else self._instance(statement, converted(row, statement.converters, database))
 
     def _prepared(self) -> Statement:
-        rows = self.build(VALUE).order_by()[:1]
-        compiler = rows.query.get_compiler(DEFAULT_DB_ALIAS)
-        sql, parameters = compiler.as_sql()
-        converters = compiler.get_converters([column for column, _, _ in compiler.select])
-        related: Any = rows.model._meta.get_field(self.related).related_model if self.related else None
-        self._statement = Statement(
-            sql, tuple(parameters), converters, rows.model, columns_of(rows.model), related, columns_of(related)
-        )
+        self._statement = compiled(self.build(VALUE).order_by()[:1], self.related)
         return self._statement
 
     def _instance(self, statement: Statement, values: list[Any]) -> ModelT:
@@ -67,6 +60,35 @@ class PreparedGet(Generic[ModelT]):
             other = statement.related.from_db(DEFAULT_DB_ALIAS, statement.related_columns, values[len(names) :])
             setattr(found, self.related, other)
         return found
+
+
+class PreparedList(Generic[ModelT]):
+    """All rows of `build()`, in its order; what `list()` of it would be, with the exceptions of `PreparedGet`."""
+
+    def __init__(self, build: Callable[[], models.QuerySet[ModelT]]) -> None:
+        self.build = build
+        self._statement: Statement | None = None
+
+    def get(self) -> list[ModelT]:
+        statement = self._statement or self._prepared()
+        database = connections[DEFAULT_DB_ALIAS]
+        with database.cursor() as cursor:
+            cursor.execute(statement.sql, statement.parameters)
+            rows = cursor.fetchall()
+        values = (converted(row, statement.converters, database) for row in rows)
+        return [statement.model.from_db(DEFAULT_DB_ALIAS, statement.columns, row) for row in values]
+
+    def _prepared(self) -> Statement:
+        self._statement = compiled(self.build())
+        return self._statement
+
+
+def compiled(rows: models.QuerySet[Any], related: str | None = None) -> Statement:
+    compiler = rows.query.get_compiler(DEFAULT_DB_ALIAS)
+    sql, parameters = compiler.as_sql()
+    converters = compiler.get_converters([column for column, _, _ in compiler.select])
+    model: Any = rows.model._meta.get_field(related).related_model if related else None
+    return Statement(sql, tuple(parameters), converters, rows.model, columns_of(rows.model), model, columns_of(model))
 
 
 def columns_of(model: type[models.Model] | None) -> list[str]:

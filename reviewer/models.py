@@ -10,6 +10,7 @@ from django.db import models
 from django.utils import timezone
 
 from nvr.media.mounts import Mount
+from nvr.prepared import PreparedList
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
@@ -29,6 +30,12 @@ class ReviewPathQuerySet(models.QuerySet["ReviewPath"]):
             return self
         listed = ReviewPath.groups.through.objects.filter(group__user=user.pk)
         return self.filter(pk__in=listed.values("reviewpath_id"))
+
+    def listed_for(self, user: User | AbstractBaseUser | AnonymousUser) -> list[ReviewPath]:
+        """The rows of `visible_to` by path; asked with every picture, so made quick for those who see all."""
+        if user.is_active and sees_all(user):
+            return _all_paths.get()
+        return list(self.visible_to(user).order_by("path"))
 
 
 class ReviewPath(models.Model):
@@ -51,6 +58,9 @@ class ReviewPath(models.Model):
     @property
     def remembered_mount(self) -> Mount | None:
         return Mount.from_dict(self.mount) if self.mount else None
+
+
+_all_paths = PreparedList(lambda: ReviewPath.objects.order_by("path"))
 
 
 class RunState(models.TextChoices):
