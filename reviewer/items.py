@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import quote_from_bytes
 
 from reviewer.index import Row
-from reviewer.kinds import Mark, kind_of_bytes
+from reviewer.kinds import kind_of_bytes
 from reviewer.probe_cache import Facts
 from reviewer.probes import Patience, facts_of, looked_at
 
@@ -31,7 +31,7 @@ def items_of(root: str, rows: Iterable[Row], *, wait_for_all: bool = False) -> I
         size = BLOCK
 
 
-def item(marks: Mark, path: bytes, facts: os.stat_result, known: Facts | None) -> dict[str, Any]:
+def item(marks: int, path: bytes, facts: os.stat_result, known: Facts | None) -> dict[str, Any]:
     name = path.rpartition(b"/")[2]
     return {
         "path": text(path),

@@ -22,6 +22,7 @@ from nvr.media.mounts import is_network_or_fuse, mount_of
 from reviewer.index import Index, Row
 from reviewer.kinds import Mark
 from reviewer.models import ReviewPath
+from reviewer.reading import Progress
 from reviewer.scanner import UNSURE_NS, Scanner
 
 AnswerT = TypeVar("AnswerT")
@@ -64,7 +65,14 @@ def new_scanner(root: ReviewPath, file: Path) -> Scanner:
         discard(root)
         index = Index(file)
     lock = file.with_suffix(".lock")
-    return Scanner(Path(root.path), index, lock, mount=root.remembered_mount, trusted=is_trusted(root.path))
+    return Scanner(
+        Path(root.path),
+        index,
+        lock,
+        mount=root.remembered_mount,
+        trusted=is_trusted(root.path),
+        tell=Progress(root.path),
+    )
 
 
 def is_trusted(path: str) -> bool:
@@ -132,9 +140,7 @@ def folder_page(
         folder = scanner.refresh_one(path, again=again)
         if folder is None:
             return [], 0
-        found = sorted(scanner.index.files_in(folder.id).items())[offset : offset + limit]
-        prefix = path + b"/" if path else b""
-        return [Row(prefix + name, marks) for name, marks in found], folder.ignored
+        return scanner.index.folder_page(folder, offset=offset, limit=limit), folder.ignored
 
     return asked(root, files)
 
@@ -163,7 +169,7 @@ def marked(root: ReviewPath, file: Path, marks: Mark, *, mtime_ns: int) -> None:
             known = index.folder(folder)
             if known is None:
                 return
-            index.put_files(known.id, folder, [(name, marks)])
+            index.change_files(known.id, folder, {name: marks})
             current = known.mtime_ns == mtime_ns
             after_ns = file.parent.stat().st_mtime_ns if current else known.mtime_ns
             due_ns = known.recheck_ns or time.time_ns() + UNSURE_NS
@@ -197,5 +203,5 @@ def dropped(root: ReviewPath, paths: Iterable[bytes]) -> None:
             for folder, names in folders.items():
                 known = index.folder(folder)
                 if known is not None:
-                    index.drop_files(folder, names)
+                    index.change_files(known.id, folder, dict.fromkeys(names))
                     index.put_folder(replace(known, turn=known.turn + 1))

@@ -6,9 +6,12 @@ import os
 import stat
 from dataclasses import dataclass, field
 
-from reviewer.kinds import BYTES_COMPANIONS, BYTES_ENDINGS, kind_of_bytes
+from reviewer.kinds import BYTES_COMPANIONS, BYTES_ENDINGS, BYTES_KINDS, kind_of_bytes
 
 MARKS = {ending: int(mark) for ending, mark in BYTES_COMPANIONS}
+DOT = ord(".")
+# Four letters tell most files of a camera from the rest, so that a million names take half the time.
+USUAL = {b"." + case for ending in BYTES_KINDS for case in (ending, ending.upper()) if len(ending) == 3}
 
 
 @dataclass(slots=True)
@@ -26,10 +29,14 @@ def listing_of(path: bytes, root: bytes) -> Listing:
     Nothing is asked of the files themselves, except of links. Raises OSError.
     """
     listing = Listing()
+    files = listing.files
     marks: dict[bytes, int] = {}
     with os.scandir(path) as entries:
         for entry in entries:
             name = entry.name
+            if name[-4:] in USUAL and name[0] != DOT and entry.is_file(follow_symlinks=False):
+                files[name] = 0
+                continue
             stem, dot, ending = name.rpartition(b".")
             if dot + ending in BYTES_ENDINGS and kind_of_bytes(stem):
                 marks[stem] = marks.get(stem, 0) | MARKS[dot + ending]

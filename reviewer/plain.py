@@ -13,12 +13,13 @@ from urllib.parse import quote, quote_from_bytes, unquote_to_bytes, urlencode
 import orjson
 
 from reviewer import trash
-from reviewer.index import FILTERS, Row
+from reviewer.index import Row
 from reviewer.items import moment, status, text
 from reviewer.kinds import IMAGE, kind_of_bytes
 from reviewer.library import asked, counts_of, page_of
 from reviewer.models import ReviewPath
 from reviewer.probes import looked_at
+from reviewer.runs import FILTERS
 from reviewer.scanner import Scanner
 from reviewer.trash_list import tried
 
@@ -172,7 +173,7 @@ def exact_row(root: ReviewPath, path: bytes) -> list[Row]:
 
     def found(scanner: Scanner) -> list[Row]:
         known = scanner.index.folder(folder)
-        marks = scanner.index.files_in(known.id).get(name) if known else None
+        marks = scanner.index.marks_of(known.id, name) if known else None
         return [] if marks is None else [Row(path, marks)]
 
     return asked(root, found)

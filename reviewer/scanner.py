@@ -10,15 +10,16 @@ import fcntl
 import os
 import stat
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from nvr.errors import Conflict
 from nvr.media.mounts import Mount, absence
-from reviewer.index import BULK, Folder, Index
+from reviewer.gathering import Tree
+from reviewer.index import Folder, Index
 from reviewer.listing import Listing, listing_of
 
 # File systems stamp in steps: a change within this span of the last one may leave the directory's mtime as it was.
@@ -27,6 +28,7 @@ UNSURE_NS: Final = 2_000_000_000
 UNTRUSTED_NS: Final = 5_000_000_000
 MAX_DEPTH: Final = 64
 NEVER: Final = -1  # no directory's mtime
+Teller = Callable[[int, int], None]  # is told how many folders and files have been read
 
 
 class PathAway(Conflict):
@@ -36,9 +38,11 @@ class PathAway(Conflict):
 class Scanner:
     """Of one review path: `root` without links and without a `/` at its end."""
 
-    def __init__(self, root: Path, index: Index, lock: Path, *, mount: Mount | None, trusted: bool) -> None:
+    def __init__(
+        self, root: Path, index: Index, lock: Path, *, mount: Mount | None, trusted: bool, tell: Teller
+    ) -> None:
         self.root = os.fsencode(root)
-        self.index, self.lock, self.mount, self.trusted = index, lock, mount, trusted
+        self.index, self.lock, self.mount, self.trusted, self.tell = index, lock, mount, trusted, tell
 
     def refresh(self, *, again: bool = False) -> None:
         """Bring the index up to date; `again` reads every directory. Raises `PathAway`."""
@@ -102,18 +106,20 @@ class Scanner:
         return facts.st_mtime_ns if stat.S_ISDIR(facts.st_mode) else None
 
     def _build(self) -> None:
-        """The first time: all in one, as nobody can mark what is not listed yet."""
-        with self.index.writing(), self.index.bulk():
-            waiting = [b""]
-            while waiting:
-                path = waiting.pop()
-                found = self._listed(path)
-                if found is None:
-                    continue
-                folder, listing = found
-                self.index.put_files(self.index.put_folder(folder), path, listing.files.items())
-                waiting.extend(self._inner(path, listing))
-            self.check_there()
+        """The first time: all is read before any is written, so that a slow disk holds up nobody."""
+        tree, waiting = Tree(), [b""]
+        while waiting:
+            path = waiting.pop()
+            found = self._listed(path)
+            if found is None:
+                continue
+            folder, listing = found
+            tree.add(folder, listing.files)
+            waiting.extend(self._inner(path, listing))
+            self.tell(len(tree.folders), tree.files)
+        self.check_there()
+        with self.index.writing():
+            self.index.fill(tree.by_folder(), tree.in_order())
 
     def _inner(self, path: bytes, listing: Listing) -> Iterator[bytes]:
         if path.count(b"/") < MAX_DEPTH:
@@ -135,10 +141,13 @@ class Scanner:
     def _read(self, paths: Iterable[bytes]) -> bool:
         """Read these directories, and what is new below them; whether anything was not as it stood in the index."""
         waiting, changed = list(paths), False
+        read = files = 0
         while waiting:
             path = waiting.pop()
             before = self.index.folder(path)
             found = self._listed(path)
+            read, files = read + 1, files + len(found[1].files if found else ())
+            self.tell(read, files)
             with self.index.writing():
                 now = self.index.folder(path)
                 if (now and now.turn) != (before and before.turn):  # somebody marked a file meanwhile
@@ -155,27 +164,24 @@ class Scanner:
             return None
         self.check_there()
         for folder in lost:
-            self.index.drop_folder(folder.id)
+            self.index.drop_folder(folder)
         return []
 
     def _put(self, known: Folder | None, folder: Folder, listing: Listing) -> list[bytes] | None:
         """The folder as it was found: its inner folders that are new, or None if nothing has changed."""
         before = self.index.files_in(known.id) if known else {}
-        gone = before.keys() - listing.files.keys()
-        changed = [(name, marks) for name, marks in listing.files.items() if before.get(name, -1) != marks]
+        changes: dict[bytes, int | None] = dict.fromkeys(before.keys() - listing.files.keys())
         inner = set(self._inner(folder.path, listing))
         children = {other.path for other in self.index.below(folder.path) if is_child(other.path, folder.path)}
-        if gone or children - inner:
+        if changes or children - inner:
             self.check_there()
+        changes |= {name: marks for name, marks in listing.files.items() if before.get(name, -1) != marks}
         number = self.index.put_folder(replace(folder, turn=known.turn if known else 0))
-        with self.index.bulk() if len(changed) + len(gone) > BULK else nullcontext():
-            self.index.drop_files(folder.path, gone)
-            self.index.put_files(number, folder.path, changed)
-        self.index.even_out()
+        self.index.change_files(number, folder.path, changes)
         for path in children - inner:
             self._forget(path)
         new = sorted(inner - children)
-        return new if gone or changed or new or children - inner else None
+        return new if changes or new or children - inner else None
 
 
 def is_child(path: bytes, parent: bytes) -> bool:

@@ -8,7 +8,7 @@ from urllib.parse import parse_qs
 from rest_framework.request import Request
 
 from nvr.errors import BadRequest
-from reviewer.index import FILTERS
+from reviewer.runs import FILTERS
 
 MOST_FIELDS = 100
 

@@ -9,7 +9,7 @@ from drf_spectacular.utils import OpenApiParameter, inline_serializer
 from rest_framework import serializers
 
 from nvr.media.companions import ACTIONS
-from reviewer.index import FILTERS
+from reviewer.runs import FILTERS
 
 TAGS = ["review"]
 PATH_NOTE = "Absolute. Outside of what you review: 403, whether or not it is there."

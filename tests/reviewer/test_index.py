@@ -1,0 +1,179 @@
+"""The index against a plain sorted list of the same files, through many changes."""
+
+from __future__ import annotations
+
+import random
+import sqlite3
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from reviewer.gathering import Tree
+from reviewer.index import FOLDER_BLOCK, TREE_BLOCK, Folder, Index, Row, key_of, prefix_of
+from reviewer.kinds import Mark
+from reviewer.runs import FILTERS, Runs
+
+TAKES: dict[str, Callable[[int], bool]] = {
+    "all": lambda marks: True,
+    "unseen": lambda marks: not marks & Mark.SEEN,
+    "seen": lambda marks: bool(marks & Mark.SEEN),
+    "locked": lambda marks: bool(marks & Mark.LOCKED),
+    "trashed": lambda marks: bool(marks & Mark.TRASHED),
+}
+Files = dict[bytes, int]
+
+
+@pytest.fixture
+def index(tmp_path: Path) -> Iterator[Index]:
+    made = Index(tmp_path / "index.sqlite3")
+    yield made
+    made.close()
+
+
+def folder_at(path: bytes) -> Folder:
+    return Folder(path, mtime_ns=1, listed_ns=2, recheck_ns=0)
+
+
+def put(index: Index, path: bytes, changes: dict[bytes, int | None]) -> None:
+    with index.writing():
+        known = index.folder(path)
+        index.change_files(known.id if known else index.put_folder(folder_at(path)), path, changes)
+
+
+def expected(files: Files, taken: str) -> list[Row]:
+    return [
+        Row(path, files[path]) for path in sorted(files, key=lambda path: key_of(path)) if TAKES[taken](files[path])
+    ]
+
+
+def check(index: Index, files: Files, shuffled: random.Random) -> None:
+    """Whole, by pages from anywhere, behind any path: the index says what the list says."""
+    assert index.counts() == {taken: len(expected(files, taken)) for taken in FILTERS}
+    for taken in FILTERS:
+        rows = expected(files, taken)
+        assert index.page(taken, limit=10**6) == rows
+        offset = shuffled.randrange(len(rows) + 2)
+        assert index.page(taken, offset=offset, limit=7) == rows[offset : offset + 7]
+        path = shuffled.choice([*files, b"nowhere/IMG_0100.JPG", b"", b"zzz"])
+        behind = [row for row in rows if key_of(row.path) > key_of(path)]
+        assert index.after(taken, path, 2500) == behind[:2500]
+
+
+def test_the_order_is_by_name_then_by_path(index: Index) -> None:
+    for path in (b"", b"a", b"a/100", b"a-b", b"b"):
+        put(index, path, {b"IMG_1.JPG": 0, b"IMG_1.JPG.JPG": 0})
+
+    rows = [row.path for row in index.page("all")]
+
+    paths = [prefix_of(path) + name for path in (b"", b"a", b"a/100", b"a-b", b"b") for name in (b"IMG_1.JPG",)]
+    assert rows[:5] == sorted(paths)
+    assert [path.rpartition(b"/")[2] for path in rows] == [b"IMG_1.JPG"] * 5 + [b"IMG_1.JPG.JPG"] * 5
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_many_changes_leave_what_a_plain_list_holds(index: Index, seed: int) -> None:
+    shuffled = random.Random(seed)
+    files: Files = {}
+    for _ in range(30):
+        path = shuffled.choice([b"", b"a", b"a/b", b"c"])
+        prefix = prefix_of(path)
+        names = [b"IMG_%04d.JPG" % shuffled.randrange(3000) for _ in range(shuffled.choice([1, 5, 2500]))]
+        changes = {name: shuffled.choice([None, 0, 1, 2, 4, 7, 7]) for name in names}
+        put(index, path, changes)
+        for name, marks in changes.items():
+            files.pop(prefix + name, None)
+            if marks is not None:
+                files[prefix + name] = marks
+
+    check(index, files, shuffled)
+    for path in (b"a", b"c"):
+        known = index.folder(path)
+        assert known is not None
+        own = {row.path.rpartition(b"/")[2]: row.marks for row in expected(files, "all") if is_in(row.path, path)}
+        assert index.files_in(known.id) == own
+
+
+def is_in(path: bytes, folder: bytes) -> bool:
+    return path.rpartition(b"/")[0] == folder
+
+
+def test_a_first_reading_is_the_same_as_adding_folder_by_folder(index: Index) -> None:
+    shuffled, tree = random.Random(9), Tree()
+    files: Files = {}
+    for number in range(60):
+        path = b"%03dMEDIA" % shuffled.randrange(10**6)
+        names = {b"IMG_%05d.JPG" % shuffled.randrange(9000): shuffled.choice([0, 0, 4, 6]) for _ in range(40 * number)}
+        tree.add(folder_at(path), names)
+        files |= {path + b"/" + name: marks for name, marks in names.items()}
+
+    with index.writing():
+        index.fill(tree.by_folder(), tree.in_order())
+
+    assert tree.files == len(files)
+    check(index, files, shuffled)
+    for folder in index.folders():
+        assert index.files_in(folder.id) == {
+            row.path.rpartition(b"/")[2]: row.marks for row in expected(files, "all") if is_in(row.path, folder.path)
+        }
+    put(index, b"", {b"A.JPG": 2})
+    assert index.page("all", limit=1) == [Row(b"A.JPG", 2)]
+
+
+def test_a_tree_without_a_file_can_be_filled_later(index: Index) -> None:
+    tree = Tree()
+    tree.add(folder_at(b""), {})
+    with index.writing():
+        index.fill(tree.by_folder(), tree.in_order())
+    assert index.page("all") == []
+
+    put(index, b"", {b"B.JPG": 0})
+    put(index, b"", {b"A.JPG": 0})
+
+    assert [row.path for row in index.page("all")] == [b"A.JPG", b"B.JPG"]
+
+
+def test_a_folder_that_is_dropped_takes_its_files_along(index: Index) -> None:
+    for path in (b"a", b"b"):
+        put(index, path, {b"IMG_%04d.JPG" % number: 2 for number in range(3 * TREE_BLOCK)})
+    lost = index.folder(b"a")
+    assert lost is not None
+
+    with index.writing():
+        index.drop_folder(lost)
+
+    assert index.counts()["trashed"] == 3 * TREE_BLOCK
+    assert {row.path[:1] for row in index.page("all", limit=10**6)} == {b"b"}
+    assert index.files_in(lost.id) == {}
+
+
+def test_blocks_are_cut_when_they_grow(index: Index) -> None:
+    put(index, b"", {b"IMG_%06d.JPG" % number: 0 for number in range(10 * TREE_BLOCK)})
+    for start in range(0, 5000, 500):
+        put(index, b"", {b"IMG_000001-%04d.JPG" % number: 0 for number in range(start, start + 500)})
+
+    sizes = [size for (size,) in index.db.execute('SELECT "all" FROM head WHERE run = 0')]
+
+    assert sum(sizes) == 10 * TREE_BLOCK + 5000
+    assert max(sizes) <= 2 * TREE_BLOCK
+
+
+def test_a_mark_writes_no_keys(index: Index) -> None:
+    put(index, b"", {b"IMG_%06d.JPG" % number: 0 for number in range(FOLDER_BLOCK)})
+    index.db.execute("CREATE TEMP TRIGGER no_keys BEFORE INSERT ON keys BEGIN SELECT RAISE(ABORT, 'written'); END")
+
+    put(index, b"", {b"IMG_000007.JPG": 4})
+
+    assert index.counts()["seen"] == 1
+    with pytest.raises(sqlite3.IntegrityError):
+        put(index, b"", {b"NEW.JPG": 4})
+
+
+def test_the_marks_of_one_file(index: Index) -> None:
+    put(index, b"a", {b"IMG_1.JPG": 5})
+    known = index.folder(b"a")
+    assert known is not None
+
+    assert index.marks_of(known.id, b"IMG_1.JPG") == 5
+    assert index.marks_of(known.id, b"IMG_2.JPG") is None
+    assert Runs(index.db).marks_of(77, b"IMG_1.JPG") is None
