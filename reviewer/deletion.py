@@ -5,6 +5,7 @@ What is decided here is decided on an open directory, so that nobody can exchang
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import stat
@@ -13,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 
-from nvr.media.companions import LOCK, SEEN, TRASH, exists, remove
+from nvr.media.companions import LOCK, SEEN, TRASH, ReadOnly, exists, remove
 from nvr.media.paths import error_for, place_of
 
 logger = logging.getLogger(__name__)
@@ -125,6 +126,8 @@ def reason_of(fault: OSError) -> str:
     """An error line's message: the storage that does not answer is told apart from a file that is not there."""
     if isinstance(fault, FileNotFoundError):
         return "It is not there any more."
+    if fault.errno == errno.EROFS:
+        return ReadOnly.title
     if error_for(fault).status == HTTPStatus.NOT_FOUND:
         return f"{fault.strerror or fault}."
     return error_for(fault).detail

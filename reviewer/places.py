@@ -11,10 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from cameras.ownership import current_folders
 from nvr.errors import BadRequest, Forbidden
+from nvr.media.mounts import absence
 from nvr.media.paths import error_for, is_inside
+from reviewer.broken_names import REPLACED, as_on_disk
 from reviewer.kinds import kind_of
 from reviewer.models import ReviewPath
 from reviewer.registry import checked, known_paths
+from reviewer.scanner import PathAway
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
@@ -62,6 +65,8 @@ def inside(user: Person, given: Any) -> Place:
     """
     path = checked(given)
     roots = known_paths(user)
+    if REPLACED in path:
+        path = next((as_on_disk(path, root.path) for root in roots if is_inside(path, root.path)), path)
     if not any(is_inside(path, root.path) or is_inside(os.path.realpath(path), root.path) for root in roots):
         raise OutsideReview
     place = os.path.realpath(path)
@@ -73,7 +78,10 @@ def inside(user: Person, given: Any) -> Place:
 
 
 def media_at(user: Person, given: Any) -> Place:
-    """A picture or video that is there. Raises `OutsideReview`, `Missing`, and `NotMedia`."""
+    """A picture or video that is there.
+
+    Raises `OutsideReview`, `Missing`, `NotMedia`, and `PathAway` instead of `Missing` while its volume is away.
+    """
     place = inside(user, given)
     relative = place.path.relative_to(place.root.path)
     if any(part.startswith(".") for part in relative.parts):
@@ -81,17 +89,23 @@ def media_at(user: Person, given: Any) -> Place:
     try:
         mode = place.path.stat().st_mode
     except FileNotFoundError:
-        raise Missing from None
+        raise missing(place.root) from None
     except OSError as fault:
         error = error_for(fault)
         if error.status == HTTPStatus.NOT_FOUND:
-            raise Missing from fault
+            raise missing(place.root) from fault
         raise error from fault
     if not stat.S_ISREG(mode):
         raise Missing
     if kind_of(place.path.name) is None:
         raise NotMedia("The file is neither a picture nor a video.")
     return place
+
+
+def missing(root: ReviewPath) -> Missing | PathAway:
+    """Of a card that is pulled out nothing is there; that says nothing of its files."""
+    reason = absence(Path(root.path), root.remembered_mount)
+    return PathAway(reason) if reason else Missing()
 
 
 def camera_of(place: Place) -> int | None:

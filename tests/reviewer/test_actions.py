@@ -153,6 +153,38 @@ def test_a_name_too_long_to_mark_changes_nothing(review, picture):
         companions.act(file, "trash")
 
 
+def test_a_name_that_is_no_utf8_is_known_by_what_is_shown_of_it(review, card, picture):
+    broken = card / os.fsdecode(b"DCIM/b\xfcro/wind\xff.jpg")
+    put(broken.parent, broken.name, jpeg())
+    (shown,) = [item["path"] for item in streamed(review, card) if "wind" in item["name"]]
+
+    answer = act(review, shown, "trash")
+
+    assert answer.status_code == 200
+    assert answer.json()["path"] == shown == str(card / "DCIM/b\ufffdro/wind\ufffd.jpg")
+    assert marks(broken) == {".trash", ".seen"}
+
+
+def test_of_two_names_that_are_shown_alike_neither_is_marked(review, card, picture):
+    files = [put(card, os.fsdecode(name), jpeg()) for name in (b"wind\xfe.jpg", b"wind\xff.jpg")]
+
+    assert act(review, card / "wind\ufffd.jpg", "trash").status_code == 400
+    assert [marks(file) for file in files] == [set(), set()]
+
+    exact = put(card, "wind\ufffd.jpg", jpeg())
+    assert act(review, exact, "trash").status_code == 200
+    assert marks(exact) == {".trash", ".seen"}
+
+
+def test_a_card_that_is_away_is_409_with_a_sentence(review, card, picture):
+    card.rename(card.with_name("pulled out"))
+
+    answer = act(review, picture, "trash")
+
+    assert (answer.status_code, set(answer.json())) == (409, {"error"})
+    assert "mount" in answer.json()["error"]
+
+
 def test_a_read_only_medium_is_409_with_a_sentence(picture, monkeypatch):
     def refuse(*_args, **_options):
         raise OSError(30, "Read-only file system")

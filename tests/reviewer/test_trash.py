@@ -12,6 +12,7 @@ from rest_framework.test import APIClient
 
 from nvr.audit.models import AuditEntry
 from nvr.media import companions
+from nvr.media.companions import ReadOnly
 from reviewer import emptying, library, trash
 from reviewer.models import ReviewPath, RunState, TrashRun
 from reviewer.registry import add_path
@@ -210,20 +211,28 @@ def test_a_link_beside_its_mark_is_never_deleted(review, worker, folder):
     assert (folder / "IMG_0001.JPG").exists()
 
 
-def test_one_that_cannot_be_deleted_keeps_no_other_back(review, worker, folder, monkeypatch):
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        (PermissionError(13, "Permission denied"), "Permission denied."),
+        (OSError(30, "Read-only file system"), ReadOnly.title),
+        (OSError(5, "Input/output error"), "The storage does not answer: Input/output error."),
+    ],
+)
+def test_one_that_cannot_be_deleted_keeps_no_other_back(review, worker, folder, monkeypatch, fault, message):
     trashed(folder, "a.jpg"), trashed(folder, "b.jpg")
     real = emptying.delete
 
     def delete(file: Any) -> int:
         if file.path.endswith(b"a.jpg"):
-            raise PermissionError(13, "Permission denied")
+            raise fault
         return real(file)
 
     monkeypatch.setattr(emptying, "delete", delete)
 
     lines = emptied(review)
 
-    assert {"type": "error", "path": str(folder / "a.jpg"), "message": "Permission denied."} in lines
+    assert {"type": "error", "path": str(folder / "a.jpg"), "message": message} in lines
     assert lines[-1] == {"type": "done", "deleted": 1, "errors": 1}
 
 
