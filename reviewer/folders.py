@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ from cameras.ownership import current_folders
 from nvr.errors import BadRequest, Forbidden
 from nvr.media.paths import is_inside
 from reviewer.items import text
-from reviewer.policy import HiddenPath, is_hidden, sees_cameras
+from reviewer.policy import HiddenPath, Picker, unseen_cameras
 from reviewer.registry import checked, known_paths
 
 if TYPE_CHECKING:
@@ -24,21 +25,24 @@ def children_of(user: Person, given: str) -> dict[str, Any]:
 
     Raises `HiddenPath`, `Forbidden` outside of what is reviewed for whoever does not manage paths, `BadRequest`.
     """
-    path = checked(given)
+    path, picker = checked(given), Picker()
     place = os.path.realpath(path)
-    if is_hidden(path) or is_hidden(place):
+    if picker.hides(path) or picker.hides(place):
         raise HiddenPath
     known = any(is_inside(place, root.path) for root in known_paths(user))
     if not known and not user.has_perm("reviewer.change_reviewpath"):  # type: ignore[union-attr]
         raise Forbidden("The path is not under a known review path.")
-    if not known and not sees_cameras(user, cameras_holding(place)):
+    if not known and unseen_cameras(user, cameras_holding(place)):
         raise HiddenPath
     try:
         names = sorted(inner_folders(os.fsencode(place)))
     except OSError:
         raise BadRequest("The path is not an existing folder.") from None
     folders = [str(Path(place, os.fsdecode(name))) for name in names]
-    return {"path": text(os.fsencode(place)), "folders": [row(folder) for folder in folders if not is_hidden(folder)]}
+    return {
+        "path": text(os.fsencode(place)),
+        "folders": [row(folder) for folder in folders if not picker.hides(folder)],
+    }
 
 
 def cameras_holding(place: str) -> frozenset[int]:
@@ -53,13 +57,14 @@ def row(folder: str) -> dict[str, Any]:
 
 def has_children(folder: str) -> bool:
     try:
-        return any(True for name in inner_folders(os.fsencode(folder)))
+        return any(inner_folders(os.fsencode(folder)))
     except OSError:
         return False
 
 
-def inner_folders(place: bytes) -> list[bytes]:
+def inner_folders(place: bytes) -> Iterator[bytes]:
+    """Raises OSError."""
     with os.scandir(place) as entries:
-        return [
-            entry.name for entry in entries if not entry.name.startswith(b".") and entry.is_dir(follow_symlinks=False)
-        ]
+        for entry in entries:
+            if not entry.name.startswith(b".") and entry.is_dir(follow_symlinks=False):
+                yield entry.name

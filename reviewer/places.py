@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 from cameras.ownership import current_folders
 from nvr.errors import BadRequest, Forbidden
 from nvr.media.mounts import absence
-from nvr.media.paths import error_for, is_inside
+from nvr.media.paths import error_for, is_inside, true_place
 from reviewer.broken_names import REPLACED, as_on_disk
 from reviewer.kinds import kind_of
 from reviewer.models import ReviewPath
-from reviewer.registry import checked, known_paths
+from reviewer.registry import checked, known_path, known_paths
 from reviewer.scanner import PathAway
 
 if TYPE_CHECKING:
@@ -45,49 +45,56 @@ class Place:
     root: ReviewPath
 
 
+@dataclass(frozen=True)
+class Media(Place):
+    """A picture or video, and what the disk said of it when it was found."""
+
+    facts: os.stat_result
+
+
 def exactly(user: Person, given: Any) -> ReviewPath:
     """The known path that `given` is; raises `OutsideReview`, and `BadRequest` for what is no path."""
-    path = checked(given)
-    for root in known_paths(user):
-        if root.path == path:
-            return root
-    place = os.path.realpath(path)
-    for root in known_paths(user):
-        if root.path == place:
-            return root
-    raise OutsideReview
+    root = known_path(user, given)
+    if root is None:
+        raise OutsideReview
+    return root
 
 
 def inside(user: Person, given: Any) -> Place:
     """What `given` names; it need not be there.
 
-    Raises `OutsideReview` wherever a link leads out, or a hidden folder is on the way.
+    Raises `OutsideReview` wherever a link leads out, and `Missing` below the review path for hidden names: nobody
+    enters there.
     """
-    path = checked(given)
-    roots = known_paths(user)
+    path, roots = checked(given), known_paths(user)
     if REPLACED in path:
         path = next((as_on_disk(path, root.path) for root in roots if is_inside(path, root.path)), path)
-    if not any(is_inside(path, root.path) or is_inside(os.path.realpath(path), root.path) for root in roots):
-        raise OutsideReview
-    place = os.path.realpath(path)
+    place = without_links(path)
     holding = [root for root in roots if is_inside(place, root.path)]
     if not holding:
         raise OutsideReview
     root = max(holding, key=lambda root: len(root.path))
+    if "/." in place[len(root.path) :]:
+        raise Missing
     return Place(Path(place), root)
 
 
-def media_at(user: Person, given: Any) -> Place:
-    """A picture or video that is there.
+def without_links(path: str) -> str:
+    """Whether or not it is there; the kernel is asked first, which knows at once what `realpath` finds step by step."""
+    try:
+        return true_place(path)[0]
+    except OSError:
+        return os.path.realpath(path)
+
+
+def media_at(user: Person, given: Any) -> Media:
+    """The picture or video that `given` names.
 
     Raises `OutsideReview`, `Missing`, `NotMedia`, and `PathAway` instead of `Missing` while its volume is away.
     """
     place = inside(user, given)
-    relative = place.path.relative_to(place.root.path)
-    if any(part.startswith(".") for part in relative.parts):
-        raise Missing
     try:
-        mode = place.path.stat().st_mode
+        facts = os.stat(place.path)  # noqa: PTH116 - with every picture
     except FileNotFoundError:
         raise missing(place.root) from None
     except OSError as fault:
@@ -95,11 +102,11 @@ def media_at(user: Person, given: Any) -> Place:
         if error.status == HTTPStatus.NOT_FOUND:
             raise missing(place.root) from fault
         raise error from fault
-    if not stat.S_ISREG(mode):
+    if not stat.S_ISREG(facts.st_mode):
         raise Missing
     if kind_of(place.path.name) is None:
         raise NotMedia("The file is neither a picture nor a video.")
-    return place
+    return Media(place.path, place.root, facts)
 
 
 def missing(root: ReviewPath) -> Missing | PathAway:

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 from django.contrib.auth.models import Group
 from django.db import transaction
 
+from cameras.ownership import current_folders
 from nvr.audit.record import record
 from nvr.errors import BadRequest, Forbidden, NotFound
 from nvr.media.mounts import remember
 from reviewer.models import ReviewPath
-from reviewer.policy import cameras_at, check_hidden, sees_cameras
+from reviewer.policy import cameras_at, check_hidden, unseen_cameras
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
@@ -24,8 +25,13 @@ if TYPE_CHECKING:
 
 def known_paths(user: Person) -> list[ReviewPath]:
     """What `user` may review, in the order of their names; not where a camera keeps its files that they may not see."""
-    rows = ReviewPath.objects.visible_to(user).order_by("path")
-    return [row for row in rows if sees_cameras(user, cameras_at(row.path))]
+    rows = ReviewPath.objects.listed_for(user)
+    if not rows or getattr(user, "is_superuser", False):
+        return rows
+    folders = current_folders()
+    overlaps = {row.pk: cameras_at(row.path, folders) for row in rows}
+    unseen = unseen_cameras(user, frozenset().union(*overlaps.values()))
+    return [row for row in rows if not overlaps[row.pk] & unseen]
 
 
 def add_path(user: Person, given: Any, *, groups: Iterable[Group] = ()) -> tuple[ReviewPath, bool]:
@@ -47,7 +53,7 @@ def check_path(user: Person, given: Any) -> str:
     check_hidden(path)
     place = os.path.realpath(path)
     check_hidden(place)
-    if not Path(place).is_dir():
+    if not os.path.isdir(place):  # noqa: PTH112 - Path's raises for a name that is too long
         raise BadRequest("The path is not an existing folder.")
     if cameras_at(place) and not getattr(user, "is_superuser", False):
         raise Forbidden("A camera keeps its files there: only a superuser may make it a review path.")
@@ -74,15 +80,20 @@ def change_groups(user: Person, row: ReviewPath, groups: Iterable[Group]) -> Non
 
 def remove_path(user: Person, given: Any) -> str:
     """Forget the path, and say which it was; nothing on disk is touched. Raises `BadRequest` and `NotFound`."""
-    path = checked(given)
-    names = {path, os.path.realpath(path)}
     with transaction.atomic():
-        row = ReviewPath.objects.visible_to(user).filter(path__in=names).first()
+        row = known_path(user, given)
         if row is None:
             raise NotFound("The path is not a known review path.")
         record(user, "review_path_removed", row, {"path": (row.path, None)})
         row.delete()
     return row.path
+
+
+def known_path(user: Person, given: Any) -> ReviewPath | None:
+    """The one of `known_paths` that `given` is, as it is written or else when links are resolved."""
+    path = checked(given)
+    known = {row.path: row for row in known_paths(user)}
+    return known.get(path) or known.get(os.path.realpath(path))
 
 
 def checked(given: Any) -> str:

@@ -24,7 +24,7 @@ from nvr.media.parts import write_to
 from nvr.media.paths import is_inside, named_errors, open_regular
 from reviewer.kinds import VIDEO, kind_of
 from reviewer.models import ReviewPath
-from reviewer.places import Place
+from reviewer.places import Media, Place
 
 logger = logging.getLogger(__name__)
 
@@ -87,7 +87,7 @@ class Thumbnail:
 def source_at(place: Place) -> Source:
     """Raises `NoSuchFile` and `StorageFault`. The deepest path counts, whoever may see it: all find the same."""
     with named_errors():
-        facts = place.path.stat()
+        facts = place.facts if isinstance(place, Media) else place.path.stat()
     holding = [path for path in all_paths() if is_inside(place.path, path)]
     root = Path(max(holding, key=len, default=place.root.path))
     return Source(place.path, root, facts.st_mtime_ns, facts.st_size)

@@ -12,6 +12,7 @@ from nvr.pages import navigation
 from reviewer import emptying, health, thumbnails, trash
 from reviewer.api import shape
 from reviewer.models import ReviewPath, TrashRun, sees_all
+from reviewer.registry import known_paths
 
 ACTIONS = ("review_path_added", "review_path_updated", "review_path_removed", "media_marked")
 
@@ -32,9 +33,13 @@ def may_review(request: HttpRequest) -> bool:
 
 
 def visible_entries(user: User) -> Q:
-    if sees_all(user):
+    """Those of the paths that one may review; for who manages paths, also those of paths that are no more."""
+    if user.is_superuser:
         return Q()
-    return Q(target_pk__in=ReviewPath.objects.visible_to(user).values("pk"))
+    known = [row.pk for row in known_paths(user)]
+    if not sees_all(user):
+        return Q(target_pk__in=known)
+    return ~Q(target_pk__in=ReviewPath.objects.exclude(pk__in=known).values("pk"))
 
 
 def visible_runs(user: User) -> Q:

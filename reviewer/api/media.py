@@ -18,7 +18,7 @@ from nvr.api.views import BytesView
 from nvr.errors import BadRequest
 from nvr.media.cached_files import cache_folder
 from nvr.media.freedesktop import FOLDER
-from nvr.media.paths import NoSuchFile, is_inside, named_errors
+from nvr.media.paths import NoSuchFile, is_inside
 from nvr.media.ranges import Entity
 from nvr.media.responses import PRIVATE, bytes_response, file_response, known_response
 from nvr.media.types import FileTypeNotAllowed, extension
@@ -27,7 +27,7 @@ from reviewer.api import documents
 from reviewer.api.asked import is_set, number_of, path_of
 from reviewer.items import moment, text
 from reviewer.kinds import VIDEO, kind_of
-from reviewer.places import Missing, NotMedia, Place, media_at
+from reviewer.places import Media, Missing, NotMedia, media_at
 from reviewer.thumbnails import NoThumbnail, Source, Thumbnail
 
 REVIEW = HasPermission("reviewer.review")
@@ -123,8 +123,8 @@ def sent(request: Request, source: Source, made: Thumbnail, etag: str) -> HttpRe
 
 def folder_of(thumbnail: Path, source: Source) -> Path:
     """Where it must really lie, whatever becomes of its path in the meantime."""
-    own = cache_folder(thumbnails.CACHE)
-    return own if is_inside(thumbnail, own) else source.root / FOLDER
+    beside = source.root / FOLDER
+    return beside if is_inside(thumbnail, beside) else cache_folder(thumbnails.CACHE)
 
 
 class MediaFileView(BytesView):
@@ -145,10 +145,9 @@ class MediaFileView(BytesView):
             raise Missing from None
 
 
-def original(request: Request, place: Place) -> HttpResponseBase:
-    with named_errors():
-        mtime_ns = place.path.stat().st_mtime_ns
-    return bytes_of(request, place.path, Path(place.root.path), place.path.name, caching(request, mtime_ns))
+def original(request: Request, place: Media) -> HttpResponseBase:
+    cache_control = caching(request, place.facts.st_mtime_ns)
+    return bytes_of(request, place.path, Path(place.root.path), place.path.name, cache_control)
 
 
 def bytes_of(request: Request, file: Path, root: Path, name: str, cache_control: str) -> HttpResponseBase:
@@ -163,7 +162,7 @@ def bytes_of(request: Request, file: Path, root: Path, name: str, cache_control:
     )
 
 
-def playable_response(request: Request, place: Place) -> HttpResponseBase:
+def playable_response(request: Request, place: Media) -> HttpResponseBase:
     """The playable form, or 202 until there is one: ask again after `Retry-After`, with HEAD if you like."""
     if kind_of(place.path.name) != VIDEO:
         raise BadRequest("playable is for videos.")

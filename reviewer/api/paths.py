@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from drf_spectacular.utils import extend_schema
+from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -24,7 +25,7 @@ class ReviewPathsView(ApiView):
     """The folders that are reviewed."""
 
     def get_permissions(self) -> list[Any]:
-        return [REVIEW() if self.request.method == "GET" else MANAGE()]
+        return [REVIEW() if self.request.method in SAFE_METHODS else MANAGE()]
 
     @extend_schema(**documents.PATHS)
     def get(self, request: Request) -> Response:

@@ -129,6 +129,20 @@ def test_hidden_names_links_and_other_files_are_left_out(review, card, tmp_path)
     assert sorted(names(streamed(review, card))) == sorted([*ALL, "DCIM/in.jpg"])
 
 
+def test_a_hidden_folder_is_not_entered_by_its_name_either(review, card):
+    """Else its files would be in the index, and the emptying of the trash would find them there."""
+    put(card / ".hidden", "a.jpg", jpeg())
+    put(card / ".hidden", "a.jpg.trash", b"")
+    streamed(review, card)
+
+    for folder in (card / ".hidden", card / ".hidden/deeper"):
+        answer = review.get(FILES, {"path": str(folder)})
+        assert (answer.status_code, set(answer.json())) == (400, {"error"})
+    assert names(streamed(review, card)) == ALL
+    tried = b"".join(review.post("/api/empty-trash?dry_run=1").streaming_content)
+    assert json.loads(tried) == {"type": "done", "deleted": 0, "errors": 0, "bytes": 0}
+
+
 def test_a_damaged_or_deleted_index_is_built_anew(review, card, known: ReviewPath):
     streamed(review, card)
     file = index_file(known.path)

@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 from django.conf import settings
+from django.contrib.auth.models import User
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from rest_framework.test import APIClient
 
 from nvr.audit.models import AuditEntry
@@ -58,6 +61,7 @@ def test_removing_needs_no_folder(manage, card):
         ({"path": "/not/there"}, 400),
         ({"path": "/tmp\u0000"}, 400),
         ({"path": "/" + "x" * 5000}, 400),
+        ({"path": "/tmp/" + "x" * 300}, 400),
         ({"path": "/proc"}, 403),
         ({"path": "/proc/self"}, 403),
         ({"path": "/etc/ssh"}, 403),
@@ -70,6 +74,12 @@ def test_refusals(manage, body, status):
 
     assert (answer.status_code, set(answer.json())) == (status, {"error"})
     assert not ReviewPath.objects.exists()
+
+
+def test_a_body_that_is_no_json_is_400(manage):
+    for method in (manage.post, manage.delete):
+        answer = method(PATHS, b'{"path": ', content_type="application/json")
+        assert (answer.status_code, set(answer.json())) == (400, {"error"})
 
 
 def test_a_link_to_a_hidden_folder_is_403(manage, tmp_path):
@@ -92,17 +102,83 @@ def test_our_own_data_is_hidden(manage):
         assert add(manage, path).status_code == 403
 
 
-def test_a_cameras_folder_is_for_superusers(manage, db):
+def test_our_own_data_is_hidden_also_where_it_lies_among_the_cameras(manage, tmp_path, settings):
+    settings.NVR_CAMERA_ROOT, settings.NVR_DATA_DIR = tmp_path, tmp_path / "data"
+    (tmp_path / "data/cache").mkdir(parents=True)
+
+    assert add(manage, tmp_path / "data/cache").status_code == 403
+    assert manage.get(FOLDERS, {"path": str(tmp_path / "data/cache")}).status_code == 403
+    assert manage.get(FOLDERS, {"path": str(tmp_path / "data")}).json()["folders"] == []
+
+
+@pytest.fixture
+def chief(db) -> APIClient:
+    client = APIClient()
+    client.force_authenticate(make_user("chief", is_superuser=True))
+    return client
+
+
+def test_a_cameras_folder_is_for_superusers(manage, chief):
     camera = make_camera("Barn")
-    chief = APIClient()
-    chief.force_authenticate(make_user("chief", is_superuser=True))
 
     assert add(manage, folder_of(camera)).status_code == 403
     assert add(chief, folder_of(camera)).status_code == 201
 
 
+def test_where_a_camera_that_one_may_not_see_keeps_its_files_is_unknown(manage, chief):
+    path = str(folder_of(make_camera("Barn")))
+    add(chief, path)
+
+    assert manage.get(PATHS).json()["knownPaths"] == []
+    assert manage.delete(PATHS, {"path": path}, format="json").status_code == 404
+    assert manage.get("/api/media-items/summary", {"path": path}).status_code == 403
+    assert chief.delete(PATHS, {"path": path}, format="json").json() == {"removedPath": path, "knownPaths": []}
+
+
+def test_the_audit_tells_of_no_path_that_one_may_not_see(manager, chief, card):
+    barn = folder_of(make_camera("Barn"))
+    add(chief, barn)
+    add(chief, card)
+    User.objects.filter(username="manager").update(is_staff=True)
+    staff = APIClient()
+    staff.force_authenticate(User.objects.get(username="manager"))
+
+    told = staff.get("/api/audit", {"target_type": "reviewpath"}).content.decode()
+    assert str(card) in told
+    assert str(barn) not in told
+    chief.delete(PATHS, {"path": str(card)}, format="json")
+    assert "review_path_removed" in staff.get("/api/audit").content.decode()
+
+
+def test_a_name_that_became_a_link_still_names_its_own_path(manage, card, tmp_path):
+    other = tmp_path.resolve() / "other"
+    other.mkdir()
+    add(manage, card)
+    add(manage, other)
+    other.rmdir()
+    other.symlink_to(card)
+
+    assert manage.delete(PATHS, {"path": str(other)}, format="json").json()["knownPaths"] == [str(card)]
+
+
+def test_more_paths_and_cameras_cost_no_more_queries(manage, chief):
+    def count() -> int:
+        with CaptureQueriesContext(connection) as queries:
+            assert manage.get(PATHS).status_code == 200
+        return len(queries)
+
+    add(chief, folder_of(make_camera("Barn")))
+    manage.get(PATHS)
+    few = count()
+    for name in ("Yard", "Shed", "Gate"):
+        add(chief, folder_of(make_camera(name)))
+    manage.get(PATHS)
+    assert count() == few
+
+
 def test_reviewing_is_not_managing(review, card):
     assert review.get(PATHS).json()["knownPaths"] == [str(card)]
+    assert review.head(PATHS).status_code == 200
     for answer in (add(review, card), review.delete(PATHS, {"path": str(card)}, format="json")):
         assert (answer.status_code, set(answer.json())) == (403, {"error"})
 

@@ -34,7 +34,7 @@ class Command(BaseCommand):
                 refused += 1
                 self.stderr.write(f"{path}: {error.detail}")
             else:
-                self.stdout.write(f"{row.path}: {'added' if is_new else 'was known'}")
+                self.stdout.write(f"{row.path}: {'added' if is_new else 'was known, and stays as it is'}")
         if refused:
             raise CommandError(f"{refused} of {len(paths)} paths were not added.")
 
