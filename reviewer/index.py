@@ -163,6 +163,9 @@ class Index:
     def folders(self) -> list[Folder]:
         return [Folder(*row) for row in self.db.execute(f"SELECT {FOLDER} FROM folder")]
 
+    def number_of_folders(self) -> int:
+        return int(self.db.execute("SELECT count(*) FROM folder").fetchone()[0])
+
     def folder(self, path: bytes) -> Folder | None:
         found = self.db.execute(f"SELECT {FOLDER} FROM folder WHERE path = ?", (path,)).fetchone()
         return Folder(*found) if found else None

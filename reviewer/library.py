@@ -22,7 +22,7 @@ from nvr.media.mounts import is_network_or_fuse, mount_of
 from reviewer.index import Index, Row
 from reviewer.kinds import Mark
 from reviewer.models import ReviewPath
-from reviewer.reading import Progress
+from reviewer.reading import Progress, Reading
 from reviewer.scanner import UNSURE_NS, Scanner
 
 AnswerT = TypeVar("AnswerT")
@@ -153,6 +153,18 @@ def counts_of(root: ReviewPath) -> dict[str, int]:
         return scanner.index.counts()
 
     return asked(root, counts)
+
+
+def size_of(root: ReviewPath) -> Reading | None:
+    """What the index holds, whatever the disk does; None before the first reading."""
+    if not index_file(root.path).exists():
+        return None
+
+    def size(scanner: Scanner) -> Reading | None:
+        folders = scanner.index.number_of_folders()
+        return Reading(folders, scanner.index.counts()["all"]) if folders else None
+
+    return asked(root, size)
 
 
 def marked(root: ReviewPath, file: Path, marks: Mark, *, mtime_ns: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import time
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Final
 
@@ -25,19 +26,26 @@ class Reading:
 
 
 class Progress:
-    """Of the reading of one review path; tells it a few times a second."""
+    """Of the reading of one review path; tells it a few times a second, and when it is over (0, 0)."""
 
     def __init__(self, root: str) -> None:
         self.root = root
-        self.told_at = 0.0
+        self.told_at, self.is_told = 0.0, False
 
     def __call__(self, folders: int, files: int) -> None:
         now = time.monotonic()
-        if folders <= 1:
+        if not folders:
+            self._end()
+        elif folders == 1:
             self.told_at = now
         elif now - self.told_at >= QUIET_S:
-            self.told_at = now
+            self.told_at, self.is_told = now, True
             note(self.root, Reading(folders, files))
+
+    def _end(self) -> None:
+        if self.is_told:
+            self.is_told = False
+            forget(self.root)
 
 
 def key(root: str) -> str:
@@ -45,10 +53,13 @@ def key(root: str) -> str:
 
 
 def note(root: str, reading: Reading) -> None:
-    try:
+    with suppress(*CACHE_FAULTS):
         cache.set(key(root), asdict(reading), SHOWN_FOR_S)
-    except CACHE_FAULTS:
-        return
+
+
+def forget(root: str) -> None:
+    with suppress(*CACHE_FAULTS):
+        cache.delete(key(root))
 
 
 def reading_of(root: str) -> Reading | None:

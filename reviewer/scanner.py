@@ -28,7 +28,7 @@ UNSURE_NS: Final = 2_000_000_000
 UNTRUSTED_NS: Final = 5_000_000_000
 MAX_DEPTH: Final = 64
 NEVER: Final = -1  # no directory's mtime
-Teller = Callable[[int, int], None]  # is told how many folders and files have been read
+Teller = Callable[[int, int], None]  # is told how many folders and files have been read; 0, 0: it is over
 
 
 class PathAway(Conflict):
@@ -84,7 +84,10 @@ class Scanner:
     def _alone(self) -> Iterator[None]:
         with self.lock.open("wb") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
-            yield
+            try:
+                yield
+            finally:
+                self.tell(0, 0)
 
     def _is_due(self, folder: Folder) -> bool:
         now = time.time_ns()

@@ -150,6 +150,34 @@ SUMMARY: dict[str, Any] = {
         )
     },
 }
+PROGRESS: dict[str, Any] = {
+    "operation_id": "watch_media_progress",
+    "tags": TAGS,
+    "description": (
+        "How far the disk is read, for one who waits for a first page: `reading` with what has been read so far, "
+        "`ready` with what there is, or `unread`. `thumbnails` tells how far those made ahead are; null if none are."
+    ),
+    "parameters": [path_parameter("Exactly a review path.")],
+    "responses": {
+        200: inline_serializer(
+            "MediaProgress",
+            {
+                "path": serializers.CharField(),
+                "state": serializers.ChoiceField(["unread", "reading", "ready"]),
+                "folders": serializers.IntegerField(),
+                "files": serializers.IntegerField(),
+                "thumbnails": inline_serializer(
+                    "ThumbnailProgress",
+                    {
+                        "state": serializers.ChoiceField(["waiting", "working", "done", "stopped"]),
+                        **{name: serializers.IntegerField() for name in ("done", "failed", "total")},
+                    },
+                    allow_null=True,
+                ),
+            },
+        )
+    },
+}
 ACT: dict[str, Any] = {
     "operation_id": "mark_media",
     "tags": TAGS,

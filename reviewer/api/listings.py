@@ -18,10 +18,11 @@ from nvr.api.views import ApiView, BytesView
 from reviewer.api import documents
 from reviewer.api.asked import filter_of, is_set, named_path, number_of, path_of
 from reviewer.items import items_of, text
-from reviewer.library import counts_of, folder_page, page_of
+from reviewer.library import counts_of, folder_page, page_of, size_of
 from reviewer.models import ReviewPath
 from reviewer.places import exactly, inside
-from reviewer.thumbnail_passes import ask_for
+from reviewer.reading import Reading, reading_of
+from reviewer.thumbnail_passes import ask_for, progress_of
 
 REVIEW = HasPermission("reviewer.review")
 NDJSON = "application/x-ndjson"
@@ -104,3 +105,26 @@ class SummaryView(ApiView):
     def get(self, request: Request) -> Response:
         root = exactly(request.user, path_of(request))
         return Response({"path": root.path, "counts": counts_of(root)})
+
+
+class ProgressView(ApiView):
+    """How far the reading of a path is, and the making of its thumbnails."""
+
+    permission_classes = (REVIEW,)
+
+    @extend_schema(**documents.PROGRESS)
+    def get(self, request: Request) -> Response:
+        root = exactly(request.user, path_of(request))
+        reading, known = reading_of(root.path), size_of(root)
+        told = reading or known or Reading()
+        made = progress_of(root)
+        return Response(
+            {
+                "path": root.path,
+                "state": "reading" if reading else "ready" if known else "unread",
+                "folders": told.folders,
+                "files": told.files,
+                "thumbnails": made
+                and {"state": made.state, "done": made.done, "failed": made.failed, "total": made.total},
+            }
+        )

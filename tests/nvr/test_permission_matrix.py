@@ -90,6 +90,7 @@ API: dict[str, dict[str, str]] = {
     "api/folders/files": {"GET": REVIEW},
     "api/media-items/stream": {"GET": REVIEW},
     "api/media-items/summary": {"GET": REVIEW},
+    "api/media-items/progress": {"GET": REVIEW},
     "api/media-items/batch": {"POST": "401 403 207 403 207 403 207 403"},
     "api/media-thumbnail": {"GET": REVIEW},
     "api/media-file": {"GET": REVIEW},
@@ -139,6 +140,7 @@ QUERIES: dict[str, dict[str, str]] = {
     "review/trash": {"path": "{card}"},
     "api/media-items/stream": {"path": "{card}"},
     "api/media-items/summary": {"path": "{card}"},
+    "api/media-items/progress": {"path": "{card}"},
     "api/media-thumbnail": {"path": "{card}/a.jpg"},
     "api/media-file": {"path": "{card}/a.jpg"},
 }

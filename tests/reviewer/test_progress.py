@@ -1,0 +1,94 @@
+"""How far the first reading of a large folder is."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Any
+
+import pytest
+
+from reviewer import reading, scanner
+from reviewer.library import page_of
+from reviewer.models import ReviewPath
+from tests.factories import put
+
+PROGRESS, SUMMARY = "/api/media-items/progress", "/api/media-items/summary"
+
+
+def progress(review, card) -> dict[str, Any]:
+    response = review.get(PROGRESS, {"path": str(card)})
+    assert response.status_code == 200, response.content
+    told: dict[str, Any] = response.json()
+    return told
+
+
+def test_before_the_first_reading_nothing_is_known(review, card):
+    assert progress(review, card) == {
+        "path": str(card),
+        "state": "unread",
+        "folders": 0,
+        "files": 0,
+        "thumbnails": None,
+    }
+
+
+def test_after_it_what_there_is(review, card):
+    review.get(SUMMARY, {"path": str(card)})
+
+    told = progress(review, card)
+
+    assert (told["state"], told["folders"], told["files"]) == ("ready", 4, 4)
+
+
+def test_meanwhile_what_has_been_read(review, card, monkeypatch):
+    for number in range(5):
+        put(card / f"{number:03}MEDIA", "IMG_0001.JPG", b"")
+    monkeypatch.setattr(reading, "QUIET_S", 0)
+    goes_on, read = threading.Event(), scanner.listing_of
+    listed: list[bytes] = []
+
+    def slow(path: bytes, root: bytes) -> scanner.Listing:
+        listed.append(path)
+        if len(listed) == 6:
+            goes_on.wait(20)
+        return read(path, root)
+
+    monkeypatch.setattr(scanner, "listing_of", slow)
+    root = ReviewPath.objects.get()
+    waiting = threading.Thread(target=page_of, args=(root, "all"), kwargs={"limit": 1})
+    waiting.start()
+    try:
+        until = time.monotonic() + 10
+        while (told := progress(review, card))["state"] != "reading" and time.monotonic() < until:
+            time.sleep(0.01)
+        while (told := progress(review, card))["folders"] < 5 and time.monotonic() < until:
+            time.sleep(0.01)
+    finally:
+        goes_on.set()
+        waiting.join()
+
+    assert (told["state"], told["folders"]) == ("reading", 5)
+    assert progress(review, card)["state"] == "ready"
+
+
+def test_a_reading_that_died_is_not_told_for_long(review, card):
+    reading.note(str(card), reading.Reading(7, 70))
+    assert progress(review, card)["folders"] == 7
+
+    assert reading.SHOWN_FOR_S <= 10
+
+
+def test_the_thumbnails_made_ahead_are_told(review, card):
+    response = review.get("/api/media-items/stream", {"path": str(card)})
+    list(response.streaming_content)
+
+    made = progress(review, card)["thumbnails"]
+
+    assert made.keys() == {"state", "done", "failed", "total"}
+    assert made["state"] in {"waiting", "working", "done"}
+
+
+@pytest.mark.parametrize(("query", "status"), [({}, 400), ({"path": "/nowhere"}, 403)])
+def test_the_path_must_be_known(review, card, query, status):
+    assert review.get(PROGRESS, query).status_code == status
