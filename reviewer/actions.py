@@ -42,9 +42,8 @@ def act(user: Person, given: Any, action: str) -> tuple[Path, Status]:
         status = companions.act(place.path, action)
     except NoSuchFile:
         raise Missing from None
-    for root in known_paths(user):
-        if is_inside(place.path, root.path):
-            marked(root, place.path, marks_of(status), mtime_ns=mtime_ns)
+    for root in place.holding:
+        marked(root, place.path, marks_of(status), mtime_ns=mtime_ns)
     return place.path, status
 
 

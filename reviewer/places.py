@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,10 +39,11 @@ class NotMedia(BadRequest):
 
 @dataclass(frozen=True)
 class Place:
-    """`path` without links, and the deepest known review path that holds it."""
+    """`path` without links, and the deepest known review path that holds it; `holding` are all that do."""
 
     path: Path
     root: ReviewPath
+    holding: tuple[ReviewPath, ...] = field(default=(), kw_only=True)
 
 
 @dataclass(frozen=True)
@@ -70,13 +71,13 @@ def inside(user: Person, given: Any) -> Place:
     if REPLACED in path:
         path = next((as_on_disk(path, root.path) for root in roots if is_inside(path, root.path)), path)
     place = without_links(path)
-    holding = [root for root in roots if is_inside(place, root.path)]
+    holding = tuple(root for root in roots if is_inside(place, root.path))
     if not holding:
         raise OutsideReview
     root = max(holding, key=lambda root: len(root.path))
     if "/." in place[len(root.path) :]:
         raise Missing
-    return Place(Path(place), root)
+    return Place(Path(place), root, holding=holding)
 
 
 def without_links(path: str) -> str:
@@ -106,7 +107,7 @@ def media_at(user: Person, given: Any) -> Media:
         raise Missing
     if kind_of(place.path.name) is None:
         raise NotMedia("The file is neither a picture nor a video.")
-    return Media(place.path, place.root, facts)
+    return Media(place.path, place.root, facts, holding=place.holding)
 
 
 def missing(root: ReviewPath) -> Missing | PathAway:
