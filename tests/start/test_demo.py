@@ -1,8 +1,10 @@
-"""`manage.py demo`: cameras that show something."""
+"""`manage.py demo`: cameras that show something, and a card to review."""
 
 from __future__ import annotations
 
 import itertools
+import time
+from datetime import UTC, datetime
 from io import StringIO
 from pathlib import Path
 
@@ -13,7 +15,11 @@ from pytest_django import Settings
 
 from cameras.models import Camera
 from nvr.demo.cameras import KEPT_PICTURES, demo_cameras
-from nvr.demo.scenes import SCENES, draw
+from nvr.demo.card import shots
+from nvr.demo.scenes import SCENES, barn_at_night, draw
+from nvr.media import ffmpeg
+from nvr.media.processes import FfmpegMissing
+from reviewer.models import ReviewPath
 
 pytestmark = pytest.mark.django_db
 
@@ -26,12 +32,19 @@ def camera_root(tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPa
     return tmp_path
 
 
+@pytest.fixture
+def no_card(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes seconds."""
+    monkeypatch.setattr("nvr.management.commands.demo.make_card", lambda stop: False)
+
+
 def run(pictures: int) -> str:
     output = StringIO()
     call_command("demo", "--pictures", str(pictures), stdout=output)
     return output.getvalue()
 
 
+@pytest.mark.usefixtures("no_card")
 def test_it_adds_cameras_and_gives_each_a_picture(camera_root: Path) -> None:
     said = run(1)
 
@@ -44,6 +57,7 @@ def test_it_adds_cameras_and_gives_each_a_picture(camera_root: Path) -> None:
             assert (image.format, image.size) == ("JPEG", (1280, 720))
 
 
+@pytest.mark.usefixtures("no_card")
 def test_a_second_run_adds_no_camera(camera_root: Path) -> None:
     run(1)
 
@@ -63,6 +77,44 @@ def test_old_pictures_go_and_foreign_files_stay(camera_root: Path) -> None:
     names = sorted(path.name for path in camera.folder.iterdir())
     assert len(names) == KEPT_PICTURES + 1
     assert "mine.jpg" in names and names[0] == "demo-20200101-000005.jpg"
+
+
+def test_it_adds_a_card_to_review_once(camera_root: Path) -> None:
+    assert "Added the card" in run(1)
+
+    (path,) = ReviewPath.objects.all()
+    card = Path(path.path)
+    assert card.is_relative_to(camera_root)
+    assert not list(card.rglob("*.frames")) and not list(camera_root.rglob("*.part"))
+    pictures, videos = sorted(card.rglob("*.JPG")), sorted(card.rglob("*.MP4"))
+    assert len(pictures) >= 40 and len(videos) == 2
+    assert all(ffmpeg.probe(video).duration == 3 for video in videos)
+    assert len({picture.stat().st_mtime for picture in pictures}) == len(pictures)
+    assert max(picture.stat().st_mtime for picture in pictures) < time.time()
+    pictures[0].unlink()
+    path.delete()
+    assert "Added" not in run(1)
+    assert not pictures[0].exists() and not ReviewPath.objects.exists()
+
+
+def test_it_has_day_and_night(camera_root: Path) -> None:
+    by_night = {shot.scene is barn_at_night for shot in shots(datetime.now(UTC))}
+
+    assert by_night == {True, False}
+
+
+def test_the_cameras_are_fed_also_where_no_card_can_be_made(
+    camera_root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def missing(*_: object, **__: object) -> bytes:
+        raise FfmpegMissing
+
+    monkeypatch.setattr("nvr.demo.card.run", missing)
+
+    assert "Feeding" in run(1)
+    assert "no card to review" in capsys.readouterr().err
+    assert not ReviewPath.objects.exists()
+    assert not (camera_root / "demo/trail_camera").exists()
 
 
 @pytest.mark.parametrize("name", SCENES)

@@ -29,7 +29,9 @@ class Command(BaseCommand):
         )
         parser.add_argument("--port", type=int, default=8000)
         parser.add_argument("--prepare", action="store_true", help="migrate and so on, but start nothing")
-        parser.add_argument("--demo", action="store_true", help="add cameras that show generated pictures")
+        parser.add_argument(
+            "--demo", action="store_true", help="add cameras that show generated pictures, and a card to review"
+        )
 
     def handle(self, *args: Any, host: str, port: int, prepare: bool, **options: Any) -> None:
         try:
