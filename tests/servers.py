@@ -87,9 +87,17 @@ def our_server(**environment: str) -> Iterator[str]:
         yield f"http://{address}"
 
 
-def wrk(url: str, *, seconds: int = 4, connections: int = 4, headers: dict[str, str] | None = None) -> float:
-    """Requests per second; raises if an answer was an error."""
-    options = [option for name, value in (headers or {}).items() for option in ("-H", f"{name}: {value}")]
+def wrk(
+    url: str,
+    *,
+    seconds: int = 4,
+    connections: int = 4,
+    headers: dict[str, str] | None = None,
+    script: Path | None = None,
+) -> float:
+    """Requests per second; raises if an answer was an error. `script` is Lua that says what to ask."""
+    options = ["-s", str(script)] if script else []
+    options += [option for name, value in (headers or {}).items() for option in ("-H", f"{name}: {value}")]
     command = [shutil.which("wrk") or "wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", *options, url]
     text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     if "Non-2xx" in text or "Socket errors" in text:
