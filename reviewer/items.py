@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from itertools import islice
 from typing import Any
 from urllib.parse import quote_from_bytes
@@ -15,6 +17,9 @@ from reviewer.probe_cache import Facts
 from reviewer.probes import Patience, facts_of, looked_at
 
 THUMBNAIL = "/api/media-thumbnail?path={}&size=256"
+IS_PLAIN = re.compile(rb"[A-Za-z0-9_.~-]+").fullmatch
+SECOND_NS = 1_000_000_000
+DAY_NS = 86_400 * SECOND_NS
 BLOCK = 200  # looked at together; the first alone, so that it is there at once
 
 
@@ -37,7 +42,7 @@ def item(marks: int, path: bytes, facts: os.stat_result, known: Facts | None) ->
         "path": text(path),
         "name": text(name),
         "mediaType": kind_of_bytes(name),
-        "thumbnailUrl": THUMBNAIL.format(quote_from_bytes(path, safe="")),
+        "thumbnailUrl": THUMBNAIL.format(quoted(path)),
         "sizeBytes": facts.st_size,
         "modifiedAt": moment(facts.st_mtime_ns),
         "createdAt": moment(facts.st_ctime_ns),
@@ -65,5 +70,24 @@ def text(path: bytes) -> str:
 
 def moment(ns: int) -> str:
     """UTC in ISO 8601, with six digits and `+00:00`."""
-    seconds, rest = divmod(ns, 1_000_000_000)
-    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(seconds))}.{rest // 1000:06d}+00:00"
+    day, rest = divmod(ns, DAY_NS)
+    minutes, ns = divmod(rest, 60 * SECOND_NS)
+    hours, minutes = divmod(minutes, 60)
+    return f"{date(day)}T{hours:02}:{minutes:02}:{ns // SECOND_NS:02}.{ns % SECOND_NS // 1000:06}+00:00"
+
+
+@lru_cache(maxsize=1024)
+def date(day: int) -> str:
+    """Of days since 1970; the years after 9999 too, as some file systems hold them."""
+    return time.strftime("%Y-%m-%d", time.gmtime(day * 86_400))
+
+
+def quoted(path: bytes) -> str:
+    """For a query; the names of cameras need nothing, and those of one folder share it."""
+    folder, slash, name = path.rpartition(b"/")
+    return quoted_folder(folder + slash) + (name.decode() if IS_PLAIN(name) else quote_from_bytes(name, safe=""))
+
+
+@lru_cache(maxsize=256)
+def quoted_folder(path: bytes) -> str:
+    return quote_from_bytes(path, safe="")
