@@ -8,13 +8,17 @@ const GAP_PX = 8;
 const CAPTION_PX = 24;
 const TALLEST_PX = 8_000_000; // browsers know no taller elements: beyond that, a pixel stands for more
 const ROWS_BEYOND = 2;
+const RETRY_MS = 3000; // for a picture that did not come, as the server was too busy
 
 // Events: `open` (a tile was chosen), `move` (the cursor or the selection is another).
 export class Grid extends EventTarget {
   constructor(frame, element, template) {
     super();
     Object.assign(this, { frame, element, template, cursor: 0, anchor: null, picked: new Set(), tiles: new Map(), source: null });
-    frame.addEventListener("scroll", () => this.render(), { passive: true });
+    this.top = 0; // where the view begins, in pixels of the whole list
+    this.scrolled = 0; // where the frame stood when `top` was told from it
+    frame.addEventListener("scroll", () => this.#scroll(), { passive: true });
+    frame.addEventListener("scrollend", () => this.#align());
     new ResizeObserver(() => this.layOut()).observe(frame);
     element.addEventListener("click", (event) => this.#clicked(event));
     element.addEventListener("dblclick", (event) => { if (event.target.closest(".shot")) this.dispatchEvent(new Event("open")); });
@@ -36,20 +40,46 @@ export class Grid extends EventTarget {
   layOut() {
     const width = this.element.clientWidth;
     if (!this.source || !width) return;
+    const begins = this.row ? (this.top / this.row) * this.columns : 0;
+    const before = this.height;
     this.columns = Math.max(2, Math.floor((width + GAP_PX) / (LEAST_WIDTH_PX + GAP_PX)));
     this.width = (width - GAP_PX * (this.columns - 1)) / this.columns;
     this.row = Math.round(this.width * 0.75) + CAPTION_PX + GAP_PX;
     const rows = Math.ceil(this.source.total / this.columns);
     this.tall = rows * this.row;
     this.height = Math.min(this.tall, TALLEST_PX);
-    this.element.style.height = `${this.height}px`;
+    this.top = this.#within((begins / this.columns) * this.row);
+    if (this.height !== before) {
+      this.element.style.height = `${this.height}px`;
+      this.#align();
+    }
     this.render();
   }
 
-  // Where the view begins in the whole list, in pixels of the whole list.
-  get top() {
-    const rest = this.height - this.frame.clientHeight;
-    return rest > 0 ? (this.frame.scrollTop / rest) * (this.tall - this.frame.clientHeight) : 0;
+  // In a list too tall for a browser a wheel or a finger moves by its own pixels all the same; only the bar leaps.
+  #scroll() {
+    const [now, rest] = [this.frame.scrollTop, this.#rest];
+    const moved = now - this.scrolled;
+    const isStep = this.tall > this.height && Math.abs(moved) < this.frame.clientHeight;
+    this.top = this.#within(isStep ? this.top + moved : now * this.#scale);
+    this.scrolled = now;
+    if (isStep && (now <= 0 || now >= rest - 1)) this.#align(); // there is more than the frame can scroll
+    this.render();
+  }
+
+  get #rest() { return Math.max(1, this.height - this.frame.clientHeight); }
+
+  get #scale() { return Math.max(0, this.tall - this.frame.clientHeight) / this.#rest; }
+
+  #within(top) { return Math.max(0, Math.min(top, this.tall - this.frame.clientHeight)); }
+
+  // The bar to where `top` is.
+  #align() {
+    if (!this.row || !this.frame.clientHeight) return;
+    const wanted = this.#scale ? this.top / this.#scale : 0;
+    if (Math.abs(this.frame.scrollTop - wanted) >= 1) this.frame.scrollTop = wanted;
+    this.scrolled = this.frame.scrollTop;
+    this.render();
   }
 
   render() {
@@ -71,7 +101,7 @@ export class Grid extends EventTarget {
       this.tiles.set(place, tile);
       this.element.append(tile);
     }
-    const y = Math.floor(place / this.columns) * this.row - top + this.frame.scrollTop;
+    const y = Math.round(Math.floor(place / this.columns) * this.row - top + this.scrolled);
     tile.style.width = `${this.width}px`;
     tile.style.height = `${this.row - GAP_PX}px`;
     tile.style.transform = `translate(${(place % this.columns) * (this.width + GAP_PX)}px, ${y}px)`;
@@ -100,6 +130,7 @@ export class Grid extends EventTarget {
     const picture = tile.querySelector(".shot-picture");
     picture.style.scale = fillOf(item);
     picture.src = thumbnailOf(item, 256);
+    picture.onerror = () => setTimeout(() => { if (tile.isConnected && tile.dataset.path === item.path) picture.src = thumbnailOf(item, 256); }, RETRY_MS);
   }
 
   // Not for what one merely scrolls past.
@@ -138,7 +169,8 @@ export class Grid extends EventTarget {
     const view = this.frame.clientHeight;
     const wanted = y < this.top ? y : y + this.row > this.top + view ? y + this.row - view : null;
     if (wanted === null) return;
-    this.frame.scrollTop = (wanted / Math.max(1, this.tall - view)) * Math.max(1, this.height - view);
+    this.top = this.#within(wanted);
+    this.#align();
   }
 
   #clicked(event) {

@@ -26,7 +26,8 @@ export class Marks {
     const groups = new Map();
     for (const [item, status] of entry.before) {
       const steps = stepsBetween(item.status, status).join(" ");
-      groups.set(steps, [...(groups.get(steps) ?? []), item]);
+      if (!groups.has(steps)) groups.set(steps, []);
+      groups.get(steps).push(item);
     }
     for (const [steps, items] of groups) for (const action of steps.split(" ").filter(Boolean)) this.queue.add(items, action);
     return { place: entry.place, items: entry.before.map(([item]) => item), action: entry.action };
