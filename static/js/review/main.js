@@ -11,6 +11,7 @@ import { fillFolders } from "./folders.js";
 import { nextWhere, previousWhere } from "./search.js";
 import { inWords } from "./status.js";
 import { TrashDialog } from "./trash.js";
+import { watchThumbnails, whileReading } from "./reading.js";
 import * as address from "./address.js";
 
 const root = document.querySelector("[data-review]");
@@ -22,6 +23,7 @@ const pace = new Pace();
 const grid = new Grid(find("grid-frame"), find("grid"), find("tile"));
 const screen = new Screen(find("screen"), { root: path, run });
 const WORDS = { seen: "seen", unseen: "not seen", lock: "locked", unlock: "unlocked", trash: "into the trash", untrash: "out of the trash" };
+const MOST_AT_ONCE = 50_000;
 const TURNS = { trash: ["trashed", "untrash"], lock: ["locked", "unlock"] };
 let source = null;
 let view = address.read();
@@ -44,13 +46,15 @@ async function load({ item = null, place = 0, refresh = false } = {}) {
   await queue.settled(); // the server's counts are those after what was marked
   const next = view.type || view.folder ? new GatheredSource(path, view.filter, takes(view)) : new PagedSource(path, view.filter);
   try {
-    await next.open(refresh);
+    const opening = next.open(refresh);
+    whileReading(path, opening, (told) => { if (mine === turn) tellReading(told); });
+    await opening;
   } catch (error) {
-    find("sum").textContent = error.message;
-    toast(error.message, "error");
+    if (mine === turn) tellFailure(error);
     return;
   }
   if (mine !== turn) return;
+  find("skeleton").hidden = true;
   source = next;
   source.addEventListener("change", tellSum);
   grid.show(source);
@@ -60,6 +64,24 @@ async function load({ item = null, place = 0, refresh = false } = {}) {
   tellCounts();
   tellSum();
   find("start").disabled = !source.total;
+}
+
+function tellReading(told) {
+  root.toggleAttribute("data-reading", true);
+  find("skeleton").hidden = Boolean(source?.total);
+  const folders = told && `${inDigits(told.folders)} ${told.folders === 1 ? "folder" : "folders"}`;
+  find("sum").textContent = told ? `Reading the folder… ${inDigits(told.files)} files in ${folders} so far` : "Reading the folder…";
+}
+
+function tellThumbnails(made) {
+  find("made").textContent = made?.total ? `Small pictures: ${Math.floor((100 * made.done) / made.total)} %` : "";
+}
+
+function tellFailure(error) {
+  root.toggleAttribute("data-reading", false);
+  find("skeleton").hidden = true;
+  find("sum").textContent = error.message;
+  toast(error.message, "error");
 }
 
 let counting = 0;
@@ -83,6 +105,7 @@ function tellCounts() {
 
 function tellSum() {
   const { total, isWhole } = source;
+  root.toggleAttribute("data-reading", false);
   find("empty").hidden = total > 0 || !isWhole;
   find("grid-frame").hidden = total === 0;
   find("sum").textContent = total ? `${inDigits(total)} ${total === 1 ? "file" : "files"}${isWhole ? "" : ", more to come"}` : "";
@@ -159,20 +182,27 @@ async function seek(search, text) {
 }
 
 // Marking
-function chosen() {
-  if (screen.isOpen || !grid.picked.size) return [current()].filter(Boolean);
-  return [...grid.picked].sort((a, b) => a - b).map((at) => source.at(at)).filter(Boolean);
-}
-
 function mark(action) {
   const many = !screen.isOpen && grid.picked.size > 1;
-  const missing = (many ? [...grid.picked] : [place()]).filter((at) => source.at(at) === undefined);
-  if (missing.length) return Promise.all(missing.map((at) => source.load(at))).then(() => markChosen(action, many), fail);
-  return markChosen(action, many);
+  if (many) return collect([...grid.picked].sort((a, b) => a - b)).then((items) => markChosen(items, action, many), fail);
+  const [at] = screen.isOpen || !grid.picked.size ? [place()] : grid.picked;
+  if (source.at(at) === undefined) return source.load(at).then((item) => markChosen([item], action, many), fail);
+  return markChosen([source.at(at)], action, many);
 }
 
-function markChosen(action, many) {
-  const items = chosen();
+// The files at `places`, in their order, whether they were loaded yet or not; what is collected stays loaded.
+async function collect(places) {
+  if (places.length > MOST_AT_ONCE) throw new Error(`These are ${inDigits(places.length)} files. Mark at most ${inDigits(MOST_AT_ONCE)} at once.`);
+  const items = [];
+  for (const at of places) {
+    const item = source.at(at) ?? (await source.load(at));
+    if (item) { item.touched = true; items.push(item); }
+  }
+  return items;
+}
+
+function markChosen(found, action, many) {
+  const items = found.filter(Boolean);
   if (!items.length) return null;
   const [flag, opposite] = TURNS[action] ?? [];
   const takesBack = flag && items.every((item) => item.status[flag]);
@@ -215,9 +245,7 @@ async function goBackTo({ place: at, items: [item] }) {
 
 async function above() {
   const end = place();
-  for (let at = 0; at < end; at += 100) await source.load(at).catch(fail);
-  await source.load(end - 1).catch(fail);
-  const items = Array.from({ length: end }, (_, at) => source.at(at)).filter((item) => item && !item.status.seen);
+  const items = (await collect([...Array(end).keys()])).filter((item) => !item.status.seen);
   const count = items.length ? marks.mark(items, "seen", end) : 0;
   refresh();
   toast(count ? `${inDigits(count)} above ${count === 1 ? "is" : "are"} seen.` : "Everything above is seen already.", "success", count ? undo : null);
@@ -340,6 +368,7 @@ async function begin() {
   showView();
   await load(view.item ? { item: view.item } : kept);
   if (view.item && source) open();
+  watchThumbnails(path, tellThumbnails);
   grid.element.focus({ preventScroll: true });
 }
 
