@@ -55,9 +55,20 @@ def check_path(user: Person, given: Any) -> str:
     check_hidden(place)
     if not os.path.isdir(place):  # noqa: PTH112 - Path's raises for a name that is too long
         raise BadRequest("The path is not an existing folder.")
+    if not is_utf8(place):
+        raise BadRequest("The folder's name, or that of a folder above it, is not UTF-8: rename it.")
     if cameras_at(place) and not getattr(user, "is_superuser", False):
         raise Forbidden("A camera keeps its files there: only a superuser may make it a review path.")
     return place
+
+
+def is_utf8(path: str) -> bool:
+    """Else no database can keep it; links and names below a path may be what they like."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def put_path(user: Person, place: str) -> tuple[ReviewPath, bool]:

@@ -34,6 +34,18 @@ def test_what_can_be_added_is_and_the_rest_is_said(config, card, capsys):
     assert [group.name for group in ReviewPath.objects.get().groups.all()] == ["rangers"]
 
 
+def test_what_is_known_keeps_its_groups(tmp_path, known, capsys):
+    make_user("chief", is_superuser=True)
+    Group.objects.create(name="strangers")
+    file = tmp_path / "config.yaml"
+    file.write_text(f"known_paths: [{known.path}]\n")
+
+    call_command("import_review_paths", str(file), "--group", "strangers")
+
+    assert "stays as it is" in capsys.readouterr().out
+    assert [group.name for group in known.groups.all()] == ["rangers"]
+
+
 @pytest.mark.parametrize("content", ["", "known_paths: 7", "- a", "{", "\0"])
 def test_what_is_no_such_file_is_said_in_a_sentence(tmp_path, content):
     make_user("chief", is_superuser=True)

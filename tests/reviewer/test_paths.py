@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -86,6 +87,16 @@ def test_a_link_to_a_hidden_folder_is_403(manage, tmp_path):
     (tmp_path / "innocent").symlink_to("/proc/self")
 
     assert add(manage, tmp_path / "innocent").status_code == 403
+
+
+def test_a_link_to_a_name_that_no_database_can_keep_is_400(manage, tmp_path):
+    broken = Path(os.fsdecode(os.fsencode(tmp_path) + b"/br\xf6ken"))
+    broken.mkdir()
+    (tmp_path / "alias").symlink_to(broken)
+
+    answer = add(manage, tmp_path / "alias")
+    assert answer.status_code == 400
+    assert "rename" in answer.json()["error"]
 
 
 def test_what_holds_a_hidden_folder_is_403_and_says_so(manage, tmp_path, settings):
