@@ -16,6 +16,8 @@ WIDE_HEADER: Final = 16
 MOST_BOXES: Final = 2000
 # Of a track's sample description: `stsd`'s own head, then the entry's, up to its width.
 WIDTH_IN_STSD: Final = 8 + 8 + 24
+# Of a track's head, by its version: times, number and duration stand before the matrix that places its pictures.
+MATRIX_IN_TKHD: Final = {0: 40, 1: 52}
 
 
 class NoBoxes(ValueError):
@@ -24,7 +26,7 @@ class NoBoxes(ValueError):
 
 @dataclass(frozen=True)
 class MovieFacts:
-    """`width` and `height` in pixels as coded, None without pictures; `duration_s` None if it is not told."""
+    """`width` and `height` in pixels as shown, None without pictures; `duration_s` None if it is not told."""
 
     width: int | None
     height: int | None
@@ -121,7 +123,7 @@ def fragments_duration(reader: Reader, box: Box, movie: Box) -> float | None:
 
 
 def picture_size(reader: Reader, track: Box) -> tuple[int | None, int | None]:
-    """As it is coded, by the first sample description of a track of pictures; (None, None) of another track."""
+    """As it is shown, by the first sample description of a track of pictures; (None, None) of another track."""
     handler = reader.find((b"mdia", b"hdlr"), track.start, track.end)
     if handler is None or reader.read(handler.start + 8, 4) != b"vide":
         return None, None
@@ -129,4 +131,18 @@ def picture_size(reader: Reader, track: Box) -> tuple[int | None, int | None]:
     if table is None or table.end - table.start < WIDTH_IN_STSD + 4:
         return None, None
     width, height = struct.unpack(">HH", reader.read(table.start + WIDTH_IN_STSD, 4))
-    return (width, height) if width and height else (None, None)
+    if not (width and height):
+        return None, None
+    return (height, width) if is_sideways(reader, track) else (width, height)
+
+
+def is_sideways(reader: Reader, track: Box) -> bool:
+    """Whether players turn its pictures by a quarter: a phone that was held upright says so."""
+    head = reader.find((b"tkhd",), track.start, track.end)
+    if head is None or head.end == head.start:
+        return False
+    place = MATRIX_IN_TKHD.get(reader.read(head.start, 1)[0], 0)
+    if not place or head.end - head.start < place + 8:
+        return False
+    along, across = map(abs, struct.unpack(">ii", reader.read(head.start + place, 8)))
+    return bool(across > along)

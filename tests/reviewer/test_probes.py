@@ -11,11 +11,14 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from nvr.media.boxes import MOST_BOXES, NoBoxes, movie_facts
+from nvr.media.letterbox import CONTENT
 from reviewer import probe_cache, probes
 from reviewer.probe_cache import NOTHING, Facts
 from reviewer.probes import Patience, facts_of
+from reviewer.thumbnails import Source, thumbnail_of
 from tests.factories import jpeg, put
 from tests.reviewer.test_listings import streamed
 
@@ -77,6 +80,28 @@ def test_ffprobe_tells_the_rest(tmp_path, name, options):
     assert facts is not None
     assert (facts.width, facts.height) == (320, 180)
     assert facts.duration_s == pytest.approx(3, abs=0.5)
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mov"])
+@pytest.mark.parametrize("turn", [0, 90, 180, 270])
+def test_a_video_is_as_wide_as_it_is_shown(tmp_path, name, turn):
+    coded = video(tmp_path / "coded.mp4")
+    file = tmp_path / name
+    turned = ["-c", "copy", "-metadata:s:v", f"rotate={turn}"]
+    subprocess.run(["ffmpeg", "-v", "error", "-i", str(coded), *turned, str(file)], check=True)
+    shown = (180, 320) if turn % 180 else (320, 180)
+
+    assert probes.at_once(os.fsencode(file)) == probes.of_any(os.fsencode(file)) == Facts(*shown, 3.0)
+    assert content_size(file, tmp_path) == shown
+
+
+def content_size(file: Path, root: Path) -> tuple[int, int]:
+    """Of the picture within the file's thumbnail of 512 pixels."""
+    facts = file.stat()
+    made = thumbnail_of(Source(file, root, facts.st_mtime_ns, facts.st_size), 512)
+    with Image.open(io.BytesIO(made.read())) as image:
+        width, height = image.info[CONTENT].split("x")
+    return int(width), int(height)
 
 
 def test_a_file_is_looked_into_once_until_it_changes(tmp_path, monkeypatch):
