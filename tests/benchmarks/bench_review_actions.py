@@ -19,7 +19,7 @@ from reviewer.registry import add_path
 from tests.servers import free_port, our_server, report, running, wrk
 
 FILES, ROUNDS, GOAL = 10_000, 3, 1200
-# Each undone before the next, a hundred files at a time, so that no two clients are at the same file.
+# Each undone before the next, a thousand files at a time, so that no two clients are at the same file.
 ORDER = ("lock", "unlock", "trash", "untrash", "seen", "unseen")
 SCRIPT = """
 local turn = -1
@@ -28,9 +28,9 @@ wrk.method = "POST"
 wrk.headers["Content-Type"] = "application/json"
 request = function()
   turn = turn + 1
-  local number = (math.floor(turn / 600) * 100 + turn % 100) % FILES
+  local number = (math.floor(turn / 6000) * 1000 + turn % 1000) % FILES
   local file = string.format("ROOT/%03dMEDIA/IMG_%05d.JPG", number % 10, number)
-  local action = actions[math.floor(turn / 100) % 6 + 1]
+  local action = actions[math.floor(turn / 1000) % 6 + 1]
   return wrk.format(nil, nil, nil, string.format('{"path": "%s", "action": "%s"}', file, action))
 end
 """
