@@ -1,4 +1,4 @@
-"""Width, height and duration of pictures and videos; each file is looked into once, until it changes.
+"""Width and height as shown, and duration, of pictures and videos; each file is looked into once, until it changes.
 
 Pictures and MP4s tell at once, from their heads. Other videos take ffprobe a tenth of a second each: a page waits for
 them a second in all, and a worker looks into the rest. What cannot be told is remembered too.
@@ -21,7 +21,7 @@ from django.core.cache import cache
 from nvr.api.counters import CACHE_FAULTS
 from nvr.errors import NvrError
 from nvr.media.boxes import NoBoxes, movie_facts
-from nvr.media.images import opened
+from nvr.media.images import SIDEWAYS, opened, orientation
 from nvr.media.paths import open_regular
 from reviewer.kinds import IMAGE, kind_of_bytes
 from reviewer.probe_cache import NOTHING, Facts, remember, remembered
@@ -69,7 +69,8 @@ def at_once(path: bytes) -> Facts | None:
 def of_picture(path: bytes) -> Facts:
     try:
         with opened(Path(os.fsdecode(path))) as image:
-            return Facts(image.width, image.height)
+            width, height = image.size
+            return Facts(height, width) if orientation(image) in SIDEWAYS else Facts(width, height)
     except NvrError:
         return NOTHING
 

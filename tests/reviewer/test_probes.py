@@ -11,7 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image
 
 from nvr.media.boxes import MOST_BOXES, NoBoxes, movie_facts
 from nvr.media.letterbox import CONTENT
@@ -92,6 +92,18 @@ def test_a_video_is_as_wide_as_it_is_shown(tmp_path, name, turn):
     shown = (180, 320) if turn % 180 else (320, 180)
 
     assert probes.at_once(os.fsencode(file)) == probes.of_any(os.fsencode(file)) == Facts(*shown, 3.0)
+    assert content_size(file, tmp_path) == shown
+
+
+@pytest.mark.parametrize("turn", range(1, 9))
+def test_a_picture_is_as_wide_as_it_is_shown(tmp_path, turn):
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = turn
+    file = tmp_path / "a.jpg"
+    Image.new("RGB", (64, 48)).save(file, exif=exif)
+    shown = (48, 64) if turn >= 5 else (64, 48)
+
+    assert found(file) == [Facts(*shown)]
     assert content_size(file, tmp_path) == shown
 
 
