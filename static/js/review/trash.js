@@ -17,7 +17,7 @@ export class TrashDialog extends EventTarget {
     super();
     Object.assign(this, { element, path, count: 0, stop: null });
     this.find("go").addEventListener("click", () => this.empty());
-    this.find("cancel").addEventListener("click", () => this.stop?.abort());
+    this.find("cancel").addEventListener("click", () => this.halt());
     this.find("typed").addEventListener("input", () => { this.find("go").disabled = this.find("typed").value.trim() !== String(this.count); });
     this.find("history").addEventListener("toggle", () => this.tellHistory());
     element.addEventListener("close", () => this.trial?.abort());
@@ -68,6 +68,8 @@ export class TrashDialog extends EventTarget {
   async empty() {
     if (this.stop) return;
     this.stop = new AbortController();
+    Object.assign(this, { run: null, isHalted: false });
+    this.#offerStop(true);
     this.find("confirm").hidden = true;
     this.find("run").hidden = false;
     this.find("cancel").hidden = false;
@@ -87,8 +89,25 @@ export class TrashDialog extends EventTarget {
     }
   }
 
+  // The server ends after the files in hand and tells of each until then, so that the count is what is gone.
+  async halt() {
+    this.isHalted = true;
+    this.#offerStop(false);
+    try {
+      await ask(`/api/trash-runs/${this.run}/cancel`, { body: {} });
+    } catch {
+      this.stop?.abort(); // it notices that nobody listens any more
+    }
+  }
+
+  #offerStop(can) {
+    this.find("cancel").disabled = !can;
+    this.find("cancel").textContent = can ? "Stop" : "Stopping…";
+  }
+
   async #follow(result) {
     const response = await ask("/api/empty-trash", { body: { path: this.path }, signal: this.stop.signal });
+    this.run = response.headers.get("X-Trash-Run");
     for await (const line of linesOf(response)) {
       if (line.type === "deleting") this.find("now").textContent = nameOf(line.path);
       if (line.type === "deleted") result.deleted += 1;
@@ -108,9 +127,10 @@ export class TrashDialog extends EventTarget {
     const parts = [`${files(result.deleted)} deleted`];
     if (result.errors) parts.push(`${files(result.errors)} could not be deleted`);
     if (result.skipped) parts.push(`${files(result.skipped)} locked, left`);
-    const stopped = error?.name === "AbortError";
-    this.find("sum").textContent = `${stopped ? "Stopped: " : ""}${parts.join(", ")}.`;
-    this.find("now").textContent = error && !stopped ? error.message : !error && !result.isDone ? "The connection was lost: earlier emptyings tell how it ended." : "";
+    const isShort = result.deleted + result.errors < this.count;
+    this.find("sum").textContent = `${this.isHalted && isShort ? "Stopped: " : ""}${parts.join(", ")}.`;
+    const isCut = error ? error.name === "AbortError" : !result.isDone;
+    this.find("now").textContent = isCut ? "The connection was lost: earlier emptyings tell how it ended." : (error?.message ?? "");
   }
 
   async tellHistory() {

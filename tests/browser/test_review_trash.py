@@ -1,0 +1,92 @@
+"""Stopping an emptying in a real browser: what the page says is gone is what is gone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from django.contrib.auth.models import User
+from playwright.sync_api import Page, Route, expect
+
+from reviewer.registry import add_path
+from tests.browser.conftest import sign_in
+from tests.browser.test_review import opened_at
+from tests.factories import PASSWORD, jpeg, make_user, put
+
+pytestmark = pytest.mark.browser
+FILES = 40
+# An emptying that deletes a file each 20 ms until it is told to stop; it then ends with the ones in hand, as the
+# server does.
+SLOW = """() => {
+    const real = window.fetch;
+    let told = 0, stopped = false;
+    const line = (fields) => new TextEncoder().encode(JSON.stringify(fields) + "\\n");
+    const file = (type, n) => line({ type, path: `/card/IMG_${n}.JPG` });
+    const lines = (signal) => ({
+        start(stream) { signal.addEventListener("abort", () => stream.error(signal.reason)); },
+        async pull(stream) {
+            await new Promise((resolve) => setTimeout(resolve, 20));
+            if (signal.aborted) return;
+            if (!stopped) { stream.enqueue(file("deleting", told)); stream.enqueue(file("deleted", told++)); return; }
+            for (let more = 0; more < 3; more += 1) stream.enqueue(file("deleted", told++));
+            window.told = told;
+            stream.enqueue(line({ type: "done", deleted: told, errors: 0 }));
+            stream.close();
+        },
+    });
+    window.fetch = async (url, options) => {
+        if (url === "/api/empty-trash") {
+            return new Response(new ReadableStream(lines(options.signal)), { headers: { "X-Trash-Run": "7" } });
+        }
+        const answer = await real(url, options);
+        if (String(url).endsWith("/cancel")) stopped = answer.ok;
+        return answer;
+    };
+}"""
+
+
+@pytest.fixture
+def trashed(page: Page, site: str, tmp_path: Path) -> Page:
+    """The dialog over a card of which everything is in the trash, with the number typed."""
+    card = tmp_path.resolve() / "card"
+    for number in range(FILES):
+        put(card, f"IMG_{number:04}.JPG", jpeg(64, 48, seed=1))
+        put(card, f"IMG_{number:04}.JPG.trash", b"")
+    user: User = make_user("chief", is_staff=True, is_superuser=True)
+    add_path(user, str(card))
+    sign_in(page, "chief", PASSWORD)
+    opened_at(page, card).evaluate(SLOW)
+    page.get_by_role("button", name="Empty trash").click()
+    page.locator("[data-trash-typed]").fill(str(FILES))
+    return page
+
+
+def test_stopping_tells_all_that_went_until_then(trashed: Page) -> None:
+    asked: list[str] = []
+
+    def cancelled(route: Route) -> None:
+        asked.append(route.request.url)
+        route.fulfill(json={})
+
+    trashed.route("**/api/trash-runs/7/cancel", cancelled)
+    trashed.locator("[data-trash-go]").click()
+    expect(trashed.locator("[data-trash-sum]")).to_contain_text(f"of {FILES} files deleted")
+    expect(trashed.locator("[data-trash-now]")).to_contain_text("IMG_")
+    trashed.get_by_role("button", name="Stop").click()
+
+    expect(trashed.locator("[data-trash-sum]")).to_contain_text("Stopped:")
+    told = trashed.evaluate("window.told")
+    assert 3 < told < FILES
+    expect(trashed.locator("[data-trash-sum]")).to_have_text(f"Stopped: {told} files deleted.")
+    assert len(asked) == 1
+    expect(trashed.get_by_role("button", name="Stop")).to_be_hidden()
+
+
+def test_stopping_ends_the_stream_when_the_server_does_not_hear(trashed: Page) -> None:
+    trashed.route("**/api/trash-runs/7/cancel", lambda route: route.fulfill(status=503, json={"error": "busy"}))
+    trashed.locator("[data-trash-go]").click()
+    expect(trashed.locator("[data-trash-sum]")).to_contain_text(f"of {FILES} files deleted")
+    trashed.get_by_role("button", name="Stop").click()
+
+    expect(trashed.locator("[data-trash-sum]")).to_contain_text("Stopped:")
+    expect(trashed.locator("[data-trash-now]")).to_contain_text("earlier emptyings tell how it ended")
