@@ -29,7 +29,7 @@ from reviewer.deletion import KeptError, Listed, LockedError, delete, reason_of,
 from reviewer.library import dropped
 from reviewer.models import ReviewPath, RunState, TrashLines, TrashRun, TrashRunQuerySet
 from reviewer.registry import known_paths
-from reviewer.scanner import PathAway
+from reviewer.scanner import BeingRead, PathAway
 from reviewer.trash import LEASE, away, end
 from reviewer.trash_lines import DELETED, DELETING, ERROR, SKIPPED, Told
 from reviewer.trash_list import CAMERAS_FILE, LOCKED, block_after, may_delete
@@ -99,7 +99,7 @@ class Emptying:
         except Lost:
             logger.warning("emptying lost to another worker run=%s", self.run.pk)
             return
-        except PathAway as error:
+        except (PathAway, BeingRead) as error:
             self.reason = error.detail
         except (sqlite3.Error, OSError) as error:
             self.reason = f"The index of the files cannot be used: {error}."

@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from nvr.errors import Conflict
+from nvr.errors import Conflict, Unavailable
 from nvr.media.mounts import Mount, absence
 from reviewer.gathering import Tree
 from reviewer.index import Folder, Index
@@ -26,9 +26,18 @@ from reviewer.listing import Listing, listing_of
 UNSURE_NS: Final = 2_000_000_000
 # Where a directory's mtime does not tell, it is read again after this.
 UNTRUSTED_NS: Final = 5_000_000_000
+WAIT_S: Final = 10.0  # for another who reads the same disk
+LOOK_S: Final = 0.01
 MAX_DEPTH: Final = 64
 NEVER: Final = -1  # no directory's mtime
 Teller = Callable[[int, int], None]  # is told how many folders and files have been read; 0, 0: it is over
+
+
+class BeingRead(Unavailable):
+    """Somebody else is reading the disk, and it takes long: no use to have everyone wait for it."""
+
+    def __init__(self) -> None:
+        super().__init__("The folder is being read, which takes a while: ask again.", retry_after=2)
 
 
 class PathAway(Conflict):
@@ -45,7 +54,7 @@ class Scanner:
         self.index, self.lock, self.mount, self.trusted, self.tell = index, lock, mount, trusted, tell
 
     def refresh(self, *, again: bool = False) -> None:
-        """Bring the index up to date; `again` reads every directory. Raises `PathAway`."""
+        """Bring the index up to date; `again` reads every directory. Raises `PathAway` and `BeingRead`."""
         self.check_there()
         if not again and self.index.folder(b"") and not any(self._is_due(folder) for folder in self.index.folders()):
             return
@@ -82,8 +91,9 @@ class Scanner:
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
+        """Raises `BeingRead`."""
         with self.lock.open("wb") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+            taken(file.fileno(), WAIT_S)
             try:
                 yield
             finally:
@@ -185,6 +195,19 @@ class Scanner:
             self._forget(path)
         new = sorted(inner - children)
         return new if changes or new or children - inner else None
+
+
+def taken(lock: int, wait_s: float) -> None:
+    until = time.monotonic() + wait_s
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= until:
+                raise BeingRead from None
+            time.sleep(LOOK_S)
+        else:
+            return
 
 
 def is_child(path: bytes, parent: bytes) -> bool:

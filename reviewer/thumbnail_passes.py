@@ -27,7 +27,7 @@ from reviewer.index import Row
 from reviewer.library import counts_of, page_of
 from reviewer.models import ReviewPath
 from reviewer.places import Place
-from reviewer.scanner import PathAway
+from reviewer.scanner import BeingRead, PathAway
 
 logger = logging.getLogger(__name__)
 
@@ -107,11 +107,14 @@ def work(pk: int, run: str) -> None:
     progress = progress_of(root) if root else None
     if root is None or progress is None or progress.run != run:
         return
+    progress = replace(progress, state=WORKING)
     try:
-        progress = replace(progress, state=WORKING, total=counts_of(root)["all"])
+        progress = replace(progress, total=counts_of(root)["all"])
         progress = worked(root, progress)
     except PathAway:
         progress = replace(progress, state=STOPPED)
+    except BeingRead:
+        logger.debug("thumbnails wait for the first reading path=%s", pk)
     if not is_wanted(pk, run):
         return
     note(pk, progress)

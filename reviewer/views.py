@@ -18,7 +18,7 @@ from reviewer.actions import act_on_many
 from reviewer.models import ReviewPath, TrashRun
 from reviewer.places import exactly
 from reviewer.registry import add_path, known_paths, remove_path
-from reviewer.scanner import PathAway
+from reviewer.scanner import BeingRead, PathAway
 
 REVIEW = "reviewer.review"
 MANAGE = "reviewer.change_reviewpath"
@@ -59,7 +59,7 @@ def context(root: ReviewPath, asked: Any, request: HttpRequest) -> dict[str, Any
     common = {"root": root, "name": plain.short_name(root), "here": request.get_full_path()}
     try:
         found: dict[str, Any] = asked(root, request.GET)
-    except PathAway as error:
+    except (PathAway, BeingRead) as error:
         found = {"away": error.detail}
     return common | found
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import fcntl
+import json
 import threading
 import time
 from typing import Any
 
 import pytest
 
-from reviewer import reading, scanner
-from reviewer.library import page_of
+from reviewer import reading, scanner, thumbnail_passes
+from reviewer.library import index_file, page_of
 from reviewer.models import ReviewPath
 from tests.factories import put
 
@@ -87,6 +89,53 @@ def test_the_thumbnails_made_ahead_are_told(review, card):
 
     assert made.keys() == {"state", "done", "failed", "total"}
     assert made["state"] in {"waiting", "working", "done"}
+
+
+@pytest.fixture
+def being_read(card, monkeypatch):
+    """Another process reads the disk."""
+    monkeypatch.setattr(scanner, "WAIT_S", 0.05)
+    lock = index_file(str(card)).with_suffix(".lock")
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open("wb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def test_others_do_not_wait_for_a_long_reading_without_end(review, card, being_read):
+    for address in ("/api/media-items/stream", SUMMARY):
+        response = review.get(address, {"path": str(card)})
+
+        assert response.status_code == 503
+        assert response["Retry-After"] == "2"
+        assert json.loads(response.content) == {"error": "The folder is being read, which takes a while: ask again."}
+
+
+def test_what_is_known_is_answered_during_a_reading(review, card, request):
+    review.get(SUMMARY, {"path": str(card)})
+    request.getfixturevalue("being_read")
+
+    assert review.get(SUMMARY, {"path": str(card)}).json()["counts"]["all"] == 4
+
+
+def test_thumbnails_wait_for_the_reading(review, card, being_read, monkeypatch):
+    sent: list[str] = []
+    monkeypatch.setattr(thumbnail_passes, "send", lambda pk, run: sent.append(run) or True)
+    root = ReviewPath.objects.get()
+    thumbnail_passes.ask_for(root)
+
+    thumbnail_passes.work(root.pk, sent[0])
+
+    assert sent == [sent[0]] * 2
+    assert progress(review, card)["thumbnails"]["state"] == "working"
+
+
+def test_the_page_without_scripts_says_that_it_is_being_read(card, client, reviewer, review, being_read):
+    client.force_login(reviewer)
+
+    page = client.get("/review", {"path": str(card), "plain": "1"})
+
+    assert "The folder is being read" in page.content.decode()
 
 
 @pytest.mark.parametrize(("query", "status"), [({}, 400), ({"path": "/nowhere"}, 403)])
