@@ -59,12 +59,17 @@ class Progress:
 
 
 def progress_of(root: ReviewPath) -> Progress | None:
-    """None if no pass was asked for lately, or the cache is away."""
+    """None if no pass was asked for lately, or the cache is away. A pass whose worker was killed has stopped."""
+    note, lease = key(root.pk, "progress"), key(root.pk, "asked")
     try:
-        found = cache.get(key(root.pk, "progress"))
+        found = cache.get_many([note, lease])
     except CACHE_FAULTS:
         return None
-    return Progress(**found) if found else None
+    if note not in found:
+        return None
+    progress = Progress(**found[note])
+    is_dead = progress.state in {WAITING, WORKING} and lease not in found
+    return replace(progress, state=STOPPED) if is_dead else progress
 
 
 def key(pk: int, what: str) -> str:

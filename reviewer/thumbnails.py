@@ -20,7 +20,7 @@ from nvr.media import freedesktop
 from nvr.media.cached_files import alone, cache_folder, contents, is_there
 from nvr.media.freedesktop import FLAVOURS
 from nvr.media.mounts import absence
-from nvr.media.parts import write_to
+from nvr.media.parts import PART, write_to
 from nvr.media.paths import is_inside, named_errors, open_regular
 from reviewer.kinds import VIDEO, kind_of
 from reviewer.models import ReviewPath
@@ -190,7 +190,7 @@ def early_frame(source: Source, size: int) -> bytes:
     """A JPEG, large enough for `size` also if the video is upright."""
     from nvr.media import ffmpeg
 
-    target = cache_folder(CACHE) / f"{secrets.token_hex(8)}.jpg"
+    target = cache_folder(CACHE) / f"{secrets.token_hex(8)}{PART}"  # swept away if this process is killed
     try:
         ffmpeg.extract_early_frame(
             source.file, FRAME_AT_S, target, min(2 * size, LARGEST), root=source.root, timeout=TIME_LIMIT

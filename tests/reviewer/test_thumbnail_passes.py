@@ -106,6 +106,22 @@ def removing(root: ReviewPath, drawn: Any) -> Any:
     return draw
 
 
+def test_a_pass_whose_worker_was_killed_has_stopped_and_another_goes_on(review, card, known, sent, monkeypatch):
+    review.get(STREAM, {"path": str(card)})
+    with monkeypatch.context() as patched:
+        patched.setattr(thumbnail_passes, "SLICE_S", 0)
+        work(*sent[0])
+    assert state(known) == ("working", 1, 0, 4)
+
+    cache.delete(thumbnail_passes.key(known.pk, "asked"))  # as if nothing had been heard of it for long
+    assert state(known) == ("stopped", 1, 0, 4)
+
+    review.get(STREAM, {"path": str(card)})
+    assert state(known) == ("waiting", 0, 0, 0)
+    work(*sent[-1])
+    assert made(card) == 4
+
+
 def test_a_pass_that_another_has_replaced_stops(known, card, sent):
     ask_for(known)
     cache.delete(thumbnail_passes.key(known.pk, "asked"))  # as if its worker had died
@@ -189,6 +205,7 @@ def test_the_tasks_are_known_and_due():
 
 
 def test_progress_survives_the_cache(known):
+    cache.set(thumbnail_passes.key(known.pk, "asked"), True, 60)
     thumbnail_passes.note(known.pk, Progress("working", "x", 1.0, 2, 1, 9, "a%F6"))
 
     assert progress_of(known) == Progress("working", "x", 1.0, 2, 1, 9, "a%F6")
