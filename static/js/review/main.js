@@ -317,7 +317,7 @@ grid.addEventListener("failed", ({ detail }) => toast(detail, "error"));
 grid.addEventListener("move", () => {
   find("chosen").hidden = grid.picked.size < 1;
   find("chosen-count").textContent = `${inDigits(grid.picked.size)} chosen`;
-  if (!screen.isOpen && current()) { address.remember(path, current().path, place()); say(`${current().name}, ${inWords(current().status)}`); }
+  if (!screen.isOpen && current()) { address.remember(path, current().path, place()); say(`${grid.picked.size > 1 ? `${grid.picked.size} chosen. ` : ""}${current().name}, ${inWords(current().status)}`); }
 });
 document.addEventListener("click", (event) => {
   const button = event.target.closest("[data-do]");

@@ -23,6 +23,7 @@ export class Stage {
   show(item) {
     this.item = item;
     this.note.hidden = true;
+    this.note.textContent = "";
     this.zoom(false);
     this.#calmDown();
     this.#shape(item.width, item.height);
@@ -82,8 +83,8 @@ export class Stage {
   }
 
   #say(text) {
+    this.note.hidden = false; // first, or a screen reader is not told what it says
     this.note.textContent = text;
-    this.note.hidden = false;
     this.frame.replaceChildren();
   }
 
