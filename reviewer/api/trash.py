@@ -17,12 +17,12 @@ from nvr.errors import BadRequest
 from reviewer import trash
 from reviewer.api import trash_documents as documents
 from reviewer.api.asked import body_of, is_set, number_of
+from reviewer.api.ndjson import long_ndjson, ndjson
 from reviewer.models import TrashRun
 from reviewer.trash_list import tried
 from reviewer.trash_stream import Stream, departure_of, wait_for_worker
 
 REVIEW = HasPermission("reviewer.review")
-NDJSON = "application/x-ndjson"
 ANY_OFFSET = 10**18
 
 
@@ -36,7 +36,7 @@ class EmptyTrashView(BytesView):
     def post(self, request: Request) -> StreamingHttpResponse:
         path = path_in(body_of(request))
         if is_set(request, "dry_run"):
-            return ndjson(tried(request.user, trash.roots_of(request.user, path)))
+            return long_ndjson(request._request, tried(request.user, trash.roots_of(request.user, path)))
         run = trash.begin(request.user, path)
         is_gone = departure_of(request._request.META)
         wait_for_worker(run, is_gone)
@@ -52,12 +52,6 @@ def path_in(body: dict[str, Any]) -> Any:
     if "path" in body and not isinstance(body["path"], str):
         raise BadRequest("path must be a known review path.")
     return body.get("path")
-
-
-def ndjson(lines: Any) -> StreamingHttpResponse:
-    response = StreamingHttpResponse(lines, content_type=NDJSON)
-    response["X-Accel-Buffering"] = "no"
-    return response
 
 
 class TrashRunsView(ApiView):

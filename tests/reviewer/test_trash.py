@@ -13,6 +13,7 @@ from rest_framework.test import APIClient
 from nvr.audit.models import AuditEntry
 from nvr.media import companions
 from nvr.media.companions import ReadOnly
+from nvr.media.slots import SLOTS_PER_READER
 from reviewer import emptying, library, trash
 from reviewer.models import ReviewPath, RunState, TrashRun
 from reviewer.registry import add_path
@@ -117,6 +118,21 @@ def test_a_dry_run_lists_and_deletes_nothing(review, sent, card, folder):
     assert left_in(card) == before
     assert not TrashRun.objects.exists()
     assert review.post(f"{EMPTY}?dry_run=yes").status_code == 400
+
+
+def test_dry_runs_that_nobody_reads_hold_only_so_many_threads(review, reviewer, known, folder):
+    trashed(folder, "a.jpg")
+    unread = [review.post(EMPTY + "?dry_run=1") for _ in range(SLOTS_PER_READER)]
+
+    refused = review.post(EMPTY + "?dry_run=1")
+    assert (refused.status_code, set(refused.json())) == (503, {"error"})
+    assert refused["Retry-After"]
+
+    unread[0].close()
+    assert len(emptied(review, query="?dry_run=1")) == 2
+    assert len(emptied(review, query="?dry_run=1")) == 2
+    for answer in unread:
+        answer.close()
 
 
 def test_many_files_are_all_told_once(review, worker, card):
