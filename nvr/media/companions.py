@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from nvr.errors import Conflict
-from nvr.media.paths import NoSuchFile, error_for
+from nvr.media.paths import NoSuchFile, error_for, place_of
 
 LOCK: Final = ".lock"
 TRASH: Final = ".trash"
@@ -54,9 +54,14 @@ class Status:
 
 @contextmanager
 def directory_of(file: Path) -> Iterator[int]:
-    """The directory that holds `file`, opened: what is done there stays there, whatever its path becomes."""
-    descriptor = os.open(file.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    """The directory that holds `file` (which is without links), opened: what is done there stays there.
+
+    Raises `NoSuchFile` if somebody has put a link in the place of a folder on the way.
+    """
+    descriptor = os.open(file.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
+        if place_of(descriptor) != str(file.parent):
+            raise NoSuchFile
         yield descriptor
     finally:
         os.close(descriptor)

@@ -142,6 +142,25 @@ def test_a_link_that_leads_outside_is_403(review, picture, tmp_path):
     assert marks(outside) == set()
 
 
+@pytest.mark.parametrize("swapped", ["DCIM/100MEDIA", "DCIM"])
+def test_a_folder_that_became_a_link_in_the_middle_is_not_followed(
+    review, card, picture, tmp_path, monkeypatch, swapped
+):
+    outside = tmp_path / "elsewhere"
+    others = put(outside / picture.relative_to(card / swapped).parent, picture.name, jpeg())
+    real = companions.act
+
+    def act_late(file: Path, action: str) -> companions.Status:
+        (card / swapped).rename(card / "moved")
+        (card / swapped).symlink_to(outside)
+        return real(file, action)
+
+    monkeypatch.setattr(companions, "act", act_late)
+
+    assert act(review, picture, "trash").status_code == 400
+    assert marks(others) == set()
+
+
 def test_a_name_too_long_to_mark_changes_nothing(review, picture):
     file = put(picture.parent, "x" * 249 + ".jpg", jpeg())
 
