@@ -74,7 +74,9 @@ class Scanner:
             return self._read(paths)
 
     def refresh_one(self, path: bytes, *, again: bool = False) -> Folder | None:
-        """One directory, as it is now; None if it is not there. Raises `PathAway`."""
+        """One directory, as it is now; None if it is not there, or hidden. Raises `PathAway` and `BeingRead`."""
+        if is_hidden(path):
+            return None
         if self.index.folder(b"") is None:
             self.refresh()
         self.check_there()
@@ -208,6 +210,10 @@ def taken(lock: int, wait_s: float) -> None:
             time.sleep(LOOK_S)
         else:
             return
+
+
+def is_hidden(path: bytes) -> bool:
+    return path.startswith(b".") or b"/." in path
 
 
 def is_child(path: bytes, parent: bytes) -> bool:

@@ -16,6 +16,7 @@ from rest_framework.response import Response
 
 from nvr.api.permissions import HasPermission
 from nvr.api.views import ApiView, BytesView
+from nvr.errors import BadRequest
 from reviewer.api import documents
 from reviewer.api.asked import filter_of, is_set, named_path, number_of, path_of
 from reviewer.items import items_of, text
@@ -85,7 +86,11 @@ class StreamView(BytesView):
 def cursor_of(request: Request, root: ReviewPath) -> bytes | None:
     """`after`: the path of the last item that one has, which need not be there any more."""
     given = named_path(request, "after")
-    return os.fsencode(given.removeprefix(f"{root.path}/")) if given else None
+    if not given:
+        return None
+    if not given.startswith(f"{root.path}/"):
+        raise BadRequest("after must be the path of an item below the review path.")
+    return os.fsencode(given.removeprefix(f"{root.path}/"))
 
 
 line: Callable[[Any], bytes] = partial(orjson.dumps, option=orjson.OPT_APPEND_NEWLINE)

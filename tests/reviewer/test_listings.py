@@ -12,7 +12,7 @@ from urllib.parse import quote
 import pytest
 from rest_framework.test import APIClient
 
-from reviewer.library import index_file
+from reviewer.library import folder_page, index_file
 from reviewer.models import ReviewPath
 from tests.factories import jpeg, make_user, put
 from tests.reviewer.conftest import settle
@@ -272,3 +272,20 @@ def test_a_large_tree_is_paged_at_any_depth(review, tmp_path, manage, group):
         found = [(item["name"], item["path"]) for item in streamed(manage, root, offset=offset, limit=700)]
         assert found == expected[offset : offset + 700]
     assert len(streamed(manage, root, limit=10_000)) == 10_000
+
+
+@pytest.mark.parametrize("cursor", ["rubbish", "/elsewhere/IMG_0001.JPG", "IMG_0001.JPG"])
+def test_a_cursor_from_elsewhere_is_refused(review, card, cursor):
+    response = review.get(STREAM, {"path": str(card), "after": cursor})
+
+    assert response.status_code == 400
+    assert json.loads(response.content) == {"error": "after must be the path of an item below the review path."}
+
+
+def test_a_hidden_folder_never_enters_the_index(review, card):
+    put(card / ".trash-1000", "IMG_0009.JPG", jpeg(32, 32))
+    review.get(SUMMARY, {"path": str(card)})
+
+    assert folder_page(ReviewPath.objects.get(), b".trash-1000", offset=0, limit=9) == ([], 0)
+    assert folder_page(ReviewPath.objects.get(), b"DCIM/.x/y", offset=0, limit=9) == ([], 0)
+    assert review.get(SUMMARY, {"path": str(card)}).json()["counts"]["all"] == 4
