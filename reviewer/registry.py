@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from django.contrib.auth.models import Group
 from django.db import transaction
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
 
     Person = User | AbstractBaseUser | AnonymousUser
+
+LONGEST_BYTES: Final = 2000  # what stands in an index of PostgreSQL ends at 2 704
 
 
 def known_paths(user: Person) -> list[ReviewPath]:
@@ -55,6 +57,8 @@ def check_path(user: Person, given: Any) -> str:
     check_hidden(place)
     if not os.path.isdir(place):  # noqa: PTH112 - Path's raises for a name that is too long
         raise BadRequest("The path is not an existing folder.")
+    if len(os.fsencode(place)) > LONGEST_BYTES:
+        raise BadRequest(f"The folder's path is too long: at most {LONGEST_BYTES} bytes.")
     if not is_utf8(place):
         raise BadRequest("The folder's name, or that of a folder above it, is not UTF-8: rename it.")
     if cameras_at(place) and not getattr(user, "is_superuser", False):

@@ -224,3 +224,15 @@ def test_the_picker_hides_what_is_hidden(manage):
 def test_only_managers_look_outside_of_what_is_reviewed(review, card):
     assert review.get(FOLDERS, {"path": str(card)}).status_code == 200
     assert review.get(FOLDERS, {"path": str(card.parent)}).status_code == 403
+
+
+def test_a_path_that_no_index_can_hold_is_refused(manage, card):
+    deep = card
+    while len(str(deep)) <= 2000:
+        deep /= "x" * 200
+    deep.mkdir(parents=True)
+
+    response = manage.post(PATHS, {"path": str(deep)}, format="json")
+
+    assert response.status_code == 400
+    assert response.json() == {"error": "The folder's path is too long: at most 2000 bytes."}
