@@ -6,6 +6,7 @@ import { fits } from "./status.js";
 const CHUNK = 100;
 const CHUNKS_KEPT = 150;
 const GATHERED_AT_ONCE = 2000;
+const GATHERED_AHEAD = 50_000; // of what one looks at: all of most cards, and a page's memory stays bounded on any
 const encoder = new TextEncoder();
 
 function compareText(one, other) {
@@ -97,7 +98,7 @@ export class PagedSource extends EventTarget {
 export class GatheredSource extends EventTarget {
   constructor(root, filter, takes) {
     super();
-    Object.assign(this, { root, filter, takes, items: [], isWhole: false, stop: new AbortController() });
+    Object.assign(this, { root, filter, takes, items: [], isWhole: false, stop: new AbortController(), wanted: 0 });
   }
 
   get total() { return this.items.length; }
@@ -119,6 +120,7 @@ export class GatheredSource extends EventTarget {
         after = items.at(-1)?.exact;
         more = items.length > 0;
         if (more) this.dispatchEvent(new Event("change"));
+        if (this.items.length > this.wanted + GATHERED_AHEAD) await new Promise((resolve) => { this.goOn = resolve; });
       }
     } finally {
       this.isWhole = true;
@@ -131,9 +133,19 @@ export class GatheredSource extends EventTarget {
     return Promise.race([news, this.whole]);
   }
 
-  at(place) { return this.items[place]; }
+  at(place) {
+    this.want(place);
+    return this.items[place];
+  }
+
+  want(place) {
+    if (place <= this.wanted) return;
+    this.wanted = place;
+    if (this.items.length <= place + GATHERED_AHEAD) this.goOn?.();
+  }
 
   async load(place) {
+    this.want(place);
     while (place >= this.items.length && !this.isWhole) await this.more();
     return this.items[place] ?? null;
   }
