@@ -13,8 +13,10 @@ from urllib.parse import quote_from_bytes
 
 from reviewer.index import Row
 from reviewer.kinds import kind_of_bytes
+from reviewer.models import ReviewPath
 from reviewer.probe_cache import Facts
 from reviewer.probes import Patience, facts_of, looked_at
+from reviewer.scanner import check_there
 
 THUMBNAIL = "/api/media-thumbnail?path={}&size=256"
 IS_PLAIN = re.compile(rb"[A-Za-z0-9_.~-]+").fullmatch
@@ -23,14 +25,19 @@ DAY_NS = 86_400 * SECOND_NS
 BLOCK = 200  # looked at together; the first alone, so that it is there at once
 
 
-def items_of(root: str, rows: Iterable[Row], *, wait_for_all: bool = False) -> Iterator[dict[str, Any]]:
-    """The rows that are still there, in their order; what cannot be probed within a second in all is null."""
-    base = os.fsencode(root)
+def items_of(root: ReviewPath, rows: Iterable[Row], *, wait_for_all: bool = False) -> Iterator[dict[str, Any]]:
+    """The rows that are still there, in their order; what cannot be probed within a second in all is null.
+
+    Raises `PathAway` when files are missing because their volume is.
+    """
+    base = os.fsencode(root.path)
     patience = Patience(for_all=wait_for_all)
     rest, size = iter(rows), 1
     while block := list(islice(rest, size)):
         found = ((row, base + b"/" + row.path) for row in block)
         there = [(row, path, facts) for row, path in found if (facts := looked_at(path))]
+        if len(there) < len(block):
+            check_there(root)
         known = facts_of([(path, facts) for _, path, facts in there], patience)
         yield from (item(row.marks, path, facts, known.get(path)) for row, path, facts in there)
         size = BLOCK

@@ -193,7 +193,7 @@ class Runs:
         waiting, start = sorted(changes), 0
         while start < len(waiting):
             first, number = self._at(run, waiting[start])
-            end = self._end(run, first, waiting)
+            end = self._end(run, first, waiting) if start + 1 < len(waiting) else len(waiting)
             self._change_block(run, first, number, {key: changes[key] for key in waiting[start:end]}, size)
             start = end
 

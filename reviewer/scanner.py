@@ -14,13 +14,16 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from nvr.errors import Conflict, Unavailable
 from nvr.media.mounts import Mount, absence
 from reviewer.gathering import Tree
 from reviewer.index import Folder, Index
 from reviewer.listing import Listing, listing_of
+
+if TYPE_CHECKING:
+    from reviewer.models import ReviewPath
 
 # File systems stamp in steps: a change within this span of the last one may leave the directory's mtime as it was.
 UNSURE_NS: Final = 2_000_000_000
@@ -42,6 +45,12 @@ class BeingRead(Unavailable):
 
 class PathAway(Conflict):
     """The review path is missing, or its volume is: nothing that is not found below it may be taken for deleted."""
+
+
+def check_there(root: ReviewPath) -> None:
+    """Raises `PathAway`."""
+    if reason := absence(Path(root.path), root.remembered_mount):
+        raise PathAway(reason)
 
 
 class Scanner:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
@@ -19,15 +20,19 @@ from nvr.api.views import ApiView, BytesView
 from nvr.errors import BadRequest
 from reviewer.api import documents
 from reviewer.api.asked import filter_of, is_set, named_path, number_of, path_of
+from reviewer.api.ndjson import long_ndjson
 from reviewer.items import items_of, text
 from reviewer.library import counts_of, folder_page, page_of, size_of
 from reviewer.models import ReviewPath
 from reviewer.places import exactly, inside
 from reviewer.reading import Reading, reading_of
+from reviewer.scanner import PathAway
 from reviewer.thumbnail_passes import ask_for, progress_of
 
+logger = logging.getLogger(__name__)
+
 REVIEW = HasPermission("reviewer.review")
-NDJSON = "application/x-ndjson"
+ITEM_BYTES = 500  # of a usual line
 BLOCK_ITEMS = 120  # about 60 kB
 ANY_OFFSET = 10**18
 
@@ -46,7 +51,7 @@ class FolderFilesView(ApiView):
         rows, ignored = folder_page(
             place.root, b"" if below == b"." else below, offset=offset, limit=limit, again=is_set(request, "refresh")
         )
-        items = list(items_of(place.root.path, rows, wait_for_all=is_set(request, "wait")))
+        items = list(items_of(place.root, rows, wait_for_all=is_set(request, "wait")))
         return Response(
             {
                 "path": text(os.fsencode(place.path)),
@@ -68,19 +73,18 @@ class StreamView(BytesView):
     @extend_schema(**documents.STREAM)
     def get(self, request: Request) -> StreamingHttpResponse:
         root = exactly(request.user, path_of(request))
+        limit = number_of(request, "limit", 50, least=1, most=10_000)
         rows = page_of(
             root,
             filter_of(request),
             offset=number_of(request, "offset", 0, least=0, most=ANY_OFFSET),
             after=cursor_of(request, root),
-            limit=number_of(request, "limit", 50, least=1, most=10_000),
+            limit=limit,
             again=is_set(request, "refresh"),
         )
         ask_for(root)
-        items = items_of(root.path, rows, wait_for_all=is_set(request, "wait"))
-        response = StreamingHttpResponse(lines(items), content_type=NDJSON)
-        response["X-Accel-Buffering"] = "no"
-        return response
+        items = items_of(root, rows, wait_for_all=is_set(request, "wait"))
+        return long_ndjson(request._request, lines(items), size=ITEM_BYTES * len(rows))
 
 
 def cursor_of(request: Request, root: ReviewPath) -> bytes | None:
@@ -97,11 +101,18 @@ line: Callable[[Any], bytes] = partial(orjson.dumps, option=orjson.OPT_APPEND_NE
 
 
 def lines(items: Iterable[dict[str, Any]]) -> Iterator[bytes]:
-    """The first at once, the rest in blocks; then the line that says how many there were."""
+    """The first at once, the rest in blocks; then the line that says how many there were.
+
+    Without that line the answer has broken off: the volume went away.
+    """
     count, size, rest = 0, 1, iter(items)
-    while block := list(islice(rest, size)):
-        count, size = count + len(block), BLOCK_ITEMS
-        yield b"".join(map(line, block))
+    try:
+        while block := list(islice(rest, size)):
+            count, size = count + len(block), BLOCK_ITEMS
+            yield b"".join(map(line, block))
+    except PathAway as error:
+        logger.warning("listing broken off after %s files: %s", count, error.detail)
+        return
     yield line({"type": "done", "count": count})
 
 

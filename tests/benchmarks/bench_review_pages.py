@@ -113,9 +113,9 @@ def test_ndjson_of_5000_items(tree: Path, db: None) -> None:
     filled(tree, 5)
     root = ReviewPath.objects.create(path=str(tree))
     rows = page_of(root, "all", limit=5000)
-    items = list(items_of(root.path, rows))
+    items = list(items_of(root, rows))
     with reader() as write:
-        whole = spent_ms(lambda: write(lines(items_of(root.path, rows))))
+        whole = spent_ms(lambda: write(lines(items_of(root, rows))))
         writer = spent_ms(lambda: write(lines(items)))
         plain = spent_ms(lambda: write(plain_lines(items)))
 

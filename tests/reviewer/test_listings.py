@@ -12,6 +12,8 @@ from urllib.parse import quote
 import pytest
 from rest_framework.test import APIClient
 
+from nvr.media.slots import HUGE_BYTES, SLOTS_PER_READER
+from reviewer.api import listings
 from reviewer.library import folder_page, index_file
 from reviewer.models import ReviewPath
 from tests.factories import jpeg, make_user, put
@@ -289,3 +291,40 @@ def test_a_hidden_folder_never_enters_the_index(review, card):
     assert folder_page(ReviewPath.objects.get(), b".trash-1000", offset=0, limit=9) == ([], 0)
     assert folder_page(ReviewPath.objects.get(), b"DCIM/.x/y", offset=0, limit=9) == ([], 0)
     assert review.get(SUMMARY, {"path": str(card)}).json()["counts"]["all"] == 4
+
+
+def test_a_stream_whose_volume_goes_away_breaks_off(review, card):
+    for number in range(300):
+        put(card / "DCIM/102MEDIA", f"IMG_{number:04}.JPG", b"")
+    response = review.get(STREAM, {"path": str(card), "limit": 10_000})
+    pieces = iter(response.streaming_content)
+    first = next(pieces)
+
+    card.rename(card.with_name("pulled"))
+
+    assert json.loads(first)["name"] == "IMG_0000.JPG"
+    assert b"".join(pieces) == b""
+
+
+def test_files_that_are_gone_are_merely_left_out(review, card):
+    response = review.get(STREAM, {"path": str(card)})
+    (card / "DCIM" / ALL[2]).unlink()
+
+    *items, done = [json.loads(line) for line in b"".join(response.streaming_content).splitlines()]
+
+    assert names(items) == [ALL[0], ALL[1], ALL[3]]
+    assert done == {"type": "done", "count": 3}
+
+
+@pytest.mark.django_db(transaction=True)  # a closed answer closes connections
+def test_long_streams_that_nobody_reads_leave_threads_to_others(review, card, monkeypatch):
+    monkeypatch.setattr(listings, "ITEM_BYTES", HUGE_BYTES)
+    unread = [review.get(STREAM, {"path": str(card)}) for _ in range(SLOTS_PER_READER)]
+
+    refused = review.get(STREAM, {"path": str(card)})
+
+    assert {response.status_code for response in unread} == {200}
+    assert refused.status_code == 503
+    for response in unread:
+        response.close()
+    assert names(streamed(review, card)) == ALL

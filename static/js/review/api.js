@@ -45,7 +45,8 @@ export async function* linesOf(response) {
 export async function itemsOf(query, { signal } = {}) {
   const response = await ask(`/api/media-items/stream?${new URLSearchParams(query)}`, { signal });
   const lines = (await response.text()).split("\n").filter(Boolean).map((line) => JSON.parse(line));
-  return lines.filter((line) => line.type !== "done").map(known);
+  if (lines.pop()?.type !== "done") throw new Error("The list broke off: the folder's volume may be away. Try again.");
+  return lines.map(known);
 }
 
 // What the page keeps of an item. `quoted` is its path in addresses, exact for names that are no UTF-8 as well;

@@ -11,7 +11,7 @@ import { fillFolders } from "./folders.js";
 import { nextWhere, previousWhere } from "./search.js";
 import { inWords } from "./status.js";
 import { TrashDialog } from "./trash.js";
-import { watchThumbnails, whileReading } from "./reading.js";
+import { onceRead, watchThumbnails, whileReading } from "./reading.js";
 import * as address from "./address.js";
 
 const root = document.querySelector("[data-review]");
@@ -46,7 +46,7 @@ async function load({ item = null, place = 0, refresh = false } = {}) {
   await queue.settled(); // the server's counts are those after what was marked
   const next = view.type || view.folder ? new GatheredSource(path, view.filter, takes(view)) : new PagedSource(path, view.filter);
   try {
-    const opening = next.open(refresh);
+    const opening = onceRead(path, () => next.open(refresh));
     whileReading(path, opening, (told) => { if (mine === turn) tellReading(told); });
     await opening;
   } catch (error) {

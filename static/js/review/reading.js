@@ -23,6 +23,17 @@ export async function whileReading(path, work, tell) {
   }
 }
 
+// While somebody else reads the same folder the server answers 503: ask again until it is read.
+export async function onceRead(path, open) {
+  for (;;) {
+    try {
+      return await open();
+    } catch (error) {
+      if (error.status !== 503 || (await progressOf(path))?.state !== "reading") throw error;
+    }
+  }
+}
+
 // How many small pictures are made already, until all are; not while nobody looks.
 export async function watchThumbnails(path, tell) {
   for (;;) {
