@@ -31,6 +31,7 @@ export async function onceRead(path, open) {
     } catch (error) {
       if (error.status !== 503 || (await progressOf(path))?.state !== "reading") throw error;
     }
+    await sleep(EVERY_MS);
   }
 }
 
