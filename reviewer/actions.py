@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cameras.ownership import Folders, current_folders
 from nvr.audit.record import record
 from nvr.errors import BadRequest, Forbidden, NvrError
 from nvr.media import companions
 from nvr.media.companions import ACTIONS, Status
-from nvr.media.paths import NoSuchFile, is_inside
+from nvr.media.paths import NoSuchFile
 from reviewer.kinds import Mark
 from reviewer.library import marked
 from reviewer.models import ReviewPath
@@ -30,13 +34,16 @@ def checked_action(given: Any) -> str:
     return given
 
 
-def act(user: Person, given: Any, action: str) -> tuple[Path, Status]:
-    """Mark the file that `given` names; its path without links, and how it stands now.
+def act(
+    user: Person, given: Any, action: str, *, known: list[ReviewPath] | None = None, folders: Folders | None = None
+) -> tuple[Place, Status]:
+    """Mark the file that `given` names; where it lies, and how it stands now.
 
-    Raises what `media_at` and `companions.act` raise, and `Forbidden` for a camera's file that one may not change.
+    Who marks many reads once what the user may review (`known`) and whose files are where (`folders`). Raises what
+    `media_at` and `companions.act` raise, and `Forbidden` for a camera's file that one may not change.
     """
-    place = media_at(user, given)
-    check_camera(user, place)
+    place = media_at(user, given, known)
+    check_camera(user, place, folders)
     mtime_ns = folder_mtime(place.path)
     try:
         status = companions.act(place.path, action)
@@ -44,11 +51,11 @@ def act(user: Person, given: Any, action: str) -> tuple[Path, Status]:
         raise Missing from None
     for root in place.holding:
         marked(root, place.path, marks_of(status), mtime_ns=mtime_ns)
-    return place.path, status
+    return place, status
 
 
-def check_camera(user: Person, place: Place) -> None:
-    if camera_of(place) is not None and not user.has_perm("cameras.change_camera"):  # type: ignore[union-attr]
+def check_camera(user: Person, place: Place, folders: Folders | None = None) -> None:
+    if camera_of(place, folders) is not None and not user.has_perm("cameras.change_camera"):  # type: ignore[union-attr]
         raise Forbidden("The file is a camera's: to mark it takes the right to change cameras.")
 
 
@@ -74,27 +81,24 @@ def act_on_many(user: Person, paths: Any, given: Any) -> list[dict[str, Any]]:
     action = checked_action(given)
     if not isinstance(paths, list) or not 1 <= len(paths) <= MOST_PATHS or not all(isinstance(p, str) for p in paths):
         raise BadRequest(f"paths must be a list of 1 to {MOST_PATHS} paths.")
-    rows = [row_for(user, path, action) for path in paths]
-    audit(user, action, rows)
-    return rows
-
-
-def row_for(user: Person, path: str, action: str) -> dict[str, Any]:
+    mark = partial(act, user, action=action, known=known_paths(user), folders=current_folders())
+    done: Counter[ReviewPath] = Counter()
     try:
-        act(user, path, action)
+        return [row_for(mark, path, done) for path in paths]
+    finally:  # what was marked is on record, whatever happens in the middle
+        audit(user, action, done)
+
+
+def row_for(mark: Callable[[str], tuple[Place, Status]], path: str, done: Counter[ReviewPath]) -> dict[str, Any]:
+    try:
+        place, _ = mark(path)
     except NvrError as error:
         return {"path": path, "status": error.status, "error": error.detail}
+    done[place.root] += 1
     return {"path": path, "status": 200, "error": None}
 
 
-def audit(user: Person, action: str, rows: list[dict[str, Any]]) -> None:
-    """One entry for each review path that had a part in it."""
-    done = [row["path"] for row in rows if row["status"] == 200]
-    roots: dict[ReviewPath, list[str]] = {}
-    known = known_paths(user)
-    for path in done:
-        holding = [root for root in known if is_inside(path, root.path)]
-        if holding:
-            roots.setdefault(max(holding, key=lambda root: len(root.path)), []).append(path)
-    for root, paths in roots.items():
-        record(user, "media_marked", root, {"action": (None, action), "files": (None, len(paths))})
+def audit(user: Person, action: str, done: Counter[ReviewPath]) -> None:
+    """One entry for each review path that had a part in it, with the number of its files."""
+    for root, files in done.items():
+        record(user, "media_marked", root, {"action": (None, action), "files": (None, files)})

@@ -9,7 +9,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cameras.ownership import current_folders
+from cameras.ownership import Folders, current_folders
 from nvr.errors import BadRequest, Forbidden
 from nvr.media.mounts import absence
 from nvr.media.paths import error_for, is_inside, true_place
@@ -61,13 +61,13 @@ def exactly(user: Person, given: Any) -> ReviewPath:
     return root
 
 
-def inside(user: Person, given: Any) -> Place:
-    """What `given` names; it need not be there.
+def inside(user: Person, given: Any, known: list[ReviewPath] | None = None) -> Place:
+    """What `given` names; it need not be there. `known` are the user's paths, if they have been read already.
 
     Raises `OutsideReview` wherever a link leads out, and `Missing` below the review path for hidden names: nobody
     enters there.
     """
-    path, roots = checked(given), known_paths(user)
+    path, roots = checked(given), known_paths(user) if known is None else known
     if REPLACED in path:
         path = next((as_on_disk(path, root.path) for root in roots if is_inside(path, root.path)), path)
     place = without_links(path)
@@ -88,12 +88,12 @@ def without_links(path: str) -> str:
         return os.path.realpath(path)
 
 
-def media_at(user: Person, given: Any) -> Media:
-    """The picture or video that `given` names.
+def media_at(user: Person, given: Any, known: list[ReviewPath] | None = None) -> Media:
+    """The picture or video that `given` names; `known` as for `inside`.
 
     Raises `OutsideReview`, `Missing`, `NotMedia`, and `PathAway` instead of `Missing` while its volume is away.
     """
-    place = inside(user, given)
+    place = inside(user, given, known)
     try:
         facts = os.stat(place.path)  # noqa: PTH116 - with every picture
     except FileNotFoundError:
@@ -116,7 +116,7 @@ def missing(root: ReviewPath) -> Missing | PathAway:
     return PathAway(reason) if reason else Missing()
 
 
-def camera_of(place: Place) -> int | None:
-    """The camera whose file it is."""
-    owners = current_folders().owners_of(place.path)
+def camera_of(place: Place, folders: Folders | None = None) -> int | None:
+    """The camera whose file it is, by `folders` if they have been read already."""
+    owners = (folders or current_folders()).owners_of(place.path)
     return min(owners, default=None)

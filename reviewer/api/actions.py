@@ -28,8 +28,8 @@ class MediaActionsView(ApiView):
     def post(self, request: Request) -> Response:
         body = body_of(request)
         action = checked_action(body.get("action"))
-        path, status = act(request.user, body.get("path"), action)
-        return Response({"path": text(os.fsencode(path)), "action": action, "status": asdict(status)})
+        place, status = act(request.user, body.get("path"), action)
+        return Response({"path": text(os.fsencode(place.path)), "action": action, "status": asdict(status)})
 
 
 class BatchView(ApiView):

@@ -7,6 +7,8 @@ import threading
 from pathlib import Path
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from rest_framework.test import APIClient
 
 from nvr.audit.models import AuditEntry
@@ -305,3 +307,43 @@ def test_a_cameras_files_take_the_right_to_change_cameras(manager, group):
     client.force_authenticate(make_user("blind", "reviewer.review", "reviewer.change_reviewpath"))
     assert act(client, picture, "unseen").status_code == 403
     assert client.get("/api/review-paths").json()["knownPaths"] == []
+
+
+def test_a_batch_through_a_link_from_outside_is_on_record(review, known, picture, tmp_path):
+    way = tmp_path.resolve() / "way"
+    way.symlink_to(picture.parent)
+
+    answer = review.post(BATCH, {"paths": [str(way / picture.name)], "action": "seen"}, format="json")
+
+    assert answer.json()["results"] == [{"path": str(way / picture.name), "status": 200, "error": None}]
+    entry = AuditEntry.objects.get(action="media_marked")
+    assert (entry.target_pk, entry.changes["files"]) == (known.pk, [None, 1])
+
+
+def test_a_batch_that_breaks_in_the_middle_leaves_on_record_what_was_marked(review, card, picture, monkeypatch):
+    real = companions.act
+
+    def broken(file: Path, action: str) -> companions.Status:
+        if file != picture:
+            raise RuntimeError("a mistake of ours")
+        return real(file, action)
+
+    monkeypatch.setattr(companions, "act", broken)
+    paths = [str(picture), str(picture.with_name("IMG_0002.JPG"))]
+
+    assert review.post(BATCH, {"paths": paths, "action": "seen"}, format="json").status_code == 500
+
+    assert marks(picture) == {".seen"}
+    assert AuditEntry.objects.get(action="media_marked").changes["files"] == [None, 1]
+
+
+def test_a_large_batch_asks_the_database_no_more_than_a_small_one(review, card, django_assert_max_num_queries):
+    make_camera("Barn")  # so that cameras' folders are looked at
+    files = [str(put(card, f"{number:03}.jpg", b"")) for number in range(40)]
+    with CaptureQueriesContext(connection) as small:
+        review.post(BATCH, {"paths": files[:1], "action": "seen"}, format="json")
+
+    with django_assert_max_num_queries(len(small)):
+        answer = review.post(BATCH, {"paths": files, "action": "seen"}, format="json")
+
+    assert {row["status"] for row in answer.json()["results"]} == {200}
