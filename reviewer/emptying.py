@@ -20,10 +20,12 @@ from typing import Any, Final
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 from django.conf import settings
+from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
+from nvr.errors import Forbidden
 from nvr.media.paths import is_inside
 from reviewer.deletion import KeptError, Listed, LockedError, delete, reason_of, tidied
 from reviewer.library import dropped
@@ -81,7 +83,7 @@ class Emptying:
 
     def __init__(self, run: TrashRun) -> None:
         self.run = run
-        self.user = run.started_by
+        self.user: User | None = None
         self.told: deque[Told] = deque()
         self.in_hand = {unquote_to_bytes(path): int(size) for path, size in run.in_hand}
         self.stop = threading.Event()
@@ -99,27 +101,40 @@ class Emptying:
         except Lost:
             logger.warning("emptying lost to another worker run=%s", self.run.pk)
             return
-        except (PathAway, BeingRead) as error:
+        except (PathAway, BeingRead, Forbidden) as error:
             self.reason = error.detail
         except (sqlite3.Error, OSError) as error:
             self.reason = f"The index of the files cannot be used: {error}."
         self.finish()
 
     def roots(self) -> list[ReviewPath]:
-        """Those of the run that its starter still may empty. Raises `PathAway`."""
-        if self.user is None or not self.user.has_perm("reviewer.review"):  # an inactive user has no permissions
-            raise PathAway(f"{self.run.started_by_name} may not review any more.")
-        roots = [root for root in known_paths(self.user) if root.path in self.run.roots]
+        """The run's, all of which are there. Raises `PathAway` and `Forbidden`."""
+        roots = self.allowed()
         for root in roots:
             if reason := away(root):
                 raise PathAway(reason)
         return roots
+
+    def allowed(self) -> list[ReviewPath]:
+        """The run's paths, if its starter may empty all of them as things stand now; else raises `Forbidden`."""
+        # Anew: a user once read remembers rights that may be gone. An inactive one has none.
+        self.user = User.objects.filter(pk=self.run.started_by_id).first()
+        if self.user is None or not self.user.has_perm("reviewer.review"):
+            raise Forbidden(f"{self.run.started_by_name} may not review any more.")
+        known = {root.path: root for root in known_paths(self.user)}
+        for path in self.run.roots:
+            if path not in known:
+                raise Forbidden(
+                    f"{self.run.started_by_name} may not review {path} any more: it, or a right, was removed."
+                )
+        return [known[path] for path in self.run.roots]
 
     def go_through(self, roots: list[ReviewPath]) -> None:
         self.tidy()
         self.record()
         for root in roots:
             self.delete_all(root)
+        self.allowed()
         for root in roots:
             for pruner in _pruners:
                 if not self.stop.is_set():
@@ -149,7 +164,8 @@ class Emptying:
             self.delete_block(root, files)
 
     def delete_block(self, root: ReviewPath, files: list[Listed]) -> None:
-        allowed = may_delete(self.user)  # type: ignore[arg-type]  # `roots` has seen that there is one
+        self.allowed()
+        allowed = may_delete(self.user)  # type: ignore[arg-type]  # it has just been seen that there is one
         self.take_in_hand({file.path: file.identity.size_bytes if file.identity else 0 for file in files})
         self.record()
         waiting = deque((file, allowed(file.path)) for file in files)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 from django.db import IntegrityError, connection
 from django.utils import timezone
 from kombu.exceptions import OperationalError
@@ -19,7 +20,7 @@ from kombu.exceptions import OperationalError
 from nvr.audit.models import AuditEntry
 from nvr.errors import Conflict
 from reviewer import emptying, trash, trash_stream
-from reviewer.models import RunState, TrashLines, TrashRun
+from reviewer.models import ReviewPath, RunState, TrashLines, TrashRun
 from tests.factories import put
 from tests.reviewer.emptying import EMPTY, emptied, left_in, lines_of, of_type, trashed
 
@@ -175,6 +176,50 @@ def test_a_cancelled_run_says_what_it_did(review, worker, card, slow):
     assert len(of_type(lines, "deleted")) == 20 - len(list(card.glob("*.jpg"))) <= 3
     assert lines[-1]["type"] == "done"
     assert TrashRun.objects.get().state == RunState.CANCELLED
+
+
+# What is taken away from its starter in the middle
+
+
+def without_permission(user: User) -> None:
+    user.user_permissions.clear()
+
+
+def without_group(user: User) -> None:
+    user.groups.clear()
+
+
+def inactive(user: User) -> None:
+    User.objects.filter(pk=user.pk).update(is_active=False)
+
+
+def without_path(_: User) -> None:
+    ReviewPath.objects.all().delete()
+
+
+@pytest.mark.parametrize("change", [without_permission, without_group, inactive, without_path])
+def test_a_right_or_path_taken_in_the_middle_stops_it_at_the_next_block(
+    reviewer, known, sent, card, monkeypatch, change
+):
+    for number in range(40):
+        trashed(card, f"{number:02}.jpg")
+    run, real = trash.begin(reviewer), emptying.delete
+
+    def delete(file: Any) -> int:
+        if file.path.endswith(b"/05.jpg"):
+            change(reviewer)
+            connection.close()
+        return real(file)
+
+    monkeypatch.setattr(emptying, "delete", delete)
+    monkeypatch.setattr(emptying, "_pruners", [lambda root: pytest.fail("pruned what is not reviewed any more")])
+
+    emptying.empty(run.pk)
+
+    run.refresh_from_db()
+    assert (run.state, run.deleted, len(list(card.glob("*.jpg")))) == (RunState.FAILED, 16, 24)
+    assert "ranger may not review" in run.reason
+    assert run.in_hand == []
 
 
 # What dies is taken up again
