@@ -118,7 +118,7 @@ class Emptying:
     def allowed(self) -> list[ReviewPath]:
         """The run's paths, if its starter may empty all of them as things stand now; else raises `Forbidden`."""
         # Anew: a user once read remembers rights that may be gone. An inactive one has none.
-        self.user = User.objects.filter(pk=self.run.started_by_id).first()
+        self.user = User.objects.filter(pk=self.run.started_by_id or 0).first()  # 0: nobody
         if self.user is None or not self.user.has_perm("reviewer.review"):
             raise Forbidden(f"{self.run.started_by_name} may not review any more.")
         known = {root.path: root for root in known_paths(self.user)}
