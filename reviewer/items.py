@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from itertools import islice
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote_from_bytes
 
@@ -38,7 +39,7 @@ def items_of(root: ReviewPath, rows: Iterable[Row], *, wait_for_all: bool = Fals
         there = [(row, path, facts) for row, path in found if (facts := looked_at(path))]
         if len(there) < len(block):
             check_there(root)
-        known = facts_of([(path, facts) for _, path, facts in there], patience)
+        known = facts_of([(path, facts) for _, path, facts in there], patience, root=Path(root.path))
         yield from (item(row.marks, path, facts, known.get(path)) for row, path, facts in there)
         size = BLOCK
 

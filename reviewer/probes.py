@@ -1,16 +1,19 @@
 """Width and height as shown, and duration, of pictures and videos; each file is looked into once, until it changes.
 
 Pictures and MP4s tell at once, from their heads. Other videos take ffprobe a tenth of a second each: a page waits for
-them a second in all, and a worker looks into the rest. What cannot be told is remembered too.
+them a second in all, and a worker looks into the rest. That a file tells nothing is remembered too; what kept us from
+asking it (a storage that does not answer, ffprobe that is missing or too slow) is not, so that it is tried again.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 import time
 from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
+from http import HTTPStatus
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote_from_bytes, unquote_to_bytes
@@ -22,7 +25,7 @@ from nvr.api.counters import CACHE_FAULTS
 from nvr.errors import NvrError
 from nvr.media.boxes import NoBoxes, movie_facts
 from nvr.media.images import SIDEWAYS, opened, orientation
-from nvr.media.paths import open_regular
+from nvr.media.paths import named_errors, open_regular, true_place
 from reviewer.kinds import IMAGE, kind_of_bytes
 from reviewer.probe_cache import NOTHING, Facts, remember, remembered
 
@@ -31,6 +34,7 @@ ALL_AT_MOST_S: Final = 30.0
 AT_ONCE: Final = 2
 TASK: Final = "reviewer.probe"
 TASK_LIVES_S: Final = 600
+ENDS_BYTES: Final = 65_536
 
 Files = Iterable[tuple[bytes, os.stat_result]]
 
@@ -46,98 +50,143 @@ class Patience:
         return max(0.0, self.until - time.monotonic())
 
 
-def facts_of(files: Files, patience: Patience) -> dict[bytes, Facts]:
-    """What is known of each file by its path (bytes, absolute); what is not known yet is left out."""
+def facts_of(files: Files, patience: Patience, *, root: Path) -> dict[bytes, Facts]:
+    """What is known of each file by its path (bytes, absolute); what is not known yet is left out.
+
+    Nothing is told of a file that does not really lie below `root` (which is without links).
+    """
     there = dict(files)
     known = remembered(there)
-    unknown = {path: there[path] for path in there.keys() - known.keys()}
-    quick = {path: found for path in unknown if (found := at_once(path)) is not None}
-    slow = probed([path for path in unknown if path not in quick], patience)
-    remember({path: unknown[path] for path in (*quick, *slow)}, quick | slow)
+    quick, waiting = from_heads(there.keys() - known.keys(), root)
+    slow = probed(waiting, root, patience)
+    remember({path: there[path] for path in (*quick, *slow)}, quick | slow)
     return known | quick | slow
 
 
-def at_once(path: bytes) -> Facts | None:
-    """What the file's head tells; None if that takes ffprobe."""
+def from_heads(paths: Iterable[bytes], root: Path) -> tuple[dict[bytes, Facts], list[bytes]]:
+    """What their heads tell, and those that take ffprobe; one that cannot be opened now is in neither."""
+    quick: dict[bytes, Facts] = {}
+    others: list[bytes] = []
+    for path in paths:
+        with suppress(NvrError):
+            found = at_once(path, root)
+            if found is None:
+                others.append(path)
+            else:
+                quick[path] = found
+    return quick, others
+
+
+def at_once(path: bytes, root: Path) -> Facts | None:
+    """What the file's head tells; None if that takes ffprobe. Raises `NvrError` for what is not the file's fault."""
     if kind_of_bytes(path.rpartition(b"/")[2]) == IMAGE:
-        return of_picture(path)
+        return of_picture(path, root)
     if path.rpartition(b".")[2].lower() in BOXED:
-        return of_movie(path)
+        return of_movie(path, root)
     return None
 
 
-def of_picture(path: bytes) -> Facts:
+def of_picture(path: bytes, root: Path) -> Facts:
     try:
-        with opened(Path(os.fsdecode(path))) as image:
+        with open_regular(place_at(path), root=root) as file, opened(file) as image:
             width, height = image.size
             return Facts(height, width) if orientation(image) in SIDEWAYS else Facts(width, height)
-    except NvrError:
-        return NOTHING
+    except NvrError as error:
+        return nothing_for(error)
 
 
-def of_movie(path: bytes) -> Facts | None:
+def of_movie(path: bytes, root: Path) -> Facts | None:
     try:
-        with open_regular(Path(os.fsdecode(path))) as file:
+        with open_regular(place_at(path), root=root) as file, named_errors():
             found = movie_facts(file, os.fstat(file.fileno()).st_size)
-    except NvrError:
-        return NOTHING
-    except (NoBoxes, OSError):
+    except NoBoxes:
         return None
     if found.width is None or found.duration_s is None:
         return None
     return Facts(found.width, found.height, round(found.duration_s, 3))
 
 
-def of_any(path: bytes) -> Facts:
-    """What ffprobe tells; nothing of what it cannot read."""
+def of_any(path: bytes, root: Path) -> Facts:
+    """What ffprobe tells; nothing of what it cannot read. Raises `NvrError` for what is not the file's fault."""
     from nvr.media import ffmpeg
 
+    place = place_at(path)
     try:
-        found = ffmpeg.probe(Path(os.fsdecode(path)))
-    except NvrError:
-        return NOTHING
+        with named_errors():
+            found = ffmpeg.probe(place, root=root)
+    except NvrError as error:
+        nothing = nothing_for(error)
+        check_readable(place, root)
+        return nothing
     return Facts(found.width, found.height, None if found.duration is None else round(found.duration, 3))
+
+
+def place_at(path: bytes) -> Path:
+    """Where a listed link leads; any other file lies where it is listed."""
+    with named_errors():
+        return Path(true_place(os.fsdecode(path))[0])
+
+
+def nothing_for(error: NvrError) -> Facts:
+    """What a file tells that is no picture or video; raises `error` when it says nothing of the file itself."""
+    if error.status != HTTPStatus.UNPROCESSABLE_ENTITY:
+        raise error
+    return NOTHING
+
+
+def check_readable(place: Path, root: Path) -> None:
+    """Raises `StorageFault` if an end of it cannot be read: ffprobe says the same of that and of a file cut short."""
+    with open_regular(place, root=root) as file, named_errors():
+        file.read(ENDS_BYTES)
+        file.seek(max(0, os.fstat(file.fileno()).st_size - ENDS_BYTES))
+        file.read(ENDS_BYTES)
 
 
 _pool = ThreadPoolExecutor(max_workers=AT_ONCE, thread_name_prefix="probe")
 
 
-def probed(paths: list[bytes], patience: Patience) -> dict[bytes, Facts]:
+def probed(paths: list[bytes], root: Path, patience: Patience) -> dict[bytes, Facts]:
     """As many as the patience lasts for; a worker is asked for the others."""
     if not paths or not patience.left_s():
-        leave_to_worker(paths)
+        leave_to_worker(paths, root)
         return {}
-    asked: dict[Future[Facts], bytes] = {_pool.submit(of_any, path): path for path in paths}
+    asked: dict[Future[Facts], bytes] = {_pool.submit(of_any, path, root): path for path in paths}
     done, late = wait(asked, timeout=patience.left_s())
     for future in late:
         future.cancel()
-    leave_to_worker([asked[future] for future in late])
-    return {asked[future]: future.result() for future in done}
+    leave_to_worker([asked[future] for future in late], root)
+    found: dict[bytes, Facts] = {}
+    for future in done:
+        with suppress(NvrError):
+            found[asked[future]] = future.result()
+    return found
 
 
-def leave_to_worker(paths: list[bytes]) -> None:
+def leave_to_worker(paths: list[bytes], root: Path) -> None:
     """One message for all of them; none for what one has been sent for lately. Without a queue they stay unknown."""
     from reviewer.tasks import probe
 
     fresh = [quote_from_bytes(path) for path in paths if is_first(path)]
     if fresh:
         with suppress(Exception):  # whatever the broker raises: the page has all that it needs
-            probe.delay(fresh)
+            probe.delay(fresh, str(root))
 
 
 def is_first(path: bytes) -> bool:
+    """Of all processes: `hash` is another in each."""
     try:
-        return bool(cache.add(f"probe:{hash(path)}", 1, TASK_LIVES_S))
+        return bool(cache.add(f"probe:{hashlib.blake2b(path, digest_size=16).hexdigest()}", 1, TASK_LIVES_S))
     except CACHE_FAULTS:
         return False
 
 
-def probe_all(quoted: list[str]) -> None:
+def probe_all(quoted: list[str], root: Path) -> None:
     """The worker's part: look into what is still unknown."""
     files = {path: facts for path in map(unquote_to_bytes, quoted) if (facts := looked_at(path))}
     unknown = files.keys() - remembered(files).keys()
     for path in sorted(unknown):
-        remember(files, {path: of_any(path)})
+        with suppress(NvrError):
+            remember(files, {path: of_any(path, root)})
 
 
 def looked_at(path: bytes) -> os.stat_result | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from celery import shared_task
 
 from reviewer import emptying, probes, trash
@@ -19,6 +21,6 @@ def look_after_emptyings() -> None:
 
 
 @shared_task(name=probes.TASK, ignore_result=True)
-def probe(paths: list[str]) -> None:
-    """Look into videos for which a page did not wait; the paths are percent-encoded."""
-    probes.probe_all(paths)
+def probe(paths: list[str], root: str) -> None:
+    """Look into videos below `root` for which a page did not wait; their paths are percent-encoded."""
+    probes.probe_all(paths, Path(root))

@@ -88,9 +88,9 @@ def source_of(path: Path, *, root: Path | None = None) -> Iterator[Source]:
         yield Source(file.fileno(), demuxer_for(os.pread(file.fileno(), HEAD_BYTES, 0)))
 
 
-def probe(path: Path, *, timeout: timedelta = QUICK) -> MediaFacts:
-    """Raises `FfmpegFailed`, also when there is no picture in it."""
-    with source_of(path) as source:
+def probe(path: Path, *, root: Path | None = None, timeout: timedelta = QUICK) -> MediaFacts:
+    """Raises `FfmpegFailed`, also when there is no picture in it, and what `source_of` raises."""
+    with source_of(path, root=root) as source:
         return facts_of(source, timeout=timeout)
 
 

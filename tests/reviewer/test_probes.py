@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import struct
 import subprocess
 import time
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -14,7 +16,9 @@ import pytest
 from PIL import ExifTags, Image
 
 from nvr.media.boxes import MOST_BOXES, NoBoxes, movie_facts
+from nvr.media.ffmpeg import FfmpegKilled, FfmpegMissing, FfmpegTimedOut
 from nvr.media.letterbox import CONTENT
+from nvr.media.paths import StorageFault
 from reviewer import probe_cache, probes
 from reviewer.probe_cache import NOTHING, Facts
 from reviewer.probes import Patience, facts_of
@@ -30,15 +34,15 @@ def video(path: Path, *options: str, seconds: int = 3) -> Path:
 
 
 def found(*files: Path, wait: bool = False) -> list[Facts | None]:
-    paths = [os.fsencode(file) for file in files]
-    known = facts_of([(path, os.stat(path)) for path in paths], Patience(for_all=wait))
+    paths, root = [os.fsencode(file) for file in files], files[0].parent.resolve()
+    known = facts_of([(path, os.stat(path)) for path in paths], Patience(for_all=wait), root=root)
     return [known.get(path) for path in paths]
 
 
 @pytest.fixture(autouse=True)
 def no_worker(monkeypatch):
     sent: list[list[str]] = []
-    monkeypatch.setattr("reviewer.tasks.probe.delay", sent.append)
+    monkeypatch.setattr("reviewer.tasks.probe.delay", lambda paths, root: sent.append(paths))
     yield sent
     _, connection = probe_cache._local.__dict__.pop("probes", (None, None))
     if connection:
@@ -57,7 +61,7 @@ def no_worker(monkeypatch):
 )
 def test_boxes_tell_without_ffprobe(tmp_path, monkeypatch, name, options):
     file = video(tmp_path / name, *options)
-    monkeypatch.setattr(probes, "of_any", lambda _: pytest.fail("asked ffprobe"))
+    monkeypatch.setattr(probes, "of_any", lambda *_: pytest.fail("asked ffprobe"))
 
     assert found(file) == [Facts(320, 180, 3.0)]
 
@@ -91,7 +95,9 @@ def test_a_video_is_as_wide_as_it_is_shown(tmp_path, name, turn):
     subprocess.run(["ffmpeg", "-v", "error", "-i", str(coded), *turned, str(file)], check=True)
     shown = (180, 320) if turn % 180 else (320, 180)
 
-    assert probes.at_once(os.fsencode(file)) == probes.of_any(os.fsencode(file)) == Facts(*shown, 3.0)
+    assert (
+        probes.at_once(os.fsencode(file), tmp_path) == probes.of_any(os.fsencode(file), tmp_path) == Facts(*shown, 3.0)
+    )
     assert content_size(file, tmp_path) == shown
 
 
@@ -120,7 +126,7 @@ def test_a_file_is_looked_into_once_until_it_changes(tmp_path, monkeypatch):
     picture = put(tmp_path, "a.jpg", jpeg(64, 48))
     assert found(picture) == [Facts(64, 48)]
     with monkeypatch.context() as patched:
-        patched.setattr(probes, "of_picture", lambda _: pytest.fail("looked again"))
+        patched.setattr(probes, "of_picture", lambda *_: pytest.fail("looked again"))
         assert found(picture) == [Facts(64, 48)]
 
     put(tmp_path, "a.jpg", jpeg(80, 60), age_s=5)
@@ -137,15 +143,85 @@ def test_what_is_broken_is_null_and_not_looked_into_again(tmp_path, monkeypatch)
     ]
     assert found(*files, wait=True) == [NOTHING] * 5
 
-    monkeypatch.setattr(probes, "of_any", lambda _: pytest.fail("looked again"))
-    monkeypatch.setattr(probes, "of_picture", lambda _: pytest.fail("looked again"))
+    monkeypatch.setattr(probes, "of_any", lambda *_: pytest.fail("looked again"))
+    monkeypatch.setattr(probes, "of_picture", lambda *_: pytest.fail("looked again"))
     assert found(*files) == [NOTHING] * 5
+
+
+@pytest.mark.parametrize("fault", [FfmpegTimedOut(), FfmpegMissing(), FfmpegKilled(), StorageFault()], ids=repr)
+@pytest.mark.parametrize("name", ["a.jpg", "a.mp4", "a.avi"])
+def test_what_is_no_fault_of_the_file_is_tried_again(tmp_path, monkeypatch, name, fault):
+    file = video(tmp_path / name) if name != "a.jpg" else put(tmp_path, name, jpeg(320, 180))
+
+    def fail(*_: object, **__: object) -> None:
+        raise fault
+
+    with monkeypatch.context() as patched:
+        for target in ("reviewer.probes.open_regular", "nvr.media.ffmpeg.probe"):
+            patched.setattr(target, fail)
+        assert found(file, wait=True) == [None]
+        probes.probe_all([str(file)], tmp_path)
+
+    (facts,) = found(file, wait=True)
+    assert facts is not None
+    assert (facts.width, facts.height) == (320, 180)
+
+
+def test_a_video_that_the_storage_does_not_give_is_told_from_one_cut_short(tmp_path, monkeypatch):
+    whole = video(tmp_path / "whole.mkv")
+    short = put(tmp_path, "short.mkv", whole.read_bytes()[:100])
+    for target, fault in (
+        ("reviewer.probes.check_readable", StorageFault()),
+        ("nvr.media.ffmpeg.demuxer_for", OSError(errno.EIO, "Input/output error")),  # as reading the head does
+    ):
+        with monkeypatch.context() as patched:
+            patched.setattr(target, raising(fault))
+            assert found(short, wait=True) == [None]
+
+    assert found(short, wait=True) == [NOTHING]
+
+
+def raising(error: Exception) -> Callable[..., None]:
+    def instead(*_: object) -> None:
+        raise error
+
+    return instead
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "a.mp4", "a.avi"])
+def test_nothing_is_told_of_a_file_outside(tmp_path, name):
+    outside, card = tmp_path.resolve() / "outside", tmp_path.resolve() / "card"
+    outside.mkdir(), card.mkdir()
+    video(outside / name) if name != "a.jpg" else put(outside, name, jpeg())
+    (card / "DCIM").symlink_to(outside)
+    file = os.fsencode(card / "DCIM" / name)
+    facts = [(file, os.stat(file))]
+
+    assert facts_of(facts, Patience(for_all=True), root=card) == {}
+    probes.probe_all([os.fsdecode(file)], card)
+    assert facts_of(facts, Patience(for_all=True), root=card) == {}
+
+
+def test_a_link_within_the_path_tells_what_it_leads_to(tmp_path):
+    put(tmp_path, "a.jpg", jpeg(64, 48))
+    (tmp_path / "link.jpg").symlink_to(tmp_path / "a.jpg")
+
+    assert found(tmp_path / "link.jpg") == [Facts(64, 48)]
+
+
+def test_all_processes_have_one_note_of_who_was_sent_for(monkeypatch):
+    asked: list[str] = []
+    monkeypatch.setattr(probes.cache, "add", lambda key, *_: asked.append(key))
+
+    probes.is_first(b"/card/a.avi")
+
+    assert asked == ["probe:48f8aea9721bdb8543500cb0c92bad19"]  # whatever PYTHONHASHSEED is
 
 
 def test_a_page_waits_a_second_in_all_and_a_worker_does_the_rest(tmp_path, monkeypatch, settings, no_worker):
     settings.NVR_REVIEW_PROBE_WAIT = timedelta(seconds=0.3)
     files = [put(tmp_path, f"{number}.avi", b"x") for number in range(8)]
-    monkeypatch.setattr(probes, "of_any", lambda _: time.sleep(0.2) or Facts(1, 2, 3.0))
+    monkeypatch.setattr(probes, "of_any", lambda *_: time.sleep(0.2) or Facts(1, 2, 3.0))
     started = time.monotonic()
 
     first = found(*files)
@@ -155,15 +231,15 @@ def test_a_page_waits_a_second_in_all_and_a_worker_does_the_rest(tmp_path, monke
     assert len(no_worker) == 1 and len(no_worker[0]) == first.count(None)
     found(*files)
     assert len(no_worker) == 1  # asked once for each
-    monkeypatch.setattr(probes, "of_any", lambda _: Facts(4, 5, 6.0))
-    probes.probe_all(no_worker[0])
+    monkeypatch.setattr(probes, "of_any", lambda *_: Facts(4, 5, 6.0))
+    probes.probe_all(no_worker[0], tmp_path)
     assert None not in found(*files)
 
 
 def test_waiting_for_all_does_not_leave_any_out(tmp_path, monkeypatch, settings):
     settings.NVR_REVIEW_PROBE_WAIT = timedelta(0)
     files = [put(tmp_path, f"{number}.avi", b"x") for number in range(4)]
-    monkeypatch.setattr(probes, "of_any", lambda _: Facts(1, 2, 3.0))
+    monkeypatch.setattr(probes, "of_any", lambda *_: Facts(1, 2, 3.0))
 
     assert found(*files) == [None] * 4
     assert found(*files, wait=True) == [Facts(1, 2, 3.0)] * 4
