@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import reduce
+from operator import or_
 from typing import TYPE_CHECKING, Self
 
 from django.conf import settings
@@ -9,8 +11,10 @@ from django.contrib.auth.models import Group
 from django.db import models
 from django.utils import timezone
 
+from cameras.ownership import current_folders
 from nvr.media.mounts import Mount
 from nvr.prepared import PreparedList
+from reviewer.policy import cameras_at, unseen_cameras
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
@@ -76,10 +80,24 @@ OPEN_STATES = (RunState.WAITING, RunState.WORKING)
 
 class TrashRunQuerySet(models.QuerySet["TrashRun"]):
     def visible_to(self, user: User | AbstractBaseUser | AnonymousUser) -> Self:
-        """One's own, and all for whoever sees all paths."""
+        """One's own, and all for whoever sees all paths; none where a camera keeps its files that they may not see."""
         if not user.is_active:
             return self.none()
-        return self if sees_all(user) else self.filter(started_by=user.pk)
+        runs = self if sees_all(user) else self.filter(started_by=user.pk)
+        return runs if getattr(user, "is_superuser", False) else runs.without_unseen_cameras(user)
+
+    def without_unseen_cameras(self, user: User | AbstractBaseUser | AnonymousUser) -> Self:
+        """However many runs there were, they were of few different paths: those are looked at."""
+        folders = current_folders()
+        cameras = {
+            (path, tuple(roots)): frozenset[int]().union(
+                *(cameras_at(place, folders) for place in (path, *roots) if place)
+            )
+            for path, roots in self.order_by().values_list("path", "roots").distinct()
+        }
+        unseen = unseen_cameras(user, frozenset().union(*cameras.values()))
+        hidden = [models.Q(path=path, roots=list(roots)) for (path, roots), at in cameras.items() if at & unseen]
+        return self.exclude(reduce(or_, hidden)) if hidden else self
 
     def open(self) -> Self:
         return self.filter(state__in=OPEN_STATES)

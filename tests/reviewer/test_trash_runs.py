@@ -7,8 +7,10 @@ import re
 import pytest
 from rest_framework.test import APIClient
 
+from nvr.audit.models import AuditEntry
+from nvr.audit.record import record
 from reviewer.models import RunState, TrashRun
-from tests.factories import make_user
+from tests.factories import folder_of, make_camera, make_user
 
 RUNS = "/api/trash-runs"
 KEYS = {
@@ -73,6 +75,43 @@ def test_one_sees_ones_own_and_managers_see_all(review, reviewer, manage):
     for method, path in (("get", f"{RUNS}/{other.pk}"), ("post", f"{RUNS}/{other.pk}/cancel")):
         answer = getattr(review, method)(path)
         assert (answer.status_code, set(answer.json())) == (404, {"error"})
+
+
+def test_runs_where_a_camera_keeps_its_files_are_for_who_may_see_it(manager, manage, group, card):
+    camera = make_camera("Barn", groups=(group,))
+    folder = camera.folder_path
+    boss, other = make_user("boss", is_superuser=True), make_user("other")
+    hidden = [
+        run_by(boss, path=folder, roots=[folder], state=RunState.DONE),
+        run_by(boss, roots=[str(card), folder], state=RunState.DONE),
+        run_by(manager, roots=[str(folder_of(camera).parent)], state=RunState.DONE),
+    ]
+    shown = run_by(other, path=str(card), roots=[str(card)], state=RunState.WORKING)
+
+    assert [item["id"] for item in manage.get(RUNS).json()["items"]] == [shown.pk]
+    assert manage.get(f"{RUNS}/{shown.pk}").status_code == 200
+    for run in hidden:
+        assert manage.get(f"{RUNS}/{run.pk}").status_code == 404
+        assert manage.post(f"{RUNS}/{run.pk}/cancel").status_code == 404
+    assert set(TrashRun.objects.visible_to(boss)) == {shown, *hidden}
+
+    manager.groups.add(group)
+    assert set(TrashRun.objects.visible_to(manager)) == {shown, *hidden}
+
+
+def test_the_record_of_such_runs_is_for_who_may_see_the_camera_as_well(manager, group, card):
+    camera = make_camera("Barn", groups=(group,))
+    boss = make_user("boss", is_superuser=True, is_staff=True)
+    manager.is_staff = True
+    runs = [run_by(boss, roots=[path], state=RunState.DONE) for path in (camera.folder_path, str(card))]
+    for run in runs:
+        record(boss, "trash_emptying_started", run, {"folders": (None, run.roots)})
+
+    def seen_by(user) -> set[int | None]:
+        return set(AuditEntry.objects.visible_to(user).values_list("target_pk", flat=True))
+
+    assert seen_by(boss) == {run.pk for run in runs}
+    assert seen_by(manager) == {runs[1].pk}
 
 
 def test_cancelling_a_waiting_run_ends_it(review, reviewer):
