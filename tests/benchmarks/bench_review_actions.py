@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from pathlib import Path
 from urllib.request import Request, urlopen
 
@@ -60,6 +61,12 @@ def known_to_us(url: str, key: dict[str, str], card: Path) -> None:
         assert json.load(answer)["counts"]["all"] == FILES
 
 
+def in_turn(url: str, key: dict[str, str], script: Path) -> float:
+    """Requests per second, when the other has ended what it was asked last."""
+    time.sleep(2)
+    return wrk(f"{url}/api/media-actions", headers=key, script=script)
+
+
 @pytest.mark.django_db(transaction=True)
 def test_actions(card: Path, script: Path) -> None:
     user = User.objects.create_superuser("bench")
@@ -73,13 +80,7 @@ def test_actions(card: Path, script: Path) -> None:
         running([*peer, "--workers", "2", "--log-level", "warning"], f"http://127.0.0.1:{port}/docs", **surroundings),
     ):
         known_to_us(ours, key, card)
-        rounds = [
-            tuple(
-                wrk(f"{url}/api/media-actions", headers=key, script=script)
-                for url in (ours, f"http://127.0.0.1:{port}")
-            )
-            for _ in range(ROUNDS)
-        ]
+        rounds = [tuple(in_turn(url, key, script) for url in (ours, f"http://127.0.0.1:{port}")) for _ in range(ROUNDS)]
     mine, theirs = (sorted(column)[ROUNDS // 2] for column in zip(*rounds, strict=True))
     report(f"actions in a tree of {FILES}, four clients", mine, theirs, "a walk before each", 2.5)
     print(f"  goal {GOAL}/s")
