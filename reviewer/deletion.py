@@ -1,5 +1,7 @@
 """Deleting one trashed file: looked at again in the moment of deletion, the media file first, its companions after.
 
+A link is deleted itself, never what it leads to.
+
 What is decided here is decided on an open directory, so that nobody can exchange a folder on the way for a link.
 """
 
@@ -96,7 +98,8 @@ def check(folder: int, name: str, file: Listed) -> int:
     if file.identity is None:
         raise KeptError(file.reason)
     facts = os.stat(name, dir_fd=folder, follow_symlinks=False)
-    if not stat.S_ISREG(facts.st_mode):
+    is_link = stat.S_ISLNK(facts.st_mode)
+    if not (is_link or stat.S_ISREG(facts.st_mode)):
         raise KeptError("It is not a regular file.")
     if identity_of(facts) != file.identity:
         raise KeptError("It has changed since it was listed.")
@@ -104,7 +107,7 @@ def check(folder: int, name: str, file: Listed) -> int:
         raise LockedError
     if not exists(folder, name + TRASH):
         raise KeptError("It is not marked as trash any more.")
-    return facts.st_size if facts.st_nlink == 1 else 0
+    return 0 if is_link or facts.st_nlink > 1 else facts.st_size
 
 
 def remove_companions(folder: int, name: str) -> None:

@@ -55,11 +55,12 @@ def listing_of(path: bytes, root: bytes) -> Listing:
 
 
 def is_own_file(entry: os.DirEntry[bytes], root: bytes) -> bool:
-    """A regular file, or a link to one that lies below `root` (which is without links)."""
+    """A regular file, or a link to one of the same kind that is to be seen below `root` (which is without links)."""
     if not entry.is_symlink():
         return entry.is_file(follow_symlinks=False)
     try:
         target = os.path.realpath(entry.path, strict=True)
-        return target.startswith(root + b"/") and stat.S_ISREG(os.lstat(target).st_mode)
+        is_media = stat.S_ISREG(os.lstat(target).st_mode) and kind_of_bytes(target) == kind_of_bytes(entry.name)
+        return is_media and target.startswith(root + b"/") and b"/." not in target[len(root) :]
     except OSError:
         return False

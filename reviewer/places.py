@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
@@ -39,7 +40,7 @@ class NotMedia(BadRequest):
 
 @dataclass(frozen=True)
 class Place:
-    """`path` without links, and the deepest known review path that holds it; `holding` are all that do."""
+    """`path`, in a folder without links, and the deepest known review path that holds it; `holding` are all that do."""
 
     path: Path
     root: ReviewPath
@@ -48,9 +49,14 @@ class Place:
 
 @dataclass(frozen=True)
 class Media(Place):
-    """A picture or video, and what the disk said of it when it was found."""
+    """A picture or video as it is listed, and what the disk said of it when it was found.
+
+    Its bytes are those of `file`, without links: another than `path` for a link, which has marks of its own. Each
+    path of `holding` holds both.
+    """
 
     facts: os.stat_result
+    file: Path = field(kw_only=True)
 
 
 def exactly(user: Person, given: Any) -> ReviewPath:
@@ -67,10 +73,20 @@ def inside(user: Person, given: Any, known: list[ReviewPath] | None = None) -> P
     Raises `OutsideReview` wherever a link leads out, and `Missing` below the review path for hidden names: nobody
     enters there.
     """
-    path, roots = checked(given), known_paths(user) if known is None else known
+    roots = known_paths(user) if known is None else known
+    return below(without_links(named(given, roots)), roots)
+
+
+def named(given: Any, roots: Iterable[ReviewPath]) -> str:
+    """The path that `given` is, as the disk has it."""
+    path = checked(given)
     if REPLACED in path:
-        path = next((as_on_disk(path, root.path) for root in roots if is_inside(path, root.path)), path)
-    place = without_links(path)
+        return next((as_on_disk(path, root.path) for root in roots if is_inside(path, root.path)), path)
+    return path
+
+
+def below(place: str, roots: Iterable[ReviewPath]) -> Place:
+    """Raises `OutsideReview` if none of the roots holds it, and `Missing` for hidden names."""
     holding = tuple(root for root in roots if is_inside(place, root.path))
     if not holding:
         raise OutsideReview
@@ -93,9 +109,31 @@ def media_at(user: Person, given: Any, known: list[ReviewPath] | None = None) ->
 
     Raises `OutsideReview`, `Missing`, `NotMedia`, and `PathAway` instead of `Missing` while its volume is away.
     """
-    place = inside(user, given, known)
+    roots = known_paths(user) if known is None else known
+    path = named(given, roots)
+    target = below(without_links(path), roots)
+    place = target if path == str(target.path) else listed_at(path, target)
+    facts = facts_of(target)
+    if not stat.S_ISREG(facts.st_mode):
+        raise Missing
+    if kind_of(place.path.name) is None or kind_of(place.path.name) != kind_of(target.path.name):
+        raise NotMedia("The file is neither a picture nor a video.")
+    return Media(place.path, place.root, facts, file=target.path, holding=place.holding)
+
+
+def listed_at(path: str, target: Place) -> Place:
+    """Where `path`, which leads to `target`, is listed: a link under its own name, if a review path holds both."""
+    folder, _, name = path.rpartition("/")
     try:
-        facts = os.stat(place.path)  # noqa: PTH116 - with every picture
+        return below(f"{without_links(folder or '/').rstrip('/')}/{name}", target.holding)
+    except OutsideReview:
+        return target
+
+
+def facts_of(place: Place) -> os.stat_result:
+    """Raises `Missing`, `PathAway` and `StorageFault`."""
+    try:
+        return os.stat(place.path)  # noqa: PTH116 - with every picture
     except FileNotFoundError:
         raise missing(place.root) from None
     except OSError as fault:
@@ -103,11 +141,6 @@ def media_at(user: Person, given: Any, known: list[ReviewPath] | None = None) ->
         if error.status == HTTPStatus.NOT_FOUND:
             raise missing(place.root) from fault
         raise error from fault
-    if not stat.S_ISREG(facts.st_mode):
-        raise Missing
-    if kind_of(place.path.name) is None:
-        raise NotMedia("The file is neither a picture nor a video.")
-    return Media(place.path, place.root, facts, holding=place.holding)
 
 
 def missing(root: ReviewPath) -> Missing | PathAway:

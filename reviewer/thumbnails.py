@@ -86,11 +86,12 @@ class Thumbnail:
 
 def source_at(place: Place) -> Source:
     """Raises `NoSuchFile` and `StorageFault`. The deepest path counts, whoever may see it: all find the same."""
+    file = place.file if isinstance(place, Media) else place.path
     with named_errors():
-        facts = place.facts if isinstance(place, Media) else place.path.stat()
-    holding = [path for path in all_paths() if is_inside(place.path, path)]
+        facts = place.facts if isinstance(place, Media) else file.stat()
+    holding = [path for path in all_paths() if is_inside(file, path)]
     root = Path(max(holding, key=len, default=place.root.path))
-    return Source(place.path, root, facts.st_mtime_ns, facts.st_size)
+    return Source(file, root, facts.st_mtime_ns, facts.st_size)
 
 
 def all_paths() -> list[str]:

@@ -54,7 +54,7 @@ class Status:
 
 @contextmanager
 def directory_of(file: Path) -> Iterator[int]:
-    """The directory that holds `file` (which is without links), opened: what is done there stays there.
+    """The directory that holds `file` (its path without links), opened: what is done there stays there.
 
     Raises `NoSuchFile` if somebody has put a link in the place of a folder on the way.
     """
@@ -93,7 +93,9 @@ def exists(directory: int, name: str) -> bool:
 
 
 def act(file: Path, action: str) -> Status:
-    """Mark `file` (which is there, with links resolved) and say how it stands now. Doing it twice changes nothing.
+    """Mark `file` (which is there, in a folder without links) and say how it stands now; again changes nothing.
+
+    A link has marks of its own, beside itself.
 
     Raises `Locked` for trashing what is locked, `ReadOnly`, `NameTooLong`, `NoSuchFile`, and `StorageFault`.
     """

@@ -147,7 +147,7 @@ class MediaFileView(BytesView):
 
 def original(request: Request, place: Media) -> HttpResponseBase:
     cache_control = caching(request, place.facts.st_mtime_ns)
-    return bytes_of(request, place.path, Path(place.root.path), place.path.name, cache_control)
+    return bytes_of(request, place.file, Path(place.root.path), place.path.name, cache_control)
 
 
 def bytes_of(request: Request, file: Path, root: Path, name: str, cache_control: str) -> HttpResponseBase:
@@ -166,10 +166,10 @@ def playable_response(request: Request, place: Media) -> HttpResponseBase:
     """The playable form, or 202 until there is one: ask again after `Retry-After`, with HEAD if you like."""
     if kind_of(place.path.name) != VIDEO:
         raise BadRequest("playable is for videos.")
-    form = playable_form(place.path)
+    form = playable_form(place.file)
     if form.path is None:
         pending = {"state": form.state, "path": text(os.fsencode(place.path))}
         return Response(pending, status=202, headers={"Retry-After": str(POLL_S)})
-    if form.path == place.path:
+    if form.path == place.file:
         return original(request, place)
     return bytes_of(request, form.path, form.path.parent, f"{place.path.stem}{form.path.suffix}", PRIVATE)

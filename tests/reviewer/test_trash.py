@@ -218,13 +218,24 @@ def test_a_folder_that_became_a_link_is_not_followed(review, worker, card, folde
     assert (outside / "100MEDIA/a.jpg").exists()
 
 
-def test_a_link_beside_its_mark_is_never_deleted(review, worker, folder):
+def test_of_a_link_beside_its_mark_the_target_is_never_deleted(review, worker, folder):
     (folder / "link.jpg").symlink_to(folder / "IMG_0001.JPG")
     put(folder, "link.jpg.trash", b"")
 
-    assert emptied(review)[-1] == {"type": "done", "deleted": 0, "errors": 1}
-    assert (folder / "link.jpg").is_symlink()
+    assert emptied(review)[-1] == {"type": "done", "deleted": 1, "errors": 0}
+    assert not (folder / "link.jpg").is_symlink()
     assert (folder / "IMG_0001.JPG").exists()
+    assert TrashRun.objects.get().bytes_freed == 0
+
+
+def test_a_link_that_was_exchanged_since_it_was_listed_stays(review, worker, folder, monkeypatch):
+    link = folder / "link.jpg"
+    link.symlink_to(folder / "IMG_0001.JPG")
+    put(folder, "link.jpg.trash", b"")
+    changed_after_listing(monkeypatch, lambda: (link.unlink(), link.symlink_to(folder / "IMG_0002.JPG")))
+
+    assert emptied(review)[-1] == {"type": "done", "deleted": 0, "errors": 1}
+    assert link.is_symlink()
 
 
 @pytest.mark.parametrize(
