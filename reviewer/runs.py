@@ -79,6 +79,14 @@ def unpacked(keys: bytes) -> list[bytes]:
     return keys.split(SEPARATOR) if keys else []
 
 
+def block_of(row: tuple[bytes, bytes] | None) -> Block:
+    """Raises `sqlite3.DatabaseError` for what only damage explains: the index is thrown away then."""
+    block = Block(unpacked(row[0]), row[1]) if row else Block([], b"")
+    if row is None or len(block.keys) != len(block.marks):
+        raise sqlite3.DatabaseError("a block of the index is damaged")
+    return block
+
+
 def cut(block: Block, size: int) -> Iterator[Block]:
     for start in range(0, len(block.keys), size):
         yield Block(block.keys[start : start + size], block.marks[start : start + size])
@@ -147,7 +155,7 @@ class Runs:
             "SELECT keys, marks FROM head JOIN keys USING (id) JOIN marks USING (id) WHERE run = ? ORDER BY first",
             (run,),
         )
-        return {key: mark for keys, marks in bodies for key, mark in zip(unpacked(keys), marks, strict=True)}
+        return {key: mark for body in bodies for key, mark in zip(*block_of(body), strict=True)}
 
     def marks_of(self, run: int, key: bytes) -> int | None:
         """Those of one key; None if it is not there."""
@@ -167,10 +175,9 @@ class Runs:
         return found or (b"", 0)
 
     def _block(self, number: int) -> Block:
-        keys, marks = self.db.execute(
-            "SELECT keys, marks FROM keys JOIN marks USING (id) WHERE id = ?", (number,)
-        ).fetchone()
-        return Block(unpacked(keys), marks)
+        return block_of(
+            self.db.execute("SELECT keys, marks FROM keys JOIN marks USING (id) WHERE id = ?", (number,)).fetchone()
+        )
 
     def _taken(self, number: int, taken: str, start: int = 0, end: int | None = None) -> list[tuple[bytes, int]]:
         block = self._block(number)

@@ -13,6 +13,7 @@ import pytest
 from rest_framework.test import APIClient
 
 from nvr.media.slots import HUGE_BYTES, SLOTS_PER_READER
+from reviewer import library
 from reviewer.api import listings
 from reviewer.library import folder_page, index_file
 from reviewer.models import ReviewPath
@@ -328,3 +329,12 @@ def test_long_streams_that_nobody_reads_leave_threads_to_others(review, card, mo
     for response in unread:
         response.close()
     assert names(streamed(review, card)) == ALL
+
+
+@pytest.mark.parametrize("damage", ["DELETE FROM keys", "DELETE FROM marks", "UPDATE marks SET marks = x'00'"])
+def test_an_index_whose_blocks_do_not_fit_is_built_anew(review, card, damage):
+    streamed(review, card)
+    library.scanner_of(ReviewPath.objects.get()).index.db.execute(damage)
+
+    assert names(streamed(review, card)) == ALL
+    assert names(streamed(review, card, statusFilter="unseen")) == ALL
