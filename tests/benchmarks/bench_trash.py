@@ -1,5 +1,6 @@
-"""Emptying 1 000 trashed files of 10 000: the first line and the whole, by API key; over the broker of `CELERY_BROKER_URL`,
-or that of files.
+"""Emptying 1 000 trashed files of 10 000 by API key: the first line and the whole.
+
+Over the broker of `CELERY_BROKER_URL`, or that of files.
 
 The peer technique, in this process and without any server, walks the tree for what is trashed and deletes as it goes.
 """
