@@ -27,15 +27,15 @@ if TYPE_CHECKING:
 
 
 class OutsideReview(Forbidden):
-    title = "The path is not under a known review path"
+    title = "The path is not under a known review path."
 
 
 class Missing(BadRequest):
-    title = "The file does not exist"
+    title = "The file does not exist."
 
 
 class NotMedia(BadRequest):
-    title = "The file is neither a picture nor a video"
+    title = "The file is neither a picture nor a video."
 
 
 @dataclass(frozen=True)
@@ -116,8 +116,9 @@ def media_at(user: Person, given: Any, known: list[ReviewPath] | None = None) ->
     facts = facts_of(target)
     if not stat.S_ISREG(facts.st_mode):
         raise Missing
-    if kind_of(place.path.name) is None or kind_of(place.path.name) != kind_of(target.path.name):
-        raise NotMedia("The file is neither a picture nor a video.")
+    kind = kind_of(place.path.name)
+    if kind is None or (place is not target and kind != kind_of(target.path.name)):
+        raise NotMedia
     return Media(place.path, place.root, facts, file=target.path, holding=place.holding)
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class HiddenPath(Forbidden):
-    title = "This folder is hidden from review"
+    title = "This folder is hidden from review."
 
 
 def hidden_paths() -> list[str]:

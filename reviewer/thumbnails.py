@@ -43,7 +43,7 @@ class NoThumbnail(NvrError):
     """None can be made now; the next who asks tries again."""
 
     status = 422
-    title = "No thumbnail can be made of this file"
+    title = "No thumbnail can be made of this file."
 
 
 @dataclass(frozen=True)

@@ -139,8 +139,8 @@ class MediaFileView(BytesView):
             if is_set(request, "playable"):
                 return playable_response(request, place)
             return original(request, place)
-        except NotMedia:
-            raise FileTypeNotAllowed("The file is neither a picture nor a video.") from None
+        except NotMedia as error:
+            raise FileTypeNotAllowed(error.detail) from None
         except NoSuchFile:
             raise Missing from None
 

@@ -30,4 +30,9 @@ def register() -> None:
 
 
 def error_shape(problem: Problem, request: HttpRequest) -> dict[str, Any]:
-    return {"error": problem.detail}
+    return {"error": sentence(problem.detail)}
+
+
+def sentence(text: str) -> str:
+    """With its full stop: the words that other contracts name literally have none."""
+    return text if text.endswith((".", "!", "?")) else f"{text}."
