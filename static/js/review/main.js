@@ -6,12 +6,14 @@ import { Marks } from "./marks.js";
 import { Pace, inDigits } from "./pace.js";
 import { Queue } from "./queue.js";
 import { Screen } from "./screen.js";
+import { Marking } from "./marking.js";
 import { listen } from "./keys.js";
 import { fillFolders } from "./folders.js";
 import { nextWhere, previousWhere } from "./search.js";
 import { inWords } from "./status.js";
 import { TrashDialog } from "./trash.js";
 import { onceRead, watchThumbnails, whileReading } from "./reading.js";
+import { fail, say, toast } from "./tell.js";
 import * as address from "./address.js";
 
 const root = document.querySelector("[data-review]");
@@ -22,18 +24,10 @@ const marks = new Marks(queue);
 const pace = new Pace();
 const grid = new Grid(find("grid-frame"), find("grid"), find("tile"));
 const screen = new Screen(find("screen"), { root: path, run });
-const WORDS = { seen: "seen", unseen: "not seen", lock: "locked", unlock: "unlocked", trash: "into the trash", untrash: "out of the trash" };
-const MOST_AT_ONCE = 50_000;
-const TURNS = { trash: ["trashed", "untrash"], lock: ["locked", "unlock"] };
+const marking = new Marking({ grid, screen, marks, step, goTo, source: () => source });
 let source = null;
 let view = address.read();
 let turn = 0;
-
-function say(text) { find("said").textContent = text; }
-
-function toast(text, level = "info", undo = null) {
-  document.dispatchEvent(new CustomEvent("toast", { detail: { text, level, undo } }));
-}
 
 // The list
 function takes({ type, folder }) {
@@ -135,10 +129,6 @@ function land(to) {
   if (screen.isOpen) showCurrent();
 }
 
-function fail(error) {
-  toast(error.message, "error");
-}
-
 function showCurrent() {
   const item = current();
   if (!item) return;
@@ -181,76 +171,6 @@ async function seek(search, text) {
   if (found >= 0) await goTo(found); else toast(text);
 }
 
-// Marking
-function mark(action) {
-  const many = !screen.isOpen && grid.picked.size > 1;
-  if (many) return collect([...grid.picked].sort((a, b) => a - b)).then((items) => markChosen(items, action, many), fail);
-  const [at] = screen.isOpen || !grid.picked.size ? [place()] : grid.picked;
-  if (source.at(at) === undefined) return source.load(at).then((item) => markChosen([item], action, many), fail);
-  return markChosen([source.at(at)], action, many);
-}
-
-// The files at `places`, in their order, whether they were loaded yet or not; what is collected stays loaded.
-async function collect(places) {
-  if (places.length > MOST_AT_ONCE) throw new Error(`These are ${inDigits(places.length)} files. Mark at most ${inDigits(MOST_AT_ONCE)} at once.`);
-  const items = [];
-  for (const at of places) {
-    const item = source.at(at) ?? (await source.load(at));
-    if (item) { item.touched = true; items.push(item); }
-  }
-  return items;
-}
-
-function markChosen(found, action, many) {
-  const items = found.filter(Boolean);
-  if (!items.length) return null;
-  const [flag, opposite] = TURNS[action] ?? [];
-  const takesBack = flag && items.every((item) => item.status[flag]);
-  return apply(items, takesBack ? opposite : action, { many, stays: takesBack || action === "unseen" });
-}
-
-function apply(items, action, { many, stays }) {
-  const free = action === "trash" ? items.filter((item) => !item.status.locked) : items;
-  if (free.length < items.length) toast(many ? `${items.length - free.length} are locked and stay. Unlock them first.` : "It is locked. Unlock it first (F), then trash it.", "warning");
-  if (!free.length) return null;
-  const count = marks.mark(free, action, place());
-  refresh();
-  if (many) {
-    toast(`${inDigits(count)} ${count === 1 ? "file" : "files"} ${WORDS[action]}.`, "success", count ? undo : null);
-    return null;
-  }
-  say(`${free[0].name}: ${WORDS[action]}.`);
-  return stays ? null : step(1);
-}
-
-// In the grid and on the screen alike.
-function refresh() {
-  grid.render();
-  if (screen.isOpen && current()) { screen.mark(current()); screen.canUndo(marks.canUndo); }
-}
-
-function undo() {
-  const undone = marks.undo();
-  if (!undone) { say("There is nothing to undo."); return null; }
-  refresh();
-  return goBackTo(undone).then(() => say(`Undone: ${undone.items.length === 1 ? undone.items[0].name : `${undone.items.length} files`}.`));
-}
-
-// The view may be another one meanwhile.
-async function goBackTo({ place: at, items: [item] }) {
-  if (source.at(at)?.path === item.path) { await goTo(at); return; }
-  const found = await source.find(item.path, at).catch(() => at);
-  await goTo(found);
-}
-
-async function above() {
-  const end = place();
-  const items = (await collect([...Array(end).keys()])).filter((item) => !item.status.seen);
-  const count = items.length ? marks.mark(items, "seen", end) : 0;
-  refresh();
-  toast(count ? `${inDigits(count)} above ${count === 1 ? "is" : "are"} seen.` : "Everything above is seen already.", "success", count ? undo : null);
-}
-
 const COMMANDS = {
   next: () => step(1),
   previous: () => step(-1),
@@ -270,12 +190,12 @@ const COMMANDS = {
   nextUnseen: () => seek(() => nextWhere(source, place(), "unseen"), "Nothing unseen below."),
   previousUnseen: () => seek(() => previousWhere(source, place(), "unseen"), "Nothing unseen above."),
   nextLocked: () => seek(() => nextWhere(source, place(), "locked"), "Nothing locked below."),
-  seen: () => mark("seen"),
-  unseen: () => mark("unseen"),
-  trash: () => mark("trash"),
-  lock: () => mark("lock"),
-  undo,
-  above,
+  seen: () => marking.mark("seen"),
+  unseen: () => marking.mark("unseen"),
+  trash: () => marking.mark("trash"),
+  lock: () => marking.mark("lock"),
+  undo: () => marking.undo(),
+  above: () => marking.above(),
   open,
   close: () => close(),
   clear: () => grid.unpick(),
@@ -304,7 +224,7 @@ function hold(result) {
 
 // What the page hears
 queue.addEventListener("refused", ({ detail: { items, reason } }) => {
-  refresh();
+  marking.refresh();
   toast(items.length === 1 ? `${items[0].name} stays as it was: ${reason}` : `${items.length} files stay as they were: ${reason}`, "error");
 });
 queue.addEventListener("change", () => {
