@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw, ImageFont, PngImagePlugin
 from nvr.media.images import fitted, opened
 
 BACKGROUND = (237, 243, 246)
-INK = (96, 112, 122)
+INK = (112, 124, 132)  # can be read on light and on dark
 CONTENT = "X-NVR::Content"  # the picture's size within the square, as `256x192`
 
 
@@ -53,13 +53,12 @@ def content_box(thumbnail: Image.Image) -> tuple[int, int, int, int]:
 
 @lru_cache(maxsize=16)
 def placeholder_png(label: str, size: int) -> bytes:
-    """A square that says `label` (lines of text), as large as fits."""
-    square = Image.new("RGB", (size, size), BACKGROUND)
+    """A transparent square that says `label` (lines of text), as large as fits: whatever frames it is its ground."""
+    square = Image.new("RGBA", (size, size), (*INK, 0))
     draw = ImageDraw.Draw(square)
-    draw.rectangle((0, 0, size - 1, size - 1), outline=INK)
     largest = ImageFont.load_default(100)
     left, top, right, bottom = draw.multiline_textbbox((0, 0), label, font=largest, align="center")
-    font = ImageFont.load_default(max(1.0, 80 * size / max(right - left, bottom - top)))
+    font = ImageFont.load_default(max(1.0, 70 * size / max(right - left, bottom - top)))
     draw.multiline_text((size / 2, size / 2), label, fill=INK, font=font, anchor="mm", align="center")
     buffer = io.BytesIO()
     square.save(buffer, "PNG")

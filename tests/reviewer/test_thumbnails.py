@@ -320,6 +320,7 @@ def test_what_cannot_be_shown_has_a_placeholder_that_is_not_kept(review, card, n
     assert image.size == (size, size)
     if size >= 200:
         assert len(image.getcolors(100_000) or []) > 2, "it says something"
+        assert image.getchannel("A").getextrema() == (0, 255), "whatever frames it is its ground"
     assert own() == [] and not list(card.rglob(".thumbnails/*/*"))
 
 
