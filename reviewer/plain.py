@@ -17,7 +17,7 @@ from reviewer.index import Row
 from reviewer.items import moment, status, text
 from reviewer.kinds import IMAGE, kind_of_bytes
 from reviewer.library import asked, counts_of, page_of
-from reviewer.models import ReviewPath
+from reviewer.models import ReviewPath, RunState
 from reviewer.probes import looked_at
 from reviewer.runs import FILTERS
 from reviewer.scanner import Scanner
@@ -31,6 +31,13 @@ if TYPE_CHECKING:
 PAGE_FILES = 24
 RUNS_SHOWN = 20
 FILTER_WORDS = {"all": "All", "unseen": "Unseen", "seen": "Seen", "locked": "Locked", "trashed": "Trashed"}
+RUN_WORDS: dict[str, str] = {  # the page with scripts has the same
+    RunState.WAITING: "waiting",
+    RunState.WORKING: "running",
+    RunState.DONE: "done",
+    RunState.CANCELLED: "stopped",
+    RunState.FAILED: "failed",
+}
 MARK_WORDS = {"locked": "Locked", "trashed": "In the trash", "seen": "Seen"}
 
 
@@ -158,7 +165,7 @@ def trash_of(user: Person, root: ReviewPath) -> dict[str, Any]:
     return {
         "count": sum(orjson.loads(line)["type"] == "would_delete" for line in lines),
         "bytes": orjson.loads(done)["bytes"],
-        "runs": trash.runs_of(user, offset=0, limit=RUNS_SHOWN),
+        "runs": [(run, RUN_WORDS[run.state]) for run in trash.runs_of(user, offset=0, limit=RUNS_SHOWN)],
         "list_url": address(root.path, plain="1", filter="trashed"),
     }
 

@@ -44,16 +44,37 @@ function lingers(toast) {
   return ["error", "warning"].includes(toast.dataset.level);
 }
 
+const timers = new WeakMap();
+
+function goSoon(toast) {
+  clearTimeout(timers.get(toast));
+  if (!lingers(toast)) timers.set(toast, setTimeout(() => toast.remove(), LINGER_MS));
+}
+
 function watchToast(toast) {
   toast.querySelector("[data-toast-close]").addEventListener("click", () => toast.remove());
-  if (lingers(toast)) return;
-  let timer = setTimeout(() => toast.remove(), LINGER_MS);
-  toast.addEventListener("pointerenter", () => clearTimeout(timer));
-  toast.addEventListener("focusin", () => clearTimeout(timer));
-  toast.addEventListener("pointerleave", () => { timer = setTimeout(() => toast.remove(), LINGER_MS); });
+  for (const name of ["pointerenter", "focusin"]) toast.addEventListener(name, () => clearTimeout(timers.get(toast)));
+  toast.addEventListener("pointerleave", () => goSoon(toast));
+  goSoon(toast);
+}
+
+// The one that says the same already; one that can be undone speaks of something of its own.
+function openToast(text, level) {
+  const says = (toast) => toast.querySelector("[data-toast-text]").textContent === text && toast.querySelector("[data-toast-undo]").hidden;
+  return [...toasts.querySelectorAll("[data-toast]")].find((toast) => toast.dataset.level === level && says(toast));
+}
+
+function renewToast(toast) {
+  const said = toast.querySelector("[data-toast-text]");
+  said.textContent = said.textContent; // put in anew, a screen reader tells it again
+  if (toast.matches(":hover, :focus-within")) return; // it stays as long as one is at it
+  toasts.append(toast); // it comes in anew for the eye
+  goSoon(toast);
 }
 
 function showToast({ text, level = "info", undo = null }) {
+  const open = undo ? null : openToast(text, level);
+  if (open) { renewToast(open); return; }
   const template = document.querySelector("[data-toast-template]");
   const toast = template.content.firstElementChild.cloneNode(true);
   toast.dataset.level = level;

@@ -314,6 +314,20 @@ def test_a_hundred_by_keyboard_without_a_blank_frame(opened: Page, card: Path) -
     wait_for(lambda: all(marks_of(card, number) == {".seen"} for number in range(100)), opened)
 
 
+def test_a_message_that_is_open_is_renewed_and_not_repeated(opened: Page) -> None:
+    opened.keyboard.press("End")
+    opened.keyboard.press("Enter")
+    shows(opened, 119)
+    for key in "rrr":
+        opened.keyboard.press(key)
+    expect(opened.locator("[data-toast]")).to_have_count(1)
+    expect(opened.locator("[data-toasts]")).to_contain_text("This was the last one.")
+
+    opened.locator("[data-toast-close]").click()
+    opened.keyboard.press("r")
+    expect(opened.locator("[data-toast]")).to_have_count(1)
+
+
 def test_a_video_plays_and_obeys_its_keys(page: Page, chief: User, card: Path) -> None:
     make_video(card / "AAA.MP4", size="320x240", seconds=4)
     sign_in(page, "chief", PASSWORD)

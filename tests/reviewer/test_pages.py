@@ -211,6 +211,7 @@ def test_the_trash_tells_how_much_first_and_wants_a_yes(
 
     assert sent == [TrashRun.objects.get().pk]
     shown = text(page.get("/review/trash", {"path": known.path}))
-    assert "Waiting" in shown
+    assert f", {known.path}: waiting, 0 files, " in shown
     page.post("/review/trash", {"path": known.path, "cancel": str(sent[0])})
     assert TrashRun.objects.get().state == "cancelled"
+    assert ": stopped, 0 files, " in text(page.get("/review/trash", {"path": known.path}))
