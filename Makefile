@@ -26,8 +26,9 @@ run: setup ## start everything (HOST=0.0.0.0 PORT=8123)
 demo: setup ## start everything with cameras that show generated pictures
 	@exec $(BIN)/python manage.py up --host "$(HOST)" --port "$(PORT)" --demo
 
+# The tests start some hundred processes: without compiled modules each would spend most of its start on compiling.
 test: setup-dev ## run all tests (PYTEST_ARGS="-n 0 tests/start")
-	@$(BIN)/pytest $(PYTEST_ARGS)
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/pytest $(PYTEST_ARGS)
 
 check: setup-dev ## format, lint, types, layers, deployment, migrations, templates
 	$(BIN)/ruff format --check .
