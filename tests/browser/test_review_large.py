@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 from django.contrib.auth.models import User
-from playwright.sync_api import Page, Request, expect
+from playwright.sync_api import Page, Request, Route, expect
 
 from reviewer.registry import add_path
 from tests.browser.conftest import sign_in
@@ -55,6 +56,23 @@ def test_what_one_runs_past_is_not_fetched_whole(opened: Page) -> None:
     opened.wait_for_timeout(300)
     assert len(whole) < 40
     assert any("IMG_0080.JPG" in url for url in whole)
+
+
+def test_what_is_not_there_yet_is_not_taken_for_the_one_before(opened: Page, card: Path) -> None:
+    waiting: list[Route] = []
+    opened.route("**/api/media-*IMG_0300.JPG*", lambda route: waiting.append(route))
+    opened_at(opened, card, f"filter=all&item={card}/IMG_0299.JPG")
+    expect(opened.locator("[data-stage]")).to_have_attribute("data-shown", re.compile("IMG_0299"))
+    opened.keyboard.press("r")
+
+    expect(opened.locator("[data-facts]")).to_contain_text("IMG_0300.JPG")
+    expect(opened.locator("[data-stage]")).to_have_attribute("data-waiting", "")
+    expect(opened.locator("[data-frame] img")).to_have_css("opacity", "0.25")
+    for route in waiting:
+        route.continue_()
+    opened.unroute_all()
+    expect(opened.locator("[data-stage]")).to_have_attribute("data-shown", re.compile("IMG_0300"))
+    expect(opened.locator("[data-frame] img")).to_have_css("opacity", "1")
 
 
 def test_all_above_are_marked_also_those_that_were_never_loaded(opened: Page, card: Path) -> None:

@@ -3,10 +3,15 @@ import { fileOf, thumbnailOf } from "./api.js";
 
 const SMALL_PX = 1024;
 const LIGHT_BYTES = 1_000_000; // about what the small one is, as a PNG: such a file is there sooner itself
+const LIGHT_PIXELS = 8_000_000; // a browser paints no more of them while one waits
 const SHOWABLE = /\.(jpe?g|png|gif|webp|bmp)$/i; // a browser knows no TIFF
 const SPARING = (navigator.deviceMemory ?? 8) < 4 || navigator.connection?.saveData;
 
-const isLight = (item) => item.sizeBytes <= LIGHT_BYTES || Math.max(item.width, item.height) <= SMALL_PX;
+// Of one whose size nobody knows there is no small one either.
+function isLight({ width, height, sizeBytes }) {
+  if (!width || Math.max(width, height) <= SMALL_PX) return true;
+  return sizeBytes <= LIGHT_BYTES && width * height <= LIGHT_PIXELS;
+}
 
 // One file's pictures; each is asked for once.
 class Pictures {
@@ -14,36 +19,47 @@ class Pictures {
 
   constructor(item) {
     this.item = item;
-    this.best = null; // the best that is ready
+    this.quick = null; // what is ready and painted at once: the small one, if there is one
     this.isShowable = SHOWABLE.test(item.name);
   }
 
   preview(priority = "auto") {
     if (this.isShowable && isLight(this.item)) return this.original(priority);
-    this.previewing ??= this.#keep(thumbnailOf(this.item, SMALL_PX), priority, false);
+    this.previewing ??= this.#decoded(thumbnailOf(this.item, SMALL_PX), priority, false);
     return this.previewing;
   }
 
   original(priority = "low") {
     if (!this.isShowable) return this.preview(priority);
-    this.loading ??= this.#keep(fileOf(this.item), priority, true);
+    this.loading ??= this.#decoded(fileOf(this.item), priority, true);
     return this.loading;
   }
 
-  async #keep(url, priority, isOriginal) {
-    const found = { picture: await this.#decoded(url, priority), isOriginal };
-    if (!this.best?.isOriginal) this.best = found;
-    return found;
+  // The original's bytes only: decoded, each takes some 80 MB, and browsers forget it again before it is shown.
+  fetchOriginal(priority) {
+    if (!this.isShowable || this.loading) return Promise.resolve();
+    this.fetched ??= new Promise((resolve) => {
+      this.fetching = this.#ask(fileOf(this.item), priority);
+      for (const name of ["load", "error"]) this.fetching.addEventListener(name, resolve);
+    });
+    return this.fetched;
   }
 
-  async #decoded(url, priority) {
+  #ask(url, priority) {
     const picture = new Image();
     picture.decoding = "sync"; // it is decoded when it is put into the page
     picture.fetchPriority = priority;
     picture.src = url;
     this.#pending.add(picture);
-    try { await picture.decode(); } finally { this.#pending.delete(picture); }
     return picture;
+  }
+
+  async #decoded(url, priority, isOriginal) {
+    const picture = (isOriginal && this.fetching) || this.#ask(url, priority);
+    try { await picture.decode(); } finally { this.#pending.delete(picture); }
+    const found = { picture, isOriginal };
+    this.quick ??= found;
+    return found;
   }
 
   // What one has run past must not hold up what one looks at: browsers fetch six at a time.
@@ -68,15 +84,17 @@ export class Album {
     for (const [path, pictures] of this.#kept) if (!wanted.has(path)) { pictures.drop(); this.#kept.delete(path); }
   }
 
-  // Make ready what comes next, the most likely first.
+  // Make ready what comes next, the most likely first; the very next one together with the one that is looked at, or
+  // whoever goes on before that is there would stay ahead of all that is prepared.
   async prepare(current, others) {
     const mine = ++this.#turn;
-    if (!current.isVideo) await this.of(current).preview("high").catch(() => {}); // told when it is shown
-    const rest = mine === this.#turn ? others : [];
-    await Promise.allSettled(rest.map((item) => this.of(item).preview()));
-    for (const item of SPARING ? [] : rest) {
+    const previews = (items) => Promise.allSettled(items.map((item) => this.of(item).preview(item === current ? "high" : "auto")));
+    await previews([current, ...others.slice(0, 1)].filter((item) => !item.isVideo)); // a failure is told when it is shown
+    if (mine !== this.#turn) return;
+    await previews(others.slice(1));
+    for (const item of SPARING ? [] : [current, ...others]) {
       if (mine !== this.#turn) return;
-      await this.of(item).original().catch(() => {});
+      if (!item.isVideo) await this.of(item).fetchOriginal(item === current ? "high" : "low");
     }
   }
 }

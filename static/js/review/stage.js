@@ -4,6 +4,8 @@ import { Album } from "./pictures.js";
 
 const PLAYABLE = /\.(mp4|m4v|mov|webm)$/i;
 const RUSH_MS = 100;
+const OUTRUN_MS = 250; // the same, where a file was left before its picture had been made
+const SETTLE_MS = 150; // a large original takes a while to be painted: not while one is about to go on
 const SPEEDS = [0.25, 0.5, 1, 1.5, 2, 4, 8];
 
 export class Stage {
@@ -27,6 +29,7 @@ export class Stage {
     this.zoom(false);
     this.#calmDown();
     this.#shape(item.width, item.height);
+    this.pictures = null;
     if (item.isVideo) this.#showVideo(item); else this.#showPicture(item);
   }
 
@@ -37,13 +40,17 @@ export class Stage {
 
   async #showPicture(item) {
     const pictures = this.album.of(item);
-    if (pictures.best) this.#put(item, pictures.best); else this.#bridge(item, pictures);
+    this.pictures = pictures;
+    const settled = new Promise((resolve) => { setTimeout(resolve, SETTLE_MS); });
+    this.element.toggleAttribute("data-waiting", !pictures.quick); // what is still shown is another file
+    if (pictures.quick) this.#put(item, pictures.quick); else this.#bridge(item, pictures);
     await this.calm;
     if (this.item !== item) return;
     try {
       await pictures.preview("high").catch(() => {});
-      if (pictures.best) this.#put(item, pictures.best);
-      this.#put(item, await pictures.original("high"));
+      if (pictures.quick) this.#put(item, pictures.quick);
+      await settled;
+      if (this.item === item) this.#put(item, await pictures.original("high"));
     } catch {
       if (this.item === item) this.#say(`${item.name} cannot be shown: it may be damaged, or gone.`);
     }
@@ -51,18 +58,20 @@ export class Stage {
 
   // Until a better one is there: the small one of the grid and the strip, which is mostly known, so that no frame is blank.
   async #bridge(item, pictures) {
+    if (!item.width) return; // there is none
     const picture = new Image();
     picture.decoding = "sync";
     picture.fetchPriority = "high";
     picture.src = thumbnailOf(item, 256);
     try { await picture.decode(); } catch { return; }
-    if (this.item === item && !pictures.best && this.note.hidden) this.#put(item, { picture, isOriginal: false });
+    if (this.item === item && !pictures.quick && this.note.hidden) this.#put(item, { picture, isOriginal: false });
   }
 
   // While one runs through the files nothing large is fetched: the last one shown is what counts.
   #calmDown() {
     const now = performance.now();
-    this.calm = now - this.shownAt < RUSH_MS ? new Promise((resolve) => { setTimeout(resolve, RUSH_MS); }) : null;
+    const least = this.pictures && !this.pictures.quick ? OUTRUN_MS : RUSH_MS;
+    this.calm = now - this.shownAt < least ? new Promise((resolve) => { setTimeout(resolve, least); }) : null;
     this.shownAt = now;
   }
 
@@ -73,7 +82,10 @@ export class Stage {
     picture.className = isOriginal ? "stage-picture" : "stage-picture stage-cut";
     picture.alt = item.name;
     picture.draggable = false;
+    picture.style.transformOrigin = this.frame.querySelector(".stage-picture")?.style.transformOrigin ?? "";
     this.frame.replaceChildren(picture);
+    if (this.element.hasAttribute("data-zoom")) this.zoom(true);
+    this.element.toggleAttribute("data-waiting", false);
     this.element.dataset.shown = item.path;
     this.element.dataset.quality = isOriginal ? "original" : "preview";
   }
@@ -83,6 +95,7 @@ export class Stage {
   }
 
   #say(text) {
+    this.element.toggleAttribute("data-waiting", false);
     this.note.hidden = false; // first, or a screen reader is not told what it says
     this.note.textContent = text;
     this.frame.replaceChildren();
@@ -98,6 +111,7 @@ export class Stage {
     video.setAttribute("aria-label", item.name);
     video.addEventListener("loadedmetadata", () => this.#started(item, video));
     video.addEventListener("play", () => { video.playbackRate = this.speed; });
+    this.element.toggleAttribute("data-waiting", false);
     this.element.dataset.quality = "video";
     this.element.dataset.shown = item.path;
     if (PLAYABLE.test(item.name)) {
