@@ -165,7 +165,7 @@ def test_the_stream_goes_on_without_broker_or_cache(review, card, known, monkeyp
     monkeypatch.setattr("reviewer.thumbnail_passes.current_app.send_task", away)
     assert review.get(STREAM, {"path": str(card)}).status_code == 200
     monkeypatch.setattr(thumbnail_passes.cache, "add", away)
-    monkeypatch.setattr(thumbnail_passes.cache, "get", away)
+    monkeypatch.setattr(thumbnail_passes.cache, "get_many", away)
     assert review.get(STREAM, {"path": str(card)}).status_code == 200
     assert progress_of(known) is None
 
