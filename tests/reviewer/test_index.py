@@ -103,7 +103,7 @@ def test_a_first_reading_is_the_same_as_adding_folder_by_folder(index: Index) ->
     files: Files = {}
     for number in range(60):
         path = b"%03dMEDIA" % shuffled.randrange(10**6)
-        names = {b"IMG_%05d.JPG" % shuffled.randrange(9000): shuffled.choice([0, 0, 4, 6]) for _ in range(40 * number)}
+        names = {b"IMG_%05d.JPG" % shuffled.randrange(9000): shuffled.choice([0, 0, 4, 6]) for _ in range(20 * number)}
         tree.add(folder_at(path), names)
         files |= {path + b"/" + name: marks for name, marks in names.items()}
 
@@ -112,9 +112,10 @@ def test_a_first_reading_is_the_same_as_adding_folder_by_folder(index: Index) ->
 
     assert tree.files == len(files)
     check(index, files, shuffled)
-    for folder in index.folders():
+    for folder in index.folders()[::7]:
+        prefix = prefix_of(folder.path)
         assert index.files_in(folder.id) == {
-            row.path.rpartition(b"/")[2]: row.marks for row in expected(files, "all") if is_in(row.path, folder.path)
+            path.removeprefix(prefix): marks for path, marks in files.items() if path.startswith(prefix)
         }
     put(index, b"", {b"A.JPG": 2})
     assert index.page("all", limit=1) == [Row(b"A.JPG", 2)]
