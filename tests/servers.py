@@ -17,6 +17,7 @@ from pathlib import Path
 from django.conf import settings
 
 BASE_DIR = Path(__file__).resolve().parents[1]
+OVER = {"06", "0A"}  # states of the kernel: TIME_WAIT, LISTEN
 GENEROUS = {f"NVR_RATE_{tier}{who}": "900000000/m" for tier in ("DEFAULT", "MEDIA") for who in ("", "_ANONYMOUS")}
 
 
@@ -63,6 +64,21 @@ def wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
         else:
             return
     raise RuntimeError(f"{url} did not come up:\n{log.read_text(errors='replace')[-3000:]}")
+
+
+def wait_until_idle(address: str, *, seconds: float = 20) -> None:
+    """Until the server has closed all its connections: it closes none that it still works for."""
+    deadline = time.monotonic() + seconds
+    while left := connections_of(int(address.rpartition(":")[2])):
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"{address} still works, or its clients are still there: {left} connections")
+        time.sleep(0.02)
+
+
+def connections_of(port: int) -> int:
+    """How many the server on this machine has that neither listen nor wait only for their number to be free again."""
+    fields = (line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:])
+    return sum(int(local.rpartition(":")[2], 16) == port and state not in OVER for _, local, _, state, *_ in fields)
 
 
 @contextmanager

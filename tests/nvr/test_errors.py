@@ -249,24 +249,16 @@ print(json.dumps(asked))
 """
 
 
-@pytest.fixture(scope="module")
-def without_database(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Any]]:
-    """What a process answers whose database is not there."""
-    requests = [
-        ["GET", CAMERAS, {"X-API-Key": "nvr_abcdefgh_" + "x" * 43}],
-        ["GET", CAMERAS, {"Cookie": "sessionid=abcdefghijklmnopqrstuvwxyz012345"}],
-        ["GET", f"{FRONT}/snapshot", {}],
-        ["GET", "/api/media/cameras/a/b.jpg", {"X-API-Key": "nvr_abcdefgh_" + "x" * 43}],
-        ["GET", "/", {"Cookie": "sessionid=abcdefghijklmnopqrstuvwxyz012345"}],
-        ["GET", "/login", {}],
-        ["GET", "/api/health", {}],
-        ["GET", "/api/health", {"X-API-Key": "nvr_abcdefgh_" + "x" * 43}],
-        ["GET", "/api/health", {"Cookie": "sessionid=abcdefghijklmnopqrstuvwxyz012345"}],
-        ["GET", "/api/nowhere", {}],
-    ]
+WITH_KEY = {"X-API-Key": "nvr_abcdefgh_" + "x" * 43}
+WITH_SESSION = {"Cookie": "sessionid=abcdefghijklmnopqrstuvwxyz012345"}
+
+
+def answers_without_database(*requests: list[Any], process: str) -> dict[str, list[Any]]:
+    """What a process answers whose database is not there; that of the web server waits 5 s for a pooled connection."""
     environment = os.environ | {
         "DJANGO_SETTINGS_MODULE": "tests.settings",
         "DATABASE_URL": "postgres://nobody:hunter2@127.0.0.1:1/nothing",
+        "NVR_PROCESS": process,
     }
     root = Path(__file__).parent.parent.parent
     done = subprocess.run(
@@ -282,6 +274,31 @@ def without_database(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list
     assert "hunter2" not in done.stderr
     answers: dict[str, list[Any]] = json.loads(done.stdout.splitlines()[-1])
     return answers
+
+
+@pytest.fixture(scope="module")
+def without_database() -> dict[str, list[Any]]:
+    return answers_without_database(
+        ["GET", CAMERAS, WITH_KEY],
+        ["GET", CAMERAS, WITH_SESSION],
+        ["GET", f"{FRONT}/snapshot", {}],
+        ["GET", "/api/media/cameras/a/b.jpg", WITH_KEY],
+        ["GET", "/", WITH_SESSION],
+        ["GET", "/login", {}],
+        ["GET", "/api/health", {}],
+        ["GET", "/api/health", WITH_KEY],
+        ["GET", "/api/health", WITH_SESSION],
+        ["GET", "/api/nowhere", {}],
+        process="worker",
+    )
+
+
+def test_with_the_database_away_the_web_server_and_its_pool_answer_503() -> None:
+    ((status, kind, retry_after, body),) = answers_without_database(["GET", CAMERAS, WITH_KEY], process="web").values()
+
+    assert (status, kind) == (503, "application/problem+json")
+    assert int(retry_after) > 0
+    assert "hunter2" not in body
 
 
 def test_with_the_database_away_the_api_answers_503_and_when_to_come_back(

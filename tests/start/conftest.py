@@ -8,19 +8,21 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
+Start = Callable[..., subprocess.Popen[bytes]]
 
 
-def wait_until(condition: Callable[[], object], *, seconds: float = 20.0) -> bool:
+def wait_until(condition: Callable[[], object], *, seconds: float = 20.0, pause_s: float = 0.05) -> bool:
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
             return False
-        time.sleep(0.05)
+        time.sleep(pause_s)
     return True
 
 
@@ -42,13 +44,13 @@ def environment(data_dir: Path) -> dict[str, str]:
     return {**kept, "NVR_DATA_DIR": str(data_dir), "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}
 
 
-@pytest.fixture
-def start(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
+@contextmanager
+def starting(folder: Path) -> Iterator[Start]:
     """Start `python ARGUMENTS…`; its output goes to a file, and what still runs at the end is killed."""
     started: list[subprocess.Popen[bytes]] = []
 
     def run(*arguments: str, env: dict[str, str], output: Path | None = None) -> subprocess.Popen[bytes]:
-        target = output or tmp_path / f"output-{len(started)}"
+        target = output or folder / f"output-{len(started)}"
         with target.open("wb") as stream:
             process = subprocess.Popen(
                 [sys.executable, *arguments],
@@ -61,8 +63,16 @@ def start(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
         started.append(process)
         return process
 
-    yield run
-    for process in started:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+    try:
+        yield run
+    finally:
+        for process in started:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    with starting(tmp_path) as run:
+        yield run

@@ -13,40 +13,42 @@ from pathlib import Path
 import pytest
 from gunicorn.config import Config
 
-from nvr.webserver import configuration
+from tests.servers import free_port, wait_until_idle
 
-from .conftest import wait_until
+from .conftest import environment, starting, wait_until
 
 LIMIT_SECONDS = 3
 CONTENT = bytes(range(256)) * 128 * 1024
 
 
 @pytest.fixture(scope="module")
-def port() -> int:
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-@pytest.fixture
-def small(embedded: dict[str, str], tmp_path: Path) -> dict[str, str]:
+def small(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """Two processes of four threads each, and a time limit of three seconds."""
-    content = tmp_path / "content"
+    folder = tmp_path_factory.mktemp("webserver")
+    content = folder / "content"
     content.write_bytes(CONTENT)
     return {
-        **embedded,
+        **environment(folder / "data"),
         "NVR_SOCKET_TIMEOUT": str(LIMIT_SECONDS),
         "NVR_WEB_THREADS": "4",
         "SMALL_APP_FILE": str(content),
     }
 
 
+@pytest.fixture(scope="module")
+def started(small: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    port, configuration = free_port(), "python:nvr.webserver.configuration"
+    with starting(tmp_path_factory.mktemp("output")) as start:
+        start("-m", "gunicorn", "-c", configuration, "-b", f"127.0.0.1:{port}", "tests.start.small_app", env=small)
+        assert wait_until(lambda: answers(port))
+        yield port
+
+
 @pytest.fixture
-def server(port: int, small: dict[str, str], start: Callable[..., object]) -> Iterator[int]:
-    configuration = "python:nvr.webserver.configuration"
-    start("-m", "gunicorn", "-c", configuration, "-b", f"127.0.0.1:{port}", "tests.start.small_app", env=small)
-    assert wait_until(lambda: answers(port))
-    yield port
+def server(started: int) -> Iterator[int]:
+    """One for all tests; none leaves it a connection."""
+    yield started
+    wait_until_idle(f"127.0.0.1:{started}")
 
 
 def answers(port: int) -> bool:
@@ -253,7 +255,10 @@ def test_what_is_no_request_is_refused_in_json_without_an_echo(server: int, requ
     assert b"script" not in body
 
 
-def test_the_kernel_sends_files() -> None:
+def test_the_kernel_sends_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NVR_PROCESS", "web")  # which it sets by itself, and would for all that tests start later
+    from nvr.webserver import configuration
+
     used = Config()
     for name, value in vars(configuration).items():
         if name in used.settings:
@@ -261,6 +266,11 @@ def test_the_kernel_sends_files() -> None:
 
     assert used.sendfile
     assert used.worker_class_str == "nvr.webserver.worker.PatientWorker"
+
+
+@pytest.fixture
+def port() -> int:
+    return free_port()
 
 
 @pytest.fixture
@@ -272,6 +282,7 @@ def poor(port: int, small: dict[str, str], start: Callable[..., object], tmp_pat
     arguments = ["-c", "python:nvr.webserver.configuration", "-b", f"127.0.0.1:{port}", "tests.start.small_app"]
     start("-c", limited, *arguments, env=small | {"NVR_WEB_WORKERS": "1"}, output=output)
     assert wait_until(lambda: answers(port))
+    wait_until_idle(f"127.0.0.1:{port}")  # a connection that it closes later would be a file more
     return output
 
 
