@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Error, Page, sync_playwright
 
 from nvr.installation.static_files import collect_if_changed
-from tests.servers import BASE_DIR, our_server
+from tests.servers import BASE_DIR, our_server, wait_until_idle
 
 # Playwright's synchronous API runs an event loop in this thread; our ORM calls are synchronous all the same.
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
@@ -33,13 +33,20 @@ def browser() -> Iterator[Browser]:
         chromium.close()
 
 
-@pytest.fixture
-def site(transactional_db: None, settings: Any) -> Iterator[str]:
-    """The address of our server, on this test's database; it knows no quick password hashes."""
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.PBKDF2PasswordHasher"]
+@pytest.fixture(scope="session")
+def server(django_db_setup: None) -> Iterator[str]:
+    """The address of our server on the test database, one for all tests: its start takes longer than most of them."""
     collect_if_changed()
     with our_server() as address:
         yield address
+
+
+@pytest.fixture
+def site(server: str, transactional_db: None, settings: Any) -> Iterator[str]:
+    """The address of our server, on this test's rows; it knows no quick password hashes."""
+    settings.PASSWORD_HASHERS = ["tests.browser.hashers.OncePerPassword"]
+    yield server
+    wait_until_idle(server)  # what it still writes would be the next test's
 
 
 @pytest.fixture
