@@ -7,7 +7,9 @@ import itertools
 import os
 import random
 import subprocess
+import tempfile
 import time
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +50,7 @@ def make_user(name: str | None = None, *permissions: str, groups: tuple[Group, .
     return User.objects.get(pk=user.pk)  # without the permission cache
 
 
+@cache
 def jpeg(width: int = 64, height: int = 48, seed: int = 0) -> bytes:
     """A small photograph-like JPEG: noise, so that no two seeds look alike."""
     noise = random.Random(seed).randbytes(width * height * 3)
@@ -71,7 +74,15 @@ def make_video(
 ) -> Path:
     """A moving test picture; `codec` are ffmpeg's options."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    source = f"testsrc2=size={size}:rate=10:duration={seconds}"
-    command = ["ffmpeg", "-v", "error", "-y", "-f", "lavfi", "-i", source, "-pix_fmt", "yuv420p", *codec, str(path)]
-    subprocess.run(command, check=True, timeout=60)
+    path.write_bytes(video(path.suffix, seconds, size, codec))
     return path
+
+
+@cache
+def video(suffix: str, seconds: float, size: str, codec: tuple[str, ...]) -> bytes:
+    """What ffmpeg makes of it, once for all tests that want the same."""
+    source = f"testsrc2=size={size}:rate=10:duration={seconds}"
+    command = ["ffmpeg", "-v", "error", "-y", "-f", "lavfi", "-i", source, "-pix_fmt", "yuv420p", *codec]
+    with tempfile.NamedTemporaryFile(suffix=suffix) as file:
+        subprocess.run([*command, file.name], check=True, timeout=60)
+        return Path(file.name).read_bytes()
