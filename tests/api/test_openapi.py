@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import schemathesis
 from django.contrib.auth.models import Group
+from django.core.wsgi import get_wsgi_application
 from hypothesis import HealthCheck, given, settings
 from rest_framework.test import APIClient
 from schemathesis.checks import not_a_server_error
@@ -17,7 +18,6 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from nvr.accounts.models import ApiKey
-from nvr.wsgi import application
 from tests.factories import folder_of, jpeg, make_camera, make_user, put
 
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
@@ -57,7 +57,7 @@ def test_answers_are_as_documented(document: dict[str, Any], generous: None, tra
     put(folder_of(camera), "a.jpg", jpeg())
     headers = {"X-API-Key": key_for_everything(), "Accept": f"application/json; version={version}"}
     schema = schemathesis.openapi.from_dict(document).exclude(path=list(EXCLUDED))
-    schema.app = application
+    schema.app = get_wsgi_application()
 
     failures: list[str] = []
     for result in schema.get_all_operations():
