@@ -84,6 +84,15 @@ export class Album {
     for (const [path, pictures] of this.#kept) if (!wanted.has(path)) { pictures.drop(); this.#kept.delete(path); }
   }
 
+  // While one goes on faster than pictures are made: one at a time, of a file that one comes to a little later. When it
+  // is ready by then, all are prepared again.
+  async scout(item) {
+    if (this.#kept.has(this.scouted) || !item || item.isVideo) return;
+    this.scouted = item.path;
+    await this.of(item).preview().catch(() => {});
+    if (this.scouted === item.path) this.scouted = null;
+  }
+
   // Make ready what comes next, the most likely first; the very next one together with the one that is looked at, or
   // whoever goes on before that is there would stay ahead of all that is prepared.
   async prepare(current, others) {

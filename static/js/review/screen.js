@@ -3,7 +3,7 @@ import { fillOf, thumbnailOf } from "./api.js";
 import { Stage } from "./stage.js";
 import { progressInWords, sizeInWords } from "./pace.js";
 
-const AHEAD = [1, 2, 3, -1];
+const AHEAD = [1, 2, 3, -1]; // in the direction in which one goes
 const STRIP_REACH = 12;
 const SWIPE_PX = 56;
 const MARKS = ["seen", "locked", "trashed"];
@@ -76,12 +76,21 @@ export class Screen {
 
   async #prepare(source, place, item) {
     const { stage } = this;
-    stage.album.keep([item, ...AHEAD.map((step) => source.at(place + step)).filter(Boolean)]);
-    const near = await Promise.all(AHEAD.map((step) => source.load(place + step).catch(() => null)));
+    const direction = this.#direction(place);
+    const places = AHEAD.map((step) => place + step * direction);
+    stage.album.keep([item, ...places.map((at) => source.at(at)).filter(Boolean)]);
+    const near = await Promise.all(places.map((at) => source.load(at).catch(() => null)));
+    if (stage.isOutrun) stage.album.scout(near[2]);
     await stage.calm;
     if (stage.item !== item) return;
     this.#drawStrip(source, place);
     stage.album.prepare(item, near.filter((one) => one && !one.isVideo));
+  }
+
+  #direction(place) {
+    const isBack = place < this.before;
+    this.before = place;
+    return isBack ? -1 : 1;
   }
 
   // Buttons are kept for the files that stay in the strip: nothing flickers.

@@ -70,8 +70,11 @@ export class Stage {
   // While one runs through the files nothing large is fetched: the last one shown is what counts.
   #calmDown() {
     const now = performance.now();
-    const least = this.pictures && !this.pictures.quick ? OUTRUN_MS : RUSH_MS;
-    this.calm = now - this.shownAt < least ? new Promise((resolve) => { setTimeout(resolve, least); }) : null;
+    const outran = this.pictures && !this.pictures.quick;
+    const least = outran ? OUTRUN_MS : RUSH_MS;
+    const isRush = now - this.shownAt < least;
+    this.isOutrun = outran && isRush;
+    this.calm = isRush ? new Promise((resolve) => { setTimeout(resolve, least); }) : null;
     this.shownAt = now;
   }
 
