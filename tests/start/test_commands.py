@@ -30,6 +30,5 @@ def test_a_database_that_is_away_is_a_sentence_and_no_traceback(command: list[st
 
     assert ended.returncode == 1
     assert ended.stdout == ""
-    assert ended.stderr.splitlines()[-1].endswith("check DATABASE_URL.")
-    assert "The database does not answer (" in ended.stderr
+    assert ended.stderr.startswith("The database does not answer (")
     assert "Traceback" not in ended.stderr
