@@ -75,6 +75,20 @@ def test_what_is_not_there_yet_is_not_taken_for_the_one_before(opened: Page, car
     expect(opened.locator("[data-frame] img")).to_have_css("opacity", "1")
 
 
+def test_a_folder_that_cannot_be_read_says_why_where_the_files_would_be(opened: Page, card: Path) -> None:
+    away = card.rename(card.parent / "away")
+    opened.goto(f"/review?path={card}&filter=all")
+    failure = opened.locator("[data-failure]")
+    expect(failure).to_contain_text("The files cannot be shown")
+    expect(failure).to_contain_text(f"The folder {card} does not exist")
+    expect(opened.locator("[data-toast]")).to_have_count(0)
+
+    away.rename(card)
+    opened.get_by_role("button", name="Apply again").click()
+    expect(opened.locator("[data-sum]")).to_have_text(f"{FILES} files")
+    expect(failure).to_be_hidden()
+
+
 def test_all_above_are_marked_also_those_that_were_never_loaded(opened: Page, card: Path) -> None:
     opened.keyboard.press("End")
     opened.keyboard.press("a")

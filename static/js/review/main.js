@@ -74,8 +74,11 @@ function tellThumbnails(made) {
 function tellFailure(error) {
   root.toggleAttribute("data-reading", false);
   find("skeleton").hidden = true;
-  find("sum").textContent = error.message;
-  toast(error.message, "error");
+  find("sum").textContent = "";
+  if (source) { fail(error); return; }
+  find("grid-frame").hidden = true;
+  find("failure").hidden = false;
+  find("failure").querySelector("p").textContent = error.message;
 }
 
 let counting = 0;
@@ -100,6 +103,7 @@ function tellCounts() {
 function tellSum() {
   const { total, isWhole } = source;
   root.toggleAttribute("data-reading", false);
+  find("failure").hidden = true;
   find("empty").hidden = total > 0 || !isWhole;
   find("grid-frame").hidden = total === 0;
   find("sum").textContent = total ? `${inDigits(total)} ${total === 1 ? "file" : "files"}${isWhole ? "" : ", more to come"}` : "";

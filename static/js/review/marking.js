@@ -46,7 +46,7 @@ export class Marking {
 
   #apply(items, action, { many, stays }) {
     const free = action === "trash" ? items.filter((item) => !item.status.locked) : items;
-    if (free.length < items.length) toast(many ? `${items.length - free.length} are locked and stay. Unlock them first.` : "It is locked. Unlock it first (F), then trash it.", "warning");
+    if (free.length < items.length) toast(many ? `${items.length - free.length} are locked and stay. Unlock them first.` : "It is locked. Unlock it first (F), then trash it.");
     if (!free.length) return null;
     const count = this.marks.mark(free, action, this.place);
     this.refresh();

@@ -149,9 +149,14 @@ function folderOf(root, path) {
   return [name, ...inner].join(" / ");
 }
 
+function pixelsInWords({ width, height }) {
+  const millions = (width * height) / 1e6;
+  return millions < 0.1 ? `${width} × ${height}` : `${millions.toFixed(1).replace(/\.0$/, "")} MP`;
+}
+
 function factsOf(item) {
   const facts = [item.name, when.format(new Date(item.modifiedAt))];
-  if (item.width && item.height && !item.isVideo) facts.push(`${((item.width * item.height) / 1e6).toFixed(1).replace(/\.0$/, "")} MP`);
+  if (item.width && item.height && !item.isVideo) facts.push(pixelsInWords(item));
   if (item.seconds) facts.push(`${Math.round(item.seconds)} s`);
   facts.push(sizeInWords(item.sizeBytes));
   return facts.join(" · ");

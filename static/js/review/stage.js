@@ -110,7 +110,7 @@ export class Stage {
     player.querySelector("noscript")?.remove();
     player.querySelector("[data-player-download]").href = fileOf(item);
     const video = player.querySelector("video");
-    Object.assign(video, { muted: true, loop: false, poster: thumbnailOf(item, 256) });
+    Object.assign(video, { muted: true, loop: false, poster: item.width ? thumbnailOf(item, 256) : "" });
     video.setAttribute("aria-label", item.name);
     video.addEventListener("loadedmetadata", () => this.#started(item, video));
     video.addEventListener("play", () => { video.playbackRate = this.speed; });
