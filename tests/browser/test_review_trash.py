@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -9,12 +10,14 @@ from django.contrib.auth.models import User
 from playwright.sync_api import Page, Route, expect
 
 from reviewer.registry import add_path
-from tests.browser.conftest import sign_in
+from tests.browser.conftest import keep_picture, sign_in
 from tests.browser.test_review import opened_at
 from tests.factories import PASSWORD, jpeg, make_user, put
+from tests.reviewer.test_trash_real import working
 
 pytestmark = pytest.mark.browser
 FILES = 40
+MANY = 6000
 # An emptying that deletes a file each 20 ms until it is told to stop; it then ends with the ones in hand, as the
 # server does.
 SLOW = """() => {
@@ -90,3 +93,27 @@ def test_stopping_ends_the_stream_when_the_server_does_not_hear(trashed: Page) -
 
     expect(trashed.locator("[data-trash-sum]")).to_contain_text("Stopped:")
     expect(trashed.locator("[data-trash-now]")).to_contain_text("earlier emptyings tell how it ended")
+
+
+def test_stopping_a_real_worker_tells_exactly_what_is_gone(page: Page, site: str, tmp_path: Path) -> None:
+    card = tmp_path.resolve() / "card"
+    card.mkdir()
+    for number in range(MANY):
+        (card / f"IMG_{number:05}.JPG").touch()
+        (card / f"IMG_{number:05}.JPG.trash").touch()
+    add_path(make_user("chief", is_staff=True, is_superuser=True), str(card))
+    sign_in(page, "chief", PASSWORD)
+    opened_at(page, card).get_by_role("button", name="Empty trash").click()
+    page.locator("[data-trash-typed]").fill(str(MANY))
+    with working():
+        page.locator("[data-trash-go]").click()
+        expect(page.locator("[data-trash-sum]")).to_contain_text(" files deleted", timeout=15_000)
+        page.get_by_role("button", name="Stop").click()
+        expect(page.locator("[data-trash-sum]")).to_contain_text("Stopped:")
+
+    told = re.sub(r"\D", "", page.locator("[data-trash-sum]").inner_text())
+    left = len(list(card.glob("*.JPG")))
+    assert 0 < int(told) == MANY - left < MANY
+    page.locator("[data-trash-history] summary").click()
+    expect(page.locator("[data-trash-runs]")).to_contain_text("card: stopped, ")
+    keep_picture(page, "review-trash-stopped")
