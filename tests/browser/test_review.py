@@ -343,29 +343,6 @@ def test_a_video_plays_and_obeys_its_keys(page: Page, chief: User, card: Path) -
     expect(video).to_have_js_property("playbackRate", 1)
 
 
-def test_the_trash_says_how_much_and_wants_the_number(opened: Page, card: Path) -> None:
-    for _ in range(3):
-        opened.keyboard.press("d")
-    wait_for(lambda: ".trash" in marks_of(card, 2), opened)
-    opened.get_by_role("button", name="Empty trash").click()
-
-    expect(opened.locator("[data-trash-sum]")).to_contain_text("3 files")
-    go = opened.locator("[data-trash-go]")
-    expect(go).to_be_disabled()
-    opened.locator("[data-trash-typed]").fill("4")
-    expect(go).to_be_disabled()
-    opened.locator("[data-trash-typed]").fill("3")
-    expect(go).to_be_enabled()
-    keep_picture(opened, "review-trash")
-    lines = [
-        f'{{"type": "{kind}", "path": "{file_at(card, n)}"}}\n' for n in range(3) for kind in ("deleting", "deleted")
-    ]
-    body = "".join([*lines, '{"type": "done", "deleted": 3, "errors": 0}\n'])
-    opened.route("**/api/empty-trash", lambda route: route.fulfill(content_type="application/x-ndjson", body=body))
-    go.click()
-    expect(opened.locator("[data-trash-sum]")).to_have_text("3 files deleted.")
-
-
 def test_a_phone_has_its_bar_and_its_swipes(open_browser: Open, chief: User, card: Path) -> None:
     page = open_browser(PHONE, "dark", has_touch=True)
     sign_in(page, "chief", PASSWORD)

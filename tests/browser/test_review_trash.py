@@ -1,4 +1,4 @@
-"""Stopping an emptying in a real browser: what the page says is gone is what is gone."""
+"""Emptying the trash in a real browser: how much it is, stopping it, and that what is told to be gone is gone."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from playwright.sync_api import Page, Route, expect
 
 from reviewer.registry import add_path
 from tests.browser.conftest import keep_picture, sign_in
-from tests.browser.test_review import opened_at
+from tests.browser.test_review import opened_at, wait_for
 from tests.factories import PASSWORD, jpeg, make_user, put
 from tests.reviewer.test_trash_real import working
 
 pytestmark = pytest.mark.browser
 FILES = 40
-MANY = 6000
+MANY = 8000
 # An emptying that deletes a file each 20 ms until it is told to stop; it then ends with the ones in hand, as the
 # server does.
 SLOW = """() => {
@@ -62,6 +62,35 @@ def trashed(page: Page, site: str, tmp_path: Path) -> Page:
     page.get_by_role("button", name="Empty trash").click()
     page.locator("[data-trash-typed]").fill(str(FILES))
     return page
+
+
+def test_the_trash_says_how_much_and_wants_the_number(page: Page, site: str, tmp_path: Path) -> None:
+    card = tmp_path.resolve() / "card"
+    for number in range(5):
+        put(card, f"IMG_{number:04}.JPG", jpeg(64, 48, seed=1))
+    add_path(make_user("chief", is_staff=True, is_superuser=True), str(card))
+    sign_in(page, "chief", PASSWORD)
+    opened = opened_at(page, card)
+    for _ in range(3):
+        opened.keyboard.press("d")
+    wait_for(lambda: (card / "IMG_0002.JPG.trash").exists(), opened)
+    opened.get_by_role("button", name="Empty trash").click()
+
+    expect(opened.locator("[data-trash-sum]")).to_contain_text("3 files")
+    go = opened.locator("[data-trash-go]")
+    expect(go).to_be_disabled()
+    opened.locator("[data-trash-typed]").fill("4")
+    expect(go).to_be_disabled()
+    opened.locator("[data-trash-typed]").fill("3")
+    expect(go).to_be_enabled()
+    keep_picture(opened, "review-trash")
+    lines = [
+        f'{{"type": "{kind}", "path": "{card}/IMG_{n:04}.JPG"}}\n' for n in range(3) for kind in ("deleting", "deleted")
+    ]
+    body = "".join([*lines, '{"type": "done", "deleted": 3, "errors": 0}\n'])
+    opened.route("**/api/empty-trash", lambda route: route.fulfill(content_type="application/x-ndjson", body=body))
+    go.click()
+    expect(opened.locator("[data-trash-sum]")).to_have_text("3 files deleted.")
 
 
 def test_stopping_tells_all_that_went_until_then(trashed: Page) -> None:
