@@ -49,17 +49,24 @@ class Listed:
     path: bytes
     identity: Identity | None
     reason: str = ""
+    frees_bytes: int = 0
 
 
 def listed(path: bytes) -> Listed:
     try:
-        return Listed(path, identity_of(os.lstat(path)))
+        facts = os.lstat(path)
     except OSError as fault:
         return Listed(path, None, reason_of(fault))
+    return Listed(path, identity_of(facts), frees_bytes=freed_by(facts))
 
 
 def identity_of(facts: os.stat_result) -> Identity:
     return Identity(facts.st_dev, facts.st_ino, facts.st_mtime_ns, facts.st_size)
+
+
+def freed_by(facts: os.stat_result) -> int:
+    """The bytes that go with the name: none of a link, nor while the file has other names."""
+    return 0 if stat.S_ISLNK(facts.st_mode) or facts.st_nlink > 1 else facts.st_size
 
 
 def delete(file: Listed) -> int:
@@ -98,8 +105,7 @@ def check(folder: int, name: str, file: Listed) -> int:
     if file.identity is None:
         raise KeptError(file.reason)
     facts = os.stat(name, dir_fd=folder, follow_symlinks=False)
-    is_link = stat.S_ISLNK(facts.st_mode)
-    if not (is_link or stat.S_ISREG(facts.st_mode)):
+    if not (stat.S_ISLNK(facts.st_mode) or stat.S_ISREG(facts.st_mode)):
         raise KeptError("It is not a regular file.")
     if identity_of(facts) != file.identity:
         raise KeptError("It has changed since it was listed.")
@@ -107,7 +113,7 @@ def check(folder: int, name: str, file: Listed) -> int:
         raise LockedError
     if not exists(folder, name + TRASH):
         raise KeptError("It is not marked as trash any more.")
-    return 0 if is_link or facts.st_nlink > 1 else facts.st_size
+    return freed_by(facts)
 
 
 def remove_companions(folder: int, name: str) -> None:

@@ -65,7 +65,11 @@ def claimed(run_pk: int) -> TrashRun | None:
     now = timezone.now()
     free = Q(state=RunState.WAITING) | Q(state=RunState.WORKING, lease_until__lt=now)
     if not TrashRun.objects.filter(free, pk=run_pk).update(
-        state=RunState.WORKING, lease_until=now + LEASE, attempts=F("attempts") + 1
+        state=RunState.WORKING,
+        lease_until=now + LEASE,
+        attempts=F("attempts") + 1,
+        skipped=0,  # what stayed is listed again
+        errors=0,
     ):
         return None
     return TrashRun.objects.get(pk=run_pk)
@@ -166,7 +170,7 @@ class Emptying:
     def delete_block(self, root: ReviewPath, files: list[Listed]) -> None:
         self.allowed()
         allowed = may_delete(self.user)  # type: ignore[arg-type]  # it has just been seen that there is one
-        self.take_in_hand({file.path: file.identity.size_bytes if file.identity else 0 for file in files})
+        self.take_in_hand({file.path: file.frees_bytes for file in files})
         self.record()
         waiting = deque((file, allowed(file.path)) for file in files)
         hands = [self.hands.submit(self.delete_from, waiting, root) for _ in range(settings.NVR_DELETION_WORKERS)]

@@ -35,7 +35,7 @@ TASK: Final = "reviewer.make_thumbnails"
 SIZE: Final = 256  # what the items' `thumbnailUrl` names
 SLICE_S: Final = 20.0
 NOTE_S: Final = 1.0  # between two looks at whether the path is still reviewed
-LEASE_S: Final = 120  # a pass of which nothing was heard for so long is taken for dead
+LEASE_S: Final = 60  # a pass of which nothing was heard for so long is taken for dead
 SHOWN_FOR_S: Final = 86_400
 # After a pass, none for ten times as long as it took: looking for what is there already costs, too.
 REST_FACTOR, LEAST_REST_S, MOST_REST_S = 10, 60, 3600
@@ -114,7 +114,7 @@ def work(pk: int, run: str) -> None:
         return
     progress = replace(progress, state=WORKING)
     try:
-        progress = replace(progress, total=counts_of(root)["all"])
+        progress = replace(progress, total=max(progress.done, counts_of(root)["all"]))  # some may have gone since
         progress = worked(root, progress)
     except PathAway:
         progress = replace(progress, state=STOPPED)

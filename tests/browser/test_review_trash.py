@@ -9,11 +9,13 @@ import pytest
 from django.contrib.auth.models import User
 from playwright.sync_api import Page, Route, expect
 
+from reviewer import trash
+from reviewer.models import TrashRun
 from reviewer.registry import add_path
 from tests.browser.conftest import keep_picture, sign_in
 from tests.browser.test_review import opened_at, wait_for
 from tests.factories import PASSWORD, jpeg, make_user, put
-from tests.reviewer.test_trash_real import working
+from tests.reviewer.test_trash_real import until, working
 
 pytestmark = pytest.mark.browser
 FILES = 40
@@ -68,7 +70,8 @@ def test_the_trash_says_how_much_and_wants_the_number(page: Page, site: str, tmp
     card = tmp_path.resolve() / "card"
     for number in range(5):
         put(card, f"IMG_{number:04}.JPG", jpeg(64, 48, seed=1))
-    add_path(make_user("chief", is_staff=True, is_superuser=True), str(card))
+    chief = make_user("chief", is_staff=True, is_superuser=True)
+    add_path(chief, str(card))
     sign_in(page, "chief", PASSWORD)
     opened = opened_at(page, card)
     for _ in range(3):
@@ -124,17 +127,36 @@ def test_stopping_ends_the_stream_when_the_server_does_not_hear(trashed: Page) -
     expect(trashed.locator("[data-trash-now]")).to_contain_text("earlier emptyings tell how it ended")
 
 
+def test_a_server_that_stops_in_the_middle_is_told_in_words(trashed: Page) -> None:
+    trashed.evaluate("() => { window.fetch = () => Promise.reject(new TypeError('Failed to fetch')); }")
+    trashed.locator("[data-trash-go]").click()
+
+    expect(trashed.locator("[data-trash-now]")).to_contain_text("earlier emptyings tell how it ended")
+    expect(trashed.locator("body")).to_contain_text("The server does not answer. Try again in a moment.")
+    expect(trashed.locator("body")).not_to_contain_text("Failed to fetch")
+
+
+def wait_for_worker(user: User, empty: Path) -> None:
+    """A worker takes a few seconds to start: it is there when it has emptied a folder without any trash."""
+    empty.mkdir()
+    add_path(user, str(empty))
+    run = trash.begin(user, str(empty))
+    until(lambda: TrashRun.objects.get(pk=run.pk).is_over, seconds=30)
+
+
 def test_stopping_a_real_worker_tells_exactly_what_is_gone(page: Page, site: str, tmp_path: Path) -> None:
     card = tmp_path.resolve() / "card"
     card.mkdir()
     for number in range(MANY):
         (card / f"IMG_{number:05}.JPG").touch()
         (card / f"IMG_{number:05}.JPG.trash").touch()
-    add_path(make_user("chief", is_staff=True, is_superuser=True), str(card))
+    chief = make_user("chief", is_staff=True, is_superuser=True)
+    add_path(chief, str(card))
     sign_in(page, "chief", PASSWORD)
     opened_at(page, card).get_by_role("button", name="Empty trash").click()
     page.locator("[data-trash-typed]").fill(str(MANY))
     with working():
+        wait_for_worker(chief, tmp_path.resolve() / "empty")
         page.locator("[data-trash-go]").click()
         expect(page.locator("[data-trash-sum]")).to_contain_text(" files deleted", timeout=15_000)
         page.get_by_role("button", name="Stop").click()

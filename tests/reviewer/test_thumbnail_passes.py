@@ -122,6 +122,22 @@ def test_a_pass_whose_worker_was_killed_has_stopped_and_another_goes_on(review, 
     assert made(card) == 4
 
 
+def test_a_pass_is_never_told_as_more_than_all(review, card, known, sent, monkeypatch):
+    review.get(STREAM, {"path": str(card)})
+    with monkeypatch.context() as patched:
+        patched.setattr(thumbnail_passes, "SLICE_S", 0)
+        for _ in range(3):
+            work(*sent[-1])
+    assert state(known) == ("working", 3, 0, 4)
+    for file in sorted(card.rglob("*.JPG"))[:3]:
+        file.unlink()
+
+    work(*sent[-1])
+
+    _, done, _, total = state(known)
+    assert done <= total
+
+
 def test_a_pass_that_another_has_replaced_stops(known, card, sent):
     ask_for(known)
     cache.delete(thumbnail_passes.key(known.pk, "asked"))  # as if its worker had died

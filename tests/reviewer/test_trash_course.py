@@ -20,6 +20,7 @@ from kombu.exceptions import OperationalError
 from nvr.audit.models import AuditEntry
 from nvr.errors import Conflict
 from reviewer import emptying, trash, trash_stream
+from reviewer.deletion import listed
 from reviewer.models import ReviewPath, RunState, TrashLines, TrashRun
 from tests.factories import put
 from tests.reviewer.emptying import EMPTY, emptied, left_in, lines_of, of_type, trashed
@@ -311,6 +312,29 @@ def test_a_run_that_kills_its_workers_is_given_up(reviewer, known, sent):
     run.refresh_from_db()
     assert run.state == RunState.FAILED
     assert sent == [run.pk]
+
+
+def test_what_a_dead_worker_has_left_is_counted_once(reviewer, known, sent, folder):
+    trashed(folder, "kept.jpg", ".trash", ".lock")
+    original = trashed(folder, "a.jpg")
+    os.link(original, folder / "kept_too.jpg")
+    run = trash.begin(reviewer)
+    TrashRun.objects.filter(pk=run.pk).update(state=RunState.WORKING, attempts=1, skipped=1, errors=2, deleted=5)
+    abandoned(run)
+
+    emptying.empty(run.pk)
+
+    run.refresh_from_db()
+    assert (run.state, run.attempts, run.deleted, run.skipped, run.errors) == (RunState.DONE, 2, 6, 1, 0)
+    assert run.bytes_freed == 0
+
+
+def test_what_is_in_hand_counts_the_bytes_that_its_deletion_frees(folder):
+    alone, named_twice, link = trashed(folder, "a.jpg"), trashed(folder, "b.jpg"), folder / "c.jpg"
+    os.link(named_twice, folder / "also_b.jpg")
+    link.symlink_to(alone)
+
+    assert [listed(os.fsencode(file)).frees_bytes for file in (alone, named_twice, link)] == [100, 0, 0]
 
 
 def test_a_dead_run_stands_in_nobodys_way(review, worker, reviewer, known, card, folder):

@@ -13,9 +13,15 @@ export async function ask(url, { body, method = body === undefined ? "GET" : "PO
   const headers = { Accept: "application/json" };
   if (method !== "GET") Object.assign(headers, { "X-CSRFToken": token(), "Content-Type": "application/json" });
   const sent = body === undefined ? undefined : JSON.stringify(body);
-  const response = await fetch(url, { method, headers, body: sent, signal, credentials: "same-origin", cache: "no-store" });
+  const response = await fetch(url, { method, headers, body: sent, signal, credentials: "same-origin", cache: "no-store" }).catch(inWords);
   if (!response.ok || response.redirected) throw new Refused(response.status, await reasonOf(response));
   return response;
+}
+
+// The browser's own words for a server that is away help nobody.
+function inWords(error) {
+  if (error.name === "AbortError") throw error;
+  throw new Error("The server does not answer. Try again in a moment.");
 }
 
 export const askJson = async (url, options) => (await ask(url, options)).json();

@@ -1,10 +1,11 @@
 // Emptying the trash: first how much it is, then a confirmation that one does not give by accident, then each file.
-import { ask, askJson, linesOf } from "./api.js";
+import { Refused, ask, askJson, linesOf } from "./api.js";
 import { inDigits, sizeInWords } from "./pace.js";
 
 const NAMES_SHOWN = 5;
 const TROUBLES_SHOWN = 50;
 const HOLD_MS = 1500;
+const SPACING = /[\s.,']/g; // of one who types 4 990 as it is shown
 const STATES = { waiting: "waiting", working: "running", done: "done", cancelled: "stopped", failed: "failed" };
 const when = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
 
@@ -18,7 +19,7 @@ export class TrashDialog extends EventTarget {
     Object.assign(this, { element, path, count: 0, stop: null });
     this.find("go").addEventListener("click", () => this.empty());
     this.find("cancel").addEventListener("click", () => this.halt());
-    this.find("typed").addEventListener("input", () => { this.find("go").disabled = this.find("typed").value.trim() !== String(this.count); });
+    this.find("typed").addEventListener("input", () => { this.find("go").disabled = this.find("typed").value.replace(SPACING, "") !== String(this.count); });
     this.find("history").addEventListener("toggle", () => this.tellHistory());
     element.addEventListener("close", () => this.trial?.abort());
     this.#watchHold(this.find("hold"));
@@ -129,8 +130,8 @@ export class TrashDialog extends EventTarget {
     if (result.skipped) parts.push(`${files(result.skipped)} locked, left`);
     const isShort = result.deleted + result.errors < this.count;
     this.find("sum").textContent = `${this.isHalted && isShort ? "Stopped: " : ""}${parts.join(", ")}.`;
-    const isCut = error ? error.name === "AbortError" : !result.isDone;
-    this.find("now").textContent = isCut ? "The connection was lost: earlier emptyings tell how it ended." : (error?.message ?? "");
+    const isCut = error ? !(error instanceof Refused) : !result.isDone;
+    this.find("now").textContent = isCut ? "The connection was lost: earlier emptyings tell how it ended. If the server stopped, it goes on when it is back." : (error?.message ?? "");
   }
 
   async tellHistory() {
