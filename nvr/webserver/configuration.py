@@ -41,6 +41,7 @@ proc_name = "nvr"
 memory = Path("/dev", "shm")
 worker_tmp_dir = str(memory if os.access(memory, os.W_OK) else settings.RUN_DIR)
 accesslog = None  # Django logs the requests
+logger_class = "nvr.webserver.log.ServerLogger"
 ours: dict[str, Any] = settings.LOGGING
 logconfig_dict: dict[str, Any] = {
     **ours,

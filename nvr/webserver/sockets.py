@@ -63,6 +63,12 @@ class PatientSocket(socket.socket):
         self.moved_bytes += len(data)
         return data
 
+    def has_come(self, seconds: float) -> bool:
+        """Whether there is something to read, or the end, at the latest after `seconds`."""
+        poll = select.poll()
+        poll.register(self, select.POLLIN)
+        return bool(poll.poll(seconds * 1000))
+
     def sendall(self, data: Any, flags: int = 0, /) -> None:
         """The first of a request is the answer's head: it leaves with what follows, in as few packets as can be.
 

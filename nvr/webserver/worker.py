@@ -31,6 +31,7 @@ SIGN_OF_LIFE_SECONDS = 1.0
 HESITATION_SECONDS = 0.0002
 MOST_HESITATIONS = 5
 READ_BYTES = 64 * 1024
+STAY_SECONDS = 0.002
 CROWDED_SECONDS = 0.5
 HARMLESS = (errno.EAGAIN, errno.ECONNABORTED, errno.EWOULDBLOCK)
 NO_ROOM = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
@@ -60,6 +61,7 @@ class PatientWorker(ThreadWorker):
         self.lingering: deque[tuple[float, PatientSocket]] = deque()
         self.large_waiting: deque[Arrival] = deque()
         self.large_running = 0
+        self.without_thread: deque[Connection] = deque()
         self.notified = -math.inf
         self.crowded_until = -math.inf
 
@@ -146,7 +148,33 @@ class PatientWorker(ThreadWorker):
         self.large_running += arrival.is_large
         arrival.conn.parser.unreader.unread(bytes(arrival.data))
         arrival.conn.sock.setblocking(True)
+        self.without_thread.append(arrival.conn)
         super().enqueue_req(arrival.conn)
+
+    def handle(self, conn: Connection) -> Any:
+        """Answer a request, and those that follow it at once: the way through the main loop costs as much as many."""
+        self.without_thread.pop()
+        keepalive = super().handle(conn)
+        while keepalive and self.may_stay(conn) and self.has_followed(conn):
+            keepalive = super().handle(conn)
+        return keepalive
+
+    def may_stay(self, conn: Connection) -> bool:
+        """Whether the thread may wait a moment for the client's next request: nobody else waits for the thread."""
+        return self.alive and not self.without_thread and not conn.is_large
+
+    def has_followed(self, conn: Connection) -> bool:
+        """Whether the next request came whole within the moment; what came in part is left to the main loop."""
+        unreader, sock = conn.parser.unreader, conn.sock
+        if unreader.buf.getvalue() or not sock.has_come(STAY_SECONDS):
+            return False
+        sock.begin_request()
+        sock.setblocking(False)
+        arrival = Arrival(conn, deadline=math.inf)
+        with contextlib.suppress(OSError):  # the main loop finds the same, and closes
+            arrival.add(sock.recv(READ_BYTES))
+        unreader.unread(bytes(arrival.data))
+        return arrival.is_complete and not arrival.is_large
 
     def handle_request(self, req: Any, conn: Connection) -> bool:
         keepalive: bool = super().handle_request(req, conn)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import http.client
 import json
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from pathlib import Path
 
@@ -18,6 +20,7 @@ from tests.servers import free_port, wait_until_idle
 from .conftest import environment, starting, wait_until
 
 LIMIT_SECONDS = 3
+REQUEST = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbody"
 CONTENT = bytes(range(256)) * 128 * 1024
 
 
@@ -108,6 +111,40 @@ def test_pipelined_requests_are_all_answered(server: int) -> None:
             received += client.recv(65536)
 
         assert received.count(b"HTTP/1.1 200 OK") == 3
+
+
+@pytest.mark.parametrize("cut", [1, 20, REQUEST.index(b"\r\n\r\n") + 2, len(REQUEST) - 1])
+@pytest.mark.parametrize("pause_s", [0, 0.001, 0.05])
+def test_a_request_that_follows_in_pieces_is_answered(server: int, cut: int, pause_s: float) -> None:
+    with closing(connect(server)) as client:
+        for _ in range(5):
+            client.sendall(REQUEST[:cut])
+            time.sleep(pause_s)
+            client.sendall(REQUEST[cut:])
+            received = b""
+            while not received.endswith(b"\r\n\r\nok"):
+                received += client.recv(65536)
+            assert received.count(b"HTTP/1.1 200 OK") == 1
+
+
+def test_clients_that_ask_on_and_on_leave_room_for_others(server: int) -> None:
+    over = threading.Event()
+
+    def ask_on_and_on() -> None:
+        with closing(http.client.HTTPConnection("127.0.0.1", server, timeout=10)) as client:
+            while not over.is_set():
+                client.request("GET", "/")
+                assert client.getresponse().read() == b"ok"
+
+    with ThreadPoolExecutor(12) as clients:  # of eight threads
+        busy = [clients.submit(ask_on_and_on) for _ in range(12)]
+        time.sleep(0.2)
+        waits = [seconds_to_answer(server) for _ in range(10)]
+        over.set()
+        for client in busy:
+            client.result()
+
+    assert max(waits) < LIMIT_SECONDS
 
 
 @pytest.mark.parametrize("size", [0, 10, 65_536, 65_537, 3_000_000])
