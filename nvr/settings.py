@@ -252,6 +252,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_RENDERER_CLASSES": ["nvr.api.json.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["nvr.api.json.JSONParser"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "nvr.api.versioning.Negotiation",
     "DEFAULT_VERSIONING_CLASS": "nvr.api.versioning.AcceptVersion",
     "DEFAULT_VERSION": "2",
     "ALLOWED_VERSIONS": ["1", "2"],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from rest_framework.exceptions import NotAcceptable
-from rest_framework.negotiation import BaseContentNegotiation
+from rest_framework.negotiation import BaseContentNegotiation, DefaultContentNegotiation
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 from rest_framework.utils.mediatypes import _MediaType
@@ -28,11 +28,27 @@ class AcceptVersion(AcceptHeaderVersioning):
 
 def _asked_version(request: Request) -> str:
     accepted = getattr(request, "accepted_media_type", None) or ""  # what the schema's generator sets
-    for part in [accepted, *request.META.get("HTTP_ACCEPT", "").split(",")[:20]]:
+    header = request.META.get("HTTP_ACCEPT", "")
+    if "version" not in (accepted + header).lower():  # spares most requests the parsing
+        return "2"
+    for part in [accepted, *header.split(",")[:20]]:
         version = _MediaType(part.strip()).params.get("version")
         if version is not None:
             return version.decode("ascii", "replace") if isinstance(version, bytes) else str(version)
     return "2"
+
+
+class Negotiation(DefaultContentNegotiation):
+    """DRF's own, which answers those who take anything without parsing what they say."""
+
+    def select_renderer(
+        self, request: Request, renderers: Any, format_suffix: str | None = None
+    ) -> tuple[BaseRenderer, str]:
+        asked = request.META
+        if asked.get("HTTP_ACCEPT", "*/*") == "*/*" and not (format_suffix or "format" in asked["QUERY_STRING"]):
+            return renderers[0], renderers[0].media_type
+        chosen: tuple[BaseRenderer, str] = super().select_renderer(request, renderers, format_suffix)
+        return chosen
 
 
 class AnyAccept(BaseContentNegotiation):
