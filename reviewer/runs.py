@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import sqlite3
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from reviewer.kinds import Mark
 
 SEPARATOR: Final = b"\0\0"
+FEW: Final = 8  # keys
 
 
 def table(required: int, forbidden: int = 0) -> bytes:
@@ -35,7 +36,7 @@ COUNTS: Final = ", ".join(f'"{name}"' for name in FILTERS)
 KEYS: Final = "INSERT OR REPLACE INTO keys (id, keys) VALUES (?, ?)"
 MARKS: Final = "INSERT OR REPLACE INTO marks (id, marks) VALUES (?, ?)"
 HEAD: Final = f"INSERT OR REPLACE INTO head (run, first, id, {COUNTS}) VALUES (?, ?, ?{', ?' * len(FILTERS)})"
-BODY: Final = "keys, marks FROM keys JOIN marks USING (id)"
+BODY: Final = "SELECT keys, marks FROM keys JOIN marks USING (id) WHERE id = ?"
 AT_OR_BEFORE: Final = "SELECT first, id FROM head WHERE run = ? AND first <= ? ORDER BY first DESC LIMIT 1"
 TABLES: Final = f"""
 CREATE TABLE head (
@@ -45,6 +46,10 @@ CREATE TABLE head (
 CREATE TABLE keys (id INTEGER PRIMARY KEY, keys BLOB NOT NULL);
 CREATE TABLE marks (id INTEGER PRIMARY KEY, marks BLOB NOT NULL);
 """
+
+
+class Damaged(sqlite3.DatabaseError):
+    """What only damage explains stands there: the index is thrown away then."""
 
 
 class Block(NamedTuple):
@@ -79,11 +84,11 @@ def unpacked(keys: bytes) -> list[bytes]:
     return keys.split(SEPARATOR) if keys else []
 
 
-def block_of(row: tuple[bytes, bytes] | None) -> Block:
-    """Raises `sqlite3.DatabaseError` for what only damage explains: the index is thrown away then."""
-    block = Block(unpacked(row[0]), row[1]) if row else Block([], b"")
-    if row is None or len(block.keys) != len(block.marks):
-        raise sqlite3.DatabaseError("a block of the index is damaged")
+def block_of(body: tuple[bytes, bytes]) -> Block:
+    """Raises `Damaged`."""
+    block = Block(unpacked(body[0]), body[1])
+    if len(block.keys) != len(block.marks):
+        raise Damaged
     return block
 
 
@@ -96,17 +101,27 @@ def counts_of(marks: bytes) -> list[int]:
     return [marks.translate(taken).count(1) for taken in FILTERS.values()]
 
 
-def remarked(block: Block, changes: Mapping[bytes, int | None]) -> bytes | None:
-    """The marks of the block's keys after the changes; None if keys come or go."""
-    marks = bytearray(block.marks)
-    for key, mark in changes.items():
-        at = bisect_left(block.keys, key)
-        is_there = at < len(marks) and block.keys[at] == key
-        if is_there != (mark is not None):
+def places_of(wanted: Collection[bytes], keys: bytes) -> list[int | None]:
+    """Which of the packed keys each is; few are looked for without unpacking the others."""
+    if len(wanted) > FEW:
+        known = {key: place for place, key in enumerate(unpacked(keys))}
+        return [known.get(key) for key in wanted]
+    fenced = SEPARATOR + keys + SEPARATOR
+    found = [fenced.find(SEPARATOR + key + SEPARATOR) for key in wanted]
+    return [fenced.count(SEPARATOR, 0, at) if at >= 0 else None for at in found]
+
+
+def remarked(keys: bytes, marks: bytes, changes: Mapping[bytes, int | None]) -> bytes | None:
+    """The marks of packed keys after the changes; None if keys come or go. Raises `Damaged`."""
+    new = bytearray(marks)
+    for place, mark in zip(places_of(changes.keys(), keys), changes.values(), strict=True):
+        if (place is None) != (mark is None):
             return None
-        if mark is not None:
-            marks[at] = mark
-    return bytes(marks)
+        if place is not None and mark is not None:
+            if place >= len(new):
+                raise Damaged
+            new[place] = mark
+    return bytes(new)
 
 
 def changed(block: Block, changes: Mapping[bytes, int | None]) -> Block:
@@ -160,7 +175,7 @@ class Runs:
     def marks_of(self, run: int, key: bytes) -> int | None:
         """Those of one key; None if it is not there."""
         number = self._at(run, key)[1]
-        block = self._block(number) if number else Block([], b"")
+        block = self._block(number)
         return dict(zip(*block, strict=True)).get(key)
 
     def _heads(self, run: int, taken: str, *, behind: bytes | None = None) -> list[tuple[int, int]]:
@@ -174,10 +189,17 @@ class Runs:
         found: tuple[bytes, int] | None = self.db.execute(AT_OR_BEFORE, (run, key)).fetchone()
         return found or (b"", 0)
 
+    def _body(self, number: int) -> tuple[bytes, bytes]:
+        """A block's keys and marks as they are kept; of number 0 none. Raises `Damaged`."""
+        if not number:
+            return b"", b""
+        body: tuple[bytes, bytes] | None = self.db.execute(BODY, (number,)).fetchone()
+        if body is None:
+            raise Damaged
+        return body
+
     def _block(self, number: int) -> Block:
-        return block_of(
-            self.db.execute("SELECT keys, marks FROM keys JOIN marks USING (id) WHERE id = ?", (number,)).fetchone()
-        )
+        return block_of(self._body(number))
 
     def _taken(self, number: int, taken: str, start: int = 0, end: int | None = None) -> list[tuple[bytes, int]]:
         block = self._block(number)
@@ -214,11 +236,11 @@ class Runs:
     def _change_block(
         self, run: int, first: bytes, number: int, changes: Mapping[bytes, int | None], size: int
     ) -> None:
-        block = self._block(number) if number else Block([], b"")
-        marks = remarked(block, changes)
-        if marks is not None:
+        body = self._body(number)
+        marks = remarked(*body, changes)
+        if number and marks is not None:
             self._mark(run, first, number, marks)
-        elif (block := changed(block, changes)).keys or not first:
+        elif (block := changed(block_of(body), changes)).keys or not first:
             self._put_pieces(run, first, number, block, size)
         else:
             self._drop_block(run, first, number)
