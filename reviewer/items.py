@@ -15,14 +15,14 @@ from urllib.parse import quote_from_bytes
 from reviewer.index import Row
 from reviewer.kinds import kind_of_bytes
 from reviewer.models import ReviewPath
-from reviewer.probe_cache import Facts
+from reviewer.probe_cache import NOTHING, Facts
 from reviewer.probes import Patience, facts_of, looked_at
 from reviewer.scanner import check_there
 
-THUMBNAIL = "/api/media-thumbnail?path={}&size=256"
+THUMBNAIL, SIZE = "/api/media-thumbnail?path=", "&size=256"
 IS_PLAIN = re.compile(rb"[A-Za-z0-9_.~-]+").fullmatch
-SECOND_NS = 1_000_000_000
-DAY_NS = 86_400 * SECOND_NS
+SECOND_US = 1_000_000
+MINUTE_US = 60 * SECOND_US
 BLOCK = 200  # looked at together; the first alone, so that it is there at once
 
 
@@ -45,30 +45,23 @@ def items_of(root: ReviewPath, rows: Iterable[Row], *, wait_for_all: bool = Fals
 
 
 def item(marks: int, path: bytes, facts: os.stat_result, known: Facts | None) -> dict[str, Any]:
-    name = path.rpartition(b"/")[2]
+    shown = text(path)
+    width, height, duration_s = known or NOTHING
     return {
-        "path": text(path),
-        "name": text(name),
-        "mediaType": kind_of_bytes(name),
-        "thumbnailUrl": THUMBNAIL.format(quoted(path)),
+        "path": shown,
+        "name": shown.rpartition("/")[2],
+        "mediaType": kind_of_bytes(path),
+        "thumbnailUrl": THUMBNAIL + quoted(path) + SIZE,
         "sizeBytes": facts.st_size,
         "modifiedAt": moment(facts.st_mtime_ns),
         "createdAt": moment(facts.st_ctime_ns),
         "status": status(marks),
-        "metadata": {
-            "width": known.width if known else None,
-            "height": known.height if known else None,
-            "duration_seconds": known.duration_s if known else None,
-        },
+        "metadata": {"width": width, "height": height, "duration_seconds": duration_s},
     }
 
 
 def status(marks: int) -> dict[str, bool]:
-    return {
-        "locked": bool(marks & 1),
-        "trashed": bool(marks & 2),
-        "seen": bool(marks & 4),
-    }
+    return {"locked": marks & 1 != 0, "trashed": marks & 2 != 0, "seen": marks & 4 != 0}
 
 
 def text(path: bytes) -> str:
@@ -78,16 +71,14 @@ def text(path: bytes) -> str:
 
 def moment(ns: int) -> str:
     """UTC in ISO 8601, with six digits and `+00:00`."""
-    day, rest = divmod(ns, DAY_NS)
-    minutes, ns = divmod(rest, 60 * SECOND_NS)
-    hours, minutes = divmod(minutes, 60)
-    return f"{date(day)}T{hours:02}:{minutes:02}:{ns // SECOND_NS:02}.{ns % SECOND_NS // 1000:06}+00:00"
+    minute, rest = divmod(ns // 1000, MINUTE_US)
+    return f"{begin_of(minute)}{rest / SECOND_US:09.6f}+00:00"
 
 
-@lru_cache(maxsize=1024)
-def date(day: int) -> str:
-    """Of days since 1970; the years after 9999 too, as some file systems hold them."""
-    return time.strftime("%Y-%m-%d", time.gmtime(day * 86_400))
+@lru_cache(maxsize=4096)
+def begin_of(minute: int) -> str:
+    """Of minutes since 1970, up to the seconds; the years after 9999 too, as some file systems hold them."""
+    return time.strftime("%Y-%m-%dT%H:%M:", time.gmtime(minute * 60))
 
 
 def quoted(path: bytes) -> str:

@@ -7,9 +7,8 @@ import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from django.conf import settings
 
@@ -17,8 +16,7 @@ ASKED_PER_QUERY: Final = 500
 MOST_BYTES: Final = 1 << 30
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(NamedTuple):
     """In pixels and seconds; what cannot be known is None."""
 
     width: int | None = None
@@ -92,8 +90,9 @@ def remembered(files: dict[bytes, os.stat_result]) -> dict[bytes, Facts]:
             places = ",".join("?" * len(part))
             rows = database().execute(f"SELECT * FROM probe WHERE path IN ({places})", part)  # noqa: S608 - only marks
             for path, mtime_ns, size, *values in rows:
-                if (mtime_ns, size) == (files[path].st_mtime_ns, files[path].st_size):
-                    found[path] = Facts(*values)
+                now = files[path]
+                if mtime_ns == now.st_mtime_ns and size == now.st_size:
+                    found[path] = Facts._make(values)
     return found
 
 
