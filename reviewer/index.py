@@ -9,6 +9,7 @@ Names and paths are bytes, as the disk has them; paths are below the root, witho
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,7 +27,8 @@ BUSY_S: Final = 30.0
 
 WRITTEN: Final = "path, mtime_ns, listed_ns, recheck_ns, ignored, turn"
 FOLDER: Final = f"{WRITTEN}, id"
-PRAGMAS = ("journal_mode=WAL", "synchronous=NORMAL", "cache_size=-2048", "mmap_size=0")
+LOOK_S: Final = 0.01
+PRAGMAS = ("synchronous=NORMAL", "cache_size=-2048", "mmap_size=0")
 TABLES: Final = f"""
 CREATE TABLE folder (
     id INTEGER PRIMARY KEY, path BLOB NOT NULL UNIQUE, mtime_ns INTEGER NOT NULL, listed_ns INTEGER NOT NULL,
@@ -78,6 +80,20 @@ class Folder:
     id: int = 0
 
 
+def use_wal(db: sqlite3.Connection) -> None:
+    """SQLite does not wait here by itself: of several who open a new file at once all but one are refused."""
+    until = time.monotonic() + BUSY_S
+    while True:
+        try:
+            db.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() >= until:
+                raise
+            time.sleep(LOOK_S)
+        else:
+            return
+
+
 class Index:
     """One open index file; of one thread."""
 
@@ -85,6 +101,7 @@ class Index:
         """Raises `sqlite3.DatabaseError` if it is not an index, or a damaged one: delete it and open it anew."""
         self.db = sqlite3.connect(file, timeout=BUSY_S, isolation_level=None)
         self.runs = Runs(self.db)
+        use_wal(self.db)
         for pragma in PRAGMAS:
             self.db.execute(f"PRAGMA {pragma}")
         if self._version() != VERSION:
@@ -111,10 +128,10 @@ class Index:
         self.db.execute("BEGIN IMMEDIATE")
         try:
             yield
-        except BaseException:
-            self.db.execute("ROLLBACK")
-            raise
-        self.db.execute("COMMIT")
+            self.db.execute("COMMIT")
+        finally:
+            if self.db.in_transaction:  # on a full disk SQLite may have undone it already
+                self.db.execute("ROLLBACK")
 
     @contextmanager
     def _reading(self) -> Iterator[None]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import random
 import sqlite3
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 
@@ -178,3 +180,33 @@ def test_the_marks_of_one_file(index: Index) -> None:
     assert index.marks_of(known.id, b"IMG_1.JPG") == 5
     assert index.marks_of(known.id, b"IMG_2.JPG") is None
     assert Runs(index.db).marks_of(77, b"IMG_1.JPG") is None
+
+
+def test_of_many_who_open_a_new_file_at_once_none_is_refused(tmp_path: Path) -> None:
+    ready = Barrier(8)
+
+    def opened(file: Path) -> int:
+        ready.wait()
+        index = Index(file)
+        try:
+            return index.counts()["all"]
+        finally:
+            index.close()
+
+    with ThreadPoolExecutor(8) as pool:
+        for number in range(60):
+            files = [tmp_path / f"{number}.sqlite3"] * 8
+            assert list(pool.map(opened, files)) == [0] * 8
+
+
+def test_a_full_disk_is_told_as_such_and_leaves_the_index_usable(index: Index) -> None:
+    put(index, b"", {b"IMG_1.JPG": 0})
+    pages = index.db.execute("PRAGMA page_count").fetchone()[0]
+    index.db.execute(f"PRAGMA max_page_count = {pages}")
+
+    with pytest.raises(sqlite3.OperationalError, match="full"):
+        put(index, b"a", {b"IMG_%05d.JPG" % number: 0 for number in range(20_000)})
+
+    index.db.execute(f"PRAGMA max_page_count = {2**30}")
+    put(index, b"", {b"IMG_2.JPG": 0})
+    assert index.counts()["all"] == 2
