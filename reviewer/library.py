@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 from django.conf import settings
 
@@ -42,17 +42,37 @@ def index_file(path: str) -> Path:
     return index_dir() / f"{hashlib.sha256(os.fsencode(path)).hexdigest()[:32]}.sqlite3"
 
 
+class Opened(NamedTuple):
+    """A scanner, and what it was made for."""
+
+    circumstances: tuple[Any, ...]
+    scanner: Scanner
+
+
 def scanner_of(root: ReviewPath) -> Scanner:
     """This thread's scanner of `root`. Raises OSError and `sqlite3.Error` for the index's own disk."""
-    opened: dict[str, tuple[int, Scanner]] = _local.__dict__.setdefault("opened", {})
+    opened: dict[str, Opened] = _local.__dict__.setdefault("opened", {})
     file = index_file(root.path)
-    number, scanner = opened.get(root.path, (0, None))
-    if scanner is None or number != inode_of(file):  # somebody deleted it: a new one is built
-        while len(opened) >= OPEN_PER_THREAD:
-            opened.pop(next(iter(opened)))[1].index.close()
-        scanner = new_scanner(root, file)
-        opened[root.path] = (inode_of(file), scanner)
+    found = opened.get(root.path)
+    if found is not None and found.circumstances == circumstances_of(root, file):
+        return found.scanner
+    close(root)
+    while len(opened) >= OPEN_PER_THREAD:
+        opened.pop(next(iter(opened))).scanner.index.close()
+    scanner = new_scanner(root, file)
+    opened[root.path] = Opened(circumstances_of(root, file), scanner)
     return scanner
+
+
+def circumstances_of(root: ReviewPath, file: Path) -> tuple[Any, ...]:
+    """They change when somebody deletes the index, adds the path anew, or puts in a card of another file system."""
+    return identity_of(file), identity_of(root.path)[0], root.mount
+
+
+def close(root: ReviewPath) -> None:
+    found: Opened | None = _local.__dict__.get("opened", {}).pop(root.path, None)
+    if found is not None:
+        found.scanner.index.close()
 
 
 def new_scanner(root: ReviewPath, file: Path) -> Scanner:
@@ -81,16 +101,18 @@ def is_trusted(path: str) -> bool:
     return kind not in COARSE and not is_network_or_fuse(kind)
 
 
-def inode_of(file: Path) -> int:
+def identity_of(place: str | Path) -> tuple[int, int]:
+    """Device and inode; zeros of what is not there."""
     try:
-        return file.stat().st_ino
+        facts = os.stat(place)  # noqa: PTH116 - with every page, twice
     except OSError:
-        return 0
+        return 0, 0
+    return facts.st_dev, facts.st_ino
 
 
 def discard(root: ReviewPath) -> None:
     """Throw the index away: the next who asks builds it anew."""
-    _local.__dict__.get("opened", {}).pop(root.path, None)
+    close(root)
     for ending in ("", "-wal", "-shm"):
         with suppress(FileNotFoundError):
             Path(f"{index_file(root.path)}{ending}").unlink()

@@ -21,8 +21,8 @@ from tests.factories import jpeg, make_user, put
 @pytest.fixture(autouse=True)
 def closed_indexes() -> Iterator[None]:
     yield
-    for _, scanner in library._local.__dict__.pop("opened", {}).values():
-        scanner.index.close()
+    for opened in library._local.__dict__.pop("opened", {}).values():
+        opened.scanner.index.close()
 
 
 @pytest.fixture

@@ -168,6 +168,17 @@ def test_a_missing_path_is_409_and_forgets_nothing(review, card):
     assert names(streamed(review, card)) == ALL
 
 
+def test_a_path_that_is_added_anew_forgets_the_volume_that_it_was_on(manage, card, known):
+    known.mount = known.mount | {"point": str(card)}  # was mounted there; now the folder is its parent's
+    known.save()
+    assert manage.get(STREAM, {"path": str(card)}).status_code == 409
+
+    for call in (manage.delete, manage.post):
+        assert call("/api/review-paths", {"path": str(card)}, format="json").status_code in {200, 201}
+
+    assert names(streamed(manage, card)) == ALL
+
+
 def test_names_that_are_no_utf8_or_strange_are_listed(review, card):
     folder = os.fsencode(card / "DCIM")
     for name in (b"br\xf6ken.jpg", b"line\nbreak.jpg", "\u202egpj.exe.jpg".encode(), b"x" * 251 + b".jpg"):
