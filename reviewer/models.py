@@ -68,11 +68,13 @@ _all_paths = PreparedList(lambda: ReviewPath.objects.order_by("path"))
 
 
 class RunState(models.TextChoices):
-    WAITING = "waiting"
-    WORKING = "working"
-    DONE = "done"
-    CANCELLED = "cancelled"
-    FAILED = "failed"
+    """The labels are the words of the review page."""
+
+    WAITING = "waiting", "Waiting"
+    WORKING = "working", "Running"
+    DONE = "done", "Done"
+    CANCELLED = "cancelled", "Stopped"
+    FAILED = "failed", "Failed"
 
 
 OPEN_STATES = (RunState.WAITING, RunState.WORKING)
@@ -127,7 +129,7 @@ class TrashRun(models.Model):
     lease_until = models.DateTimeField(null=True, blank=True, help_text="The worker is taken for dead after this.")
     attempts = models.PositiveSmallIntegerField(default=0, help_text="How many workers have been at it.")
     in_hand = models.JSONField(default=list, editable=False, help_text="Files that may be gone without a line yet.")
-    is_cancelled = models.BooleanField(default=False)
+    is_cancelled = models.BooleanField("asked to stop", default=False)
     reason = models.CharField(max_length=500, blank=True, help_text="Why it failed.")
 
     objects = TrashRunQuerySet.as_manager()
@@ -147,7 +149,7 @@ class TrashRun(models.Model):
         indexes = (models.Index(fields=("state",), name="trash_run_by_state"),)
 
     def __str__(self) -> str:
-        return f"emptying {self.pk} ({self.state})"
+        return f"emptying {self.pk} ({RunState(self.state).label.lower()})"
 
     @property
     def is_over(self) -> bool:

@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from nvr.audit.models import AuditEntry
 from reviewer.models import ReviewPath, RunState, TrashRun
+from reviewer.plain import RUN_WORDS
 from reviewer.registry import add_path
 from tests.factories import folder_of, make_camera, make_user
 
@@ -60,3 +61,14 @@ def test_the_record_of_emptied_trash_is_read_only(desk):
     assert desk.get(f"{page}{run.pk}/change/").status_code == 200
     assert desk.get(f"{page}add/").status_code == 403
     assert desk.post(f"{page}{run.pk}/delete/", {"post": "yes"}).status_code == 403
+
+
+def test_the_record_of_emptied_trash_has_the_words_of_the_review_page(desk):
+    run = TrashRun.objects.create(state=RunState.CANCELLED)
+    page = "/admin/reviewer/trashrun/"
+
+    for address in (page, f"{page}{run.pk}/change/"):
+        told = desk.get(address).content.decode()
+        assert "Stopped" in told
+        assert "Cancelled" not in told
+    assert [state.label.lower() for state in RunState] == [RUN_WORDS[state] for state in RunState]
