@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import logging
 import os
-import sqlite3
 import threading
 import time
 from collections import Counter, deque
@@ -25,13 +24,13 @@ from django.db import transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
-from nvr.errors import Forbidden
+from nvr.errors import Forbidden, NvrError
 from nvr.media.paths import is_inside
 from reviewer.deletion import KeptError, Listed, LockedError, delete, reason_of, tidied
 from reviewer.library import dropped
 from reviewer.models import ReviewPath, RunState, TrashLines, TrashRun, TrashRunQuerySet
 from reviewer.registry import known_paths
-from reviewer.scanner import BeingRead, PathAway
+from reviewer.scanner import PathAway
 from reviewer.trash import LEASE, away, end
 from reviewer.trash_lines import DELETED, DELETING, ERROR, SKIPPED, Told
 from reviewer.trash_list import CAMERAS_FILE, LOCKED, block_after, may_delete
@@ -105,10 +104,10 @@ class Emptying:
         except Lost:
             logger.warning("emptying lost to another worker run=%s", self.run.pk)
             return
-        except (PathAway, BeingRead, Forbidden) as error:
+        except NvrError as error:
             self.reason = error.detail
-        except (sqlite3.Error, OSError) as error:
-            self.reason = f"The index of the files cannot be used: {error}."
+        except OSError as error:
+            self.reason = f"A disk does not answer as it should: {error.strerror or error}."
         self.finish()
 
     def roots(self) -> list[ReviewPath]:

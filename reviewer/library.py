@@ -5,7 +5,9 @@ Each thread has its own connections; what one process learns all see, as it stan
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import logging
 import os
 import sqlite3
 import threading
@@ -18,12 +20,15 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 from django.conf import settings
 
+from nvr.errors import NvrError, StorageFull, Unavailable
 from nvr.media.mounts import is_network_or_fuse, mount_of
 from reviewer.index import Index, Row
 from reviewer.kinds import Mark
 from reviewer.models import ReviewPath
 from reviewer.reading import Progress, Reading
 from reviewer.scanner import UNSURE_NS, Scanner
+
+logger = logging.getLogger(__name__)
 
 AnswerT = TypeVar("AnswerT")
 # Where a directory's time does not change with its content, or only in steps of seconds.
@@ -119,7 +124,18 @@ def discard(root: ReviewPath) -> None:
 
 
 def asked(root: ReviewPath, question: Callable[[Scanner], AnswerT]) -> AnswerT:
-    """`question`'s answer; of a damaged index once more, when it has been built anew."""
+    """`question`'s answer; of a damaged index once more, when it has been built anew.
+
+    Raises `StorageFull` and `Unavailable` if the index cannot be used, and what `question` raises.
+    """
+    try:
+        return answered(root, question)
+    except (sqlite3.Error, OSError) as error:
+        logger.error("index cannot be used path=%s error=%s", root.pk, error)
+        raise fault_of(error) from error
+
+
+def answered(root: ReviewPath, question: Callable[[Scanner], AnswerT]) -> AnswerT:
     try:
         return question(scanner_of(root))
     except sqlite3.OperationalError:
@@ -127,6 +143,15 @@ def asked(root: ReviewPath, question: Callable[[Scanner], AnswerT]) -> AnswerT:
     except sqlite3.DatabaseError:
         discard(root)
         return question(scanner_of(root))
+
+
+def fault_of(error: sqlite3.Error | OSError) -> NvrError:
+    """It is the disk of our own data that does not do as it should, or somebody who holds the index for long."""
+    full = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
+    if full or (isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}):
+        return StorageFull("The disk is full: make room where the data directory lies.")
+    why = error.strerror if isinstance(error, OSError) else error
+    return Unavailable(f"The index of the files cannot be used ({why}): see to the data directory and its disk.")
 
 
 def page_of(

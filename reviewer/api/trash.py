@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime
+from itertools import chain
 from typing import Any
 
 from django.http import StreamingHttpResponse
@@ -36,13 +38,19 @@ class EmptyTrashView(BytesView):
     def post(self, request: Request) -> StreamingHttpResponse:
         path = path_in(body_of(request))
         if is_set(request, "dry_run"):
-            return long_ndjson(request._request, tried(request.user, trash.roots_of(request.user, path)))
+            lines = tried(request.user, trash.roots_of(request.user, path))
+            return long_ndjson(request._request, begun(lines))
         run = trash.begin(request.user, path)
         is_gone = departure_of(request._request.META)
         wait_for_worker(run, is_gone)
         response = ndjson(Stream(run, is_gone))
         response["X-Trash-Run"] = str(run.pk)
         return response
+
+
+def begun(lines: Iterator[bytes]) -> Iterator[bytes]:
+    """With the first of them at hand: what stands against it can still be answered with a status."""
+    return chain((next(lines),), lines)
 
 
 def path_in(body: dict[str, Any]) -> Any:

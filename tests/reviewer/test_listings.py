@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -13,7 +15,7 @@ import pytest
 from rest_framework.test import APIClient
 
 from nvr.media.slots import HUGE_BYTES, SLOTS_PER_READER
-from reviewer import library
+from reviewer import index, library
 from reviewer.api import listings
 from reviewer.library import folder_page, index_file
 from reviewer.models import ReviewPath
@@ -155,6 +157,34 @@ def test_a_damaged_or_deleted_index_is_built_anew(review, card, known: ReviewPat
     for ending in ("-wal", "-shm"):
         Path(f"{file}{ending}").unlink(missing_ok=True)
     assert names(streamed(review, card)) == ALL
+
+
+@pytest.mark.parametrize("address", [STREAM, FILES, SUMMARY])
+def test_an_index_that_others_hold_for_long_is_503(review, card, known, monkeypatch, address):
+    monkeypatch.setattr(index, "BUSY_S", 0.0)
+    holder = index.Index(placed(index_file(known.path)))
+    with closing(holder), holder.writing():
+        answer = review.get(address, {"path": str(card)})
+
+    assert (answer.status_code, set(json.loads(answer.content))) == (503, {"error"})
+    assert "Retry-After" in answer
+    assert names(streamed(review, card)) == ALL
+
+
+def test_without_room_for_an_index_it_is_507(review, card, monkeypatch):
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(library, "new_scanner", full)
+
+    answer = review.get(SUMMARY, {"path": str(card)})
+
+    assert (answer.status_code, set(answer.json())) == (507, {"error"})
+
+
+def placed(file: Path) -> Path:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    return file
 
 
 def test_a_missing_path_is_409_and_forgets_nothing(review, card):

@@ -14,7 +14,7 @@ from nvr.audit.models import AuditEntry
 from nvr.media import companions
 from nvr.media.companions import ReadOnly
 from nvr.media.slots import SLOTS_PER_READER
-from reviewer import emptying, library, trash
+from reviewer import emptying, library, scanner, trash
 from reviewer.models import ReviewPath, RunState, TrashRun
 from reviewer.registry import add_path
 from tests.factories import folder_of, jpeg, make_camera, make_user, put
@@ -118,6 +118,16 @@ def test_a_dry_run_lists_and_deletes_nothing(review, sent, card, folder):
     assert left_in(card) == before
     assert not TrashRun.objects.exists()
     assert review.post(f"{EMPTY}?dry_run=yes").status_code == 400
+
+
+def test_a_dry_run_while_the_disk_is_being_read_is_503(review, known, folder, monkeypatch):
+    monkeypatch.setattr(scanner, "WAIT_S", 0.0)
+    trashed(folder, "a.jpg")
+    with library.scanner_of(known)._alone():
+        answer = review.post(EMPTY + "?dry_run=1")
+
+    assert answer.status_code == 503
+    assert len(emptied(review, query="?dry_run=1")) == 2
 
 
 def test_dry_runs_that_nobody_reads_hold_only_so_many_threads(review, reviewer, known, folder):
