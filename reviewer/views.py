@@ -12,16 +12,17 @@ from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.generic import View
 
-from nvr.errors import NvrError
+from nvr.errors import NvrError, StorageFull, Unavailable
 from reviewer import plain, trash
 from reviewer.actions import act_on_many
 from reviewer.models import ReviewPath, TrashRun
 from reviewer.places import exactly
 from reviewer.registry import add_path, known_paths, remove_path
-from reviewer.scanner import BeingRead, PathAway
+from reviewer.scanner import PathAway
 
 REVIEW = "reviewer.review"
 MANAGE = "reviewer.change_reviewpath"
+LONGEST_NUMBER = 18  # digits; Python refuses to read some thousands, and no run has more
 DONE = {
     "seen": "seen",
     "unseen": "not seen",
@@ -55,11 +56,11 @@ class ReviewView(Reviewing):
 
 
 def context(root: ReviewPath, asked: Any, request: HttpRequest) -> dict[str, Any]:
-    """What `asked` finds; when the path is away, only why."""
+    """What `asked` finds; when the path is away, or its index, only why."""
     common = {"root": root, "name": plain.short_name(root), "here": request.get_full_path()}
     try:
         found: dict[str, Any] = asked(root, request.GET)
-    except (PathAway, BeingRead) as error:
+    except (PathAway, StorageFull, Unavailable) as error:
         found = {"away": error.detail}
     return common | found
 
@@ -153,7 +154,7 @@ class TrashView(Reviewing):
         root = exactly(request.user, request.POST.get("path"))
         number = request.POST.get("cancel", "")
         try:
-            if number.isdecimal():
+            if number.isdecimal() and len(number) <= LONGEST_NUMBER:
                 trash.cancel(get_object_or_404(TrashRun.objects.visible_to(request.user), pk=int(number)))
             elif request.POST.get("sure") == "1":
                 trash.begin(request.user, root.path)

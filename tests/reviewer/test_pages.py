@@ -197,6 +197,11 @@ def test_a_folder_that_is_away_is_said_in_a_sentence(page: Client, known: Review
         assert "This folder is away" in text(response)
 
 
+@pytest.mark.parametrize("number", ["9" * 5000, "9" * 19, "-1", "x"])
+def test_no_number_of_a_run_is_too_much(page: Client, card: Path, number: str) -> None:
+    assert page.post("/review/trash", {"path": str(card), "cancel": number}).status_code == 302
+
+
 def test_the_trash_tells_how_much_first_and_wants_a_yes(
     page: Client, known: ReviewPath, photo: Path, monkeypatch
 ) -> None:
