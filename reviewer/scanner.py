@@ -1,7 +1,8 @@
 """Keeping an index true to the disk: only directories whose time changed are read again.
 
 One process at a time brings an index up to date, under a lock of its own; the disk is read outside of any transaction,
-so that a slow card holds up nobody who marks a file. What was marked meanwhile is seen by its folder's `turn`.
+so that a slow card holds up nobody who marks a file. What was marked meanwhile is seen by its folder's `turn`: then it
+is read again.
 """
 
 from __future__ import annotations
@@ -32,7 +33,9 @@ UNTRUSTED_NS: Final = 5_000_000_000
 WAIT_S: Final = 10.0  # for another who reads the same disk
 LOOK_S: Final = 0.01
 MAX_DEPTH: Final = 64
+HASTY_READINGS: Final = 3
 NEVER: Final = -1  # no directory's mtime
+Found = tuple[Folder, Listing]
 Teller = Callable[[int, int], None]  # is told how many folders and files have been read; 0, 0: it is over
 
 
@@ -149,7 +152,7 @@ class Scanner:
         if path.count(b"/") < MAX_DEPTH:
             yield from (path + b"/" + name if path else name for name in listing.folders)
 
-    def _listed(self, path: bytes) -> tuple[Folder, Listing] | None:
+    def _listed(self, path: bytes) -> Found | None:
         """The directory now; None if it has gone or is a link now. One that may not be read is empty, and due again."""
         mtime_ns = self._mtime_of(path)
         if mtime_ns is None:
@@ -168,19 +171,30 @@ class Scanner:
         read = files = 0
         while waiting:
             path = waiting.pop()
-            before = self.index.folder(path)
-            found = self._listed(path)
+            found, new = self._read_one(path)
             read, files = read + 1, files + len(found[1].files if found else ())
             self.tell(read, files)
-            with self.index.writing():
-                now = self.index.folder(path)
-                if (now and now.turn) != (before and before.turn):  # somebody marked a file meanwhile
-                    waiting.append(path)
-                    continue
-                new = self._forget(path) if found is None else self._put(now, *found)
             changed |= new is not None
             waiting.extend(new or ())
         return changed
+
+    def _read_one(self, path: bytes) -> tuple[Found | None, list[bytes] | None]:
+        """What was found, and what `_put` says of it; read again if somebody marked a file meanwhile.
+
+        Who marks one after the other would have it read for ever: in the end the reading lets them wait.
+        """
+        for _ in range(HASTY_READINGS):
+            before, found = self.index.folder(path), self._listed(path)
+            with self.index.writing():
+                now = self.index.folder(path)
+                if (now and now.turn) == (before and before.turn):
+                    return found, self._kept(path, now, found)
+        with self.index.writing():
+            found = self._listed(path)
+            return found, self._kept(path, self.index.folder(path), found)
+
+    def _kept(self, path: bytes, known: Folder | None, found: Found | None) -> list[bytes] | None:
+        return self._forget(path) if found is None else self._put(known, *found)
 
     def _forget(self, path: bytes) -> list[bytes] | None:
         lost = self.index.below(path)

@@ -15,9 +15,10 @@ import pytest
 from rest_framework.test import APIClient
 
 from nvr.media.slots import HUGE_BYTES, SLOTS_PER_READER
-from reviewer import index, library
+from reviewer import index, library, scanner
 from reviewer.api import listings
 from reviewer.library import folder_page, index_file
+from reviewer.listing import Listing, listing_of
 from reviewer.models import ReviewPath
 from tests.factories import jpeg, make_user, put
 from tests.reviewer.conftest import settle
@@ -185,6 +186,28 @@ def test_without_room_for_an_index_it_is_507(review, card, monkeypatch):
 def placed(file: Path) -> Path:
     file.parent.mkdir(parents=True, exist_ok=True)
     return file
+
+
+def test_whoever_marks_on_and_on_keeps_nobody_from_reading(review, card, folder, monkeypatch):
+    streamed(review, card)
+    put(folder, "IMG_0004.JPG", jpeg())
+    readings = 0
+
+    def marked_meanwhile(path: bytes, root: bytes) -> Listing:
+        nonlocal readings
+        readings += 1
+        assert readings < 50
+        listing = listing_of(path, root)
+        body = {"path": f"{folder}/IMG_0001.JPG", "action": ("seen", "unseen")[readings % 2]}
+        assert review.post("/api/media-actions", body, format="json").status_code == 200
+        return listing
+
+    with monkeypatch.context() as patched:
+        patched.setattr(scanner, "listing_of", marked_meanwhile)
+        assert len(streamed(review, card)) == 5
+
+    counts = review.get(SUMMARY, {"path": str(card)}).json()["counts"]
+    assert counts["seen"] == len(list(card.rglob("*.seen")))
 
 
 def test_a_missing_path_is_409_and_forgets_nothing(review, card):
