@@ -45,6 +45,7 @@ app.conf.beat_schedule = {
     "remove-files": every(60, "media.remove_files", "bulk"),
     "owed-playables": every(30, "media.send_owed_playables", "bulk"),
     "owed-emptyings": every(10, "reviewer.look_after_emptyings", "interactive"),
+    "dead-thumbnail-passes": every(60, "reviewer.revive_thumbnail_passes", "bulk"),
     "prune-review-thumbnails": every(86400, "reviewer.prune_thumbnails", "bulk"),
     "sweep-review-thumbnails": every(3600, "reviewer.sweep_thumbnails", "bulk"),
     "sweep-caches": every(3600, "media.sweep_caches", "bulk"),

@@ -14,6 +14,11 @@ def make_thumbnails(pk: int, run: str) -> None:
     thumbnail_passes.work(pk, run)
 
 
+@shared_task(name="reviewer.revive_thumbnail_passes", ignore_result=True)
+def revive_thumbnail_passes() -> None:
+    thumbnail_passes.revive()
+
+
 @shared_task(name="reviewer.prune_thumbnails", ignore_result=True)
 def prune_thumbnails() -> None:
     thumbnail_passes.prune_all()

@@ -1,7 +1,8 @@
 """Making the thumbnails of a whole review path ahead, in the order of the page: one pass at a time for each path.
 
 A pass is a chain of short tasks, so that other bulk work has its turn in between. How far it is stands in the cache:
-what is lost with it is made when it is asked for.
+what is lost with it is made when it is asked for. Where a worker has died another goes on; a file that kills each
+ends the pass.
 """
 
 from __future__ import annotations
@@ -10,10 +11,10 @@ import logging
 import os
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 from celery import current_app
@@ -36,6 +37,7 @@ SIZE: Final = 256  # what the items' `thumbnailUrl` names
 SLICE_S: Final = 20.0
 NOTE_S: Final = 1.0  # between two looks at whether the path is still reviewed
 LEASE_S: Final = 60  # a pass of which nothing was heard for so long is taken for dead
+MOST_REVIVALS: Final = 3  # without a slice that ended well
 SHOWN_FOR_S: Final = 86_400
 # After a pass, none for ten times as long as it took: looking for what is there already costs, too.
 REST_FACTOR, LEAST_REST_S, MOST_REST_S = 10, 60, 3600
@@ -47,7 +49,7 @@ WAITING, WORKING, DONE, STOPPED = "waiting", "working", "done", "stopped"
 @dataclass(frozen=True)
 class Progress:
     """How far a pass is: `done` files of `total`, of which `failed` have no thumbnail; `after` is the last one's path,
-    percent-encoded; times in s since 1970."""
+    percent-encoded; times in s since 1970. `revived` is how often it went on since its last slice that ended well."""
 
     state: str
     run: str
@@ -56,20 +58,31 @@ class Progress:
     failed: int = 0
     total: int = 0
     after: str = ""
+    revived: int = 0
 
 
 def progress_of(root: ReviewPath) -> Progress | None:
     """None if no pass was asked for lately, or the cache is away. A pass whose worker was killed has stopped."""
-    note, lease = key(root.pk, "progress"), key(root.pk, "asked")
     try:
-        found = cache.get_many([note, lease])
+        found = cache.get_many(keys(root.pk))
     except CACHE_FAULTS:
         return None
-    if note not in found:
-        return None
-    progress = Progress(**found[note])
-    is_dead = progress.state in {WAITING, WORKING} and lease not in found
-    return replace(progress, state=STOPPED) if is_dead else progress
+    progress = noted(root.pk, found)
+    return replace(progress, state=STOPPED) if progress and is_dead(root.pk, progress, found) else progress
+
+
+def keys(pk: int) -> tuple[str, str]:
+    return key(pk, "progress"), key(pk, "asked")
+
+
+def noted(pk: int, found: Mapping[str, Any]) -> Progress | None:
+    """What stands in the cache's `found` of `keys`."""
+    values = found.get(key(pk, "progress"))
+    return Progress(**values) if values else None
+
+
+def is_dead(pk: int, progress: Progress, found: Mapping[str, Any]) -> bool:
+    return progress.state in {WAITING, WORKING} and key(pk, "asked") not in found
 
 
 def key(pk: int, what: str) -> str:
@@ -103,6 +116,34 @@ def note(pk: int, progress: Progress) -> None:
     cache.set(key(pk, "progress"), asdict(progress), SHOWN_FOR_S)
 
 
+def keep(pk: int, progress: Progress) -> None:
+    """Say that somebody is at it, and how far."""
+    note(pk, progress)
+    cache.set(key(pk, "asked"), True, LEASE_S)
+
+
+def revive() -> None:
+    """Have the passes whose worker has died go on where they were."""
+    roots = list(ReviewPath.objects.values_list("pk", flat=True))
+    try:
+        found = cache.get_many([name for pk in roots for name in keys(pk)])
+        for pk in roots:
+            progress = noted(pk, found)
+            if progress and is_dead(pk, progress, found) and progress.revived < MOST_REVIVALS:
+                go_on(pk, progress)
+    except FAULTS as fault:
+        logger.warning("passes stay as they are error=%s", type(fault).__name__)
+
+
+def go_on(pk: int, progress: Progress) -> None:
+    """As a new run: a worker that was merely slow gives way to it."""
+    if cache.add(key(pk, "asked"), True, LEASE_S):
+        run = secrets.token_hex(8)
+        note(pk, replace(progress, state=WAITING, run=run, revived=progress.revived + 1))
+        logger.info("thumbnails made ahead go on path=%s files=%s", pk, progress.done)
+        send(pk, run)
+
+
 def work(pk: int, run: str) -> None:
     """Go on with the pass `run` for a while, and send what is left of it back to the queue.
 
@@ -113,6 +154,7 @@ def work(pk: int, run: str) -> None:
     if root is None or progress is None or progress.run != run:
         return
     progress = replace(progress, state=WORKING)
+    keep(pk, progress)
     try:
         progress = replace(progress, total=max(progress.done, counts_of(root)["all"]))  # some may have gone since
         progress = worked(root, progress)
@@ -122,10 +164,12 @@ def work(pk: int, run: str) -> None:
         logger.debug("thumbnails wait for the first reading path=%s", pk)
     if not is_wanted(pk, run):
         return
-    note(pk, progress)
+    progress = replace(progress, revived=0)
     if progress.state == WORKING:
+        keep(pk, progress)
         send(pk, run)
     else:
+        note(pk, progress)
         rest(root, progress)
 
 
@@ -137,8 +181,7 @@ def worked(root: ReviewPath, progress: Progress) -> Progress:
         if time.monotonic() >= note_at:
             if not is_wanted(root.pk, progress.run):
                 return replace(progress, state=STOPPED)
-            note(root.pk, progress)
-            cache.set(key(root.pk, "asked"), True, LEASE_S)
+            keep(root.pk, progress)
             note_at = time.monotonic() + NOTE_S
         failed = not is_made(root, row)
         progress = replace(

@@ -12,6 +12,7 @@ from nvr.celery import app
 from nvr.media.cached_files import cache_folder
 from reviewer import cache_tasks, thumbnail_passes, thumbnails
 from reviewer.models import ReviewPath
+from reviewer.scanner import BeingRead
 from reviewer.thumbnail_passes import Progress, ask_for, progress_of, work
 from tests.factories import jpeg, put
 
@@ -122,6 +123,99 @@ def test_a_pass_whose_worker_was_killed_has_stopped_and_another_goes_on(review, 
     assert made(card) == 4
 
 
+def died(root: ReviewPath) -> None:
+    """As if nothing had been heard of the pass for long."""
+    cache.delete(thumbnail_passes.key(root.pk, "asked"))
+
+
+def test_a_pass_whose_worker_was_killed_goes_on_where_it_was_without_a_call(known, card, sent, monkeypatch):
+    ask_for(known)
+    with monkeypatch.context() as patched:
+        patched.setattr(thumbnail_passes, "SLICE_S", 0)
+        work(*sent[-1])
+    cache_tasks.revive_thumbnail_passes()
+    assert len(sent) == 2  # the pass itself: somebody is at it
+    died(known)
+
+    for _ in range(2):
+        cache_tasks.revive_thumbnail_passes()
+
+    assert len(sent) == 3
+    assert state(known) == ("waiting", 1, 0, 4)
+    work(*sent[1])  # of the worker that was taken for dead
+    assert made(card) == 1
+    work(*sent[2])
+    assert state(known) == ("done", 4, 0, 4)
+    assert made(card) == 4
+
+
+def test_a_pass_that_kills_its_workers_is_not_revived_for_ever(known, sent):
+    ask_for(known)
+    for _ in range(6):
+        died(known)
+        cache_tasks.revive_thumbnail_passes()
+
+    assert len(sent) == 1 + thumbnail_passes.MOST_REVIVALS
+    assert state(known)[0] == "stopped"
+
+
+def test_a_slice_that_ended_well_makes_up_for_deaths(known, sent, monkeypatch):
+    monkeypatch.setattr(thumbnail_passes, "SLICE_S", 0)
+    ask_for(known)
+    for _ in range(4):
+        died(known)
+        cache_tasks.revive_thumbnail_passes()
+        work(*sent[-1])
+
+    assert state(known) == ("working", 4, 0, 4)
+
+
+@pytest.mark.parametrize("kept", ["done", "stopped"])
+def test_a_pass_that_is_over_is_not_revived(known, sent, kept):
+    thumbnail_passes.note(known.pk, Progress(kept, "x", 1.0))
+
+    cache_tasks.revive_thumbnail_passes()
+
+    assert sent == []
+
+
+def test_looking_for_dead_passes_is_cheap(known, card, sent, django_assert_num_queries):
+    for folder in (card / "DCIM/100MEDIA", card / "DCIM/101MEDIA"):
+        ask_for(ReviewPath.objects.create(path=str(folder)))
+    sent.clear()
+
+    with django_assert_num_queries(1):
+        cache_tasks.revive_thumbnail_passes()
+
+    assert sent == []
+
+
+def test_without_a_cache_no_pass_is_revived(known, sent, monkeypatch):
+    def away(*_: Any, **__: Any) -> None:
+        raise OSError("away")
+
+    ask_for(known)
+    monkeypatch.setattr(thumbnail_passes.cache, "get_many", away)
+
+    cache_tasks.revive_thumbnail_passes()
+
+    assert len(sent) == 1
+
+
+def test_a_pass_that_waits_for_the_first_reading_stays_alive(known, sent, monkeypatch):
+    monkeypatch.setattr(thumbnail_passes, "counts_of", being_read)
+    ask_for(known)
+    died(known)  # while the message was waiting in the queue
+
+    work(*sent[0])
+
+    assert state(known)[0] == "working"
+
+
+def being_read(root: ReviewPath) -> None:
+    raise BeingRead
+
+
 def test_a_pass_is_never_told_as_more_than_all(review, card, known, sent, monkeypatch):
     review.get(STREAM, {"path": str(card)})
     with monkeypatch.context() as patched:
@@ -215,9 +309,9 @@ def test_the_data_directorys_part_keeps_below_its_cap(review, card, settings):
 def test_the_tasks_are_known_and_due():
     entries = {entry["task"] for entry in app.conf.beat_schedule.values()}
 
-    assert {"reviewer.prune_thumbnails", "reviewer.sweep_thumbnails"} <= entries
-    for name in ("reviewer.make_thumbnails", "reviewer.prune_thumbnails", "reviewer.sweep_thumbnails"):
-        assert name in app.tasks
+    due = {f"reviewer.{name}" for name in ("prune_thumbnails", "sweep_thumbnails", "revive_thumbnail_passes")}
+    assert due <= entries
+    assert due | {"reviewer.make_thumbnails"} <= set(app.tasks)
 
 
 def test_progress_survives_the_cache(known):
