@@ -211,8 +211,8 @@ def placeholder(file: Path, size: int) -> bytes:
 def prune(root: ReviewPath) -> int:
     """Remove the thumbnails below `root` whose file is gone, and what killed writers left; how many.
 
-    Nothing is removed while the path, or the volume that it was added on, is away. Thumbnails that say nothing of
-    their file, or show another path's, stay.
+    Nothing is removed while the path, or the volume that it was added on, is away; nor of a path below that is.
+    Thumbnails that say nothing of their file, or show another path's, stay.
     """
     place, gone, removed = Path(root.path), [], 0
     for thumbnail in (*freedesktop.thumbnails_in(place), *own_thumbnails()):
@@ -235,7 +235,7 @@ def is_orphan(thumbnail: Path, root: Path) -> bool:
     """Whether the file that it shows lies below `root`, or did."""
     if freedesktop.is_left_over(thumbnail):
         return True
-    source = freedesktop.source_of(thumbnail, thumbnail.stem.partition("-")[0])
+    source = file_of(thumbnail)
     if source is None or not is_inside(source, root):
         return False
     try:
@@ -247,11 +247,27 @@ def is_orphan(thumbnail: Path, root: Path) -> bool:
     return False
 
 
+def file_of(thumbnail: Path) -> Path | None:
+    """The file that it shows, if it says so."""
+    return freedesktop.source_of(thumbnail, thumbnail.stem.partition("-")[0])
+
+
 def removed_now(root: ReviewPath, gone: list[Path]) -> int:
     """A card that is pulled out takes all its files with it: look for it last, just before anything is removed."""
-    if absence(Path(root.path), root.remembered_mount):
+    if not gone or is_away(root):
         return 0
-    return sum(removed(thumbnail) for thumbnail in gone)
+    away = [Path(path.path) for path in ReviewPath.objects.all() if is_inside(path.path, root.path) and is_away(path)]
+    return sum(removed(thumbnail) for thumbnail in gone if not (away and shows_file_in(away, thumbnail)))
+
+
+def is_away(root: ReviewPath) -> bool:
+    return bool(absence(Path(root.path), root.remembered_mount))
+
+
+def shows_file_in(folders: list[Path], thumbnail: Path) -> bool:
+    """Also if it does not say what it shows."""
+    source = file_of(thumbnail)
+    return source is None or any(is_inside(source, folder) for folder in folders)
 
 
 def removed(thumbnail: Path) -> bool:

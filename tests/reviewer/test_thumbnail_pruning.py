@@ -87,3 +87,21 @@ def test_another_paths_thumbnails_are_not_pruned(review, card, known, tmp_path):
 
     assert thumbnails.prune(other) == 0
     assert thumbnails.prune(known) == 1  # in the data directory
+
+
+def test_a_card_below_another_path_loses_nothing_while_it_is_away(manage, card, known):
+    inner = ReviewPath.objects.create(path=str(card / "DCIM/100MEDIA"), mount=known.mount)
+    files = [card / "DCIM/100MEDIA/IMG_0001.JPG", card / "DCIM/101MEDIA/IMG_0001.JPG"]
+    for file in files:
+        picture(manage, file, size=200)
+        file.unlink()
+    inner.mount = inner.mount | {"point": inner.path}  # was mounted there; now the folder is its parent's
+    inner.save()
+
+    assert thumbnails.prune(known) == 2  # of the other file: beside it, and in the data directory
+    assert thumbnails.prune(inner) == 0
+    assert len(own()) == 1
+    inner.mount = known.mount
+    inner.save()
+    assert thumbnails.prune(known) == 1
+    assert thumbnails.prune(inner) == 1
