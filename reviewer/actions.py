@@ -19,6 +19,7 @@ from reviewer.library import marked
 from reviewer.models import ReviewPath
 from reviewer.places import Missing, Place, camera_of, media_at
 from reviewer.registry import known_paths
+from reviewer.stamps import stamp_of
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
@@ -61,7 +62,7 @@ def check_camera(user: Person, place: Place, folders: Folders | None = None) -> 
 
 def folder_mtime(file: Path) -> int:
     try:
-        return file.parent.stat().st_mtime_ns
+        return stamp_of(file.parent.stat())
     except OSError:
         return 0
 

@@ -27,6 +27,7 @@ from reviewer.kinds import Mark
 from reviewer.models import ReviewPath
 from reviewer.reading import Progress, Reading
 from reviewer.scanner import UNSURE_NS, Scanner
+from reviewer.stamps import stamp_of
 
 logger = logging.getLogger(__name__)
 
@@ -230,7 +231,7 @@ def marked(root: ReviewPath, file: Path, marks: Mark, *, mtime_ns: int) -> None:
                 return
             index.change_files(known.id, folder, {name: marks})
             current = known.mtime_ns == mtime_ns
-            after_ns = file.parent.stat().st_mtime_ns if current else known.mtime_ns
+            after_ns = stamp_of(file.parent.stat()) if current else known.mtime_ns
             due_ns = known.recheck_ns or time.time_ns() + UNSURE_NS
             index.put_folder(replace(known, mtime_ns=after_ns, recheck_ns=due_ns, turn=known.turn + 1))
 

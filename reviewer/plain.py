@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     Person = User | AbstractBaseUser | AnonymousUser
 
 PAGE_FILES = 24
+FIRST_DAY_S, LAST_DAY_S = (datetime(year, 12, 31, tzinfo=UTC).timestamp() for year in (1, 9999))
 RUNS_SHOWN = 20
 FILTER_WORDS = {"all": "All", "unseen": "Unseen", "seen": "Seen", "locked": "Locked", "trashed": "Trashed"}
 RUN_WORDS: dict[str, str] = {  # the page with scripts has the same
@@ -91,10 +92,15 @@ def shown(root: ReviewPath, row: Row, chosen: str) -> Shown | None:
         url=address(root.path, plain="1", filter=chosen, file=value),
         kind=kind_of_bytes(name),
         marks=status(row.marks),
-        modified_at=datetime.fromtimestamp(facts.st_mtime, UTC),
+        modified_at=date_of(facts.st_mtime),
         changed=moment(facts.st_mtime_ns),
         size_bytes=facts.st_size,
     )
+
+
+def date_of(seconds: float) -> datetime:
+    """The nearest that Python knows: some file systems hold later years."""
+    return datetime.fromtimestamp(min(max(seconds, FIRST_DAY_S), LAST_DAY_S), UTC)
 
 
 def path_from(value: str) -> str:

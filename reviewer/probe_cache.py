@@ -12,6 +12,8 @@ from typing import Final, NamedTuple
 
 from django.conf import settings
 
+from reviewer.stamps import stamp_of
+
 ASKED_PER_QUERY: Final = 500
 MOST_BYTES: Final = 1 << 30
 
@@ -91,14 +93,14 @@ def remembered(files: dict[bytes, os.stat_result]) -> dict[bytes, Facts]:
             rows = database().execute(f"SELECT * FROM probe WHERE path IN ({places})", part)  # noqa: S608 - only marks
             for path, mtime_ns, size, *values in rows:
                 now = files[path]
-                if mtime_ns == now.st_mtime_ns and size == now.st_size:
+                if mtime_ns == stamp_of(now) and size == now.st_size:
                     found[path] = Facts._make(values)
     return found
 
 
 def remember(files: dict[bytes, os.stat_result], facts: dict[bytes, Facts]) -> None:
     rows = [
-        (path, files[path].st_mtime_ns, files[path].st_size, known.width, known.height, known.duration_s)
+        (path, stamp_of(files[path]), files[path].st_size, known.width, known.height, known.duration_s)
         for path, known in facts.items()
     ]
     if rows:

@@ -22,6 +22,7 @@ from nvr.media.mounts import Mount, absence
 from reviewer.gathering import Tree
 from reviewer.index import Folder, Index
 from reviewer.listing import Listing, listing_of
+from reviewer.stamps import stamp_of
 
 if TYPE_CHECKING:
     from reviewer.models import ReviewPath
@@ -130,7 +131,7 @@ class Scanner:
             facts = os.lstat(self._place(path))
         except OSError:
             return None
-        return facts.st_mtime_ns if stat.S_ISDIR(facts.st_mode) else None
+        return stamp_of(facts) if stat.S_ISDIR(facts.st_mode) else None
 
     def _build(self) -> None:
         """The first time: all is read before any is written, so that a slow disk holds up nobody."""

@@ -210,6 +210,22 @@ def test_whoever_marks_on_and_on_keeps_nobody_from_reading(review, card, folder,
     assert counts["seen"] == len(list(card.rglob("*.seen")))
 
 
+def test_a_clock_that_was_far_wrong_harms_no_listing(review, card, folder):
+    """What is later than 2262 is more nanoseconds than SQLite can count."""
+    wrong = 11_000_000_000  # s since 1970
+    for place in (folder / "IMG_0001.JPG", folder):
+        os.utime(place, (wrong, wrong))
+
+    for query in ({}, {"refresh": 1}, {}):
+        item, *_ = streamed(review, card, **query)
+        assert item["modifiedAt"].startswith("2318-")
+        assert item["metadata"]["width"] == 64
+    body = {"path": item["path"], "action": "seen"}
+    assert review.post("/api/media-actions", body, format="json").status_code == 200
+    os.utime(folder, (wrong, wrong))
+    assert len(streamed(review, card, statusFilter="seen")) == 1
+
+
 def test_a_missing_path_is_409_and_forgets_nothing(review, card):
     streamed(review, card)
     card.rename(card.with_name("away"))

@@ -12,6 +12,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from nvr.audit.models import AuditEntry
+from reviewer import plain
 from reviewer.models import ReviewPath, TrashRun
 from tests.factories import jpeg, make_user, put
 from tests.reviewer.conftest import settle
@@ -177,6 +178,11 @@ def test_a_name_that_is_no_utf8_can_be_marked(page: Client, known: ReviewPath, c
     page.post("/review/mark", {"files": [value], "action": "lock"})
 
     assert os.path.exists(os.path.join(folder, name + b".lock"))
+
+
+@pytest.mark.parametrize(("seconds", "year"), [(1_700_000_000, 2023), (4e11, 9999), (-4e11, 1)])
+def test_a_date_is_shown_whatever_the_file_system_holds(seconds: float, year: int) -> None:
+    assert plain.date_of(seconds).year == year
 
 
 def test_one_file_is_shown_and_its_form_leads_to_the_next(page: Client, known: ReviewPath, photo: Path) -> None:
