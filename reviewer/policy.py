@@ -21,7 +21,7 @@ class HiddenPath(Forbidden):
 
 
 def hidden_paths() -> list[str]:
-    """Absolute, as the operator set them, and where they really lie."""
+    """Absolute, as the operator set them."""
     return list(dict.fromkeys(str(path) for path in settings.NVR_REVIEW_HIDDEN_PATHS))
 
 
