@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -134,6 +135,63 @@ def test_a_server_that_stops_in_the_middle_is_told_in_words(trashed: Page) -> No
     expect(trashed.locator("[data-trash-now]")).to_contain_text("earlier emptyings tell how it ended")
     expect(trashed.locator("body")).to_contain_text("The server does not answer. Try again in a moment.")
     expect(trashed.locator("body")).not_to_contain_text("Failed to fetch")
+
+
+def answered(page: Page, *lines: dict[str, object]) -> None:
+    """Begin the emptying, which the server answers with `lines`."""
+    body = "".join(f"{json.dumps(line)}\n" for line in lines)
+    page.evaluate("body => { window.fetch = () => Promise.resolve(new Response(body)); }", body)
+    page.locator("[data-trash-go]").click()
+
+
+def test_a_reason_that_many_files_share_is_told_once(trashed: Page) -> None:
+    why = "The folder is on a read-only medium."
+    errors: list[dict[str, object]] = [
+        {"type": "error", "path": f"/card/IMG_{n}.JPG", "message": why} for n in range(FILES - 1)
+    ]
+    done = {"type": "done", "deleted": 1, "errors": FILES - 1}
+    answered(trashed, {"type": "deleted", "path": "/card/A.JPG"}, *errors, done)
+
+    expect(trashed.locator("[data-trash-sum]")).to_have_text(f"1 file deleted, {FILES - 1} could not be deleted.")
+    expect(trashed.locator("[data-trash-troubles] li")).to_have_text([f"{FILES - 1} files: {why}"])
+    expect(trashed.locator("[data-trash-progress]")).to_be_hidden()
+
+
+def test_why_the_whole_emptying_ended_is_no_files_trouble(trashed: Page, tmp_path: Path) -> None:
+    why = "The folder is no longer reviewed."
+    answered(
+        trashed,
+        {"type": "deleted", "path": "/card/A.JPG"},
+        {"type": "error", "path": str(tmp_path.resolve() / "card"), "message": why},
+        {"type": "done", "deleted": 1, "errors": 1},
+    )
+
+    expect(trashed.locator("[data-trash-sum]")).to_have_text("Broken off: 1 file deleted.")
+    expect(trashed.locator("[data-trash-note]")).to_have_text(why)
+    expect(trashed.locator("[data-trash-note] .icon-warning")).to_be_visible()
+    expect(trashed.locator("[data-trash-troubles] li")).to_have_count(0)
+
+
+def test_a_refused_emptying_says_that_it_did_not_begin(trashed: Page) -> None:
+    trashed.evaluate(
+        """() => { window.fetch = () => Promise.resolve(
+            new Response(JSON.stringify({ error: "Another one is on." }), { status: 409 })); }"""
+    )
+    trashed.locator("[data-trash-go]").click()
+
+    expect(trashed.locator("[data-trash-sum]")).to_have_text("The emptying did not begin.")
+    expect(trashed.locator("[data-trash-note]")).to_have_text("Another one is on.")
+    expect(trashed.locator("[data-trash-progress]")).to_be_hidden()
+
+
+def test_a_folder_that_went_away_is_not_counted(trashed: Page, tmp_path: Path) -> None:
+    trashed.keyboard.press("Escape")
+    (tmp_path.resolve() / "card").rename(tmp_path.resolve() / "elsewhere")
+    trashed.get_by_role("button", name="Empty trash").click()
+
+    expect(trashed.locator("[data-trash-sum]")).to_have_text("The trash cannot be counted.")
+    expect(trashed.locator("[data-trash-note]")).to_contain_text("does not exist")
+    expect(trashed.locator("[data-trash-confirm]")).to_be_hidden()
 
 
 def wait_for_worker(user: User, empty: Path) -> None:

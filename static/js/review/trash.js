@@ -6,17 +6,42 @@ const NAMES_SHOWN = 5;
 const TROUBLES_SHOWN = 50;
 const HOLD_MS = 1500;
 const SPACING = /[\s.,']/g; // of one who types 4 990 as it is shown
+const DOTS = { done: "ok", cancelled: "warn", failed: "bad" };
+const COUNTED = 256; // between two words of how many were counted
 const STATES = { waiting: "waiting", working: "running", done: "done", cancelled: "stopped", failed: "failed" };
 const when = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
 
 const nameOf = (path) => path.slice(path.lastIndexOf("/") + 1);
 const files = (count) => `${inDigits(count)} ${count === 1 ? "file" : "files"}`;
 
+// What stays and why, each reason once: a read-only card has the same one for every file.
+class Troubles {
+  constructor(list) { Object.assign(this, { list, told: new Map() }); }
+
+  clear() {
+    this.told.clear();
+    this.list.replaceChildren();
+  }
+
+  add({ path, message }) {
+    const known = this.told.get(message);
+    if (known) known.line.textContent = `${files(known.count += 1)}: ${message}`;
+    else if (this.told.size < TROUBLES_SHOWN) this.#begin(nameOf(path), message);
+  }
+
+  #begin(name, message) {
+    const line = row(`${name}: ${message}`);
+    this.told.set(message, { count: 1, line });
+    this.list.append(line);
+  }
+}
+
 // Events: `emptied`, when files may have gone.
 export class TrashDialog extends EventTarget {
   constructor(element, path) {
     super();
     Object.assign(this, { element, path, count: 0, stop: null });
+    this.troubles = new Troubles(this.find("troubles"));
     this.find("go").addEventListener("click", () => this.empty());
     this.find("cancel").addEventListener("click", () => this.halt());
     this.find("typed").addEventListener("input", () => { this.find("go").disabled = this.find("typed").value.replace(SPACING, "") !== String(this.count); });
@@ -31,34 +56,41 @@ export class TrashDialog extends EventTarget {
     this.element.showModal();
     if (this.stop) return; // it is running: one came back to look
     for (const part of ["confirm", "run"]) this.find(part).hidden = true;
-    for (const part of ["names", "troubles"]) this.find(part).replaceChildren();
+    this.find("names").replaceChildren();
+    this.troubles.clear();
     this.find("sum").textContent = "Counting…";
     try {
       this.ask(await this.survey());
     } catch (error) {
-      if (error.name !== "AbortError") this.find("sum").textContent = error.message;
+      if (error.name !== "AbortError") this.#refuse("The trash cannot be counted.", error.message);
     }
   }
 
   // What would go: how many files, how many bytes, the first names, how many locked ones stay.
   async survey() {
     this.trial = new AbortController();
-    const found = { count: 0, bytes: 0, names: [], locked: 0, errors: [] };
+    const found = { count: 0, bytes: 0, names: [], locked: 0, errors: new Troubles(document.createElement("ul")) };
     const response = await ask("/api/empty-trash?dry_run=1", { body: { path: this.path }, signal: this.trial.signal });
     for await (const line of linesOf(response)) {
-      if (line.type === "would_delete") { found.count += 1; if (found.names.length < NAMES_SHOWN) found.names.push(nameOf(line.path)); }
+      if (line.type === "would_delete") this.#counted(found, line);
       if (line.type === "skipped") found.locked += 1;
-      if (line.type === "error" && found.errors.length < TROUBLES_SHOWN) found.errors.push(`${nameOf(line.path)}: ${line.message}`);
+      if (line.type === "error") found.errors.add(line);
       if (line.type === "done") found.bytes = line.bytes;
     }
     return found;
+  }
+
+  #counted(found, line) {
+    found.count += 1;
+    if (found.names.length < NAMES_SHOWN) found.names.push(nameOf(line.path));
+    if (found.count % COUNTED === 0) this.find("sum").textContent = `Counting… ${files(found.count)} so far`;
   }
 
   ask({ count, bytes, names, locked, errors }) {
     this.count = count;
     const kept = locked ? ` ${files(locked)} ${locked === 1 ? "is" : "are"} locked and ${locked === 1 ? "stays" : "stay"}.` : "";
     this.find("sum").textContent = (count ? `${files(count)}, ${sizeInWords(bytes)}.` : "The trash is empty.") + kept;
-    this.find("names").replaceChildren(...names.map(row), ...(count > names.length ? [row(`and ${files(count - names.length)} more`)] : []), ...errors.map(row));
+    this.find("names").replaceChildren(...names.map(row), ...(count > names.length ? [row(`and ${files(count - names.length)} more`)] : []), ...errors.list.children);
     this.find("confirm").hidden = !count;
     this.find("word").textContent = count;
     this.find("typed").value = "";
@@ -73,18 +105,20 @@ export class TrashDialog extends EventTarget {
     this.#offerStop(true);
     this.find("confirm").hidden = true;
     this.find("run").hidden = false;
-    this.find("cancel").hidden = false;
+    for (const part of ["cancel", "progress"]) this.find(part).hidden = false;
     this.find("names").replaceChildren();
+    this.#note("");
     this.find("progress").value = 0;
-    const result = { deleted: 0, errors: 0, skipped: 0, isDone: false };
+    const result = { deleted: 0, errors: 0, skipped: 0, reason: "", isDone: false };
     try {
       await this.#follow(result);
       this.#tell(result);
     } catch (error) {
-      this.#tell(result, error);
+      if (error instanceof Refused) this.#refuse("The emptying did not begin.", error.message);
+      else this.#tell(result);
     } finally {
       this.stop = null;
-      this.find("cancel").hidden = true;
+      for (const part of ["cancel", "progress"]) this.find(part).hidden = true;
       this.tellHistory();
       this.dispatchEvent(new Event("emptied"));
     }
@@ -113,25 +147,41 @@ export class TrashDialog extends EventTarget {
       if (line.type === "deleting") this.find("now").textContent = nameOf(line.path);
       if (line.type === "deleted") result.deleted += 1;
       if (line.type === "skipped") result.skipped += 1;
-      if (line.type === "error") { result.errors += 1; this.#trouble(`${nameOf(line.path)}: ${line.message}`); }
+      if (line.type === "error") this.#failed(result, line);
       if (line.type === "done") result.isDone = true;
       this.find("progress").value = (result.deleted + result.errors) / Math.max(1, this.count);
       this.find("sum").textContent = `${inDigits(result.deleted)} of ${files(this.count)} deleted`;
     }
   }
 
-  #trouble(text) {
-    if (this.find("troubles").children.length < TROUBLES_SHOWN) this.find("troubles").append(row(text));
+  // An error of the folder itself is why the whole emptying ended.
+  #failed(result, line) {
+    if (line.path === this.path) { result.reason = line.message; return; }
+    result.errors += 1;
+    this.troubles.add(line);
   }
 
-  #tell(result, error = null) {
+  #tell(result) {
     const parts = [`${files(result.deleted)} deleted`];
-    if (result.errors) parts.push(`${files(result.errors)} could not be deleted`);
-    if (result.skipped) parts.push(`${files(result.skipped)} locked, left`);
+    if (result.errors) parts.push(`${inDigits(result.errors)} could not be deleted`);
+    if (result.skipped) parts.push(`${inDigits(result.skipped)} ${result.skipped === 1 ? "is locked and stays" : "are locked and stay"}`);
     const isShort = result.deleted + result.errors < this.count;
-    this.find("sum").textContent = `${this.isHalted && isShort ? "Stopped: " : ""}${parts.join(", ")}.`;
-    const isCut = error ? !(error instanceof Refused) : !result.isDone;
-    this.find("now").textContent = isCut ? "The connection was lost: earlier emptyings tell how it ended. If the server stopped, it goes on when it is back." : (error?.message ?? "");
+    const how = result.reason ? "Broken off: " : (this.isHalted && isShort ? "Stopped: " : "");
+    this.find("sum").textContent = `${how}${parts.join(", ")}.`;
+    this.#note(result.isDone ? result.reason : "The connection was lost: earlier emptyings tell how it ended. If the server stopped, it goes on when it is back.", "warning");
+  }
+
+  #refuse(sum, reason) {
+    this.find("sum").textContent = sum;
+    this.find("run").hidden = false;
+    for (const part of ["cancel", "progress"]) this.find(part).hidden = true;
+    this.#note(reason, "warning");
+  }
+
+  // Under the bar: the file in hand, or with a level what one should know.
+  #note(text, level = "") {
+    this.find("now").textContent = text;
+    this.find("note").classList.toggle("notice", Boolean(text && level));
   }
 
   async tellHistory() {
@@ -139,7 +189,7 @@ export class TrashDialog extends EventTarget {
     try {
       const told = await askJson("/api/trash-runs");
       const runs = told.items;
-      this.find("runs").replaceChildren(...(runs.length ? runs.map((run) => row(runInWords(run))) : [row("None yet.")]));
+      this.find("runs").replaceChildren(...(runs.length ? runs.map(rowOfRun) : [row("None yet.")]));
     } catch (error) {
       this.find("runs").replaceChildren(row(error.message));
     }
@@ -164,8 +214,20 @@ function row(text) {
   return line;
 }
 
+function rowOfRun(run) {
+  const line = row("");
+  const dot = document.createElement("span");
+  dot.className = "dot";
+  dot.dataset.status = DOTS[run.state] ?? "unknown";
+  const words = document.createElement("span");
+  words.textContent = runInWords(run);
+  line.append(dot, words);
+  return line;
+}
+
 function runInWords(run) {
   const who = run.started_by ? ` by ${run.started_by}` : "";
   const where = run.path ? nameOf(run.path) : "all folders";
-  return `${when.format(new Date(run.started_at))}${who}, ${where}: ${STATES[run.state] ?? run.state}, ${files(run.deleted)}, ${sizeInWords(run.bytes_freed)}${run.errors ? `, ${run.errors} failed` : ""}`;
+  const left = run.errors - (run.state === "failed"); // its own failure counts as one
+  return `${when.format(new Date(run.started_at))}${who}, ${where}: ${STATES[run.state] ?? run.state}, ${files(run.deleted)}, ${sizeInWords(run.bytes_freed)}${left > 0 ? `, ${inDigits(left)} could not be deleted` : ""}`;
 }
