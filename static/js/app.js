@@ -75,9 +75,8 @@ function renewToast(toast) {
 function showToast({ text, level = "info", undo = null }) {
   const open = undo ? null : openToast(text, level);
   if (open) { renewToast(open); return; }
-  const template = document.querySelector("[data-toast-template]");
+  const template = document.querySelector(`[data-toast-template="${level}"]`);
   const toast = template.content.firstElementChild.cloneNode(true);
-  toast.dataset.level = level;
   toast.querySelector("[data-toast-text]").textContent = text;
   const button = toast.querySelector("[data-toast-undo]");
   button.hidden = !undo;

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from django.contrib.auth.models import User
+from PIL import Image, ImageChops
 from playwright.sync_api import Locator, Page, expect
 
 from reviewer.registry import add_path
-from tests.browser.conftest import PHONE, Open, keep_picture, sign_in
+from tests.browser.conftest import DESKTOP, PHONE, Open, keep_picture, sign_in
 from tests.factories import PASSWORD, jpeg, make_user, make_video, put
 
 pytestmark = pytest.mark.browser
@@ -326,6 +328,54 @@ def test_a_message_that_is_open_is_renewed_and_not_repeated(opened: Page) -> Non
     opened.locator("[data-toast-close]").click()
     opened.keyboard.press("r")
     expect(opened.locator("[data-toast]")).to_have_count(1)
+
+
+def test_a_message_has_the_icon_of_its_level(opened: Page) -> None:
+    for level in ("info", "success", "warning", "error"):
+        opened.evaluate(
+            "detail => document.dispatchEvent(new CustomEvent('toast', { detail }))",
+            {"text": f"This is {level}.", "level": level},
+        )
+        toast = opened.locator("[data-toast]").filter(has_text=f"This is {level}.")
+        expect(toast).to_have_attribute("data-level", level)
+        expect(toast.locator(f"> .icon-{level}")).to_be_visible()
+
+
+def test_an_open_dialog_dims_the_whole_window(opened: Page) -> None:
+    opened.get_by_role("button", name="Empty trash").click()
+    expect(opened.locator("[data-trash-sum]")).not_to_contain_text("Counting")
+
+    picture = Image.open(io.BytesIO(opened.screenshot())).convert("L")
+    at_the_edge, beside = (picture.crop((picture.width - x, 0, picture.width - x + 1, 900)) for x in (3, 24))
+    seen = ImageChops.difference(at_the_edge, beside).point(lambda step: 255 * (step > 2))
+    assert seen.getbbox() is None
+
+
+@pytest.mark.parametrize("viewport", [DESKTOP, {"width": 1280, "height": 800}, PHONE, {"width": 360, "height": 740}])
+def test_only_the_grid_is_scrolled(open_browser: Open, chief: User, card: Path, viewport: dict[str, int]) -> None:
+    page = open_browser(viewport)
+    sign_in(page, "chief", PASSWORD)
+    opened_at(page, card)
+
+    assert page.evaluate("document.documentElement.scrollHeight") == viewport["height"]
+    last = page.locator("[data-grid-frame]").bounding_box()
+    assert last is not None
+    assert last["height"] > viewport["height"] / 2
+
+
+def test_a_phone_shows_the_chosen_type_whole(open_browser: Open, chief: User, card: Path) -> None:
+    page = open_browser({"width": 360, "height": 740})
+    sign_in(page, "chief", PASSWORD)
+    opened_at(page, card)
+
+    has, wants = page.locator("[data-type]").evaluate(
+        """select => {
+            const has = select.offsetWidth;
+            Object.assign(select.style, { position: "absolute", width: "max-content" });
+            return [has, select.offsetWidth];
+        }"""
+    )
+    assert has >= wants
 
 
 def test_a_video_plays_and_obeys_its_keys(page: Page, chief: User, card: Path) -> None:

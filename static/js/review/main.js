@@ -62,9 +62,15 @@ async function load({ item = null, place = 0, refresh = false } = {}) {
 
 function tellReading(told) {
   root.toggleAttribute("data-reading", true);
-  find("skeleton").hidden = Boolean(source?.total);
+  if (!source?.total) showFrame();
   const folders = told && `${inDigits(told.folders)} ${told.folders === 1 ? "folder" : "folders"}`;
   find("sum").textContent = told ? `Reading the folder… ${inDigits(told.files)} files in ${folders} so far` : "Reading the folder…";
+}
+
+// With nothing to show yet, the frame holds the place.
+function showFrame() {
+  for (const part of ["empty", "failure"]) find(part).hidden = true;
+  for (const part of ["grid-frame", "skeleton"]) find(part).hidden = false;
 }
 
 function tellThumbnails(made) {
@@ -72,10 +78,10 @@ function tellThumbnails(made) {
 }
 
 function tellFailure(error) {
-  root.toggleAttribute("data-reading", false);
   find("skeleton").hidden = true;
+  if (source) { tellSum(); fail(error); return; }
+  root.toggleAttribute("data-reading", false);
   find("sum").textContent = "";
-  if (source) { fail(error); return; }
   find("grid-frame").hidden = true;
   find("failure").hidden = false;
   find("failure").querySelector("p").textContent = error.message;
