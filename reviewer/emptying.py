@@ -30,8 +30,8 @@ from reviewer.deletion import KeptError, Listed, LockedError, delete, reason_of,
 from reviewer.library import dropped
 from reviewer.models import ReviewPath, RunState, TrashLines, TrashRun, TrashRunQuerySet
 from reviewer.registry import known_paths
-from reviewer.scanner import PathAway
-from reviewer.trash import LEASE, away, end
+from reviewer.scanner import absence_of, check_there
+from reviewer.trash import LEASE, end
 from reviewer.trash_lines import DELETED, DELETING, ERROR, SKIPPED, Told
 from reviewer.trash_list import CAMERAS_FILE, LOCKED, block_after, may_delete
 
@@ -114,8 +114,7 @@ class Emptying:
         """The run's, all of which are there. Raises `PathAway` and `Forbidden`."""
         roots = self.allowed()
         for root in roots:
-            if reason := away(root):
-                raise PathAway(reason)
+            check_there(root)
         return roots
 
     def allowed(self) -> list[ReviewPath]:
@@ -145,7 +144,7 @@ class Emptying:
 
     def tidy(self) -> None:
         """End the deletions that a worker's death interrupted: companions of what is gone go, too."""
-        there = [root.path for root in ReviewPath.objects.all() if not away(root)] if self.in_hand else []
+        there = [root.path for root in ReviewPath.objects.all() if not absence_of(root)] if self.in_hand else []
         for path, size_bytes in list(self.in_hand.items()):
             if any(is_inside(os.fsdecode(path), root) for root in there) and is_gone(path):
                 self.told += Told(DELETING, path), Told(DELETED, path, freed_bytes=size_bytes)
@@ -199,7 +198,7 @@ class Emptying:
         except LockedError:
             return Told(SKIPPED, file.path, LOCKED)
         except (KeptError, OSError) as fault:
-            if reason := away(root):
+            if reason := absence_of(root):
                 self.give_up(reason)
             return Told(ERROR, file.path, reason_of(fault) if isinstance(fault, OSError) else str(fault))
 

@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from cameras.ownership import Folders, current_folders
 from nvr.errors import BadRequest, Forbidden
-from nvr.media.mounts import absence
 from nvr.media.paths import error_for, is_inside, true_place
 from reviewer.broken_names import REPLACED, as_on_disk
 from reviewer.kinds import kind_of
 from reviewer.models import ReviewPath
 from reviewer.registry import checked, known_path, known_paths
-from reviewer.scanner import PathAway
+from reviewer.scanner import PathAway, absence_of
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
@@ -146,7 +145,7 @@ def facts_of(place: Place) -> os.stat_result:
 
 def missing(root: ReviewPath) -> Missing | PathAway:
     """Of a card that is pulled out nothing is there; that says nothing of its files."""
-    reason = absence(Path(root.path), root.remembered_mount)
+    reason = absence_of(root)
     return PathAway(reason) if reason else Missing()
 
 

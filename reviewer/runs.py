@@ -261,8 +261,8 @@ class Runs:
         self.db.execute(HEAD, (run, first, number, *counts_of(marks)))
 
     def _drop_block(self, run: int, first: bytes, number: int) -> None:
-        for table in ("keys", "marks"):
-            self.db.execute(f"DELETE FROM {table} WHERE id = ?", (number,))
+        for part in ("keys", "marks"):
+            self.db.execute(f"DELETE FROM {part} WHERE id = ?", (number,))
         self.db.execute("DELETE FROM head WHERE run = ? AND first = ?", (run, first))
 
     def drop(self, run: int) -> list[bytes]:

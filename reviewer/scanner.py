@@ -51,9 +51,14 @@ class PathAway(Conflict):
     """The review path is missing, or its volume is: nothing that is not found below it may be taken for deleted."""
 
 
+def absence_of(root: ReviewPath) -> str:
+    """Why nothing that is not found there may be taken for deleted, as a sentence; empty if it is there."""
+    return absence(Path(root.path), root.remembered_mount)
+
+
 def check_there(root: ReviewPath) -> None:
     """Raises `PathAway`."""
-    if reason := absence(Path(root.path), root.remembered_mount):
+    if reason := absence_of(root):
         raise PathAway(reason)
 
 

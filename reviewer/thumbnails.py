@@ -19,12 +19,12 @@ from nvr.errors import Invalid, NvrError
 from nvr.media import freedesktop
 from nvr.media.cached_files import alone, cache_folder, contents, is_there
 from nvr.media.freedesktop import FLAVOURS
-from nvr.media.mounts import absence
 from nvr.media.parts import PART, write_to
 from nvr.media.paths import is_inside, named_errors, open_regular
 from reviewer.kinds import VIDEO, kind_of
 from reviewer.models import ReviewPath
 from reviewer.places import Media, Place
+from reviewer.scanner import absence_of
 
 logger = logging.getLogger(__name__)
 
@@ -254,14 +254,12 @@ def file_of(thumbnail: Path) -> Path | None:
 
 def removed_now(root: ReviewPath, gone: list[Path]) -> int:
     """A card that is pulled out takes all its files with it: look for it last, just before anything is removed."""
-    if not gone or is_away(root):
+    if not gone or absence_of(root):
         return 0
-    away = [Path(path.path) for path in ReviewPath.objects.all() if is_inside(path.path, root.path) and is_away(path)]
+    away = [
+        Path(path.path) for path in ReviewPath.objects.all() if is_inside(path.path, root.path) and absence_of(path)
+    ]
     return sum(removed(thumbnail) for thumbnail in gone if not (away and shows_file_in(away, thumbnail)))
-
-
-def is_away(root: ReviewPath) -> bool:
-    return bool(absence(Path(root.path), root.remembered_mount))
 
 
 def shows_file_in(folders: list[Path], thumbnail: Path) -> bool:

@@ -10,7 +10,6 @@ import logging
 from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from celery import current_app
@@ -21,12 +20,11 @@ from kombu.exceptions import OperationalError
 
 from nvr.audit.record import Asker, asker_of, record
 from nvr.errors import Conflict, Unavailable
-from nvr.media.mounts import absence
 from nvr.media.paths import is_inside
 from reviewer.models import OPEN_STATES, ReviewPath, RunState, TrashLines, TrashRun
 from reviewer.places import exactly
 from reviewer.registry import known_paths
-from reviewer.scanner import PathAway
+from reviewer.scanner import check_there
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
@@ -58,15 +56,8 @@ def roots_of(user: Person, path: Any = None) -> list[ReviewPath]:
     """
     roots = known_paths(user) if path is None else [exactly(user, path)]
     for root in roots:
-        reason = away(root)
-        if reason:
-            raise PathAway(reason)
+        check_there(root)
     return [root for root in roots if not any(covers(other.path, root.path) for other in roots)]
-
-
-def away(root: ReviewPath) -> str:
-
-    return absence(Path(root.path), root.remembered_mount)
 
 
 def covers(outer: str, inner: str) -> bool:
