@@ -24,6 +24,7 @@ class Mark(IntFlag):
 
 COMPANIONS = {".lock": Mark.LOCKED, ".trash": Mark.TRASHED, ".seen": Mark.SEEN}
 BYTES_COMPANIONS = tuple((ending.encode(), mark) for ending, mark in COMPANIONS.items())
+BYTES_ENDINGS = frozenset(ending for ending, _ in BYTES_COMPANIONS)
 
 
 def kind_of(name: str) -> str | None:
@@ -36,12 +37,3 @@ def kind_of_bytes(name: bytes) -> str | None:
     """The same for a name as the disk holds it."""
     stem, dot, ending = name.rpartition(b".")
     return BYTES_KINDS.get(ending.lower()) if dot and stem else None
-
-
-def is_companion(name: bytes) -> bool:
-    """Whether it marks a picture or video, which need not be there any more."""
-    stem, dot, ending = name.rpartition(b".")
-    return dot + ending in BYTES_ENDINGS and kind_of_bytes(stem) is not None
-
-
-BYTES_ENDINGS = frozenset(ending for ending, _ in BYTES_COMPANIONS)
