@@ -218,7 +218,7 @@ function rowOfRun(run) {
   const line = row("");
   const dot = document.createElement("span");
   dot.className = "dot";
-  dot.dataset.status = DOTS[run.state] ?? "unknown";
+  dot.dataset.status = run.state === "done" && run.errors ? "warn" : DOTS[run.state] ?? "unknown";
   const words = document.createElement("span");
   words.textContent = runInWords(run);
   line.append(dot, words);
