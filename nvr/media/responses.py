@@ -24,6 +24,7 @@ from nvr.media.slots import Slot, take_stream_slot
 from nvr.media.types import content_type_for
 
 BLOCK_BYTES = 64 * 1024
+LATEST_S = 253_402_300_799  # the last second of the year 9999; some file systems know later ones, HTTP does not
 PRIVATE = "private, no-cache"
 NOT_IN_A_HEADER = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\u2028\u2029]")
 NOT_ASCII_OR_DECODED = re.compile(r"[^\x20-\x7e]|%")
@@ -193,7 +194,7 @@ def with_headers(response: HttpResponseBase, plan: Plan, entity: Entity, headers
     for name, value in headers.items():
         response[name] = value
     response["ETag"] = entity.etag
-    response["Last-Modified"] = http_date(entity.last_modified)
+    response["Last-Modified"] = http_date(min(entity.last_modified, LATEST_S))
     response["Accept-Ranges"] = "bytes"
     if plan.status == 304:
         del response["Content-Type"], response["Content-Disposition"]

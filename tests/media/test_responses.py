@@ -22,8 +22,8 @@ from django.utils.http import http_date
 
 from nvr.media import slots as slots_module
 from nvr.media.paths import NoSuchFile, OutsideRoot
-from nvr.media.ranges import PreconditionFailed, RangeNotSatisfiable
-from nvr.media.responses import FileShrank, bytes_response, content_disposition, file_response
+from nvr.media.ranges import Entity, Plan, PreconditionFailed, RangeNotSatisfiable
+from nvr.media.responses import FileShrank, bytes_response, content_disposition, file_response, with_headers
 from nvr.media.slots import LARGE_BYTES, StreamSlots, TooManyStreams, take_stream_slot
 from nvr.media.types import FileTypeNotAllowed
 
@@ -128,6 +128,12 @@ def test_the_whole_comes_with_all_that_a_client_needs_to_ask_again(answer):
     assert response["Content-Disposition"] == 'inline; filename="a.jpg"'
     assert re.fullmatch(r'"[!-~]+"', response["ETag"])
     assert body(response) == TEN
+
+
+def test_a_time_that_http_cannot_say_is_told_as_the_last_one_that_it_can():
+    answer = with_headers(HttpResponse(), Plan(200, 0, 3), Entity('"a"', 10**14, 3), {})
+
+    assert answer["Last-Modified"] == "Fri, 31 Dec 9999 23:59:59 GMT"
 
 
 @pytest.mark.parametrize(("header", "span"), RANGES)
