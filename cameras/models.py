@@ -118,6 +118,23 @@ class Camera(models.Model):
     stream_profile = models.CharField(max_length=4, choices=StreamProfile, default=StreamProfile.MAIN)
     motion_sensitivity = models.FloatField(default=0.5, validators=[MinValueValidator(0), MaxValueValidator(1)])
     detector = models.CharField(max_length=16, choices=Detector, default=Detector.PEOPLE)
+    detect_every_frame = models.BooleanField(
+        "look at every picture", default=False, help_text="Off: people are looked for only where something moved."
+    )
+    detection_confidence = models.FloatField(
+        default=0.5,
+        validators=[MinValueValidator(0), MaxValueValidator(1)],
+        help_text="What the detector is less sure of does not count; 0 to 1.",
+    )
+    detection_classes = models.JSONField(
+        "classes kept", default=list, blank=True, help_text='Such as ["person"]. Empty: whatever is found.'
+    )
+    detection_width = models.PositiveIntegerField(
+        "detection width (px)",
+        default=768,
+        validators=[MinValueValidator(160), MaxValueValidator(3840)],
+        help_text="Pictures are made this wide for the detector: more finds smaller things, and takes longer.",
+    )
     time_zone = models.CharField(max_length=64, blank=True, help_text="Empty: the installation's own.")
     offline_after_seconds = models.PositiveIntegerField(
         "offline after (s)",

@@ -30,6 +30,7 @@ NVR_CAMERA_ROOT = env.path("NVR_CAMERA_ROOT", NVR_DATA_DIR / "cameras", base=BAS
 CACHE_DIR = NVR_DATA_DIR / "cache"
 THUMBNAIL_DIR = NVR_DATA_DIR / "thumbnails"
 CLIP_DIR = NVR_DATA_DIR / "clips"
+KEPT_DIR = NVR_DATA_DIR / "kept"
 RUN_DIR = NVR_DATA_DIR / "run"
 STATIC_ROOT = NVR_DATA_DIR / "static"
 if mark := os.environ.get("NVR_UP"):
@@ -222,6 +223,10 @@ NVR_HEALTH_INTERVAL = env.duration("NVR_HEALTH_INTERVAL", timedelta(seconds=15))
 NVR_TRASH_RETENTION = env.duration("NVR_TRASH_RETENTION", timedelta(days=30))
 NVR_STALE_AFTER = env.duration("NVR_STALE_AFTER", timedelta(minutes=10))
 NVR_SETTLE_TIME = env.duration("NVR_SETTLE_TIME", timedelta(seconds=2))
+NVR_INGEST_SWEEP = env.duration("NVR_INGEST_SWEEP", timedelta(seconds=30))
+NVR_INGEST_POLLING = env.flag("NVR_INGEST_POLLING", False)
+NVR_INGEST_PATIENCE = env.duration("NVR_INGEST_PATIENCE", timedelta(hours=6))
+NVR_INGEST_DEDUPE = env.duration("NVR_INGEST_DEDUPE", timedelta(hours=1))
 NVR_EVENT_IDLE = env.duration("NVR_EVENT_IDLE", timedelta(seconds=30))
 NVR_EVENT_MAX = env.duration("NVR_EVENT_MAX", timedelta(seconds=90))
 

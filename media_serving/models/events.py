@@ -113,6 +113,10 @@ class Detection(models.Model):
 
     camera = models.ForeignKey(Camera, on_delete=models.PROTECT, related_name="detections", db_index=False)
     event = models.ForeignKey(Event, on_delete=models.PROTECT, related_name="detections", db_index=False)
+    # None: it was reported from outside
+    upload = models.ForeignKey(
+        "Upload", null=True, blank=True, on_delete=models.PROTECT, related_name="detections", editable=False
+    )
     detected_at = models.DateTimeField(help_text="When the picture was taken.")
     received_at = models.DateTimeField(default=timezone.now, editable=False)
     file_path = models.CharField(max_length=4096)

@@ -1,0 +1,160 @@
+"""The ledger of what cameras deliver: every content of every file, once, and what became of it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+from urllib.parse import quote_from_bytes, unquote_to_bytes
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+from cameras.models import Camera
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
+
+LONGEST_REASON = 500
+MOST_NS = 2**63 - 1
+
+
+class UploadState(models.TextChoices):
+    WAITING = "waiting"
+    WORKING = "working"
+    DONE = "done"
+    REJECTED = "rejected"  # nothing could be made of the file
+    FAILED = "failed"  # our part: it was tried as often as is sensible
+
+
+class UploadQuerySet(models.QuerySet["Upload"]):
+    def visible_to(self, user: User | AbstractBaseUser | AnonymousUser) -> Self:
+        """Uploads of the live cameras that `user` may see."""
+        return self.filter(camera__in=Camera.objects.visible_to(user))
+
+    def due(self, now: datetime) -> Self:
+        """Those that wait for nothing but a worker."""
+        return self.filter(Q(retry_at=None) | Q(retry_at__lte=now), state=UploadState.WAITING)
+
+    def of_file(self, camera_id: int, raw_path: bytes) -> Self:
+        """All contents that the file at `raw_path` (below the camera's folder) has had, the latest first."""
+        return self.filter(camera_id=camera_id, path_digest=digest_of(raw_path)).order_by("-received_at", "-pk")
+
+
+class Upload(models.Model):
+    """One content of one file, told from others by the file's size and time; a name that is used again is another.
+
+    `path` is for people; the disk's own name, which need not be text, is `raw_path`. Both are below the camera's
+    folder.
+    """
+
+    # Protected: what we kept of its bytes goes only through `media_serving.removal`.
+    camera = models.ForeignKey(Camera, on_delete=models.PROTECT, related_name="uploads", db_index=False)
+    path = models.TextField(editable=False)
+    raw_path = models.TextField(editable=False)  # percent-encoded
+    path_digest = models.CharField(max_length=64, editable=False)  # SHA-256 of the bytes
+    size_bytes = models.PositiveBigIntegerField("size (bytes)", editable=False)
+    mtime_ns = models.BigIntegerField(editable=False)
+    content_digest = models.CharField(max_length=64, blank=True, editable=False)  # SHA-256; empty: not read yet
+    state = models.CharField(max_length=8, choices=UploadState, default=UploadState.WAITING)
+    reason = models.CharField(max_length=LONGEST_REASON, blank=True)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    retry_at = models.DateTimeField(null=True, blank=True, help_text="Not before this.")
+    received_at = models.DateTimeField(default=timezone.now, editable=False)
+    captured_at = models.DateTimeField(help_text="When the picture was taken, as far as is known.")
+    clock_is_absurd = models.BooleanField(
+        default=False, help_text="The camera's clock was so wrong that the time of arrival counts."
+    )
+    is_kept = models.BooleanField(default=False, help_text="We have a copy, as the camera uses the name again.")
+
+    objects = UploadQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("-received_at", "-pk")
+        indexes = (
+            models.Index(fields=("-received_at", "-id"), name="upload_newest"),
+            models.Index(fields=("camera", "-received_at", "-id"), name="upload_of_camera"),
+            models.Index(fields=("camera", "-captured_at"), name="upload_by_capture"),
+            models.Index(
+                fields=("camera", "-captured_at", "id"), condition=Q(state=UploadState.WAITING), name="upload_waiting"
+            ),
+            models.Index(
+                fields=("state", "-received_at", "-id"), condition=~Q(state=UploadState.DONE), name="upload_not_done"
+            ),
+        )
+        constraints = (
+            models.UniqueConstraint(fields=("camera", "path_digest", "size_bytes", "mtime_ns"), name="upload_once"),
+            models.CheckConstraint(condition=Q(state__in=UploadState.values), name="upload_state_is_known"),
+            models.CheckConstraint(
+                condition=~Q(state__in=[UploadState.REJECTED, UploadState.FAILED]) | ~Q(reason=""),
+                name="upload_says_why",
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"upload {self.pk}"
+
+    @property
+    def below(self) -> bytes:
+        """The file's name as the disk has it, below the camera's folder."""
+        return unquote_to_bytes(self.raw_path)
+
+    @property
+    def file(self) -> Path:
+        return Path(os.fsdecode(os.fsencode(self.camera.folder_path) + b"/" + self.below))
+
+    @property
+    def kept_path(self) -> Path:
+        return kept_path(self.camera_id, self.pk, self.path)
+
+
+def digest_of(raw_path: bytes) -> str:
+    return hashlib.sha256(raw_path).hexdigest()
+
+
+def readable(raw_path: bytes) -> str:
+    """For people, and for databases that hold no NUL and nothing but text."""
+    return raw_path.decode("utf-8", "replace").replace("\0", "\ufffd")
+
+
+def quoted(raw_path: bytes) -> str:
+    return quote_from_bytes(raw_path, safe="/ ")
+
+
+def kept_path(camera_id: int, upload_id: int, path: str) -> Path:
+    """Where we keep the bytes of an upload whose name the camera uses again."""
+    folder: Path = settings.KEPT_DIR
+    return folder / str(camera_id) / f"{upload_id}{Path(path).suffix.lower()[:16]}"
+
+
+def moment_of(ns: int) -> datetime:
+    """A file's time; what no calendar holds is the nearest that it does."""
+    seconds = min(max(ns, 0), MOST_NS) // 1_000_000 / 1000
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+class CameraTurn(models.Model):
+    """Who is at a camera's uploads, one worker at a time, and what its detector remembers between two pictures.
+
+    The memory is written in the transaction that records what it led to: after a crash no picture is missing in it,
+    and none counts twice.
+    """
+
+    camera = models.OneToOneField(Camera, on_delete=models.CASCADE, related_name="turn")
+    holder = models.CharField(max_length=32, blank=True)
+    leased_until = models.DateTimeField(default=timezone.now)
+    taken_at = models.DateTimeField(default=timezone.now)
+    detector = models.CharField(max_length=16, blank=True)
+    memory = models.BinaryField(default=bytes)
+
+    objects: models.Manager[CameraTurn]
+
+    class Meta:
+        ordering = ("taken_at",)
+
+    def __str__(self) -> str:
+        return f"turn of {self.camera_id}"
