@@ -19,6 +19,7 @@ from django.utils import timezone
 from cameras.naming import slug_from
 from cameras.secrets import SecretField, is_unreadable
 from nvr.audit.record import Asker
+from nvr.media.mounts import Mount
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
@@ -208,6 +209,11 @@ class Camera(models.Model):
             return timedelta(seconds=self.offline_after_seconds)
         default: timedelta = settings.NVR_STREAM_OFFLINE_AFTER if self.is_stream else settings.NVR_OFFLINE_AFTER
         return default
+
+    @property
+    def remembered_mount(self) -> Mount | None:
+        """The volume that its folder lies on; None until it was seen well."""
+        return Mount.from_dict(self.mount) if self.mount else None
 
     @property
     def secret_is_unreadable(self) -> bool:

@@ -1,11 +1,13 @@
-"""What happens to detections and events by itself, every few seconds."""
+"""What happens to uploads, detections and events by itself, every few seconds."""
 
 from __future__ import annotations
 
 from celery import shared_task
 from django.utils import timezone
 
+from media_serving import thumbnails
 from media_serving.events import close_quiet
+from media_serving.ingest import sending, working
 from media_serving.tombstones import carry_out_owed
 
 
@@ -18,3 +20,15 @@ def close_events() -> None:
 def remove_files() -> None:
     """Files whose rows are gone and that could not be removed when they went."""
     carry_out_owed()
+
+
+@shared_task(name=sending.TASK, ignore_result=True)
+def ingest() -> None:
+    """Work on what cameras delivered; what is left after a while is another message's."""
+    if working.work():
+        sending.send_owed()
+
+
+@shared_task(name="media.draw_owed_thumbnails", ignore_result=True)
+def draw_owed_thumbnails() -> None:
+    thumbnails.make_owed()

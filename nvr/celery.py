@@ -41,6 +41,8 @@ app.conf.beat_schedule = {
     "clear-sessions": every(86400, "accounts.clear_sessions", "bulk"),
     "purge-trash": every(3600, "cameras.purge_expired", "bulk"),
     "owed-purges": every(60, "cameras.send_owed_purges", "bulk"),
+    "owed-uploads": every(5, "media.ingest", "ingest"),
+    "owed-thumbnails": every(60, "media.draw_owed_thumbnails", "bulk"),
     "close-events": every(5, "media.close_events", "ingest"),
     "remove-files": every(60, "media.remove_files", "bulk"),
     "owed-playables": every(30, "media.send_owed_playables", "bulk"),

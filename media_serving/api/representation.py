@@ -64,7 +64,7 @@ def detection_as_json(row: Any) -> dict[str, Any]:
         "object_class": row.object_class,
         "confidence": row.confidence,
         "bbox": _box(row),
-        "thumbnail_url": thumbnail_url(row.pk) if row.thumbnail_size_bytes is not None else None,
+        "thumbnail_url": thumbnail_url(row.pk) if row.thumbnail_size_bytes else None,
         "source": row.source,
         "external_id": row.external_id or None,
         "offset_ms": row.offset_ms,

@@ -132,6 +132,7 @@ class Detection(models.Model):
     offset_ms = models.PositiveIntegerField("offset (ms)", null=True, blank=True, help_text="Where in the video.")
     source = models.CharField(max_length=64, default="api", help_text="Which detector found it.")
     external_id = models.CharField(max_length=255, blank=True, help_text="The detector's own name for it.")
+    # None: not made yet; 0: there is nothing to make it of
     thumbnail_size_bytes = models.PositiveIntegerField("thumbnail size (bytes)", null=True, blank=True)
 
     objects = DetectionQuerySet.as_manager()
@@ -143,6 +144,11 @@ class Detection(models.Model):
             models.Index(fields=("camera", "-detected_at", "-id"), name="detection_of_camera"),
             models.Index(fields=("camera", "object_class", "-detected_at", "-id"), name="detection_of_class"),
             models.Index(fields=("event", "object_class"), name="detection_of_event"),
+            models.Index(
+                fields=("-id",),
+                condition=Q(thumbnail_size_bytes=None, upload__isnull=False),
+                name="detection_without_thumbnail",
+            ),
         )
         constraints = (
             models.UniqueConstraint(

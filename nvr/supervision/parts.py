@@ -110,13 +110,16 @@ def installation(listener: int) -> list[Part]:
     """All parts of an installation on one machine; `listener` is the web server's listening descriptor."""
     gunicorn = [sys.executable, "-m", "gunicorn", "-c", "python:nvr.webserver.configuration"]
     beat = [sys.executable, "-m", "celery", "--quiet", "-A", "nvr", "beat", "--pidfile", ""]
+    watcher = [sys.executable, "manage.py", "ingest"]
+    soon = time.monotonic() + HEAD_START_SECONDS
     web = Part("web", [*gunicorn, "--bind", f"fd://{listener}", "nvr.wsgi"], {"NVR_PROCESS": "web"}, (listener,))
     return [
         web,
         worker("interactive", 2, niceness=0),
         worker("ingest", 1, niceness=5),
         worker("bulk", 2, niceness=10),  # one of them may convert a video for half an hour
-        Part("beat", beat, {"NVR_PROCESS": "beat"}, restart_at=time.monotonic() + HEAD_START_SECONDS),
+        Part("watcher", watcher, {"NVR_PROCESS": "watcher"}, niceness=5, restart_at=soon),
+        Part("beat", beat, {"NVR_PROCESS": "beat"}, restart_at=soon),
     ]
 
 

@@ -1,0 +1,110 @@
+"""Whether a file is what it claims to be, whole, and what it says of itself."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from PIL import ExifTags, Image
+
+from nvr.errors import Invalid
+from nvr.media import ffmpeg, images
+from nvr.media.endings import has_its_end
+from nvr.media.paths import named_errors
+
+MOST_PICTURE_BYTES: Final = 256 * 2**20
+HEAD_BYTES: Final = 16
+BEGINNINGS: Final = (b"\xff\xd8", b"\x89PNG", b"GIF8", b"RIFF", b"BM", b"II*\0", b"MM\0*")
+# What ffmpeg says of a file whose end, or index, has not been written yet.
+UNFINISHED: Final = ("moov atom not found", "End of file", "could not find codec parameters")
+
+
+class Incomplete(Invalid):
+    """It may still grow: it is looked at again for hours before it is given up."""
+
+    title = "The file is incomplete"
+
+
+@dataclass(frozen=True)
+class Facts:
+    """In pixels and seconds; `taken_at` is what a picture says itself, naive if it says no zone."""
+
+    width: int
+    height: int
+    duration_s: float | None = None
+    taken_at: datetime | None = None
+
+
+def facts_of(file: BinaryIO, path: Path, *, is_picture: bool) -> Facts:
+    """Raises `Incomplete`, and what `images.opened` or `ffmpeg.probe` raise for what it never will be."""
+    with named_errors():
+        size = os.fstat(file.fileno()).st_size
+    if size == 0:
+        raise Incomplete("The file is empty.")
+    return of_picture(file, size) if is_picture else of_video(path, size)
+
+
+def of_picture(file: BinaryIO, size: int) -> Facts:
+    if size > MOST_PICTURE_BYTES:
+        raise Invalid(f"The picture has {size} bytes; at most {MOST_PICTURE_BYTES} are read.")
+    with named_errors():
+        data = os.pread(file.fileno(), size, 0)
+    try:
+        with images.opened(data) as image:
+            facts = Facts(*image.size, taken_at=time_said(image))
+            image.draft("L", (1, 1))  # at 1/8 every coefficient is still read
+            image.load()
+            if not has_its_end(data, image.format or ""):
+                raise Incomplete("The picture breaks off before its end.")
+    except images.TornImage as error:
+        raise Incomplete("The picture is incomplete or damaged.") from error
+    except images.NotAnImage as error:
+        if data.startswith(BEGINNINGS):
+            raise Incomplete("The picture is incomplete or damaged.") from error
+        raise
+    return facts
+
+
+def time_said(image: Image.Image) -> datetime | None:
+    """EXIF's time of the exposure, with its zone if it is told."""
+    with suppress(*images.BROKEN):
+        exif = image.getexif().get_ifd(ExifTags.IFD.Exif)
+        text = str(exif.get(ExifTags.Base.DateTimeOriginal, "")).strip("\0 ")
+        zone = str(exif.get(ExifTags.Base.OffsetTimeOriginal, "")).strip("\0 ")
+        fraction = str(exif.get(ExifTags.Base.SubsecTimeOriginal, "")).strip("\0 ")
+        return moment(text, zone, fraction)
+    return None
+
+
+def moment(text: str, zone: str, fraction: str) -> datetime | None:
+    """Of EXIF's `2026:01:31 12:00:00`, `+01:00` and `123`."""
+    try:
+        at = datetime.strptime(text[:19], "%Y:%m:%d %H:%M:%S")
+    except ValueError:
+        return None
+    if fraction.isascii() and fraction.isdigit():
+        at = at.replace(microsecond=int(fraction[:6].ljust(6, "0")))
+    with suppress(ValueError):
+        return datetime.fromisoformat(f"{at.isoformat()}{zone}")
+    return at
+
+
+def of_video(path: Path, size: int) -> Facts:
+    """ffprobe looks into it; of what has no picture nothing can be made."""
+    try:
+        found = ffmpeg.probe(path)
+    except ffmpeg.UnknownContainer as error:
+        if size < HEAD_BYTES:
+            raise Incomplete("The file is too short to be a video.") from error
+        raise
+    except (ffmpeg.FfmpegTimedOut, ffmpeg.FfmpegMissing, ffmpeg.FfmpegKilled):
+        raise
+    except ffmpeg.FfmpegFailed as error:
+        if any(words in error.detail for words in UNFINISHED):
+            raise Incomplete("The video has no index: it is incomplete or damaged.") from error
+        raise
+    return Facts(found.width, found.height, duration_s=found.duration)

@@ -1,0 +1,66 @@
+"""What the camera's detector finds in a picture, or in the frames of a video."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from cameras.models import Camera, Detector
+from media_serving import detectors
+from media_serving.detectors import Found, Frame, sampling
+from media_serving.models import CameraTurn
+from nvr.media import images
+
+
+@dataclass
+class Findings:
+    """`found` are columns of detections; `memory` is the detector's, None if it has not looked."""
+
+    found: list[dict[str, Any]] = field(default_factory=list)
+    width: int | None = None
+    height: int | None = None
+    memory: bytes | None = None
+    note: str = ""
+
+
+def find_in(
+    camera: Camera, turn: CameraTurn, file: BinaryIO, path: Path, taken_at: datetime, *, is_picture: bool
+) -> Findings:
+    """Raises what reading a picture or video raises."""
+    findings = Findings()
+    if camera.detector == Detector.NONE:
+        return findings
+    detector = detectors.detector_for(detectors.wanted_of(camera))
+    memory = bytes(turn.memory) if turn.detector == camera.detector else b""
+    with picture(file, taken_at) if is_picture else sampling.frames_of(path, taken_at) as frames:
+        for frame in frames:
+            sight = detector.look(frame, memory)
+            memory, findings.width, findings.height = sight.memory, sight.width, sight.height
+            findings.found += [columns(frame, found) for found in sight.found]
+    findings.memory = memory
+    return findings
+
+
+@contextmanager
+def picture(file: BinaryIO, taken_at: datetime) -> Iterator[Iterator[Frame]]:
+    file.seek(0)
+    with images.opened(file) as image:
+        yield iter([Frame(image, taken_at)])
+
+
+def columns(frame: Frame, found: Found) -> dict[str, Any]:
+    x, y, width, height = found.box or (None, None, None, None)
+    return {
+        "detected_at": frame.at,
+        "offset_ms": frame.offset_ms,
+        "object_class": found.object_class,
+        "confidence": found.confidence,
+        "bbox_x": x,
+        "bbox_y": y,
+        "bbox_width": width,
+        "bbox_height": height,
+    }

@@ -1,0 +1,96 @@
+"""The bytes of an upload: their digest, and a copy of those that the camera is about to overwrite.
+
+A camera that uses a name again overwrites what was there. From the second time on that a name is seen, its bytes are
+copied to the data directory before anything is made of them, so that what was detected can still be shown.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import shutil
+from collections.abc import Iterator
+from typing import BinaryIO, Final
+
+from django.conf import settings
+from django.utils import timezone
+
+from media_serving.ingest.ledger import stamp
+from media_serving.models import Upload, UploadState
+from media_serving.tombstones import bury
+from nvr.errors import Conflict
+from nvr.media.cached_files import FULL
+from nvr.media.parts import write_to
+from nvr.media.paths import error_for, named_errors
+
+logger = logging.getLogger(__name__)
+
+BLOCK_BYTES: Final = 2**20
+
+
+class Changed(Conflict):
+    """The file is not the one any more that was entered: it is still being written, or another took its name."""
+
+
+def read_and_keep(upload: Upload, file: BinaryIO) -> str:
+    """The SHA-256 of the content, in hex. Raises `Changed` and `StorageFault`."""
+    check_same(upload, file)
+    digest = hashlib.sha256()
+    with named_errors():
+        for block in blocks(file):
+            digest.update(block)
+    if not upload.is_kept and was_used_before(upload) and same_content(upload, digest.hexdigest()) is None:
+        upload.is_kept = keep(upload, file)
+    check_same(upload, file)
+    return digest.hexdigest()
+
+
+def check_same(upload: Upload, file: BinaryIO) -> None:
+    with named_errors():
+        facts = os.fstat(file.fileno())
+    if (facts.st_size, stamp(facts)) != (upload.size_bytes, upload.mtime_ns):
+        raise Changed
+
+
+def blocks(file: BinaryIO) -> Iterator[bytes]:
+    file.seek(0)
+    while block := file.read(BLOCK_BYTES):
+        yield block
+
+
+def was_used_before(upload: Upload) -> bool:
+    return Upload.objects.of_file(upload.camera_id, upload.below).exclude(pk=upload.pk).exists()
+
+
+def keep(upload: Upload, file: BinaryIO) -> bool:
+    """Whether there is a copy now; a full disk is no reason not to record what was seen."""
+    try:
+        with write_to(upload.kept_path) as part, part.open("wb") as copy:
+            file.seek(0)
+            shutil.copyfileobj(file, copy, BLOCK_BYTES)
+    except OSError as error:
+        if error.errno not in FULL:
+            raise error_for(error) from error
+        logger.warning("no copy kept, the disk is full upload=%s", upload.pk)
+        return False
+    return True
+
+
+def same_content(upload: Upload, digest: str) -> Upload | None:
+    """The same bytes under the same name, delivered again shortly after: no other upload but that one."""
+    again = Upload.objects.of_file(upload.camera_id, upload.below).filter(
+        content_digest=digest,
+        state=UploadState.DONE,
+        received_at__gte=timezone.now() - settings.NVR_INGEST_DEDUPE,
+    )
+    return again.exclude(pk=upload.pk).first()
+
+
+def merge(upload: Upload, into: Upload) -> None:
+    """Forget `upload`; the other one stands for the file as it is now."""
+    size_bytes, mtime_ns = upload.size_bytes, upload.mtime_ns
+    if upload.is_kept:
+        bury([upload.kept_path])
+    Upload.objects.filter(pk=upload.pk).delete()
+    Upload.objects.filter(pk=into.pk).update(size_bytes=size_bytes, mtime_ns=mtime_ns)

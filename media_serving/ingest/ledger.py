@@ -1,0 +1,104 @@
+"""Entering files in the ledger: each content of each file once, whoever saw it and however often."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from itertools import islice
+
+from django.db import transaction
+from django.utils import timezone
+
+from cameras.models import Camera
+from media_serving.ingest.capture_time import capture_time
+from media_serving.ingest.names import is_media
+from media_serving.ingest.sweep import Sighting
+from media_serving.models import Upload, UploadState
+from media_serving.models.uploads import digest_of, moment_of, quoted, readable
+
+TOGETHER = 500
+SQLITE_NS = 2**63  # what a column holds
+NOT_REGULAR = "It is not a regular file but a link, a pipe or a device: nothing of it was read."
+NOT_MEDIA = "Its name does not end like that of a picture or a video."
+
+
+def enter(camera: Camera, sightings: Iterable[Sighting]) -> int:
+    """Enter what the ledger does not know yet; answers how many uploads now wait for a worker because of it.
+
+    A file that is not finished yet and has changed since is the same upload, with its new size and time.
+    """
+    rest, entered = iter(sightings), 0
+    while part := list(islice(rest, TOGETHER)):
+        entered += enter_some(camera, {sighting.raw: sighting for sighting in part})
+    return entered
+
+
+def enter_some(camera: Camera, sightings: dict[bytes, Sighting]) -> int:
+    """Two who enter the same file at once do not matter: the database keeps one."""
+    now = timezone.now()
+    new = unknown(camera, sightings)
+    with transaction.atomic():
+        changed = {row.path_digest: row for row in unfinished(camera, new)}
+        fresh = [entry(camera, s, now) for s in new if digest_of(s.raw) not in changed]
+        Upload.objects.bulk_create(fresh, ignore_conflicts=True)
+        for sighting in new:
+            if row := changed.get(digest_of(sighting.raw)):
+                begin_again(row, sighting)
+    return sum(row.state == UploadState.WAITING for row in (*fresh, *changed.values()))
+
+
+def unknown(camera: Camera, sightings: dict[bytes, Sighting]) -> list[Sighting]:
+    """Those that no row tells of. What is no picture or video is known by its name alone: it is told once."""
+    digests = {digest_of(raw): raw for raw in sightings}
+    rows = Upload.objects.filter(camera=camera, path_digest__in=digests)
+    found = set(rows.values_list("path_digest", "size_bytes", "mtime_ns"))
+    names = {digest for digest, _, _ in found}
+    return [
+        sighting
+        for digest, raw in digests.items()
+        if (sighting := sightings[raw]) and (digest, sighting.size_bytes, stamp(sighting)) not in found
+        if is_candidate(sighting) or digest not in names
+    ]
+
+
+def is_candidate(sighting: Sighting) -> bool:
+    return sighting.is_regular and is_media(sighting.raw)
+
+
+def unfinished(camera: Camera, sightings: Sequence[Sighting]) -> list[Upload]:
+    """Rows of the same files that nothing was made of yet."""
+    digests = [digest_of(sighting.raw) for sighting in sightings]
+    waiting = Upload.objects.select_for_update().filter(state=UploadState.WAITING, camera=camera)
+    return list(waiting.filter(path_digest__in=digests))
+
+
+def begin_again(row: Upload, sighting: Sighting) -> None:
+    row.size_bytes, row.mtime_ns = sighting.size_bytes, stamp(sighting)
+    row.retry_at, row.reason, row.attempts = None, "", 0
+    row.save(update_fields=["size_bytes", "mtime_ns", "retry_at", "reason", "attempts"])
+
+
+def entry(camera: Camera, sighting: Sighting, now: datetime) -> Upload:
+    path = readable(sighting.raw)
+    taken = capture_time(said=None, path=path, mtime=moment_of(sighting.mtime_ns), received=now, zone=camera.zone)
+    reason = "" if is_candidate(sighting) else NOT_MEDIA if sighting.is_regular else NOT_REGULAR
+    return Upload(
+        camera=camera,
+        path=path,
+        raw_path=quoted(sighting.raw),
+        path_digest=digest_of(sighting.raw),
+        size_bytes=sighting.size_bytes,
+        mtime_ns=stamp(sighting),
+        state=UploadState.REJECTED if reason else UploadState.WAITING,
+        reason=reason,
+        received_at=now,
+        captured_at=taken.at,
+        clock_is_absurd=taken.is_absurd,
+    )
+
+
+def stamp(facts: Sighting | os.stat_result) -> int:
+    """The file's time as a column holds it; after 2262 another number, which tells of a change as well."""
+    ns = facts.mtime_ns if isinstance(facts, Sighting) else facts.st_mtime_ns
+    return (ns + SQLITE_NS) % (2 * SQLITE_NS) - SQLITE_NS

@@ -1,0 +1,92 @@
+"""Whose uploads are worked on, and in which order: one worker at a camera, several cameras at a time.
+
+Within a camera the newest hour comes first, and within it the oldest picture: after an outage one sees at once what
+happens now, and each hour's events form in their order.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+
+from django.db import transaction
+from django.db.models import F, Q
+from django.utils import timezone
+
+from cameras.models import Camera
+from media_serving.models import CameraTurn, Upload, UploadState
+
+LEASE = timedelta(seconds=120)  # longer than any single file takes; renewed with each
+BATCH = 32
+MAX_ATTEMPTS = 3
+DIED = f"A worker died {MAX_ATTEMPTS} times while it read this file."
+
+
+class TurnLost(Exception):
+    """Another worker has taken the camera over: what is being done now must not be written."""
+
+
+def cameras_with_work(now: datetime) -> list[int]:
+    """Who waits longest for a turn comes first."""
+    owed = Q(state=UploadState.WORKING) | Q(pk__in=Upload.objects.due(now).values("pk"))
+    waiting = set(Upload.objects.filter(owed).values_list("camera_id", flat=True).distinct())
+    live = Camera.objects.filter(pk__in=waiting, enabled=True)
+    return list(live.order_by(F("turn__taken_at").asc(nulls_first=True), "pk").values_list("pk", flat=True))
+
+
+@contextmanager
+def turn_of(camera_id: int) -> Iterator[CameraTurn | None]:
+    """The turn, if nobody else has it; given back at the end."""
+    turn = take(camera_id)
+    try:
+        yield turn
+    finally:
+        if turn is not None:
+            CameraTurn.objects.filter(pk=turn.pk, holder=turn.holder).update(leased_until=timezone.now(), holder="")
+
+
+def take(camera_id: int) -> CameraTurn | None:
+    now, holder = timezone.now(), secrets.token_hex(8)
+    turn, _ = CameraTurn.objects.get_or_create(camera_id=camera_id, defaults={"leased_until": now})
+    free = CameraTurn.objects.filter(pk=turn.pk, leased_until__lte=now)
+    if not free.update(leased_until=now + LEASE, holder=holder, taken_at=now):
+        return None
+    release_lapsed(camera_id)
+    turn.refresh_from_db()
+    return turn
+
+
+def hold(turn: CameraTurn) -> None:
+    """Make sure, inside of a transaction, that the turn is still ours, and keep it. Raises `TurnLost`."""
+    ours = CameraTurn.objects.filter(pk=turn.pk, holder=turn.holder)
+    if not ours.update(leased_until=timezone.now() + LEASE):
+        raise TurnLost
+
+
+def release_lapsed(camera_id: int) -> None:
+    """What a dead worker had in hand waits again; a file that killed several is given up."""
+    lost = Upload.objects.filter(camera=camera_id, state=UploadState.WORKING)
+    lost.filter(attempts__gte=MAX_ATTEMPTS).update(state=UploadState.FAILED, reason=DIED)
+    lost.update(state=UploadState.WAITING)
+
+
+def next_batch(camera_id: int, now: datetime) -> list[Upload]:
+    """Of the newest hour that has work, the oldest files."""
+    due = Upload.objects.due(now).filter(camera=camera_id)
+    newest = due.order_by("-captured_at", "-pk").values_list("captured_at", flat=True).first()
+    if newest is None:
+        return []
+    hour = newest.replace(minute=0, second=0, microsecond=0)
+    return list(due.filter(captured_at__gte=hour).select_related("camera").order_by("captured_at", "pk")[:BATCH])
+
+
+def begin(turn: CameraTurn, upload: Upload) -> bool:
+    """Note that the file is in hand; False if it is not waiting any more."""
+    with transaction.atomic():
+        hold(turn)
+        waiting = Upload.objects.filter(pk=upload.pk, state=UploadState.WAITING)
+        begun = waiting.update(state=UploadState.WORKING, attempts=F("attempts") + 1)
+    upload.attempts += 1
+    return bool(begun)
