@@ -24,8 +24,10 @@ IN_NAME: Final = (
     re.compile(rf"(?<!\d){DAY.replace('20', '', 1)}[-_]{TIME}(?!\d)"),
 )
 DAHUA_DAY: Final = re.compile(rf"(?:^|/){DAY}(?:/|$)")
-DAHUA_TIME: Final = re.compile(
-    r"(?:^|/)(?P<hour>[01]\d|2[0-3])(?:[/.](?P<minute>[0-5]\d)[/.](?P<second>[0-5]\d))[^/]*\[[A-Z@]*\][^/]*$"
+CLOCK: Final = r"(?P<hour>[01]\d|2[0-3]){0}(?P<minute>[0-5]\d){0}(?P<second>[0-5]\d)"
+DAHUA_TIME: Final = (  # videos, pictures
+    re.compile(rf"(?:^|/){CLOCK.format(chr(92) + '.')}[^/]*\[[^/]*$"),
+    re.compile(rf"(?:^|/){CLOCK.format('/')}\[[^/]*$"),
 )
 
 
@@ -66,7 +68,8 @@ def time_in_name(path: str) -> datetime | None:
     for pattern in IN_NAME:
         if match := pattern.search(name):
             return moment(match)
-    day, time = DAHUA_DAY.search(path), DAHUA_TIME.search(path)
+    day = DAHUA_DAY.search(path)
+    time = next((match for pattern in DAHUA_TIME if (match := pattern.search(path))), None)
     return moment(day, time) if day and time else None
 
 

@@ -1,0 +1,40 @@
+"""Cameras that upload, and the worker that reads what they delivered."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from cameras.models import Camera
+from media_serving.ingest.ledger import enter
+from media_serving.ingest.sweep import Sweep
+from media_serving.models import Upload
+from tests.factories import folder_of, make_camera
+
+
+@pytest.fixture
+def porch(db: None) -> Camera:
+    """A camera without a detector."""
+    return make_camera("Porch", detector="none")
+
+
+def swept(camera: Camera, *, everything: bool = True) -> int:
+    """What a sweep finds is entered, settled or not; how many uploads wait because of it."""
+    return enter(camera, Sweep(os.fsencode(folder_of(camera))).look(everything=everything))
+
+
+def uploads(camera: Camera) -> dict[str, tuple[str, str]]:
+    """State and reason by path."""
+    return {row.path: (row.state, row.reason) for row in Upload.objects.filter(camera=camera)}
+
+
+def wait_for(what: object, *, seconds: float = 15) -> None:
+    deadline = time.monotonic() + seconds
+    while not what():  # type: ignore[operator]
+        assert time.monotonic() < deadline, "it did not come to pass"
+        time.sleep(0.05)
+
+

@@ -1,0 +1,134 @@
+"""What a sweep finds, and when a file has settled."""
+
+from __future__ import annotations
+
+import os
+import time
+from datetime import timedelta
+
+import pytest
+
+from media_serving.ingest.settling import Settling
+from media_serving.ingest.sweep import Sighting, Sweep, seen
+from tests.factories import jpeg, put
+
+
+@pytest.fixture
+def root(tmp_path):
+    for name in ("a.jpg", "2026-01-31/b.jpg", "2026-01-31/001/c.mp4"):
+        put(tmp_path, name, jpeg(), age_s=60)
+    for folder in (tmp_path, tmp_path / "2026-01-31", tmp_path / "2026-01-31/001"):
+        os.utime(folder, (time.time() - 30, time.time() - 30))
+    return tmp_path
+
+
+def names(sweep, *, everything=False):
+    return sorted(sighting.raw for sighting in sweep.look(everything=everything))
+
+
+def test_what_lies_in_nested_folders_is_found_once(root):
+    sweep = Sweep(os.fsencode(root))
+
+    assert names(sweep) == [b"2026-01-31/001/c.mp4", b"2026-01-31/b.jpg", b"a.jpg"]
+    assert names(sweep) == []
+
+
+def test_only_folders_that_changed_are_listed_again(root, monkeypatch):
+    sweep = Sweep(os.fsencode(root))
+    names(sweep)
+    listed = []
+    scandir = os.scandir
+    monkeypatch.setattr("os.scandir", lambda place: listed.append(place) or scandir(place))
+    put(root, "2026-01-31/new.jpg", jpeg())
+
+    assert names(sweep) == [b"2026-01-31/new.jpg"]
+    assert listed == [os.fsencode(root / "2026-01-31")]
+
+
+def test_a_file_that_was_overwritten_is_seen_by_the_look_at_everything(root):
+    sweep = Sweep(os.fsencode(root))
+    names(sweep)
+    put(root, "a.jpg", jpeg(seed=1), age_s=40)
+
+    assert names(sweep) == []
+    assert b"a.jpg" in names(sweep, everything=True)
+
+
+def test_a_folder_that_was_moved_in_is_found_with_all_that_it_holds(root, tmp_path_factory):
+    sweep = Sweep(os.fsencode(root))
+    names(sweep)
+    other = tmp_path_factory.mktemp("other") / "moved"
+    put(other, "deep/x.jpg", jpeg(), age_s=3600)
+    other.rename(root / "moved")
+
+    assert names(sweep) == [b"moved/deep/x.jpg"]
+
+
+@pytest.mark.parametrize(
+    "name", [".hidden.jpg", ".in.a.jpg.", "a.jpg.part", "a.jpg.TMP", "a.filepart", "a.jpg~", "a.jpg.seen", "Thumbs.db"]
+)
+def test_what_is_on_its_way_or_not_meant_for_us_is_passed_over(root, name):
+    put(root, name, jpeg())
+
+    assert os.fsencode(name) not in names(Sweep(os.fsencode(root)))
+
+
+def test_hidden_folders_links_to_folders_and_other_cameras_folders_are_not_entered(root, tmp_path_factory):
+    outside = tmp_path_factory.mktemp("outside")
+    put(outside, "secret.jpg", jpeg())
+    put(root, ".thumbnails/x.jpg", jpeg())
+    put(root, "nested/y.jpg", jpeg())
+    (root / "linked").symlink_to(outside)
+
+    found = names(Sweep(os.fsencode(root), frozenset({os.fsencode(root / "nested")})))
+
+    assert not {name for name in found if name.startswith((b".thumb", b"nested", b"linked/"))}
+
+
+def test_what_is_no_file_is_told_as_such_and_never_opened(root):
+    os.mkfifo(root / "pipe.jpg")
+    (root / "link.jpg").symlink_to("/etc/passwd")
+
+    found = {sighting.raw: sighting.is_regular for sighting in Sweep(os.fsencode(root)).look()}
+
+    assert (found[b"pipe.jpg"], found[b"link.jpg"], found[b"a.jpg"]) == (False, False, True)
+
+
+@pytest.mark.parametrize("name", [b"new\nline.jpg", b"broken\xff.jpg", "right‮.jpg".encode(), b"x" * 251 + b".jpg"])
+def test_any_name_that_the_disk_holds_is_found(root, name):
+    with open(os.fsencode(root) + b"/" + name, "wb") as file:
+        file.write(jpeg())
+
+    assert name in names(Sweep(os.fsencode(root)))
+
+
+def test_a_folder_that_cannot_be_read_is_no_empty_one(tmp_path):
+    with pytest.raises(OSError):
+        list(Sweep(os.fsencode(tmp_path / "away")).look())
+
+
+def test_a_file_settles_when_it_has_held_for_the_span(root):
+    settling = Settling(timedelta(seconds=0.3))
+    file = root / "a.jpg"
+    file.write_bytes(b"begun")
+    now = lambda: seen(os.fsencode(root), b"a.jpg")  # noqa: E731
+
+    assert not settling.has_settled(now())
+    time.sleep(0.2)
+    file.write_bytes(b"begun, and more")
+    assert not settling.has_settled(now())
+    time.sleep(0.2)
+    assert not settling.has_settled(now())
+    time.sleep(0.2)
+    assert settling.has_settled(now())
+    assert len(settling) == 0
+
+
+def test_where_the_clock_says_nothing_a_file_settles_by_being_watched():
+    settling = Settling(timedelta(seconds=0.2))
+    ahead = time.time_ns() + 3_600_000_000_000
+    sighting = Sighting(b"a.jpg", 10, ahead, ahead, True)
+
+    assert not settling.has_settled(sighting)
+    time.sleep(0.25)
+    assert settling.has_settled(sighting)

@@ -1,0 +1,255 @@
+"""What becomes of an upload: read, refused with a reason, or waiting for the rest of it."""
+
+from __future__ import annotations
+
+import io
+import os
+import subprocess
+import time
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from django.utils import timezone
+from PIL import Image
+
+from cameras.models import Camera
+from media_serving.ingest import turns, working
+from media_serving.models import CameraTurn, Detection, Event, Upload
+from tests.factories import folder_of, jpeg, make_camera, make_video, put
+from tests.ingest.conftest import swept, uploads
+
+
+def read_all(camera: Camera) -> dict[str, tuple[str, str]]:
+    swept(camera)
+    working.work()
+    return uploads(camera)
+
+
+def test_a_picture_is_read_and_its_camera_lives(porch):
+    put(folder_of(porch), "a.jpg", jpeg(), age_s=5)
+
+    assert read_all(porch) == {"a.jpg": ("done", "")}
+    porch.refresh_from_db()
+    assert porch.status == "online" and timezone.now() - porch.last_seen_at < timedelta(seconds=30)
+
+
+def ffmpeg(path: Path, *arguments: str) -> Path:
+    subprocess.run(["ffmpeg", "-v", "error", "-y", *arguments, str(path)], check=True, timeout=60)
+    return path
+
+
+def picture(path: Path, mode: str, kind: str, **options: object) -> None:
+    image = Image.new(mode, (64, 48), 30_000) if mode == "I;16" else Image.effect_noise((64, 48), 50).convert(mode)
+    image.save(path, kind, **options)
+
+
+def test_every_kind_of_picture_is_read(porch):
+    folder = folder_of(porch)
+    picture(folder / "cmyk.jpg", "CMYK", "JPEG")
+    picture(folder / "grey16.png", "I;16", "PNG")
+    picture(folder / "progressive.jpg", "RGB", "JPEG", progressive=True)
+    picture(folder / "a.png", "RGBA", "PNG")
+    picture(folder / "really_a_png.jpg", "RGB", "PNG")
+
+    assert set(read_all(porch).values()) == {("done", "")}
+
+
+def test_what_is_cut_off_waits_for_its_rest_and_is_one_upload_when_it_has_come(porch):
+    put(folder_of(porch), "a.jpg", jpeg(320, 240)[:2000], age_s=30)
+
+    state, reason = read_all(porch)["a.jpg"]
+    assert state == "waiting" and "incomplete" in reason and "when it grows" in reason
+
+    put(folder_of(porch), "a.jpg", jpeg(320, 240), age_s=10)
+    assert read_all(porch) == {"a.jpg": ("done", "")}
+    assert Upload.objects.count() == 1
+
+
+def test_what_stays_cut_off_is_given_up_after_hours(porch, settings):
+    put(folder_of(porch), "a.jpg", jpeg(320, 240)[:2000])
+    put(folder_of(porch), "empty.jpg", b"")
+    read_all(porch)
+    settings.NVR_INGEST_PATIENCE = timedelta(0)
+    Upload.objects.update(retry_at=timezone.now())
+
+    working.work()
+
+    assert uploads(porch) == {
+        "a.jpg": ("rejected", "The picture is incomplete or damaged."),
+        "empty.jpg": ("rejected", "The file is empty."),
+    }
+
+
+def bomb() -> bytes:
+    """A PNG that claims to be 50 000 pixels wide and high."""
+    buffer = io.BytesIO()
+    Image.new("1", (8, 8)).save(buffer, "PNG")
+    data = bytearray(buffer.getvalue())
+    data[16:24] = (50_000).to_bytes(4, "big") * 2
+    import zlib
+
+    data[29:33] = zlib.crc32(bytes(data[12:29])).to_bytes(4, "big")
+    return bytes(data)
+
+
+def test_what_nothing_can_be_made_of_is_on_record_with_its_reason(porch, tmp_path):
+    folder = folder_of(porch)
+    secret = put(tmp_path, "secret.jpg", jpeg())
+    put(folder, "playlist.avi", f"#EXTM3U\n#EXTINF:1,\n{secret}\n".encode())
+    put(folder, "concat.mp4", f"ffconcat version 1.0\nfile {secret}\n".encode())
+    put(folder, "text.jpg", b"no picture at all, but long enough")
+    put(folder, "huge.png", bomb())
+    ffmpeg(folder / "sound.mp4", "-f", "lavfi", "-i", "sine=duration=1")
+
+    found = read_all(porch)
+
+    assert {state for state, _ in found.values()} == {"rejected"}
+    assert "not a video of a known format" in found["playlist.avi"][1]
+    assert "not a video of a known format" in found["concat.mp4"][1]
+    assert "not an image of a known format" in found["text.jpg"][1]
+    assert "too many pixels" in found["huge.png"][1]
+    assert "holds no video" in found["sound.mp4"][1]
+    porch.refresh_from_db()
+    assert porch.last_seen_at is None
+
+
+def test_a_video_without_its_index_waits(porch):
+    whole = make_video(folder_of(porch) / "a.mp4").read_bytes()
+    put(folder_of(porch), "a.mp4", whole[: whole.index(b"moov") - 4])
+
+    state, reason = read_all(porch)["a.mp4"]
+
+    assert state == "waiting" and "no index" in reason
+
+
+def test_a_gif_of_very_many_frames_is_read_in_little_time(porch):
+    frame = b"\x2c\x00\x00\x00\x00\x01\x00\x01\x00\x00\x02\x02\x44\x01\x00"
+    data = b"GIF89a\x01\x00\x01\x00\x80\x00\x00\x00\x00\x00\xff\xff\xff" + frame * 100_000 + b"\x3b"
+    put(folder_of(porch), "a.gif", data)
+    started = time.monotonic()
+
+    assert read_all(porch) == {"a.gif": ("done", "")}
+    assert time.monotonic() - started < 10
+
+
+def test_a_file_that_is_gone_again_is_on_record(porch):
+    file = put(folder_of(porch), "a.jpg", jpeg())
+    swept(porch)
+    file.unlink()
+    working.work()
+
+    assert uploads(porch) == {"a.jpg": ("rejected", working.GONE)}
+
+
+def test_while_the_volume_is_away_files_wait(porch, monkeypatch):
+    file = put(folder_of(porch), "a.jpg", jpeg())
+    swept(porch)
+    Camera.everything.filter(pk=porch.pk).update(
+        mount={"device": 1, "type": "ext4", "source": "/dev/sdz1", "point": str(folder_of(porch))}
+    )
+    file.rename(folder_of(porch).parent / "elsewhere.jpg")
+
+    working.work()
+
+    state, reason = uploads(porch)["a.jpg"]
+    assert state == "waiting" and "away" in reason
+
+
+def test_a_file_that_changed_since_it_was_seen_is_read_as_it_is_now(porch):
+    put(folder_of(porch), "a.jpg", jpeg(), age_s=30)
+    swept(porch)
+    put(folder_of(porch), "a.jpg", jpeg(seed=2), age_s=20)
+    working.work()
+    Upload.objects.update(retry_at=timezone.now())
+    working.work()
+
+    assert uploads(porch) == {"a.jpg": ("done", "")}
+
+
+def test_the_same_bytes_again_are_one_upload_and_other_bytes_are_kept(porch):
+    put(folder_of(porch), "snap.jpg", jpeg(), age_s=60)
+    read_all(porch)
+    put(folder_of(porch), "snap.jpg", jpeg(), age_s=40)
+    read_all(porch)
+    assert Upload.objects.count() == 1 and not Upload.objects.get().is_kept
+
+    put(folder_of(porch), "snap.jpg", jpeg(seed=3), age_s=20)
+    assert read_all(porch) == {"snap.jpg": ("done", "")}
+    latest = Upload.objects.order_by("-pk").first()
+    assert Upload.objects.count() == 2 and latest.is_kept
+    assert latest.kept_path.read_bytes() == jpeg(seed=3)
+
+
+def test_a_file_that_kills_its_workers_is_given_up(porch, monkeypatch):
+    put(folder_of(porch), "a.jpg", jpeg())
+    swept(porch)
+    for _ in range(turns.MAX_ATTEMPTS):
+        with turns.turn_of(porch.pk) as turn:
+            (upload,) = turns.next_batch(porch.pk, timezone.now())
+            assert turns.begin(turn, upload)
+    working.work()
+
+    assert uploads(porch) == {"a.jpg": ("failed", turns.DIED)}
+
+
+def test_what_we_cannot_explain_is_tried_again_and_then_given_up(porch, monkeypatch):
+    put(folder_of(porch), "a.jpg", jpeg())
+    swept(porch)
+    monkeypatch.setattr(working, "work_through", lambda job: 1 / 0)
+    for _ in range(turns.MAX_ATTEMPTS):
+        Upload.objects.update(retry_at=None)
+        working.work()
+
+    state, reason = uploads(porch)["a.jpg"]
+    assert state == "failed" and "ZeroDivisionError" in reason
+
+
+def test_the_newest_hour_comes_first_and_within_it_the_oldest_picture(porch, monkeypatch):
+    for name in ("20260131_120000.jpg", "20260131_121000.jpg", "20260131_140500.jpg", "20260131_145900.jpg"):
+        put(folder_of(porch), name, jpeg(seed=hash(name) % 1000))
+    swept(porch)
+    order = []
+    monkeypatch.setattr(working, "work_through", lambda job: (order.append(job.upload.path), work_through(job)))
+    from media_serving.ingest.pipeline import work_through
+
+    working.work()
+
+    assert [name[9:13] for name in order] == ["1405", "1459", "1200", "1210"]
+
+
+def test_two_workers_never_have_the_same_camera(porch):
+    with turns.turn_of(porch.pk) as first, turns.turn_of(porch.pk) as second:
+        assert first is not None and second is None
+    with turns.turn_of(porch.pk) as third:
+        assert third is not None
+
+
+def test_who_lost_the_turn_writes_nothing(porch):
+    camera = make_camera("Yard", detector="motion")
+    put(folder_of(camera), "a.jpg", jpeg())
+    swept(camera)
+    with turns.turn_of(camera.pk) as turn:
+        CameraTurn.objects.update(holder="another")
+        (upload,) = turns.next_batch(camera.pk, timezone.now())
+        with pytest.raises(turns.TurnLost):
+            working.attempt(turn, upload)
+
+    assert not Detection.objects.exists() and not Event.objects.exists()
+    assert Upload.objects.get().state == "waiting"
+
+
+def test_nothing_is_read_for_a_camera_that_is_off_or_in_the_trash(porch):
+    put(folder_of(porch), "a.jpg", jpeg())
+    swept(porch)
+    Camera.everything.filter(pk=porch.pk).update(enabled=False)
+    working.work()
+
+    assert uploads(porch) == {"a.jpg": ("waiting", "")}
+
+
+def test_a_name_that_is_no_text_is_read_too(porch):
+    with open(os.fsencode(folder_of(porch)) + b"/broken\xff\n.jpg", "wb") as file:
+        file.write(jpeg())
+
+    assert read_all(porch) == {"broken\ufffd\n.jpg": ("done", "")}
