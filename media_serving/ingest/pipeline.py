@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from django.db import transaction
+from django.utils import timezone
 
 from cameras.models import Camera
 from media_serving.events import attach
@@ -121,7 +122,7 @@ def remember(job: Job) -> None:
 def finish(job: Job) -> None:
     upload, taken = job.upload, job.taken
     upload.state, upload.reason, upload.retry_at = UploadState.DONE, job.findings.note[:LONGEST_REASON], None
-    upload.content_digest = job.digest
+    upload.content_digest, upload.done_at = job.digest, timezone.now()
     if taken is not None:
         upload.captured_at, upload.clock_is_absurd = taken.at, taken.is_absurd
     upload.save(
@@ -130,6 +131,7 @@ def finish(job: Job) -> None:
             "reason",
             "retry_at",
             "content_digest",
+            "done_at",
             "captured_at",
             "clock_is_absurd",
             "is_kept",

@@ -66,6 +66,7 @@ class Upload(models.Model):
     retry_at = models.DateTimeField(null=True, blank=True, help_text="Not before this.")
     received_at = models.DateTimeField(default=timezone.now, editable=False)
     captured_at = models.DateTimeField(help_text="When the picture was taken, as far as is known.")
+    done_at = models.DateTimeField(null=True, blank=True, help_text="When something was made of it.")
     clock_is_absurd = models.BooleanField(
         default=False, help_text="The camera's clock was so wrong that the time of arrival counts."
     )
@@ -79,6 +80,7 @@ class Upload(models.Model):
             models.Index(fields=("-received_at", "-id"), name="upload_newest"),
             models.Index(fields=("camera", "-received_at", "-id"), name="upload_of_camera"),
             models.Index(fields=("camera", "-captured_at"), name="upload_by_capture"),
+            models.Index(fields=("-done_at",), name="upload_lately_done"),
             models.Index(
                 fields=("camera", "-captured_at", "id"), condition=Q(state=UploadState.WAITING), name="upload_waiting"
             ),

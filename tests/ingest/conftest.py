@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-from pathlib import Path
 
 import pytest
 
@@ -36,5 +35,3 @@ def wait_for(what: object, *, seconds: float = 15) -> None:
     while not what():  # type: ignore[operator]
         assert time.monotonic() < deadline, "it did not come to pass"
         time.sleep(0.05)
-
-

@@ -68,7 +68,9 @@ def test_of_the_hour_that_comes_twice_the_one_near_the_files_time_is_meant(utc_h
     assert found.at == datetime(2026, 10, 25, expected, 30, tzinfo=UTC)
 
 
-@pytest.mark.parametrize("said", [datetime(1970, 1, 1), datetime(2000, 1, 1, 0, 5), datetime(2026, 2, 1), datetime(9999, 1, 1)])
+@pytest.mark.parametrize(
+    "said", [datetime(1970, 1, 1), datetime(2000, 1, 1, 0, 5), datetime(2026, 2, 1), datetime(9999, 1, 1)]
+)
 def test_a_clock_that_cannot_be_right_is_told_and_the_time_of_arrival_counts(said):
     assert (taken(said).at, taken(said).is_absurd) == (RECEIVED, True)
     assert not taken(NOON).is_absurd

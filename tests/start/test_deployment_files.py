@@ -115,6 +115,7 @@ def test_compose_runs_one_process_of_each_kind_with_health_and_secrets_in_files(
         "worker-interactive",
         "worker-ingest",
         "worker-bulk",
+        "watcher",
         "beat",
         "postgres",
         "redis",

@@ -152,6 +152,7 @@ def test_one_command_brings_up_everything_and_one_signal_ends_it(up: Callable[..
     assert "a new, empty one was made" in installation.said
     assert wait_until(lambda: all(installation.running(f"worker -Q {q}") for q in ("interactive", "ingest", "bulk")))
     assert installation.running("celery --quiet -A nvr beat")
+    assert installation.running("manage.py ingest")
 
     started = time.monotonic()
     installation.process.send_signal(signal.SIGTERM)
