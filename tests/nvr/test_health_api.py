@@ -43,6 +43,7 @@ def operator() -> APIClient:
 def workers_beat() -> None:
     for queue in ("interactive", "ingest", "bulk"):
         beat(f"worker:{queue}")
+    beat("watcher")
 
 
 def section(client: APIClient, name: str) -> dict[str, object]:
