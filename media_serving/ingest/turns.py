@@ -6,19 +6,23 @@ happens now, and each hour's events form in their order.
 
 from __future__ import annotations
 
+import logging
 import secrets
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 
-from django.db import transaction
+from django.db import DatabaseError, connection, transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
 from cameras.models import Camera
 from media_serving.models import CameraTurn, Upload, UploadState
 
-LEASE = timedelta(seconds=120)  # longer than any single file takes; renewed with each
+logger = logging.getLogger(__name__)
+
+LEASE = timedelta(seconds=10)  # renewed while the worker lives: a killed one's camera is free again after this
 BATCH = 32
 MAX_ATTEMPTS = 3
 DIED = f"A worker died {MAX_ATTEMPTS} times while it read this file."
@@ -40,11 +44,29 @@ def cameras_with_work(now: datetime) -> list[int]:
 def turn_of(camera_id: int) -> Iterator[CameraTurn | None]:
     """The turn, if nobody else has it; given back at the end."""
     turn = take(camera_id)
+    if turn is None:
+        yield None
+        return
+    ended = threading.Event()
+    keeper = threading.Thread(target=keep, args=(turn, ended), daemon=True)
+    keeper.start()
     try:
         yield turn
     finally:
-        if turn is not None:
-            CameraTurn.objects.filter(pk=turn.pk, holder=turn.holder).update(leased_until=timezone.now(), holder="")
+        ended.set()
+        keeper.join()
+        CameraTurn.objects.filter(pk=turn.pk, holder=turn.holder).update(leased_until=timezone.now(), holder="")
+
+
+def keep(turn: CameraTurn, ended: threading.Event) -> None:
+    """Renew the lease until the turn has ended: a long video takes longer than the lease."""
+    while not ended.wait(LEASE.total_seconds() / 4):
+        try:
+            CameraTurn.objects.filter(pk=turn.pk, holder=turn.holder).update(leased_until=timezone.now() + LEASE)
+        except DatabaseError as error:
+            logger.warning("turn not renewed camera=%s error=%s", turn.camera_id, type(error).__name__)
+        finally:
+            connection.close()
 
 
 def take(camera_id: int) -> CameraTurn | None:

@@ -137,6 +137,7 @@ class Watcher:
         self._reloaded_at = 0.0
 
     def run(self, stop: threading.Event, beat: Callable[[], None] = lambda: None) -> None:
+        self.wake()  # what an earlier run left
         while not stop.wait(LOOK_S):
             try:
                 beat()

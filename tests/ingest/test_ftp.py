@@ -1,0 +1,85 @@
+"""A camera that uploads by FTP: whole, slowly, cut off and resumed. The server is pyftpdlib, the camera lftp."""
+
+from __future__ import annotations
+
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from django.utils import timezone
+from pyftpdlib.authorizers import DummyAuthorizer
+from pyftpdlib.handlers import FTPHandler
+from pyftpdlib.servers import FTPServer
+
+from cameras.models import Camera
+from media_serving.ingest import working
+from media_serving.models import Upload
+from tests.factories import folder_of, jpeg
+from tests.ingest.conftest import uploads, wait_for
+from tests.ingest.test_watcher import watching, woken
+
+__all__ = ["watching", "woken"]
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def server(porch: Camera) -> Iterator[int]:
+    authorizer = DummyAuthorizer()
+    authorizer.add_user("camera", "secret", str(folder_of(porch)), perm="elradfmw")
+    handler = type("Handler", (FTPHandler,), {"authorizer": authorizer, "passive_ports": range(40_000, 40_500)})
+    ftp = FTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=lambda: ftp.serve_forever(timeout=0.05, handle_exit=False))
+    thread.start()
+    yield ftp.address[1]
+    ftp.close_all()
+    thread.join(5)
+
+
+def lftp(port: int, *commands: str, timeout: float | None = None) -> bool:
+    """Whether the camera got through what it was told within `timeout` seconds; it is killed else."""
+    script = "; ".join(["set net:max-retries 1", "set cmd:fail-exit yes", *commands, "bye"])
+    command = ["lftp", "-u", "camera,secret", "-e", script, f"ftp://127.0.0.1:{port}"]
+    try:
+        subprocess.run(command, check=True, timeout=timeout or 30, capture_output=True)
+    except subprocess.TimeoutExpired:
+        return False
+    return True
+
+
+@pytest.fixture
+def picture(tmp_path: Path) -> Path:
+    path = tmp_path / "snap.jpg"
+    path.write_bytes(jpeg(640, 480, seed=7))
+    return path
+
+
+def test_a_picture_that_is_uploaded_is_read(porch, server, watching, picture):
+    assert lftp(server, f"mkdir -p 2026-01-31/001; cd 2026-01-31/001; put {picture}")
+    wait_for(lambda: uploads(porch))
+    working.work()
+
+    assert uploads(porch) == {"2026-01-31/001/snap.jpg": ("done", "")}
+
+
+def test_an_upload_that_is_cut_off_and_resumed_later_is_one_whole_file(porch, server, watching, picture):
+    size = picture.stat().st_size
+    half = f"set net:limit-rate {size // 3}:{size // 3}"
+    assert not lftp(server, half, f"put {picture}", timeout=1.5)  # the camera loses its network
+    uploaded = folder_of(porch) / "snap.jpg"
+    assert 0 < uploaded.stat().st_size < size
+    wait_for(lambda: uploads(porch))
+    working.work()
+    state, reason = uploads(porch)["snap.jpg"]
+    assert state == "waiting" and "incomplete" in reason
+
+    time.sleep(0.5)
+    assert lftp(server, f"put -c {picture}")
+    wait_for(lambda: Upload.objects.get().size_bytes == size)
+    working.work()
+
+    assert uploads(porch) == {"snap.jpg": ("done", "")}
+    assert Upload.objects.get().attempts == 1
+    assert timezone.now() > Upload.objects.get().done_at
