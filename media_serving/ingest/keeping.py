@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from typing import BinaryIO, Final
 
 from django.conf import settings
+from django.db.models import Count
 from django.utils import timezone
 
 from media_serving.ingest.ledger import stamp
@@ -33,16 +34,25 @@ class Changed(Conflict):
     """The file is not the one any more that was entered: it is still being written, or another took its name."""
 
 
-def read_and_keep(upload: Upload, file: BinaryIO) -> str:
-    """The SHA-256 of the content, in hex. Raises `Changed` and `StorageFault`."""
+def read_and_keep(upload: Upload, file: BinaryIO, *, is_again: bool) -> tuple[str, Upload | None]:
+    """The SHA-256 of the content, in hex, and the upload that it is already, if the name is used again (`is_again`).
+
+    Raises `Changed` and `StorageFault`.
+    """
     check_same(upload, file)
+    digest = digest_of(file)
+    same = same_content(upload, digest) if is_again else None
+    if is_again and same is None and not upload.is_kept:
+        upload.is_kept = keep(upload, file)
+    check_same(upload, file)
+    return digest, same
+
+
+def digest_of(file: BinaryIO) -> str:
     digest = hashlib.sha256()
     with named_errors():
         for block in blocks(file):
             digest.update(block)
-    if not upload.is_kept and was_used_before(upload) and same_content(upload, digest.hexdigest()) is None:
-        upload.is_kept = keep(upload, file)
-    check_same(upload, file)
     return digest.hexdigest()
 
 
@@ -59,8 +69,14 @@ def blocks(file: BinaryIO) -> Iterator[bytes]:
         yield block
 
 
-def was_used_before(upload: Upload) -> bool:
-    return Upload.objects.of_file(upload.camera_id, upload.below).exclude(pk=upload.pk).exists()
+def used_again(uploads: list[Upload]) -> set[int]:
+    """Primary keys of those whose name has been used before; of one camera, in one query."""
+    if not uploads:
+        return set()
+    rows = Upload.objects.filter(camera=uploads[0].camera_id, path_digest__in=[row.path_digest for row in uploads])
+    several = rows.values("path_digest").annotate(times=Count("pk")).filter(times__gt=1).order_by()
+    digests = set(several.values_list("path_digest", flat=True))
+    return {row.pk for row in uploads if row.path_digest in digests}
 
 
 def keep(upload: Upload, file: BinaryIO) -> bool:

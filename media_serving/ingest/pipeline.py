@@ -31,12 +31,14 @@ logger = logging.getLogger(__name__)
 
 @dataclass
 class Job:
-    """One upload on its way: what each step found out for those behind it. `file` is open and lies at `path`."""
+    """One upload on its way: what each step found out for those behind it. `file` is open and lies at `path`;
+    `is_again` says that the camera has used the name before."""
 
     upload: Upload
     turn: CameraTurn
     file: BinaryIO
     path: Path
+    is_again: bool = False
     digest: str = ""
     facts: content.Facts | None = None
     taken: CaptureTime | None = None
@@ -57,8 +59,7 @@ Step = Callable[[Job], None]
 
 def read_whole(job: Job) -> None:
     """The content's digest; and a copy of the bytes, if the camera has used this name before."""
-    job.digest = keeping.read_and_keep(job.upload, job.file)
-    job.duplicate_of = keeping.same_content(job.upload, job.digest)
+    job.digest, job.duplicate_of = keeping.read_and_keep(job.upload, job.file, is_again=job.is_again)
 
 
 def recognise(job: Job) -> None:

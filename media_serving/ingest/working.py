@@ -17,7 +17,7 @@ from django.utils import timezone
 from cameras import health
 from cameras.folders import check_volume, folder_of
 from media_serving.ingest.content import Incomplete
-from media_serving.ingest.keeping import Changed
+from media_serving.ingest.keeping import Changed, used_again
 from media_serving.ingest.ledger import stamp
 from media_serving.ingest.pipeline import Job, work_through
 from media_serving.ingest.turns import MAX_ATTEMPTS, TurnLost, begin, cameras_with_work, hold, next_batch, turn_of
@@ -52,8 +52,9 @@ def work_on(camera_id: int) -> int:
         if turn is None:
             return 0
         batch = next_batch(camera_id, timezone.now())
+        again = used_again(batch)
         try:
-            arrived = [upload for upload in batch if attempt(turn, upload)]
+            arrived = [upload for upload in batch if attempt(turn, upload, is_again=upload.pk in again)]
         except TurnLost:
             logger.warning("turn lost camera=%s", camera_id)
             return len(batch)
@@ -68,12 +69,13 @@ def note_sight(uploads: list[Upload]) -> None:
     health.note(uploads[0].camera, health.Evidence(newest_at=min(newest, timezone.now())))
 
 
-def attempt(turn: CameraTurn, upload: Upload) -> bool:
+def attempt(turn: CameraTurn, upload: Upload, *, is_again: bool = False) -> bool:
     """Whether something was made of it. Whatever is wrong with it is on record afterwards."""
     if not begin(turn, upload):
         return False
     try:
         with opened(turn, upload) as job:
+            job.is_again = is_again
             work_through(job)
     except (TurnLost, DatabaseError):
         raise  # the row stays in hand, and waits again when the lease has ended
