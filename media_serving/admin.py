@@ -1,26 +1,33 @@
-"""Events and detections in the admin: to be looked at; of an event, one's own remarks can be changed."""
+"""Events, detections and uploads in the admin: to be looked at.
+
+Of an event, one's own remarks can be changed; an upload that nothing came of can be read again.
+"""
 
 from __future__ import annotations
 
 from functools import cached_property
 from typing import Any, ClassVar, TypeVar
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.core.paginator import Paginator
 from django.db.models import QuerySet
 from django.forms import ModelForm
 from django.http import HttpRequest
+from django.template.defaultfilters import filesizeformat
 
 from cameras.models import Camera
 from media_serving.events import update_event
-from media_serving.models import Detection, Event
+from media_serving.ingest.retrying import CAN_BE_RETRIED, retry
+from media_serving.models import Detection, Event, Upload
 from media_serving.playable_admin import PlayableFormAdmin
+from nvr.errors import NvrError
 
-__all__ = ["DetectionAdmin", "EventAdmin", "PlayableFormAdmin"]
+__all__ = ["DetectionAdmin", "EventAdmin", "PlayableFormAdmin", "UploadAdmin"]
 
-RowT = TypeVar("RowT", Event, Detection)
+RowT = TypeVar("RowT", Event, Detection, Upload)
 REMARKS = ("keep", "reviewed", "notes")
 MOST_ROWS = 10_000
+MOST_AT_ONCE = 1000  # retries in one request: each is a transaction with its audit entry
 
 
 class NewestRows(Paginator[Any]):
@@ -45,12 +52,12 @@ class CameraFilter(admin.SimpleListFilter):
 
 
 class EvidenceAdmin(admin.ModelAdmin[RowT]):
-    """Rows that are made by detectors and removed by retention, not by hand."""
+    """Rows that are made by cameras and detectors and removed by retention, not by hand."""
 
     paginator = NewestRows
     show_full_result_count = False
     list_select_related: ClassVar[tuple[str, ...]] = ("camera",)
-    actions = None
+    actions: Any = None
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[RowT]:
         rows: Any = super().get_queryset(request)  # of a model whose queryset has `visible_to`
@@ -107,3 +114,54 @@ class DetectionAdmin(EvidenceAdmin[Detection]):
 
     def has_change_permission(self, request: HttpRequest, obj: Detection | None = None) -> bool:
         return False
+
+
+@admin.register(Upload)
+class UploadAdmin(EvidenceAdmin[Upload]):
+    list_display = ("path", "camera", "state", "reason", "attempts", "size", "captured_at")
+    list_filter = (CameraFilter, "state", "clock_is_absurd", "received_at")
+    search_fields = ("path", "reason", "camera__name")
+    actions = ("read_again",)
+    # What is not editable would be left out of what is only to be read.
+    fields = readonly_fields = (
+        "camera",
+        "path",
+        "state",
+        "reason",
+        "attempts",
+        "retry_at",
+        "size_bytes",
+        "received_at",
+        "captured_at",
+        "clock_is_absurd",
+        "is_kept",
+    )
+
+    def has_change_permission(self, request: HttpRequest, obj: Upload | None = None) -> bool:
+        return False
+
+    def has_retry_permission(self, request: HttpRequest) -> bool:
+        return bool(request.user.has_perm("media_serving.change_upload"))
+
+    @admin.display(description="size", ordering="size_bytes")
+    def size(self, upload: Upload) -> str:
+        return filesizeformat(upload.size_bytes)
+
+    @admin.action(description="Read the selected files again", permissions=["retry"])
+    def read_again(self, request: HttpRequest, uploads: QuerySet[Upload]) -> None:
+        """What was read, is being read or waits already is left as it is."""
+        wanted = list(uploads.filter(state__in=CAN_BE_RETRIED)[: MOST_AT_ONCE + 1])
+        begun = sum(self._is_retried(request, upload) for upload in wanted[:MOST_AT_ONCE])
+        if begun:
+            messages.success(request, f"{begun} {'file waits' if begun == 1 else 'files wait'} to be read again.")
+        else:
+            messages.warning(request, "None of them was rejected or failed: nothing is read again.")
+        if len(wanted) > MOST_AT_ONCE:
+            messages.warning(request, f"{MOST_AT_ONCE} are taken at a time: repeat it for the others.")
+
+    def _is_retried(self, request: HttpRequest, upload: Upload) -> bool:
+        try:
+            retry(request.user, upload)
+        except NvrError:  # a worker, or somebody else, was quicker
+            return False
+        return True

@@ -9,15 +9,16 @@ from urllib.parse import quote
 
 from cameras.models import Camera
 from cameras.ownership import folders_with
-from media_serving.models import Detection, Event, PlayableForm, clip_path, thumbnail_path
+from media_serving.models import Detection, Event, PlayableForm, Upload, clip_path, thumbnail_path
+from media_serving.models.uploads import kept_path
 from media_serving.playable import path_of
 from media_serving.tombstones import bury
 
 
 def remove_some_of(camera: Camera, limit: int) -> int:
-    """Delete up to `limit` of the camera's rows, detections before their events; how many. Fewer: none are left."""
+    """Delete up to `limit` of the camera's rows, detections before what they point at; how many. Fewer: no more."""
     removed = 0
-    for remove in (remove_detections, remove_events, remove_playable_forms):
+    for remove in (remove_detections, remove_events, remove_uploads, remove_playable_forms):
         removed += remove(camera, limit - removed)
         if removed >= limit:
             break
@@ -35,6 +36,14 @@ def remove_events(camera: Camera, limit: int) -> int:
     rows = list(camera.events.values_list("pk", "clip_size_bytes")[:limit])
     bury(_present((clip_path(pk), size) for pk, size in rows))
     Event.objects.filter(pk__in=[pk for pk, _ in rows]).delete()
+    return len(rows)
+
+
+def remove_uploads(camera: Camera, limit: int) -> int:
+    """The ledger's rows, and what we kept of bytes that the camera has overwritten."""
+    rows = list(camera.uploads.values_list("pk", "path", "is_kept", "size_bytes")[:limit])
+    bury(_present((kept_path(camera.pk, pk, path), size if kept else None) for pk, path, kept, size in rows))
+    Upload.objects.filter(pk__in=[pk for pk, *_ in rows]).delete()
     return len(rows)
 
 

@@ -11,11 +11,11 @@ from cameras.purging import remove_also
 from media_serving.addresses import PREFIX
 from media_serving.api.media_shape import MEDIA_ERROR, media_shape
 from media_serving.ingest.state import section
-from media_serving.models import Detection, Event
+from media_serving.models import Detection, Event, Upload
 from media_serving.removal import remove_some_of
 from nvr.api.errors import register_shape
 from nvr.api.schema import register_error_schema
-from nvr.audit.models import register_actions, register_target
+from nvr.audit.models import Visibility, register_actions, register_target
 from nvr.health.sections import register as register_section
 
 
@@ -23,15 +23,23 @@ def connect() -> None:
     remove_also(remove_some_of)
     count_also("detections", lambda camera: Detection.objects.filter(camera=camera.pk).count())
     count_also("events", lambda camera: Event.objects.filter(camera=camera.pk).count())
-    register_target("event", visible_entries)
+    count_also("uploads", lambda camera: Upload.objects.filter(camera=camera.pk).count())
+    register_target("event", entries_about(Event))
     register_actions("event", "event_updated")
+    register_target("upload", entries_about(Upload))
+    register_actions("upload", "upload_retried")
     register_section("ingest", section)
     register_shape(PREFIX, media_shape)
     register_error_schema(PREFIX, "MediaError", MEDIA_ERROR)
 
 
-def visible_entries(user: User) -> Q:
-    if sees_all(user):
-        return Q()
-    # Trashed cameras too, as in the cameras' own entries.
-    return Q(target_pk__in=Event.objects.filter(camera__in=Camera.everything.visible_to(user)).values("pk"))
+def entries_about(model: type[Event] | type[Upload]) -> Visibility:
+    """Which entries about rows of `model` a user may see: of trashed cameras too, as in the cameras' own entries."""
+
+    def visible(user: User) -> Q:
+        if sees_all(user):
+            return Q()
+        rows = model._default_manager.filter(camera__in=Camera.everything.visible_to(user))
+        return Q(target_pk__in=rows.values("pk"))
+
+    return visible

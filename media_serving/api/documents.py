@@ -1,4 +1,4 @@
-"""How the API of detections and events is documented in OpenAPI."""
+"""How the API of detections, events and uploads is documented in OpenAPI."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, inline_serializer
 from rest_framework import serializers
 
-from media_serving.api.serializers import DetectionIn, DetectionOut, EventOut, EventUpdate
+from media_serving.api.serializers import DetectionIn, DetectionOut, EventOut, EventUpdate, UploadOut
+from media_serving.models import UploadState
 from nvr.api.audit import CURSOR_PARAMETERS, CursorPagination
 
 
@@ -16,8 +17,11 @@ def _page(name: str, item: type[serializers.Serializer[Any]]) -> Any:
     return inline_serializer(name, {"items": item(many=True), "pagination": CursorPagination()})
 
 
+OF_CAMERA = OpenApiParameter(
+    "camera_id", str, description="The camera's id, or its UUID. An unknown one finds nothing."
+)
 FILTERS = [
-    OpenApiParameter("camera_id", str, description="The camera's id, or its UUID. An unknown one finds nothing."),
+    OF_CAMERA,
     OpenApiParameter(
         "object_class", {"type": "string", "minLength": 1, "maxLength": 64}, description="Such as person."
     ),
@@ -64,4 +68,16 @@ LIST_DETECTIONS_OF_EVENT: dict[str, Any] = {
     "tags": ["events"],
     "parameters": CURSOR_PARAMETERS,
     "responses": {200: DETECTIONS},
+}
+LIST_UPLOADS: dict[str, Any] = {
+    "operation_id": "list_uploads",
+    "tags": ["uploads"],
+    "parameters": [OF_CAMERA, OpenApiParameter("state", str, enum=UploadState.values), *CURSOR_PARAMETERS],
+    "responses": {200: _page("UploadPage", UploadOut)},
+}
+RETRY_UPLOAD: dict[str, Any] = {
+    "operation_id": "retry_upload",
+    "tags": ["uploads"],
+    "request": None,
+    "responses": {202: UploadOut},
 }

@@ -1,4 +1,4 @@
-"""What a list of detections or events can be narrowed by. A wrong value is 422, an unknown camera finds nothing."""
+"""What a list of detections, events or uploads can be narrowed by. A wrong value is 422; no such camera, no rows."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from django.db.models import Exists, OuterRef, QuerySet
 from django.http import QueryDict
 
 from cameras.models import Camera
-from media_serving.models import Detection, Event
+from media_serving.models import Detection, Event, Upload, UploadState
 from media_serving.moments import NotAMoment, parse_moment, within_reach
 from nvr.api.fields import has_control_characters
 from nvr.errors import Invalid
@@ -38,6 +38,15 @@ def filtered_events(user: User | AnonymousUser, query: QueryDict) -> QuerySet[Ev
         rows = rows.filter(Exists(Detection.objects.filter(event=OuterRef("pk"), **found)))
     reviewed = _flag(query, "reviewed")
     return rows if reviewed is None else rows.filter(reviewed=reviewed)
+
+
+def filtered_uploads(user: User | AnonymousUser, query: QueryDict) -> QuerySet[Upload]:
+    """Uploads of what `user` may see that `query` asks for."""
+    rows: QuerySet[Upload] = Upload.objects.filter(**_camera(user, query))
+    state = query.get("state")
+    if state is not None and state not in UploadState.values:
+        raise Invalid.field("state", f"must be one of {', '.join(UploadState.values)}.")
+    return rows if state is None else rows.filter(state=state)
 
 
 def _camera(user: User | AnonymousUser, query: QueryDict) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Detections and events as JSON, from rows of the database: no model instances, no further queries."""
+"""Detections, events and uploads as JSON, from rows of the database: no model instances, no further queries."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 from django.db.models import QuerySet
 
-from media_serving.models import Detection, Event
+from media_serving.models import Detection, Event, Upload
 from nvr.api.fields import milliseconds
 
 DETECTION_COLUMNS = (
@@ -42,6 +42,17 @@ EVENT_COLUMNS = (
     "reviewed",
     "notes",
 )
+UPLOAD_COLUMNS = (
+    "pk",
+    "camera__slug",
+    "path",
+    "state",
+    "reason",
+    "attempts",
+    "size_bytes",
+    "received_at",
+    "captured_at",
+)
 
 
 def detection_rows(detections: QuerySet[Detection]) -> QuerySet[Any, Any]:
@@ -50,6 +61,10 @@ def detection_rows(detections: QuerySet[Detection]) -> QuerySet[Any, Any]:
 
 def event_rows(events: QuerySet[Event]) -> QuerySet[Any, Any]:
     return events.values_list(*EVENT_COLUMNS, named=True)
+
+
+def upload_rows(uploads: QuerySet[Upload]) -> QuerySet[Any, Any]:
+    return uploads.values_list(*UPLOAD_COLUMNS, named=True)
 
 
 def detection_as_json(row: Any) -> dict[str, Any]:
@@ -87,6 +102,21 @@ def event_as_json(row: Any) -> dict[str, Any]:
         "clip_url": clip_url(row.pk) if row.clip_size_bytes is not None else None,
         "reviewed": row.reviewed,
         "notes": row.notes,
+    }
+
+
+def upload_as_json(row: Any) -> dict[str, Any]:
+    """One of `upload_rows`. `path` lies below the camera's folder; what of it is no text shows as U+FFFD."""
+    return {
+        "id": row.pk,
+        "camera_id": row.camera__slug,
+        "path": row.path,
+        "state": row.state,
+        "reason": row.reason,
+        "attempts": row.attempts,
+        "size_bytes": row.size_bytes,
+        "received_at": milliseconds(row.received_at),
+        "captured_at": milliseconds(row.captured_at),
     }
 
 

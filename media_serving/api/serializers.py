@@ -1,4 +1,4 @@
-"""What clients may send about detections and events, and, for the schema only, what they get."""
+"""What clients may send about detections and events, and, for the schema only, what they get: of uploads too."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rest_framework import serializers
 
 from cameras.models import Camera
 from media_serving.detections import MAX_PATH, media_type_of, path_inside
-from media_serving.models import MAX_NOTES, Detection, Event, MediaType
+from media_serving.models import MAX_NOTES, Detection, Event, MediaType, Upload, UploadState
 from media_serving.moments import EARLIEST, NotAMoment, parse_moment
 from nvr.api.fields import Flag, Number, Text, Whole
 from nvr.errors import Invalid
@@ -116,6 +116,18 @@ class EventOut(serializers.Serializer[Event]):
     clip_url = serializers.CharField(allow_null=True)
     reviewed = serializers.BooleanField()
     notes = serializers.CharField()
+
+
+class UploadOut(serializers.Serializer[Upload]):
+    id = serializers.IntegerField()
+    camera_id = serializers.CharField()
+    path = serializers.CharField(help_text="Below the camera's folder; what of it is no text shows as U+FFFD.")
+    state = serializers.ChoiceField(UploadState.choices)
+    reason = serializers.CharField(help_text="Why nothing came of it, or why it waits; may be empty.")
+    attempts = serializers.IntegerField()
+    size_bytes = serializers.IntegerField()
+    received_at = serializers.DateTimeField()
+    captured_at = serializers.DateTimeField(help_text="When the picture was taken, as far as is known.")
 
 
 def columns_for(camera: Camera, given: dict[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Addresses of the API of detections, events and their files."""
+"""Addresses of the API of detections, events, uploads and their files."""
 
 from django.urls import path, register_converter
 from django.urls.converters import StringConverter
@@ -7,6 +7,7 @@ from media_serving.api.detections import DetectionListView, DetectionView
 from media_serving.api.events import EventDetectionsView, EventListView, EventView
 from media_serving.api.media import CameraFileView, ClipView, CompatibilityView, DetectionFileView, ThumbnailView
 from media_serving.api.signed_urls import SignedUrlView
+from media_serving.api.uploads import UploadListView, UploadRetryView
 
 
 class Rest(StringConverter):
@@ -28,5 +29,7 @@ urlpatterns = [
     path("events", EventListView.as_view(), name="api_events"),
     path("events/<int:event_id>", EventView.as_view(), name="api_event"),
     path("events/<int:event_id>/detections", EventDetectionsView.as_view(), name="api_event_detections"),
+    path("uploads", UploadListView.as_view(), name="api_uploads"),
+    path("uploads/<int:upload_id>/retry", UploadRetryView.as_view(), name="api_upload_retry"),
     path("signed-urls", SignedUrlView.as_view(), name="api_signed_urls"),
 ]

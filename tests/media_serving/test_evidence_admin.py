@@ -1,4 +1,4 @@
-"""Events and detections in the admin: evidence is read-only, remarks are on record."""
+"""Events, detections and uploads in the admin: evidence is read-only, remarks and retries are on record."""
 
 from __future__ import annotations
 
@@ -6,13 +6,16 @@ import pytest
 from django.test import Client
 
 from cameras import registry
+from media_serving import admin as desk_module
 from media_serving.admin import MOST_ROWS, NewestRows
-from media_serving.models import Detection, Event
+from media_serving.models import Detection, Event, Upload
 from nvr.audit.models import AuditEntry
 from tests.factories import make_user
 from tests.media_serving.evidence import after, detect
+from tests.media_serving.ledger import enter
 
 EVENTS, DETECTIONS = "/admin/media_serving/event/", "/admin/media_serving/detection/"
+UPLOADS = "/admin/media_serving/upload/"
 TRASH = "/admin/cameras/trashedcamera/"
 
 
@@ -95,14 +98,93 @@ def test_the_question_before_a_purge_counts_the_detections_and_events_that_go(de
     detect(camera, after(0))
     detect(camera, after(1))
     detect(camera, after(1000))
+    enter(camera)
     registry.trash_camera(admin, camera)
 
     asked = desk.post(TRASH, {"action": "purge", "_selected_action": [camera.pk]}).content.decode()
 
-    assert "3 detections, 2 events" in asked
+    assert "3 detections, 2 events, 1 uploads" in asked
 
 
 def test_nothing_can_be_saved_from_the_page_of_a_trashed_camera(desk, admin, camera):
     registry.trash_camera(admin, camera)
 
     assert desk.post(f"{TRASH}{camera.pk}/change/", {"name": "x"}).status_code == 403
+
+
+def read_again(client, *uploads, **more):
+    body = {"action": "read_again", "_selected_action": [upload.pk for upload in uploads], **more}
+    return client.post(UPLOADS, body, follow=True).content.decode()
+
+
+def states():
+    return list(Upload.objects.order_by("pk").values_list("state", flat=True))
+
+
+def test_the_ledger_shows_each_file_with_its_reason_and_narrows(desk, camera, family_camera):
+    rejected = enter(camera, "2026/torn.jpg", state="rejected", size_bytes=2048, clock_is_absurd=True)
+    enter(family_camera, b"caf\xe9.jpg")
+
+    page = desk.get(UPLOADS).content.decode()
+    assert "2026/torn.jpg" in page
+    assert "The picture is incomplete or damaged." in page
+    assert "2.0\xa0KB" in page
+    assert "caf\ufffd.jpg" in page
+    for query in ({"camera": "front_door"}, {"state__exact": "rejected"}, {"q": "torn"}, {"clock_is_absurd__exact": 1}):
+        page = desk.get(UPLOADS, query).content.decode()
+        assert "torn.jpg" in page
+        assert "caf\ufffd" not in page
+    assert "2026/torn.jpg" in desk.get(f"{UPLOADS}{rejected.pk}/change/").content.decode()
+
+
+def test_selected_files_that_nothing_came_of_are_read_again_as_through_the_api(desk, admin, camera):
+    made = ("rejected", "failed", "done", "working", "waiting")
+    uploads = [enter(camera, f"{state}.jpg", state=state) for state in made]
+
+    page = read_again(desk, *uploads)
+
+    assert states() == ["waiting", "waiting", "done", "working", "waiting"]
+    assert "2 files wait to be read again." in page
+    entries = AuditEntry.objects.filter(action="upload_retried")
+    assert {(entry.actor, entry.target_pk) for entry in entries} == {(admin, uploads[0].pk), (admin, uploads[1].pk)}
+    assert "nothing is read again" in read_again(desk, uploads[2])
+
+
+def test_a_request_retries_so_many_and_says_that_there_are_more(desk, camera, monkeypatch):
+    monkeypatch.setattr(desk_module, "MOST_AT_ONCE", 2)
+    uploads = [enter(camera, f"{number}.jpg", state="failed") for number in range(3)]
+
+    page = read_again(desk, uploads[0], select_across="1")
+
+    assert sorted(states()) == ["failed", "waiting", "waiting"]
+    assert "2 are taken at a time" in page
+
+
+def test_who_may_only_look_at_uploads_has_none_read_again_and_nobody_changes_them(family, desk, family_camera, camera):
+    guard = make_user("guard", "media_serving.view_upload", groups=(family,), is_staff=True)
+    client = Client()
+    client.force_login(guard)
+    theirs, hidden = enter(family_camera, "a.jpg", state="failed"), enter(camera, "hidden.jpg", state="failed")
+
+    page = client.get(UPLOADS).content.decode()
+    read_again(client, theirs)
+    read_again(client, hidden)
+
+    assert "Read the selected files again" not in page
+    assert "hidden.jpg" not in page
+    assert client.get(f"{UPLOADS}{hidden.pk}/change/").status_code == 302
+    assert desk.get(f"{UPLOADS}add/").status_code == 403
+    assert desk.post(f"{UPLOADS}{theirs.pk}/change/", {"state": "done"}).status_code == 403
+    assert desk.post(f"{UPLOADS}{theirs.pk}/delete/", {"post": "yes"}).status_code == 403
+    assert states() == ["failed", "failed"]
+
+
+def test_who_may_retry_reaches_only_what_they_see(family, family_camera, camera):
+    guard = make_user("guard", "media_serving.change_upload", groups=(family,), is_staff=True)
+    client = Client()
+    client.force_login(guard)
+    hidden, theirs = enter(camera, state="failed"), enter(family_camera, state="failed")
+
+    read_again(client, hidden, theirs)
+
+    assert states() == ["failed", "waiting"]

@@ -15,17 +15,19 @@ from cameras import purging, registry
 from cameras.models import Camera, Purge
 from cameras.tasks import go_on_purging
 from media_serving import removal, tombstones
-from media_serving.models import Detection, Event, PlayableForm, PlayableState, Tombstone
+from media_serving.models import CameraTurn, Detection, Event, PlayableForm, PlayableState, Tombstone, Upload
 from media_serving.playable import path_of
 from media_serving.tasks import remove_files
 from nvr.audit.models import AuditEntry
 from tests.factories import folder_of, put
 from tests.media_serving.evidence import after, detect, detection_of
+from tests.media_serving.ledger import enter
 
 
 @pytest.fixture
 def folders(settings, tmp_path):
     settings.THUMBNAIL_DIR, settings.CLIP_DIR = tmp_path / "thumbnails", tmp_path / "clips"
+    settings.KEPT_DIR = tmp_path / "kept"
     settings.THUMBNAIL_DIR.mkdir()
     settings.CLIP_DIR.mkdir()
     return tmp_path
@@ -162,6 +164,43 @@ def test_purging_a_camera_removes_the_playable_forms_of_its_videos_too(
     assert list(PlayableForm.objects.all()) == [stays]
     assert not path_of(gone).exists()
     assert path_of(stays).exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_purging_a_camera_removes_its_uploads_after_their_detections_and_what_was_kept_of_them(
+    folders, admin, camera, family_camera, pictures
+):
+    kept, left_by_a_crash = enter(camera, "a.jpg", is_kept=True), enter(camera, "b.JPG")
+    plain, stays = enter(camera, "c.jpg"), enter(family_camera, "a.jpg", is_kept=True)
+    for upload in (kept, left_by_a_crash, stays):
+        put(upload.kept_path.parent, upload.kept_path.name, b"jpg")
+    for upload in (kept, plain):
+        detect(camera, after(0), upload=upload)
+    CameraTurn.objects.create(camera=camera)
+
+    purge(admin, camera)
+
+    assert list(Upload.objects.all()) == [stays]
+    assert stays.kept_path.exists()
+    assert not kept.kept_path.exists()
+    assert not left_by_a_crash.kept_path.exists()
+    assert sorted(path.name for path in folder_of(camera).iterdir()) == pictures
+    assert not Tombstone.objects.exists()
+    assert not CameraTurn.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_uploads_go_in_batches_too(folders, admin, camera, monkeypatch):
+    monkeypatch.setattr(purging, "BATCH", 3)
+    monkeypatch.setattr(purging, "BATCHES_IN_REQUEST", 10)
+    monkeypatch.setattr(purging, "PAUSE_S", 0)
+    for number in range(8):
+        detect(camera, after(number), upload=enter(camera, f"{number}.jpg"))
+
+    purge(admin, camera)
+
+    assert not Upload.objects.exists()
+    assert not Camera.everything.exists()
 
 
 @pytest.fixture

@@ -22,6 +22,7 @@ NAMES = {
     "<rest:detection_id>": "99999999",
     "<int:event_id>": "99999999",
     "<int:run_id>": "99999999",
+    "<int:upload_id>": "99999999",
     "empty-trash": "empty-trash?dry_run=1",  # no worker is there to take a real one
     "<rest:filename>": "nothing.jpg",
     "<rest:path>": "cameras/nobody/nothing.jpg",

@@ -19,6 +19,7 @@ from reviewer.models import RunState, TrashRun
 from reviewer.registry import add_path
 from tests.conftest import client_of
 from tests.factories import PASSWORD, folder_of, jpeg, make_camera, make_user, put
+from tests.media_serving.ledger import enter
 from tests.nvr.routes import ADMIN, METHODS, all_routes
 
 # stranger: no credentials · outsider: signed in, in no group · member: of the group that the camera lists, may review
@@ -31,6 +32,7 @@ EDITOR = [
         ("cameras", "camera"),
         ("media_serving", "detection"),
         ("media_serving", "event"),
+        ("media_serving", "upload"),
         ("reviewer", "reviewpath"),
     )
     for verb in ("view", "add", "change", "delete")
@@ -75,6 +77,8 @@ API: dict[str, dict[str, str]] = {
     "api/events": {"GET": SIGNED_IN},
     "api/events/<int:event_id>": {"GET": SEEN, "PATCH": "401 403 403 403 200 403 200 403"},
     "api/events/<int:event_id>/detections": {"GET": SEEN},
+    "api/uploads": {"GET": STAFF},
+    "api/uploads/<int:upload_id>/retry": {"POST": "401 403 403 403 403 403 202 403"},
     "api/signed-urls": {"POST": "401 404 200 200 200 404 200 403"},
     "api/media/cameras/<str:camera_id>/<rest:filename>": {"GET": SEEN},
     "api/media/thumbnails/<rest:filename>": {"GET": SEEN},
@@ -159,7 +163,7 @@ WITHOUT_CREDENTIALS = {
 class House:
     """One camera that lists a group, with a file, a detection, an event and its clip; another one in the trash.
 
-    And a review path of the same group, `card`, with a picture.
+    An upload of the camera that failed. And a review path of the same group, `card`, with a picture.
     """
 
     people: dict[str, User]
@@ -203,7 +207,7 @@ def house(family: Group, settings, tmp_path) -> House:
 
 
 def recorded(camera: Camera) -> dict[str, str]:
-    """A detection with its thumbnail and an event with its clip; the addresses' parts that name them."""
+    """A detection with its thumbnail, an event with its clip, a failed upload; the addresses' parts that name them."""
     now = timezone.now()
     event = Event.objects.create(camera=camera, started_at=now, last_detected_at=now, ended_at=now)
     detection = Detection.objects.create(
@@ -219,7 +223,8 @@ def recorded(camera: Camera) -> dict[str, str]:
     put(event.clip_path.parent, event.clip_path.name, b"\0\0\0\x18ftypmp42" + bytes(100))
     Detection.objects.filter(pk=detection.pk).update(thumbnail_size_bytes=5)
     Event.objects.filter(pk=event.pk).update(clip_size_bytes=112, clip_created_at=now)
-    return {"detection": str(detection.pk), "event": str(event.pk)}
+    upload = enter(camera, "b.jpg", state="failed")
+    return {"detection": str(detection.pk), "event": str(event.pk), "upload": str(upload.pk)}
 
 
 def address_of(route: str, house: House) -> str:
@@ -233,6 +238,7 @@ def address_of(route: str, house: House) -> str:
         "<int:detection_id>": house.values["detection"],
         "<rest:detection_id>": house.values["detection"],
         "<int:event_id>": house.values["event"],
+        "<int:upload_id>": house.values["upload"],
         "<rest:filename>": filename,
         "<rest:path>": "nothing/of/this",
         "<int:run_id>": house.values["run"],

@@ -1,0 +1,42 @@
+"""Uploads, for staff: what cameras delivered, what became of it, and another try for what failed."""
+
+from __future__ import annotations
+
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from media_serving.api import documents
+from media_serving.api.filters import filtered_uploads
+from media_serving.api.representation import upload_as_json, upload_rows
+from media_serving.ingest.retrying import retry
+from media_serving.models import Upload
+from nvr.api.pagination import KeysetPage
+from nvr.api.permissions import HasPermission, IsStaff
+from nvr.api.views import ApiView
+from nvr.errors import NotFound
+
+
+class UploadListView(ApiView):
+    """What the cameras that you may see have delivered, newest first."""
+
+    permission_classes = (IsStaff,)
+
+    @extend_schema(**documents.LIST_UPLOADS)
+    def get(self, request: Request) -> Response:
+        found = upload_rows(filtered_uploads(request.user, request.query_params))
+        page = KeysetPage(found, request.query_params, moment="received_at")
+        return Response(page.envelope([upload_as_json(row) for row in page.items]))
+
+
+class UploadRetryView(ApiView):
+    permission_classes = (IsStaff, HasPermission("media_serving.change_upload"))
+
+    @extend_schema(**documents.RETRY_UPLOAD)
+    def post(self, request: Request, upload_id: int) -> Response:
+        """Read a rejected or failed file again; one that waits already goes on waiting."""
+        upload = Upload.objects.visible_to(request.user).filter(pk=upload_id).first()
+        if upload is None:
+            raise NotFound("Upload not found")
+        retry(request.user, upload)
+        return Response(upload_as_json(upload_rows(Upload.objects.filter(pk=upload.pk)).get()), status=202)
