@@ -6,9 +6,10 @@ there, and last its type. What someone may not see is answered like what does no
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,9 +17,9 @@ from cameras.folders import check_volume, folder_of, place_of
 from cameras.models import Camera
 from cameras.ownership import Folders, current_folders, folders_for, live_camera
 from media_serving.addresses import check_form
-from media_serving.models import Detection, Event, clip_path, thumbnail_path
+from media_serving.models import Detection, Event, Upload, clip_path, thumbnail_path
 from nvr.errors import NotFound
-from nvr.media.paths import NoSuchFile, OutsideRoot, resolve_below, resolve_inside
+from nvr.media.paths import NoSuchFile, OutsideRoot, named_errors, resolve_below, resolve_inside, resolve_raw
 from nvr.media.types import content_type_for, is_video
 from nvr.media.video_frames import frame_of
 
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 ID = re.compile(r"[0-9]{1,18}")  # what fits the database's 64 bits
 THUMBNAIL = re.compile(r"detection_([0-9]{1,18})(?:_thumb)?\.jpg")
 CLIP = re.compile(r"([0-9]{1,18})_clip\.mp4")
+OVERWRITTEN = "File not found: the camera has overwritten it since."
+COPY_GONE = "File not found: the camera has overwritten it, and the copy that was kept of it is gone."
 UNSUPPORTED = "Unsupported media path (expected cameras/..., thumbnails/..., detections/..., or clips/...)"
 
 
@@ -85,12 +88,18 @@ def is_named(camera: Camera, folder_name: str) -> bool:
     return camera.folder_path.rpartition("/")[2] == folder_name
 
 
-def own_file(camera: Camera, relative: str, known: Folders | None = None) -> StoredFile:
+def own_file(
+    camera: Camera,
+    relative: str,
+    known: Folders | None = None,
+    *,
+    resolve: Callable[[str, str], Path] = resolve_below,
+) -> StoredFile:
     """A file in the camera's folder that belongs to no camera nested in it, and is of a type that is served."""
     folders = folders_for(camera, known)
     folder = place_of(camera, folders)
     try:
-        file = resolve_below(folder, relative)
+        file = resolve(folder, relative)
     except NoSuchFile:
         check_volume(camera)
         raise
@@ -127,14 +136,34 @@ def detection_file(detection_id: str, user: User) -> StoredFile:
     """The picture in which something was detected; of a video, the frame."""
     if not ID.fullmatch(detection_id):
         raise NotFound("Invalid detection ID")
-    detection = Detection.objects.visible_to(user).select_related("camera").filter(pk=detection_id).first()
+    detection = Detection.objects.visible_to(user).select_related("camera", "upload").filter(pk=detection_id).first()
     if detection is None:
         raise NotFound("Detection not found")
-    file = own_file(detection.camera, relative_to_camera(detection))
+    file = source_of(detection)
     if not is_video(file.name):
         return file
     frame = frame_of(file.path, offset_ms=detection.offset_ms or 0)
-    return StoredFile(frame, frame.parent, f"{file.path.stem}.jpg")
+    return StoredFile(frame, frame.parent, f"{file.stem}.jpg")
+
+
+def source_of(detection: Detection) -> StoredFile:
+    """The file in which it was found; of one that a camera delivered, the very bytes that the detector saw."""
+    if detection.upload is None:
+        return own_file(detection.camera, relative_to_camera(detection))
+    return delivered(detection.upload, detection.camera)
+
+
+def delivered(upload: Upload, camera: Camera) -> StoredFile:
+    """What the camera delivered then: our copy, else its file, if that is still the same."""
+    if upload.is_kept:
+        return replace(made_by_us(upload.kept_path, COPY_GONE), name=Path(upload.path).name)
+    file = own_file(camera, os.fsdecode(upload.below), resolve=resolve_raw)
+    with named_errors():
+        facts = file.path.stat()
+    # Modulo what a column holds: times after 2262 do not fit it, and are stored as what is left of them.
+    if facts.st_size != upload.size_bytes or (facts.st_mtime_ns - upload.mtime_ns) % 2**64:
+        raise NotFound(OVERWRITTEN)
+    return file
 
 
 def relative_to_camera(detection: Detection) -> str:

@@ -105,6 +105,11 @@ def resolve_below(resolved_root: str, relative: str) -> Path:
     """`resolve_inside` for a root that is known to be without symlinks; raises the same."""
     if is_hidden(check_name(relative)[:-1]):
         raise NoSuchFile
+    return resolve_raw(resolved_root, relative)
+
+
+def resolve_raw(resolved_root: str, relative: str) -> Path:
+    """The same for a name that we have from the disk itself: it need not be text. Raises the same."""
     with named_errors():
         resolved, mode = true_place(f"{resolved_root}/{relative}")
     check_inside(resolved, resolved_root)
