@@ -49,7 +49,20 @@ LIVE_FIELDSETS: Any = (
             ),
         },
     ),
-    ("Watching", {"fields": ("detector", "motion_sensitivity", "time_zone", "offline_after_seconds")}),
+    (
+        "Detection",
+        {
+            "fields": (
+                "detector",
+                "motion_sensitivity",
+                "detect_every_frame",
+                "detection_confidence",
+                "detection_classes",
+                "detection_width",
+            )
+        },
+    ),
+    ("Watching", {"fields": ("time_zone", "offline_after_seconds")}),
     ("How it is", {"fields": ("status", "status_reason", "last_seen_at", "slug", "uuid", "created_at")}),
 )
 # What only a camera that exists has to show or to forget.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from django import forms
@@ -24,12 +25,47 @@ STORED = (
     "stream_profile",
     "motion_sensitivity",
     "detector",
+    "detect_every_frame",
+    "detection_confidence",
+    "detection_classes",
+    "detection_width",
     "time_zone",
     "offline_after_seconds",
     "groups",
     "public",
     "notes",
 )
+
+
+class ClassesField(forms.CharField):
+    """Classes as people write them, `person, dog`; a JSON list too, for a name that holds a comma."""
+
+    def prepare_value(self, value: Any) -> Any:
+        if not isinstance(value, list):
+            return value  # as it was typed
+        plain = not any("," in name or name.startswith("[") for name in value)
+        return ", ".join(value) if plain else json.dumps(value, ensure_ascii=False)
+
+    def to_python(self, value: Any) -> list[str]:  # type: ignore[override]  # text in, names out
+        text = super().to_python(value) or ""
+        return validation.clean_classes(listed(text) if text.startswith("[") else split(text))
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        return super().has_changed(self.prepare_value(initial), data)
+
+
+def split(text: str) -> list[str]:
+    return [name for name in text.split(",") if name.strip()]
+
+
+def listed(text: str) -> list[str]:
+    try:
+        names = json.loads(text)
+    except (ValueError, RecursionError):
+        names = None
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise ValidationError('must be names with commas between them, or a JSON list such as ["person", "dog"].')
+    return names
 
 
 class CameraForm(forms.ModelForm[Camera]):
@@ -46,6 +82,13 @@ class CameraForm(forms.ModelForm[Camera]):
         max_length=255,
         strip=False,
         widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
+    )
+    detection_classes = ClassesField(
+        label="Classes kept",
+        required=False,
+        max_length=10_000,
+        widget=forms.TextInput(attrs={"class": "vTextField"}),
+        help_text="Such as person, dog. Empty: whatever is found.",
     )
     forget_rtsp_password = forms.BooleanField(label="Forget the stored RTSP password", required=False)
 

@@ -6,6 +6,7 @@ Each rule takes what was given and returns what is stored, or raises Django's `V
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from urllib.parse import urlsplit
 from zoneinfo import available_timezones
 
@@ -15,6 +16,9 @@ from cameras.naming import MAX_SLUG, RESERVED, slug_from
 from nvr.media.paths import normalise_folder
 
 FORBIDDEN_IN_PATH = '<>:"|?*'
+MAX_CLASSES = 50
+LONGEST_CLASS = 64
+NARROWEST_PX, WIDEST_PX = 160, 3840  # as the model has it
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
@@ -81,6 +85,18 @@ def clean_time_zone(value: str | None) -> str:
     if text and text not in available_timezones():
         raise ValidationError("is not a time zone: use a name such as Europe/Berlin.")
     return text
+
+
+def clean_classes(values: Sequence[str]) -> list[str]:
+    """Names of what a detector finds, trimmed, each once, in the order given; none stands for whatever is found."""
+    if len(values) > MAX_CLASSES:
+        raise ValidationError(f"must have at most {MAX_CLASSES} classes.")
+    names = [value.strip() for value in values]
+    if any(CONTROL.search(name) for name in names):
+        raise ValidationError("must not contain control characters.")
+    if not all(1 <= len(name) <= LONGEST_CLASS for name in names):
+        raise ValidationError(f"must be classes of 1 to {LONGEST_CLASS} characters.")
+    return list(dict.fromkeys(names))
 
 
 def check_stream(ingestion_mode: str, rtsp_url: str) -> None:

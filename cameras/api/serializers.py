@@ -54,6 +54,17 @@ class GroupNames(serializers.ListField):
         return groups
 
 
+class ClassNames(serializers.ListField):
+    """Classes of objects by the rule of `cameras.validation`."""
+
+    child = Text(max_length=validation.LONGEST_CLASS)
+
+    def to_internal_value(self, data: Any) -> list[str]:
+        if isinstance(data, list) and len(data) > validation.MAX_CLASSES:
+            self.fail("max_length", max_length=validation.MAX_CLASSES)  # before each is looked at
+        return validation.clean_classes(super().to_internal_value(data))
+
+
 class CameraFields(serializers.Serializer[Camera]):
     """Everything but name and folder, which differ between a new camera and a changed one."""
 
@@ -76,6 +87,21 @@ class CameraFields(serializers.Serializer[Camera]):
     groups = GroupNames(required=False, max_length=100)
     notes = Text(required=False, allow_blank=True, max_length=5000, multiline=True)
     detector = Chosen(choices=Detector.choices, required=False)
+    detect_every_frame = Flag(
+        required=False, help_text="Look for people in every picture; else only where something moved."
+    )
+    detection_confidence = Number(
+        required=False, min_value=0, max_value=1, help_text="What the detector is less sure of does not count."
+    )
+    detection_classes = ClassNames(
+        required=False, max_length=validation.MAX_CLASSES, help_text="Classes that count; none: whatever is found."
+    )
+    detection_width = Whole(
+        required=False,
+        min_value=validation.NARROWEST_PX,
+        max_value=validation.WIDEST_PX,
+        help_text="How wide pictures are made for the detector, in pixels.",
+    )
     onvif_url = Ruled(
         lambda value: validation.clean_stream_url(value, schemes=("http", "https")),
         required=False,
@@ -140,6 +166,10 @@ class CameraOut(serializers.Serializer[Camera]):
     groups = serializers.ListField(child=serializers.CharField())
     notes = serializers.CharField()
     detector = serializers.ChoiceField(Detector.choices)
+    detect_every_frame = serializers.BooleanField()
+    detection_confidence = serializers.FloatField()
+    detection_classes = serializers.ListField(child=serializers.CharField(), help_text="Empty: whatever is found.")
+    detection_width = serializers.IntegerField(help_text="Pixels.")
     onvif_url = serializers.CharField(allow_null=True)
     public = serializers.BooleanField(help_text="Whether its snapshot may be fetched without signing in.")
     offline_after_seconds = serializers.IntegerField(allow_null=True)

@@ -51,6 +51,9 @@ def typed(**values: object) -> dict[str, object]:
         "stream_profile": "main",
         "motion_sensitivity": "0.5",
         "detector": "people",
+        "detection_confidence": "0.5",
+        "detection_classes": "",
+        "detection_width": "768",
         "time_zone": "",
         "offline_after_seconds": "",
         "public": "on",
@@ -130,6 +133,20 @@ def test_the_form_says_that_streams_are_not_pulled_yet(browser: Client, camera: 
         ("onvif_url", "rtsp://h/"),
         ("motion_sensitivity", "1.5"),
         ("motion_sensitivity", "nan"),
+        ("detection_confidence", "-0.1"),
+        ("detection_confidence", "nan"),
+        ("detection_confidence", ""),
+        ("detection_classes", "person, " + "x" * 65),
+        ("detection_classes", ", ".join(f"class {number}" for number in range(51))),
+        ("detection_classes", "a\x01b"),
+        ("detection_classes", '["person"'),
+        ("detection_classes", '["person", 1]'),
+        ("detection_classes", '[""]'),
+        ("detection_classes", '["\\ud800"]'),
+        ("detection_classes", "[" * 9_000),
+        ("detection_width", "159"),
+        ("detection_width", "3841"),
+        ("detection_width", "1e3"),
         ("time_zone", "Mars/Olympus"),
         ("offline_after_seconds", "0"),
         ("status", "asleep"),
@@ -143,6 +160,40 @@ def test_the_form_refuses_what_the_api_refuses(browser: Client, field: str, valu
     assert response.status_code == 200
     assert field in response.context["adminform"].form.errors
     assert not Camera.everything.exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "kept", "shown"),
+    [
+        ("", [], ""),
+        (" person ,dog,, person,", ["person", "dog"], "person, dog"),
+        ('["dog, barking", "person"]', ["dog, barking", "person"], '["dog, barking", "person"]'),
+        ("Füchsin", ["Füchsin"], "Füchsin"),
+        ("[]", [], ""),
+    ],
+)
+def test_classes_are_written_with_commas_or_as_json(browser: Client, text: str, kept: list[str], shown: str) -> None:
+    camera = make_camera("Front Door", folder_path="/cams/front", detection_classes=["cat"])
+
+    response = browser.post(change_of(camera), typed(detection_classes=text, detect_every_frame="on"))
+
+    assert response.status_code == 302, errors_of(response)
+    camera.refresh_from_db()
+    assert (camera.detection_classes, camera.detect_every_frame) == (kept, True)
+    assert AuditEntry.objects.get(target_type="camera").changes == {
+        "detect_every_frame": [False, True],
+        "detection_classes": [["cat"], kept],
+    }
+    form = browser.get(change_of(camera)).context["adminform"].form
+    assert form["detection_classes"].value() == shown
+    browser.post(change_of(camera), typed(detection_classes=shown, detect_every_frame="on"))
+    assert actions() == ["camera_updated"]
+
+
+def test_what_was_typed_wrong_stands_in_the_form_again(browser: Client) -> None:
+    response = browser.post(ADD, typed(detection_classes='["person"'))
+
+    assert response.context["adminform"].form["detection_classes"].value() == '["person"'
 
 
 def test_a_stream_needs_its_address_in_the_form_too(browser: Client) -> None:

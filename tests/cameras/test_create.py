@@ -34,6 +34,8 @@ def test_a_camera_is_created_as_documented(api: APIClient) -> None:
     assert body["rtsp_url"] is None
     assert body["stream_profile"] == "main"
     assert body["motion_sensitivity"] == 0.5
+    assert (body["detect_every_frame"], body["detection_confidence"]) == (False, 0.5)
+    assert (body["detection_classes"], body["detection_width"]) == ([], 768)
 
 
 def test_only_name_and_folder_are_needed(api: APIClient) -> None:
@@ -55,6 +57,10 @@ def test_every_field_is_stored_and_given_back(api: APIClient, family: Group) -> 
         "groups": ["family"],
         "notes": "by the\nwindow",
         "detector": "none",
+        "detect_every_frame": True,
+        "detection_confidence": 0.25,
+        "detection_classes": ["person", "dog"],
+        "detection_width": 1280,
         "onvif_url": "http://10.0.0.7:8080/onvif/device_service",
         "public": False,
         "offline_after_seconds": 120,

@@ -109,6 +109,27 @@ def test_null_for_a_field_that_must_have_a_value_is_422(api: APIClient, camera: 
     assert [error["field"] for error in response.json()["errors"]] == [field]
 
 
+def test_how_is_detected_is_changed_and_audited_and_version_1_knows_nothing_of_it(
+    api: APIClient, camera: Camera
+) -> None:
+    values = {"detect_every_frame": True, "detection_confidence": 0.75, "detection_classes": ["person"]}
+
+    changed = api.patch(FRONT, values | {"detection_width": 768}, format="json").json()
+    api.patch(FRONT, values, format="json")
+
+    assert {name: changed[name] for name in values} == values
+    assert updates() == [
+        {
+            "detect_every_frame": [False, True],
+            "detection_confidence": [0.5, 0.75],
+            "detection_classes": [[], ["person"]],
+        }
+    ]
+    assert len(api.get(FRONT, HTTP_ACCEPT="application/json; version=1").json()) == 6
+    assert api.get("/api/cameras").json()["items"][0]["detection_classes"] == ["person"]
+    assert api.get("/api/cameras", {"fields": "detection_width"}).status_code == 400
+
+
 @pytest.mark.parametrize(
     ("field", "shown"), [("rtsp_url", None), ("onvif_url", None), ("time_zone", "UTC"), ("offline_after_seconds", None)]
 )
