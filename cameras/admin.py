@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from django.contrib import admin, messages
@@ -20,6 +21,7 @@ from cameras.models import Camera, CameraStatus, Purge, TrashedCamera
 from cameras.path_validation import path_issues, sights_of
 from cameras.purge_report import what_goes
 from cameras.tiles import STATUS_WORDS, snapshot_address
+from cameras.unknown_folders import offer_for
 from nvr.audit.models import AuditEntry
 from nvr.pages.templatetags.nvr_pages import age
 
@@ -121,6 +123,12 @@ class CameraAdmin(VisibleCameras):
 
     def get_fieldsets(self, request: HttpRequest, obj: Camera | None = None) -> Any:
         return LIVE_FIELDSETS if obj is not None else NEW_FIELDSETS
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        """With the folders that nobody has added yet, looked for when the page is drawn."""
+        return super().changelist_view(
+            request, {"unknown_folders": partial(offer_for, request.user)} | (extra_context or {})
+        )
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         own = [group.pk for group in registry.groups_of_who_sees_no_more(request.user)]

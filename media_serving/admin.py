@@ -118,7 +118,8 @@ class DetectionAdmin(EvidenceAdmin[Detection]):
 
 @admin.register(Upload)
 class UploadAdmin(EvidenceAdmin[Upload]):
-    list_display = ("path", "camera", "state", "reason", "attempts", "size", "captured_at")
+    list_display = ("camera", "path", "state", "reason", "attempts", "size", "captured_at")
+    list_display_links = ("path",)
     list_filter = (CameraFilter, "state", "clock_is_absurd", "received_at")
     search_fields = ("path", "reason", "camera__name")
     actions = ("read_again",)

@@ -7,11 +7,13 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from playwright.sync_api import Page, Route, expect
 
+from cameras.models import Camera
 from cameras.registry import create_camera, trash_camera
 from nvr.fallbacks import page as error_page
 from nvr.pages.security import PAGE_POLICY
 from tests.browser.conftest import DESKTOP, Open, keep_picture, sign_in
 from tests.factories import PASSWORD, jpeg, make_user, make_video, put
+from tests.media_serving.ledger import enter
 
 pytestmark = pytest.mark.browser
 
@@ -33,6 +35,7 @@ PAGES = {
     "admin-keys": "/admin/accounts/apikey/",
     "admin-audit": "/admin/audit/auditentry/",
     "admin-events": "/admin/media_serving/event/",
+    "admin-uploads": "/admin/media_serving/upload/",
 }
 
 
@@ -53,6 +56,11 @@ def chief(site: str) -> User:
     trash_camera(user, camera)
     put(root / "every_front", "a.jpg", jpeg(320, 240))
     make_video(root / "every_front" / "b.mp4", size="320x240")
+    put(root / "every_unknown_camera_that_has_a_rather_long_name_without_any_blank", "a.jpg", jpeg())
+    front = Camera.objects.get(slug="front_door")
+    enter(front, f"FI9900P_00626E44C831/snap/{'a_long_name_' * 8}.jpg", state="rejected")
+    enter(front, "2026/01/31/a.jpg", state="failed", attempts=3)
+    enter(front, "2026/01/31/b.jpg", state="done", attempts=1)
     return user
 
 

@@ -1,0 +1,200 @@
+"""Folders below the camera root that hold pictures or videos and belong to no camera: somebody uploads into them.
+
+They are offered to who may add cameras; nothing is added by itself. Of folders within each other the topmost is
+offered, since most cameras make folders of their own for days and hours; one that also holds cameras' folders is not
+one camera's, so that each of its other folders is offered.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from os import DirEntry
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+
+from cameras.folder_index import MAX_DEPTH
+from cameras.lookout import Lookout
+from cameras.models import Camera, sees_all
+from cameras.ownership import Folders, current_folders
+from cameras.validation import clean_folder_path, clean_new_name
+from nvr.media.types import is_image, is_video
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
+
+SEARCH_S = 2.0
+PATIENCE_S = 2.5  # for a search that keeps its own limit, and a little more
+MAX_ENTRIES = 10_000
+SHOWN = 20
+
+
+@dataclass(frozen=True)
+class UnknownFolder:
+    """`path` as a camera's folder would be written; `name` may be empty; `fault` tells why it can be no camera's."""
+
+    path: str
+    name: str
+    fault: str
+
+
+@dataclass(frozen=True)
+class Offer:
+    """Up to `SHOWN` folders by name, how many `more` there are, and in `note` why there may be others."""
+
+    folders: list[UnknownFolder]
+    more: int = 0
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Folders by their place below the camera root, and why the search ended early, if it did."""
+
+    below: list[str]
+    note: str = ""
+
+
+class SearchEnded(Exception):
+    """One of the search's limits is reached; the message says which."""
+
+
+def offer_for(user: User | AbstractBaseUser | AnonymousUser) -> Offer:
+    """What `user` may add; nothing for who may not add cameras, or does not see all that there is below the root."""
+    if not (user.is_active and user.has_perm("cameras.add_camera") and sees_all(user)):  # type: ignore[attr-defined]
+        return Offer([])
+    folders = current_folders()
+    root = Camera(pk=0, folder_path=str(settings.NVR_CAMERA_ROOT))
+    finding = _lookout.see([root], partial(look, folders=folders)).get(root.pk) or not_answering(root)
+    taken = set(folders.written.values())  # perhaps only since somebody else's look, which this one shares
+    found = [folder for below in finding.below if (folder := unknown_folder(below)).path not in taken]
+    return Offer(found[:SHOWN], max(0, len(found) - SHOWN), finding.note)
+
+
+def unknown_folder(below: str) -> UnknownFolder:
+    path = str(Path(settings.NVR_CAMERA_ROOT, below))
+    return UnknownFolder(os.fsencode(path).decode("utf-8", "replace"), name_for(path), fault_of(path))
+
+
+def name_for(path: str) -> str:
+    """A camera's name made from its folder's; empty if none follows."""
+    words = " ".join(Path(path).name.replace("_", " ").replace("-", " ").split())
+    try:
+        return clean_new_name(words[:1].upper() + words[1:])
+    except ValidationError:
+        return ""
+
+
+def fault_of(path: str) -> str:
+    try:
+        path.encode()
+        clean_folder_path(path)
+    except UnicodeEncodeError:
+        return "Its name is not UTF-8: rename it to add it."
+    except ValidationError as error:
+        return f"A camera's folder {error.message.rstrip('.')}: rename it to add it."
+    return ""
+
+
+def look(root: Camera, *, folders: Folders) -> Finding:
+    """What lies below the root, as far as a search within its limits comes."""
+    search, note = Search(os.path.realpath(root.folder_path), folders), ""
+    try:
+        search.run()
+    except SearchEnded as limit:
+        note = f"The search ended {limit}: there may be more."
+    except OSError as fault:
+        note = f"The camera root {root.folder_path} cannot be read ({fault.strerror})."
+    return Finding(sorted(search.found), note)
+
+
+def not_answering(root: Camera) -> Finding:
+    return Finding([], f"The camera root {root.folder_path} does not answer: check its disk or mount.")
+
+
+_lookout: Lookout[Finding] = Lookout(late=not_answering, patience_s=PATIENCE_S, name="unknown-folders")
+
+
+class Search:
+    """One search below `base` (without symlinks). Hidden folders, links and cameras' folders are not entered."""
+
+    def __init__(self, base: str, folders: Folders) -> None:
+        self.base, self.folders = base, folders
+        self.above = {str(parent) for holder in folders.holders for parent in Path(holder).parents}
+        self.entries_left, self.deadline = MAX_ENTRIES, time.monotonic() + SEARCH_S
+        self.found: list[str] = []  # below `base`
+
+    def run(self) -> None:
+        """Raises `SearchEnded`, and `OSError` if `base` itself cannot be read; what was found by then is there."""
+        waiting = [self.base]
+        while waiting:
+            place, told = waiting.pop(), False
+            for entry in self.entries(place):
+                if is_folder(entry):
+                    waiting += self.to_be_entered(entry.path)
+                elif not told and place != self.base and is_media(entry):
+                    told = True
+                    self.note(place)
+
+    def to_be_entered(self, folder: str) -> list[str]:
+        """The folder itself, if cameras' folders lie in it; else it is none or one of the unknown ones."""
+        if self.folders.owners_of(f"{folder}/"):
+            return []
+        if folder in self.above:
+            return [folder]
+        if self.holds_media(folder):
+            self.note(folder)
+        return []
+
+    def holds_media(self, folder: str) -> bool:
+        waiting = [(folder, 0)]
+        while waiting:
+            place, depth = waiting.pop()
+            for entry in self.entries(place):
+                if is_media(entry):
+                    return True
+                if depth < MAX_DEPTH and is_folder(entry):  # deeper, a camera's files are not seen either
+                    waiting.append((entry.path, depth + 1))
+        return False
+
+    def entries(self, place: str) -> Iterator[DirEntry[str]]:
+        """What is not hidden. Of a folder that we may not read nothing can be told, except of `base`: `OSError`."""
+        try:
+            with os.scandir(place) as listing:
+                for entry in listing:
+                    self.count_one()
+                    if not entry.name.startswith("."):
+                        yield entry
+        except OSError:
+            if place == self.base:
+                raise
+
+    def count_one(self) -> None:
+        if not self.entries_left:
+            raise SearchEnded(f"after {MAX_ENTRIES} entries")
+        if time.monotonic() > self.deadline:
+            raise SearchEnded(f"after {SEARCH_S:g} s")
+        self.entries_left -= 1
+
+    def note(self, folder: str) -> None:
+        self.found.append(os.path.relpath(folder, self.base))
+
+
+def is_folder(entry: DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir(follow_symlinks=False)
+    except OSError:
+        return False
+
+
+def is_media(entry: DirEntry[str]) -> bool:
+    try:
+        return (is_image(entry.name) or is_video(entry.name)) and entry.is_file(follow_symlinks=False)
+    except OSError:
+        return False

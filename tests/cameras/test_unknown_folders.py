@@ -1,0 +1,263 @@
+"""Folders that somebody uploads into and that no camera has: offered to who may add cameras, within limits."""
+
+from __future__ import annotations
+
+import html
+import os
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+from django.utils import timezone
+
+from cameras import unknown_folders
+from cameras.models import Camera
+from cameras.unknown_folders import MAX_DEPTH, Offer, offer_for
+from nvr.audit.models import AuditEntry
+from tests.factories import jpeg, make_camera, make_user, put
+
+LIST = "/admin/cameras/camera/"
+TITLE = "Uploads from an unknown camera"
+
+
+@pytest.fixture
+def root(settings: Any, tmp_path: Path) -> Path:
+    settings.NVR_CAMERA_ROOT = tmp_path / "cams"
+    settings.NVR_CAMERA_ROOT.mkdir()
+    return settings.NVR_CAMERA_ROOT
+
+
+@pytest.fixture
+def upload(root: Path) -> Any:
+    def put_there(below: str, data: bytes = b"x") -> Path:
+        return put(root, below, data)
+
+    return put_there
+
+
+@pytest.fixture
+def desk(admin: User) -> Client:
+    return signed_in(admin)
+
+
+def signed_in(user: User) -> Client:
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+def offered(root: Path, user: User) -> list[str]:
+    return [str(Path(folder.path).relative_to(root)) for folder in offer_for(user).folders]
+
+
+def page_of(client: Client) -> str:
+    response = client.get(LIST)
+    assert response.status_code == 200
+    return html.unescape(response.content.decode())
+
+
+def test_the_topmost_folder_with_pictures_or_videos_is_offered_once(root: Path, upload: Any, admin: User) -> None:
+    upload("gate/2026/01/31/a.JPG")
+    upload("gate/2026/02/01/b.jpg")
+    upload("yard/v.mkv")
+    upload("papers/readme.txt")
+    (root / "empty").mkdir()
+
+    assert offered(root, admin) == ["gate", "yard"]
+
+
+def test_what_belongs_to_a_camera_live_or_trashed_is_not_offered(root: Path, upload: Any, admin: User) -> None:
+    for name in ("live/a.jpg", "live/more/a.jpg", "trashed/a.jpg", "off/a.jpg"):
+        upload(name)
+    make_camera("Live", folder_path=str(root / "live"))
+    make_camera("Trashed", folder_path=str(root / "trashed"), deleted_at=timezone.now())
+    make_camera("Off", folder_path=str(root / "off"), enabled=False)
+
+    assert offered(root, admin) == []
+
+
+def test_beside_a_camera_in_a_common_folder_each_other_folder_is_offered(root: Path, upload: Any, admin: User) -> None:
+    for name in ("house/door/a.jpg", "house/yard/a.jpg", "house/attic/deep/a.jpg", "shed/in/cam/a.jpg", "shed/a.jpg"):
+        upload(name)
+    make_camera("Door", folder_path=str(root / "house" / "door"))
+    make_camera("Cam", folder_path=str(root / "shed" / "in" / "cam"))
+
+    assert offered(root, admin) == ["house/attic", "house/yard", "shed"]
+
+
+def test_a_camera_of_the_whole_root_leaves_nothing_unknown(root: Path, upload: Any, admin: User) -> None:
+    upload("gate/a.jpg")
+    make_camera("All", folder_path=str(root))
+
+    assert offered(root, admin) == []
+
+
+def test_a_camera_whose_folder_is_a_link_into_the_root_has_what_it_leads_to(
+    root: Path, upload: Any, admin: User
+) -> None:
+    upload("real/a.jpg")
+    (root / "link").symlink_to(root / "real")
+    make_camera("Linked", folder_path=str(root / "link"))
+
+    assert offered(root, admin) == []
+
+
+def test_hidden_files_links_and_what_is_no_file_are_passed_over(
+    root: Path, upload: Any, admin: User, tmp_path: Path
+) -> None:
+    upload(".hidden/a.jpg")
+    upload("dots/.a.jpg")
+    put(tmp_path / "outside", "a.jpg", jpeg())
+    (root / "linked").symlink_to(tmp_path / "outside")
+    (root / "links").mkdir()
+    (root / "links" / "a.jpg").symlink_to(tmp_path / "outside" / "a.jpg")
+    (root / "pipes").mkdir()
+    os.mkfifo(root / "pipes" / "a.jpg")
+    (root / "folders" / "a.jpg").mkdir(parents=True)
+
+    assert offered(root, admin) == []
+
+
+def test_no_deeper_than_a_cameras_files_are_seen(root: Path, upload: Any, admin: User) -> None:
+    upload("seen/" + "d/" * MAX_DEPTH + "a.jpg")
+    upload("too_deep/" + "d/" * (MAX_DEPTH + 1) + "a.jpg")
+
+    assert offered(root, admin) == ["seen"]
+
+
+def test_the_name_follows_from_the_folder_where_one_can(root: Path, upload: Any, admin: User) -> None:
+    for name in ("front-door_2", "FI9900P", "前門", "---", "deleted"):
+        upload(f"{name}/a.jpg")
+
+    names = {Path(folder.path).name: folder.name for folder in offer_for(admin).folders}
+
+    assert names == {"front-door_2": "Front door 2", "FI9900P": "FI9900P", "前門": "前門", "---": "", "deleted": ""}
+
+
+def test_a_folder_that_can_be_no_cameras_says_why(root: Path, upload: Any, admin: User, desk: Client) -> None:
+    upload("what?/a.jpg")
+    upload(os.fsdecode(b"caf\xe9/a.jpg"))
+    upload("two\nlines/a.jpg")
+
+    faults = {Path(folder.path).name: folder.fault for folder in offer_for(admin).folders}
+
+    assert faults == {
+        "what?": "A camera's folder must not contain ?: rename it to add it.",
+        "caf\ufffd": "Its name is not UTF-8: rename it to add it.",
+        "two\nlines": "A camera's folder must not contain control characters: rename it to add it.",
+    }
+    page = page_of(desk)
+    assert "Its name is not UTF-8" in page
+    assert "Add it" not in page
+
+
+def test_it_is_offered_above_the_list_and_opens_the_form_filled_in(root: Path, upload: Any, desk: Client) -> None:
+    upload("Tor & Hof/a.jpg")
+
+    page = desk.get(LIST).content.decode()
+    address = html.unescape(page.partition('class="button" href="')[2].partition('"')[0])
+    form = desk.get(address).context["adminform"].form
+
+    assert TITLE in page
+    assert form.get_initial_for_field(form.fields["name"], "name") == "Tor & Hof"
+    assert form.get_initial_for_field(form.fields["folder_path"], "folder_path") == str(root / "Tor & Hof")
+    assert not Camera.everything.exists()
+    assert not AuditEntry.objects.exists()
+
+
+def test_once_it_is_added_it_is_offered_no_more(root: Path, upload: Any, admin: User, desk: Client) -> None:
+    upload("gate/a.jpg")
+    assert TITLE in page_of(desk)
+
+    make_camera("Gate", folder_path=str(root / "gate"))
+
+    assert TITLE not in page_of(desk)
+
+
+def test_names_from_the_disk_are_text_in_the_page(root: Path, upload: Any, desk: Client) -> None:
+    upload('"><script>alert(1)<\\/a.jpg')
+    upload("it's & so/a.jpg")
+
+    assert b"<script>alert" not in desk.get(LIST).content
+
+
+@pytest.mark.parametrize(
+    ("permissions", "told"),
+    [
+        (("cameras.add_camera", "cameras.view_all", "cameras.view_camera"), True),
+        (("cameras.add_camera", "cameras.view_camera"), False),
+        (("cameras.change_camera", "cameras.view_all", "cameras.view_camera"), False),
+    ],
+)
+def test_only_who_may_add_cameras_and_sees_all_is_told(
+    db: None, root: Path, upload: Any, permissions: tuple[str, ...], told: bool
+) -> None:
+    upload("gate/a.jpg")
+    user = make_user("guard", *permissions, is_staff=True)
+
+    assert (TITLE in page_of(signed_in(user))) is told
+    assert bool(offer_for(user).folders) is told
+
+
+def test_the_search_ends_after_so_many_entries_and_says_so(
+    root: Path, upload: Any, admin: User, desk: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(unknown_folders, "MAX_ENTRIES", 50)
+    upload("gate/a.jpg")
+    for number in range(60):
+        upload(f"papers/{number}.txt")
+
+    assert "after 50 entries" in offer_for(admin).note
+    assert "after 50 entries: there may be more." in page_of(desk)
+
+
+def test_each_of_many_cameras_costs_one_entry_whatever_lies_in_it(root: Path, upload: Any, admin: User) -> None:
+    for number in range(300):
+        upload(f"camera_{number}/a.jpg")
+        make_camera(f"Camera {number}", folder_path=str(root / f"camera_{number}"))
+    upload("gate/a.jpg")
+
+    search = unknown_folders.Search(str(root.resolve()), unknown_folders.current_folders())
+    search.run()
+
+    assert search.found == ["gate"]
+    assert search.entries_left == unknown_folders.MAX_ENTRIES - 302
+
+
+def test_the_search_ends_in_time(root: Path, upload: Any, admin: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(unknown_folders, "SEARCH_S", 0)
+    upload("gate/a.jpg")
+
+    assert offer_for(admin) == Offer([], 0, "The search ended after 0 s: there may be more.")
+
+
+def test_a_root_that_hangs_keeps_nobody_waiting(
+    root: Path, admin: User, desk: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answered = threading.Event()
+    monkeypatch.setattr(unknown_folders._lookout, "patience_s", 0.1)
+    monkeypatch.setattr(unknown_folders.Search, "run", lambda search: answered.wait(20))
+    try:
+        for _ in range(2):
+            assert "does not answer" in page_of(desk)
+    finally:
+        answered.set()
+
+
+def test_a_root_that_is_not_there_is_told(root: Path, admin: User) -> None:
+    root.rmdir()
+
+    assert offer_for(admin).note == f"The camera root {root} cannot be read (No such file or directory)."
+
+
+def test_of_very_many_the_first_are_shown_and_the_others_counted(root: Path, upload: Any, desk: Client) -> None:
+    for number in range(23):
+        upload(f"gate_{number:02}/a.jpg")
+
+    page = page_of(desk)
+
+    assert page.count("Add it") == 20
+    assert "And 3 more." in page
