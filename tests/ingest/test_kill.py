@@ -28,7 +28,7 @@ Camera(name="Yard", folder_path=sys.argv[1], detector="motion", motion_sensitivi
 """
 QUESTIONS = {
     "uploads": "SELECT path, state FROM media_serving_upload ORDER BY path",
-    "detections": "SELECT detected_at, object_class, bbox_x, bbox_y, bbox_width FROM media_serving_detection ORDER BY 1, 3",
+    "detections": "SELECT detected_at, object_class, bbox_x, bbox_width FROM media_serving_detection ORDER BY 1, 3",
     "events": "SELECT started_at, last_detected_at, detection_count FROM media_serving_event ORDER BY 1",
 }
 
