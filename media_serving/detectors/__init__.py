@@ -1,0 +1,122 @@
+"""Who looks at a camera's pictures: detectors by name, each a module of its own.
+
+A new detector is a module with `make(wanted) -> Detector`, and a line in `MODULES`. None touches the database or the
+disk: what one has to remember from picture to picture it gives back as bytes, which the caller keeps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from importlib import import_module
+from typing import TYPE_CHECKING, Protocol, cast
+
+from nvr.errors import Invalid
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+# By name, not imported: OpenCV and numpy cost a process that detects nothing a quarter of a second and 60 MB.
+MODULES = {
+    "none": "media_serving.detectors.nothing",
+    "motion": "media_serving.detectors.motion",
+    "people": "media_serving.detectors.people",
+}
+
+
+class UnknownDetector(Invalid):
+    title = "There is no detector of this name"
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One picture as the camera took it, opened with `images.opened` and perhaps not decoded yet.
+
+    Looking decodes `image` in place, small and grey where it can be: open it again for anything else.
+    """
+
+    image: Image.Image
+    at: datetime
+    offset_ms: int | None = None
+
+
+@dataclass(frozen=True)
+class Found:
+    """`confidence` is 0 to 1; `box` is x, y, width and height in pixels of the whole, upright frame."""
+
+    object_class: str
+    confidence: float
+    box: tuple[float, float, float, float] | None
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What was found, most confident first, what to remember, and the upright frame's size in pixels."""
+
+    found: list[Found]
+    memory: bytes
+    width: int
+    height: int
+
+
+class Detector(Protocol):
+    name: str
+
+    def look(self, frame: Frame, memory: bytes) -> Sight:
+        """What is in `frame`. `memory` is what the last look gave back; empty or of another kind: start anew.
+
+        The same frame and memory give the same sight. Raises what decoding the image raises (`images.BROKEN`).
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """How a camera is to be looked at; the defaults are those of a new camera.
+
+    `classes` empty means all; pictures wider than `width_px` are made that wide before people are looked for.
+    """
+
+    detector: str = "people"
+    sensitivity: float = 0.5
+    confidence: float = 0.5
+    classes: Collection[str] = ()
+    width_px: int = 768
+    every_frame: bool = False
+
+    def keeps(self, found: Found) -> bool:
+        return found.confidence >= self.confidence and (not self.classes or found.object_class in self.classes)
+
+    def best_of(self, found: Iterable[Found]) -> list[Found]:
+        """Those that the camera's settings keep, most confident first."""
+        return sorted(filter(self.keeps, found), key=lambda each: -each.confidence)
+
+
+class Configured(Protocol):
+    """The columns of a camera that say how it is looked at."""
+
+    detector: str
+    motion_sensitivity: float
+    detection_confidence: float
+    detection_classes: list[str]
+    detection_width: int
+    detect_every_frame: bool
+
+
+def wanted_of(camera: Configured) -> Wanted:
+    return Wanted(
+        detector=camera.detector,
+        sensitivity=camera.motion_sensitivity,
+        confidence=camera.detection_confidence,
+        classes=frozenset(camera.detection_classes),
+        width_px=camera.detection_width,
+        every_frame=camera.detect_every_frame,
+    )
+
+
+def detector_for(wanted: Wanted) -> Detector:
+    """Raises `UnknownDetector` for a name that is not in `MODULES`."""
+    if wanted.detector not in MODULES:
+        raise UnknownDetector(f"There is no detector {wanted.detector!r}; there are {', '.join(sorted(MODULES))}.")
+    return cast(Detector, import_module(MODULES[wanted.detector]).make(wanted))

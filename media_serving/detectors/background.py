@@ -1,0 +1,108 @@
+"""What a camera's view looks like when nothing moves, small and grey, and what differs from it.
+
+One byte for each cell. Where a picture agrees with the background, the background follows it (dawn, dusk). Where it
+does not, the background moves one grey level in `LEVEL_LASTS`: who stands still is seen for a minute or more, a
+parked car is not seen for ever.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+import numpy as np
+from numpy.typing import NDArray
+
+Cells = NDArray[np.float32]
+Mask = NDArray[np.bool_]
+
+VERSION = 1
+HEADER = struct.Struct("<BBHHq")  # version, pictures seen (up to 255), width, height, moment in ms since 1970
+LEVEL_LASTS = timedelta(seconds=1.5)
+MOST_LEVELS = 8  # in one step, however long no picture came: somebody may stand in the first one after a pause
+YOUNG = 8  # pictures whose plain mean is the background: who stood in the first one fades as soon as he leaves
+FOLLOWS = 4  # a picture that agrees moves the background by a quarter of the difference
+LEAST_LEVELS = 14.0  # of grey: a smaller difference is compression, haze or flicker
+MOST_NOISE = 28.0  # a larger threshold would be blind to people; noise of one cell, a mean of 64 pixels, never asks it
+NOISE_WIDTHS = 6.0
+DARK = 8.0  # added to both sides of a ratio: in the dark a level or two is no change of light
+LIT_ALIKE = 0.02  # a smaller change of the whole picture's brightness is not applied
+
+
+@dataclass(frozen=True)
+class Background:
+    levels: NDArray[np.uint8]
+    seen: int
+    moment_ms: int
+
+    @classmethod
+    def starting(cls, cells: NDArray[np.uint8], at: datetime) -> Background:
+        return cls(cells, 1, milliseconds(at))
+
+    @classmethod
+    def remembered(cls, memory: bytes, shape: tuple[int, ...]) -> Background | None:
+        """None for memory that is empty, damaged, of another version or of a picture of another shape."""
+        try:
+            version, seen, width, height, moment_ms = HEADER.unpack_from(memory)
+            if version != VERSION or (height, width) != shape:
+                return None
+            unpacker = zlib.decompressobj()
+            data = unpacker.decompress(memory[HEADER.size :], width * height)
+        except (struct.error, zlib.error):
+            return None
+        if len(data) != width * height:
+            return None
+        return cls(np.frombuffer(data, np.uint8).reshape(shape), seen, moment_ms)
+
+    def packed(self) -> bytes:
+        height, width = self.levels.shape
+        return HEADER.pack(VERSION, self.seen, width, height, self.moment_ms) + zlib.compress(self.levels.tobytes(), 1)
+
+    def lit_like(self, cells: Cells) -> Cells:
+        """The background in the light of `cells`: a camera that opens its iris makes all of it brighter at once."""
+        levels = self.levels.astype(np.float32)
+        gain = float(np.median((cells + DARK) / (levels + DARK)))
+        if abs(gain - 1) < LIT_ALIKE:
+            return levels
+        return np.clip((levels + DARK) * gain - DARK, 0, 255)
+
+    def followed(self, cells: Cells, expected: Cells, differs: Mask, at: datetime) -> Background:
+        """The background after a picture of which `differs` is not background; `expected` is from `lit_like`."""
+        change = cells - expected
+        if self.seen < YOUNG:
+            moved = expected + change / (self.seen + 1)
+            return Background(rounded(moved), self.seen + 1, milliseconds(at))
+        levels, moment_ms = self.levels_due(milliseconds(at))
+        follows = np.sign(change) * np.maximum(np.abs(change) / FOLLOWS, np.minimum(np.abs(change), 1))
+        absorbs = np.clip(change, -levels, levels)
+        moved = expected + np.where(differs, absorbs, follows)
+        return replace(self, levels=rounded(moved), moment_ms=moment_ms)
+
+    def levels_due(self, now_ms: int) -> tuple[int, int]:
+        """By how many levels it may move where it differs, and up to which moment that accounts for the time.
+
+        By time, not by picture: a camera that sends ten in a second would swallow people at once.
+        """
+        lasts_ms = LEVEL_LASTS // timedelta(milliseconds=1)
+        passed_ms = now_ms - self.moment_ms
+        levels = abs(passed_ms) // lasts_ms
+        if passed_ms < 0 or levels > MOST_LEVELS:  # pictures out of order, or a pause
+            return min(levels, MOST_LEVELS), now_ms
+        return levels, self.moment_ms + levels * lasts_ms
+
+
+def differing(cells: Cells, expected: Cells) -> Mask:
+    """Where the picture differs by more than its noise, which is what most of its cells differ by."""
+    difference = np.abs(cells - expected)
+    noise = 1.4826 * float(np.median(difference))
+    return np.asarray(difference > np.clip(NOISE_WIDTHS * noise, LEAST_LEVELS, MOST_NOISE))
+
+
+def rounded(cells: Cells) -> NDArray[np.uint8]:
+    return np.asarray(np.clip(np.rint(cells), 0, 255), dtype=np.uint8)
+
+
+def milliseconds(at: datetime) -> int:
+    return round(at.timestamp() * 1000)

@@ -1,0 +1,143 @@
+"""`motion`: what differs from the camera's running background, at an eighth of the picture's size.
+
+Not motion: light that changes for the whole picture or in a part of it (exposure, clouds, a shadow, the switch to
+infrared), noise, and specks. Every region that moves is a detection of its own, up to `MOST_REGIONS`: one box around
+two people at both ends of the picture would be the whole picture, and its thumbnail would show neither.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from media_serving.detectors import Detector, Found, Frame, Sight, Wanted
+from media_serving.detectors.background import DARK, Background, Cells, Mask, differing
+from media_serving.detectors.grey import grey, upright_size
+from media_serving.detectors.opencv import cv2
+
+Box = tuple[float, float, float, float]
+
+GRID_PX = 96  # 768 / 8, and no more for larger pictures: the memory stays below 10 kB
+MOST_REGIONS = 4
+LEAST_CELLS = 3  # a region of fewer is a speck: an insect, a leaf, a reflection
+# More than this and the light has changed, or the camera was turned: nothing that moves fills half of the picture
+# from one picture to the next, except what covers the lens.
+WHOLE_PICTURE = 0.5
+JOINS = (3, 5)  # width, height in cells: legs and head belong to the coat between them
+# A region in another light: inside it, the ratio to the background is the same everywhere, and not extreme.
+ALIKE = 0.06  # half of the middle 50 % of the ratio's logarithm, in a shadow 0.02, in people mostly 0.1 to 0.5
+LEAST_CORE = 8  # cells whose eight neighbours belong to the region too; fewer say nothing about light
+SHADE = (0.4, 2.5)
+
+
+@dataclass(frozen=True)
+class Region:
+    """Where something moves: `box` as a share of the picture (0 to 1), `cells` how many it fills."""
+
+    box: Box
+    cells: int
+
+
+@dataclass(frozen=True)
+class Movement:
+    """Regions, largest first, and their share of the picture in percent."""
+
+    regions: list[Region]
+    percent: float
+    memory: bytes
+
+
+@dataclass(frozen=True)
+class Motion:
+    wanted: Wanted
+    name: str = "motion"
+
+    def look(self, frame: Frame, memory: bytes) -> Sight:
+        width, height = upright_size(frame.image)
+        movement = movement_in(frame, grey(frame.image, GRID_PX), memory)
+        found: list[Found] = []
+        if fires(movement, self.wanted.sensitivity):
+            confidence = confidence_of(movement, self.wanted.sensitivity)
+            boxes = [enlarged(region.box, width, height) for region in movement.regions[:MOST_REGIONS]]
+            found = [Found("motion", confidence, box) for box in boxes]
+        return Sight(self.wanted.best_of(found), movement.memory, width, height)
+
+
+def make(wanted: Wanted) -> Detector:
+    return Motion(wanted)
+
+
+def trigger_percent(sensitivity: float) -> float:
+    """The share of the picture, in percent, that has to change: 1 % at sensitivity 0, 0.25 % at 0.5, any at 1."""
+    return (1 - sensitivity) ** 2
+
+
+def fires(movement: Movement, sensitivity: float) -> bool:
+    return movement.percent > trigger_percent(sensitivity)
+
+
+def confidence_of(movement: Movement, sensitivity: float) -> float:
+    """0.5 where it just fires, 0.9 where nine times as much moves."""
+    return movement.percent / (movement.percent + trigger_percent(sensitivity))
+
+
+def movement_in(frame: Frame, picture: Image.Image, memory: bytes) -> Movement:
+    """What moves in `picture`, which is `frame`'s, grey. The first picture of a background moves nothing."""
+    small = picture if picture.width <= GRID_PX else grey(picture, GRID_PX)
+    levels = np.asarray(small, dtype=np.uint8)
+    cells = levels.astype(np.float32)
+    background = Background.remembered(memory, levels.shape)
+    if background is None:
+        return Movement([], 0.0, Background.starting(levels, frame.at).packed())
+    expected = background.lit_like(cells)
+    differs = differing(cells, expected)
+    if differs.mean() > WHOLE_PICTURE:
+        return Movement([], 0.0, Background.starting(levels, frame.at).packed())
+    regions, light = regions_of(differs, cells, expected)
+    after = background.followed(cells, expected, differs & ~light, frame.at)
+    percent = 100 * sum(region.cells for region in regions) / differs.size
+    return Movement(regions, percent, after.packed())
+
+
+def regions_of(differs: Mask, cells: Cells, expected: Cells) -> tuple[list[Region], Mask]:
+    """What moves, largest first; and where only the light is another."""
+    joined = cv2.dilate(differs.astype(np.uint8), np.ones(JOINS[::-1], np.uint8))
+    count, labels = cv2.connectedComponents(joined)
+    ratio = np.log((cells + DARK) / (expected + DARK))
+    light = np.zeros_like(differs)
+    regions = []
+    for number in range(1, count):
+        mask = np.asarray(differs & (labels == number))
+        if is_light(mask, ratio):
+            light |= mask
+        elif mask.sum() >= LEAST_CELLS:
+            regions.append(Region(box_around(mask), int(mask.sum())))
+    return sorted(regions, key=lambda region: -region.cells), light
+
+
+def is_light(mask: Mask, ratio: Cells) -> bool:
+    """Whether a region is the background, lit otherwise: a shadow darkens all of a spot by the same factor.
+
+    A region's rim says nothing (a shadow's is soft), and a small one has nothing but its rim.
+    """
+    core = cv2.erode(mask.astype(np.uint8), np.ones((3, 3), np.uint8), borderValue=1) > 0
+    if core.sum() < LEAST_CORE:
+        return False
+    low, middle, high = np.percentile(ratio[core], (25, 50, 75))
+    return bool(high - low < 2 * ALIKE and np.log(SHADE[0]) < middle < np.log(SHADE[1]))
+
+
+def box_around(mask: NDArray[np.bool_]) -> Box:
+    height, width = mask.shape
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    left, top = int(columns[0]), int(rows[0])
+    return left / width, top / height, (int(columns[-1]) + 1 - left) / width, (int(rows[-1]) + 1 - top) / height
+
+
+def enlarged(box: Box, width: int, height: int) -> Box:
+    """A box that is a share of the picture, in pixels of one of `width` by `height`."""
+    x, y, across, down = box
+    return x * width, y * height, across * width, down * height
