@@ -61,7 +61,8 @@ class Sight:
 
 
 class Detector(Protocol):
-    name: str
+    @property
+    def name(self) -> str: ...
 
     def look(self, frame: Frame, memory: bytes) -> Sight:
         """What is in `frame`. `memory` is what the last look gave back; empty or of another kind: start anew.

@@ -11,6 +11,7 @@ import struct
 import zlib
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,7 +67,7 @@ class Background:
         gain = float(np.median((cells + DARK) / (levels + DARK)))
         if abs(gain - 1) < LIT_ALIKE:
             return levels
-        return np.clip((levels + DARK) * gain - DARK, 0, 255)
+        return np.asarray(np.clip((levels + DARK) * gain - DARK, 0, 255), np.float32)
 
     def followed(self, cells: Cells, expected: Cells, differs: Mask, at: datetime) -> Background:
         """The background after a picture of which `differs` is not background; `expected` is from `lit_like`."""
@@ -77,7 +78,7 @@ class Background:
         levels, moment_ms = self.levels_due(milliseconds(at))
         follows = np.sign(change) * np.maximum(np.abs(change) / FOLLOWS, np.minimum(np.abs(change), 1))
         absorbs = np.clip(change, -levels, levels)
-        moved = expected + np.where(differs, absorbs, follows)
+        moved = expected + np.where(differs, absorbs, follows).astype(np.float32)
         return replace(self, levels=rounded(moved), moment_ms=moment_ms)
 
     def levels_due(self, now_ms: int) -> tuple[int, int]:
@@ -100,7 +101,7 @@ def differing(cells: Cells, expected: Cells) -> Mask:
     return np.asarray(difference > np.clip(NOISE_WIDTHS * noise, LEAST_LEVELS, MOST_NOISE))
 
 
-def rounded(cells: Cells) -> NDArray[np.uint8]:
+def rounded(cells: NDArray[np.floating[Any]]) -> NDArray[np.uint8]:
     return np.asarray(np.clip(np.rint(cells), 0, 255), dtype=np.uint8)
 
 

@@ -10,9 +10,10 @@ import json
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from math import ceil
 from pathlib import Path
 from typing import Any, cast
 
@@ -21,7 +22,7 @@ from django.conf import settings
 from nvr.media.containers import HEAD_BYTES, UnknownContainer, demuxer_for
 from nvr.media.parts import write_to
 from nvr.media.paths import open_regular
-from nvr.media.processes import FfmpegFailed, FfmpegKilled, FfmpegMissing, FfmpegTimedOut, mask_credentials, run
+from nvr.media.processes import FfmpegFailed, FfmpegKilled, FfmpegMissing, FfmpegTimedOut, mask_credentials, run, stream
 
 __all__ = [
     "FfmpegFailed",
@@ -29,6 +30,7 @@ __all__ = [
     "FfmpegMissing",
     "FfmpegTimedOut",
     "MediaFacts",
+    "Sampled",
     "UnknownContainer",
     "can_remux",
     "extract_early_frame",
@@ -36,6 +38,7 @@ __all__ = [
     "mask_credentials",
     "probe",
     "remux_mp4",
+    "sampled_frames",
     "transcode_mp4",
 ]
 
@@ -44,6 +47,7 @@ PLAYABLE_PIXELS = {"yuv420p", "yuvj420p"}
 PLAYABLE_SOUND = {None, "aac", "mp3"}
 EVEN = "'trunc(max(iw,2)/2)*2':'trunc(max(ih,2)/2)*2'"  # 4:2:0 halves both sides
 WITHOUT_INDEX = {"mpegts", "mpeg", "mpegvideo"}
+LEAST_BYTES_PER_S = 1000  # a still picture at the worst quality that cameras offer takes more
 LEAD_S = 10.0  # longer than the key frames of most cameras lie apart
 ONE_JPEG = {"format": "image2", "update": 1, "vcodec": "mjpeg", "pix_fmt": "yuvj420p", "q:v": 3, "an": None}
 MP4 = {"format": "mp4", "movflags": "+faststart", "map_metadata": -1, "sn": None, "dn": None}
@@ -60,6 +64,16 @@ class MediaFacts:
     audio_codec: str | None
     container: str
     pix_fmt: str | None
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """What a video shows `offset` after its beginning: rows of RGB, three bytes for each pixel, upright."""
+
+    offset: timedelta
+    width: int
+    height: int
+    pixels: bytes
 
 
 @dataclass(frozen=True)
@@ -202,6 +216,67 @@ def written_frame(
     return part.exists() and part.stat().st_size > 0
 
 
+def sampled_frames(
+    path: Path,
+    *,
+    every: timedelta,
+    at_most: int,
+    timeout: timedelta,
+    within_px: int = 1920,
+    root: Path | None = None,
+) -> Iterator[Sampled]:
+    """What the video shows at 0, `every`, twice that, … from its beginning, in one run of ffmpeg; `at_most` frames.
+
+    A longer video is sampled more thinly, so that its end is seen too. Neither side is longer than `within_px`. One
+    frame is in memory at a time. `timeout` is for everything, with the caller's work. Raises `FfmpegFailed`, also
+    when no frame can be read and also after frames, and what `source_of` raises.
+    """
+    deadline = time.monotonic() + timeout.total_seconds()
+    with source_of(path, root=root) as source:
+        facts = facts_of(source, timeout=min(timeout, QUICK))
+        step = step_for(facts, os.fstat(source.descriptor).st_size, every=every, at_most=at_most)
+        width, height = within(facts, within_px)
+        arguments = command(source, None, {"threads": 1}, sampling_options(step, width, height, at_most))
+        left = timedelta(seconds=max(0.1, deadline - time.monotonic()))
+        number = -1
+        blocks = stream(arguments, block_bytes=width * height * 3, timeout=left, pass_fds=[source.descriptor])
+        with closing(blocks):
+            for number, pixels in enumerate(blocks):
+                yield Sampled(number * step, width, height, pixels)
+        if number < 0:
+            raise FfmpegFailed("The video holds no frame that can be read.")
+
+
+def sampling_options(step: timedelta, width: int, height: int, at_most: int) -> dict[str, Any]:
+    # Rounded up, a frame of the output is the one that is on show at its moment, not one from up to a step later.
+    rate = f"fps=fps=1000/{step // timedelta(milliseconds=1)}:round=up:start_time=0"
+    size = f"scale={width}:{height}"  # the same for all, though a stream may change its size
+    return {
+        "format": "rawvideo",
+        "vcodec": "rawvideo",
+        "pix_fmt": "rgb24",
+        "vf": f"{rate},{size}",
+        "frames:v": at_most,
+        "an": None,
+    }
+
+
+def step_for(facts: MediaFacts, size_bytes: int, *, every: timedelta, at_most: int) -> timedelta:
+    """`every`, or more where the whole would give more than `at_most` frames; in whole milliseconds.
+
+    A duration for which the file is far too small is a lie, and not asked: hours are declared and seconds are there.
+    """
+    duration = facts.duration or 0.0
+    believed = duration if size_bytes >= duration * LEAST_BYTES_PER_S else 0.0
+    step_ms = max(every / timedelta(milliseconds=1), 1000 * believed / at_most)
+    return timedelta(milliseconds=max(1, ceil(step_ms)))
+
+
+def within(facts: MediaFacts, side_px: int) -> tuple[int, int]:
+    scale = min(1.0, side_px / max(facts.width, facts.height))
+    return max(1, round(facts.width * scale)), max(1, round(facts.height * scale))
+
+
 def can_remux(facts: MediaFacts) -> bool:
     """Whether browsers play the streams as they are, once they lie in an MP4."""
     playable = facts.video_codec == "h264" and facts.pix_fmt in PLAYABLE_PIXELS
@@ -238,7 +313,7 @@ def convert(path: Path, target: Path, reading: dict[str, Any], writing: dict[str
 
 def command(
     source: Source,
-    part: Path,
+    part: Path | None,
     reading: dict[str, Any],
     writing: dict[str, Any],
     *,
@@ -246,12 +321,14 @@ def command(
 ) -> list[str]:
     """Built by ffmpeg-python, which knows where each option stands; it never runs anything here.
 
-    `streams` are ffmpeg's specifiers: `V` is a moving picture, not a cover; `?` may be missing.
+    Without `part` it writes to its output. `streams` are ffmpeg's specifiers: `V` is a moving picture, not a cover;
+    `?` may be missing.
     """
     import ffmpeg  # only where a video is touched: it costs the web process a tenth of its start-up
 
     # The cap lies on the decoder: a file that claims to be enormous fails before memory is taken for it.
     limits = {} if writing.get("codec") == "copy" else {"max_pixels": settings.NVR_MAX_IMAGE_PIXELS}
     video = ffmpeg.input(source.address, **source.options(), **limits, **reading)
-    output = ffmpeg.output(*(video[stream] for stream in streams), f"file:{part}", **writing)
+    target = "pipe:1" if part is None else f"file:{part}"
+    output = ffmpeg.output(*(video[stream] for stream in streams), target, **writing)
     return cast(list[str], output.global_args("-v", "error", "-nostdin").compile(overwrite_output=True))

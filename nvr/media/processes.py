@@ -10,7 +10,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from datetime import timedelta
 from functools import cache
 
@@ -18,6 +18,7 @@ from nvr.errors import NvrError
 
 KEPT_OUTPUT_BYTES = 4 * 1024 * 1024  # ffprobe's JSON
 KEPT_ERROR_BYTES = 4 * 1024
+PIECE_BYTES = 65536  # what a pipe holds
 LAST_LINES = 5
 NICENESS = "10"
 # Up to the last @ of a word: a password may itself hold an @ or a /.
@@ -61,14 +62,63 @@ def run(arguments: Sequence[str], *, timeout: timedelta, pass_fds: Iterable[int]
         output, words = drain(process, deadline)
         status = process.wait(max(0.0, deadline - time.monotonic()))
     except subprocess.TimeoutExpired as error:
-        raise FfmpegTimedOut(f"Reading the video took longer than {timeout.total_seconds():g} s.") from error
+        raise timed_out(timeout) from error
     finally:
         end_group(process)
+    refuse_status(status, words)
+    return output
+
+
+def timed_out(timeout: timedelta) -> FfmpegTimedOut:
+    return FfmpegTimedOut(f"Reading the video took longer than {timeout.total_seconds():g} s.")
+
+
+def refuse_status(status: int, words: bytes | bytearray) -> None:
+    """Raises `FfmpegKilled` or `FfmpegFailed` for any exit status but 0."""
     if status == -signal.SIGKILL:
         raise FfmpegKilled
     if status != 0:
-        raise FfmpegFailed(f"The video could not be read: {last_words(words) or f'exit status {status}'}")
-    return output
+        raise FfmpegFailed(f"The video could not be read: {last_words(bytes(words)) or f'exit status {status}'}")
+
+
+def stream(
+    arguments: Sequence[str], *, block_bytes: int, timeout: timedelta, pass_fds: Iterable[int] = ()
+) -> Generator[bytes, None, None]:
+    """What the program writes to stdout, in blocks of exactly `block_bytes`; an incomplete last one is dropped.
+
+    The program waits while the caller works on a block: no more than one is held. `timeout` is for all of it, with
+    the caller's work. Raises as `run` does, after the blocks that came before; a generator that is closed early
+    ends the program.
+    """
+    deadline = time.monotonic() + timeout.total_seconds()
+    process = start(arguments, pass_fds)
+    words = bytearray()
+    try:
+        yield from blocks_of(process, block_bytes, words, deadline)
+        status = process.wait(max(0.1, deadline - time.monotonic()))
+    except subprocess.TimeoutExpired as error:
+        raise timed_out(timeout) from error
+    finally:
+        end_group(process)
+    refuse_status(status, words)
+
+
+def blocks_of(process: subprocess.Popen[bytes], size: int, words: bytearray, deadline: float) -> Iterator[bytes]:
+    """Blocks of stdout; the end of stderr is added to `words`. Raises `TimeoutExpired`."""
+    block = bytearray()
+
+    def room() -> int:
+        return size - len(block)
+
+    for is_output, data in pieces(process, deadline, room):
+        if not is_output:
+            words += data
+            del words[:-KEPT_ERROR_BYTES]
+            continue
+        block += data
+        if len(block) == size:
+            yield bytes(block)
+            block.clear()
 
 
 def start(arguments: Sequence[str], pass_fds: Iterable[int]) -> subprocess.Popen[bytes]:
@@ -96,23 +146,32 @@ def wrapper() -> tuple[str, ...]:
 
 def drain(process: subprocess.Popen[bytes], deadline: float) -> tuple[bytes, bytes]:
     """The ends of stdout and stderr, read side by side until both are closed; raises `TimeoutExpired`."""
-    pipes = [pipe for pipe in (process.stdout, process.stderr) if pipe is not None]
-    kept = [bytearray(), bytearray()]
-    limits = (KEPT_OUTPUT_BYTES, KEPT_ERROR_BYTES)
+    output, words = bytearray(), bytearray()
+    for is_output, data in pieces(process, deadline, lambda: PIECE_BYTES):
+        kept, limit = (output, KEPT_OUTPUT_BYTES) if is_output else (words, KEPT_ERROR_BYTES)
+        kept += data
+        del kept[:-limit]
+    return bytes(output), bytes(words)
+
+
+def pieces(process: subprocess.Popen[bytes], deadline: float, room: Callable[[], int]) -> Iterator[tuple[bool, bytes]]:
+    """What arrives, and whether it is from stdout, until both pipes are closed; at most `room()` bytes of stdout.
+
+    Raises `TimeoutExpired`.
+    """
     with selectors.DefaultSelector() as selector:
-        for index, pipe in enumerate(pipes):
-            selector.register(pipe, selectors.EVENT_READ, index)
+        for pipe, is_output in ((process.stdout, True), (process.stderr, False)):
+            if pipe is not None:
+                selector.register(pipe, selectors.EVENT_READ, is_output)
         while selector.get_map():
             ready = selector.select(max(0.0, deadline - time.monotonic()))
-            if not ready and time.monotonic() >= deadline:
+            if time.monotonic() >= deadline:
                 raise subprocess.TimeoutExpired(process.args, 0)
             for key, _ in ready:
-                block = os.read(key.fd, 65536)
-                if not block:
+                data = os.read(key.fd, min(PIECE_BYTES, room()) if key.data else PIECE_BYTES)
+                if not data:
                     selector.unregister(key.fileobj)
-                kept[key.data] += block
-                del kept[key.data][: -limits[key.data]]
-    return bytes(kept[0]), bytes(kept[1])
+                yield key.data, data
 
 
 def end_group(process: subprocess.Popen[bytes]) -> None:
