@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -24,7 +24,7 @@ def frames_of(
     at_most: int = AT_MOST,
     time_limit: timedelta = TIME_LIMIT,
     root: Path | None = None,
-) -> Iterator[Frame]:
+) -> Generator[Frame]:
     """Frames with their place in the video as `offset_ms`; one is in memory at a time.
 
     Raises `UnknownContainer` and `FfmpegFailed` (no video in it, nothing that can be read, damaged in the middle),

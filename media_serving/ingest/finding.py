@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Generator
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -36,7 +36,8 @@ def find_in(
         return findings
     detector = detectors.detector_for(detectors.wanted_of(camera))
     memory = bytes(turn.memory) if turn.detector == camera.detector else b""
-    with picture(file, taken_at) if is_picture else sampling.frames_of(path, taken_at) as frames:
+    frames = picture(file, taken_at) if is_picture else sampling.frames_of(path, taken_at)
+    with closing(frames):
         for frame in frames:
             sight = detector.look(frame, memory)
             memory, findings.width, findings.height = sight.memory, sight.width, sight.height
@@ -45,11 +46,10 @@ def find_in(
     return findings
 
 
-@contextmanager
-def picture(file: BinaryIO, taken_at: datetime) -> Iterator[Iterator[Frame]]:
+def picture(file: BinaryIO, taken_at: datetime) -> Generator[Frame]:
     file.seek(0)
     with images.opened(file) as image:
-        yield iter([Frame(image, taken_at)])
+        yield Frame(image, taken_at)
 
 
 def columns(frame: Frame, found: Found) -> dict[str, Any]:
