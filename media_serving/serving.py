@@ -17,6 +17,7 @@ from cameras.folders import check_volume, folder_of, place_of
 from cameras.models import Camera
 from cameras.ownership import Folders, current_folders, folders_for, live_camera
 from media_serving.addresses import check_form
+from media_serving.ingest.ledger import stamp
 from media_serving.models import Detection, Event, Upload, clip_path, thumbnail_path
 from nvr.errors import NotFound
 from nvr.media.paths import NoSuchFile, OutsideRoot, named_errors, resolve_below, resolve_inside, resolve_raw
@@ -160,8 +161,7 @@ def delivered(upload: Upload, camera: Camera) -> StoredFile:
     file = own_file(camera, os.fsdecode(upload.below), resolve=resolve_raw)
     with named_errors():
         facts = file.path.stat()
-    # Modulo what a column holds: times after 2262 do not fit it, and are stored as what is left of them.
-    if facts.st_size != upload.size_bytes or (facts.st_mtime_ns - upload.mtime_ns) % 2**64:
+    if (facts.st_size, stamp(facts)) != (upload.size_bytes, upload.mtime_ns):
         raise NotFound(OVERWRITTEN)
     return file
 

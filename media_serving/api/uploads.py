@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any, TypeVar
+
+from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -15,6 +18,8 @@ from nvr.api.pagination import KeysetPage
 from nvr.api.permissions import HasPermission, IsStaff
 from nvr.api.views import ApiView
 from nvr.errors import NotFound
+
+RowT = TypeVar("RowT")
 
 
 class UploadListView(ApiView):
@@ -35,8 +40,14 @@ class UploadRetryView(ApiView):
     @extend_schema(**documents.RETRY_UPLOAD)
     def post(self, request: Request, upload_id: int) -> Response:
         """Read a rejected or failed file again; one that waits already goes on waiting."""
-        upload = Upload.objects.visible_to(request.user).filter(pk=upload_id).first()
-        if upload is None:
-            raise NotFound("Upload not found")
-        retry(request.user, upload)
-        return Response(upload_as_json(upload_rows(Upload.objects.filter(pk=upload.pk)).get()), status=202)
+        found = Upload.objects.visible_to(request.user).filter(pk=upload_id)
+        retry(request.user, one_of(found))
+        # As it is now: a worker may have been at it already, or have found that the file is another one's by now.
+        return Response(upload_as_json(one_of(upload_rows(found))), status=202)
+
+
+def one_of(uploads: QuerySet[Any, RowT]) -> RowT:
+    upload = uploads.first()
+    if upload is None:
+        raise NotFound("Upload not found")
+    return upload

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from django.db import transaction
 
+from media_serving.ingest.sending import Sender
 from media_serving.models import Upload, UploadState
 from nvr.audit.record import record
 from nvr.errors import Conflict, NotFound
@@ -13,6 +14,7 @@ from nvr.errors import Conflict, NotFound
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 
+sender = Sender()
 CAN_BE_RETRIED = (UploadState.REJECTED, UploadState.FAILED)
 
 
@@ -60,3 +62,4 @@ def _start_over(actor: AbstractBaseUser | AnonymousUser | None, upload: Upload) 
     upload.state, upload.reason, upload.attempts, upload.retry_at = UploadState.WAITING, "", 0, None
     upload.save(update_fields=["state", "reason", "attempts", "retry_at"])
     record(actor, "upload_retried", upload, changes)
+    transaction.on_commit(lambda: sender.send(), robust=True)

@@ -7,10 +7,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.contrib.auth.models import Group, User
 from django.utils import timezone
+from kombu.exceptions import OperationalError
 from rest_framework.test import APIClient
 
 from cameras import registry
 from cameras.models import Camera
+from media_serving.ingest import retrying, sending
 from media_serving.ingest.retrying import retry
 from media_serving.models import Upload
 from nvr.audit.models import AuditEntry
@@ -160,6 +162,32 @@ def test_what_was_rejected_or_failed_waits_again_with_all_its_attempts(
     entry = AuditEntry.objects.get(action="upload_retried")
     assert (entry.actor, entry.target_type, entry.target_pk) == (admin, "upload", upload.pk)
     assert entry.changes == {"state": [state, "waiting"], "reason": [upload.reason, ""]}
+
+
+def test_the_workers_are_told_at_once_and_a_broker_that_is_away_is_survived(
+    api: APIClient, camera: Camera, monkeypatch: pytest.MonkeyPatch, django_capture_on_commit_callbacks
+) -> None:
+    told: list[str] = []
+
+    def send_task(name: str, queue: str) -> None:
+        told.append(f"{name} to {queue}")
+        raise OperationalError
+
+    monkeypatch.setattr(retrying, "sender", sending.Sender())
+    monkeypatch.setattr(sending.current_app, "send_task", send_task)
+    with django_capture_on_commit_callbacks(execute=True):
+        response = again(api, enter(camera, state="failed"))
+
+    assert response.status_code == 202
+    assert told == ["media.ingest to ingest"]
+
+
+def test_a_row_that_a_worker_drops_at_once_is_not_found(
+    api: APIClient, camera: Camera, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("media_serving.api.uploads.retry", lambda actor, upload: upload.delete())
+
+    assert again(api, enter(camera, state="failed")).status_code == 404
 
 
 def test_what_waits_already_goes_on_waiting_and_nothing_is_recorded(api: APIClient, camera: Camera) -> None:
