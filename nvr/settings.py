@@ -316,5 +316,6 @@ LOGGING = {
     "loggers": {
         "django": {"handlers": [], "propagate": True},
         "django.server": {"handlers": [], "propagate": True},
+        "watchfiles": {"level": "WARNING"},
     },
 }

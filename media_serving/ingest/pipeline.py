@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -27,6 +28,8 @@ from media_serving.thumbnails import make_thumbnails
 from nvr.media.types import is_image
 
 logger = logging.getLogger(__name__)
+
+LONGEST_S = 86_400
 
 
 @dataclass
@@ -72,10 +75,16 @@ def tell_capture_time(job: Job) -> None:
     job.taken = capture_time(
         said=job.facts.taken_at if job.facts else None,
         path=job.upload.path,
-        mtime=moment_of(job.upload.mtime_ns),
+        mtime=moment_of(job.upload.mtime_ns) - length_of(job),
         received=job.upload.received_at,
         zone=job.camera.zone,
     )
+
+
+def length_of(job: Job) -> timedelta:
+    """A video is written until its end; what declares days is no video's length."""
+    seconds = job.facts.duration_s if job.facts and job.facts.duration_s else 0.0
+    return timedelta(seconds=seconds) if seconds < LONGEST_S else timedelta(0)
 
 
 def detect(job: Job) -> None:

@@ -6,7 +6,7 @@ import io
 import os
 import subprocess
 import time
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -121,6 +121,17 @@ def test_a_video_without_its_index_waits(porch):
     state, reason = read_all(porch)["a.mp4"]
 
     assert state == "waiting" and "no index" in reason
+
+
+def test_a_video_began_its_length_before_it_was_written(porch):
+    file = make_video(folder_of(porch) / "a.mp4", seconds=4)
+    os.utime(file, (1_790_000_000, 1_790_000_000))
+    put(folder_of(porch), "20260131_120000.mp4", file.read_bytes())
+    read_all(porch)
+
+    began = dict(Upload.objects.values_list("path", "captured_at"))
+    assert began["20260131_120000.mp4"] == datetime(2026, 1, 31, 12, tzinfo=UTC)
+    assert began["a.mp4"].timestamp() == 1_790_000_000 - 4
 
 
 def test_a_gif_of_very_many_frames_is_read_in_little_time(porch):
