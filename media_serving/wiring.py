@@ -1,4 +1,5 @@
-"""What the app joins when it is ready: the news of a camera's end, the audit's view, the shape of media errors."""
+"""What the app joins when it is ready: the news of a camera's end, the audit's view, the shape of media errors, and
+its places in the pages."""
 
 from __future__ import annotations
 
@@ -17,6 +18,7 @@ from nvr.api.errors import register_shape
 from nvr.api.schema import register_error_schema
 from nvr.audit.models import Visibility, register_actions, register_target
 from nvr.health.sections import register as register_section
+from nvr.pages import navigation
 
 
 def connect() -> None:
@@ -31,6 +33,7 @@ def connect() -> None:
     register_section("ingest", section)
     register_shape(PREFIX, media_shape)
     register_error_schema(PREFIX, "MediaError", MEDIA_ERROR)
+    navigation.add(navigation.Entry("Events", "events", "events", order=20))
 
 
 def entries_about(model: type[Event] | type[Upload]) -> Visibility:

@@ -1,4 +1,6 @@
 // Walking through a camera's files: by keyboard, and without loading the page again for each of them.
+import { hideOwnZone } from "./zones.js";
+
 const KEYS = { j: "[data-older]", arrowright: "[data-older]", k: "[data-newer]", arrowleft: "[data-newer]", d: "[data-download]", escape: "[data-close]" };
 const STEPS = "[data-file], [data-newer], [data-older]";
 
@@ -69,12 +71,6 @@ function mark() {
     const isShown = file.href === location.href;
     if (isShown) file.setAttribute("aria-current", "true"); else file.removeAttribute("aria-current");
   }
-}
-
-// Times are the camera's. Who lives in the same zone need not be told which it is.
-function hideOwnZone() {
-  const own = Intl.DateTimeFormat().resolvedOptions().timeZone;
-  for (const zone of document.querySelectorAll("[data-zone]")) zone.hidden = zone.dataset.zone === own;
 }
 
 // A thumbnail that does not load leaves its place to the drawing below it.

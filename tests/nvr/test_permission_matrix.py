@@ -111,6 +111,12 @@ PAGES: dict[str, dict[str, str]] = {
     "": {"GET": PAGE},
     "live.json": {"GET": PAGE},
     "cameras/<str:camera_id>": {"GET": "302 404 200 200 200 404 200 302"},
+    "events": {"GET": PAGE},
+    "events/<int:event_id>": {
+        "GET": "302 404 200 200 200 404 200 302",
+        "POST": "302 404 403 403 302 404 302 302",
+    },
+    "ingest": {"GET": "302 403 403 403 403 200 200 302"},
     "api/docs": {"GET": PAGE},
     "review": {"GET": REVIEW_PAGE},
     "review/mark": {"POST": "302 403 302 403 302 403 302 302"},

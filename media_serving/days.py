@@ -1,0 +1,54 @@
+"""Days as a camera's clock divides them: of 23, 24 or 25 hours."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from nvr.errors import Invalid
+
+FORM = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
+FIRST, LAST = date(1970, 1, 2), date(8999, 12, 30)  # in every zone within what the searches can mean
+HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class Span:
+    """From `start`, included, to `end`, excluded; both UTC."""
+
+    start: datetime
+    end: datetime
+
+
+def parse_day(text: str) -> date:
+    """A date such as 2026-01-31; 422 for anything else."""
+    try:
+        day = date.fromisoformat(text if FORM.fullmatch(text) else "")
+    except ValueError:
+        raise Invalid.field("day", "must be a date, as in 2026-01-31.") from None
+    if not FIRST <= day <= LAST:
+        raise Invalid.field("day", f"must lie from {FIRST} to {LAST}.")
+    return day
+
+
+def today_in(zone: ZoneInfo, now: datetime) -> date:
+    return now.astimezone(zone).date()
+
+
+def span_of(day: date, zone: ZoneInfo) -> Span:
+    return Span(_midnight(day, zone), _midnight(day + DAY, zone))
+
+
+def hours_of(day: date, zone: ZoneInfo) -> list[Span]:
+    """The hours of the day, one after the other: on the night in which clocks are set, 23 or 25."""
+    whole = span_of(day, zone)
+    count = -(-(whole.end - whole.start) // HOUR)
+    starts = [whole.start + HOUR * number for number in range(count)]
+    return [Span(start, min(start + HOUR, whole.end)) for start in starts]
+
+
+def _midnight(day: date, zone: ZoneInfo) -> datetime:
+    return datetime(day.year, day.month, day.day, tzinfo=zone).astimezone(UTC)

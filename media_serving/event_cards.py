@@ -1,0 +1,123 @@
+"""Events as lists show them: a picture, a sentence, the time and the length."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from django.db.models import Case, Count, F, IntegerField, Q, QuerySet, Value, When, Window
+from django.db.models.functions import RowNumber
+from django.utils import timezone
+
+from media_serving.api.representation import thumbnail_url
+from media_serving.event_words import MOTION, length_in_words, sentence, what_was_seen
+from media_serving.models import Detection, Event
+
+THUMBNAIL_PATIENCE = timedelta(minutes=10)  # who reports from outside an old picture's detection may never get one
+
+
+@dataclass(frozen=True)
+class Glance:
+    """What one sees of an event at a glance: how many of each class at once, and its best detection.
+
+    `thumbnail_size_bytes` is that detection's: None if it is not made yet, 0 if there will never be one.
+    """
+
+    counts: dict[str, int]
+    best_id: int | None = None
+    thumbnail_size_bytes: int | None = None
+
+
+@dataclass(frozen=True)
+class Card:
+    """One event of a list, its times in its camera's zone. `thumbnail_url` is empty until there is one."""
+
+    event_id: int
+    url: str
+    sentence: str
+    short_sentence: str
+    camera_name: str
+    zone: ZoneInfo
+    started_at: datetime
+    last_detected_at: datetime
+    length: str
+    is_open: bool
+    reviewed: bool
+    keep: bool
+    has_clip: bool
+    thumbnail_url: str
+    awaits_thumbnail: bool
+
+
+def with_camera(events: QuerySet[Event]) -> QuerySet[Event]:
+    """What `cards_of` needs, in the same query; the notes may be long."""
+    return events.select_related("camera").defer("notes", "camera__notes")
+
+
+def cards_of(events: Sequence[Event], address: Callable[[int], str]) -> list[Card]:
+    """Two queries, however many events there are. `address` gives the address of an event's page by its id."""
+    seen = glances_at(events)
+    return [_card(event, seen[event.pk], address(event.pk)) for event in events]
+
+
+def by_day(cards: Iterable[Card]) -> list[tuple[date, list[Card]]]:
+    """Each day of the cards' own zones once, in the order in which they come."""
+    days: dict[date, list[Card]] = defaultdict(list)
+    for card in cards:
+        days[card.started_at.date()].append(card)
+    return list(days.items())
+
+
+def glances_at(events: Iterable[Event]) -> dict[int, Glance]:
+    known = {event.pk: dict.fromkeys(event.object_classes, 1) for event in events}
+    for event_id, name, count in _several_at_once(known):
+        known[event_id][name] = max(count, known[event_id].get(name, 1))
+    best = {event_id: (pk, size) for event_id, pk, size in _best_of(known)}
+    return {pk: Glance(counts, *best.get(pk, ())) for pk, counts in known.items()}
+
+
+def _several_at_once(event_ids: Iterable[int]) -> Iterable[tuple[int, str, int]]:
+    """Event, class and number, of each picture that shows more than one of a class."""
+    pictures = Detection.objects.order_by().filter(event__in=list(event_ids)).exclude(object_class=MOTION)
+    groups = pictures.values("event_id", "object_class", "detected_at").annotate(number=Count("pk"))
+    return groups.filter(number__gt=1).values_list("event_id", "object_class", "number").distinct()
+
+
+def _best_of(event_ids: Iterable[int]) -> Iterable[tuple[int, int, int | None]]:
+    """Event, detection and thumbnail size: with a thumbnail rather than without, and a thing rather than movement."""
+    without = Case(When(thumbnail_size_bytes__gt=0, then=Value(0)), default=Value(1), output_field=IntegerField())
+    movement = Case(When(Q(object_class=MOTION), then=Value(1)), default=Value(0), output_field=IntegerField())
+    rank = Window(
+        RowNumber(), partition_by=F("event_id"), order_by=(without, movement, F("confidence").desc(), F("pk").asc())
+    )
+    ranked = Detection.objects.order_by().filter(event__in=list(event_ids)).annotate(rank=rank)
+    return ranked.filter(rank=1).values_list("event_id", "pk", "thumbnail_size_bytes")
+
+
+def _card(event: Event, seen: Glance, url: str) -> Card:
+    zone = event.camera.zone
+    picture = thumbnail_url(seen.best_id) if seen.best_id is not None and seen.thumbnail_size_bytes else ""
+    return Card(
+        event_id=event.pk,
+        url=url,
+        sentence=sentence(seen.counts, event.camera.name),
+        short_sentence=what_was_seen(seen.counts),
+        camera_name=event.camera.name,
+        zone=zone,
+        started_at=event.started_at.astimezone(zone),
+        last_detected_at=event.last_detected_at.astimezone(zone),
+        length=length_in_words(event.last_detected_at - event.started_at),
+        is_open=event.is_open,
+        reviewed=event.reviewed,
+        keep=event.keep,
+        has_clip=event.clip_size_bytes is not None,
+        thumbnail_url=picture,
+        awaits_thumbnail=_awaits_thumbnail(event, seen),
+    )
+
+
+def _awaits_thumbnail(event: Event, seen: Glance) -> bool:
+    return seen.thumbnail_size_bytes is None and timezone.now() - event.last_detected_at < THUMBNAIL_PATIENCE

@@ -1,0 +1,109 @@
+"""One event's page: its clip or one of its pictures, what is known of it, and its neighbours in the list."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest
+
+from media_serving.api.representation import clip_url
+from media_serving.event_cards import cards_of
+from media_serving.event_list import Asked, events_asked_for, newer_than, older_than
+from media_serving.event_stills import Still, best_of, chosen_from, stills_of
+from media_serving.models import MAX_NOTES, ClipState, ClipWork, Event
+from nvr.api.fields import has_control_characters
+from nvr.errors import NotFound
+
+CHANGE = "media_serving.change_event"
+
+
+class NotesForm(forms.Form):
+    notes = forms.CharField(
+        required=False,
+        max_length=MAX_NOTES,
+        widget=forms.Textarea(attrs={"rows": 3}),
+        label="Notes",
+    )
+
+    def clean_notes(self) -> str:
+        text = str(self.cleaned_data["notes"]).replace("\r\n", "\n").replace("\r", "\n")
+        if has_control_characters(text.replace("\n", "").replace("\t", "")):
+            raise ValidationError("Notes must not contain control characters.")
+        return text
+
+
+@dataclass(frozen=True)
+class ClipShown:
+    """`url` is empty until a whole clip is there; `told` says what becomes of it, in words."""
+
+    url: str
+    told: str
+    reason: str
+    is_being_made: bool
+    has_failed: bool
+    size_bytes: int | None
+
+
+def find_event(request: HttpRequest, event_id: int) -> Event:
+    """The event with its camera and the state of its clip. Raises `NotFound`, also for what one may not see."""
+    rows = Event.objects.visible_to(request.user).select_related("camera", "clip_work")
+    event = rows.filter(pk=event_id).first() if event_id < 2**63 else None
+    if event is None:
+        raise NotFound("Event not found")
+    return event
+
+
+def page_of_event(request: HttpRequest, event: Event, notes: NotesForm | None = None) -> dict[str, Any]:
+    asked = Asked.by(request.GET)
+    rows = events_asked_for(request.user, asked)
+    newer, older = newer_than(event, rows), older_than(event, rows)
+    clip, stills = clip_shown(event), stills_of(event)
+    return {
+        "event": event,
+        "zone": event.camera.zone,
+        "card": cards_of([event], asked.event_address)[0],
+        "clip": clip,
+        "stills": [(still, asked.event_address(event.pk, still=str(still.detection_id))) for still in stills],
+        "still": still_on_stage(request, clip, stills),
+        "may_change": request.user.has_perm(CHANGE),
+        "notes_form": notes or NotesForm({"notes": event.notes}),
+        "newer_url": asked.event_address(newer) if newer else None,
+        "older_url": asked.event_address(older) if older else None,
+        "list_url": asked.address(),
+        "here": asked.event_address(event.pk),
+    }
+
+
+def still_on_stage(request: HttpRequest, clip: ClipShown, stills: list[Still]) -> Still | None:
+    """The picture that the address names; without one the clip is shown, or until there is one the best picture."""
+    chosen = chosen_from(stills, request.GET.get("still"))
+    return chosen or (None if clip.url else best_of(stills))
+
+
+def clip_shown(event: Event) -> ClipShown:
+    work: ClipWork | None = getattr(event, "clip_work", None)
+    url = clip_url(event.pk) if event.clip_size_bytes is not None else ""
+    state = work.state if work is not None else ""
+    return ClipShown(
+        url=f"{url}?v={int(event.clip_created_at.timestamp())}" if url and event.clip_created_at else url,
+        told=_told(event, state, has_clip=bool(url)),
+        reason=work.reason if work is not None and state == ClipState.FAILED else "",
+        is_being_made=event.is_open or state in {ClipState.WAITING, ClipState.WORKING},
+        has_failed=state == ClipState.FAILED,
+        size_bytes=event.clip_size_bytes,
+    )
+
+
+def _told(event: Event, state: str, *, has_clip: bool) -> str:
+    if state == ClipState.FAILED:
+        return "A newer clip could not be made" if has_clip else "The clip could not be made"
+    if state == ClipState.WAITING:
+        return "A newer clip waits for its turn" if has_clip else "The clip waits for its turn"
+    if state == ClipState.WORKING:
+        return "A newer clip is being made" if has_clip else "The clip is being made"
+    if has_clip:
+        return ""
+    return "The clip is made when the event is over" if event.is_open else "There is no clip of this event"

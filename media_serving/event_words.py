@@ -1,0 +1,49 @@
+"""An event in words: what was seen, and for how long."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+
+MOTION = "motion"
+MOST_CLASSES = 3
+PLURALS = {"person": "people", "bus": "buses", "mouse": "mice", "sheep": "sheep", "child": "children"}
+
+
+def sentence(counts: Mapping[str, int], place: str) -> str:
+    """Such as "2 people and 1 car at Front Door"; `counts` tells how many of a class one picture shows at most."""
+    return f"{what_was_seen(counts)} at {place}"
+
+
+def what_was_seen(counts: Mapping[str, int]) -> str:
+    """Movement is a word only where nothing else was found: whatever is seen moves."""
+    things = {name: count for name, count in counts.items() if name != MOTION}
+    if not things:
+        return "Movement" if counts else "Something"
+    # People first, then what there is most of.
+    order = sorted(things, key=lambda name: (name != "person", -things[name], name))
+    words = [counted(things[name], name) for name in order[:MOST_CLASSES]]
+    if len(order) > MOST_CLASSES:
+        words.append("more")
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+
+
+def counted(count: int, name: str) -> str:
+    return f"{count} {name if count == 1 else PLURALS.get(name, f'{name}s')}"
+
+
+def class_in_words(name: str) -> str:
+    """A class as a filter names it: "People", "Movement", "Cars"."""
+    word = "movement" if name == MOTION else PLURALS.get(name, f"{name}s")
+    return word[:1].upper() + word[1:]
+
+
+def length_in_words(span: timedelta) -> str:
+    """Such as "24 s" or "1 min 5 s"; what one picture shows has no length."""
+    seconds = round(span.total_seconds())
+    if seconds < 1:
+        return "a moment"
+    minutes, rest = divmod(seconds, 60)
+    if not minutes:
+        return f"{seconds} s"
+    return f"{minutes} min {rest} s" if rest else f"{minutes} min"

@@ -1,0 +1,90 @@
+"""The pages about events and about the state of ingest."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.auth.mixins import UserPassesTestMixin
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse, QueryDict
+from django.shortcuts import redirect, render
+from django.views.generic import TemplateView, View
+
+from media_serving.event_list import page_of_events
+from media_serving.event_page import CHANGE, NotesForm, find_event, page_of_event
+from media_serving.events import update_event
+from media_serving.ingest_page import state_of_ingest
+from media_serving.models import Event
+from nvr.errors import Invalid
+
+FLAGS = {"true": True, "false": False}
+DONE = {
+    ("reviewed", True): "Reviewed.",
+    ("reviewed", False): "Not reviewed any more.",
+    ("keep", True): "Kept: no retention removes it.",
+    ("keep", False): "Not kept any more.",
+}
+
+
+class EventsView(TemplateView):
+    """What happened, newest first, day by day."""
+
+    template_name = "events/events.html"
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        may_change = self.request.user.has_perm(CHANGE)
+        found = page_of_events(self.request.user, self.request.GET)
+        return super().get_context_data(may_change=may_change, **found, **kwargs)
+
+
+class EventView(View):
+    """One event. What a form sends is set: `reviewed`, `keep`, or the notes."""
+
+    def get(self, request: HttpRequest, event_id: int) -> HttpResponse:
+        return render(request, "events/event.html", page_of_event(request, find_event(request, event_id)))
+
+    def post(self, request: HttpRequest, event_id: int) -> HttpResponse:
+        event = find_event(request, event_id)
+        if not request.user.has_perm(CHANGE):
+            raise PermissionDenied
+        if "notes" in request.POST:
+            return self.write_notes(request, event)
+        for name, value in marks_in(request.POST).items():
+            update_event(request.user, event, {name: value})
+            messages.success(request, DONE[name, value])
+        return redirect(request.get_full_path())
+
+    def write_notes(self, request: HttpRequest, event: Event) -> HttpResponse:
+        form = NotesForm(request.POST)
+        if not form.is_valid():
+            return render(request, "events/event.html", page_of_event(request, event, form), status=422)
+        update_event(request.user, event, {"notes": form.cleaned_data["notes"]})
+        messages.success(request, "Notes saved.")
+        return redirect(request.get_full_path())
+
+
+def marks_in(form: QueryDict) -> dict[str, bool]:
+    """The form's marks. Raises `Invalid` for one that is neither true nor false."""
+    return {name: flag_in(form, name) for name in ("reviewed", "keep") if name in form}
+
+
+def flag_in(form: QueryDict, name: str) -> bool:
+    value = FLAGS.get(form.get(name) or "")
+    if value is None:
+        raise Invalid.field(name, "must be true or false.")
+    return value
+
+
+class IngestView(UserPassesTestMixin, TemplateView):
+    """For operators: how the taking in of files is going."""
+
+    template_name = "events/ingest.html"
+    raise_exception = True
+
+    def test_func(self) -> bool:
+        return bool(self.request.user.is_staff)
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        found = state_of_ingest(self.request.user)
+        return super().get_context_data(**found, **kwargs)

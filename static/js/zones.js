@@ -1,0 +1,6 @@
+// Times are the camera's. Who lives in the same zone need not be told which it is.
+const own = Intl.DateTimeFormat().resolvedOptions().timeZone;
+
+export function hideOwnZone(root = document) {
+  for (const zone of root.querySelectorAll("[data-zone]")) zone.hidden = zone.dataset.zone === own;
+}

@@ -1,0 +1,194 @@
+"""The pages of events in a real browser: keys, news without a reload, the thumb's reach on a phone."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import pytest
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.utils import timezone
+from playwright.sync_api import Page, expect
+
+from cameras.models import Camera
+from cameras.registry import create_camera
+from media_serving.models import Detection, Event, clip_path
+from tests.browser.conftest import PHONE, Open, keep_picture, sign_in
+from tests.factories import PASSWORD, jpeg, make_user, make_video, put
+from tests.media_serving.evidence import detect
+
+pytestmark = pytest.mark.browser
+
+BOX = {"bbox_x": 60, "bbox_y": 80, "bbox_width": 60, "bbox_height": 120, "frame_width": 320, "frame_height": 240}
+
+
+@pytest.fixture
+def chief(site: str) -> User:
+    return make_user("chief", is_staff=True, is_superuser=True)
+
+
+@pytest.fixture
+def camera(chief: User) -> Camera:
+    folder = settings.NVR_CAMERA_ROOT / "events_front"
+    folder.mkdir(exist_ok=True)
+    put(folder, "a.jpg", jpeg(320, 240))
+    return create_camera(chief, {"name": "Front Door", "folder_path": str(folder)})
+
+
+@pytest.fixture
+def events(camera: Camera) -> list[Event]:
+    """Three, newest first."""
+    now = timezone.now()
+    return [happen(camera, now - timedelta(minutes=10 * number)) for number in (1, 2, 3)]
+
+
+def happen(camera: Camera, at: datetime) -> Event:
+    detection = detect(camera, at, **BOX)
+    put(detection.thumbnail_path.parent, detection.thumbnail_path.name, jpeg(320, 240, seed=detection.pk))
+    Detection.objects.filter(pk=detection.pk).update(thumbnail_size_bytes=5)
+    return detection.event
+
+
+def card(page: Page, event: Event):
+    return page.locator(f'[data-event="{event.pk}"]')
+
+
+def reviewed(event: Event) -> bool:
+    event.refresh_from_db()
+    return event.reviewed
+
+
+def test_the_list_is_walked_marked_and_opened_by_keys(page: Page, chief: User, events: list[Event]) -> None:
+    sign_in(page, "chief", PASSWORD)
+    page.goto("/events?object_class=person")
+    keep_picture(page, "events")
+
+    page.keyboard.press("j")
+    page.keyboard.press("j")
+    expect(card(page, events[1]).locator("a")).to_be_focused()
+    with page.expect_response(f"**/events/{events[1].pk}*"):
+        page.keyboard.press("r")
+    expect(card(page, events[1])).not_to_have_attribute("data-unseen", "")
+    expect(page.locator("[data-said]")).to_have_text("Reviewed.")
+    assert reviewed(events[1]) and not reviewed(events[0])
+    page.keyboard.press("k")
+    page.keyboard.press("Enter")
+
+    page.wait_for_url(f"**/events/{events[0].pk}?object_class=person")
+    page.keyboard.press("?")
+    expect(page.locator("dialog#keys")).to_be_visible()
+
+
+def test_one_event_is_walked_and_marked_by_keys(page: Page, chief: User, events: list[Event]) -> None:
+    sign_in(page, "chief", PASSWORD)
+    page.goto(f"/events/{events[0].pk}?camera_id=front_door")
+    keep_picture(page, "event")
+    expect(page.locator("svg.boxes text")).to_have_text("person 0.80")
+
+    page.keyboard.press("r")
+    expect(page.locator("[data-mark=reviewed] button")).to_have_attribute("aria-pressed", "true")
+    page.keyboard.press("j")
+    page.wait_for_url(f"**/events/{events[1].pk}?camera_id=front_door")
+    page.keyboard.press("k")
+    page.wait_for_url(f"**/events/{events[0].pk}?camera_id=front_door")
+    page.keyboard.press("Escape")
+    page.wait_for_url("**/events?camera_id=front_door")
+
+    assert reviewed(events[0])
+
+
+def test_typing_notes_presses_no_key(page: Page, chief: User, events: list[Event]) -> None:
+    sign_in(page, "chief", PASSWORD)
+    page.goto(f"/events/{events[0].pk}")
+
+    page.get_by_label("Notes").fill("")
+    page.get_by_label("Notes").press_sequentially("jar")
+    page.get_by_role("button", name="Save notes").click()
+
+    expect(page.get_by_text("Notes saved.")).to_be_visible()
+    expect(page.get_by_label("Notes")).to_have_value("jar")
+    assert not reviewed(events[0])
+
+
+def test_the_box_lies_on_the_picture(page: Page, chief: User, events: list[Event]) -> None:
+    sign_in(page, "chief", PASSWORD)
+    page.goto(f"/events/{events[0].pk}")
+
+    picture, box = page.locator(".boxed img").bounding_box(), page.locator("svg.boxes rect").bounding_box()
+
+    assert picture and box
+    scale = min(picture["width"] / 320, picture["height"] / 240)
+    left = picture["x"] + (picture["width"] - 320 * scale) / 2
+    assert abs(box["x"] - (left + 60 * scale)) < 4
+    assert abs(box["width"] - 60 * scale) < 6
+
+
+def test_a_newer_event_comes_by_itself_and_does_not_push_what_is_read(
+    page: Page, chief: User, camera: Camera, events: list[Event]
+) -> None:
+    sign_in(page, "chief", PASSWORD)
+    page.goto("/events")
+    expect(page.locator("[data-event]")).to_have_count(3)
+
+    newer = happen(camera, timezone.now() - timedelta(seconds=80))
+    expect(card(page, newer)).to_be_visible(timeout=15_000)
+
+    page.keyboard.press("j")
+    before = card(page, events[0]).bounding_box()
+    newest = happen(camera, timezone.now())
+    offer = page.get_by_role("button", name="1 newer event")
+    expect(offer).to_be_visible(timeout=15_000)
+    assert card(page, events[0]).bounding_box() == before
+    offer.click()
+    expect(card(page, newest).locator("a")).to_be_focused()
+
+
+def test_the_clip_appears_when_it_is_made(page: Page, chief: User, events: list[Event]) -> None:
+    Event.objects.filter(pk=events[0].pk).update(ended_at=None)
+    sign_in(page, "chief", PASSWORD)
+    page.goto(f"/events/{events[0].pk}")
+    expect(page.locator("[data-part=clip]")).to_contain_text("when the event is over")
+
+    clip = make_video(clip_path(events[0].pk))
+    now = timezone.now()
+    Event.objects.filter(pk=events[0].pk).update(ended_at=now, clip_size_bytes=clip.stat().st_size, clip_created_at=now)
+
+    video = page.locator("#viewer video")
+    expect(video).to_be_visible(timeout=15_000)
+    page.wait_for_function("document.querySelector('#viewer video').readyState >= 1")
+    assert page.evaluate("document.querySelector('#viewer video').duration") > 1
+
+
+def test_on_a_phone_the_marks_are_in_the_thumbs_reach(open_browser: Open, chief: User, events: list[Event]) -> None:
+    page = open_browser(PHONE, "dark", has_touch=True)
+    sign_in(page, "chief", PASSWORD)
+    page.goto(f"/events/{events[0].pk}")
+    keep_picture(page, "event-phone")
+
+    for name in ("Reviewed", "Keep"):
+        button = page.get_by_role("button", name=name)
+        place = button.bounding_box()
+        assert place and place["y"] > PHONE["height"] * 0.8 and place["height"] >= 44
+        button.tap()
+        expect(page.get_by_role("button", name=name)).to_have_attribute("aria-pressed", "true")
+    page.get_by_role("link", name="Older").tap()
+
+    page.wait_for_url(f"**/events/{events[1].pk}")
+    assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+
+
+def test_without_scripts_events_are_opened_marked_and_filtered(
+    open_browser: Open, chief: User, events: list[Event]
+) -> None:
+    page = open_browser(java_script_enabled=False)
+    sign_in(page, "chief", PASSWORD)
+    page.goto("/events")
+
+    page.get_by_role("link", name="Not reviewed").click()
+    card(page, events[0]).get_by_role("link").click()
+    page.get_by_role("button", name="Reviewed").click()
+    page.get_by_role("link", name="All events").click()
+
+    page.wait_for_url("**/events?reviewed=false")
+    expect(card(page, events[0])).to_have_count(0)
+    expect(card(page, events[1])).to_be_visible()

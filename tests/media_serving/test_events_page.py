@@ -1,0 +1,161 @@
+"""The page `/events`: who sees what, filters, days, and its price."""
+
+from __future__ import annotations
+
+import html
+import re
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+
+from cameras.models import Camera
+from media_serving.models import Detection, Event
+from tests.factories import make_camera
+from tests.media_serving.evidence import after, detect
+
+
+@pytest.fixture
+def browser(admin: User) -> Client:
+    return browser_of(admin)
+
+
+def browser_of(user: User) -> Client:
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+def page_of(client: Client, query: str = "") -> str:
+    response = client.get(f"/events{query}")
+    assert response.status_code == 200
+    return html.unescape(response.content.decode())
+
+
+def ids_in(page: str) -> list[int]:
+    return [int(pk) for pk in re.findall(r'data-event="(\d+)"', page)]
+
+
+def sentences_in(page: str) -> list[str]:
+    return re.findall(r'event-sentence">([^<]+)<', page)
+
+
+def test_events_stand_newest_first_below_their_day(browser, camera):
+    detect(camera, after(0))
+    detect(camera, after(3600), object_class="motion")
+    detect(camera, after(-86400), object_class="car")
+
+    page = page_of(browser)
+
+    assert sentences_in(page) == ["Movement at Front Door", "1 person at Front Door", "1 car at Front Door"]
+    days = re.findall(r"<h2 id=\"day-[^>]+>([^<]+)<", page)
+    assert days == ["Saturday 31 January 2026", "Friday 30 January 2026"]
+
+
+def test_the_sentence_counts_what_one_picture_shows(browser, camera):
+    for seconds in (0, 2, 4):  # the same two people, in three pictures
+        detect(camera, after(seconds))
+        detect(camera, after(seconds), confidence=0.6)
+    detect(camera, after(6), object_class="motion")
+
+    assert sentences_in(page_of(browser)) == ["2 people at Front Door"]
+
+
+def test_a_day_is_that_of_the_cameras_clock(browser, camera):
+    far = make_camera("Far", time_zone="Pacific/Auckland")
+    here, there = detect(camera, after(0)).event, detect(far, after(0)).event  # noon in London, 1:00 tomorrow there
+
+    assert ids_in(page_of(browser, "?day=2026-01-31")) == [here.pk]
+    assert ids_in(page_of(browser, "?day=2026-02-01")) == [there.pk]
+    page = page_of(browser)
+    assert "01:00:00" in page and 'data-zone="Pacific/Auckland"' in page
+
+
+def test_filters_narrow_the_list_and_are_chips(browser, camera, family_camera):
+    seen = detect(camera, after(0)).event
+    other = detect(family_camera, after(100), object_class="car").event
+    Event.objects.filter(pk=seen.pk).update(reviewed=True)
+
+    assert ids_in(page_of(browser, "?camera_id=back_yard")) == [other.pk]
+    assert ids_in(page_of(browser, "?object_class=person")) == [seen.pk]
+    assert ids_in(page_of(browser, "?reviewed=false")) == [other.pk]
+    page = page_of(browser, "?reviewed=false&object_class=car")
+    assert 'href="/events?object_class=car" aria-current="true"' in page  # pressed: it takes the other filter back
+    assert f"/events/{other.pk}?object_class=car&reviewed=false" in page  # walking stays within the filter
+
+
+def test_unseen_ones_are_marked(browser, camera):
+    first, second = detect(camera, after(0)).event, detect(camera, after(500)).event
+    Event.objects.filter(pk=first.pk).update(reviewed=True)
+
+    page = page_of(browser)
+
+    assert f'data-event="{second.pk}" data-unseen' in page
+    assert f'data-event="{first.pk}">' in page
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["reviewed=perhaps", "day=yesterday", "day=0001-01-01", "day=9999-12-31", "cursor=x", "limit=0", "camera_id=%00"],
+)
+def test_a_wrong_value_is_refused_in_words(browser, camera, query):
+    response = browser.get(f"/events?{query}")
+
+    assert response.status_code == 422
+    assert query.partition("=")[0] in response.content.decode()
+
+
+def test_an_empty_filter_is_none(browser, camera):
+    event = detect(camera, after(0)).event
+
+    assert ids_in(page_of(browser, "?camera_id=&day=&object_class=")) == [event.pk]
+
+
+def test_what_one_may_not_see_is_in_no_list_chip_or_count(member, camera, family_camera):
+    detect(camera, after(0), object_class="secret")
+    mine = detect(family_camera, after(50)).event
+
+    page = page_of(browser_of(member))
+
+    assert ids_in(page) == [mine.pk]
+    assert "Front Door" not in page and "Secret" not in page
+    assert ids_in(page_of(browser_of(member), "?camera_id=front_door")) == []
+
+
+def test_pages_are_leafed_by_cursor_without_loss(browser, camera):
+    for number in range(5):
+        detect(camera, after(number * 200))
+    query, seen = "?limit=2", []
+    while query:
+        page = page_of(browser, query)
+        seen += ids_in(page)
+        following = re.search(r'rel="next" href="/events(\?cursor=[^"]+)"', page)
+        query = f"{following[1]}&limit=2" if following else ""
+
+    assert seen == [event.pk for event in Event.objects.all()]
+    assert len(seen) == 5
+
+
+def test_the_thumbnail_is_the_best_detections(browser, camera):
+    poor = detect(camera, after(0), confidence=0.5)
+    good = detect(camera, after(1), confidence=0.9)
+    none = detect(camera, after(2), confidence=0.99)
+    Detection.objects.filter(pk__in=[poor.pk, good.pk]).update(thumbnail_size_bytes=5)
+
+    page = page_of(browser)
+
+    assert f"/api/media/thumbnails/detection_{good.pk}_thumb.jpg" in page
+    assert f"detection_{none.pk}_thumb" not in page
+
+
+def test_the_number_of_queries_does_not_grow_with_the_list(browser, camera: Camera, django_assert_num_queries):
+    detect(camera, after(0))
+    page_of(browser)
+    with django_assert_num_queries(7):  # session, user, events, several, best, cameras, classes
+        page_of(browser)
+    for number in range(1, 8):
+        other = make_camera()
+        detect(other, after(number * 300))
+        detect(other, after(number * 300))
+    with django_assert_num_queries(7):
+        page_of(browser)
