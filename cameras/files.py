@@ -1,27 +1,32 @@
-"""The newest files of a camera, as its page lists them."""
+"""The files of a camera, as its page lists them: the newest, or what a higher app chooses by the address."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import quote, urlencode
 
+from django.http import QueryDict
 from django.utils import timezone
 
 from cameras.folder_index import MediaFile
 from cameras.folders import folder_of, newest_files
 from cameras.models import Camera
+from nvr.errors import NvrError
+from nvr.media.types import is_image
 
 SHOWN = 60
+RENAME_IT = "Rename it"
 
 
 @dataclass(frozen=True)
 class ListedFile:
     """One file with its addresses; `name` is its path below the camera's folder.
 
-    A file whose name is not UTF-8 has no addresses: none could name it.
+    A file whose name is not UTF-8 has no addresses: none could name it. `why_closed` tells that, in a word or two.
     """
 
     name: str
@@ -33,6 +38,40 @@ class ListedFile:
     download_url: str
     size_bytes: int
     modified_at: datetime
+    why_closed: str = ""
+
+
+@dataclass(frozen=True)
+class Listing:
+    """Files, newest first, under `title`. `older_url` leads on, `newest_url` back to the newest of all."""
+
+    title: str
+    files: list[ListedFile]
+    older_url: str = ""
+    newest_url: str = ""
+
+    @property
+    def openable(self) -> list[ListedFile]:
+        return [file for file in self.files if file.url]
+
+    @property
+    def any_to_rename(self) -> bool:
+        return any(file.why_closed == RENAME_IT for file in self.files)
+
+
+Source = Callable[[Camera, QueryDict], Listing | None]
+_sources: list[Source] = []
+
+
+def list_also(source: Source) -> None:
+    """Let `source` choose the files by the page's address; None leaves it to the others."""
+    _sources.append(source)
+
+
+def listing_for(camera: Camera, query: QueryDict) -> Listing:
+    """What the address asks for, else the newest files. Raises what a source raises."""
+    asked = (source(camera, query) for source in _sources)
+    return next((listing for listing in asked if listing is not None), None) or _newest(camera)
 
 
 def newest_listed(camera: Camera) -> list[ListedFile]:
@@ -41,18 +80,50 @@ def newest_listed(camera: Camera) -> list[ListedFile]:
     return [listed(camera, folder, file) for file in newest_files(camera)[:SHOWN]]
 
 
+def _newest(camera: Camera) -> Listing:
+    """No files when the folder fails, which the camera's status tells."""
+    try:
+        files = newest_listed(camera)
+    except (NvrError, OSError):
+        files = []
+    return Listing("Newest files", files)
+
+
 def listed(camera: Camera, folder: Path, file: MediaFile) -> ListedFile:
     name = str(Path(file.path).relative_to(folder))
+    return listed_as(
+        camera,
+        name,
+        version=file.identity,
+        size_bytes=file.size,
+        at=datetime.fromtimestamp(file.mtime_ns / 1e9, UTC),
+        page_url=address_of(camera, name),
+    )
+
+
+def listed_as(
+    camera: Camera, name: str, *, version: str, size_bytes: int, at: datetime, page_url: str, why_closed: str = ""
+) -> ListedFile:
+    """The file `name` (as the disk has it, below the camera's folder) of this `version`, taken `at`."""
     readable = os.fsencode(name).decode("utf-8", "replace")
-    url = f"/api/media/cameras/{quote(camera.slug)}/{quote(readable)}" if readable == name else ""
+    if readable != name:
+        why_closed = why_closed or RENAME_IT
+    url = "" if why_closed else f"/api/media/cameras/{quote(camera.slug)}/{quote(readable)}"
+    picture = is_image(readable)
     return ListedFile(
         name=readable,
-        kind="image" if file.is_image else "video",
+        kind="image" if picture else "video",
         url=url,
-        page_url=f"{camera.get_absolute_url()}?{urlencode({'file': name})}" if url else "",
-        thumb_url=f"{url}?v={file.identity}&width=320" if url else "",
-        playable_url=f"{url}?playable=1" if url and not file.is_image else "",
+        page_url=page_url if url else "",
+        thumb_url=f"{url}?v={version}&width=320" if url else "",
+        playable_url=f"{url}?playable=1" if url and not picture else "",
         download_url=f"{url}?download=1" if url else "",
-        size_bytes=file.size,
-        modified_at=datetime.fromtimestamp(file.mtime_ns / 1e9, camera.zone or timezone.get_default_timezone()),
+        size_bytes=size_bytes,
+        modified_at=at.astimezone(camera.zone or timezone.get_default_timezone()),
+        why_closed=why_closed,
     )
+
+
+def address_of(camera: Camera, name: str, **query: str) -> str:
+    """The page that shows the file `name`."""
+    return f"{camera.get_absolute_url()}?{urlencode(query | {'file': name}, errors='surrogateescape')}"

@@ -12,11 +12,10 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.generic import TemplateView, View
 
-from cameras.files import ListedFile, newest_listed
+from cameras.files import ListedFile, listing_for
 from cameras.models import Camera, CameraStatus, IngestionMode
 from cameras.tiles import STATUS_WORDS, Tile, tiles_for
 from nvr.api.json import dumps
-from nvr.errors import NvrError
 from nvr.pages import panels
 
 
@@ -75,7 +74,7 @@ class LiveView(View):
 
 
 class CameraView(TemplateView):
-    """One camera: its picture, its facts, its newest files, and the file that the address names."""
+    """One camera: its picture, its day, its facts, its files, and the file that the address names."""
 
     template_name = "cameras/camera.html"
 
@@ -84,29 +83,29 @@ class CameraView(TemplateView):
         if camera is None:
             raise Http404
         tile = tiles_for([camera])[0]
-        files = files_or_none(camera)
-        openable = [file for file in files if file.url]
+        listing = listing_for(camera, self.request.GET)
+        openable = listing.openable
         return super().get_context_data(
             camera=camera,
             tile=tile,
             facts=facts_about(camera, tile, self.request.user),  # type: ignore[arg-type]  # pages are for users
-            files=files,
+            listing=listing,
             openable=openable,
-            any_closed=len(openable) < len(files),
             selected=selected_file(openable, self.request.GET.get("file")),
             edit_url=edit_address(camera, self.request),
             data_url=reverse("live_json"),
+            live_url=live_address(camera, self.request),
+            day=panels.render("camera-day", self.request, camera),
             panels=panels.render("camera", self.request, camera),
             **kwargs,
         )
 
 
-def files_or_none(camera: Camera) -> list[ListedFile]:
-    """The newest files; none when the folder fails, which the camera's status tells."""
-    try:
-        return newest_listed(camera)
-    except (NvrError, OSError):
-        return []
+def live_address(camera: Camera, request: HttpRequest) -> str:
+    """Back from a file to the live picture, with the same files below it."""
+    query = request.GET.copy()
+    query.pop("file", None)
+    return f"{camera.get_absolute_url()}?{query.urlencode()}" if query else camera.get_absolute_url()
 
 
 def selected_file(files: list[ListedFile], name: str | None) -> ListedFile | None:

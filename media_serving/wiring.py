@@ -6,11 +6,14 @@ from __future__ import annotations
 from django.contrib.auth.models import User
 from django.db.models import Q
 
+from cameras.files import list_also
 from cameras.models import Camera, sees_all
 from cameras.purge_report import count_also
 from cameras.purging import remove_also
 from media_serving.addresses import PREFIX
 from media_serving.api.media_shape import MEDIA_ERROR, media_shape
+from media_serving.camera_files import listing_of_hour
+from media_serving.camera_panel import camera_day_panel
 from media_serving.ingest.state import section
 from media_serving.models import Detection, Event, Upload
 from media_serving.removal import remove_some_of
@@ -18,7 +21,7 @@ from nvr.api.errors import register_shape
 from nvr.api.schema import register_error_schema
 from nvr.audit.models import Visibility, register_actions, register_target
 from nvr.health.sections import register as register_section
-from nvr.pages import navigation
+from nvr.pages import navigation, panels
 
 
 def connect() -> None:
@@ -34,6 +37,8 @@ def connect() -> None:
     register_shape(PREFIX, media_shape)
     register_error_schema(PREFIX, "MediaError", MEDIA_ERROR)
     navigation.add(navigation.Entry("Events", "events", "events", order=20))
+    panels.add("camera-day", camera_day_panel, order=10)
+    list_also(listing_of_hour)
 
 
 def entries_about(model: type[Event] | type[Upload]) -> Visibility:

@@ -1,0 +1,160 @@
+"""A camera's day as one band: its events, and the spans in which nothing could be seen, with their reasons."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from cameras.models import Camera, CameraStatus
+from media_serving.days import Span
+from media_serving.event_words import length_in_words
+from media_serving.models import Event
+from nvr.audit.models import AuditEntry
+from nvr.health.models import Outage
+
+MOST_EVENTS = 2000
+MOST_ENTRIES = 1000
+TRACKED = ("status", "enabled", "reason")
+AWAY = {CameraStatus.OFFLINE: "Offline", CameraStatus.ERROR: "Error"}
+BAND_PX = 1440  # the band's own units: a minute of a plain day
+SMALLEST_PX = 3.0
+
+
+@dataclass(frozen=True)
+class Gap:
+    """A span of the day in which nothing could be seen; `reason` may be empty."""
+
+    span: Span
+    word: str
+    reason: str
+    level: str  # which colour, of those that mean a state
+
+    @property
+    def length(self) -> timedelta:
+        return self.span.end - self.span.start
+
+
+@dataclass(frozen=True)
+class Mark:
+    """Where a span lies in the band, in its own units."""
+
+    x: float
+    width: float
+    title: str
+    event_id: int | None = None
+    reviewed: bool = False
+    level: str = ""
+
+
+def gaps_of(camera: Camera, day: Span, now: datetime) -> list[Gap]:
+    """Oldest first; what lies ahead of `now` is no gap. Two queries."""
+    past = Span(day.start, min(day.end, now))
+    if past.end <= past.start:
+        return []
+    found = [*_before_it_was_added(camera, past), *_outages(past)]
+    known = Span(max(past.start, camera.created_at), past.end)
+    if known.start < known.end:
+        found += _camera_away(camera, known)
+    return sorted(found, key=lambda gap: gap.span.start)
+
+
+def events_of(camera: Camera, day: Span) -> list[Event]:
+    """The day's events, newest first, without their notes."""
+    rows = list(Event.objects.filter(camera=camera).overlapping(day.start, day.end).defer("notes")[:MOST_EVENTS])
+    for row in rows:
+        row.camera = camera  # known: it need not be asked for
+    return rows
+
+
+def event_marks(events: Iterable[Event], day: Span, camera: Camera) -> list[Mark]:
+    return [_event_mark(event, day, camera) for event in events]
+
+
+def gap_marks(gaps: Iterable[Gap], day: Span) -> list[Mark]:
+    return [Mark(*_place(gap.span, day), title=gap.word, level=gap.level) for gap in gaps]
+
+
+def now_mark(now: datetime, day: Span) -> float | None:
+    """Where the band is now; None on another day."""
+    return _place(Span(now, now), day)[0] if day.start <= now < day.end else None
+
+
+def _event_mark(event: Event, day: Span, camera: Camera) -> Mark:
+    begin = event.started_at.astimezone(camera.zone)
+    length = length_in_words(event.last_detected_at - event.started_at)
+    x, width = _place(Span(event.started_at, event.last_detected_at), day)
+    found = ", ".join(event.object_classes)
+    width = max(width, SMALLEST_PX)
+    return Mark(
+        min(x, BAND_PX - width), width, f"{begin:%H:%M:%S}, {length}: {found}", event.pk, reviewed=event.reviewed
+    )
+
+
+def _place(span: Span, day: Span) -> tuple[float, float]:
+    scale = BAND_PX / (day.end - day.start).total_seconds()
+    start, end = (min(max(at, day.start), day.end) for at in (span.start, span.end))
+    return round((start - day.start).total_seconds() * scale, 2), round((end - start).total_seconds() * scale, 2)
+
+
+def _before_it_was_added(camera: Camera, day: Span) -> Iterator[Gap]:
+    if camera.created_at > day.start:
+        yield Gap(Span(day.start, min(camera.created_at, day.end)), "Not here yet", "It was added later.", "none")
+
+
+def _outages(day: Span) -> list[Gap]:
+    rows = Outage.objects.filter(ended_at__gt=day.start, started_at__lt=day.end)
+    return [
+        Gap(Span(max(row.started_at, day.start), min(row.ended_at, day.end)), "NVR was not running", "", "warn")
+        for row in rows
+    ]
+
+
+def _camera_away(camera: Camera, day: Span) -> Iterator[Gap]:
+    """From the audit: what a change says it changed from tells how it was before, else it is as it is now."""
+    entries = list(_changes(camera, day.start))
+    state = {"status": camera.status, "enabled": camera.enabled, "reason": camera.status_reason}
+    for _, changes in reversed(entries):
+        state |= {name: before for name, (before, _) in changes.items()}
+    moments = [(day.start, dict(state))]
+    for at, changes in entries:
+        state |= {name: after for name, (_, after) in changes.items()}
+        moments.append((at, dict(state)))
+    ends = [*(at for at, _ in moments[1:]), day.end]
+    yield from _joined(day, [(Span(at, end), state) for (at, state), end in zip(moments, ends, strict=True)])
+
+
+def _changes(camera: Camera, since: datetime) -> Iterator[tuple[datetime, dict[str, list[Any]]]]:
+    rows = AuditEntry.objects.filter(target_type="camera", target_pk=camera.pk, at__gte=since)
+    found = rows.filter(action__in=("camera_status_changed", "camera_updated")).order_by("at", "pk")
+    for at, changes in found.values_list("at", "changes")[:MOST_ENTRIES]:
+        tracked = {name: changes[name] for name in TRACKED if name in changes}
+        if tracked:
+            yield at, tracked
+
+
+def _joined(day: Span, states: list[tuple[Span, dict[str, Any]]]) -> Iterator[Gap]:
+    """The gaps among `states`; neighbours that say the same are one, and what lies outside the day is left out."""
+    last: Gap | None = None
+    for span, state in states:
+        gap = _gap(Span(max(span.start, day.start), min(span.end, day.end)), state)
+        if gap and last and (last.word, last.reason, last.span.end) == (gap.word, gap.reason, gap.span.start):
+            last = Gap(Span(last.span.start, gap.span.end), gap.word, gap.reason, gap.level)
+            continue
+        if last:
+            yield last
+        last = gap
+    if last:
+        yield last
+
+
+def _gap(span: Span, state: dict[str, Any]) -> Gap | None:
+    if span.end <= span.start:
+        return None
+    if not state["enabled"]:
+        return Gap(span, "Disabled", "", "none")
+    if state["status"] not in AWAY:
+        return None
+    level = "bad" if state["status"] == CameraStatus.ERROR else "warn"
+    return Gap(span, AWAY[state["status"]], str(state["reason"] or ""), level)

@@ -1,0 +1,132 @@
+"""A camera's files by day and hour, as the ledger of uploads knows them: the folder itself is not read for it."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from datetime import date, datetime
+from urllib.parse import urlencode
+
+from django.db.models import Count, Exists, OuterRef, QuerySet, Value
+from django.http import QueryDict
+from django.utils import timezone
+
+from cameras.files import ListedFile, Listing, address_of, listed_as
+from cameras.models import Camera
+from media_serving.days import Span, hours_of, parse_day, today_in
+from media_serving.models import Upload, UploadState
+from nvr.api.pagination import KeysetPage
+from nvr.errors import Invalid
+
+HOUR_FILES = 120
+OVERWRITTEN = "Overwritten"
+UNREADABLE = "Unreadable"
+
+
+@dataclass(frozen=True)
+class Hour:
+    """How many files were taken in the hour, and what share that is of the fullest one, in percent."""
+
+    number: int
+    begins_at: datetime
+    count: int
+    percent: int
+    url: str
+    is_chosen: bool
+
+    @property
+    def rest(self) -> int:
+        return 100 - self.percent
+
+
+def day_asked_for(camera: Camera, query: QueryDict) -> date:
+    """The address's day, else today by the camera's clock. Raises `Invalid`."""
+    text = query.get("day")
+    return parse_day(text) if text else today_in(camera.zone, timezone.now())
+
+
+def hour_asked_for(hours: list[Span], query: QueryDict) -> int | None:
+    """The number of the day's hour, counted from 0. Raises `Invalid`."""
+    text = query.get("hour")
+    if not text:
+        return None
+    if text.isascii() and text.isdigit() and len(text) <= 2 and int(text) < len(hours):
+        return int(text)
+    raise Invalid.field("hour", f"must be a whole number from 0 to {len(hours) - 1}.")
+
+
+def hours_with_counts(camera: Camera, day: date, chosen: int | None) -> list[Hour]:
+    """All hours of the day; one query, which reads an index and nothing else."""
+    hours = hours_of(day, camera.zone)
+    counts = dict(_counts(camera, hours))
+    most = max(counts.values(), default=0) or 1
+    return [
+        Hour(
+            number=number,
+            begins_at=span.start.astimezone(camera.zone),
+            count=counts.get(number, 0),
+            percent=-(-100 * counts.get(number, 0) // most),
+            url=address(camera, day, number),
+            is_chosen=number == chosen,
+        )
+        for number, span in enumerate(hours)
+    ]
+
+
+def _counts(camera: Camera, hours: list[Span]) -> QuerySet[Upload, tuple[int, int]]:
+    counted = [
+        _taken_in(camera, span).order_by().annotate(number=Value(number)).values("number").annotate(count=Count("pk"))
+        for number, span in enumerate(hours)
+    ]
+    return counted[0].union(*counted[1:], all=True).values_list("number", "count")
+
+
+def address(camera: Camera, day: date, hour: int | None = None, **more: str) -> str:
+    query = {"day": day.isoformat(), **({"hour": str(hour)} if hour is not None else {}), **more}
+    return f"{camera.get_absolute_url()}?{urlencode(query)}"
+
+
+def listing_of_hour(camera: Camera, query: QueryDict) -> Listing | None:
+    """The files of the hour that the address asks for, newest first; None if it asks for none. Raises `Invalid`."""
+    day = day_asked_for(camera, query)
+    hours = hours_of(day, camera.zone)
+    hour = hour_asked_for(hours, query)
+    if hour is None:
+        return None
+    rows = _taken_in(camera, hours[hour]).annotate(is_overwritten=Exists(_later_of_same_name()))
+    page = KeysetPage(rows, query, moment="captured_at", default_limit=HOUR_FILES)
+    begins = hours[hour].start.astimezone(camera.zone)
+    return Listing(
+        title=f"Files of {begins:%-d %B, %H:%M}",
+        files=[_listed(camera, upload, day, hour) for upload in page.items],
+        older_url=address(camera, day, hour, cursor=page.next_cursor) if page.next_cursor else "",
+        newest_url=camera.get_absolute_url(),
+    )
+
+
+def _taken_in(camera: Camera, span: Span) -> QuerySet[Upload]:
+    return Upload.objects.filter(camera=camera, captured_at__gte=span.start, captured_at__lt=span.end)
+
+
+def _later_of_same_name() -> QuerySet[Upload]:
+    same = Upload.objects.filter(camera=OuterRef("camera"), path_digest=OuterRef("path_digest"))
+    return same.filter(pk__gt=OuterRef("pk"))
+
+
+def _listed(camera: Camera, upload: Upload, day: date, hour: int) -> ListedFile:
+    name = os.fsdecode(upload.below)
+    return listed_as(
+        camera,
+        name,
+        version=f"{upload.size_bytes:x}-{upload.mtime_ns:x}",
+        size_bytes=upload.size_bytes,
+        at=upload.captured_at,
+        page_url=address_of(camera, name, day=day.isoformat(), hour=str(hour)),
+        why_closed=_why_closed(upload),
+    )
+
+
+def _why_closed(upload: Upload) -> str:
+    if upload.is_overwritten:  # type: ignore[attr-defined]  # annotated
+        return OVERWRITTEN
+    return UNREADABLE if upload.state == UploadState.REJECTED else ""

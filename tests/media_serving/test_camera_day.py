@@ -1,0 +1,210 @@
+"""A camera's page: the band of a day with its gaps, and the files by day and hour."""
+
+from __future__ import annotations
+
+import html
+import os
+import re
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+
+from cameras.models import Camera
+from media_serving import camera_day
+from media_serving.days import hours_of, span_of
+from media_serving.models import Upload
+from media_serving.models.uploads import digest_of, quoted, readable
+from nvr.audit.models import AuditEntry
+from nvr.health.models import Outage
+from tests.factories import folder_of, jpeg, put
+from tests.media_serving.evidence import after, detect
+from tests.media_serving.test_events_page import browser_of
+
+DAY = date(2026, 1, 31)
+DAY_END = after(12 * 3600)
+AWAY = "Nothing has arrived for 1 day."
+
+
+@pytest.fixture
+def browser(admin: User) -> Client:
+    return browser_of(admin)
+
+
+@pytest.fixture
+def old_camera(camera: Camera) -> Camera:
+    Camera.objects.filter(pk=camera.pk).update(created_at=datetime(2025, 1, 1, tzinfo=UTC))
+    camera.refresh_from_db()
+    return camera
+
+
+def page_of(client: Client, query: str) -> str:
+    response = client.get(f"/cameras/front_door?{query}")
+    assert response.status_code == 200
+    return html.unescape(response.content.decode())
+
+
+def changed(camera: Camera, at: datetime, **changes: tuple[object, object]) -> None:
+    action = "camera_status_changed" if "status" in changes else "camera_updated"
+    AuditEntry.objects.create(
+        at=at, actor_name="system", action=action, target_type="camera", target_pk=camera.pk, changes=changes
+    )
+
+
+def gaps(camera: Camera, day: date = DAY, now: datetime = DAY_END) -> list[tuple[str, str, str, str]]:
+    found = camera_day.gaps_of(camera, span_of(day, camera.zone), now)
+    return [(f"{gap.span.start:%H:%M}", f"{gap.span.end:%H:%M}", gap.word, gap.reason) for gap in found]
+
+
+def upload(camera: Camera, name: bytes, at: datetime, **values: object) -> Upload:
+    values = {"state": "done", "size_bytes": 5, "mtime_ns": int(at.timestamp() * 1e9)} | values
+    return Upload.objects.create(
+        camera=camera,
+        path=readable(name),
+        raw_path=quoted(name),
+        path_digest=digest_of(name),
+        captured_at=at,
+        **values,
+    )
+
+
+def test_a_quiet_day_has_no_gap(old_camera):
+    assert gaps(old_camera) == []
+
+
+def test_offline_and_error_are_gaps_with_their_reasons(old_camera):
+    changed(old_camera, after(0), status=("online", "offline"), reason=("", AWAY))
+    changed(old_camera, after(3600), status=("offline", "error"), reason=(AWAY, "The disk is away."))
+    changed(old_camera, after(7200), status=("error", "online"), reason=("The disk is away.", ""))
+
+    assert gaps(old_camera) == [
+        ("12:00", "13:00", "Offline", AWAY),
+        ("13:00", "14:00", "Error", "The disk is away."),
+    ]
+
+
+def test_a_gap_that_began_before_the_day_reaches_into_it(old_camera):
+    changed(old_camera, after(-100_000), status=("online", "offline"), reason=("", AWAY))
+    changed(old_camera, after(0), status=("offline", "online"), reason=(AWAY, ""))
+
+    assert gaps(old_camera) == [("00:00", "12:00", "Offline", AWAY)]
+
+
+def test_a_gap_that_goes_on_ends_now(old_camera):
+    changed(old_camera, after(0), status=("online", "offline"), reason=("", AWAY))
+    Camera.objects.filter(pk=old_camera.pk).update(status="offline", status_reason=AWAY)
+    old_camera.refresh_from_db()
+
+    assert gaps(old_camera, now=after(1800)) == [("12:00", "12:30", "Offline", AWAY)]
+    assert gaps(old_camera, date(2026, 2, 1), now=after(1800)) == []  # what lies ahead is no gap
+
+
+def test_a_disabled_camera_is_a_gap(old_camera):
+    changed(old_camera, after(0), enabled=(True, False))
+    changed(old_camera, after(60), notes=("", "x"))
+    changed(old_camera, after(3600), enabled=(False, True))
+
+    assert gaps(old_camera) == [("12:00", "13:00", "Disabled", "")]
+
+
+def test_our_own_downtime_is_a_gap(old_camera):
+    Outage.objects.create(started_at=after(0), ended_at=after(600))
+
+    assert gaps(old_camera) == [("12:00", "12:10", "NVR was not running", "")]
+
+
+def test_before_a_camera_was_added_there_was_nothing_to_see(camera):
+    Camera.objects.filter(pk=camera.pk).update(created_at=after(0))
+    camera.refresh_from_db()
+
+    assert gaps(camera) == [("00:00", "12:00", "Not here yet", "It was added later.")]
+
+
+def test_the_band_shows_the_days_events(browser, old_camera):
+    inside = detect(old_camera, after(0)).event
+    outside = detect(old_camera, after(86400)).event
+
+    page = page_of(browser, "day=2026-01-31")
+
+    assert f'<a href="/events/{inside.pk}?camera_id=front_door&day=2026-01-31" tabindex="-1"><rect' in page
+    assert f"/events/{outside.pk}" not in page
+    assert 'x="720.0"' in page  # noon: the middle of 1440
+
+
+@pytest.mark.parametrize(("day", "count"), [("2026-03-29", 23), ("2026-10-25", 25), ("2026-01-31", 24)])
+def test_a_day_has_the_hours_of_its_clock(day, count):
+    hours = hours_of(date.fromisoformat(day), ZoneInfo("Europe/Berlin"))
+
+    assert len(hours) == count
+    assert all(span.end - span.start == timedelta(hours=1) for span in hours)
+    assert [span.end for span in hours[:-1]] == [span.start for span in hours[1:]]
+
+
+def test_files_are_counted_by_the_hour_and_listed_for_one(browser, old_camera):
+    put(folder_of(old_camera), "noon.jpg", jpeg())
+    upload(old_camera, b"noon.jpg", after(0))
+    upload(old_camera, b"later.jpg", after(3599))
+    upload(old_camera, b"one.jpg", after(3600))
+
+    page = page_of(browser, "day=2026-01-31&hour=12")
+
+    assert "12:00: 2 files" in page and "13:00: 1 file" in page
+    assert "Files of 31 January, 12:00" in page
+    assert re.findall(r'<a class="file" href="[^"]*file=([^"]+)"', page) == ["later.jpg", "noon.jpg"]
+    assert "/api/media/cameras/front_door/noon.jpg" in page_of(browser, "day=2026-01-31&hour=12&file=noon.jpg")
+
+
+def test_a_name_that_was_used_again_shows_only_its_latest_content(browser, old_camera):
+    upload(old_camera, b"same.jpg", after(0))
+    upload(old_camera, b"same.jpg", after(60))
+
+    page = page_of(browser, "day=2026-01-31&hour=12")
+
+    assert page.count("Overwritten") == 1
+    assert len(re.findall(r'<a class="file"', page)) == 1
+
+
+def test_names_that_are_no_text_are_listed_and_closed(browser, old_camera):
+    upload(old_camera, b"caf\xe9.jpg", after(0))
+
+    page = page_of(browser, "day=2026-01-31&hour=12")
+
+    assert "caf\ufffd.jpg" in page and "Rename it" in page
+    assert '<a class="file"' not in page
+
+
+def test_a_full_hour_is_leafed(browser, old_camera):
+    for second in range(3):
+        upload(old_camera, f"{second}.jpg".encode(), after(second))
+
+    page = page_of(browser, "day=2026-01-31&hour=12&limit=2")
+
+    following = re.search(r'rel="next" href="/cameras/front_door\?([^"]+)"', page)
+    assert "file=0.jpg" not in page
+    assert "file=0.jpg" in page_of(browser, following[1])
+
+
+@pytest.mark.parametrize("query", ["day=x", "day=2026-02-30", "day=2026-01-31&hour=24", "hour=-1", "hour=1e1"])
+def test_a_wrong_day_or_hour_is_refused(browser, camera, query):
+    assert browser.get(f"/cameras/front_door?{query}").status_code == 422
+
+
+def test_the_number_of_queries_does_not_grow_with_the_day(browser, old_camera, django_assert_max_num_queries):
+    detect(old_camera, after(0))
+    upload(old_camera, b"0.jpg", after(0))
+    with django_assert_max_num_queries(40) as before:
+        page_of(browser, "day=2026-01-31&hour=12")
+    for number in range(1, 12):
+        detect(old_camera, after(number * 200))
+        upload(old_camera, f"{number}.jpg".encode(), after(number))
+    with django_assert_max_num_queries(len(before)):
+        page_of(browser, "day=2026-01-31&hour=12")
+
+
+def test_the_files_of_an_hour_are_not_read_from_the_disk(browser, old_camera):
+    upload(old_camera, b"gone.jpg", after(0))
+    os.rmdir(old_camera.folder_path)
+
+    assert "file=gone.jpg" in page_of(browser, "day=2026-01-31&hour=12")

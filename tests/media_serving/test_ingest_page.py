@@ -1,0 +1,97 @@
+"""The page `/ingest`: the queue, what came, and what could not be read."""
+
+from __future__ import annotations
+
+import html
+from datetime import timedelta
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+from django.utils import timezone
+
+from media_serving.ingest.state import WATCHER
+from media_serving.ingest_page import state_of_ingest
+from nvr.health.models import beat
+from tests.factories import make_user
+from tests.media_serving.evidence import after
+from tests.media_serving.test_camera_day import upload
+from tests.media_serving.test_events_page import browser_of
+
+
+@pytest.fixture
+def browser(admin: User) -> Client:
+    return browser_of(admin)
+
+
+def page_of(client: Client) -> str:
+    response = client.get("/ingest")
+    assert response.status_code == 200
+    return html.unescape(response.content.decode())
+
+
+def test_it_counts_what_waits_and_what_came(admin, camera):
+    now = timezone.now()
+    upload(camera, b"1.jpg", after(0), state="waiting")
+    upload(camera, b"2.jpg", after(1), state="working")
+    upload(camera, b"3.jpg", after(2), received_at=now - timedelta(minutes=30), done_at=now - timedelta(minutes=29))
+    upload(camera, b"4.jpg", after(3), received_at=now - timedelta(hours=2), done_at=now - timedelta(seconds=10))
+
+    state = state_of_ingest(admin)
+
+    assert (state["waiting"], state["working"], state["unread"]) == (1, 1, 0)
+    assert [(row.span, row.done, row.arrived) for row in state["rates"]] == [("minute", 1, 2), ("hour", 2, 3)]
+
+
+def test_each_camera_tells_its_last_file(admin, camera, family_camera):
+    now = timezone.now()
+    upload(camera, b"old.jpg", after(50), received_at=now - timedelta(minutes=2))
+    upload(camera, b"new.jpg", after(0), received_at=now, state="waiting")
+
+    rows = {row.name: row for row in state_of_ingest(admin)["cameras"]}
+
+    assert (rows["Front Door"].last_path, rows["Front Door"].waiting) == ("new.jpg", 1)
+    assert (rows["Back Yard"].last_path, rows["Back Yard"].last_at) == ("", None)
+
+
+def test_what_could_not_be_read_stands_with_its_reason(browser, camera):
+    upload(camera, b"torn.jpg", after(0), state="rejected", reason="The file ends in its middle.", attempts=1)
+    upload(camera, b"slow.avi", after(1), state="failed", reason="ffmpeg did not end.", attempts=3)
+
+    page = page_of(browser)
+
+    assert "The file ends in its middle." in page and "ffmpeg did not end." in page
+    assert page.index("slow.avi") < page.index("torn.jpg")
+
+
+def test_it_tells_when_nobody_watches(browser, camera):
+    assert "Nobody watches" in page_of(browser)
+    beat(WATCHER)
+    assert "Nobody watches" not in page_of(browser)
+
+
+def test_an_operator_sees_only_what_they_may(family, camera, family_camera):
+    operator = make_user("operator", is_staff=True, groups=(family,))
+    upload(camera, b"secret.jpg", after(0), state="rejected", reason="no")
+    upload(family_camera, b"mine.jpg", after(1), state="waiting")
+
+    page, state = page_of(browser_of(operator)), state_of_ingest(operator)
+
+    assert "mine.jpg" in page and "secret.jpg" not in page and "Front Door" not in page
+    assert (state["waiting"], state["unread"]) == (1, 0)
+
+
+def test_it_is_for_operators_and_in_their_menu(member, browser, camera):
+    assert browser_of(member).get("/ingest").status_code == 403
+    assert 'href="/ingest"' not in browser_of(member).get("/").content.decode()
+    assert 'href="/ingest"' in browser.get("/").content.decode()
+
+
+def test_the_number_of_queries_does_not_grow(browser, camera, django_assert_max_num_queries):
+    upload(camera, b"0.jpg", after(0), state="failed", reason="x")
+    with django_assert_max_num_queries(12) as before:
+        page_of(browser)
+    for number in range(1, 9):
+        upload(camera, f"{number}.jpg".encode(), after(number), state="failed", reason="x")
+    with django_assert_max_num_queries(len(before)):
+        page_of(browser)
