@@ -13,15 +13,16 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from fractions import Fraction
 from math import ceil
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, BinaryIO, cast
 
 from django.conf import settings
 
 from nvr.media.containers import HEAD_BYTES, UnknownContainer, demuxer_for
 from nvr.media.parts import write_to
-from nvr.media.paths import open_regular
+from nvr.media.paths import named_errors, open_regular
 from nvr.media.processes import FfmpegFailed, FfmpegKilled, FfmpegMissing, FfmpegTimedOut, mask_credentials, run, stream
 
 __all__ = [
@@ -49,13 +50,18 @@ EVEN = "'trunc(max(iw,2)/2)*2':'trunc(max(ih,2)/2)*2'"  # 4:2:0 halves both side
 WITHOUT_INDEX = {"mpegts", "mpeg", "mpegvideo"}
 LEAST_BYTES_PER_S = 1000  # a still picture at the worst quality that cameras offer takes more
 LEAD_S = 10.0  # longer than the key frames of most cameras lie apart
+H264 = {"vcodec": "libx264", "preset": "veryfast", "crf": 23, "pix_fmt": "yuv420p", "max_muxing_queue_size": 1024}
+AAC = {"acodec": "aac", "ab": "128k"}
 ONE_JPEG = {"format": "image2", "update": 1, "vcodec": "mjpeg", "pix_fmt": "yuvj420p", "q:v": 3, "an": None}
 MP4 = {"format": "mp4", "movflags": "+faststart", "map_metadata": -1, "sn": None, "dn": None}
 
 
 @dataclass(frozen=True)
 class MediaFacts:
-    """Of a video: size in pixels as shown (turned where the file says so), duration in seconds, ffmpeg's names."""
+    """Of a video: size in pixels as shown (turned where the file says so), duration in seconds, ffmpeg's names.
+
+    `frame_rate` is the average per second; `pixel_shape` is how much wider than high a pixel is shown.
+    """
 
     width: int
     height: int
@@ -64,6 +70,8 @@ class MediaFacts:
     audio_codec: str | None
     container: str
     pix_fmt: str | None
+    frame_rate: Fraction | None = None
+    pixel_shape: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -99,7 +107,14 @@ class Source:
 def source_of(path: Path, *, root: Path | None = None) -> Iterator[Source]:
     """Raises `UnknownContainer` and what `open_regular` raises."""
     with open_regular(path, root=root) as file:
-        yield Source(file.fileno(), demuxer_for(os.pread(file.fileno(), HEAD_BYTES, 0)))
+        yield source_in(file)
+
+
+def source_in(file: BinaryIO) -> Source:
+    """For as long as `file` is open. Raises `UnknownContainer`, and `StorageFault` if the storage does not answer."""
+    with named_errors():
+        head = os.pread(file.fileno(), HEAD_BYTES, 0)
+    return Source(file.fileno(), demuxer_for(head))
 
 
 def probe(path: Path, *, root: Path | None = None, timeout: timedelta = QUICK) -> MediaFacts:
@@ -127,6 +142,7 @@ def facts_from(answer: dict[str, Any], container: str) -> MediaFacts:
     video = pictures[0]
     width, height = int(video["width"]), int(video["height"])
     turned = is_sideways(video)
+    shape = pixel_shape(video)
     return MediaFacts(
         width=height if turned else width,
         height=width if turned else height,
@@ -135,12 +151,28 @@ def facts_from(answer: dict[str, Any], container: str) -> MediaFacts:
         audio_codec=str(sounds[0].get("codec_name", "unknown")) if sounds else None,
         container=container,
         pix_fmt=video.get("pix_fmt"),
+        frame_rate=ratio(video.get("avg_frame_rate"), "/"),
+        pixel_shape=1 / shape if turned else shape,
     )
 
 
 def is_sideways(video: dict[str, Any]) -> bool:
     turns = [data["rotation"] for data in video.get("side_data_list", []) if "rotation" in data]
     return bool(turns) and int(turns[0]) % 180 != 0
+
+
+def pixel_shape(video: dict[str, Any]) -> float:
+    """Analogue cameras' pixels are not square. What no screen shows so is a mistake of the file's."""
+    shape = ratio(video.get("sample_aspect_ratio"), ":")
+    return float(shape) if shape is not None and 0.5 <= shape <= 2 else 1.0
+
+
+def ratio(text: object, separator: str) -> Fraction | None:
+    """ffmpeg's `30000/1001` or `12:11`; None for what it does not know (`0/0`, `N/A`)."""
+    above, _, below = str(text).partition(separator)
+    if not (above.isdecimal() and below.isdecimal() and int(above) and int(below)):
+        return None
+    return Fraction(int(above), int(below))
 
 
 def duration_from(text: object) -> float | None:
@@ -291,17 +323,7 @@ def remux_mp4(source: Path, target: Path, *, timeout: timedelta) -> None:
 
 def transcode_mp4(source: Path, target: Path, *, timeout: timedelta) -> None:
     """H.264 and AAC in an MP4 that plays while it loads. Raises `FfmpegFailed`; then `target` is untouched."""
-    options = {
-        **MP4,
-        "vcodec": "libx264",
-        "preset": "veryfast",
-        "crf": 23,
-        "pix_fmt": "yuv420p",
-        "vf": f"scale={EVEN}",
-        "acodec": "aac",
-        "ab": "128k",
-        "max_muxing_queue_size": 1024,
-    }
+    options = {**MP4, **H264, **AAC, "vf": f"scale={EVEN}"}
     convert(source, target, {}, options, timeout=timeout)
 
 

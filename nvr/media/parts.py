@@ -13,18 +13,28 @@ PART = ".part"
 
 
 @contextmanager
-def write_to(target: Path) -> Iterator[Path]:
-    """A path beside `target` to write to; afterwards it replaces `target`, or is removed if the block raised.
+def part_of(target: Path) -> Iterator[Path]:
+    """A path beside `target` to write to; what the block leaves there is removed.
 
-    Two writers of the same target do not meet: the last one stays. The folder is made if it is missing.
+    For who must choose the moment in which it replaces `target`. The folder is made if it is missing.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(f"{secrets.token_hex(8)}{PART}")
     try:
         yield part
-        part.replace(target)
     finally:
         part.unlink(missing_ok=True)
+
+
+@contextmanager
+def write_to(target: Path) -> Iterator[Path]:
+    """A path beside `target` to write to; afterwards it replaces `target`, or is removed if the block raised.
+
+    Two writers of the same target do not meet: the last one stays. The folder is made if it is missing.
+    """
+    with part_of(target) as part:
+        yield part
+        part.replace(target)
 
 
 def remove_abandoned_parts(folder: Path, *, older_than: timedelta = timedelta(days=1)) -> int:

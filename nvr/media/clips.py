@@ -1,0 +1,294 @@
+"""One MP4 that browsers play, from pieces of videos or from stills.
+
+As everywhere, ffmpeg gets open files and one demuxer for each. Stills it never sees: they are decoded here, as
+pictures are, and handed over as JPEGs of one size.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import tempfile
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+from django.conf import settings
+from PIL import Image
+
+from nvr.media import ffmpeg as ff
+from nvr.media.images import ImageTooLarge, NotAnImage, TornImage, fitted, opened
+from nvr.media.processes import FfmpegFailed, FfmpegKilled, FfmpegMissing, FfmpegTimedOut, run
+
+MOST_HEIGHT_PX = 1080
+MOST_WIDTH_PX = 3840  # two such pictures side by side; decoders in browsers end at 4096
+MOST_FPS = Fraction(30)
+USUAL_FPS = Fraction(25)  # of files that do not tell
+STILLS_PER_SECOND = 2
+LAST_STILL_TWICE_MORE = 2  # for one second
+STILL_QUALITY = 92
+SOUND = {"sample_fmts": "fltp", "channel_layouts": "stereo"}
+
+
+class NothingToShow(FfmpegFailed):
+    title = "None of the footage could be read"
+
+
+@dataclass(frozen=True)
+class Cut:
+    """The piece of an open video from `start` on, `length` long, both in seconds."""
+
+    source: ff.Source
+    facts: ff.MediaFacts
+    start: float
+    length: float
+
+
+def cut_videos(cuts: Sequence[Cut], part: Path, *, timeout: timedelta) -> None:
+    """Write the pieces, one after the other, to `part`: in the size of the first; the sound only of a single one.
+
+    A piece that cannot be read is left out. Raises `NothingToShow` if no frame lies in any of them, else
+    `FfmpegFailed`, and OSError when the disk is full.
+    """
+    deadline = Deadline(timeout)
+    if len(cuts) == 1:
+        cut_one(cuts[0], part, deadline)
+    else:
+        join(cuts, part, deadline)
+    check_shows_something(part)
+
+
+def cut_one(cut: Cut, part: Path, deadline: Deadline) -> None:
+    if has_sound(cut):
+        try:
+            run_for(cut, command(cut, f"file:{part}", ff.MP4, with_sound=True), deadline)
+        except (FfmpegMissing, FfmpegKilled, FfmpegTimedOut):
+            raise
+        except FfmpegFailed:
+            pass  # sound that nobody can decode is no reason to show nothing
+        else:
+            return
+    run_for(cut, command(cut, f"file:{part}", ff.MP4), deadline)
+
+
+def join(cuts: Sequence[Cut], part: Path, deadline: Deadline) -> None:
+    """Each piece is encoded by itself: open all at once, dozens of them would take gigabytes of memory.
+
+    Of equal size and rate and without B-frames, H.264 streams can be put together as they are.
+    """
+    size, fps = size_of(cuts[0].facts), common_fps(cuts)
+    with tempfile.TemporaryFile(dir=part.parent) as reel:
+        for cut in cuts:
+            add_piece(cut, reel, size, fps, deadline)
+        if not os.fstat(reel.fileno()).st_size:
+            raise NothingToShow
+        source = ff.Source(reel.fileno(), "h264")
+        run(wrap_command(source, part, fps), timeout=deadline.left(), pass_fds=[source.descriptor])
+
+
+def add_piece(cut: Cut, reel: BinaryIO, size: tuple[int, int], fps: Fraction, deadline: Deadline) -> None:
+    before = os.lseek(reel.fileno(), 0, os.SEEK_END)
+    raw = {"format": "h264", "bf": 0}
+    try:
+        run_for(cut, command(cut, f"pipe:{reel.fileno()}", raw, size=size, fps=fps), deadline, reel.fileno())
+    except (FfmpegMissing, FfmpegKilled, FfmpegTimedOut):
+        raise
+    except FfmpegFailed as error:
+        if is_full(error):
+            raise
+        os.ftruncate(reel.fileno(), before)
+
+
+class Deadline:
+    """For all runs together; the last one that is begun in time gets at least a moment."""
+
+    def __init__(self, timeout: timedelta) -> None:
+        self.at = time.monotonic() + timeout.total_seconds()
+
+    def left(self) -> timedelta:
+        return timedelta(seconds=max(0.1, self.at - time.monotonic()))
+
+
+def run_for(cut: Cut, arguments: list[str], deadline: Deadline, *fds: int) -> None:
+    run(arguments, timeout=deadline.left(), pass_fds=[cut.source.descriptor, *fds])
+
+
+def is_full(error: FfmpegFailed) -> bool:
+    """Whether it was for want of space: ffmpeg tells by its words alone."""
+    return "No space left" in error.detail or "quota exceeded" in error.detail
+
+
+def play_stills(pictures: Iterable[BinaryIO], part: Path, *, timeout: timedelta) -> None:
+    """Write the pictures, two for each second and the last for one more, to `part`; in the size of the first.
+
+    Torn ones are left out. Raises `NothingToShow` if all are, else `FfmpegFailed`, and OSError when the disk is full.
+    """
+    with tempfile.TemporaryFile(dir=part.parent) as reel:
+        for frame in held(jpegs_of_one_size(pictures)):
+            reel.write(frame)
+        reel.flush()
+        if not reel.tell():
+            raise NothingToShow
+        source = ff.Source(reel.fileno(), "mjpeg")
+        run(stills_command(source, part), timeout=timeout, pass_fds=[source.descriptor])
+
+
+def check_shows_something(part: Path) -> None:
+    """ffmpeg is content with having written no frame at all."""
+    try:
+        shown = ff.probe(part).duration
+    except (FfmpegMissing, FfmpegKilled, FfmpegTimedOut):
+        raise
+    except FfmpegFailed as error:
+        raise NothingToShow from error
+    if not shown:
+        raise NothingToShow
+
+
+def command(
+    cut: Cut,
+    target: str,
+    writing: dict[str, Any],
+    *,
+    size: tuple[int, int] | None = None,
+    fps: Fraction | None = None,
+    with_sound: bool = False,
+) -> list[str]:
+    stream = input_of(cut)
+    streams = [moving(stream["V:0"], cut, size or size_of(cut.facts), fps or common_fps([cut]))]
+    if with_sound:
+        streams.append(sounding(stream["a:0"], cut))
+    return output(streams, target, {**ff.H264, **(ff.AAC if with_sound else {"an": None}), **writing})
+
+
+def wrap_command(source: ff.Source, part: Path, fps: Fraction) -> list[str]:
+    import ffmpeg  # as in `nvr.media.ffmpeg`
+
+    stream = ffmpeg.input(source.address, **source.options(), framerate=as_text(fps), fflags="+genpts")
+    return output([stream["V:0"]], f"file:{part}", {**ff.MP4, "codec": "copy"})
+
+
+def stills_command(source: ff.Source, part: Path) -> list[str]:
+    import ffmpeg
+
+    stream = ffmpeg.input(source.address, **source.options(), framerate=STILLS_PER_SECOND)
+    # A key frame every two seconds: who drags the player through it sees where.
+    writing = {**ff.MP4, **ff.H264, "an": None, "g": 2 * STILLS_PER_SECOND}
+    return output([stream["V:0"]], f"file:{part}", writing)
+
+
+def output(streams: Sequence[Any], target: str, writing: dict[str, Any]) -> list[str]:
+    import ffmpeg
+
+    written = ffmpeg.output(*streams, target, **writing)
+    return cast(list[str], written.global_args("-v", "error", "-nostdin").compile(overwrite_output=True))
+
+
+def input_of(cut: Cut) -> Any:
+    import ffmpeg
+
+    lead = lead_of(cut)
+    return ffmpeg.input(
+        cut.source.address,
+        **cut.source.options(),
+        max_pixels=settings.NVR_MAX_IMAGE_PIXELS,
+        ss=f"{cut.start - lead:.6f}",
+        t=f"{lead + cut.length:.6f}",
+    )
+
+
+def lead_of(cut: Cut) -> float:
+    """Seconds to begin earlier and drop again: without an index a seek ends behind the place."""
+    return min(cut.start, ff.LEAD_S) if cut.source.demuxer in ff.WITHOUT_INDEX else 0.0
+
+
+def moving(stream: Any, cut: Cut, size: tuple[int, int], fps: Fraction) -> Any:
+    """Cut at its place, from 0 on, at `fps`, and letterboxed to `size`."""
+    lead, (width, height) = lead_of(cut), size
+    inner_width, inner_height = fit(cut.facts, size)
+    if lead:
+        stream = stream.filter("trim", start=f"{lead:.6f}").filter("setpts", f"PTS-{lead:.6f}/TB")
+    return (
+        stream.filter("fps", fps=as_text(fps), start_time=0)
+        .filter("scale", inner_width, inner_height)
+        .filter("pad", width, height, "(ow-iw)/2", "(oh-ih)/2")
+        .filter("setsar", 1)
+        .filter("format", "yuv420p")
+    )
+
+
+def sounding(stream: Any, cut: Cut) -> Any:
+    """The same of the sound; where it begins late or has holes there is silence."""
+    lead = lead_of(cut)
+    if lead:
+        stream = stream.filter("atrim", start=f"{lead:.6f}").filter("asetpts", f"PTS-{lead:.6f}/TB")
+    return stream.filter("aresample", 48000, **{"async": 1, "first_pts": 0}).filter("aformat", **SOUND)
+
+
+def has_sound(cut: Cut) -> bool:
+    return cut.facts.audio_codec not in {None, "unknown", "none"}
+
+
+def common_fps(cuts: Sequence[Cut]) -> Fraction:
+    rates = [cut.facts.frame_rate for cut in cuts if cut.facts.frame_rate is not None]
+    return min(max(rates, default=USUAL_FPS), MOST_FPS).limit_denominator(1001)
+
+
+def as_text(fps: Fraction) -> str:
+    return f"{fps.numerator}/{fps.denominator}"
+
+
+def size_of(facts: ff.MediaFacts) -> tuple[int, int]:
+    """With square pixels, even sides, and no larger than is sensible for a clip."""
+    return fit(facts, (MOST_WIDTH_PX, MOST_HEIGHT_PX), enlarge=False)
+
+
+def fit(facts: ff.MediaFacts, box: tuple[int, int], *, enlarge: bool = True) -> tuple[int, int]:
+    width, height = facts.width * facts.pixel_shape, float(facts.height)
+    scale = min(box[0] / width, box[1] / height)
+    if not enlarge:
+        scale = min(1.0, scale)
+    return min(box[0], even(width * scale)), min(box[1], even(height * scale))
+
+
+def even(side: float) -> int:
+    return max(2, round(side / 2) * 2)
+
+
+def jpegs_of_one_size(pictures: Iterable[BinaryIO]) -> Iterator[bytes]:
+    size: tuple[int, int] | None = None
+    for picture in pictures:
+        try:
+            with opened(picture) as image:
+                upright = fitted(image, *(size or (MOST_WIDTH_PX, MOST_HEIGHT_PX)))
+                size = size or (even(upright.width), even(upright.height))
+                frame = encoded(letterboxed(upright, size))
+        except (NotAnImage, TornImage, ImageTooLarge):
+            continue
+        yield frame
+
+
+def letterboxed(picture: Image.Image, size: tuple[int, int]) -> Image.Image:
+    ground = Image.new("RGB", size)
+    mask = picture if picture.mode == "RGBA" else None
+    ground.paste(picture, ((size[0] - picture.width) // 2, (size[1] - picture.height) // 2), mask)
+    return ground
+
+
+def encoded(picture: Image.Image) -> bytes:
+    buffer = io.BytesIO()
+    picture.save(buffer, "JPEG", quality=STILL_QUALITY)
+    return buffer.getvalue()
+
+
+def held(frames: Iterable[bytes]) -> Iterator[bytes]:
+    """The last one stays for a second, so that it is seen before the player ends."""
+    last = b""
+    for last in frames:
+        yield last
+    for _ in range(LAST_STILL_TWICE_MORE):
+        yield last

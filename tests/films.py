@@ -1,0 +1,62 @@
+"""Films whose every frame tells its number by how bright it is, and the numbers that a film shows."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import tempfile
+from functools import cache
+from pathlib import Path
+
+from PIL import Image
+
+FPS = 10
+DARKEST, STEP = 20, 2
+H264 = ("-c:v", "libx264", "-pix_fmt", "yuv420p", "-g", "25")  # key frames lie apart, as cameras have them
+
+
+def numbered_film(
+    path: Path, *options: str, first: int = 0, frames: int = 100, size: str = "64x48", sound: bool = False
+) -> Path:
+    """Frames `first` to `first + frames` at 10 per second; `options` are ffmpeg's for the output."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(_film(path.suffix, options or H264, first, frames, size, sound))
+    return path
+
+
+@cache
+def _film(suffix: str, options: tuple[str, ...], first: int, frames: int, size: str, sound: bool) -> bytes:
+    grey = f"nullsrc=s={size}:r={FPS}:d={frames / FPS},geq=lum='{DARKEST}+{STEP}*(N+{first})':cb=128:cr=128"
+    inputs = ["-f", "lavfi", "-i", grey]
+    if sound:
+        inputs += ["-f", "lavfi", "-i", f"sine=duration={frames / FPS}"]
+    with tempfile.NamedTemporaryFile(suffix=suffix) as file:
+        command = ["ffmpeg", "-v", "error", "-y", *inputs, *options, file.name]
+        subprocess.run(command, check=True, timeout=60)
+        return Path(file.name).read_bytes()
+
+
+def numbered_still(number: int, size: tuple[int, int] = (64, 48), kind: str = "JPEG") -> bytes:
+    buffer = io.BytesIO()
+    # What a film shows as limited range, a picture shows as full.
+    level = round((DARKEST + STEP * number - 16) * 255 / 219)
+    Image.new("L", size, level).save(buffer, kind, quality=95)
+    return buffer.getvalue()
+
+
+def frames_of(film: Path, *, middle: bool = True) -> list[int]:
+    """The number that each frame shows, in order, by the brightness of its middle."""
+    crop = "crop=16:16," if middle else ""
+    # YUV keeps the levels as they are coded: to grey they would be stretched.
+    writing = ["-vf", f"{crop}scale=2:2:flags=area", "-pix_fmt", "yuv420p", "-vsync", "passthrough", "-f", "rawvideo"]
+    command = ["ffmpeg", "-v", "error", "-i", str(film), *writing, "-"]
+    output = subprocess.run(command, check=True, capture_output=True, timeout=60).stdout[::6]
+    return [round((level - DARKEST) / STEP) for level in output]
+
+
+def streams_of(film: Path) -> dict[str, dict[str, str]]:
+    """What ffprobe says of the streams, by their kind."""
+    command = ["ffprobe", "-v", "error", "-print_format", "json", "-show_streams", str(film)]
+    streams = json.loads(subprocess.run(command, check=True, capture_output=True, timeout=60).stdout)["streams"]
+    return {stream["codec_type"]: stream for stream in streams}

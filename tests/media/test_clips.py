@@ -1,0 +1,223 @@
+"""Clips, by real ffmpeg from real films: exactly the frames asked for, whatever they lie in."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from datetime import timedelta
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from nvr.media import clips, ffmpeg
+from nvr.media.clips import Cut, NothingToShow, cut_videos, play_stills
+from nvr.media.paths import open_regular
+from nvr.media.processes import FfmpegFailed, FfmpegMissing, FfmpegTimedOut
+from tests.films import FPS, H264, frames_of, numbered_film, numbered_still, streams_of
+
+LONG = timedelta(minutes=1)
+CONTAINERS = {
+    "mp4": (".mp4", H264),
+    "B-frames": (".mp4", (*H264, "-bf", "3")),
+    "mkv": (".mkv", H264),
+    "mov": (".mov", ("-c:v", "mpeg4", "-q:v", "2")),
+    "mjpeg in avi": (".avi", ("-c:v", "mjpeg", "-q:v", "2")),
+    "mpeg4 in avi": (".avi", ("-c:v", "mpeg4", "-q:v", "2", "-g", "25")),
+    "h264 in avi": (".avi", (*H264, "-bf", "0")),
+    "webm": (".webm", ("-c:v", "libvpx", "-b:v", "1M")),
+    "ts": (".ts", H264),
+}
+
+
+@contextmanager
+def cuts_from(*places: tuple[Path, float, float]) -> Iterator[list[Cut]]:
+    """Open pieces from file, start and length in seconds."""
+    with ExitStack() as files:
+        yield [cut_of(files, *place) for place in places]
+
+
+def cut_of(files: ExitStack, film: Path, start: float, length: float) -> Cut:
+    source = ffmpeg.source_in(files.enter_context(open_regular(film)))
+    return Cut(source, ffmpeg.facts_of(source), start, length)
+
+
+def clip_of(target: Path, *places: tuple[Path, float, float]) -> list[int]:
+    with cuts_from(*places) as cuts:
+        cut_videos(cuts, target, timeout=LONG)
+    return frames_of(target)
+
+
+def shows(found: Sequence[int], expected: Sequence[int]) -> None:
+    """Begin, end and length within one frame, and no frame in between missing or in the wrong place."""
+    assert abs(found[0] - expected[0]) <= 1
+    assert abs(found[-1] - expected[-1]) <= 1
+    assert abs(len(found) - len(expected)) <= 1
+    assert all(0 <= later - earlier <= 2 for earlier, later in pairwise(found))
+
+
+@pytest.mark.parametrize(("suffix", "options"), CONTAINERS.values(), ids=CONTAINERS)
+@pytest.mark.parametrize("start", [0.0, 3.3, 7.84])
+def test_a_piece_begins_and_ends_where_it_should(tmp_path, suffix, options, start):
+    film = numbered_film(tmp_path / f"film{suffix}", *options)
+
+    found = clip_of(tmp_path / "clip.part", (film, start, 2.0))
+
+    first = round(start * FPS)
+    shows(found, range(first, first + 20))
+
+
+def test_three_pieces_follow_each_other_without_a_frame_too_many_or_too_few(tmp_path):
+    one = numbered_film(tmp_path / "1.mp4")
+    two = numbered_film(tmp_path / "2.avi", "-c:v", "mjpeg", "-q:v", "2", frames=10, first=40)
+    three = numbered_film(tmp_path / "3.mkv", first=0)
+
+    found = clip_of(tmp_path / "clip.part", (one, 2.0, 2.0), (two, 0.0, 1.0), (three, 5.0, 2.5))
+
+    expected = [*range(20, 40), *range(40, 50), *range(50, 75)]
+    assert len(found) == len(expected)
+    assert all(abs(shown - number) <= 1 for shown, number in zip(found, expected, strict=True))
+    assert float(streams_of(tmp_path / "clip.part")["video"]["duration"]) == pytest.approx(5.5, abs=0.02)
+
+
+def test_a_clip_plays_in_a_browser_while_it_loads(tmp_path):
+    film = numbered_film(tmp_path / "film.avi", "-c:v", "mjpeg", "-q:v", "2", size="65x49")
+    again = numbered_film(tmp_path / "again.mp4")
+    for places in ([(film, 1.0, 1.0)], [(film, 1.0, 1.0), (again, 1.0, 1.0)]):
+        clip_of(tmp_path / "clip.part", *places)
+
+        video = streams_of(tmp_path / "clip.part")["video"]
+        assert (video["codec_name"], video["pix_fmt"]) == ("h264", "yuv420p")
+        assert (video["width"] % 2, video["height"] % 2) == (0, 0)
+        data = (tmp_path / "clip.part").read_bytes()
+        assert data.index(b"moov") < data.index(b"mdat")
+
+
+def test_pieces_of_other_sizes_are_letterboxed_to_the_first_ones(tmp_path):
+    wide = numbered_film(tmp_path / "wide.mp4", size="128x48")
+    high = numbered_film(tmp_path / "high.mp4", size="48x96")
+
+    found = clip_of(tmp_path / "clip.part", (wide, 0, 1), (high, 1, 1))
+
+    video = streams_of(tmp_path / "clip.part")["video"]
+    assert (video["width"], video["height"]) == (128, 48)
+    shows(found, range(20))
+
+
+def test_large_pictures_are_made_smaller_and_pixels_square():
+    facts = ffmpeg.MediaFacts(3840, 2160, 1, "h264", None, "mov", "yuv420p")
+    analogue = ffmpeg.MediaFacts(704, 576, 1, "mpeg4", None, "avi", "yuv420p", pixel_shape=12 / 11)
+
+    assert clips.size_of(facts) == (1920, 1080)
+    assert clips.size_of(analogue) == (768, 576)
+
+
+def test_a_single_video_keeps_its_sound_and_several_have_none(tmp_path):
+    film = numbered_film(tmp_path / "film.mp4", *H264, "-c:a", "aac", sound=True)
+    target = tmp_path / "clip.part"
+
+    shows(clip_of(target, (film, 2, 3)), range(20, 50))
+    sound = streams_of(target)["audio"]
+    assert sound["codec_name"] == "aac"
+    assert float(sound["duration"]) == pytest.approx(3, abs=0.15)
+
+    clip_of(target, (film, 2, 1), (film, 4, 1))
+    assert "audio" not in streams_of(target)
+
+
+def test_sound_that_nobody_can_decode_does_not_cost_the_picture(tmp_path, monkeypatch):
+    film = numbered_film(tmp_path / "film.mp4", *H264, "-c:a", "aac", sound=True)
+    monkeypatch.setattr(clips, "sounding", lambda stream, cut: stream.filter("no_such_filter"))
+
+    shows(clip_of(tmp_path / "clip.part", (film, 2, 1)), range(20, 30))
+
+
+def test_a_torn_piece_among_whole_ones_is_left_out(tmp_path):
+    whole = numbered_film(tmp_path / "whole.mp4")
+    torn = numbered_film(tmp_path / "torn.mp4")
+    with cuts_from((whole, 0, 1), (torn, 2, 1), (whole, 3, 1)) as cuts:
+        data = bytearray(torn.read_bytes())
+        data[data.index(b"mdat") + 4 : data.index(b"moov")] = bytes(data.index(b"moov") - data.index(b"mdat") - 4)
+        torn.write_bytes(data)
+        cut_videos(cuts, tmp_path / "clip.part", timeout=LONG)
+
+    found = frames_of(tmp_path / "clip.part")
+    assert set(found) <= {*range(11), *range(29, 41)}
+    assert len(found) == 20
+
+
+def test_a_piece_behind_the_end_is_nothing(tmp_path):
+    film = numbered_film(tmp_path / "film.mp4", frames=20)
+
+    for places in ([(film, 30.0, 2.0)], [(film, 30.0, 2.0), (film, 40.0, 2.0)]):
+        with pytest.raises(NothingToShow):
+            clip_of(tmp_path / "clip.part", *places)
+    assert len(clip_of(tmp_path / "clip.part", (film, 1.0, 2.0), (film, 30.0, 2.0))) == 10
+
+
+def test_time_is_limited_over_all_pieces(tmp_path):
+    film = numbered_film(tmp_path / "film.mp4")
+    with cuts_from(*[(film, 0, 10)] * 30) as cuts, pytest.raises(FfmpegTimedOut):
+        cut_videos(cuts, tmp_path / "clip.part", timeout=timedelta(milliseconds=200))
+
+
+def test_without_ffmpeg_it_is_told(tmp_path, monkeypatch):
+    film = numbered_film(tmp_path / "film.mp4")
+    with cuts_from((film, 0, 1), (film, 1, 1)) as cuts:
+        monkeypatch.setenv("PATH", "/nonexistent")
+        for some in (cuts, cuts[:1]):
+            with pytest.raises(FfmpegMissing):
+                cut_videos(some, tmp_path / "clip.part", timeout=LONG)
+
+
+def test_stills_play_two_a_second_and_the_last_is_held(tmp_path):
+    numbers = [5, 20, 35, 50, 65]
+
+    play_stills((io.BytesIO(numbered_still(number)) for number in numbers), tmp_path / "clip.part", timeout=LONG)
+
+    found = frames_of(tmp_path / "clip.part")
+    assert len(found) == 7
+    assert all(abs(shown - number) <= 1 for shown, number in zip(found, [*numbers, 65, 65], strict=True))
+    video = streams_of(tmp_path / "clip.part")["video"]
+    assert (video["codec_name"], video["pix_fmt"], video["width"], video["height"]) == ("h264", "yuv420p", 64, 48)
+    assert float(video["duration"]) == pytest.approx(3.5, abs=0.01)
+    data = (tmp_path / "clip.part").read_bytes()
+    assert data.index(b"moov") < data.index(b"mdat")
+
+
+def test_stills_of_every_kind_fit_the_first_and_torn_ones_are_left_out(tmp_path):
+    odd = numbered_still(10, size=(65, 49))
+    cmyk = io.BytesIO()
+    Image.new("CMYK", (30, 90)).save(cmyk, "JPEG")
+    pictures = [b"", odd[:300], odd, b"#EXTM3U\n/etc/passwd", numbered_still(20, (200, 20), "PNG"), cmyk.getvalue()]
+
+    play_stills(map(io.BytesIO, pictures), tmp_path / "clip.part", timeout=LONG)
+
+    found = frames_of(tmp_path / "clip.part", middle=False)
+    video = streams_of(tmp_path / "clip.part")["video"]
+    assert (video["width"], video["height"]) == (64, 48)
+    assert len(found) == 5
+
+
+@pytest.mark.parametrize("pictures", [[], [b""], [b"no picture"]])
+def test_no_still_is_nothing_to_show(tmp_path, pictures):
+    with pytest.raises(NothingToShow):
+        play_stills(map(io.BytesIO, pictures), tmp_path / "clip.part", timeout=LONG)
+
+
+def test_a_full_disk_is_known_by_ffmpegs_words():
+    assert clips.is_full(FfmpegFailed("The video could not be read: av_write_frame(): No space left on device"))
+    assert not clips.is_full(FfmpegFailed("The video could not be read: Invalid data found"))
+
+
+def test_nothing_is_left_beside_a_clip(tmp_path):
+    film = numbered_film(tmp_path / "films/film.mp4")
+    folder = tmp_path / "clips"
+    folder.mkdir()
+
+    clip_of(folder / "clip.part", (film, 0, 1), (film, 2, 1))
+    play_stills([io.BytesIO(numbered_still(1))], folder / "stills.part", timeout=LONG)
+
+    assert sorted(path.name for path in folder.iterdir()) == ["clip.part", "stills.part"]
