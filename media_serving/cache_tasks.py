@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from celery import shared_task
+from django.conf import settings
 
 from media_serving import conversion
 from nvr.media.cached_files import sweep
+from nvr.media.parts import remove_abandoned_parts
 
 DERIVATIVES_BYTES = 1000 * 2**20
 FRAMES_BYTES = 500 * 2**20
@@ -23,8 +25,9 @@ def send_owed_playables() -> None:
 
 @shared_task(name="media.sweep_caches", ignore_result=True)
 def sweep_caches() -> None:
-    """Bring every cache below its cap; what was used longest ago goes first."""
+    """Bring every cache below its cap, what was used longest ago first; and remove what was never made to its end."""
     sweep("derivatives", limit_bytes=DERIVATIVES_BYTES)
     sweep("frames", limit_bytes=FRAMES_BYTES)
     conversion.evict()
     conversion.forget_unused()
+    remove_abandoned_parts(settings.CLIP_DIR)

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import logging
 import shutil
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
 from django.conf import settings
-from django.db import DatabaseError, IntegrityError, connection, transaction
+from django.db import IntegrityError, transaction
 from django.db.models import F, Sum
 from django.utils import timezone
 
+from media_serving.leases import lease_kept
 from media_serving.models import PlayableForm, PlayableState
 from media_serving.playable import key_of, path_of, send, source_of
 from nvr.errors import NvrError, StorageFull, Unavailable
@@ -42,7 +40,7 @@ def make_playable(pk: int) -> None:
     if row is None:
         return
     try:
-        with lease_kept(row):
+        with lease_kept(f"playable={row.pk}", lambda: renew(row), every=LEASE / 4):
             attempt(row)
     finally:
         send_next()
@@ -59,26 +57,8 @@ def claim(pk: int) -> PlayableForm | None:
     return PlayableForm.objects.get(pk=pk) if claimed else None
 
 
-@contextmanager
-def lease_kept(row: PlayableForm) -> Iterator[None]:
-    ended = threading.Event()
-    keeper = threading.Thread(target=keep_lease, args=(row, ended), daemon=True)
-    keeper.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        keeper.join()
-
-
-def keep_lease(row: PlayableForm, ended: threading.Event) -> None:
-    while not ended.wait(LEASE.total_seconds() / 4):
-        try:
-            settle(row, leased_until=timezone.now() + LEASE)
-        except DatabaseError as error:
-            logger.warning("lease not renewed id=%s error=%s", row.pk, type(error).__name__)
-        finally:
-            connection.close()
+def renew(row: PlayableForm) -> None:
+    settle(row, leased_until=timezone.now() + LEASE)
 
 
 def settle(row: PlayableForm, **values: object) -> bool:

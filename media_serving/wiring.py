@@ -1,5 +1,5 @@
-"""What the app joins when it is ready: the news of a camera's end, the audit's view, the shape of media errors, and
-its places in the pages."""
+"""What the app joins when it is ready: news of a camera's and an event's end, the audit's view, the shape of media
+errors, and its places in the pages."""
 
 from __future__ import annotations
 
@@ -14,9 +14,11 @@ from media_serving.addresses import PREFIX
 from media_serving.api.media_shape import MEDIA_ERROR, media_shape
 from media_serving.camera_files import listing_of_hour
 from media_serving.camera_panel import camera_day_panel
+from media_serving.clips import on_event_closed
 from media_serving.ingest.state import section
 from media_serving.models import Detection, Event, Upload
 from media_serving.removal import remove_some_of
+from media_serving.signals import event_closed
 from nvr.api.errors import register_shape
 from nvr.api.schema import register_error_schema
 from nvr.audit.models import Visibility, register_actions, register_target
@@ -26,6 +28,7 @@ from nvr.pages import navigation, panels
 
 def connect() -> None:
     remove_also(remove_some_of)
+    event_closed.connect(on_event_closed)
     count_also("detections", lambda camera: Detection.objects.filter(camera=camera.pk).count())
     count_also("events", lambda camera: Event.objects.filter(camera=camera.pk).count())
     count_also("uploads", lambda camera: Upload.objects.filter(camera=camera.pk).count())

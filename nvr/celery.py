@@ -46,6 +46,7 @@ app.conf.beat_schedule = {
     "close-events": every(5, "media.close_events", "ingest"),
     "remove-files": every(60, "media.remove_files", "bulk"),
     "owed-playables": every(30, "media.send_owed_playables", "bulk"),
+    "owed-clips": every(10, "media.send_owed_clips", "bulk"),
     "owed-emptyings": every(10, "reviewer.look_after_emptyings", "interactive"),
     "dead-thumbnail-passes": every(60, "reviewer.revive_thumbnail_passes", "bulk"),
     "prune-review-thumbnails": every(86400, "reviewer.prune_thumbnails", "bulk"),
@@ -69,3 +70,4 @@ else:
     app.conf.broker_transport_options = {"socket_connect_timeout": 2, "socket_timeout": 5}
 app.autodiscover_tasks()
 app.autodiscover_tasks(related_name="cache_tasks")
+app.autodiscover_tasks(related_name="clip_tasks")

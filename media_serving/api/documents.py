@@ -63,6 +63,13 @@ UPDATE_EVENT: dict[str, Any] = {
     "request": EventUpdate,
     "responses": {200: EventOut},
 }
+MAKE_CLIP: dict[str, Any] = {
+    "operation_id": "make_event_clip",
+    "tags": ["events"],
+    "description": "409 while the event is open, 422 when there is no footage of it any more.",
+    "request": None,
+    "responses": {202: EventOut},
+}
 LIST_DETECTIONS_OF_EVENT: dict[str, Any] = {
     "operation_id": "list_event_detections",
     "tags": ["events"],

@@ -10,10 +10,11 @@ from media_serving.api import documents
 from media_serving.api.filters import filtered_events
 from media_serving.api.representation import detection_as_json, detection_rows, event_as_json, event_rows
 from media_serving.api.serializers import EventUpdate
+from media_serving.clips import make_again
 from media_serving.events import update_event
 from media_serving.models import Detection, Event
 from nvr.api.pagination import KeysetPage
-from nvr.api.permissions import ModelPermissions
+from nvr.api.permissions import HasPermission, ModelPermissions
 from nvr.api.views import ApiView
 from nvr.errors import NotFound
 
@@ -56,6 +57,18 @@ class EventView(ApiView):
         given.is_valid(raise_exception=True)
         update_event(request.user, event, given.validated_data)
         return event_response(event.pk)
+
+
+class EventClipView(ApiView):
+    permission_classes = (HasPermission("media_serving.change_event"),)
+
+    @extend_schema(**documents.MAKE_CLIP)
+    def post(self, request: Request, event_id: int) -> Response:
+        """Have the clip made again: after a failure, or when there is better footage now."""
+        make_again(find_event(request, event_id))
+        response = event_response(event_id)
+        response.status_code = 202
+        return response
 
 
 class EventDetectionsView(ApiView):

@@ -39,6 +39,8 @@ EVENT_COLUMNS = (
     "object_classes",
     "detection_count",
     "clip_size_bytes",
+    "clip_work__state",
+    "clip_work__reason",
     "reviewed",
     "notes",
 )
@@ -89,7 +91,10 @@ def detection_as_json(row: Any) -> dict[str, Any]:
 
 
 def event_as_json(row: Any) -> dict[str, Any]:
-    """One of `event_rows`. `ended_at` is null while the event is open, the clip's address until there is one."""
+    """One of `event_rows`. `ended_at` is null while the event is open, the clip's address until there is one.
+
+    `clip_state` tells of the making of a clip: null while none is wanted. A clip stays while it is made anew.
+    """
     return {
         "id": row.pk,
         "camera_id": row.camera__slug,
@@ -100,6 +105,8 @@ def event_as_json(row: Any) -> dict[str, Any]:
         "object_classes": row.object_classes,
         "detection_count": row.detection_count,
         "clip_url": clip_url(row.pk) if row.clip_size_bytes is not None else None,
+        "clip_state": row.clip_work__state,
+        "clip_reason": row.clip_work__reason or None,
         "reviewed": row.reviewed,
         "notes": row.notes,
     }

@@ -4,7 +4,7 @@ from django.urls import path, register_converter
 from django.urls.converters import StringConverter
 
 from media_serving.api.detections import DetectionListView, DetectionView
-from media_serving.api.events import EventDetectionsView, EventListView, EventView
+from media_serving.api.events import EventClipView, EventDetectionsView, EventListView, EventView
 from media_serving.api.media import CameraFileView, ClipView, CompatibilityView, DetectionFileView, ThumbnailView
 from media_serving.api.signed_urls import SignedUrlView
 from media_serving.api.uploads import UploadListView, UploadRetryView
@@ -31,5 +31,6 @@ urlpatterns = [
     path("events/<int:event_id>/detections", EventDetectionsView.as_view(), name="api_event_detections"),
     path("uploads", UploadListView.as_view(), name="api_uploads"),
     path("uploads/<int:upload_id>/retry", UploadRetryView.as_view(), name="api_upload_retry"),
+    path("events/<int:event_id>/clip", EventClipView.as_view(), name="api_event_clip"),
     path("signed-urls", SignedUrlView.as_view(), name="api_signed_urls"),
 ]

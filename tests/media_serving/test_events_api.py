@@ -51,6 +51,8 @@ def test_an_event_has_the_documented_keys(api, event):
         "object_classes": ["car", "person"],
         "detection_count": 2,
         "clip_url": None,
+        "clip_state": "waiting",
+        "clip_reason": None,
         "reviewed": False,
         "notes": "",
     }

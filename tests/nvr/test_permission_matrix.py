@@ -79,6 +79,7 @@ API: dict[str, dict[str, str]] = {
     "api/events/<int:event_id>/detections": {"GET": SEEN},
     "api/uploads": {"GET": STAFF},
     "api/uploads/<int:upload_id>/retry": {"POST": "401 403 403 403 403 403 202 403"},
+    "api/events/<int:event_id>/clip": {"POST": "401 403 403 403 202 403 202 403"},
     "api/signed-urls": {"POST": "401 404 200 200 200 404 200 403"},
     "api/media/cameras/<str:camera_id>/<rest:filename>": {"GET": SEEN},
     "api/media/thumbnails/<rest:filename>": {"GET": SEEN},

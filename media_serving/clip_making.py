@@ -1,0 +1,157 @@
+"""From an event's footage to its clip: from videos where they show the event, else from stills."""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+from itertools import zip_longest
+from pathlib import Path
+from typing import BinaryIO
+
+from django.conf import settings
+
+from cameras.folders import check_volume
+from cameras.ownership import Folders, folders_for
+from media_serving.clip_sources import (
+    Footage,
+    NoFootage,
+    is_there,
+    opened,
+    span_of,
+    stills_around,
+    videos_around,
+)
+from media_serving.models import Event
+from nvr.errors import Forbidden, NotFound
+from nvr.media import clips, ffmpeg
+from nvr.media.clips import Cut, NothingToShow
+
+logger = logging.getLogger(__name__)
+
+MOST_PIECES = 100
+MOST_STILLS = 600  # five minutes
+SHORTEST_S = 0.001
+LEAST_BYTES_PER_S = 100  # a file that declares hours and holds nearly nothing is not believed
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A part of one video, the first picture of which was taken at `at`."""
+
+    at: datetime
+    cut: Cut
+
+    @property
+    def ended_at(self) -> datetime:
+        return self.at + timedelta(seconds=self.cut.length)
+
+
+def make_clip(event: Event, part: Path) -> None:
+    """Write the event's clip to `part`: H.264 in an MP4 that plays while it loads.
+
+    Raises `NoFootage`; `FfmpegFailed`; `Unavailable` when the camera's storage does not answer; OSError when the
+    disk is full.
+    """
+    folders = folders_for(event.camera)
+    unreadable: NothingToShow | None = None
+    with ExitStack() as files:
+        pieces = pieces_of(event, folders, files)
+        ways = [partial(from_videos, pieces, part), partial(from_stills, event, folders, part)]
+        # Videos that show nothing but what was before and after: stills tell more.
+        for way in ways if shows_event(event, pieces) else reversed(ways):
+            try:
+                if way():
+                    return
+            except NothingToShow as error:
+                unreadable = error
+    check_volume(event.camera)
+    raise unreadable or NoFootage
+
+
+def from_videos(pieces: list[Piece], part: Path) -> bool:
+    """Whether there was anything to be tried."""
+    if pieces:
+        clips.cut_videos([piece.cut for piece in pieces], part, timeout=settings.NVR_CLIP_TIME_LIMIT)
+    return bool(pieces)
+
+
+def from_stills(event: Event, folders: Folders, part: Path) -> bool:
+    stills = thinned([still for still in stills_around(event) if is_there(still, folders)])
+    if stills:
+        clips.play_stills(pictures(stills, folders), part, timeout=settings.NVR_CLIP_TIME_LIMIT)
+    return bool(stills)
+
+
+def thinned(stills: list[Footage]) -> list[Footage]:
+    """At most `MOST_STILLS`, evenly, the first and the last among them."""
+    if len(stills) <= MOST_STILLS:
+        return stills
+    return [stills[number * (len(stills) - 1) // (MOST_STILLS - 1)] for number in range(MOST_STILLS)]
+
+
+def pictures(stills: list[Footage], folders: Folders) -> Iterator[BinaryIO]:
+    """Each open until the next one is asked for; what went meanwhile is left out."""
+    for still in stills:
+        with suppress(NotFound, Forbidden), opened(still, folders) as file:
+            yield file
+
+
+def pieces_of(event: Event, folders: Folders, files: ExitStack) -> list[Piece]:
+    """The pieces of the camera's videos, open in `files`. Where two show the same, it is the earlier one's."""
+    start, end = span_of(event)
+    around = videos_around(event)
+    pieces: list[Piece] = []
+    for footage, following in zip_longest(around, around[1:]):
+        piece = piece_of(footage, following, (start, end), folders, files)
+        if piece is not None and len(pieces) < MOST_PIECES:
+            pieces.append(piece)
+            start = piece.ended_at
+    return pieces
+
+
+def piece_of(
+    footage: Footage, following: Footage | None, span: tuple[datetime, datetime], folders: Folders, files: ExitStack
+) -> Piece | None:
+    """What of the video lies in `span`; None if that is nothing, or it cannot be read."""
+    with ExitStack() as file:
+        found = readable(footage, folders, file)
+        if found is None:
+            return None
+        source, facts = found
+        start, end = (max(0.0, (moment - footage.at).total_seconds()) for moment in span)
+        end = min(end, length_of(source, facts, footage, following))
+        if end - start < SHORTEST_S:
+            return None
+        files.enter_context(file.pop_all())
+    return Piece(footage.at + timedelta(seconds=start), Cut(source, facts, start, end - start))
+
+
+def readable(footage: Footage, folders: Folders, files: ExitStack) -> tuple[ffmpeg.Source, ffmpeg.MediaFacts] | None:
+    try:
+        source = ffmpeg.source_in(files.enter_context(opened(footage, folders)))
+        return source, ffmpeg.facts_of(source)
+    except (NotFound, Forbidden):
+        return None
+    except (ffmpeg.FfmpegMissing, ffmpeg.FfmpegKilled):
+        raise
+    except ffmpeg.FfmpegFailed as error:
+        logger.info("video left out of a clip camera=%s: %s", footage.camera.pk, error.detail)
+        return None
+
+
+def length_of(source: ffmpeg.Source, facts: ffmpeg.MediaFacts, footage: Footage, following: Footage | None) -> float:
+    """In seconds. What a file does not tell, or cannot be, is at most until the next one begins."""
+    size_bytes = os.fstat(source.descriptor).st_size
+    if facts.duration is not None and facts.duration * LEAST_BYTES_PER_S <= size_bytes:
+        return facts.duration
+    return math.inf if following is None else (following.at - footage.at).total_seconds()
+
+
+def shows_event(event: Event, pieces: list[Piece]) -> bool:
+    return any(piece.at <= event.last_detected_at and piece.ended_at >= event.started_at for piece in pieces)

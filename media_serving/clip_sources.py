@@ -1,0 +1,201 @@
+"""What footage there is of an event: videos and stills of its camera, by the time of their pictures.
+
+Most of it stands in the ledger of uploads. What a program outside reported on may be a file that the ledger does
+not know.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import BinaryIO
+
+from django.conf import settings
+from django.db.models import Q, QuerySet
+
+from cameras.folders import check_volume, place_of
+from cameras.models import Camera
+from cameras.ownership import Folders, folders_for
+from media_serving.models import Detection, Event, MediaType, Upload, UploadState
+from media_serving.models.uploads import digest_of
+from media_serving.serving import relative_to_camera
+from nvr.errors import Forbidden, Invalid, NotFound
+from nvr.media.paths import NoSuchFile, check_inside, named_errors, open_regular, true_place
+from nvr.media.types import VIDEO_EXTENSIONS, is_image, is_video
+
+LONGEST_VIDEO = timedelta(hours=12)
+VIDEOS_BEFORE = 20  # that may reach into the event; how long each is, only reading it tells
+
+
+class NoFootage(Invalid):
+    title = "There is no footage of this event any more"
+
+    def __init__(self) -> None:
+        super().__init__(f"{self.title}.")
+
+
+@dataclass(frozen=True)
+class Footage:
+    """A file with pictures of the event, the first of them taken at `at`; `upload` if the ledger knows it."""
+
+    camera: Camera
+    at: datetime
+    file: Path
+    upload: Upload | None = None
+
+    @property
+    def identity(self) -> object:
+        return self.upload.pk if self.upload else self.file
+
+
+def span_of(event: Event) -> tuple[datetime, datetime]:
+    """What its clip shows."""
+    padding = settings.NVR_CLIP_PADDING
+    return event.started_at - padding, event.last_detected_at + padding
+
+
+def videos_around(event: Event) -> list[Footage]:
+    """Videos that may show some of the event, by the time at which they begin; some end before it."""
+    start, end = span_of(event)
+    uploads = videos_in(done_uploads(event).filter(captured_at__range=(start - LONGEST_VIDEO, end)))
+    before = uploads.filter(captured_at__lt=start).order_by("-captured_at")[:VIDEOS_BEFORE]
+    known = [from_ledger(event, upload) for upload in (*before, *uploads.filter(captured_at__gte=start))]
+    return in_order([*detected(event, MediaType.VIDEO), *known])
+
+
+def stills_around(event: Event) -> list[Footage]:
+    start, end = span_of(event)
+    uploads = done_uploads(event).filter(captured_at__range=(start, end))
+    known = [from_ledger(event, upload) for upload in uploads if is_image(upload.path)]
+    return in_order([*detected(event, MediaType.IMAGE), *known])
+
+
+def check_footage(event: Event) -> None:
+    """Whether a clip can be tried; whether what lies there can be read is seen then.
+
+    Raises `NoFootage`, and `Unavailable` when the camera's storage does not answer.
+    """
+    folders = folders_for(event.camera)
+    if not any(is_there(footage, folders) for footage in (*stills_around(event), *videos_around(event))):
+        check_volume(event.camera)
+        raise NoFootage
+
+
+def is_there(footage: Footage, folders: Folders) -> bool:
+    try:
+        opened(footage, folders).close()
+    except (NotFound, Forbidden):
+        return False
+    return True
+
+
+def opened(footage: Footage, folders: Folders) -> BinaryIO:
+    """The very bytes that were meant: our copy of them, or the camera's file if it has not been written over.
+
+    Raises `NoSuchFile`; `Forbidden` for what lies outside of where the camera's files may; `StorageFault`.
+    """
+    upload = footage.upload
+    if upload is not None and upload.is_kept:
+        return open_regular(upload.kept_path)
+    file = open_own(footage, folders)
+    if upload is not None and not is_unchanged(file, upload):
+        file.close()
+        raise NoSuchFile
+    return file
+
+
+def open_own(footage: Footage, folders: Folders) -> BinaryIO:
+    """A file in the camera's folder that belongs to no camera nested in it."""
+    folder = place_of(footage.camera, folders)
+    with named_errors():
+        place, _ = true_place(str(footage.file))
+    check_inside(place, folder)
+    if footage.camera.pk not in folders.owners_of(place):
+        raise NoSuchFile
+    return open_regular(Path(place), root=Path(folder))
+
+
+def is_unchanged(file: BinaryIO, upload: Upload) -> bool:
+    with named_errors():
+        facts = os.fstat(file.fileno())
+    return (facts.st_size, facts.st_mtime_ns) == (upload.size_bytes, upload.mtime_ns)
+
+
+def done_uploads(event: Event) -> QuerySet[Upload]:
+    """Of others it is not known yet when they were taken, or that they are pictures."""
+    return Upload.objects.filter(camera=event.camera_id, state=UploadState.DONE)
+
+
+def videos_in(uploads: QuerySet[Upload]) -> QuerySet[Upload]:
+    ends = Q()
+    for extension in VIDEO_EXTENSIONS:
+        ends |= Q(path__iendswith=extension)
+    return uploads.filter(ends)
+
+
+def from_ledger(event: Event, upload: Upload) -> Footage:
+    upload.camera = event.camera
+    return Footage(event.camera, upload.captured_at, upload.file, upload)
+
+
+def detected(event: Event, kind: MediaType) -> list[Footage]:
+    """What the event's detections were made from: certainly of the event, whatever the ledger says of the time."""
+    rows = event.detections.filter(media_type=kind).select_related("upload").order_by("detected_at", "pk")
+    own = [from_ledger(event, row.upload) for row in rows if row.upload is not None]
+    return [*own, *reported(event, [row for row in rows if row.upload is None])]
+
+
+def reported(event: Event, rows: list[Detection]) -> list[Footage]:
+    """Of files that were reported from outside; of a name that is used again, the content of that time."""
+    files = {row.pk: path for row in rows if (path := file_of(event, row)) is not None}
+    contents = known_contents(event, files.values())
+    found = []
+    for row in rows:
+        if row.pk in files:
+            upload = nearest(contents.get(digest_of(files[row.pk]), []), row.detected_at)
+            found.append(from_report(event, row, files[row.pk], upload))
+    return found
+
+
+def file_of(event: Event, row: Detection) -> bytes | None:
+    """Its name below the camera's folder; None if the folder is another by now."""
+    row.camera = event.camera
+    suits = is_video if row.media_type == MediaType.VIDEO else is_image
+    try:
+        relative = relative_to_camera(row)
+    except Forbidden:
+        return None
+    return os.fsencode(relative) if suits(relative) and ".." not in relative.split("/") else None
+
+
+def known_contents(event: Event, files: Iterable[bytes]) -> dict[str, list[Upload]]:
+    contents: dict[str, list[Upload]] = {}
+    for upload in done_uploads(event).filter(path_digest__in={digest_of(file) for file in files}):
+        contents.setdefault(upload.path_digest, []).append(upload)
+    return contents
+
+
+def nearest(uploads: list[Upload], moment: datetime) -> Upload | None:
+    return min(uploads, key=lambda upload: abs(upload.captured_at - moment), default=None)
+
+
+def from_report(event: Event, row: Detection, name: bytes, upload: Upload | None) -> Footage:
+    """A report says at which moment of the video it was made; without that, the ledger may know when it began."""
+    at = row.detected_at
+    if row.offset_ms is not None:
+        at -= timedelta(milliseconds=row.offset_ms)
+    elif upload is not None:
+        at = upload.captured_at
+    file = Path(os.fsdecode(os.fsencode(event.camera.folder_path) + b"/" + name))
+    return Footage(event.camera, at, file, upload)
+
+
+def in_order(footage: list[Footage]) -> list[Footage]:
+    """Each once, where it was named first, by time."""
+    once: dict[object, Footage] = {}
+    for each in footage:
+        once.setdefault(each.identity, each)
+    return sorted(once.values(), key=lambda footage: (footage.at, str(footage.file)))

@@ -1,0 +1,216 @@
+"""The worker's side of clips: each claimed by one, leased, bounded in time and attempts, put in its place at once."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import F, Q, QuerySet
+from django.utils import timezone
+
+from media_serving.clip_making import make_clip
+from media_serving.clips import SETTLES_AFTER, send
+from media_serving.events import lock_camera
+from media_serving.leases import lease_kept
+from media_serving.models import ClipState, ClipWork, Event, clip_path
+from media_serving.signals import clip_created
+from nvr.errors import NvrError, StorageFull, Unavailable
+from nvr.media import ffmpeg
+from nvr.media.cached_files import FULL
+from nvr.media.clips import is_full
+from nvr.media.parts import part_of
+
+logger = logging.getLogger(__name__)
+
+LEASE = timedelta(seconds=60)  # renewed while the work goes on: a killed worker's row is free again after this
+MAX_ATTEMPTS = 3
+RETRY_AFTER = timedelta(minutes=5)
+LOOK_FOR_ROOM_AFTER = timedelta(minutes=1)
+SEND_AGAIN_AFTER = timedelta(minutes=2)
+SPARE_BYTES = 100 * 2**20
+MOST_AT_ONCE = 20
+DISK_IS_FULL = "The disk is full: the clip is made when there is room."
+
+
+def make(pk: int) -> None:
+    """Make the clip that row `pk` asks for, if it waits and its time has come; a second call does nothing."""
+    release_lapsed()
+    work = claim(pk)
+    if work is None:
+        return
+    try:
+        with lease_kept(f"clip={pk}", lambda: renew(work), every=LEASE / 4):
+            attempt(work)
+    finally:
+        send_next()
+
+
+def claim(pk: int) -> ClipWork | None:
+    """The row, now ours for `LEASE`; None if another has it or there is nothing to do."""
+    now = timezone.now()
+    ours = {"state": ClipState.WORKING, "attempts": F("attempts") + 1, "leased_until": now + LEASE, "retry_at": None}
+    if not due(now).filter(pk=pk).update(**ours):
+        return None
+    return ClipWork.objects.select_related("event__camera").filter(pk=pk).first()
+
+
+def due(now: datetime) -> QuerySet[ClipWork]:
+    return ClipWork.objects.filter(Q(retry_at=None) | Q(retry_at__lte=now), state=ClipState.WAITING)
+
+
+def ours(work: ClipWork) -> QuerySet[ClipWork]:
+    """The row, if it still is: `attempts` tells this attempt from a later one's."""
+    return ClipWork.objects.filter(pk=work.pk, state=ClipState.WORKING, attempts=work.attempts)
+
+
+def renew(work: ClipWork) -> None:
+    ours(work).update(leased_until=timezone.now() + LEASE)
+
+
+def settle(work: ClipWork, **values: object) -> bool:
+    """End this attempt so, if it was for what still is wanted; else the row waits again."""
+    if ours(work).filter(wanted=work.wanted).update(leased_until=None, **values):
+        return True
+    anew = {"state": ClipState.WAITING, "attempts": 0, "reason": "", "retry_at": timezone.now() + SETTLES_AFTER}
+    ours(work).update(leased_until=None, **anew)
+    return False
+
+
+def attempt(work: ClipWork) -> None:
+    try:
+        made(work)
+    except ffmpeg.FfmpegMissing as error:
+        postpone(work, error.detail)
+    except ffmpeg.FfmpegKilled as error:
+        postpone_or_give_up(work, error)
+    except StorageFull:
+        pause(work)
+    except Unavailable as error:
+        postpone(work, error.detail)
+    except NvrError as error:
+        refuse(work, error)
+    except OSError as error:
+        if error.errno in FULL:
+            pause(work)
+        else:
+            postpone(work, f"The disk failed: {error.strerror}.")
+
+
+def refuse(work: ClipWork, error: NvrError) -> None:
+    """What ffmpeg cannot read today it cannot read tomorrow; a full disk is another matter."""
+    if isinstance(error, ffmpeg.FfmpegFailed) and is_full(error):
+        pause(work)
+    else:
+        give_up(work, error)
+
+
+def made(work: ClipWork) -> None:
+    target = clip_path(work.event_id)
+    with part_of(target) as part:
+        check_room(part.parent)
+        make_clip(work.event, part)
+        write_through(part)
+        put_in_place(work, part, target)
+
+
+def check_room(folder: Path) -> None:
+    if shutil.disk_usage(folder).free < SPARE_BYTES:
+        raise StorageFull
+
+
+def write_through(part: Path) -> None:
+    """To the disk itself: the row must not say that there is a clip where a power cut leaves an empty file."""
+    with part.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+def put_in_place(work: ClipWork, part: Path, target: Path) -> None:
+    """Where the event went or has changed meanwhile, nothing is put anywhere.
+
+    The file goes first: a row that says there is a clip is never without it. Under the camera's lock neither a
+    detection nor a purge gets in between.
+    """
+    size_bytes, now = part.stat().st_size, timezone.now()
+    with transaction.atomic():
+        lock_camera(work.event.camera_id)
+        if not settle(work, state=ClipState.DONE, reason="", sent_at=now):
+            logger.info("clip not wanted any more event=%s", work.event_id)
+            return
+        Event.objects.filter(pk=work.event_id).update(clip_size_bytes=size_bytes, clip_created_at=now)
+        part.replace(target)
+        clip_created.send(Event, event=Event.objects.get(pk=work.event_id))
+    logger.info("clip made event=%s bytes=%s", work.event_id, size_bytes)
+    resume()
+
+
+def give_up(work: ClipWork, error: NvrError) -> None:
+    """For good, until the event changes or someone asks. A clip that was made before stays."""
+    if settle(work, state=ClipState.FAILED, reason=error.detail[:500]):
+        logger.warning("no clip event=%s reason=%s", work.event_id, error.detail)
+
+
+def postpone(work: ClipWork, reason: str, *, attempts: int = 0) -> None:
+    retry_at = timezone.now() + RETRY_AFTER
+    if settle(work, state=ClipState.WAITING, reason=reason[:500], retry_at=retry_at, attempts=attempts):
+        logger.warning("clip postponed event=%s reason=%s", work.event_id, reason)
+
+
+def postpone_or_give_up(work: ClipWork, error: NvrError) -> None:
+    """For want of memory: perhaps of the machine just now, perhaps of any machine for this footage."""
+    if work.attempts >= MAX_ATTEMPTS:
+        give_up(work, error)
+    else:
+        postpone(work, error.detail, attempts=work.attempts)
+
+
+def pause(work: ClipWork) -> None:
+    """Let all clips wait for room, and say so once, not for each of them."""
+    is_new = not ClipWork.objects.filter(reason=DISK_IS_FULL).exists()
+    waits = {"reason": DISK_IS_FULL, "retry_at": timezone.now() + LOOK_FOR_ROOM_AFTER}
+    settle(work, state=ClipState.WAITING, attempts=0, **waits)
+    ClipWork.objects.filter(state=ClipState.WAITING).update(**waits)
+    if is_new:
+        logger.error("disk full, no clips are made until there is room folder=%s", settings.CLIP_DIR)
+
+
+def resume() -> None:
+    """There was room for a clip: those that wait for it need not wait longer."""
+    if ClipWork.objects.filter(state=ClipState.WAITING, reason=DISK_IS_FULL).update(reason="", retry_at=None):
+        logger.info("there is room again, clips are made")
+
+
+def release_lapsed() -> None:
+    """Rows whose worker died wait again; after `MAX_ATTEMPTS` they say so."""
+    lapsed = ClipWork.objects.filter(state=ClipState.WORKING, leased_until__lt=timezone.now())
+    reason = f"The worker died {MAX_ATTEMPTS} times while it made this clip."
+    lapsed.filter(attempts__gte=MAX_ATTEMPTS).update(state=ClipState.FAILED, reason=reason, leased_until=None)
+    lapsed.update(state=ClipState.WAITING, leased_until=None)
+
+
+def send_next() -> None:
+    """Hand on the row that waits longest."""
+    row = due(timezone.now()).order_by("sent_at", "pk").first()
+    if row is not None:
+        hand_on(row)
+
+
+def hand_on(row: ClipWork) -> None:
+    ClipWork.objects.filter(pk=row.pk, state=ClipState.WAITING).update(sent_at=timezone.now(), retry_at=None)
+    send(row.pk)
+
+
+def send_owed() -> None:
+    """Send what has settled, and again what a lost message, a dead worker or an absent broker left waiting."""
+    release_lapsed()
+    now = timezone.now()
+    for row in due(now).filter(retry_at__isnull=False).order_by("retry_at")[:MOST_AT_ONCE]:
+        hand_on(row)
+    is_lost = due(now).filter(sent_at__lt=now - SEND_AGAIN_AFTER).exists()
+    # Whoever is at work hands on the next one.
+    if is_lost and not ClipWork.objects.filter(state=ClipState.WORKING).exists():
+        send_next()

@@ -1,0 +1,39 @@
+"""Keeping a lease while work goes on: whoever is killed renews it no more, and the row is free for another."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
+from django.db import DatabaseError, connection
+
+logger = logging.getLogger(__name__)
+
+
+@contextmanager
+def lease_kept(name: str, renew: Callable[[], object], *, every: timedelta) -> Iterator[None]:
+    """Call `renew` from a thread while the block runs; a database that is away for a moment does no harm.
+
+    `name` is for the log.
+    """
+    ended = threading.Event()
+    keeper = threading.Thread(target=_keep, args=(name, renew, every, ended), daemon=True)
+    keeper.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        keeper.join()
+
+
+def _keep(name: str, renew: Callable[[], object], every: timedelta, ended: threading.Event) -> None:
+    while not ended.wait(every.total_seconds()):
+        try:
+            renew()
+        except DatabaseError as error:
+            logger.warning("lease not renewed %s error=%s", name, type(error).__name__)
+        finally:
+            connection.close()

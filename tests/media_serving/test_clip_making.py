@@ -1,0 +1,268 @@
+"""Which footage a clip is made from, and which moments of it: real files, real ffmpeg."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import struct
+from pathlib import Path
+
+import pytest
+from django.utils import timezone
+
+from cameras.models import Camera
+from cameras.ownership import folders_for
+from media_serving import clip_making
+from media_serving.clip_making import make_clip
+from media_serving.clip_sources import NoFootage, is_there, stills_around
+from media_serving.models import Event, Upload
+from nvr.media.clips import NothingToShow
+from nvr.media.paths import StorageFault
+from tests.factories import folder_of, make_camera
+from tests.films import frames_of, numbered_film, numbered_still, streams_of
+from tests.media_serving.evidence import after, detect
+from tests.media_serving.footage import event_over, still, uploaded, video
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("own_folders")]
+
+
+@pytest.fixture
+def part(tmp_path: Path) -> Path:
+    return tmp_path / "clip.part"
+
+
+def shown(event: Event, part: Path) -> list[int]:
+    make_clip(event, part)
+    return frames_of(part)
+
+
+def about(found: list[int], *expected: int) -> bool:
+    """The same frames, each within one."""
+    within = all(abs(one - other) <= 1 for one, other in zip(found, expected, strict=False))
+    return abs(len(found) - len(expected)) <= 1 and within
+
+
+def test_a_clip_shows_the_event_and_five_seconds_on_both_sides(camera, part):
+    video(camera, "v.mp4", -20, frames=100, first=0)
+    video(camera, "w.mp4", -10, frames=110, first=0)  # 10 s before to 1 s after
+    event = event_over(camera, -7, -6)
+
+    found = shown(event, part)
+
+    assert about(found, *range(80, 100), *range(0, 90))
+
+
+def test_the_padding_is_a_setting(camera, part, settings):
+    settings.NVR_CLIP_PADDING = after(0.5) - after(0)
+    video(camera, "w.mp4", -10, frames=110)
+    event = event_over(camera, -5, -4)
+
+    assert about(shown(event, part), *range(45, 65))
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".avi"])
+def test_three_videos_are_joined_and_a_gap_between_them_is_skipped(camera, part, suffix):
+    options = ("-c:v", "mjpeg", "-q:v", "2") if suffix == ".avi" else ()
+    video(camera, f"c{suffix}", 2, *options, frames=50, first=60)  # the order of arrival does not matter
+    video(camera, f"a{suffix}", -10, *options, frames=60)
+    video(camera, f"b{suffix}", -1, *options, frames=30, first=0)  # 3 s of nothing before it
+    event = event_over(camera, -3, 0)
+
+    found = shown(event, part)
+
+    assert about(found, *range(20, 60), *range(0, 30), *range(60, 90))
+
+
+def test_where_two_videos_show_the_same_it_is_shown_once(camera, part):
+    video(camera, "long.mp4", -10, frames=110)
+    video(camera, "short.mkv", -3, frames=20, first=70)
+    event = event_over(camera, -2, -2)
+
+    assert about(shown(event, part), *range(30, 110))
+
+
+def test_a_video_that_began_long_before_and_one_that_was_detected_in_are_found(camera, part):
+    for number in range(clip_making.MOST_PIECES // 4):
+        video(camera, f"short{number}.mp4", -60 - number * 10, frames=5)
+    upload = video(camera, "long.mp4", -3600, frames=110)
+    clock_was_wrong = after(-3600)
+    detection = detect(camera, after(-3595), file_path=str(upload.file), media_type="video", upload=upload)
+
+    assert clock_was_wrong == upload.captured_at
+    assert about(shown(detection.event, part), *range(0, 100))
+
+
+def test_stills_are_shown_where_no_video_shows_the_event(camera, part):
+    for number in range(6):
+        still(camera, f"{number}.jpg", number * 2 - 4, number * 10)  # -4 to 6 s
+    video(camera, "before.mp4", -20, frames=120)  # ends 8 s before
+    video(camera, "just_before.mp4", -6, frames=30)  # ends 3 s before, within the padding
+    event = event_over(camera, 0, 0)
+
+    found = shown(event, part)
+
+    assert about(found, 0, 10, 20, 30, 40, 40, 40)  # what was taken at 6 s is not of the clip
+    assert float(streams_of(part)["video"]["duration"]) == pytest.approx(3.5, abs=0.02)
+
+
+def test_without_stills_videos_of_just_before_are_better_than_nothing(camera, part):
+    video(camera, "just_before.mp4", -6, frames=30)
+    event = event_over(camera, 0, 0)
+
+    assert about(shown(event, part), *range(10, 30))
+
+
+def test_a_torn_still_is_left_out_and_the_event_may_have_one_only(camera, part):
+    torn = still(camera, "torn.jpg", -1, 10)
+    torn.file.write_bytes(torn.file.read_bytes()[:200])
+    Upload.objects.filter(pk=torn.pk).update(size_bytes=200, mtime_ns=torn.file.stat().st_mtime_ns)
+    still(camera, "whole.jpg", 0, 50)
+    event = event_over(camera, 0, 0)
+
+    assert about(shown(event, part), 50, 50, 50)
+
+
+def test_a_file_that_a_program_outside_reported_need_not_be_in_the_ledger(camera, part):
+    film = numbered_film(folder_of(camera) / "reported.avi", "-c:v", "mjpeg", "-q:v", "2", frames=110)
+    detection = detect(camera, after(0), file_path=str(film), media_type="video", offset_ms=7000)
+
+    assert about(shown(detection.event, part), *range(20, 110))
+
+
+def test_pictures_that_a_program_outside_reported_are_stills(camera, part):
+    for number in range(3):
+        (folder_of(camera) / f"{number}.png").write_bytes(numbered_still(number * 20, kind="PNG"))
+        event = detect(camera, after(number * 3), file_path=f"{camera.folder_path}/{number}.png").event
+
+    assert about(shown(Event.objects.get(pk=event.pk), part), 0, 20, 40, 40, 40)
+
+
+def test_a_name_that_is_used_again_shows_what_it_was_then(camera, part, settings, tmp_path):
+    settings.KEPT_DIR = tmp_path / "kept"
+    former = still(camera, "image.jpg", 0, 10)
+    former.kept_path.parent.mkdir(parents=True)
+    shutil.copy2(former.file, former.kept_path)
+    Upload.objects.filter(pk=former.pk).update(is_kept=True)
+    still(camera, "image.jpg", 100, 60)
+    event = detect(camera, after(0), file_path=f"{camera.folder_path}/image.jpg").event
+
+    assert about(shown(event, part), 10, 10, 10)
+
+
+def test_what_was_written_over_and_not_kept_is_gone(camera, part):
+    upload = still(camera, "image.jpg", 0, 10)
+    event = detect(camera, after(0), file_path=f"{camera.folder_path}/image.jpg", upload=upload).event
+    upload.file.write_bytes(numbered_still(60))
+
+    with pytest.raises(NoFootage, match="There is no footage of this event any more"):
+        make_clip(event, part)
+
+
+def test_videos_that_promise_more_than_they_hold_do_not_hide_others(camera, part):
+    """A film that declares ten hours, before the one that shows the event."""
+    lying = numbered_film(folder_of(camera) / "lying.mkv", frames=20)
+    data = lying.read_bytes()
+    at = data.index(b"\x44\x89\x88") + 3  # Matroska's duration, in ms
+    lying.write_bytes(data[:at] + struct.pack(">d", 36_000_000.0) + data[at + 8 :])
+    uploaded(camera, lying, after(-60))
+    video(camera, "true.mp4", -10, frames=110)
+    event = event_over(camera, -3, -3)
+
+    assert about(shown(event, part), *range(20, 110))
+
+
+def test_a_video_that_cannot_be_read_leaves_it_to_the_stills(camera, part):
+    for name, data in {
+        "script.mp4": b"ffconcat version 1.0\nfile /etc/passwd\n",
+        "list.avi": b"#EXTM3U\n/etc/passwd\n",
+        "empty.mkv": b"",
+        "no_moov.mp4": b"\0\0\0\x18ftypmp42" + bytes(5000),
+    }.items():
+        (folder_of(camera) / name).write_bytes(data)
+        uploaded(camera, folder_of(camera) / name, after(-1))
+    still(camera, "a.jpg", 0, 33)
+    event = event_over(camera, 0, 0)
+
+    assert about(shown(event, part), 33, 33, 33)
+
+
+def test_stills_that_cannot_be_read_are_told_apart_from_none(camera, part):
+    upload = still(camera, "a.jpg", 0, 33)
+    upload.file.write_bytes(b"nonsense")
+    Upload.objects.filter(pk=upload.pk).update(size_bytes=8, mtime_ns=upload.file.stat().st_mtime_ns)
+
+    with pytest.raises(NothingToShow):
+        make_clip(event_over(camera, 0, 0), part)
+
+
+def test_a_camera_nested_in_the_folder_and_links_out_of_it_show_nothing(camera, part, tmp_path):
+    nested = make_camera("Nested", folder_path=f"{camera.folder_path}/nested")
+    folder_of(nested).mkdir()
+    (folder_of(nested) / "a.jpg").write_bytes(numbered_still(10))
+    (tmp_path / "secret.jpg").write_bytes(numbered_still(20))
+    (folder_of(camera) / "link.jpg").symlink_to(tmp_path / "secret.jpg")
+    os.mkfifo(folder_of(camera) / "fifo.jpg")
+    detect(camera, after(0), file_path=f"{camera.folder_path}/link.jpg")
+    detect(camera, after(0), file_path=f"{camera.folder_path}/fifo.jpg")
+    event = detect(camera, after(0), file_path=f"{camera.folder_path}/nested/a.jpg").event
+    uploaded(camera, folder_of(nested) / "a.jpg", after(0))  # from before the other camera was
+
+    with pytest.raises(NoFootage):
+        make_clip(event, part)
+
+
+def test_uploads_that_are_rejected_or_wait_are_no_footage(camera, part):
+    for state in ("rejected", "failed", "waiting", "working"):
+        upload = still(camera, f"{state}.jpg", 0, 10)
+        Upload.objects.filter(pk=upload.pk).update(state=state, reason="x")
+
+    with pytest.raises(NoFootage):
+        make_clip(event_over(camera, 0, 0), part)
+
+
+def test_a_name_that_is_no_text_is_shown(camera, part):
+    path = folder_of(camera) / "caf\udce9\n.jpg"
+    path.write_bytes(numbered_still(44))
+    uploaded(camera, path, after(0))
+
+    assert about(shown(event_over(camera, 0, 0), part), 44, 44, 44)
+
+
+def test_a_volume_that_is_away_is_not_taken_for_footage_that_is_gone(camera, part):
+    event = event_over(camera, 0, 0)
+    Camera.objects.filter(pk=camera.pk).update(
+        mount={"point": camera.folder_path, "device": 1, "type": "ext4", "source": "/dev/gone"}
+    )
+
+    with pytest.raises(StorageFault, match="mount it again"):
+        make_clip(Event.objects.get(pk=event.pk), part)
+
+
+def test_thousands_of_stills_are_thinned_evenly(camera, monkeypatch):
+    monkeypatch.setattr(clip_making, "MOST_STILLS", 5)
+    for number in range(21):
+        still(camera, f"{number}.jpg", number / 5 - 2, number)
+    event = event_over(camera, 0, 0)
+    folders = folders_for(event.camera)
+
+    stills = [each for each in stills_around(event) if is_there(each, folders)]
+
+    assert [each.file.name for each in clip_making.thinned(stills)] == ["0.jpg", "5.jpg", "10.jpg", "15.jpg", "20.jpg"]
+
+
+def test_how_many_queries_do_not_depend_on_how_much_there_is(camera, django_assert_num_queries):
+    for number in range(12):
+        still(camera, f"{number}.jpg", number / 4 - 2, number)
+        detect(camera, after(number / 4 - 2), file_path=f"{camera.folder_path}/{number}.jpg")
+    event = Event.objects.select_related("camera").get()
+
+    with django_assert_num_queries(3):
+        assert len(stills_around(event)) == 12
+
+
+def test_a_trashed_cameras_clip_is_made_too_for_it_may_be_restored(camera, part):
+    still(camera, "a.jpg", 0, 33)
+    event = event_over(camera, 0, 0)
+    Camera.objects.filter(pk=camera.pk).update(deleted_at=timezone.now())
+
+    assert about(shown(Event.objects.get(pk=event.pk), part), 33, 33, 33)
