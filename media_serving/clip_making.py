@@ -55,8 +55,8 @@ class Piece:
 def make_clip(event: Event, part: Path) -> None:
     """Write the event's clip to `part`: H.264 in an MP4 that plays while it loads.
 
-    Raises `NoFootage`; `FfmpegFailed`; `Unavailable` when the camera's storage does not answer; OSError when the
-    disk is full.
+    Raises `NoFootage`; `FfmpegFailed`; `Unavailable` when the camera's storage does not answer; OSError when our
+    disk fails.
     """
     folders = folders_for(event.camera)
     unreadable: NothingToShow | None = None

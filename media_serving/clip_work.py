@@ -22,7 +22,6 @@ from media_serving.signals import clip_created
 from nvr.errors import NvrError, StorageFull, Unavailable
 from nvr.media import ffmpeg
 from nvr.media.cached_files import FULL
-from nvr.media.clips import is_full
 from nvr.media.parts import part_of
 
 logger = logging.getLogger(__name__)
@@ -88,25 +87,17 @@ def attempt(work: ClipWork) -> None:
         postpone(work, error.detail)
     except ffmpeg.FfmpegKilled as error:
         postpone_or_give_up(work, error)
-    except StorageFull:
+    except (StorageFull, ffmpeg.FfmpegOutOfSpace):
         pause(work)
     except Unavailable as error:
         postpone(work, error.detail)
     except NvrError as error:
-        refuse(work, error)
+        give_up(work, error)
     except OSError as error:
         if error.errno in FULL:
             pause(work)
         else:
             postpone(work, f"The disk failed: {error.strerror}.")
-
-
-def refuse(work: ClipWork, error: NvrError) -> None:
-    """What ffmpeg cannot read today it cannot read tomorrow; a full disk is another matter."""
-    if isinstance(error, ffmpeg.FfmpegFailed) and is_full(error):
-        pause(work)
-    else:
-        give_up(work, error)
 
 
 def made(work: ClipWork) -> None:
@@ -149,7 +140,7 @@ def put_in_place(work: ClipWork, part: Path, target: Path) -> None:
 
 
 def give_up(work: ClipWork, error: NvrError) -> None:
-    """For good, until the event changes or someone asks. A clip that was made before stays."""
+    """What cannot be read today cannot be read tomorrow. A clip that was made before stays."""
     if settle(work, state=ClipState.FAILED, reason=error.detail[:500]):
         logger.warning("no clip event=%s reason=%s", work.event_id, error.detail)
 

@@ -22,7 +22,7 @@ from PIL import Image
 
 from nvr.media import ffmpeg as ff
 from nvr.media.images import ImageTooLarge, NotAnImage, TornImage, fitted, opened
-from nvr.media.processes import FfmpegFailed, FfmpegKilled, FfmpegMissing, FfmpegTimedOut, run
+from nvr.media.processes import FfmpegFailed, FfmpegKilled, FfmpegMissing, FfmpegOutOfSpace, FfmpegTimedOut, run
 
 MOST_HEIGHT_PX = 1080
 MOST_WIDTH_PX = 3840  # two such pictures side by side; decoders in browsers end at 4096
@@ -31,6 +31,7 @@ USUAL_FPS = Fraction(25)  # of files that do not tell
 STILLS_PER_SECOND = 2
 LAST_STILL_TWICE_MORE = 2  # for one second
 STILL_QUALITY = 92
+NO_FAULT_OF_THE_FILE = (FfmpegMissing, FfmpegKilled, FfmpegTimedOut, FfmpegOutOfSpace)
 SOUND = {"sample_fmts": "fltp", "channel_layouts": "stereo"}
 
 
@@ -52,7 +53,7 @@ def cut_videos(cuts: Sequence[Cut], part: Path, *, timeout: timedelta) -> None:
     """Write the pieces, one after the other, to `part`: in the size of the first; the sound only of a single one.
 
     A piece that cannot be read is left out. Raises `NothingToShow` if no frame lies in any of them, else
-    `FfmpegFailed`, and OSError when the disk is full.
+    `FfmpegFailed`; when the disk is full `FfmpegOutOfSpace` or OSError.
     """
     deadline = Deadline(timeout)
     if len(cuts) == 1:
@@ -66,7 +67,7 @@ def cut_one(cut: Cut, part: Path, deadline: Deadline) -> None:
     if has_sound(cut):
         try:
             run_for(cut, command(cut, f"file:{part}", ff.MP4, with_sound=True), deadline)
-        except (FfmpegMissing, FfmpegKilled, FfmpegTimedOut):
+        except NO_FAULT_OF_THE_FILE:
             raise
         except FfmpegFailed:
             pass  # sound that nobody can decode is no reason to show nothing
@@ -95,11 +96,9 @@ def add_piece(cut: Cut, reel: BinaryIO, size: tuple[int, int], fps: Fraction, de
     raw = {"format": "h264", "bf": 0}
     try:
         run_for(cut, command(cut, f"pipe:{reel.fileno()}", raw, size=size, fps=fps), deadline, reel.fileno())
-    except (FfmpegMissing, FfmpegKilled, FfmpegTimedOut):
+    except NO_FAULT_OF_THE_FILE:
         raise
-    except FfmpegFailed as error:
-        if is_full(error):
-            raise
+    except FfmpegFailed:
         os.ftruncate(reel.fileno(), before)
 
 
@@ -117,15 +116,10 @@ def run_for(cut: Cut, arguments: list[str], deadline: Deadline, *fds: int) -> No
     run(arguments, timeout=deadline.left(), pass_fds=[cut.source.descriptor, *fds])
 
 
-def is_full(error: FfmpegFailed) -> bool:
-    """Whether it was for want of space: ffmpeg tells by its words alone."""
-    return "No space left" in error.detail or "quota exceeded" in error.detail
-
-
 def play_stills(pictures: Iterable[BinaryIO], part: Path, *, timeout: timedelta) -> None:
     """Write the pictures, two for each second and the last for one more, to `part`; in the size of the first.
 
-    Torn ones are left out. Raises `NothingToShow` if all are, else `FfmpegFailed`, and OSError when the disk is full.
+    Torn ones are left out. Raises `NothingToShow` if all are, else what `cut_videos` raises.
     """
     with tempfile.TemporaryFile(dir=part.parent) as reel:
         for frame in held(jpegs_of_one_size(pictures)):
@@ -141,7 +135,7 @@ def check_shows_something(part: Path) -> None:
     """ffmpeg is content with having written no frame at all."""
     try:
         shown = ff.probe(part).duration
-    except (FfmpegMissing, FfmpegKilled, FfmpegTimedOut):
+    except NO_FAULT_OF_THE_FILE:
         raise
     except FfmpegFailed as error:
         raise NothingToShow from error

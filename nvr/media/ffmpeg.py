@@ -23,12 +23,22 @@ from django.conf import settings
 from nvr.media.containers import HEAD_BYTES, UnknownContainer, demuxer_for
 from nvr.media.parts import write_to
 from nvr.media.paths import named_errors, open_regular
-from nvr.media.processes import FfmpegFailed, FfmpegKilled, FfmpegMissing, FfmpegTimedOut, mask_credentials, run, stream
+from nvr.media.processes import (
+    FfmpegFailed,
+    FfmpegKilled,
+    FfmpegMissing,
+    FfmpegOutOfSpace,
+    FfmpegTimedOut,
+    mask_credentials,
+    run,
+    stream,
+)
 
 __all__ = [
     "FfmpegFailed",
     "FfmpegKilled",
     "FfmpegMissing",
+    "FfmpegOutOfSpace",
     "FfmpegTimedOut",
     "MediaFacts",
     "Sampled",

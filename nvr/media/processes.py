@@ -20,6 +20,7 @@ KEPT_OUTPUT_BYTES = 4 * 1024 * 1024  # ffprobe's JSON
 KEPT_ERROR_BYTES = 4 * 1024
 PIECE_BYTES = 65536  # what a pipe holds
 LAST_LINES = 5
+NO_ROOM = re.compile(rb"No space left on device|Disk quota exceeded")
 NICENESS = "10"
 # Up to the last @ of a word: a password may itself hold an @ or a /.
 LOGIN_IN_URL = re.compile(r"([a-z][a-z0-9+.-]*://)[^\s'\"]*@", re.IGNORECASE)
@@ -45,6 +46,13 @@ class FfmpegKilled(FfmpegFailed):
     title = "Reading the video was cut short by the system"
 
 
+class FfmpegOutOfSpace(FfmpegFailed):
+    """The disk that it wrote to is full."""
+
+    status = 507
+    title = "The disk is full"
+
+
 class FfmpegMissing(FfmpegFailed):
     status = 503
     title = "ffmpeg is not installed: install it (apt install ffmpeg) and try again"
@@ -54,7 +62,7 @@ def run(arguments: Sequence[str], *, timeout: timedelta, pass_fds: Iterable[int]
     """What the program wrote to stdout (the last 4 MiB of it).
 
     `arguments[0]` is looked up in PATH. Raises `FfmpegMissing`, `FfmpegTimedOut` after killing the process and
-    all its children, and `FfmpegFailed` for any exit status but 0.
+    all its children, `FfmpegOutOfSpace`, and `FfmpegFailed` for any exit status but 0.
     """
     deadline = time.monotonic() + timeout.total_seconds()
     process = start(arguments, pass_fds)
@@ -77,6 +85,9 @@ def refuse_status(status: int, words: bytes | bytearray) -> None:
     """Raises `FfmpegKilled` or `FfmpegFailed` for any exit status but 0."""
     if status == -signal.SIGKILL:
         raise FfmpegKilled
+    # Whatever the status: ffmpeg calls it a success when the end of a file finds no room.
+    if NO_ROOM.search(words):
+        raise FfmpegOutOfSpace(f"The disk is full: {last_words(words)}")
     if status != 0:
         raise FfmpegFailed(f"The video could not be read: {last_words(bytes(words)) or f'exit status {status}'}")
 

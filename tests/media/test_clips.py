@@ -15,7 +15,7 @@ from PIL import Image
 from nvr.media import clips, ffmpeg
 from nvr.media.clips import Cut, NothingToShow, cut_videos, play_stills
 from nvr.media.paths import open_regular
-from nvr.media.processes import FfmpegFailed, FfmpegMissing, FfmpegTimedOut
+from nvr.media.processes import FfmpegMissing, FfmpegTimedOut
 from tests.films import FPS, H264, frames_of, numbered_film, numbered_still, streams_of
 
 LONG = timedelta(minutes=1)
@@ -205,11 +205,6 @@ def test_stills_of_every_kind_fit_the_first_and_torn_ones_are_left_out(tmp_path)
 def test_no_still_is_nothing_to_show(tmp_path, pictures):
     with pytest.raises(NothingToShow):
         play_stills(map(io.BytesIO, pictures), tmp_path / "clip.part", timeout=LONG)
-
-
-def test_a_full_disk_is_known_by_ffmpegs_words():
-    assert clips.is_full(FfmpegFailed("The video could not be read: av_write_frame(): No space left on device"))
-    assert not clips.is_full(FfmpegFailed("The video could not be read: Invalid data found"))
 
 
 def test_nothing_is_left_beside_a_clip(tmp_path):

@@ -1,0 +1,119 @@
+"""`POST /api/events/{id}/clip`, and what an event tells of its clip."""
+
+from __future__ import annotations
+
+import pytest
+from django.utils import timezone
+
+from cameras.models import Camera
+from media_serving import clip_work, clips
+from media_serving.models import ClipState, ClipWork, Event
+from tests.factories import folder_of
+from tests.media_serving.evidence import detect
+from tests.media_serving.footage import event_over, still
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("own_folders")]
+
+
+@pytest.fixture(autouse=True)
+def sent(monkeypatch) -> list[int]:
+    ids: list[int] = []
+    monkeypatch.setattr(clips.current_app, "send_task", lambda name, args, queue: ids.extend(args))
+    return ids
+
+
+@pytest.fixture
+def event(camera) -> Event:
+    still(camera, "a.jpg", 0, 33)
+    return event_over(camera, 0, 0)
+
+
+def url(event: Event) -> str:
+    return f"/api/events/{event.pk}/clip"
+
+
+def test_a_clip_is_made_and_served(api, event, sent, django_capture_on_commit_callbacks):
+    with django_capture_on_commit_callbacks(execute=True):
+        response = api.post(url(event))
+
+    assert response.status_code == 202
+    assert response.json() == api.get(f"/api/events/{event.pk}").json()
+    assert (response.json()["clip_state"], response.json()["clip_url"]) == ("waiting", None)
+    clip_work.make(*sent)
+    told = api.get(f"/api/events/{event.pk}").json()
+    assert (told["clip_state"], told["clip_reason"]) == ("done", None)
+    assert api.get(told["clip_url"])["Content-Type"] == "video/mp4"
+
+
+def test_asked_for_again_it_is_made_again_and_stays_meanwhile(api, event, django_capture_on_commit_callbacks, sent):
+    ClipWork.objects.update(retry_at=None)
+    clip_work.make(ClipWork.objects.get().pk)
+
+    with django_capture_on_commit_callbacks(execute=True):
+        response = api.post(url(event))
+
+    assert response.json()["clip_state"] == "waiting"
+    assert response.json()["clip_url"] == f"/api/media/clips/{event.pk}_clip.mp4"
+    assert sent == [ClipWork.objects.get().pk]
+
+
+def test_what_failed_or_was_put_off_is_tried_at_once(api, event):
+    ClipWork.objects.update(state=ClipState.FAILED, reason="The video could not be read.", attempts=3)
+    assert api.get(f"/api/events/{event.pk}").json()["clip_reason"] == "The video could not be read."
+
+    assert api.post(url(event)).json()["clip_reason"] is None
+
+    work = ClipWork.objects.get()
+    assert (work.state, work.attempts, work.retry_at) == (ClipState.WAITING, 0, None)
+
+
+def test_while_it_is_made_it_is_not_begun_anew(api, event, sent):
+    ClipWork.objects.update(retry_at=None)
+    work = clip_work.claim(ClipWork.objects.get().pk)
+
+    assert api.post(url(event)).json()["clip_state"] == "working"
+
+    assert ClipWork.objects.get().wanted == work.wanted
+    assert sent == []
+
+
+def test_an_event_of_before_there_were_clips_gets_one(api, event):
+    ClipWork.objects.all().delete()
+    assert api.get(f"/api/events/{event.pk}").json()["clip_state"] is None
+
+    assert api.post(url(event)).json()["clip_state"] == "waiting"
+
+
+def test_an_open_event_is_409(api, camera):
+    event = detect(camera, timezone.now()).event
+
+    response = api.post(url(event))
+
+    assert response.status_code == 409
+    assert "not over" in response.json()["detail"]
+    assert not ClipWork.objects.exists()
+
+
+def test_without_footage_it_is_422(api, camera, event):
+    for file in folder_of(camera).iterdir():
+        file.unlink()
+
+    response = api.post(url(event))
+
+    assert response.status_code == 422
+    assert response.json()["detail"] == "There is no footage of this event any more."
+
+
+def test_a_volume_that_is_away_is_503(api, camera, event):
+    (folder_of(camera) / "a.jpg").unlink()
+    mount = {"point": camera.folder_path, "device": 1, "type": "ext4", "source": "/dev/gone"}
+    Camera.objects.filter(pk=camera.pk).update(mount=mount)
+
+    assert api.post(url(event)).status_code == 503
+
+
+def test_an_event_that_is_not_there_or_whose_camera_is_trashed_is_404(api, camera, event):
+    assert api.post("/api/events/999999/clip").status_code == 404
+    Camera.objects.filter(pk=camera.pk).update(deleted_at=timezone.now())
+
+    assert api.post(url(event)).status_code == 404

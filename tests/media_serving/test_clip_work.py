@@ -1,0 +1,458 @@
+"""How clips come about: asked for, claimed, leased, made anew, put off, given up; by workers that are killed, too."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from django.db import connection
+from django.utils import timezone
+from kombu.exceptions import OperationalError
+
+from cameras import registry
+from media_serving import clip_work, clips
+from media_serving.events import close_quiet
+from media_serving.models import ClipState, ClipWork, Event
+from media_serving.signals import clip_created
+from nvr.media import ffmpeg
+from nvr.media.paths import StorageFault
+from tests.factories import folder_of, make_video
+from tests.films import frames_of
+from tests.media_serving.evidence import after, detect
+from tests.media_serving.footage import event_over, still, uploaded
+from tests.servers import BASE_DIR
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("own_folders")]
+
+
+@pytest.fixture
+def sent(monkeypatch) -> list[int]:
+    """The row ids that were sent to the workers."""
+    ids: list[int] = []
+    monkeypatch.setattr(clips.current_app, "send_task", lambda name, args, queue: ids.extend(args))
+    return ids
+
+
+@pytest.fixture
+def event(camera, sent) -> Event:
+    """Over, with a still, its clip waiting for a worker."""
+    still(camera, "a.jpg", 0, 33)
+    event = event_over(camera, 0, 0)
+    ClipWork.objects.update(retry_at=None)
+    return event
+
+
+def work_of(event: Event) -> ClipWork:
+    return ClipWork.objects.get(event=event)
+
+
+def make(event: Event) -> ClipWork:
+    clip_work.make(work_of(event).pk)
+    return work_of(event)
+
+
+def lapse() -> None:
+    ClipWork.objects.update(leased_until=timezone.now() - timedelta(seconds=1))
+
+
+def test_an_event_that_closes_asks_for_its_clip_once_it_is_committed(camera, sent, django_capture_on_commit_callbacks):
+    detect(camera, timezone.now() - timedelta(seconds=20))
+    event = detect(camera, timezone.now() - timedelta(seconds=10)).event
+    assert not ClipWork.objects.exists()
+
+    with django_capture_on_commit_callbacks(execute=True):
+        close_quiet(timezone.now() + timedelta(seconds=60))
+        assert sent == []
+
+    assert work_of(event).state == ClipState.WAITING
+    assert sent == [work_of(event).pk]
+
+
+def test_what_comes_late_is_waited_for_and_sent_by_the_beat(camera, sent, django_capture_on_commit_callbacks):
+    with django_capture_on_commit_callbacks(execute=True):
+        for number in range(10):
+            event = detect(camera, after(number)).event
+
+    assert sent == []
+    clip_work.send_owed()
+    assert sent == [], "more of it is likely on its way"
+    ClipWork.objects.update(retry_at=timezone.now() - timedelta(seconds=1))
+    clip_work.send_owed()
+    clip_work.send_owed()
+    assert sent == [work_of(event).pk], "and not at each beat"
+
+
+def test_a_clip_is_whole_and_told_of(event):
+    told = []
+    clip_created.connect(receiver := lambda sender, event, **kwargs: told.append(event), weak=False)
+    try:
+        work = make(event)
+    finally:
+        clip_created.disconnect(receiver)
+
+    event.refresh_from_db()
+    assert (work.state, work.reason, work.leased_until) == (ClipState.DONE, "", None)
+    assert event.clip_size_bytes == event.clip_path.stat().st_size
+    assert event.clip_created_at is not None
+    assert told == [event]
+    assert [path.name for path in event.clip_path.parent.iterdir()] == [event.clip_path.name]
+
+
+def test_a_message_that_comes_twice_makes_it_once(event):
+    make(event)
+    made_at = event.clip_path.stat().st_mtime_ns
+
+    make(event)
+    clip_work.make(987_654)
+
+    assert event.clip_path.stat().st_mtime_ns == made_at
+
+
+def test_a_late_detection_has_the_clip_made_anew(camera, event):
+    make(event)
+    short = len(frames_of(event.clip_path))
+    still(camera, "b.jpg", 9, 50)
+    detect(camera, after(8))
+
+    assert work_of(event).state == ClipState.WAITING
+    assert event.clip_path.exists(), "the former one stays meanwhile"
+    ClipWork.objects.update(retry_at=None)
+    make(event)
+
+    assert len(frames_of(event.clip_path)) > short
+
+
+def test_a_clip_of_what_the_event_was_is_not_put_in_its_place(camera, event, monkeypatch):
+    make_clip = clip_work.make_clip
+
+    def slow(event: Event, part: Path) -> None:
+        make_clip(event, part)
+        detect(camera, after(8))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(clip_work, "make_clip", slow)
+        work = make(event)
+
+    assert work.state == ClipState.WAITING
+    assert list(event.clip_path.parent.iterdir()) == []
+    ClipWork.objects.update(retry_at=None)
+    assert make(event).state == ClipState.DONE
+
+
+def test_a_broker_that_is_away_leaves_a_promise_that_is_kept_later(
+    event, monkeypatch, django_capture_on_commit_callbacks
+):
+    def away(*args: object, **kwargs: object) -> None:
+        raise OperationalError("connection refused")
+
+    with monkeypatch.context() as patch, django_capture_on_commit_callbacks(execute=True):
+        patch.setattr(clips.current_app, "send_task", away)
+        clips.make_again(event)
+    sent: list[int] = []
+    monkeypatch.setattr(clips.current_app, "send_task", lambda name, args, queue: sent.extend(args))
+
+    clip_work.send_owed()
+    assert sent == [], "the first message may still be on its way"
+    ClipWork.objects.update(sent_at=timezone.now() - timedelta(minutes=3))
+    clip_work.send_owed()
+    clip_work.send_owed()
+
+    assert sent == [work_of(event).pk]
+
+
+def test_a_killed_workers_lease_lapses_and_after_three_it_is_given_up(event):
+    for _ in range(clip_work.MAX_ATTEMPTS):
+        assert clip_work.claim(work_of(event).pk) is not None
+        assert clip_work.claim(work_of(event).pk) is None, "the lease is not over"
+        lapse()
+        clip_work.release_lapsed()
+
+    assert work_of(event).state == ClipState.FAILED
+    assert "died 3 times" in work_of(event).reason
+
+
+def test_a_worker_that_lost_its_lease_does_not_write_over_the_next_ones_work(event):
+    slow = clip_work.claim(work_of(event).pk)
+    lapse()
+    clip_work.release_lapsed()
+    clip_work.claim(work_of(event).pk)
+
+    clip_work.postpone(slow, "too late")
+    clip_work.attempt(slow)
+
+    assert work_of(event).state == ClipState.WORKING
+    assert work_of(event).reason == ""
+    assert not event.clip_path.exists()
+
+
+def test_footage_that_is_gone_is_the_end_and_a_former_clip_stays(camera, event):
+    make(event)
+    for file in folder_of(camera).iterdir():
+        file.unlink()
+    clips.want_clip(event)
+
+    work = make(event)
+
+    assert (work.state, work.reason) == (ClipState.FAILED, "There is no footage of this event any more.")
+    assert event.clip_path.exists()
+    assert Event.objects.get(pk=event.pk).clip_size_bytes
+
+
+def test_what_takes_too_long_is_ended(camera, event, settings):
+    settings.NVR_CLIP_TIME_LIMIT = timedelta(milliseconds=1)
+
+    work = make(event)
+
+    assert work.state == ClipState.FAILED
+    assert "longer" in work.reason
+    assert list(event.clip_path.parent.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        ffmpeg.FfmpegMissing(),
+        ffmpeg.FfmpegKilled(),
+        StorageFault("The volume is away."),
+        OSError(errno.EIO, "Input/output error"),
+    ],
+)
+def test_want_of_something_is_told_and_tried_again_later(event, monkeypatch, trouble):
+    def fail(*args: object, **kwargs: object) -> None:
+        raise trouble
+
+    with monkeypatch.context() as patch:
+        patch.setattr(clip_work, "make_clip", fail)
+        work = make(event)
+    assert work.state == ClipState.WAITING
+    assert work.reason
+    assert work.retry_at > timezone.now() + timedelta(minutes=4)
+    assert clip_work.claim(work.pk) is None
+
+    ClipWork.objects.update(retry_at=timezone.now())
+    assert make(event).state == ClipState.DONE
+
+
+def test_footage_for_which_memory_never_suffices_is_given_up(event, monkeypatch):
+    def fail(*args: object, **kwargs: object) -> None:
+        raise ffmpeg.FfmpegKilled
+
+    monkeypatch.setattr(clip_work, "make_clip", fail)
+    for _ in range(clip_work.MAX_ATTEMPTS):
+        ClipWork.objects.update(retry_at=None)
+        make(event)
+
+    assert work_of(event).state == ClipState.FAILED
+
+
+def test_an_event_that_goes_meanwhile_leaves_nothing_behind(camera, admin, event, monkeypatch):
+    make_clip = clip_work.make_clip
+
+    def slow(event: Event, part: Path) -> None:
+        make_clip(event, part)
+        event.detections.all().delete()
+        Event.objects.filter(pk=event.pk).delete()
+
+    monkeypatch.setattr(clip_work, "make_clip", slow)
+    clip_work.make(work_of(event).pk)
+
+    assert not ClipWork.objects.exists()
+    assert list(event.clip_path.parent.iterdir()) == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_purged_cameras_clips_and_the_wish_for_them_go(camera, admin, event, monkeypatch):
+    make(event)
+    event.camera.uploads.all().delete()
+    assert event.clip_path.exists()
+    make_clip = clip_work.make_clip
+
+    def slow(event: Event, part: Path) -> None:
+        part.write_bytes(b"made")
+        registry.trash_camera(admin, camera)
+        registry.purge_camera(admin, camera)
+
+    clips.want_clip(event)
+    monkeypatch.setattr(clip_work, "make_clip", slow)
+    clip_work.make(work_of(event).pk)
+
+    assert make_clip is not slow
+    assert not ClipWork.objects.exists()
+    assert not Event.objects.exists()
+    assert list(event.clip_path.parent.iterdir()) == []
+
+
+# A disk that is full, really
+
+
+@pytest.fixture
+def small_disk(tmp_path, settings) -> Iterator[Path]:
+    folder = tmp_path / "small"
+    folder.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "none", str(folder)], capture_output=True).returncode:
+        pytest.skip("mounting a tmpfs takes root")
+    settings.CLIP_DIR = folder
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+@pytest.mark.parametrize("spare_bytes", [0, 2**20], ids=["in the middle", "before it is begun"])
+@pytest.mark.parametrize("footage", ["video", "stills"])
+def test_a_full_disk_stops_all_clips_with_one_alert_and_they_go_on_by_themselves(
+    camera, sent, small_disk, monkeypatch, caplog, spare_bytes, footage
+):
+    monkeypatch.setattr(clip_work, "SPARE_BYTES", spare_bytes)
+    events = []
+    for at in (0, 1000, 2000):
+        if footage == "video":
+            uploaded(camera, make_video(folder_of(camera) / f"{at}.mp4", seconds=2, size="640x480"), after(at - 1))
+        else:
+            still(camera, f"{at}.jpg", at, 30)
+        events.append(event_over(camera, at, at))
+    ClipWork.objects.update(retry_at=None)
+    ballast = small_disk / "ballast"
+    ballast.write_bytes(bytes(2 * 2**20 - 4096))
+
+    for _ in range(2):
+        for event in events:
+            work = make(event)
+            assert work.state == ClipState.WAITING
+            assert "disk is full" in work.reason
+            ClipWork.objects.update(retry_at=None)
+    assert [record.levelname for record in caplog.records if "disk full" in record.getMessage()] == ["ERROR"]
+    assert list(small_disk.iterdir()) == [ballast]
+
+    ballast.unlink()
+    ClipWork.objects.update(retry_at=timezone.now() + timedelta(minutes=1))
+    ClipWork.objects.filter(event=events[0]).update(retry_at=None)
+    sent.clear()
+    assert make(events[0]).state == ClipState.DONE
+    assert sent, "the others need not wait for their minute"
+    assert work_of(events[1]).retry_at is None
+    assert events[0].clip_path.stat().st_size == Event.objects.get(pk=events[0].pk).clip_size_bytes
+
+
+# Two at once, and kill -9, really
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_workers_at_once_make_it_once(camera, event, monkeypatch):
+    made = []
+    make_clip = clip_work.make_clip
+
+    def counted(event: Event, part: Path) -> None:
+        made.append(part)
+        make_clip(event, part)
+
+    monkeypatch.setattr(clip_work, "make_clip", counted)
+
+    def work() -> None:
+        try:
+            make(event)
+        finally:
+            connection.close()
+
+    workers = [threading.Thread(target=work) for _ in range(4)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+
+    assert len(made) == 1
+    assert work_of(event).state == ClipState.DONE
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_lease_is_renewed_while_the_work_goes_on(event, monkeypatch):
+    monkeypatch.setattr(clip_work, "LEASE", timedelta(seconds=0.4))
+    leases = set()
+
+    def slow(event: Event, part: Path) -> None:
+        for _ in range(6):
+            time.sleep(0.15)
+            leases.add(work_of(event).leased_until)
+        part.write_bytes(b"made")
+
+    monkeypatch.setattr(clip_work, "make_clip", slow)
+
+    assert make(event).state == ClipState.DONE
+    assert len(leases) > 2
+
+
+WORKER = "import django; django.setup(); from media_serving import clip_work; clip_work.make({pk})"
+
+
+def a_worker(pk: int, settings) -> subprocess.Popen[bytes]:
+    database = settings.DATABASES["default"]
+    outer = os.environ.get("DATABASE_URL", "").rpartition("/")[0]
+    embedded = database["ENGINE"].endswith("sqlite3")
+    environment = {
+        "DJANGO_SETTINGS_MODULE": "nvr.settings",
+        "NVR_DATA_DIR": str(settings.NVR_DATA_DIR),
+        "DATABASE_URL": f"sqlite:///{database['NAME']}" if embedded else f"{outer}/{database['NAME']}",
+    }
+    command = [sys.executable, "-c", WORKER.format(pk=pk)]
+    return subprocess.Popen(command, env=os.environ | environment, cwd=BASE_DIR, start_new_session=True)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_worker_killed_in_the_middle_is_followed_by_another(settings, camera, sent):
+    settings.CLIP_DIR = settings.NVR_DATA_DIR / "clips"  # the worker's
+    film = make_video(folder_of(camera) / "v.mp4", seconds=20, size="1280x720")
+    uploaded(camera, film, after(-5))
+    event = event_over(camera, 0, 10)
+    ClipWork.objects.update(retry_at=None)
+    before = set(settings.CLIP_DIR.glob("*"))
+
+    worker = a_worker(work_of(event).pk, settings)
+    deadline = time.monotonic() + 60
+    while not (parts := set(settings.CLIP_DIR.glob("*.part")) - before):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    os.kill(worker.pid, signal.SIGKILL)
+    worker.wait()
+
+    assert work_of(event).state == ClipState.WORKING
+    assert not event.clip_path.exists()
+    assert gone(ffmpeg_on(parts)), "it dies with its worker"
+    lapse()
+    worker = a_worker(work_of(event).pk, settings)
+    assert worker.wait(timeout=120) == 0
+
+    work = work_of(event)
+    assert (work.state, work.attempts) == (ClipState.DONE, 2)
+    event.refresh_from_db()
+    assert event.clip_path.stat().st_size == event.clip_size_bytes
+    assert ffmpeg.probe(event.clip_path).duration == pytest.approx(20, abs=0.2)
+
+
+def ffmpeg_on(parts: set[Path]) -> set[Path]:
+    """The processes that write one of these files."""
+    names = {part.name.encode() for part in parts}
+    found = set()
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (process / "cmdline").read_bytes()
+        except OSError:
+            continue
+        if any(name in words for name in names):
+            found.add(process)
+    return found
+
+
+def gone(processes: set[Path]) -> bool:
+    deadline = time.monotonic() + 5
+    while any(process.exists() for process in processes):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True
