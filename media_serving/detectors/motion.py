@@ -26,10 +26,13 @@ LEAST_CELLS = 3  # a region of fewer is a speck: an insect, a leaf, a reflection
 # More than this and the light has changed, or the camera was turned: nothing that moves fills half of the picture
 # from one picture to the next, except what covers the lens.
 WHOLE_PICTURE = 0.5
+# Grey levels that half of all cells differ by, whatever the gain, when a camera has switched to infrared. Noise alone
+# makes 2 or 3.
+ANOTHER_LIGHT = 8.0
 JOINS = (3, 5)  # width, height in cells: legs and head belong to the coat between them
 # A region in another light: inside it, the ratio to the background is the same everywhere, and not extreme.
-ALIKE = 0.06  # half of the middle 50 % of the ratio's logarithm, in a shadow 0.02, in people mostly 0.1 to 0.5
-LEAST_CORE = 8  # cells whose eight neighbours belong to the region too; fewer say nothing about light
+ALIKE = 0.04  # half of the middle 50 % of the ratio's logarithm: in a shadow 0.02, in people mostly 0.1 to 0.5
+LEAST_CORE = 20  # cells whose eight neighbours belong to the region too; fewer say nothing about light
 SHADE = (0.4, 2.5)
 
 
@@ -94,28 +97,26 @@ def movement_in(frame: Frame, picture: Image.Image, memory: bytes) -> Movement:
         return Movement([], 0.0, Background.starting(levels, frame.at).packed())
     expected = background.lit_like(cells)
     differs = differing(cells, expected)
-    if differs.mean() > WHOLE_PICTURE:
+    if differs.mean() > WHOLE_PICTURE or np.median(np.abs(cells - expected)) > ANOTHER_LIGHT:
         return Movement([], 0.0, Background.starting(levels, frame.at).packed())
-    regions, light = regions_of(differs, cells, expected)
-    after = background.followed(cells, expected, differs & ~light, frame.at)
+    regions = regions_of(differs, cells, expected)
+    # A shadow is no motion, and no background either: where it moves on, the light is as it was.
+    after = background.followed(cells, expected, differs, frame.at)
     percent = 100 * sum(region.cells for region in regions) / differs.size
     return Movement(regions, percent, after.packed())
 
 
-def regions_of(differs: Mask, cells: Cells, expected: Cells) -> tuple[list[Region], Mask]:
-    """What moves, largest first; and where only the light is another."""
+def regions_of(differs: Mask, cells: Cells, expected: Cells) -> list[Region]:
+    """What moves, largest first: not specks, and not where only the light is another."""
     joined = cv2.dilate(differs.astype(np.uint8), np.ones(JOINS[::-1], np.uint8))
     count, labels = cv2.connectedComponents(joined)
     ratio = np.log((cells + DARK) / (expected + DARK))
-    light = np.zeros_like(differs)
     regions = []
     for number in range(1, count):
         mask = np.asarray(differs & (labels == number))
-        if is_light(mask, ratio):
-            light |= mask
-        elif mask.sum() >= LEAST_CELLS:
+        if mask.sum() >= LEAST_CELLS and not is_light(mask, ratio):
             regions.append(Region(box_around(mask), int(mask.sum())))
-    return sorted(regions, key=lambda region: -region.cells), light
+    return sorted(regions, key=lambda region: -region.cells)
 
 
 def is_light(mask: Mask, ratio: Cells) -> bool:
