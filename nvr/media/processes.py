@@ -87,7 +87,7 @@ def refuse_status(status: int, words: bytes | bytearray) -> None:
         raise FfmpegKilled
     # Whatever the status: ffmpeg calls it a success when the end of a file finds no room.
     if NO_ROOM.search(words):
-        raise FfmpegOutOfSpace(f"The disk is full: {last_words(words)}")
+        raise FfmpegOutOfSpace(f"The disk is full: {last_words(bytes(words))}")
     if status != 0:
         raise FfmpegFailed(f"The video could not be read: {last_words(bytes(words)) or f'exit status {status}'}")
 
