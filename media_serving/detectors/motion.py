@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 from media_serving.detectors import Detector, Found, Frame, Sight, Wanted
@@ -109,13 +108,15 @@ def movement_in(frame: Frame, picture: Image.Image, memory: bytes) -> Movement:
 def regions_of(differs: Mask, cells: Cells, expected: Cells) -> list[Region]:
     """What moves, largest first: not specks, and not where only the light is another."""
     joined = cv2.dilate(differs.astype(np.uint8), np.ones(JOINS[::-1], np.uint8))
-    count, labels = cv2.connectedComponents(joined)
+    _, labels, boxes, _ = cv2.connectedComponentsWithStats(joined)
     ratio = np.log((cells + DARK) / (expected + DARK))
     regions = []
-    for number in range(1, count):
-        mask = np.asarray(differs & (labels == number))
-        if mask.sum() >= LEAST_CELLS and not is_light(mask, ratio):
-            regions.append(Region(box_around(mask), int(mask.sum())))
+    for number, (left, top, width, height, _) in enumerate(boxes.tolist()[1:], start=1):
+        part = np.s_[top : top + height, left : left + width]
+        mask = np.asarray(differs[part] & (labels[part] == number))
+        count = int(np.count_nonzero(mask))
+        if count >= LEAST_CELLS and not (count > LEAST_CORE and is_light(mask, ratio[part])):
+            regions.append(Region(box_around(mask, left, top, differs.shape), count))
     return sorted(regions, key=lambda region: -region.cells)
 
 
@@ -125,17 +126,23 @@ def is_light(mask: Mask, ratio: Cells) -> bool:
     A region's rim says nothing (a shadow's is soft), and a small one has nothing but its rim.
     """
     core = cv2.erode(mask.astype(np.uint8), np.ones((3, 3), np.uint8), borderValue=1) > 0
-    if core.sum() < LEAST_CORE:
+    levels = np.sort(ratio[core])
+    if len(levels) < LEAST_CORE:
         return False
-    low, middle, high = np.percentile(ratio[core], (25, 50, 75))
+    low, middle, high = levels[[len(levels) // 4, len(levels) // 2, len(levels) * 3 // 4]]
     return bool(high - low < 2 * ALIKE and np.log(SHADE[0]) < middle < np.log(SHADE[1]))
 
 
-def box_around(mask: NDArray[np.bool_]) -> Box:
-    height, width = mask.shape
+def box_around(mask: Mask, left: int, top: int, shape: tuple[int, ...]) -> Box:
+    """As a share of a picture of `shape` cells, in which `mask` stands at `left` and `top`."""
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    left, top = int(columns[0]), int(rows[0])
-    return left / width, top / height, (int(columns[-1]) + 1 - left) / width, (int(rows[-1]) + 1 - top) / height
+    height, width = shape
+    return (
+        (left + int(columns[0])) / width,
+        (top + int(rows[0])) / height,
+        int(columns[-1] + 1 - columns[0]) / width,
+        int(rows[-1] + 1 - rows[0]) / height,
+    )
 
 
 def enlarged(box: Box, width: int, height: int) -> Box:

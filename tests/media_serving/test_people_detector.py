@@ -41,8 +41,8 @@ def test_nine_of_ten_people_who_move_are_found_and_hardly_anything_else():
 def test_four_of_five_people_are_found_without_any_motion():
     score = footage.scored(detector_for(Wanted(every_frame=True)))
 
-    assert score.recall >= 0.78  # reached: 0.84
-    assert score.precision >= 0.92  # reached: 0.97
+    assert score.recall >= 0.78  # reached: 0.82 to 0.86, by the quality of the JPEG
+    assert score.precision >= 0.92  # reached: 0.97 to 0.98
 
 
 @needs_footage
@@ -102,7 +102,7 @@ def test_only_what_the_camera_keeps_is_found():
     def found(**wanted):
         return detector_for(Wanted(every_frame=True, **wanted)).look(Frame(image.copy(), AT), b"").found
 
-    assert len(found(confidence=0.0)) > len(found()) > len(found(confidence=0.99))
+    assert len(found()) > len(found(confidence=0.995)) > 0
     assert found(classes=["car"]) == []
     assert found(classes=["car", "person"]) == found()
 
