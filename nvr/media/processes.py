@@ -82,7 +82,7 @@ def timed_out(timeout: timedelta) -> FfmpegTimedOut:
 
 
 def refuse_status(status: int, words: bytes | bytearray) -> None:
-    """Raises `FfmpegKilled` or `FfmpegFailed` for any exit status but 0."""
+    """Raises `FfmpegOutOfSpace`, and `FfmpegKilled` or `FfmpegFailed` for any exit status but 0."""
     if status == -signal.SIGKILL:
         raise FfmpegKilled
     # Whatever the status: ffmpeg calls it a success when the end of a file finds no room.
