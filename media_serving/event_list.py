@@ -50,6 +50,11 @@ class Asked:
     def event_address(self, event_id: int, **more: str) -> str:
         return f"{reverse('event', args=[event_id])}{_query_of(self.query | more)}"
 
+    @property
+    def suffix(self) -> str:
+        """The filters as the end of an address."""
+        return _query_of(self.query)
+
     def api_address(self, limit: int) -> str:
         """Where the script looks whether the list's first page is still what it was."""
         known = {name: value for name, value in self.query.items() if name in API_FILTERS}

@@ -8,6 +8,7 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest
+from django.urls import reverse
 
 from media_serving.api.representation import clip_url
 from media_serving.event_cards import cards_of
@@ -18,6 +19,7 @@ from nvr.api.fields import has_control_characters
 from nvr.errors import NotFound
 
 CHANGE = "media_serving.change_event"
+BEING_MADE = {ClipState.WAITING, ClipState.WORKING}
 
 
 class NotesForm(forms.Form):
@@ -44,6 +46,7 @@ class ClipShown:
     reason: str
     is_being_made: bool
     has_failed: bool
+    may_be_made_again: bool
     size_bytes: int | None
 
 
@@ -73,6 +76,7 @@ def page_of_event(request: HttpRequest, event: Event, notes: NotesForm | None = 
         "newer_url": asked.event_address(newer) if newer else None,
         "older_url": asked.event_address(older) if older else None,
         "list_url": asked.address(),
+        "clip_form_url": f"{reverse('event_clip', args=[event.pk])}{asked.suffix}",
         "here": asked.event_address(event.pk),
     }
 
@@ -90,20 +94,21 @@ def clip_shown(event: Event) -> ClipShown:
     return ClipShown(
         url=f"{url}?v={int(event.clip_created_at.timestamp())}" if url and event.clip_created_at else url,
         told=_told(event, state, has_clip=bool(url)),
-        reason=work.reason if work is not None and state == ClipState.FAILED else "",
-        is_being_made=event.is_open or state in {ClipState.WAITING, ClipState.WORKING},
+        reason=work.reason if work is not None else "",  # a clip that waits may tell what for: room on the disk, say
+        is_being_made=event.is_open or state in BEING_MADE,
         has_failed=state == ClipState.FAILED,
+        may_be_made_again=not event.is_open and state not in BEING_MADE,
         size_bytes=event.clip_size_bytes,
     )
 
 
 def _told(event: Event, state: str, *, has_clip: bool) -> str:
+    if event.is_open and not has_clip:
+        return "The clip is made when the event is over"
     if state == ClipState.FAILED:
         return "A newer clip could not be made" if has_clip else "The clip could not be made"
     if state == ClipState.WAITING:
         return "A newer clip waits for its turn" if has_clip else "The clip waits for its turn"
     if state == ClipState.WORKING:
         return "A newer clip is being made" if has_clip else "The clip is being made"
-    if has_clip:
-        return ""
-    return "The clip is made when the event is over" if event.is_open else "There is no clip of this event"
+    return "" if has_clip else "There is no clip of this event"

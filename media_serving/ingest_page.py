@@ -18,6 +18,7 @@ from nvr.health.models import Heartbeat
 if TYPE_CHECKING:
     from django.contrib.auth.models import AnonymousUser, User
 
+RETRY = "media_serving.change_upload"
 FAILURES_SHOWN = 50
 RATES = (("minute", timedelta(minutes=1)), ("hour", timedelta(hours=1)))
 UNREAD = (UploadState.REJECTED, UploadState.FAILED)

@@ -8,16 +8,19 @@ from django.contrib import messages
 from django.contrib.auth.mixins import UserPassesTestMixin
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, QueryDict
-from django.shortcuts import redirect, render
+from django.shortcuts import get_object_or_404, redirect, render
 from django.views.generic import TemplateView, View
 
-from media_serving.event_list import page_of_events
+from media_serving.clips import make_again
+from media_serving.event_list import Asked, page_of_events
 from media_serving.event_page import CHANGE, NotesForm, find_event, page_of_event
 from media_serving.events import update_event
-from media_serving.ingest_page import state_of_ingest
-from media_serving.models import Event
-from nvr.errors import Invalid
+from media_serving.ingest.retrying import retry
+from media_serving.ingest_page import RETRY, state_of_ingest
+from media_serving.models import Event, Upload
+from nvr.errors import Invalid, NvrError
 
+MOST_ID = 2**63 - 1
 FLAGS = {"true": True, "false": False}
 DONE = {
     ("reviewed", True): "Reviewed.",
@@ -64,6 +67,21 @@ class EventView(View):
         return redirect(request.get_full_path())
 
 
+class ClipView(View):
+    """Has the clip made again; a refusal comes back to the event's page with its reason."""
+
+    def post(self, request: HttpRequest, event_id: int) -> HttpResponse:
+        event = find_event(request, event_id)
+        if not request.user.has_perm(CHANGE):
+            raise PermissionDenied
+        try:
+            make_again(event)
+            messages.success(request, "The clip will be made again.")
+        except NvrError as error:
+            messages.error(request, error.detail)
+        return redirect(Asked.by(request.GET).event_address(event.pk))
+
+
 def marks_in(form: QueryDict) -> dict[str, bool]:
     """The form's marks. Raises `Invalid` for one that is neither true nor false."""
     return {name: flag_in(form, name) for name in ("reviewed", "keep") if name in form}
@@ -76,15 +94,36 @@ def flag_in(form: QueryDict, name: str) -> bool:
     return value
 
 
-class IngestView(UserPassesTestMixin, TemplateView):
-    """For operators: how the taking in of files is going."""
+class Operating(UserPassesTestMixin):
+    """For staff; others are told so, not sent to sign in again."""
 
-    template_name = "events/ingest.html"
     raise_exception = True
+    request: HttpRequest
 
     def test_func(self) -> bool:
         return bool(self.request.user.is_staff)
 
+
+class IngestView(Operating, TemplateView):
+    """How the taking in of files is going."""
+
+    template_name = "events/ingest.html"
+
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        found = state_of_ingest(self.request.user)
-        return super().get_context_data(**found, **kwargs)
+        may_retry = self.request.user.has_perm(RETRY)
+        return super().get_context_data(may_retry=may_retry, **state_of_ingest(self.request.user), **kwargs)
+
+
+class RetryView(Operating, View):
+    """Has a file read again of which nothing came; a refusal comes back to the page with its reason."""
+
+    def post(self, request: HttpRequest, upload_id: int) -> HttpResponse:
+        upload = get_object_or_404(Upload.objects.visible_to(request.user), pk=min(upload_id, MOST_ID))
+        if not request.user.has_perm(RETRY):
+            raise PermissionDenied
+        try:
+            retry(request.user, upload)
+            messages.success(request, f"{upload.path} will be read again.")
+        except NvrError as error:
+            messages.error(request, error.detail)
+        return redirect("ingest")

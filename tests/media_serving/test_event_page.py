@@ -10,9 +10,10 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
 
+from media_serving.clip_sources import NoFootage
 from media_serving.models import ClipWork, Event
 from nvr.audit.models import AuditEntry
-from tests.factories import make_user
+from tests.factories import folder_of, jpeg, make_user, put
 from tests.media_serving.evidence import after, detect
 from tests.media_serving.test_events_page import browser_of
 
@@ -71,9 +72,34 @@ def test_a_clip_is_played_and_can_be_downloaded(browser, event):
     ],
 )
 def test_the_state_of_the_clip_is_told(browser, event, state, reason, told):
-    ClipWork.objects.create(event=event, state=state, reason=reason)
+    ClipWork.objects.update(state=state, reason=reason)
 
     assert told in page_of(browser, event)
+
+
+def test_the_clip_is_made_again_by_a_form(browser, camera, event):
+    put(folder_of(camera), "a.jpg", jpeg())
+    ClipWork.objects.update(state="failed", reason="ffmpeg did not end.")
+    address = f"/events/{event.pk}/clip?camera_id=front_door"
+    assert f'action="{address}"' in page_of(browser, event, "?camera_id=front_door")
+
+    response = browser.post(address)
+
+    assert response["Location"] == f"/events/{event.pk}?camera_id=front_door"
+    assert ClipWork.objects.get(event=event).state == "waiting"
+    assert "Make it again" not in page_of(browser, event)
+
+
+def test_why_a_clip_cannot_be_made_comes_back_in_words(browser, event):
+    page = html.unescape(browser.post(f"/events/{event.pk}/clip", follow=True).content.decode())
+
+    assert NoFootage().detail in page
+    assert ClipWork.objects.get(event=event).wanted == 1
+
+
+def test_who_may_not_change_events_makes_no_clip(event, member):
+    assert browser_of(make_user("viewer", "cameras.view_all")).post(f"/events/{event.pk}/clip").status_code == 403
+    assert browser_of(member).post(f"/events/{event.pk}/clip").status_code == 404
 
 
 def test_neighbours_are_those_of_the_same_filter(browser, camera, family_camera):

@@ -64,6 +64,34 @@ def test_what_could_not_be_read_stands_with_its_reason(browser, camera):
     assert page.index("slow.avi") < page.index("torn.jpg")
 
 
+def test_a_file_is_read_again_by_its_button(browser, camera):
+    torn = upload(camera, b"torn.jpg", after(0), state="rejected", reason="The file ends in its middle.", attempts=1)
+    assert f'action="/ingest/uploads/{torn.pk}/retry"' in page_of(browser)
+
+    page = browser.post(f"/ingest/uploads/{torn.pk}/retry", follow=True).content.decode()
+
+    assert "torn.jpg will be read again." in page
+    torn.refresh_from_db()
+    assert (torn.state, torn.attempts) == ("waiting", 0)
+
+
+def test_a_refused_retry_comes_back_with_its_reason(browser, camera):
+    done = upload(camera, b"done.jpg", after(0))
+
+    assert "was read" in browser.post(f"/ingest/uploads/{done.pk}/retry", follow=True).content.decode()
+
+
+def test_a_retry_is_for_who_may_change_uploads_they_see(family, camera, family_camera):
+    hidden = upload(camera, b"a.jpg", after(0), state="failed", reason="x")
+    seen = upload(family_camera, b"b.jpg", after(0), state="failed", reason="x")
+    operator = browser_of(make_user("operator", is_staff=True, groups=(family,)))
+
+    assert operator.post(f"/ingest/uploads/{hidden.pk}/retry").status_code == 404
+    assert operator.post("/ingest/uploads/99999999999999999999/retry").status_code == 404
+    assert operator.post(f"/ingest/uploads/{seen.pk}/retry").status_code == 403
+    assert "Retry" not in page_of(operator)
+
+
 def test_it_tells_when_nobody_watches(browser, camera):
     assert "Nobody watches" in page_of(browser)
     beat(WATCHER)

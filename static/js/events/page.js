@@ -73,7 +73,7 @@ function putParts(page, names) {
 
 document.addEventListener("submit", async (event) => {
   const form = event.target.closest("[data-mark]");
-  if (!form) return; // the notes are sent as the browser does it
+  if (!form) return; // the others are sent as the browser does it
   event.preventDefault();
   const button = form.querySelector("button");
   if (button.disabled) return;
