@@ -3,7 +3,7 @@
 Motion: decoding whole pictures and taking the difference of each from the one before. People: OpenCV's
 `detectMultiScale` with its defaults on the whole picture, boxes made smaller as OpenCV's own sample does.
 
-The footage is no part of this repository: `NVR_FOOTAGE=folder` names where `pedestrians.avi` (OpenCV's `vtest.avi`)
+The footage is no part of this repository: `FOOTAGE=folder` names where `pedestrians.avi` (OpenCV's `vtest.avi`)
 lies. The settings were chosen and the confidence was fitted on the same frames that are scored here: other cameras
 will do worse.
 """
@@ -21,7 +21,7 @@ from PIL import Image
 
 from media_serving.detectors import Detector, Found, Frame, Sight, Wanted, detector_for
 from media_serving.detectors.opencv import cv2
-from tests.media_serving import footage
+from tests.media_serving import pedestrians as footage
 from tests.servers import report
 
 pytestmark = pytest.mark.skipif(not footage.IS_HERE, reason=footage.WHY_NOT)

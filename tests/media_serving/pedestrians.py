@@ -1,6 +1,6 @@
 """A real camera's pictures with people in them, labelled by hand, and how well a detector finds those.
 
-The footage is no part of this repository: NVR_FOOTAGE names the folder that holds `pedestrians.avi`, which is
+The footage is no part of this repository: FOOTAGE names the folder that holds `pedestrians.avi`, which is
 `vtest.avi` of OpenCV's sample data.
 """
 
@@ -16,9 +16,9 @@ from pathlib import Path
 from media_serving.detectors import Detector, Frame
 from media_serving.detectors.sampling import frames_of
 
-VIDEO = Path(os.environ.get("NVR_FOOTAGE", "footage")) / "pedestrians.avi"
+VIDEO = Path(os.environ.get("FOOTAGE", "footage")) / "pedestrians.avi"
 IS_HERE = VIDEO.is_file()
-WHY_NOT = f"no footage: NVR_FOOTAGE has to name the folder of pedestrians.avi (looked for {VIDEO})"
+WHY_NOT = f"no footage: FOOTAGE has to name the folder of pedestrians.avi (looked for {VIDEO})"
 LABELS = Path(__file__).parents[1] / "data" / "pedestrians_labels.json"
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 FRAME_LASTS = timedelta(milliseconds=100)
