@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from media_serving.detectors import Frame, Wanted, detector_for, people
-from tests.media_serving import footage
+from tests.media_serving import pedestrians as footage
 from tests.media_serving.pedestrians import AT
 
 needs_footage = pytest.mark.skipif(not footage.IS_HERE, reason=footage.WHY_NOT)
