@@ -6,7 +6,6 @@ import logging
 from itertools import groupby
 from pathlib import Path
 
-from django.utils import timezone
 from PIL import Image, ImageDraw, ImageFont
 
 from media_serving.models import Detection, Upload
@@ -95,7 +94,7 @@ def give_up(detections: list[Detection]) -> None:
 
 def make_owed() -> int:
     """What a crash or a full disk left without a thumbnail, the latest first; how many were made."""
-    owed = Detection.objects.filter(thumbnail_size_bytes=None, upload__isnull=False, received_at__lt=timezone.now())
-    pks = owed.order_by("-pk").values_list("upload_id", flat=True)[:TOGETHER]
-    uploads = Upload.objects.filter(pk__in=set(pks)).select_related("camera")
+    owed = Detection.objects.filter(thumbnail_size_bytes=None, upload__isnull=False)
+    pks = owed.order_by("-upload_id").values_list("upload_id", flat=True).distinct()[:TOGETHER]
+    uploads = Upload.objects.filter(pk__in=list(pks)).select_related("camera")
     return sum(make_thumbnails(upload) for upload in uploads)

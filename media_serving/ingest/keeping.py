@@ -11,6 +11,7 @@ import logging
 import os
 import shutil
 from collections.abc import Iterator
+from datetime import datetime
 from typing import BinaryIO, Final
 
 from django.conf import settings
@@ -95,12 +96,13 @@ def keep(upload: Upload, file: BinaryIO) -> bool:
 
 def same_content(upload: Upload, digest: str) -> Upload | None:
     """The same bytes under the same name, delivered again shortly after: no other upload but that one."""
-    again = Upload.objects.of_file(upload.camera_id, upload.below).filter(
-        content_digest=digest,
-        state=UploadState.DONE,
-        received_at__gte=timezone.now() - settings.NVR_INGEST_DEDUPE,
-    )
-    return again.exclude(pk=upload.pk).first()
+    again = Upload.objects.of_file(upload.camera_id, upload.below).filter(content_digest=digest)
+    since = timezone.now() - settings.NVR_INGEST_DEDUPE
+    return next((row for row in again if is_lately_done(row, since) and row.pk != upload.pk), None)
+
+
+def is_lately_done(upload: Upload, since: datetime) -> bool:
+    return upload.state == UploadState.DONE and upload.received_at >= since
 
 
 def merge(upload: Upload, into: Upload) -> None:

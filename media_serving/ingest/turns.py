@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 
 from django.db import DatabaseError, connection, transaction
-from django.db.models import F, Q
+from django.db.models import F
 from django.utils import timezone
 
 from cameras.models import Camera
@@ -34,9 +34,10 @@ class TurnLost(Exception):
 
 def cameras_with_work(now: datetime) -> list[int]:
     """Who waits longest for a turn comes first."""
-    owed = Q(state=UploadState.WORKING) | Q(pk__in=Upload.objects.due(now).values("pk"))
-    waiting = set(Upload.objects.filter(owed).values_list("camera_id", flat=True).distinct())
-    live = Camera.objects.filter(pk__in=waiting, enabled=True)
+    # Two questions, each with an index of its own: one for both would look at every upload that ever was.
+    due = Upload.objects.due(now).order_by().values_list("camera_id", flat=True).distinct()
+    in_hand = Upload.objects.filter(state=UploadState.WORKING).order_by().values_list("camera_id", flat=True).distinct()
+    live = Camera.objects.filter(pk__in={*due, *in_hand}, enabled=True)
     return list(live.order_by(F("turn__taken_at").asc(nulls_first=True), "pk").values_list("pk", flat=True))
 
 

@@ -145,7 +145,7 @@ class Detection(models.Model):
             models.Index(fields=("camera", "object_class", "-detected_at", "-id"), name="detection_of_class"),
             models.Index(fields=("event", "object_class"), name="detection_of_event"),
             models.Index(
-                fields=("-id",),
+                fields=("upload",),
                 condition=Q(thumbnail_size_bytes=None, upload__isnull=False),
                 name="detection_without_thumbnail",
             ),

@@ -41,8 +41,11 @@ class UploadQuerySet(models.QuerySet["Upload"]):
         return self.filter(Q(retry_at=None) | Q(retry_at__lte=now), state=UploadState.WAITING)
 
     def of_file(self, camera_id: int, raw_path: bytes) -> Self:
-        """All contents that the file at `raw_path` (below the camera's folder) has had, the latest first."""
-        return self.filter(camera_id=camera_id, path_digest=digest_of(raw_path)).order_by("-received_at", "-pk")
+        """All contents that the file at `raw_path` (below the camera's folder) has had, in no order.
+
+        Any order would have the database walk all of the camera's uploads in it, to find these few.
+        """
+        return self.filter(camera_id=camera_id, path_digest=digest_of(raw_path)).order_by()
 
 
 class Upload(models.Model):
@@ -84,6 +87,7 @@ class Upload(models.Model):
             models.Index(
                 fields=("camera", "-captured_at", "id"), condition=Q(state=UploadState.WAITING), name="upload_waiting"
             ),
+            models.Index(fields=("camera",), condition=Q(state=UploadState.WORKING), name="upload_in_hand"),
             models.Index(
                 fields=("state", "-received_at", "-id"), condition=~Q(state=UploadState.DONE), name="upload_not_done"
             ),

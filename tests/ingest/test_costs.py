@@ -1,0 +1,61 @@
+"""What is asked every few seconds costs as little after a million uploads as after ten."""
+
+from __future__ import annotations
+
+import pytest
+from django.db import connection
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from media_serving.ingest import keeping, state, turns
+from media_serving.models import Upload
+from media_serving.thumbnails import make_owed
+from tests.factories import folder_of, jpeg, put
+from tests.ingest.conftest import swept
+
+pytestmark = pytest.mark.skipif(connection.vendor != "sqlite", reason="the plans are told in SQLite's words")
+
+
+def plans(queries: list[str]) -> list[str]:
+    told = []
+    for query in queries:
+        with connection.cursor() as cursor:
+            cursor.execute(f"EXPLAIN QUERY PLAN {query}")
+            told += [row[3] for row in cursor.fetchall()]
+    return told
+
+
+def asked_of(tables: tuple[str, ...], captured: list[dict[str, str]]) -> list[str]:
+    return [q["sql"] for q in captured if q["sql"].startswith("SELECT") and any(table in q["sql"] for table in tables)]
+
+
+@pytest.mark.parametrize(
+    "work",
+    [
+        lambda camera: turns.cameras_with_work(timezone.now()),
+        lambda camera: turns.next_batch(camera.pk, timezone.now()),
+        lambda camera: state.ingest_state(),
+        lambda camera: make_owed(),
+        lambda camera: keeping.used_again([Upload(camera=camera, path_digest="0" * 64)]),
+        lambda camera: keeping.same_content(Upload(camera=camera, raw_path="a.jpg"), "0" * 64),
+    ],
+    ids=["who has work", "the next batch", "the state", "owed thumbnails", "names used again", "the same content"],
+)
+def test_nothing_looks_at_every_row(porch, django_assert_max_num_queries, work):
+    put(folder_of(porch), "a.jpg", jpeg())
+    swept(porch)
+
+    with django_assert_max_num_queries(12) as captured:
+        work(porch)
+
+    told = plans(asked_of(("media_serving_upload", "media_serving_detection"), captured.captured_queries))
+    # An index that holds only what is not done yet may be walked; the table itself may not.
+    small = ("upload_waiting", "upload_in_hand", "upload_not_done", "detection_without_thumbnail")
+    walked = [plan for plan in told if plan.startswith("SCAN media") and not plan.endswith(small)]
+    assert told and not walked
+
+
+def test_the_rows_of_one_file_are_found_by_its_name(porch):
+    rows: QuerySet[Upload] = Upload.objects.of_file(porch.pk, b"a.jpg")
+
+    assert "path_digest=?" in rows.explain()
