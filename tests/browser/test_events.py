@@ -155,7 +155,7 @@ def test_the_clip_appears_when_it_is_made(page: Page, chief: User, events: list[
 
     video = page.locator("#viewer video")
     expect(video).to_be_visible(timeout=15_000)
-    page.wait_for_function("document.querySelector('#viewer video').readyState >= 1")
+    page.wait_for_function("() => document.querySelector('#viewer video').readyState >= 1")
     assert page.evaluate("document.querySelector('#viewer video').duration") > 1
 
 
