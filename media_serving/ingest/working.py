@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from itertools import takewhile
 from pathlib import Path
 
 from django.conf import settings
@@ -38,12 +39,13 @@ GONE = "It was gone before it could be read."
 def work(slice_s: float = SLICE_S) -> int:
     """Work on whatever waits, one batch of a camera after the other; how many files were taken in hand."""
     until, worked = time.monotonic() + slice_s, 0
-    while time.monotonic() < until:
-        done = sum(work_on(camera_id) for camera_id in cameras_with_work(timezone.now()))
-        if not done:
-            break
+    while done := sum(work_on(camera_id) for camera_id in in_time(cameras_with_work(timezone.now()), until)):
         worked += done
     return worked
+
+
+def in_time(camera_ids: list[int], until: float) -> Iterator[int]:
+    return takewhile(lambda _: time.monotonic() < until, camera_ids)
 
 
 def work_on(camera_id: int) -> int:

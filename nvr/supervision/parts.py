@@ -116,7 +116,7 @@ def installation(listener: int) -> list[Part]:
     return [
         web,
         worker("interactive", 2, niceness=0),
-        worker("ingest", 1, niceness=5),
+        worker("ingest", 2, niceness=5),  # a long video of one camera keeps no other waiting
         worker("bulk", 2, niceness=10),  # one of them may convert a video for half an hour
         Part("watcher", watcher, {"NVR_PROCESS": "watcher"}, niceness=5, restart_at=soon),
         Part("beat", beat, {"NVR_PROCESS": "beat"}, restart_at=soon),
