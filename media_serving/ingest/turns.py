@@ -6,21 +6,18 @@ happens now, and each hour's events form in their order.
 
 from __future__ import annotations
 
-import logging
 import secrets
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 
-from django.db import DatabaseError, connection, transaction
+from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
 from cameras.models import Camera
+from media_serving.leases import lease_kept
 from media_serving.models import CameraTurn, Upload, UploadState
-
-logger = logging.getLogger(__name__)
 
 LEASE = timedelta(seconds=10)  # renewed while the worker lives: a killed one's camera is free again after this
 BATCH = 32
@@ -48,26 +45,18 @@ def turn_of(camera_id: int) -> Iterator[CameraTurn | None]:
     if turn is None:
         yield None
         return
-    ended = threading.Event()
-    keeper = threading.Thread(target=keep, args=(turn, ended), daemon=True)
-    keeper.start()
     try:
-        yield turn
+        # A long video takes longer than the lease.
+        with lease_kept(f"turn={camera_id}", lambda: renew(turn), every=LEASE / 4):
+            yield turn
     finally:
-        ended.set()
-        keeper.join()
         CameraTurn.objects.filter(pk=turn.pk, holder=turn.holder).update(leased_until=timezone.now(), holder="")
 
 
-def keep(turn: CameraTurn, ended: threading.Event) -> None:
-    """Renew the lease until the turn has ended: a long video takes longer than the lease."""
-    while not ended.wait(LEASE.total_seconds() / 4):
-        try:
-            CameraTurn.objects.filter(pk=turn.pk, holder=turn.holder).update(leased_until=timezone.now() + LEASE)
-        except DatabaseError as error:
-            logger.warning("turn not renewed camera=%s error=%s", turn.camera_id, type(error).__name__)
-        finally:
-            connection.close()
+def renew(turn: CameraTurn) -> bool:
+    """Whether the turn is still ours, for another `LEASE`."""
+    ours = CameraTurn.objects.filter(pk=turn.pk, holder=turn.holder)
+    return bool(ours.update(leased_until=timezone.now() + LEASE))
 
 
 def take(camera_id: int) -> CameraTurn | None:
@@ -83,8 +72,7 @@ def take(camera_id: int) -> CameraTurn | None:
 
 def hold(turn: CameraTurn) -> None:
     """Make sure, inside of a transaction, that the turn is still ours, and keep it. Raises `TurnLost`."""
-    ours = CameraTurn.objects.filter(pk=turn.pk, holder=turn.holder)
-    if not ours.update(leased_until=timezone.now() + LEASE):
+    if not renew(turn):
         raise TurnLost
 
 
