@@ -25,7 +25,8 @@ app.conf.update(
     broker_connection_max_retries=None,
     task_publish_retry_policy={"max_retries": 1, "interval_start": 0, "interval_max": 0.2},
     timezone="UTC",
-    beat_schedule_filename=str(settings.RUN_DIR / "beat-schedule"),
+    beat_scheduler="nvr.schedule:Scheduler",
+    beat_schedule_filename=str(settings.RUN_DIR / "beat-schedule.json"),
 )
 
 
@@ -43,6 +44,7 @@ app.conf.beat_schedule = {
     "owed-purges": every(60, "cameras.send_owed_purges", "bulk"),
     "owed-uploads": every(5, "media.ingest", "ingest"),
     "owed-thumbnails": every(60, "media.draw_owed_thumbnails", "bulk"),
+    "reported-thumbnails": every(10, "media.draw_reported_thumbnails", "bulk"),
     "close-events": every(5, "media.close_events", "ingest"),
     "remove-files": every(60, "media.remove_files", "bulk"),
     "owed-playables": every(30, "media.send_owed_playables", "bulk"),
@@ -59,6 +61,7 @@ if settings.CELERY_BROKER_URL.startswith("filesystem"):
         "data_folder_in": settings.BROKER_DIR / "messages",
         "data_folder_out": settings.BROKER_DIR / "messages",
         "control_folder": settings.BROKER_DIR / "control",
+        "reserve_folder": settings.BROKER_DIR / "reserve",
     }
     for folder in folders.values():
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -5,7 +5,10 @@ Code raises them; `nvr.api.errors` and the error pages give them the shape that 
 
 from __future__ import annotations
 
-from typing import TypedDict
+import errno
+from typing import Final, TypedDict
+
+FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})  # what a disk, or one's share of it, says when it is full
 
 
 class FieldError(TypedDict):

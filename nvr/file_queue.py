@@ -23,6 +23,9 @@ from kombu.transport import filesystem, virtual
 from kombu.transport.filesystem import exchange_queue_t as Binding
 from kombu.utils.json import dumps, loads
 
+from nvr.errors import FULL
+from nvr.queue_reserve import Reserve
+
 logger = logging.getLogger(__name__)
 
 UNSEEN, TAKEN = ".part", ".taken"
@@ -33,17 +36,22 @@ class Channel(filesystem.Channel):
     """Messages appear when they are whole, and are taken in the order in which they were sent.
 
     One that cannot be read is dropped: the work that it stands for is a row that is sent again.
+    With the option `reserve_folder` some can be sent on a full disk too.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._listed: dict[str, deque[str]] = {}
         super().__init__(*args, **kwargs)
+        folder = self.transport_options.get("reserve_folder")
+        self._reserve = Reserve(Path(folder)) if folder else None
+        if self._reserve:
+            self._reserve.fill()
 
     def _put(self, queue: str, payload: Any, **kwargs: Any) -> None:  # type: ignore[override]  # kombu's stubs disagree
         # The time of day, since the time since the start begins anew with the machine, and old messages would wait.
         file = Path(self.data_folder_out, f"{time.time_ns()}_{uuid.uuid4()}.{queue}.msg")
         try:
-            write_whole(file, dumps(payload))
+            write_whole(file, dumps(payload), self._reserve)
         except OSError as error:
             raise ChannelError(f"Cannot add a message to {file.parent}: {error.strerror}") from error
 
@@ -51,7 +59,7 @@ class Channel(filesystem.Channel):
         """The folder is listed once for all that waits in it: later messages come later in the order, too."""
         waiting = self._listed.get(queue) or self._list(queue)
         while waiting:
-            message = take(Path(self.data_folder_in, waiting.popleft()))
+            message = take(Path(self.data_folder_in, waiting.popleft()), self._reserve)
             if message is not None:
                 return message
         raise Empty
@@ -103,19 +111,21 @@ class Transport(filesystem.Transport):
         return super().establish_connection()
 
 
-def write_whole(file: Path, text: str) -> None:
-    """Raises `OSError`, and then leaves nothing behind."""
+def write_whole(file: Path, text: str, reserve: Reserve | None = None) -> None:
+    """On a full disk in `reserve`. Raises `OSError`, and then leaves nothing behind."""
     unseen = file.with_name(f"{uuid.uuid4()}{UNSEEN}")
     try:
         unseen.write_text(text, encoding="utf-8")
         unseen.replace(file)
-    except OSError:
+    except OSError as error:
         with suppress(OSError):
             unseen.unlink()
-        raise
+        if reserve is None or error.errno not in FULL:
+            raise
+        reserve.write(file, unseen, text)
 
 
-def take(message: Path) -> Any:
+def take(message: Path, reserve: Reserve | None = None) -> Any:
     """What the message says; None if another worker was first, or nobody can read it."""
     taken = message.with_name(f"{message.name}{TAKEN}")
     try:
@@ -129,7 +139,7 @@ def take(message: Path) -> Any:
         return None
     finally:
         with suppress(OSError):
-            taken.unlink()
+            taken.unlink() if reserve is None else reserve.take_back(taken)
 
 
 def sweep(leftovers: Iterator[Path]) -> None:

@@ -5,8 +5,13 @@ from __future__ import annotations
 import logging
 import re
 import time
+from datetime import timedelta
+
+from celery.beat import SchedulingError
+from django.db.utils import OperationalError
 
 from nvr.origin import current_origin
+from nvr.seldom import Seldom
 
 SECRETS = re.compile(
     r"(?P<url>\b[a-z][a-z0-9+.-]*://)[^\s/@:\"'<>]*:[^\s\"'<>]*@"
@@ -58,6 +63,28 @@ class ClientFaults(logging.Filter):
             record.levelname = logging.getLevelName(record.levelno)
             record.exc_info = record.exc_text = None
         return True
+
+
+class LastingFaults(logging.Filter):
+    """A database or broker that is away is met by every task, several times a second: one line a minute is enough, and
+    nothing of where in the code it was met. In each process by itself."""
+
+    def __init__(self, name: str = "") -> None:
+        super().__init__(name)
+        self._said = {kind: Seldom(timedelta(minutes=1)) for kind in ("database", "broker", "psycopg.pool")}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if record.exc_info else None
+        if record.name == "celery.app.trace" and isinstance(error, OperationalError):
+            return self._may_say("database", record, f"the database does not answer, tasks wait: {error}")
+        if record.name == "celery.beat" and isinstance(error, SchedulingError):
+            return self._may_say("broker", record, f"the broker does not answer, tasks wait: {error}")
+        return record.name != "psycopg.pool" or self._said["psycopg.pool"].may_say()
+
+    def _may_say(self, kind: str, record: logging.LogRecord, text: str) -> bool:
+        record.msg, record.args = "%s", (text.strip(),)
+        record.exc_info = record.exc_text = None
+        return self._said[kind].may_say()
 
 
 def _escaped(match: re.Match[str]) -> str:

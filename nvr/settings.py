@@ -312,8 +312,8 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"()": "nvr.logs.LineFormatter"}},
-    "filters": {"faults": {"()": "nvr.logs.ClientFaults"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["faults"]}},
+    "filters": {"faults": {"()": "nvr.logs.ClientFaults"}, "lasting": {"()": "nvr.logs.LastingFaults"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["faults", "lasting"]}},
     "root": {"handlers": ["console"], "level": NVR_LOG_LEVEL},
     "loggers": {
         "django": {"handlers": [], "propagate": True},

@@ -5,7 +5,6 @@ Each thread has its own connections; what one process learns all see, as it stan
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import logging
 import os
@@ -20,7 +19,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 from django.conf import settings
 
-from nvr.errors import NvrError, StorageFull, Unavailable
+from nvr.errors import FULL, NvrError, StorageFull, Unavailable
 from nvr.media.mounts import is_network_or_fuse, mount_of
 from reviewer.index import Index, Row
 from reviewer.kinds import Mark
@@ -149,7 +148,7 @@ def answered(root: ReviewPath, question: Callable[[Scanner], AnswerT]) -> Answer
 def fault_of(error: sqlite3.Error | OSError) -> NvrError:
     """It is the disk of our own data that does not do as it should, or somebody who holds the index for long."""
     full = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
-    if full or (isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}):
+    if full or (isinstance(error, OSError) and error.errno in FULL):
         return StorageFull("The disk is full: make room where the data directory lies.")
     why = error.strerror if isinstance(error, OSError) else error
     return Unavailable(f"The index of the files cannot be used ({why}): see to the data directory and its disk.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
@@ -83,9 +83,10 @@ def _older_than(cursor: str, moment: str) -> Q:
     text, pk = decode_cursor(cursor, str, int)
     try:
         at = datetime.fromisoformat(text)
-    except ValueError as error:
+        if at.tzinfo is None or not 0 <= pk < 2**63:
+            raise bad_cursor()
+        at = at.astimezone(UTC)
+    except (ValueError, OverflowError) as error:  # year 1 in a zone east of here is in no calendar
         raise bad_cursor() from error
-    if at.tzinfo is None or not 0 <= pk < 2**63:
-        raise bad_cursor()
     # The first condition is the one that an index on the moment can walk.
     return Q(**{f"{moment}__lte": at}) & (Q(**{f"{moment}__lt": at}) | Q(pk__lt=pk))

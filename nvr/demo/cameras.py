@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from django.conf import settings
 
@@ -43,7 +44,8 @@ class DemoCamera:
 
     def upload(self, moment: datetime) -> Path:
         """Write the picture of `moment` as a camera would: under another name until it is whole."""
-        target = self.folder / f"demo-{moment.astimezone(UTC):%Y%m%d-%H%M%S}.jpg"
+        # A camera names its pictures by the clock on its wall.
+        target = self.folder / f"demo-{moment.astimezone(ZoneInfo(settings.NVR_TIME_ZONE)):%Y%m%d-%H%M%S}.jpg"
         part = target.with_suffix(".part")
         with part.open("wb") as stream:
             draw(self.scene, moment.timestamp()).save(stream, "JPEG", quality=80)

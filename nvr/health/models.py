@@ -66,11 +66,21 @@ def beat(name: str, host: str = "") -> None:
         row.save(update_fields=["beat_at", "host"])
 
 
-def downtime_since(moment: datetime) -> timedelta:
-    """How long the application was down after `moment` (UTC), a silence that no heartbeat has ended yet included."""
-    spans = list(Outage.objects.filter(ended_at__gt=moment).values_list("started_at", "ended_at"))
+def outages_between(start: datetime, end: datetime) -> list[tuple[datetime, datetime]]:
+    """The spans (UTC) from `start` to `end` in which the application was down, cut off there, oldest first.
+
+    A silence that no heartbeat has ended yet is one of them, as far as now.
+    """
+    rows = Outage.objects.filter(ended_at__gt=start, started_at__lt=end)
+    spans = list(rows.values_list("started_at", "ended_at"))
     # After a start, work may come before the scheduler's first heartbeat, which will keep the outage.
-    last = Heartbeat.objects.filter(name="scheduler").first()
-    if last is not None and timezone.now() - last.beat_at > SILENCE:
-        spans.append((last.beat_at, max(timezone.now(), moment)))
-    return sum((end - max(start, moment) for start, end in spans), timedelta())
+    last, now = Heartbeat.objects.filter(name="scheduler").first(), timezone.now()
+    if last is not None and now - last.beat_at > SILENCE:
+        spans.append((last.beat_at, now))
+    cut = [(max(began, start), min(ended, end)) for began, ended in spans]
+    return [(began, ended) for began, ended in cut if began < ended]
+
+
+def downtime_since(moment: datetime) -> timedelta:
+    """How long the application was down after `moment` (UTC)."""
+    return sum((ended - began for began, ended in outages_between(moment, timezone.now())), timedelta())

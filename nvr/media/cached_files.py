@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import hashlib
 import logging
@@ -15,13 +14,12 @@ from typing import BinaryIO
 
 from django.conf import settings
 
-from nvr.errors import StorageFull, Unavailable
+from nvr.errors import FULL, StorageFull, Unavailable
 from nvr.media.parts import PART
 from nvr.media.paths import error_for
 
 logger = logging.getLogger(__name__)
 
-FULL = {errno.ENOSPC, errno.EDQUOT}
 PATIENCE_S = 15.0  # longer than the making of any of these files may take
 PAUSE_S = 0.01
 USED_PRECISION_S = 3600

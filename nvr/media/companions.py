@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from nvr.errors import Conflict
+from nvr.errors import FULL, Conflict
 from nvr.media.paths import NoSuchFile, error_for, place_of
 
 LOCK: Final = ".lock"
@@ -164,6 +164,6 @@ def refusal_for(fault: OSError) -> Exception:
         return NameTooLong()
     if fault.errno in {errno.EACCES, errno.EPERM}:
         return Conflict("The folder may not be written to: give the application's user access.")
-    if fault.errno in {errno.ENOSPC, errno.EDQUOT}:
+    if fault.errno in FULL:
         return Conflict("The medium is full, so that nothing can be marked: empty some of its trash.")
     return error_for(fault)

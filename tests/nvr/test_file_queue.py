@@ -17,8 +17,10 @@ import pytest
 from kombu import Connection
 from kombu.exceptions import ChannelError
 
+from nvr import queue_reserve
 from nvr.celery import app
 from nvr.file_queue import Channel
+from tests.disks import fill, small_disk
 
 
 @pytest.fixture
@@ -138,6 +140,47 @@ def test_a_message_that_the_disk_has_no_room_for_leaves_nothing_behind(
 
 def full(*_: object) -> None:
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+@pytest.fixture
+def full_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of its own that a queue can be put on, and then be filled to the last byte by `fill`."""
+    with small_disk(tmp_path / "disk", megabytes=1) as folder:
+        yield folder
+
+
+def queue_on(folder: Path) -> Connection:
+    folders = {"data_folder_in": "m", "data_folder_out": "m", "control_folder": "c", "reserve_folder": "r"}
+    for name in set(folders.values()):
+        (folder / name).mkdir()
+    return Connection(
+        "filesystem://localhost//", transport_options={key: str(folder / name) for key, name in folders.items()}
+    )
+
+
+def test_workers_hear_of_what_is_sent_on_a_full_disk(full_disk: Path) -> None:
+    with queue_on(full_disk) as link:
+        channel: Any = link.channel()
+        fill(full_disk)
+        for number in range(queue_reserve.ROOMS * 3):
+            channel._put("bulk", {"body": number})
+            channel._put("ingest", {"body": -number})
+            assert channel._get("bulk") == {"body": number}
+            assert channel._get("ingest") == {"body": -number}
+
+        assert len(list((full_disk / "r").iterdir())) == queue_reserve.ROOMS
+
+
+def test_a_full_disk_takes_no_more_messages_than_there_was_room_for(full_disk: Path) -> None:
+    with queue_on(full_disk) as link:
+        channel: Any = link.channel()
+        fill(full_disk)
+        for number in range(queue_reserve.ROOMS):
+            channel._put("bulk", {"body": number})
+
+        with pytest.raises(ChannelError, match="No space left"):
+            channel._put("bulk", {"body": "one more"})
+        assert [channel._get("bulk")["body"] for _ in range(queue_reserve.ROOMS)] == list(range(queue_reserve.ROOMS))
 
 
 def test_a_table_that_a_full_disk_left_empty_is_written_anew(channel: Any, tmp_path: Path) -> None:

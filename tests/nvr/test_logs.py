@@ -10,8 +10,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from celery import Celery, shared_task
+from celery.beat import ScheduleEntry, Scheduler
+from celery.schedules import schedule
 from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
+from django.db import OperationalError
 from django.test import Client
 from django.urls import path
 
@@ -150,3 +154,44 @@ def test_a_mistake_of_ours_stays_an_error_with_its_traceback(log: io.StringIO, d
 
     assert " level=error logger=django.request " in log.getvalue()
     assert "our own mistake" in log.getvalue()
+
+
+@shared_task(name="tests.ask_the_database")
+def ask_the_database() -> None:
+    raise OperationalError("connection refused\n\tIs the server running?")
+
+
+@shared_task(name="tests.err")
+def err() -> None:
+    raise ValueError("our own mistake")
+
+
+def test_a_database_that_is_away_is_said_once_by_all_tasks_without_a_traceback(log: io.StringIO) -> None:
+    for _ in range(5):
+        ask_the_database.apply()
+
+    (line,) = log.getvalue().splitlines()
+    assert " level=error logger=celery.app.trace the database does not answer, tasks wait: connection refused" in line
+    assert "Traceback" not in line
+
+
+def test_each_mistake_of_ours_in_a_task_is_told_with_its_traceback(log: io.StringIO) -> None:
+    for _ in range(2):
+        err.apply()
+
+    lines = log.getvalue().splitlines()
+    assert len(lines) == 2
+    assert all("our own mistake" in line and "Traceback" in line for line in lines)
+
+
+def test_a_broker_that_is_away_is_said_once_by_the_schedule(log: io.StringIO, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CELERY_BROKER_URL", raising=False)  # Celery takes it before what it is told
+    away = Celery(broker="redis://127.0.0.1:1/0", set_as_current=False)
+    away.conf.update(task_publish_retry=False, broker_transport_options={"max_retries": 1, "interval_start": 0})
+    scheduler = Scheduler(away, lazy=True)
+    for _ in range(3):
+        scheduler.apply_entry(ScheduleEntry("lost", "tests.err", schedule=schedule(1), app=away))
+
+    (line,) = [line for line in log.getvalue().splitlines() if "level=error" in line]
+    assert " logger=celery.beat the broker does not answer, tasks wait: " in line
+    assert "Traceback" not in line

@@ -126,6 +126,7 @@ def test_asking_twice_ends_all_at_once(supervise: Callable[..., Running]) -> Non
     assert not is_alive(running.pids("stubborn")[0])
 
 
+@pytest.mark.slow
 def test_a_killed_supervisor_leaves_nothing_behind(supervise: Callable[..., Running]) -> None:
     running = supervise("steady", "breeder", "stubborn")
     assert wait_until(lambda: len(running.pids("breeder")) == 2)
@@ -137,6 +138,7 @@ def test_a_killed_supervisor_leaves_nothing_behind(supervise: Callable[..., Runn
     assert wait_until(lambda: not [pid for pid in pids if is_alive(pid)], seconds=15)
 
 
+@pytest.mark.slow
 def test_what_a_supervisor_and_its_guard_left_is_ended_by_the_next_one(
     supervise: Callable[..., Running],
 ) -> None:

@@ -163,6 +163,7 @@ def test_one_command_brings_up_everything_and_one_signal_ends_it(up: Callable[..
     assert not installation.processes
 
 
+@pytest.mark.slow
 def test_workers_serve_every_queue_soon(installation: Installation) -> None:
     def findings() -> dict[str, str]:
         examined = manage("doctor", "--json", env=environment(installation.data_dir))
@@ -173,6 +174,7 @@ def test_workers_serve_every_queue_soon(installation: Installation) -> None:
     assert "fail" not in findings().values()
 
 
+@pytest.mark.slow
 def test_a_killed_web_server_is_back_soon_and_no_client_was_refused(installation: Installation) -> None:
     os.kill(installation.running("gunicorn")[0], signal.SIGKILL)
 
@@ -180,6 +182,7 @@ def test_a_killed_web_server_is_back_soon_and_no_client_was_refused(installation
     assert installation.get("/api/health")[0] == 200
 
 
+@pytest.mark.slow
 def test_a_killed_supervisor_leaves_no_process(prepared: Path, up: Callable[..., Installation]) -> None:
     installation = up()
     assert wait_until(installation.is_answering, seconds=60)
@@ -190,6 +193,7 @@ def test_a_killed_supervisor_leaves_no_process(prepared: Path, up: Callable[...,
     assert wait_until(lambda: not installation.processes, seconds=20)
 
 
+@pytest.mark.slow
 def test_a_second_one_on_the_same_data_folder_is_refused(
     installation: Installation, tmp_path: Path, start: Start
 ) -> None:
@@ -225,6 +229,7 @@ def test_a_wrong_host_is_told_in_one_sentence(up: Callable[..., Installation], h
     assert "Traceback" not in installation.said
 
 
+@pytest.mark.slow
 def test_the_administrator_is_made_once_and_a_chosen_password_is_not_repeated(embedded: dict[str, str]) -> None:
     chosen = embedded | {"NVR_ADMIN_USERNAME": "keeper", "NVR_ADMIN_PASSWORD": "a rather long pass phrase"}
 
@@ -237,6 +242,7 @@ def test_the_administrator_is_made_once_and_a_chosen_password_is_not_repeated(em
     assert "API key" not in second.stdout
 
 
+@pytest.mark.slow
 def test_the_database_is_copied_aside_before_it_is_migrated(prepared: Path, embedded: dict[str, str]) -> None:
     assert not list(prepared.glob("backups/*"))
     assert manage("migrate", "sessions", "zero", env=embedded).returncode == 0
@@ -251,6 +257,7 @@ def test_the_database_is_copied_aside_before_it_is_migrated(prepared: Path, embe
     assert manage("migrate", "--check", env=embedded).returncode == 0
 
 
+@pytest.mark.slow
 def test_migrate_makes_the_database_too_and_other_commands_do_not(data_dir: Path, embedded: dict[str, str]) -> None:
     assert manage("create_api_key", "test", "--user", "admin", env=embedded).returncode == 1
     assert not list(data_dir.glob("*.sqlite3"))
@@ -261,6 +268,7 @@ def test_migrate_makes_the_database_too_and_other_commands_do_not(data_dir: Path
     assert manage("migrate", "--check", env=embedded).returncode == 0
 
 
+@pytest.mark.slow
 def test_a_database_file_that_is_moved_away_is_told_and_all_goes_on_when_it_is_back(installation: Installation) -> None:
     env = environment(installation.data_dir)
     key = manage("create_api_key", "test", "--user", "admin", env=env).stdout.strip()
@@ -294,6 +302,7 @@ def test_a_database_that_is_away_is_told_in_one_sentence(embedded: dict[str, str
     assert "hidden" not in answer.stderr
 
 
+@pytest.mark.slow
 def test_static_files_are_collected_again_only_when_one_has_changed(prepared: Path, embedded: dict[str, str]) -> None:
     assert list((prepared / "static").rglob("*.css"))
 
