@@ -7,6 +7,7 @@ pictures are, and handed over as JPEGs of one size.
 from __future__ import annotations
 
 import io
+import math
 import os
 import tempfile
 import time
@@ -21,15 +22,26 @@ from django.conf import settings
 from PIL import Image
 
 from nvr.media import ffmpeg as ff
+from nvr.media.copying import can_be_copied
 from nvr.media.images import ImageTooLarge, NotAnImage, TornImage, fitted, opened
-from nvr.media.processes import FfmpegFailed, FfmpegKilled, FfmpegMissing, FfmpegOutOfSpace, FfmpegTimedOut, run
+from nvr.media.processes import (
+    FfmpegFailed,
+    FfmpegKilled,
+    FfmpegMissing,
+    FfmpegOutOfSpace,
+    FfmpegTimedOut,
+    run,
+    timed_out,
+)
 
 MOST_HEIGHT_PX = 1080
 MOST_WIDTH_PX = 3840  # two such pictures side by side; decoders in browsers end at 4096
-MOST_FPS = Fraction(30)
+LEAST_FPS, MOST_FPS = Fraction(1), Fraction(30)
 USUAL_FPS = Fraction(25)  # of files that do not tell
+LATE_S = 1.1  # by which a piece may end late: a whole frame, at the lowest rate, and a little
 STILLS_PER_SECOND = 2
 LAST_STILL_TWICE_MORE = 2  # for one second
+LAST_STILL_S = (1 + LAST_STILL_TWICE_MORE) / STILLS_PER_SECOND
 STILL_QUALITY = 92
 NO_FAULT_OF_THE_FILE = (FfmpegMissing, FfmpegKilled, FfmpegTimedOut, FfmpegOutOfSpace)
 SOUND = {"sample_fmts": "fltp", "channel_layouts": "stereo"}
@@ -37,6 +49,22 @@ SOUND = {"sample_fmts": "fltp", "channel_layouts": "stereo"}
 
 class NothingToShow(FfmpegFailed):
     title = "None of the footage could be read"
+
+
+class Deadline:
+    """For all that is done for one clip; the last run that is begun in time gets at least a moment."""
+
+    def __init__(self, timeout: timedelta) -> None:
+        self.timeout = timeout
+        self.at = time.monotonic() + timeout.total_seconds()
+
+    def left(self) -> timedelta:
+        return timedelta(seconds=max(0.1, self.at - time.monotonic()))
+
+    def check(self) -> None:
+        """Raises `FfmpegTimedOut`."""
+        if time.monotonic() >= self.at:
+            raise timed_out(self.timeout)
 
 
 @dataclass(frozen=True)
@@ -60,20 +88,33 @@ def cut_videos(cuts: Sequence[Cut], part: Path, *, timeout: timedelta) -> None:
         cut_one(cuts[0], part, deadline)
     else:
         join(cuts, part, deadline)
-    check_shows_something(part)
 
 
 def cut_one(cut: Cut, part: Path, deadline: Deadline) -> None:
-    if has_sound(cut):
+    failed: FfmpegFailed = NothingToShow()
+    for arguments in ways_of(cut, part, deadline):
         try:
-            run_for(cut, command(cut, f"file:{part}", ff.MP4, with_sound=True), deadline)
+            run_for(cut, arguments, deadline)
+            check_shows_something(part, at_most_s=cut.length + LATE_S)
+            check_key_frames(part, deadline)
         except NO_FAULT_OF_THE_FILE:
             raise
-        except FfmpegFailed:
-            pass  # sound that nobody can decode is no reason to show nothing
+        except FfmpegFailed as error:
+            failed = error
         else:
             return
-    run_for(cut, command(cut, f"file:{part}", ff.MP4), deadline)
+    raise failed
+
+
+def ways_of(cut: Cut, part: Path, deadline: Deadline) -> Iterator[list[str]]:
+    """Commands that write the piece, the best first; the next one is for when it fails.
+
+    Sound that nobody can decode is no reason to show nothing.
+    """
+    sounds = (True, False) if has_sound(cut) else (False,)
+    if can_be_copied(cut.source, cut.facts, cut.start, timeout=deadline.left()):
+        yield from (copy_command(cut, part, with_sound=with_sound) for with_sound in sounds)
+    yield from (command(cut, f"file:{part}", ff.MP4, with_sound=with_sound) for with_sound in sounds)
 
 
 def join(cuts: Sequence[Cut], part: Path, deadline: Deadline) -> None:
@@ -89,6 +130,7 @@ def join(cuts: Sequence[Cut], part: Path, deadline: Deadline) -> None:
             raise NothingToShow
         source = ff.Source(reel.fileno(), "h264")
         run(wrap_command(source, part, fps), timeout=deadline.left(), pass_fds=[source.descriptor])
+    check_shows_something(part)
 
 
 def add_piece(cut: Cut, reel: BinaryIO, size: tuple[int, int], fps: Fraction, deadline: Deadline) -> None:
@@ -102,16 +144,6 @@ def add_piece(cut: Cut, reel: BinaryIO, size: tuple[int, int], fps: Fraction, de
         os.ftruncate(reel.fileno(), before)
 
 
-class Deadline:
-    """For all runs together; the last one that is begun in time gets at least a moment."""
-
-    def __init__(self, timeout: timedelta) -> None:
-        self.at = time.monotonic() + timeout.total_seconds()
-
-    def left(self) -> timedelta:
-        return timedelta(seconds=max(0.1, self.at - time.monotonic()))
-
-
 def run_for(cut: Cut, arguments: list[str], deadline: Deadline, *fds: int) -> None:
     run(arguments, timeout=deadline.left(), pass_fds=[cut.source.descriptor, *fds])
 
@@ -121,26 +153,39 @@ def play_stills(pictures: Iterable[BinaryIO], part: Path, *, timeout: timedelta)
 
     Torn ones are left out. Raises `NothingToShow` if all are, else what `cut_videos` raises.
     """
+    deadline = Deadline(timeout)
     with tempfile.TemporaryFile(dir=part.parent) as reel:
         for frame in held(jpegs_of_one_size(pictures)):
+            deadline.check()
             reel.write(frame)
         reel.flush()
         if not reel.tell():
             raise NothingToShow
         source = ff.Source(reel.fileno(), "mjpeg")
-        run(stills_command(source, part), timeout=timeout, pass_fds=[source.descriptor])
+        run(stills_command(source, part), timeout=deadline.left(), pass_fds=[source.descriptor])
+    check_shows_something(part)
 
 
-def check_shows_something(part: Path) -> None:
-    """ffmpeg is content with having written no frame at all."""
+def check_shows_something(part: Path, *, at_most_s: float = math.inf) -> None:
+    """ffmpeg is content with having written no frame at all; and with more than was asked for, where times are wild."""
     try:
         shown = ff.probe(part).duration
     except NO_FAULT_OF_THE_FILE:
         raise
     except FfmpegFailed as error:
         raise NothingToShow from error
-    if not shown:
+    if not shown or shown > at_most_s:
         raise NothingToShow
+
+
+def check_key_frames(part: Path, deadline: Deadline) -> None:
+    """What was copied may be damaged, which only decoding tells. Raises `FfmpegFailed`."""
+    import ffmpeg  # as in `nvr.media.ffmpeg`
+
+    with ff.source_of(part) as source:
+        stream = ffmpeg.input(source.address, **source.options(), skip_frame="nokey")
+        arguments = output([stream["V:0"]], "pipe:1", {"format": "null"}, "-xerror")
+        run(arguments, timeout=deadline.left(), pass_fds=[source.descriptor])
 
 
 def command(
@@ -159,8 +204,17 @@ def command(
     return output(streams, target, {**ff.H264, **(ff.AAC if with_sound else {"an": None}), **writing})
 
 
+def copy_command(cut: Cut, part: Path, *, with_sound: bool) -> list[str]:
+    import ffmpeg
+
+    stream = ffmpeg.input(cut.source.address, **cut.source.options(), ss=f"{cut.start:.6f}")
+    streams = [stream["V:0"], *([sounding(stream["a:0"], cut)] if with_sound else [])]
+    writing = {**ff.MP4, **(ff.AAC if with_sound else {"an": None}), "vcodec": "copy", "t": f"{cut.length:.6f}"}
+    return output(streams, f"file:{part}", writing)
+
+
 def wrap_command(source: ff.Source, part: Path, fps: Fraction) -> list[str]:
-    import ffmpeg  # as in `nvr.media.ffmpeg`
+    import ffmpeg
 
     stream = ffmpeg.input(source.address, **source.options(), framerate=as_text(fps), fflags="+genpts")
     return output([stream["V:0"]], f"file:{part}", {**ff.MP4, "codec": "copy"})
@@ -175,11 +229,11 @@ def stills_command(source: ff.Source, part: Path) -> list[str]:
     return output([stream["V:0"]], f"file:{part}", writing)
 
 
-def output(streams: Sequence[Any], target: str, writing: dict[str, Any]) -> list[str]:
+def output(streams: Sequence[Any], target: str, writing: dict[str, Any], *words: str) -> list[str]:
     import ffmpeg
 
     written = ffmpeg.output(*streams, target, **writing)
-    return cast(list[str], written.global_args("-v", "error", "-nostdin").compile(overwrite_output=True))
+    return cast(list[str], written.global_args("-v", "error", "-nostdin", *words).compile(overwrite_output=True))
 
 
 def input_of(cut: Cut) -> Any:
@@ -206,8 +260,10 @@ def moving(stream: Any, cut: Cut, size: tuple[int, int], fps: Fraction) -> Any:
     inner_width, inner_height = fit(cut.facts, size)
     if lead:
         stream = stream.filter("trim", start=f"{lead:.6f}").filter("setpts", f"PTS-{lead:.6f}/TB")
+    # ffmpeg counts an input's length from the first frame that it finds, which may come late.
     return (
         stream.filter("fps", fps=as_text(fps), start_time=0)
+        .filter("trim", end=f"{cut.length:.6f}")
         .filter("scale", inner_width, inner_height)
         .filter("pad", width, height, "(ow-iw)/2", "(oh-ih)/2")
         .filter("setsar", 1)
@@ -220,7 +276,8 @@ def sounding(stream: Any, cut: Cut) -> Any:
     lead = lead_of(cut)
     if lead:
         stream = stream.filter("atrim", start=f"{lead:.6f}").filter("asetpts", f"PTS-{lead:.6f}/TB")
-    return stream.filter("aresample", 48000, **{"async": 1, "first_pts": 0}).filter("aformat", **SOUND)
+    whole = stream.filter("aresample", 48000, **{"async": 1, "first_pts": 0})
+    return whole.filter("atrim", end=f"{cut.length:.6f}").filter("aformat", **SOUND)
 
 
 def has_sound(cut: Cut) -> bool:
@@ -229,7 +286,7 @@ def has_sound(cut: Cut) -> bool:
 
 def common_fps(cuts: Sequence[Cut]) -> Fraction:
     rates = [cut.facts.frame_rate for cut in cuts if cut.facts.frame_rate is not None]
-    return min(max(rates, default=USUAL_FPS), MOST_FPS).limit_denominator(1001)
+    return max(LEAST_FPS, min(max(rates, default=USUAL_FPS), MOST_FPS)).limit_denominator(1001)
 
 
 def as_text(fps: Fraction) -> str:

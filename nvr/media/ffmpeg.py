@@ -10,7 +10,7 @@ import json
 import os
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
 from fractions import Fraction
@@ -58,6 +58,8 @@ PLAYABLE_PIXELS = {"yuv420p", "yuvj420p"}
 PLAYABLE_SOUND = {None, "aac", "mp3"}
 EVEN = "'trunc(max(iw,2)/2)*2':'trunc(max(ih,2)/2)*2'"  # 4:2:0 halves both sides
 WITHOUT_INDEX = {"mpegts", "mpeg", "mpegvideo"}
+COUNTED_FROM_0 = {"matroska", "mov"}  # the duration; of others from where they begin
+LEAST_BYTES_IN_ANY_S = 100  # also where a picture is taken every few minutes only
 LEAST_BYTES_PER_S = 1000  # a still picture at the worst quality that cameras offer takes more
 LEAD_S = 10.0  # longer than the key frames of most cameras lie apart
 H264 = {"vcodec": "libx264", "preset": "veryfast", "crf": 23, "pix_fmt": "yuv420p", "max_muxing_queue_size": 1024}
@@ -70,7 +72,8 @@ MP4 = {"format": "mp4", "movflags": "+faststart", "map_metadata": -1, "sn": None
 class MediaFacts:
     """Of a video: size in pixels as shown (turned where the file says so), duration in seconds, ffmpeg's names.
 
-    `frame_rate` is the average per second; `pixel_shape` is how much wider than high a pixel is shown.
+    `frame_rate` is the average per second; `pixel_shape` is how much wider than high a pixel is shown;
+    `is_reordered` if pictures are not coded in the order in which they are shown.
     """
 
     width: int
@@ -82,6 +85,14 @@ class MediaFacts:
     pix_fmt: str | None
     frame_rate: Fraction | None = None
     pixel_shape: float = 1.0
+    size_bytes: int = 0
+    is_reordered: bool = False
+
+    @property
+    def believed_duration(self) -> float | None:
+        """None also where it is a lie: hours are declared, and nearly nothing is there."""
+        is_told = self.duration is not None and self.duration * LEAST_BYTES_IN_ANY_S <= self.size_bytes
+        return self.duration if is_told else None
 
 
 @dataclass(frozen=True)
@@ -114,9 +125,9 @@ class Source:
 
 
 @contextmanager
-def source_of(path: Path, *, root: Path | None = None) -> Iterator[Source]:
-    """Raises `UnknownContainer` and what `open_regular` raises."""
-    with open_regular(path, root=root) as file:
+def source_of(video: Path | BinaryIO, *, root: Path | None = None) -> Iterator[Source]:
+    """An open file stays open. Raises `UnknownContainer` and what `open_regular` raises."""
+    with open_regular(video, root=root) if isinstance(video, Path) else nullcontext(video) as file:
         yield source_in(file)
 
 
@@ -127,23 +138,29 @@ def source_in(file: BinaryIO) -> Source:
     return Source(file.fileno(), demuxer_for(head))
 
 
-def probe(path: Path, *, root: Path | None = None, timeout: timedelta = QUICK) -> MediaFacts:
+def probe(video: Path | BinaryIO, *, root: Path | None = None, timeout: timedelta = QUICK) -> MediaFacts:
     """Raises `FfmpegFailed`, also when there is no picture in it, and what `source_of` raises."""
-    with source_of(path, root=root) as source:
+    with source_of(video, root=root) as source:
         return facts_of(source, timeout=timeout)
 
 
 def facts_of(source: Source, *, timeout: timedelta = QUICK) -> MediaFacts:
+    answer = ask(source, "-show_format", "-show_streams", timeout=timeout)
+    return facts_from(answer, source.demuxer, os.fstat(source.descriptor).st_size)
+
+
+def ask(source: Source, *questions: str, timeout: timedelta) -> dict[str, Any]:
+    """What ffprobe answers. Raises `FfmpegFailed`."""
     options = source.options()
     arguments = ["ffprobe", "-v", "error", "-f", options.pop("format")]
     for name, value in options.items():
         arguments += [f"-{name}", value]
-    arguments += ["-print_format", "json", "-show_format", "-show_streams", source.address]
-    answer = json.loads(run(arguments, timeout=timeout, pass_fds=[source.descriptor]) or b"{}")
-    return facts_from(answer, source.demuxer)
+    arguments += ["-print_format", "json", *questions, source.address]
+    answer: dict[str, Any] = json.loads(run(arguments, timeout=timeout, pass_fds=[source.descriptor]) or b"{}")
+    return answer
 
 
-def facts_from(answer: dict[str, Any], container: str) -> MediaFacts:
+def facts_from(answer: dict[str, Any], container: str, size_bytes: int) -> MediaFacts:
     streams = answer.get("streams", [])
     pictures = [s for s in streams if s.get("codec_type") == "video" and not s["disposition"].get("attached_pic")]
     sounds = [s for s in streams if s.get("codec_type") == "audio"]
@@ -156,13 +173,15 @@ def facts_from(answer: dict[str, Any], container: str) -> MediaFacts:
     return MediaFacts(
         width=height if turned else width,
         height=width if turned else height,
-        duration=duration_from(answer.get("format", {}).get("duration") or video.get("duration")),
+        duration=duration_from(answer.get("format", {}), video, container),
+        size_bytes=size_bytes,
         video_codec=str(video.get("codec_name", "unknown")),
         audio_codec=str(sounds[0].get("codec_name", "unknown")) if sounds else None,
         container=container,
         pix_fmt=video.get("pix_fmt"),
         frame_rate=ratio(video.get("avg_frame_rate"), "/"),
         pixel_shape=1 / shape if turned else shape,
+        is_reordered=bool(video.get("has_b_frames")),
     )
 
 
@@ -185,7 +204,16 @@ def ratio(text: object, separator: str) -> Fraction | None:
     return Fraction(int(above), int(below))
 
 
-def duration_from(text: object) -> float | None:
+def duration_from(file: dict[str, Any], video: dict[str, Any], container: str) -> float | None:
+    """From the first picture to the end: what recorders cut out of one long stream often does not begin at 0."""
+    seconds = seconds_from(file.get("duration") or video.get("duration"))
+    begins = seconds_from(file.get("start_time")) or 0.0
+    if container in COUNTED_FROM_0 and seconds is not None and begins < seconds:
+        return seconds - begins
+    return seconds
+
+
+def seconds_from(text: object) -> float | None:
     try:
         seconds = float(str(text))
     except ValueError:
@@ -249,7 +277,7 @@ def written_frame(
     arguments = command(source, part, {**reading, "threads": 1}, {**ONE_JPEG, **writing})
     try:
         run(arguments, timeout=timeout, pass_fds=[source.descriptor])
-    except (FfmpegTimedOut, FfmpegMissing, FfmpegKilled):
+    except (FfmpegTimedOut, FfmpegMissing, FfmpegKilled, FfmpegOutOfSpace):
         raise
     except FfmpegFailed:
         if not reading:
@@ -259,7 +287,7 @@ def written_frame(
 
 
 def sampled_frames(
-    path: Path,
+    video: Path | BinaryIO,
     *,
     every: timedelta,
     at_most: int,
@@ -274,7 +302,7 @@ def sampled_frames(
     when no frame can be read and also after frames, and what `source_of` raises.
     """
     deadline = time.monotonic() + timeout.total_seconds()
-    with source_of(path, root=root) as source:
+    with source_of(video, root=root) as source:
         facts = facts_of(source, timeout=min(timeout, QUICK))
         step = step_for(facts, os.fstat(source.descriptor).st_size, every=every, at_most=at_most)
         width, height = within(facts, within_px)

@@ -60,8 +60,11 @@ def opened(source: Path | bytes | BinaryIO) -> Iterator[Image.Image]:
     with stream_of(source) as file:
         try:
             image = recognised(file)
-        except Image.DecompressionBombError as error:
-            raise ImageTooLarge from error
+        except Image.DecompressionBombError as error:  # of more than twice the cap, before its size is told
+            raise ImageTooLarge(
+                f"The image has more than {2 * settings.NVR_MAX_IMAGE_PIXELS} pixels; at most "
+                f"{settings.NVR_MAX_IMAGE_PIXELS} are read (NVR_MAX_IMAGE_PIXELS)."
+            ) from error
         except BROKEN as error:
             raise meaning(error, NotAnImage) from error
         try:

@@ -31,6 +31,9 @@ NETWORK_TYPES = {
 }
 
 
+WITHOUT_FOLDER_TIMES = {"msdos", "vfat", "exfat", "ntfs", "ntfs3"}
+
+
 @dataclass(frozen=True)
 class Mount:
     """A line of mountinfo(5): `type` as the kernel names it, `source` the device or share, `point` where it is."""
@@ -82,6 +85,11 @@ def mount_from(line: str) -> Mount:
 def unescaped(text: str) -> str:
     """Blank, tab, newline and backslash stand as three octal digits; other bytes as they are."""
     return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), text)
+
+
+def keeps_folder_times(kind: str) -> bool:
+    """Whether a directory's mtime tells that something was added: FAT's root has none, servers step theirs."""
+    return not (is_network_or_fuse(kind) or kind in WITHOUT_FOLDER_TIMES)
 
 
 def is_network_or_fuse(kind: str) -> bool:

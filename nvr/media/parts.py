@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 
@@ -39,8 +39,10 @@ def write_to(target: Path) -> Iterator[Path]:
 
 def remove_abandoned_parts(folder: Path, *, older_than: timedelta = timedelta(days=1)) -> int:
     """Remove what a killed writer left in `folder` (not below it); answers how many files."""
-    limit = time.time() - older_than.total_seconds()
-    abandoned = [part for part in folder.glob(f"*{PART}") if part.stat().st_mtime < limit]
-    for part in abandoned:
-        part.unlink(missing_ok=True)
-    return len(abandoned)
+    limit, removed = time.time() - older_than.total_seconds(), 0
+    for part in folder.glob(f"*{PART}"):
+        with suppress(FileNotFoundError):  # its writer has just ended
+            if part.stat().st_mtime < limit:
+                part.unlink()
+                removed += 1
+    return removed

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from django.core.cache import caches
 
-from nvr.errors import NotFound, Unavailable
+from nvr.errors import NotFound, StorageFull, Unavailable
 from nvr.media.cached_files import made_once, place_of
 from nvr.media.paths import named_errors
 
@@ -30,7 +30,7 @@ def frame_of(video: Path, *, offset_ms: int = FIRST_LOOK_MS) -> Path:
     """The frame at `offset_ms` (of a shorter video its last) at the video's own size.
 
     Raises `NoFrame`, which is remembered for a minute; `Unavailable` if too many are wanted at once or ffmpeg is
-    missing; `NoSuchFile` if the video is gone.
+    missing; `StorageFull`; `NoSuchFile` if the video is gone.
     """
     with named_errors():
         facts = video.stat()
@@ -51,6 +51,8 @@ def extracted(video: Path, offset_ms: int, target: Path) -> Path:
         ffmpeg.extract_frame(video, offset_ms / 1000, target, timeout=TIME_LIMIT)
     except (ffmpeg.FfmpegMissing, ffmpeg.FfmpegKilled):
         raise
+    except ffmpeg.FfmpegOutOfSpace as error:
+        raise StorageFull("The disk is full: make room below the data folder.") from error
     except (ffmpeg.FfmpegFailed, ffmpeg.UnknownContainer) as error:
         logger.info("no frame from a video: %s", error.detail)
         caches["process"].set(f"no-frame:{target.stem}", True, FAILED_FOR_S)

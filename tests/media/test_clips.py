@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import timedelta
@@ -21,6 +22,8 @@ from tests.films import FPS, H264, frames_of, numbered_film, numbered_still, str
 LONG = timedelta(minutes=1)
 CONTAINERS = {
     "mp4": (".mp4", H264),
+    "no B-frames": (".mp4", (*H264, "-bf", "0")),
+    "no B-frames in mkv": (".mkv", (*H264, "-bf", "0")),
     "B-frames": (".mp4", (*H264, "-bf", "3")),
     "mkv": (".mkv", H264),
     "mov": (".mov", ("-c:v", "mpeg4", "-q:v", "2")),
@@ -67,6 +70,100 @@ def test_a_piece_begins_and_ends_where_it_should(tmp_path, suffix, options, star
 
     first = round(start * FPS)
     shows(found, range(first, first + 20))
+
+
+CAMERA_LIKE = (*H264, "-bf", "0", "-crf", "30")
+
+
+def is_a_copy(clip: Path) -> bool:
+    """By the settings that the encoder writes beside its first picture."""
+    data = clip.read_bytes()
+    assert (b"crf=30" in data) != (b"crf=23" in data)
+    return b"crf=30" in data
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+@pytest.mark.parametrize("sound", [(), ("-c:a", "pcm_s16le"), ("-c:a", "aac")], ids=["silent", "pcm", "aac"])
+def test_what_browsers_play_is_copied_and_its_sound_cut_to_it(tmp_path, suffix, sound):
+    if (suffix, "pcm_s16le") == (".mp4", *sound[1:]):
+        suffix = ".mov"
+    film, target = tmp_path / f"film{suffix}", tmp_path / "clip.part"
+    numbered_film(film, *CAMERA_LIKE, *sound, sound=bool(sound))
+
+    shows(clip_of(target, (film, 1.3, 4)), range(13, 53))
+
+    assert is_a_copy(target)
+    data = target.read_bytes()
+    assert data.index(b"moov") < data.index(b"mdat")
+    if sound:
+        told = streams_of(target)["audio"]
+        assert told["codec_name"] == "aac"
+        assert float(told["duration"]) == pytest.approx(4, abs=0.15)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "options"),
+    [(".mp4", ("-bf", "3")), (".mp4", ("-g", "1000", "-sc_threshold", "0")), (".mp4", ("-pix_fmt", "yuv444p"))],
+    ids=["in another order", "key frames far apart", "colours that few play"],
+)
+def test_what_cannot_be_copied_exactly_or_played_is_encoded(tmp_path, suffix, options):
+    film = numbered_film(tmp_path / f"film{suffix}", *CAMERA_LIKE, *options, frames=150, size="32x32")
+
+    found = clip_of(tmp_path / "clip.part", (film, 11.0, 1.0))
+
+    assert found[0] >= 100
+    assert len(found) == 10
+    assert not is_a_copy(tmp_path / "clip.part")
+
+
+@pytest.mark.parametrize("damage", ["all", "the middle"])
+def test_what_is_damaged_is_not_copied(tmp_path, damage):
+    film = numbered_film(tmp_path / "film.mp4", *CAMERA_LIKE, size="320x240")
+    data = bytearray(film.read_bytes())
+    start, end = data.index(b"mdat") + 4, data.index(b"moov") - 4
+    if damage == "the middle":
+        start, end = start + (end - start) // 2, start + (end - start) * 3 // 4
+    data[start:end] = bytes(end - start)
+    film.write_bytes(data)
+
+    if damage == "all":
+        with pytest.raises(ffmpeg.FfmpegFailed):
+            clip_of(tmp_path / "clip.part", (film, 0.0, 9.0))
+    else:
+        assert set(clip_of(tmp_path / "clip.part", (film, 0.0, 9.0))) >= set(range(2, 35))
+        assert not is_a_copy(tmp_path / "clip.part")
+
+
+def test_a_piece_of_a_film_that_does_not_begin_at_0_is_cut_at_its_place(tmp_path):
+    film, late = numbered_film(tmp_path / "film.mkv", *CAMERA_LIKE), tmp_path / "late.mkv"
+    command = ["ffmpeg", "-v", "error", "-i", film, "-c", "copy", "-output_ts_offset", "3600", late]
+    subprocess.run(command, check=True, timeout=60)
+
+    shows(clip_of(tmp_path / "clip.part", (late, 3.3, 2.0)), range(33, 53))
+
+
+@pytest.mark.parametrize("options", [CAMERA_LIKE, H264], ids=["to be copied", "to be encoded"])
+def test_a_film_with_a_picture_every_five_seconds_is_cut_to_its_length(tmp_path, options):
+    quick, film, target = numbered_film(tmp_path / "quick.mp4", *options), tmp_path / "film.mp4", tmp_path / "clip.part"
+    subprocess.run(
+        ["ffmpeg", "-v", "error", "-itsscale", "50", "-i", quick, "-c", "copy", film], check=True, timeout=60
+    )
+
+    found = clip_of(target, (film, 7.0, 12.0))
+
+    assert sorted(set(found))[-2:] == [2, 3]
+    assert float(streams_of(target)["video"]["duration"]) == pytest.approx(12, abs=1.1)
+
+
+def test_a_hole_in_which_nothing_moved_does_not_make_the_piece_longer(tmp_path):
+    whole, film = numbered_film(tmp_path / "whole.mp4"), tmp_path / "film.mp4"
+    holed = ("-vf", "select='not(between(n,30,59))'", "-vsync", "vfr", *H264)
+    subprocess.run(["ffmpeg", "-v", "error", "-i", whole, *holed, film], check=True, timeout=60)
+
+    found = clip_of(tmp_path / "clip.part", (film, 3.3, 4.0))
+
+    assert float(streams_of(tmp_path / "clip.part")["video"]["duration"]) == pytest.approx(4, abs=0.2)
+    assert found[-1] == pytest.approx(72, abs=2)
 
 
 def test_three_pieces_follow_each_other_without_a_frame_too_many_or_too_few(tmp_path):

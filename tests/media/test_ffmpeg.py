@@ -69,6 +69,15 @@ CONTAINERS = {
 }
 
 
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.ts"])
+def test_a_video_that_was_cut_out_of_a_long_stream_is_as_long_as_what_it_shows(films, tmp_path, name):
+    late = tmp_path / name
+    command = ["ffmpeg", "-v", "error", "-i", films / name, "-c", "copy", "-output_ts_offset", "3600", late]
+    subprocess.run(command, check=True, timeout=60)
+
+    assert ffmpeg.probe(late).duration == pytest.approx(2, abs=0.2)
+
+
 @pytest.mark.parametrize(("name", "container"), CONTAINERS.items())
 def test_the_container_is_known_by_its_first_bytes(films, tmp_path, name, container):
     shutil.copy(films / name, tmp_path / "renamed.bin")

@@ -1,0 +1,35 @@
+"""Whether a piece of a video can go into a clip as it is, which costs a hundredth of encoding it again.
+
+The MP4 then begins at the key frame before the piece, and tells the player from where on to show it (an edit list).
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from nvr.media import ffmpeg as ff
+
+LONGEST_LEAD_S = 10.0  # it is stored with the piece, and not shown
+WITH_INDEX = {"mov", "matroska"}
+MOST_WIDTH_PX, MOST_HEIGHT_PX = 4096, 2304  # for which there are decoders in browsers
+
+
+def can_be_copied(source: ff.Source, facts: ff.MediaFacts, start: float, *, timeout: timedelta) -> bool:
+    """Whether browsers play the pictures as they are, and a key frame lies not long before `start` (seconds).
+
+    What is not coded in the order in which it is shown would end a few frames late: it is not copied. Raises
+    `FfmpegFailed`.
+    """
+    plays = facts.video_codec == "h264" and facts.pix_fmt in ff.PLAYABLE_PIXELS and not facts.is_reordered
+    fits = facts.width <= MOST_WIDTH_PX and facts.height <= MOST_HEIGHT_PX
+    if not plays or not fits or source.demuxer not in WITH_INDEX:
+        return False
+    return start == 0 or 0 <= lead_before(source, start, timeout=timeout) <= LONGEST_LEAD_S
+
+
+def lead_before(source: ff.Source, start: float, *, timeout: timedelta) -> float:
+    """Seconds from the key frame at which reading begins to `start`; less than 0 if none lies before it."""
+    first = ("-select_streams", "V:0", "-read_intervals", f"{start:.6f}%+#1", "-show_entries", "packet=pts_time")
+    packets = ff.ask(source, *first, timeout=timeout).get("packets")
+    at = ff.seconds_from(packets[0].get("pts_time")) if packets else None
+    return -1.0 if at is None else start - at

@@ -1,0 +1,78 @@
+"""Whether a video file is as long as its container says: ffmpeg is content with the first half of one."""
+
+from __future__ import annotations
+
+import os
+from typing import BinaryIO, Final
+
+from nvr.media.containers import HEAD_BYTES, demuxer_for
+
+MOST_PARTS: Final = 200_000  # ten hours in fragments of a second are half of that
+AVI_UNFINISHED: Final = (0, 0xFFFFFFFF)  # what is filled in when the recording ends
+SEGMENT: Final = 0x18538067
+
+
+def video_has_its_end(file: BinaryIO) -> bool:
+    """What carries no length (MPEG-TS, a recording that was never closed) has its end wherever it ends.
+
+    Raises `UnknownContainer` and OSError.
+    """
+    descriptor = file.fileno()
+    size = os.fstat(descriptor).st_size
+    check = {"mov": mov_ends, "avi": avi_ends, "matroska": matroska_ends}.get(
+        demuxer_for(os.pread(descriptor, HEAD_BYTES, 0))
+    )
+    return check is None or check(descriptor, size)
+
+
+def mov_ends(descriptor: int, size: int) -> bool:
+    """From box to box, each of which tells its length (0: to the end of the file)."""
+    position = 0
+    for _ in range(MOST_PARTS):
+        head = os.pread(descriptor, 16, position)
+        length = int.from_bytes(head[:4])
+        if length == 1:
+            length = int.from_bytes(head[8:16])
+        if len(head) < 8 or length < 8:
+            break
+        position += length
+    return position <= size
+
+
+def avi_ends(descriptor: int, size: int) -> bool:
+    """One RIFF after the other: of a long recording each holds a gigabyte."""
+    position = 0
+    for _ in range(MOST_PARTS):
+        head = os.pread(descriptor, 8, position)
+        length = int.from_bytes(head[4:], "little")
+        if head[:4] != b"RIFF" or len(head) < 8 or length in AVI_UNFINISHED:
+            break
+        position += 8 + length
+    return position <= size
+
+
+def matroska_ends(descriptor: int, size: int) -> bool:
+    """A header and one segment, whose length need not be known."""
+    position = 0
+    for _ in range(2):
+        head = os.pread(descriptor, 16, position)
+        identity, after = number_in(head, keep_marker=True)
+        length, begin = number_in(head[after:])
+        if not after or not begin or length is None:
+            return True
+        position += after + begin + length
+        if identity == SEGMENT:
+            return position <= size
+    return True
+
+
+def number_in(data: bytes, *, keep_marker: bool = False) -> tuple[int | None, int]:
+    """EBML's number of variable length at the beginning, and its bytes; all ones: None, not known; no bytes: none."""
+    if not data or not data[0]:
+        return None, 0
+    width = 9 - data[0].bit_length()
+    number = int.from_bytes(data[:width])
+    if keep_marker:
+        return number, width
+    number &= (1 << 7 * width) - 1
+    return (None if number == (1 << 7 * width) - 1 else number), width
