@@ -39,6 +39,11 @@ class ListedFile:
     size_bytes: int
     modified_at: datetime
     why_closed: str = ""
+    former: str = ""  # which of the contents that the name had before, if it is not the one of now
+
+    @property
+    def is_video(self) -> bool:
+        return self.kind == "video"
 
 
 @dataclass(frozen=True)
@@ -102,13 +107,25 @@ def listed(camera: Camera, folder: Path, file: MediaFile) -> ListedFile:
 
 
 def listed_as(
-    camera: Camera, name: str, *, version: str, size_bytes: int, at: datetime, page_url: str, why_closed: str = ""
+    camera: Camera,
+    name: str,
+    *,
+    version: str,
+    size_bytes: int,
+    at: datetime,
+    page_url: str,
+    why_closed: str = "",
+    former: str = "",
+    former_url: str = "",
 ) -> ListedFile:
-    """The file `name` (as the disk has it, below the camera's folder) of this `version`, taken `at`."""
+    """The file `name` (as the disk has it, below the camera's folder) of this `version`, taken `at`.
+
+    A content that the name had before is served at `former_url`, and its page tells it by `former`.
+    """
     readable = os.fsencode(name).decode("utf-8", "replace")
     if readable != name:
         why_closed = why_closed or RENAME_IT
-    url = "" if why_closed else f"/api/media/cameras/{quote(camera.slug)}/{quote(readable)}"
+    url = "" if why_closed else former_url or f"/api/media/cameras/{quote(camera.slug)}/{quote(readable)}"
     picture = is_image(readable)
     return ListedFile(
         name=readable,
@@ -121,6 +138,7 @@ def listed_as(
         size_bytes=size_bytes,
         modified_at=at.astimezone(camera.zone or timezone.get_default_timezone()),
         why_closed=why_closed,
+        former=former,
     )
 
 

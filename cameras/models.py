@@ -178,6 +178,13 @@ class Camera(models.Model):
             models.CheckConstraint(
                 condition=models.Q(motion_sensitivity__range=(0, 1)), name="camera_sensitivity_in_range"
             ),
+            models.CheckConstraint(condition=models.Q(detector__in=Detector.values), name="camera_detector_is_known"),
+            models.CheckConstraint(
+                condition=models.Q(detection_confidence__range=(0, 1)), name="camera_confidence_in_range"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(detection_width__range=(160, 3840)), name="camera_detection_width_in_range"
+            ),
         )
 
     def __str__(self) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.contrib.auth.models import User
 from django.db.models import QuerySet
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.urls import reverse
 from django.utils import timezone
 from django.views.generic import TemplateView, View
@@ -91,7 +91,7 @@ class CameraView(TemplateView):
             facts=facts_about(camera, tile, self.request.user),  # type: ignore[arg-type]  # pages are for users
             listing=listing,
             openable=openable,
-            selected=selected_file(openable, self.request.GET.get("file")),
+            selected=selected_file(openable, self.request.GET),
             edit_url=edit_address(camera, self.request),
             data_url=reverse("live_json"),
             live_url=live_address(camera, self.request),
@@ -105,11 +105,13 @@ def live_address(camera: Camera, request: HttpRequest) -> str:
     """Back from a file to the live picture, with the same files below it."""
     query = request.GET.copy()
     query.pop("file", None)
+    query.pop("former", None)
     return f"{camera.get_absolute_url()}?{query.urlencode()}" if query else camera.get_absolute_url()
 
 
-def selected_file(files: list[ListedFile], name: str | None) -> ListedFile | None:
-    return next((file for file in files if file.name == name), None) if name else None
+def selected_file(files: list[ListedFile], query: QueryDict) -> ListedFile | None:
+    asked = query.get("file"), query.get("former", "")
+    return next((file for file in files if (file.name, file.former) == asked), None)
 
 
 def edit_address(camera: Camera, request: HttpRequest) -> str | None:

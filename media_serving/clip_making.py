@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import logging
 import math
-import os
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import zip_longest
@@ -30,14 +29,13 @@ from media_serving.clip_sources import (
 from media_serving.models import Event
 from nvr.errors import Forbidden, NotFound
 from nvr.media import clips, ffmpeg
-from nvr.media.clips import Cut, NothingToShow
+from nvr.media.clips import Cut, Deadline
 
 logger = logging.getLogger(__name__)
 
 MOST_PIECES = 100
 MOST_STILLS = 600  # five minutes
 SHORTEST_S = 0.001
-LEAST_BYTES_PER_S = 100  # a file that declares hours and holds nearly nothing is not believed
 
 
 @dataclass(frozen=True)
@@ -52,40 +50,53 @@ class Piece:
         return self.at + timedelta(seconds=self.cut.length)
 
 
-def make_clip(event: Event, part: Path) -> None:
-    """Write the event's clip to `part`: H.264 in an MP4 that plays while it loads.
+@dataclass(frozen=True)
+class Stretch:
+    """A part of the clip: what was taken from `at` on, for `length_s`; of a still it is how long the still is held."""
+
+    at: datetime
+    length_s: float
+
+
+def make_clip(event: Event, part: Path) -> list[Stretch]:
+    """Write the event's clip to `part`: H.264 in an MP4 that plays while it loads. Answers what it shows when.
 
     Raises `NoFootage`; `FfmpegFailed`; `Unavailable` when the camera's storage does not answer; OSError when our
     disk fails.
     """
-    folders = folders_for(event.camera)
-    unreadable: NothingToShow | None = None
+    folders, deadline = folders_for(event.camera), Deadline(settings.NVR_CLIP_TIME_LIMIT)
+    unreadable: ffmpeg.FfmpegFailed | None = None
     with ExitStack() as files:
-        pieces = pieces_of(event, folders, files)
-        ways = [partial(from_videos, pieces, part), partial(from_stills, event, folders, part)]
+        pieces = pieces_of(event, folders, files, deadline)
+        ways = [partial(from_videos, pieces, part, deadline), partial(from_stills, event, folders, part, deadline)]
         # Videos that show nothing but what was before and after: stills tell more.
         for way in ways if shows_event(event, pieces) else reversed(ways):
             try:
-                if way():
-                    return
-            except NothingToShow as error:
+                if shown := way():
+                    return shown
+            except clips.NO_FAULT_OF_THE_FILE:
+                raise
+            except ffmpeg.FfmpegFailed as error:
                 unreadable = error
     check_volume(event.camera)
     raise unreadable or NoFootage
 
 
-def from_videos(pieces: list[Piece], part: Path) -> bool:
-    """Whether there was anything to be tried."""
+def from_videos(pieces: list[Piece], part: Path, deadline: Deadline) -> list[Stretch]:
+    """Nothing if there is nothing to be tried."""
     if pieces:
-        clips.cut_videos([piece.cut for piece in pieces], part, timeout=settings.NVR_CLIP_TIME_LIMIT)
-    return bool(pieces)
+        clips.cut_videos([piece.cut for piece in pieces], part, timeout=deadline.left())
+    return [Stretch(piece.at, piece.cut.length) for piece in pieces]
 
 
-def from_stills(event: Event, folders: Folders, part: Path) -> bool:
+def from_stills(event: Event, folders: Folders, part: Path, deadline: Deadline) -> list[Stretch]:
+    shown: list[Stretch] = []
     stills = thinned([still for still in stills_around(event) if is_there(still, folders)])
     if stills:
-        clips.play_stills(pictures(stills, folders), part, timeout=settings.NVR_CLIP_TIME_LIMIT)
-    return bool(stills)
+        clips.play_stills(pictures(stills, folders, shown), part, timeout=deadline.left())
+    if shown:
+        shown[-1] = replace(shown[-1], length_s=clips.LAST_STILL_S)
+    return shown
 
 
 def thinned(stills: list[Footage]) -> list[Footage]:
@@ -95,21 +106,29 @@ def thinned(stills: list[Footage]) -> list[Footage]:
     return [stills[number * (len(stills) - 1) // (MOST_STILLS - 1)] for number in range(MOST_STILLS)]
 
 
-def pictures(stills: list[Footage], folders: Folders) -> Iterator[BinaryIO]:
-    """Each open until the next one is asked for; what went meanwhile is left out."""
+def pictures(stills: list[Footage], folders: Folders, shown: list[Stretch]) -> Iterator[BinaryIO]:
+    """Each open until the next one is asked for, and noted in `shown`; what went meanwhile is left out."""
     for still in stills:
         with suppress(NotFound, Forbidden), opened(still, folders) as file:
+            shown.append(Stretch(still.at, 1 / clips.STILLS_PER_SECOND))
             yield file
 
 
-def pieces_of(event: Event, folders: Folders, files: ExitStack) -> list[Piece]:
-    """The pieces of the camera's videos, open in `files`. Where two show the same, it is the earlier one's."""
+def pieces_of(event: Event, folders: Folders, files: ExitStack, deadline: Deadline) -> list[Piece]:
+    """The pieces of the camera's videos, open in `files`. Where two show the same, it is the earlier one's.
+
+    No video is looked into for which there is no room any more: a camera may say of all its files that they begin
+    at the same moment.
+    """
     start, end = span_of(event)
     around = videos_around(event)
     pieces: list[Piece] = []
     for footage, following in zip_longest(around, around[1:]):
+        if len(pieces) == MOST_PIECES or (end - start).total_seconds() < SHORTEST_S:
+            break
+        deadline.check()
         piece = piece_of(footage, following, (start, end), folders, files)
-        if piece is not None and len(pieces) < MOST_PIECES:
+        if piece is not None:
             pieces.append(piece)
             start = piece.ended_at
     return pieces
@@ -125,7 +144,7 @@ def piece_of(
             return None
         source, facts = found
         start, end = (max(0.0, (moment - footage.at).total_seconds()) for moment in span)
-        end = min(end, length_of(source, facts, footage, following))
+        end = min(end, length_of(facts, footage, following))
         if end - start < SHORTEST_S:
             return None
         files.enter_context(file.pop_all())
@@ -145,11 +164,10 @@ def readable(footage: Footage, folders: Folders, files: ExitStack) -> tuple[ffmp
         return None
 
 
-def length_of(source: ffmpeg.Source, facts: ffmpeg.MediaFacts, footage: Footage, following: Footage | None) -> float:
-    """In seconds. What a file does not tell, or cannot be, is at most until the next one begins."""
-    size_bytes = os.fstat(source.descriptor).st_size
-    if facts.duration is not None and facts.duration * LEAST_BYTES_PER_S <= size_bytes:
-        return facts.duration
+def length_of(facts: ffmpeg.MediaFacts, footage: Footage, following: Footage | None) -> float:
+    """In seconds. Of a file that does not tell, or lies, at most until the next one begins."""
+    if facts.believed_duration is not None:
+        return facts.believed_duration
     return math.inf if following is None else (following.at - footage.at).total_seconds()
 
 

@@ -19,6 +19,7 @@ from django.db.models import Q, QuerySet
 from cameras.folders import check_volume, place_of
 from cameras.models import Camera
 from cameras.ownership import Folders, folders_for
+from media_serving.ingest.ledger import stamp
 from media_serving.models import Detection, Event, MediaType, Upload, UploadState
 from media_serving.models.uploads import digest_of
 from media_serving.serving import relative_to_camera
@@ -121,7 +122,7 @@ def open_own(footage: Footage, folders: Folders) -> BinaryIO:
 def is_unchanged(file: BinaryIO, upload: Upload) -> bool:
     with named_errors():
         facts = os.fstat(file.fileno())
-    return (facts.st_size, facts.st_mtime_ns) == (upload.size_bytes, upload.mtime_ns)
+    return (facts.st_size, stamp(facts)) == (upload.size_bytes, upload.mtime_ns)
 
 
 def done_uploads(event: Event) -> QuerySet[Upload]:

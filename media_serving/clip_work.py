@@ -5,29 +5,27 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 from django.conf import settings
-from django.db import transaction
-from django.db.models import F, Q, QuerySet
+from django.db import DatabaseError, transaction
 from django.utils import timezone
 
-from media_serving.clip_making import make_clip
+from media_serving.clip_making import Stretch, make_clip
 from media_serving.clips import SETTLES_AFTER, send
 from media_serving.events import lock_camera
 from media_serving.leases import lease_kept
-from media_serving.models import ClipState, ClipWork, Event, clip_path
+from media_serving.models import ClipWork, Event, WorkState, clip_path
+from media_serving.models.work import MAX_ATTEMPTS
 from media_serving.signals import clip_created
-from nvr.errors import NvrError, StorageFull, Unavailable
+from nvr.errors import FULL, NvrError, StorageFull, Unavailable
 from nvr.media import ffmpeg
-from nvr.media.cached_files import FULL
 from nvr.media.parts import part_of
 
 logger = logging.getLogger(__name__)
 
 LEASE = timedelta(seconds=60)  # renewed while the work goes on: a killed worker's row is free again after this
-MAX_ATTEMPTS = 3
 RETRY_AFTER = timedelta(minutes=5)
 LOOK_FOR_ROOM_AFTER = timedelta(minutes=1)
 SEND_AGAIN_AFTER = timedelta(minutes=2)
@@ -51,32 +49,20 @@ def make(pk: int) -> None:
 
 def claim(pk: int) -> ClipWork | None:
     """The row, now ours for `LEASE`; None if another has it or there is nothing to do."""
-    now = timezone.now()
-    ours = {"state": ClipState.WORKING, "attempts": F("attempts") + 1, "leased_until": now + LEASE, "retry_at": None}
-    if not due(now).filter(pk=pk).update(**ours):
-        return None
-    return ClipWork.objects.select_related("event__camera").filter(pk=pk).first()
-
-
-def due(now: datetime) -> QuerySet[ClipWork]:
-    return ClipWork.objects.filter(Q(retry_at=None) | Q(retry_at__lte=now), state=ClipState.WAITING)
-
-
-def ours(work: ClipWork) -> QuerySet[ClipWork]:
-    """The row, if it still is: `attempts` tells this attempt from a later one's."""
-    return ClipWork.objects.filter(pk=work.pk, state=ClipState.WORKING, attempts=work.attempts)
+    rows = ClipWork.objects
+    return rows.select_related("event__camera").filter(pk=pk).first() if rows.claim(pk, lease=LEASE) else None
 
 
 def renew(work: ClipWork) -> None:
-    ours(work).update(leased_until=timezone.now() + LEASE)
+    ClipWork.objects.held_as(work).update(leased_until=timezone.now() + LEASE)
 
 
 def settle(work: ClipWork, **values: object) -> bool:
     """End this attempt so, if it was for what still is wanted; else the row waits again."""
-    if ours(work).filter(wanted=work.wanted).update(leased_until=None, **values):
+    if ClipWork.objects.held_as(work).filter(wanted=work.wanted).update(leased_until=None, **values):
         return True
-    anew = {"state": ClipState.WAITING, "attempts": 0, "reason": "", "retry_at": timezone.now() + SETTLES_AFTER}
-    ours(work).update(leased_until=None, **anew)
+    anew = {"state": WorkState.WAITING, "attempts": 0, "reason": "", "retry_at": timezone.now() + SETTLES_AFTER}
+    ClipWork.objects.held_as(work).update(leased_until=None, **anew)
     return False
 
 
@@ -86,27 +72,37 @@ def attempt(work: ClipWork) -> None:
     except ffmpeg.FfmpegMissing as error:
         postpone(work, error.detail)
     except ffmpeg.FfmpegKilled as error:
-        postpone_or_give_up(work, error)
+        postpone_or_give_up(work, error.detail)
     except (StorageFull, ffmpeg.FfmpegOutOfSpace):
         pause(work)
     except Unavailable as error:
         postpone(work, error.detail)
     except NvrError as error:
-        give_up(work, error)
+        give_up(work, error.detail)
     except OSError as error:
         if error.errno in FULL:
             pause(work)
         else:
             postpone(work, f"The disk failed: {error.strerror}.")
+    except DatabaseError:
+        raise  # the row stays in hand, and waits again when the lease has ended
+    except Exception as error:
+        logger.exception("clip not made event=%s", work.event_id)
+        postpone_or_give_up(work, f"It could not be made: {type(error).__name__}. The log tells more.")
 
 
 def made(work: ClipWork) -> None:
     target = clip_path(work.event_id)
     with part_of(target) as part:
         check_room(part.parent)
-        make_clip(work.event, part)
+        shown = make_clip(work.event, part)
         write_through(part)
-        put_in_place(work, part, target)
+        put_in_place(work, part, target, shown)
+
+
+def told(stretch: Stretch) -> tuple[int, int]:
+    """As `ClipWork.shows` has it."""
+    return int(stretch.at.timestamp() * 1000), round(stretch.length_s * 1000)
 
 
 def check_room(folder: Path) -> None:
@@ -114,13 +110,16 @@ def check_room(folder: Path) -> None:
         raise StorageFull
 
 
-def write_through(part: Path) -> None:
-    """To the disk itself: the row must not say that there is a clip where a power cut leaves an empty file."""
-    with part.open("rb") as file:
-        os.fsync(file.fileno())
+def write_through(path: Path) -> None:
+    """To the disk itself, a file or a folder's names: after a power cut no row says more than what lies there."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
-def put_in_place(work: ClipWork, part: Path, target: Path) -> None:
+def put_in_place(work: ClipWork, part: Path, target: Path, shown: list[Stretch]) -> None:
     """Where the event went or has changed meanwhile, nothing is put anywhere.
 
     The file goes first: a row that says there is a clip is never without it. Under the camera's lock neither a
@@ -129,69 +128,66 @@ def put_in_place(work: ClipWork, part: Path, target: Path) -> None:
     size_bytes, now = part.stat().st_size, timezone.now()
     with transaction.atomic():
         lock_camera(work.event.camera_id)
-        if not settle(work, state=ClipState.DONE, reason="", sent_at=now):
+        if not settle(work, state=WorkState.DONE, reason="", sent_at=now, shows=[told(each) for each in shown]):
             logger.info("clip not wanted any more event=%s", work.event_id)
             return
         Event.objects.filter(pk=work.event_id).update(clip_size_bytes=size_bytes, clip_created_at=now)
         part.replace(target)
+        write_through(target.parent)
         clip_created.send(Event, event=Event.objects.get(pk=work.event_id))
     logger.info("clip made event=%s bytes=%s", work.event_id, size_bytes)
     resume()
 
 
-def give_up(work: ClipWork, error: NvrError) -> None:
+def give_up(work: ClipWork, reason: str) -> None:
     """What cannot be read today cannot be read tomorrow. A clip that was made before stays."""
-    if settle(work, state=ClipState.FAILED, reason=error.detail[:500]):
-        logger.warning("no clip event=%s reason=%s", work.event_id, error.detail)
+    if settle(work, state=WorkState.FAILED, reason=reason[:500]):
+        logger.warning("no clip event=%s reason=%s", work.event_id, reason)
 
 
 def postpone(work: ClipWork, reason: str, *, attempts: int = 0) -> None:
     retry_at = timezone.now() + RETRY_AFTER
-    if settle(work, state=ClipState.WAITING, reason=reason[:500], retry_at=retry_at, attempts=attempts):
+    if settle(work, state=WorkState.WAITING, reason=reason[:500], retry_at=retry_at, attempts=attempts):
         logger.warning("clip postponed event=%s reason=%s", work.event_id, reason)
 
 
-def postpone_or_give_up(work: ClipWork, error: NvrError) -> None:
-    """For want of memory: perhaps of the machine just now, perhaps of any machine for this footage."""
+def postpone_or_give_up(work: ClipWork, reason: str) -> None:
+    """For want of memory, or for a reason of ours: perhaps just now, perhaps always with this footage."""
     if work.attempts >= MAX_ATTEMPTS:
-        give_up(work, error)
+        give_up(work, reason)
     else:
-        postpone(work, error.detail, attempts=work.attempts)
+        postpone(work, reason, attempts=work.attempts)
 
 
 def pause(work: ClipWork) -> None:
     """Let all clips wait for room, and say so once, not for each of them."""
-    is_new = not ClipWork.objects.filter(reason=DISK_IS_FULL).exists()
+    is_new = not ClipWork.objects.exclude(state=WorkState.DONE).filter(reason=DISK_IS_FULL).exists()
     waits = {"reason": DISK_IS_FULL, "retry_at": timezone.now() + LOOK_FOR_ROOM_AFTER}
-    settle(work, state=ClipState.WAITING, attempts=0, **waits)
-    ClipWork.objects.filter(state=ClipState.WAITING).update(**waits)
+    settle(work, state=WorkState.WAITING, attempts=0, **waits)
+    ClipWork.objects.filter(state=WorkState.WAITING).update(**waits)
     if is_new:
         logger.error("disk full, no clips are made until there is room folder=%s", settings.CLIP_DIR)
 
 
 def resume() -> None:
     """There was room for a clip: those that wait for it need not wait longer."""
-    if ClipWork.objects.filter(state=ClipState.WAITING, reason=DISK_IS_FULL).update(reason="", retry_at=None):
+    if ClipWork.objects.filter(state=WorkState.WAITING, reason=DISK_IS_FULL).update(reason="", retry_at=None):
         logger.info("there is room again, clips are made")
 
 
 def release_lapsed() -> None:
-    """Rows whose worker died wait again; after `MAX_ATTEMPTS` they say so."""
-    lapsed = ClipWork.objects.filter(state=ClipState.WORKING, leased_until__lt=timezone.now())
-    reason = f"The worker died {MAX_ATTEMPTS} times while it made this clip."
-    lapsed.filter(attempts__gte=MAX_ATTEMPTS).update(state=ClipState.FAILED, reason=reason, leased_until=None)
-    lapsed.update(state=ClipState.WAITING, leased_until=None)
+    ClipWork.objects.release_lapsed(doing="made this clip")
 
 
 def send_next() -> None:
     """Hand on the row that waits longest."""
-    row = due(timezone.now()).order_by("sent_at", "pk").first()
+    row = ClipWork.objects.longest_waiting()
     if row is not None:
         hand_on(row)
 
 
 def hand_on(row: ClipWork) -> None:
-    ClipWork.objects.filter(pk=row.pk, state=ClipState.WAITING).update(sent_at=timezone.now(), retry_at=None)
+    ClipWork.objects.note_sent(row)
     send(row.pk)
 
 
@@ -199,9 +195,7 @@ def send_owed() -> None:
     """Send what has settled, and again what a lost message, a dead worker or an absent broker left waiting."""
     release_lapsed()
     now = timezone.now()
-    for row in due(now).filter(retry_at__isnull=False).order_by("retry_at")[:MOST_AT_ONCE]:
+    for row in ClipWork.objects.due(now).filter(retry_at__isnull=False).order_by("retry_at")[:MOST_AT_ONCE]:
         hand_on(row)
-    is_lost = due(now).filter(sent_at__lt=now - SEND_AGAIN_AFTER).exists()
-    # Whoever is at work hands on the next one.
-    if is_lost and not ClipWork.objects.filter(state=ClipState.WORKING).exists():
+    if ClipWork.objects.are_lost(now, after=SEND_AGAIN_AFTER):
         send_next()

@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import logging
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from celery import current_app
+from django.conf import settings
 from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 from kombu.exceptions import OperationalError
 
 from media_serving.clip_sources import check_footage
-from media_serving.models import ClipState, ClipWork, Event
-from nvr.errors import Conflict
+from media_serving.models import ClipWork, Event, Upload, WorkState
+from nvr.audit.record import record
+from nvr.errors import Conflict, NotFound
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+
+    Actor = AbstractBaseUser | AnonymousUser | None
 
 logger = logging.getLogger(__name__)
 
@@ -27,23 +34,51 @@ class EventIsOpen(Conflict):
     title = "The event is not over yet: its clip is made when it is"
 
 
-def on_event_closed(sender: Any, event: Event, widened: bool, **kwargs: Any) -> None:
+def on_event_closed(sender: Any, event: Event, late: bool, **kwargs: Any) -> None:
     """Have the clip made once the change is committed; while late detections still come in, a little later."""
-    begins_closed = event.detection_count == 1 and not widened
-    want_clip(event, after=SETTLES_AFTER if widened or begins_closed else None)
+    want_clip(event, after=SETTLES_AFTER if late else None)
 
 
-def make_again(event: Event) -> None:
-    """Have the clip made as soon as may be; while it is being made already, that one is it.
+def make_again(actor: Actor, event: Event) -> None:
+    """`ask_for` the clip if there is footage for one.
 
-    Raises `EventIsOpen`, `NoFootage`, and `Unavailable` when the camera's storage does not answer.
+    Raises what `ask_for` does, `NoFootage`, and `Unavailable` when the camera's storage does not answer.
     """
     if event.is_open:
         raise EventIsOpen
     check_footage(event)
+    ask_for(actor, event)
+
+
+def ask_for(actor: Actor, event: Event) -> bool:
+    """Have the clip made as soon as may be, on record; False while it is being made already: that one is it.
+
+    Raises `EventIsOpen`, and `NotFound` if the event was purged meanwhile.
+    """
     with transaction.atomic():
-        if not ClipWork.objects.filter(event=event, state=ClipState.WORKING).exists():
-            want_clip(event)
+        current = Event.objects.select_for_update(no_key=True).filter(pk=event.pk).first()
+        if current is None:
+            raise NotFound("Event not found")
+        if current.is_open:
+            raise EventIsOpen
+        state = ClipWork.objects.filter(event=current).values_list("state", flat=True).first()
+        if state == WorkState.WORKING:
+            return False
+        want_clip(current)
+        record(actor, "clip_requested", current, {"clip": (state, WorkState.WAITING.value)})
+    return True
+
+
+def want_clips_with(video: Upload, length: timedelta) -> None:
+    """Have the clips made anew that lack this video: it came when the events it shows were over.
+
+    For what waits already, nothing is to be done: it will see the video.
+    """
+    padding = settings.NVR_CLIP_PADDING
+    over = Event.objects.filter(camera=video.camera_id, ended_at__isnull=False)
+    shown = over.overlapping(video.captured_at - padding, video.captured_at + length + padding)
+    for event in shown.exclude(clip_work__state=WorkState.WAITING):
+        want_clip(event, after=SETTLES_AFTER)
 
 
 def want_clip(event: Event, *, after: timedelta | None = None) -> None:
@@ -57,8 +92,8 @@ def want_clip(event: Event, *, after: timedelta | None = None) -> None:
     if not is_new:
         rows = ClipWork.objects.filter(pk=work.pk)
         rows.update(wanted=F("wanted") + 1)
-        waits = {"state": ClipState.WAITING, "attempts": 0, "reason": "", "retry_at": not_before, "sent_at": now}
-        rows.exclude(state=ClipState.WORKING).update(**waits)
+        waits = {"state": WorkState.WAITING, "attempts": 0, "reason": "", "retry_at": not_before, "sent_at": now}
+        rows.exclude(state=WorkState.WORKING).update(**waits)
     if not_before is None:
         transaction.on_commit(lambda: send(work.pk))
 

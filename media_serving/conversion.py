@@ -9,22 +9,20 @@ from datetime import timedelta
 from pathlib import Path
 
 from django.conf import settings
-from django.db import IntegrityError, transaction
-from django.db.models import F, Sum
+from django.db.models import Sum
 from django.utils import timezone
 
 from media_serving.leases import lease_kept
-from media_serving.models import PlayableForm, PlayableState
+from media_serving.models import PlayableForm, WorkState
 from media_serving.playable import key_of, path_of, send, source_of
-from nvr.errors import NvrError, StorageFull, Unavailable
+from nvr.errors import FULL, NvrError, StorageFull, Unavailable
 from nvr.media import ffmpeg
-from nvr.media.cached_files import FULL, cache_folder, contents
+from nvr.media.cached_files import cache_folder, contents
 from nvr.media.paths import NoSuchFile, named_errors
 
 logger = logging.getLogger(__name__)
 
 LEASE = timedelta(seconds=60)  # renewed while the work goes on: a killed worker's row is free again after this
-MAX_ATTEMPTS = 3
 RETRY_AFTER = timedelta(minutes=5)
 SEND_AGAIN_AFTER = timedelta(minutes=2)
 SPARE_BYTES = 100 * 2**20
@@ -48,13 +46,8 @@ def make_playable(pk: int) -> None:
 
 def claim(pk: int) -> PlayableForm | None:
     """The row, now ours for `LEASE`; None if it does not wait, or if another is worked on, whose end sends this one."""
-    ours = {"state": PlayableState.WORKING, "attempts": F("attempts") + 1, "leased_until": timezone.now() + LEASE}
-    try:
-        with transaction.atomic():
-            claimed = PlayableForm.objects.filter(pk=pk, state=PlayableState.WAITING).update(**ours)
-    except IntegrityError:
-        return None
-    return PlayableForm.objects.get(pk=pk) if claimed else None
+    rows = PlayableForm.objects
+    return rows.get(pk=pk) if rows.claim(pk, lease=LEASE) else None
 
 
 def renew(row: PlayableForm) -> None:
@@ -62,9 +55,8 @@ def renew(row: PlayableForm) -> None:
 
 
 def settle(row: PlayableForm, **values: object) -> bool:
-    """Write to the row if it is still ours: `attempts` tells this attempt from a later one's."""
-    ours = PlayableForm.objects.filter(pk=row.pk, state=PlayableState.WORKING, attempts=row.attempts)
-    return bool(ours.update(**values))
+    """Write to the row if it is still ours."""
+    return bool(PlayableForm.objects.held_as(row).update(**values))
 
 
 def attempt(row: PlayableForm) -> None:
@@ -74,6 +66,8 @@ def attempt(row: PlayableForm) -> None:
         PlayableForm.objects.filter(pk=row.pk).delete()  # nobody can ask for this content any more
     except (ffmpeg.FfmpegMissing, ffmpeg.FfmpegKilled) as error:
         postpone(row, error.detail)
+    except ffmpeg.FfmpegOutOfSpace:
+        postpone(row, "The disk is full.")
     except ffmpeg.FfmpegFailed as error:
         refuse(row, error)
     except (Unavailable, StorageFull) as error:
@@ -82,7 +76,7 @@ def attempt(row: PlayableForm) -> None:
         postpone(row, "The disk is full." if error.errno in FULL else f"The disk failed: {error.strerror}.")
     else:
         now = timezone.now()
-        if settle(row, state=PlayableState.DONE, size_bytes=size_bytes, reason="", used_at=now, leased_until=None):
+        if settle(row, state=WorkState.DONE, size_bytes=size_bytes, reason="", used_at=now, leased_until=None):
             logger.info("playable form made id=%s bytes=%s", row.pk, size_bytes)
             evict(keep=row.pk)
 
@@ -113,7 +107,7 @@ def convert(source: Path, target: Path) -> None:
     if ffmpeg.can_remux(ffmpeg.probe(source)):
         try:
             ffmpeg.remux_mp4(source, target, timeout=limit)
-        except (ffmpeg.FfmpegTimedOut, ffmpeg.FfmpegKilled):
+        except (ffmpeg.FfmpegTimedOut, ffmpeg.FfmpegKilled, ffmpeg.FfmpegOutOfSpace):
             raise
         except ffmpeg.FfmpegFailed as error:
             logger.info("cannot be remuxed, transcoding: %s", error.detail)
@@ -123,43 +117,33 @@ def convert(source: Path, target: Path) -> None:
 
 
 def refuse(row: PlayableForm, error: NvrError) -> None:
-    """What ffmpeg cannot read today it cannot read tomorrow; a full disk is another matter."""
-    if "No space left" in error.detail:
-        postpone(row, "The disk is full.")
-        return
-    settle(row, state=PlayableState.FAILED, reason=error.detail[:500], leased_until=None, retry_at=None)
+    """What ffmpeg cannot read today it cannot read tomorrow."""
+    settle(row, state=WorkState.FAILED, reason=error.detail[:500], leased_until=None, retry_at=None)
     logger.info("no playable form id=%s reason=%s", row.pk, error.detail)
 
 
 def postpone(row: PlayableForm, reason: str) -> None:
     retry_at = timezone.now() + RETRY_AFTER
-    settle(row, state=PlayableState.FAILED, reason=reason[:500], leased_until=None, retry_at=retry_at)
+    settle(row, state=WorkState.FAILED, reason=reason[:500], leased_until=None, retry_at=retry_at)
     logger.warning("playable form postponed id=%s reason=%s", row.pk, reason)
 
 
 def release_lapsed() -> None:
-    """Rows whose worker died wait again; after `MAX_ATTEMPTS` they say so."""
-    lapsed = PlayableForm.objects.filter(state=PlayableState.WORKING, leased_until__lt=timezone.now())
-    reason = f"The worker died {MAX_ATTEMPTS} times while it converted this video."
-    given_up = {"state": PlayableState.FAILED, "reason": reason, "leased_until": None}
-    lapsed.filter(attempts__gte=MAX_ATTEMPTS).update(**given_up)
-    lapsed.update(state=PlayableState.WAITING, leased_until=None)
+    PlayableForm.objects.release_lapsed(doing="converted this video")
 
 
 def send_next() -> None:
     """Hand on the row that waits longest."""
-    row = PlayableForm.objects.filter(state=PlayableState.WAITING).order_by("sent_at", "pk").first()
+    row = PlayableForm.objects.longest_waiting()
     if row is not None:
-        PlayableForm.objects.filter(pk=row.pk).update(sent_at=timezone.now())
+        PlayableForm.objects.note_sent(row)
         send(row.pk)
 
 
 def send_owed() -> None:
     """Send again what a lost message, a dead worker or an absent broker left waiting."""
     release_lapsed()
-    waiting = PlayableForm.objects.filter(state=PlayableState.WAITING)
-    overdue = waiting.filter(sent_at__lt=timezone.now() - SEND_AGAIN_AFTER)
-    if overdue.exists() and not PlayableForm.objects.filter(state=PlayableState.WORKING).exists():
+    if PlayableForm.objects.are_lost(timezone.now(), after=SEND_AGAIN_AFTER):
         send_next()
 
 
@@ -168,7 +152,7 @@ def evict(*, keep: int | None = None) -> int:
 
     `keep` is the row that was just made: one that alone exceeds the cap would otherwise never be seen.
     """
-    made = PlayableForm.objects.filter(state=PlayableState.DONE, size_bytes__isnull=False)
+    made = PlayableForm.objects.filter(state=WorkState.DONE, size_bytes__isnull=False)
     excess = (made.aggregate(total=Sum("size_bytes"))["total"] or 0) - settings.NVR_PLAYABLE_CACHE_MB * 2**20
     removed = 0
     others = made if keep is None else made.exclude(pk=keep)
@@ -190,7 +174,7 @@ def remove(row: PlayableForm) -> bool:
 
 def forget_unused() -> int:
     """Remove rows that nobody asked for in 30 days, and files that no row knows; how many."""
-    old = PlayableForm.objects.exclude(state=PlayableState.WORKING).filter(used_at__lt=timezone.now() - UNUSED_FOR)
+    old = PlayableForm.objects.exclude(state=WorkState.WORKING).filter(used_at__lt=timezone.now() - UNUSED_FOR)
     return sum(remove(row) for row in old[:BATCH]) + remove_orphans()
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 
-from django.db import DatabaseError, connection
+from django.db import DatabaseError, InterfaceError, connection
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ def _keep(name: str, renew: Callable[[], object], every: timedelta, ended: threa
     while not ended.wait(every.total_seconds()):
         try:
             renew()
-        except DatabaseError as error:
+        except (DatabaseError, InterfaceError) as error:
             logger.warning("lease not renewed %s error=%s", name, type(error).__name__)
         finally:
             connection.close()

@@ -15,7 +15,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 from kombu.exceptions import OperationalError
 
-from media_serving.models import PlayableForm, PlayableState
+from media_serving.models import PlayableForm, WorkState
 from nvr.errors import Invalid, NvrError, Unavailable
 from nvr.media.cached_files import cache_folder
 from nvr.media.paths import named_errors
@@ -53,9 +53,9 @@ def playable_form(file: Path) -> Playable:
     Raises `CannotPlay` with the reason, or `Unavailable` if the last attempt failed for want of something.
     """
     row = PlayableForm.objects.filter(key=key_of(file)).first() or asked_for(file)
-    if row.state == PlayableState.FAILED:
+    if row.state == WorkState.FAILED:
         try_again(row)
-    if row.state == PlayableState.DONE:
+    if row.state == WorkState.DONE:
         made = file if row.size_bytes is None else path_of(row)
         if made.exists():
             note_use(row)
@@ -90,7 +90,7 @@ def asked_for(file: Path) -> PlayableForm:
         path=quote(os.fsencode(file)),
         mtime_ns=facts.st_mtime_ns,
         source_size_bytes=facts.st_size,
-        state=PlayableState.DONE if as_it_is else PlayableState.WAITING,
+        state=WorkState.DONE if as_it_is else WorkState.WAITING,
     )
     try:
         with transaction.atomic():
@@ -134,10 +134,10 @@ def seconds_until(moment: datetime, now: datetime) -> int:
 
 def start_over(row: PlayableForm) -> None:
     """Wait for a worker again; if another asker was quicker, theirs counts."""
-    again = {"state": PlayableState.WAITING, "attempts": 0, "retry_at": None, "size_bytes": None, "reason": ""}
+    again = {"state": WorkState.WAITING, "attempts": 0, "retry_at": None, "size_bytes": None, "reason": ""}
     if PlayableForm.objects.filter(pk=row.pk, state=row.state).update(**again, sent_at=timezone.now()):
         send_after_commit(row.pk)
-    row.state = PlayableState.WAITING
+    row.state = WorkState.WAITING
 
 
 def note_use(row: PlayableForm) -> None:

@@ -6,7 +6,7 @@ from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from media_serving.models import PlayableForm, PlayableState
+from media_serving.models import PlayableForm, WorkState
 from media_serving.playable import source_of, start_over
 
 
@@ -25,7 +25,7 @@ class PlayableFormAdmin(admin.ModelAdmin[PlayableForm]):
 
     @admin.action(description="Convert the selected videos again")
     def convert_again(self, request: HttpRequest, forms: QuerySet[PlayableForm]) -> None:
-        failed = list(forms.filter(state=PlayableState.FAILED))
+        failed = list(forms.filter(state=WorkState.FAILED))
         for form in failed:
             start_over(form)
         messages.success(request, f"{len(failed)} conversions wait for a worker again.")

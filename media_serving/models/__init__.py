@@ -1,6 +1,6 @@
 """What is kept of stored media: uploads, detections, events, clips, conversions, and files that are to go."""
 
-from media_serving.models.clips import ClipState, ClipWork
+from media_serving.models.clips import ClipWork
 from media_serving.models.events import (
     LONGEST_EVENT,
     MAX_NOTES,
@@ -10,24 +10,24 @@ from media_serving.models.events import (
     clip_path,
     thumbnail_path,
 )
-from media_serving.models.playables import PlayableForm, PlayableState
+from media_serving.models.playables import PlayableForm
 from media_serving.models.tombstones import Tombstone
 from media_serving.models.uploads import CameraTurn, Upload, UploadState
+from media_serving.models.work import WorkState
 
 __all__ = [
     "LONGEST_EVENT",
     "MAX_NOTES",
     "CameraTurn",
-    "ClipState",
     "ClipWork",
     "Detection",
     "Event",
     "MediaType",
     "PlayableForm",
-    "PlayableState",
     "Tombstone",
     "Upload",
     "UploadState",
+    "WorkState",
     "clip_path",
     "thumbnail_path",
 ]

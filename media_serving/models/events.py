@@ -45,9 +45,11 @@ class EventQuerySet(models.QuerySet["Event"]):
         return rows
 
     def due_to_close(self, now: datetime) -> Self:
-        """Open events without a detection for NVR_EVENT_IDLE, or as long as NVR_EVENT_MAX."""
+        """Open events without a detection for NVR_EVENT_IDLE, or as long as NVR_EVENT_MAX; or of a clock that was put
+        back since."""
         quiet = Q(last_detected_at__lte=now - settings.NVR_EVENT_IDLE)
-        return self.filter(quiet | Q(started_at__lte=now - settings.NVR_EVENT_MAX), ended_at=None)
+        ahead = Q(last_detected_at__gt=now + LONGEST_EVENT)
+        return self.filter(quiet | ahead | Q(started_at__lte=now - settings.NVR_EVENT_MAX), ended_at=None)
 
 
 class Event(models.Model):
@@ -148,6 +150,11 @@ class Detection(models.Model):
                 fields=("upload",),
                 condition=Q(thumbnail_size_bytes=None, upload__isnull=False),
                 name="detection_without_thumbnail",
+            ),
+            models.Index(
+                fields=("upload", "-received_at"),  # with the foreign key, or SQLite prefers that one's own index
+                condition=Q(thumbnail_size_bytes=None, upload=None),
+                name="report_without_thumbnail",
             ),
         )
         constraints = (

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import os
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 from django.utils import timezone
 
 from cameras.models import Camera
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
 
 LONGEST_REASON = 500
+LONGEST_WAIT = timedelta(minutes=30)  # until the next look at a file that could not be read
 MOST_NS = 2**63 - 1
 
 
@@ -36,9 +37,24 @@ class UploadQuerySet(models.QuerySet["Upload"]):
         """Uploads of the live cameras that `user` may see."""
         return self.filter(camera__in=Camera.objects.visible_to(user))
 
+    def visible_among(self, user: User | AbstractBaseUser | AnonymousUser) -> Self:
+        """The same uploads, for a search that begins at a state or a time, in no order.
+
+        The camera's key, as a sum, is a mere condition: else SQLite walks all that the cameras ever delivered, not
+        the few rows that an index of what is not done, or came of late, holds.
+        """
+        cameras = Camera.objects.visible_to(user).order_by().values("pk")
+        return self.order_by().annotate(owner=F("camera_id") + 0).filter(owner__in=cameras)
+
     def due(self, now: datetime) -> Self:
         """Those that wait for nothing but a worker."""
-        return self.filter(Q(retry_at=None) | Q(retry_at__lte=now), state=UploadState.WAITING)
+        return self.filter(is_due(now), state=UploadState.WAITING)
+
+    def postponed(self, now: datetime) -> Self:
+        """Those that could not be read and are looked at again later."""
+        # Not as the negation of `is_due`, for which no index is asked.
+        later = Q(retry_at__gt=now, retry_at__lte=now + 2 * LONGEST_WAIT)
+        return self.filter(later, state=UploadState.WAITING)
 
     def of_file(self, camera_id: int, raw_path: bytes) -> Self:
         """All contents that the file at `raw_path` (below the camera's folder) has had, in no order.
@@ -89,6 +105,11 @@ class Upload(models.Model):
             ),
             models.Index(fields=("camera",), condition=Q(state=UploadState.WORKING), name="upload_in_hand"),
             models.Index(
+                fields=("retry_at",),
+                condition=Q(state=UploadState.WAITING, retry_at__isnull=False),
+                name="upload_postponed",
+            ),
+            models.Index(
                 fields=("state", "-received_at", "-id"), condition=~Q(state=UploadState.DONE), name="upload_not_done"
             ),
         )
@@ -113,9 +134,22 @@ class Upload(models.Model):
     def file(self) -> Path:
         return Path(os.fsdecode(os.fsencode(self.camera.folder_path) + b"/" + self.below))
 
+    def quiet_for(self, now: datetime) -> timedelta:
+        """How long nothing was written to the file, as far as we have seen."""
+        return now - max(self.received_at, min(moment_of(self.mtime_ns), now))
+
+    def is_given_up(self, now: datetime) -> bool:
+        """Whether nobody will send the rest of it any more."""
+        return self.quiet_for(now) > settings.NVR_INGEST_PATIENCE
+
     @property
     def kept_path(self) -> Path:
         return kept_path(self.camera_id, self.pk, self.path)
+
+
+def is_due(now: datetime) -> Q:
+    """What is to be looked at again later than anything ever is was set by a clock that has been put back since."""
+    return Q(retry_at=None) | Q(retry_at__lte=now) | Q(retry_at__gt=now + 2 * LONGEST_WAIT)
 
 
 def digest_of(raw_path: bytes) -> str:

@@ -6,12 +6,14 @@ import re
 import unicodedata
 
 import pytest
+from django.db import IntegrityError, transaction
 from hypothesis import given
 from hypothesis import strategies as st
 from rest_framework.test import APIClient
 
 from cameras.models import Camera
 from cameras.naming import slug_from
+from tests.factories import make_camera
 
 CAMERAS = "/api/cameras"
 GOOD = {"name": "Yard", "folder_path": "/cams/yard"}
@@ -229,3 +231,15 @@ def test_a_body_that_is_no_object_is_422(api: APIClient, camera: Camera, body: s
 
         assert response.status_code == 422, (method, body, response.content)
         assert response.json()["errors"]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    "values",
+    [{"detector": "faces"}, {"detection_confidence": 1.1}, {"detection_width": 0}, {"motion_sensitivity": -0.1}],
+)
+def test_the_database_itself_refuses_a_detector_that_cannot_be(values):
+    camera = make_camera()
+
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Camera.objects.filter(pk=camera.pk).update(**values)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from cameras.models import Camera
 from media_serving import playable
+from tests import disks
 from tests.factories import folder_of, jpeg, make_video, put
+from tests.media_serving.ledger import enter_file
 from tests.media_serving.stored import MEDIA, MJPEG, make_detection, make_event
 
 
@@ -18,6 +21,13 @@ def own_folders(settings, tmp_path: Path) -> None:
     settings.THUMBNAIL_DIR = tmp_path / "thumbnails"
     settings.CLIP_DIR = tmp_path / "clips"
     settings.CACHE_DIR = tmp_path / "cache"
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A folder that holds 2 MiB, really."""
+    with disks.small_disk(tmp_path / "small", megabytes=2) as folder:
+        yield folder
 
 
 @pytest.fixture
@@ -45,6 +55,7 @@ def family_media(family_camera: Camera) -> list[str]:
         f"thumbnails/detection_{detection.pk}_thumb.jpg",
         f"thumbnails/detection_{detection.pk}.jpg",
         f"detections/{detection.pk}",
+        f"uploads/{enter_file(family_camera, picture).pk}",
         f"clips/{event.pk}_clip.mp4",
     ]
 

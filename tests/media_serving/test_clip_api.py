@@ -7,7 +7,8 @@ from django.utils import timezone
 
 from cameras.models import Camera
 from media_serving import clip_work, clips
-from media_serving.models import ClipState, ClipWork, Event
+from media_serving.models import ClipWork, Event, WorkState
+from nvr.audit.models import AuditEntry
 from tests.factories import folder_of
 from tests.media_serving.evidence import detect
 from tests.media_serving.footage import event_over, still
@@ -45,6 +46,15 @@ def test_a_clip_is_made_and_served(api, event, sent, django_capture_on_commit_ca
     assert api.get(told["clip_url"])["Content-Type"] == "video/mp4"
 
 
+def test_who_asked_for_it_is_on_record(api, event):
+    api.post(url(event))
+    api.post("/api/events/999999/clip")
+
+    entry = AuditEntry.objects.get(action="clip_requested")
+    assert (entry.target_type, entry.target_pk) == ("event", event.pk)
+    assert entry.changes == {"clip": ["waiting", "waiting"]}
+
+
 def test_asked_for_again_it_is_made_again_and_stays_meanwhile(api, event, django_capture_on_commit_callbacks, sent):
     ClipWork.objects.update(retry_at=None)
     clip_work.make(ClipWork.objects.get().pk)
@@ -58,13 +68,13 @@ def test_asked_for_again_it_is_made_again_and_stays_meanwhile(api, event, django
 
 
 def test_what_failed_or_was_put_off_is_tried_at_once(api, event):
-    ClipWork.objects.update(state=ClipState.FAILED, reason="The video could not be read.", attempts=3)
+    ClipWork.objects.update(state=WorkState.FAILED, reason="The video could not be read.", attempts=3)
     assert api.get(f"/api/events/{event.pk}").json()["clip_reason"] == "The video could not be read."
 
     assert api.post(url(event)).json()["clip_reason"] is None
 
     work = ClipWork.objects.get()
-    assert (work.state, work.attempts, work.retry_at) == (ClipState.WAITING, 0, None)
+    assert (work.state, work.attempts, work.retry_at) == (WorkState.WAITING, 0, None)
 
 
 def test_while_it_is_made_it_is_not_begun_anew(api, event, sent):
@@ -74,6 +84,7 @@ def test_while_it_is_made_it_is_not_begun_anew(api, event, sent):
     assert api.post(url(event)).json()["clip_state"] == "working"
 
     assert ClipWork.objects.get().wanted == work.wanted
+    assert not AuditEntry.objects.filter(action="clip_requested").exists()
     assert sent == []
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import struct
+from contextlib import ExitStack
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -15,8 +17,9 @@ from cameras.ownership import folders_for
 from media_serving import clip_making
 from media_serving.clip_making import make_clip
 from media_serving.clip_sources import NoFootage, is_there, stills_around
+from media_serving.ingest.ledger import stamp
 from media_serving.models import Event, Upload
-from nvr.media.clips import NothingToShow
+from nvr.media.clips import Deadline, NothingToShow
 from nvr.media.paths import StorageFault
 from tests.factories import folder_of, make_camera
 from tests.films import frames_of, numbered_film, numbered_still, streams_of
@@ -50,6 +53,30 @@ def test_a_clip_shows_the_event_and_five_seconds_on_both_sides(camera, part):
     found = shown(event, part)
 
     assert about(found, *range(80, 100), *range(0, 90))
+
+
+def test_a_clip_is_told_what_it_shows_when(camera, part):
+    video(camera, "v.mp4", -20, frames=100, first=0)
+    video(camera, "w.mp4", -8, frames=110, first=0)  # 2 s after the other ends
+    event = event_over(camera, -7, -6)
+
+    stretches = make_clip(event, part)
+
+    assert [(stretch.at, round(stretch.length_s, 1)) for stretch in stretches] == [(after(-12), 2.0), (after(-8), 7.0)]
+
+
+def test_a_clip_of_stills_is_told_how_long_each_is_shown(camera, part):
+    for second in (-1, 0, 3):
+        still(camera, f"{second}.jpg", second, 10)
+
+    stretches = make_clip(event_over(camera, 0, 0), part)
+
+    assert [(stretch.at, stretch.length_s) for stretch in stretches] == [
+        (after(-1), 0.5),
+        (after(0), 0.5),
+        (after(3), 1.5),
+    ]
+    assert float(streams_of(part)["video"]["duration"]) == pytest.approx(2.5, abs=0.02)
 
 
 def test_the_padding_is_a_setting(camera, part, settings):
@@ -184,6 +211,40 @@ def test_a_video_that_cannot_be_read_leaves_it_to_the_stills(camera, part):
     event = event_over(camera, 0, 0)
 
     assert about(shown(event, part), 33, 33, 33)
+
+
+def test_a_video_that_looks_whole_and_shows_nothing_leaves_it_to_the_stills(camera, part):
+    film = numbered_film(folder_of(camera) / "damaged.mp4", frames=110)
+    data = bytearray(film.read_bytes())
+    start, end = data.index(b"mdat") + 4, data.index(b"moov") - 4
+    data[start:end] = bytes(end - start)
+    film.write_bytes(data)
+    uploaded(camera, film, after(-5))
+    still(camera, "a.jpg", 0, 33)
+
+    assert about(shown(event_over(camera, 0, 0), part), 33, 33, 33)
+
+
+def test_of_a_camera_that_says_one_time_of_all_its_videos_few_are_opened(camera, monkeypatch):
+    monkeypatch.setattr(clip_making, "MOST_PIECES", 3)
+    for number in range(9):
+        video(camera, f"{number}.mp4", -4, frames=number + 5)
+    event = event_over(camera, 0, 0)
+    open_before = len(list(Path("/proc/self/fd").iterdir()))
+
+    with ExitStack() as files:
+        pieces = clip_making.pieces_of(event, folders_for(camera), files, Deadline(timedelta(minutes=1)))
+        assert len(list(Path("/proc/self/fd").iterdir())) == open_before + 3
+
+    assert len(pieces) == 3
+
+
+def test_a_file_with_a_time_in_a_far_century_is_footage(camera, part):
+    upload = still(camera, "a.jpg", 0, 33)
+    os.utime(upload.file, (10**10, 10**10))
+    Upload.objects.filter(pk=upload.pk).update(mtime_ns=stamp(upload.file.stat()))
+
+    assert about(shown(event_over(camera, 0, 0), part), 33, 33, 33)
 
 
 def test_stills_that_cannot_be_read_are_told_apart_from_none(camera, part):

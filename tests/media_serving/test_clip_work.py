@@ -9,7 +9,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -20,14 +19,17 @@ from kombu.exceptions import OperationalError
 
 from cameras import registry
 from media_serving import clip_work, clips
+from media_serving.clip_making import Stretch
 from media_serving.events import close_quiet
-from media_serving.models import ClipState, ClipWork, Event
+from media_serving.models import ClipWork, Event, WorkState
+from media_serving.models.work import MAX_ATTEMPTS, MAX_DEATHS
 from media_serving.signals import clip_created
 from nvr.media import ffmpeg
+from nvr.media.clips import Deadline
 from nvr.media.paths import StorageFault
 from tests.factories import folder_of, make_video
 from tests.films import frames_of
-from tests.media_serving.evidence import after, detect
+from tests.media_serving.evidence import LONG_AGO, after, detect
 from tests.media_serving.footage import event_over, still, uploaded
 from tests.servers import BASE_DIR
 
@@ -73,7 +75,7 @@ def test_an_event_that_closes_asks_for_its_clip_once_it_is_committed(camera, sen
         close_quiet(timezone.now() + timedelta(seconds=60))
         assert sent == []
 
-    assert work_of(event).state == ClipState.WAITING
+    assert work_of(event).state == WorkState.WAITING
     assert sent == [work_of(event).pk]
 
 
@@ -100,7 +102,8 @@ def test_a_clip_is_whole_and_told_of(event):
         clip_created.disconnect(receiver)
 
     event.refresh_from_db()
-    assert (work.state, work.reason, work.leased_until) == (ClipState.DONE, "", None)
+    assert (work.state, work.reason, work.leased_until) == (WorkState.DONE, "", None)
+    assert work.shows == [[LONG_AGO.timestamp() * 1000, 1500]]
     assert event.clip_size_bytes == event.clip_path.stat().st_size
     assert event.clip_created_at is not None
     assert told == [event]
@@ -123,7 +126,7 @@ def test_a_late_detection_has_the_clip_made_anew(camera, event):
     still(camera, "b.jpg", 9, 50)
     detect(camera, after(8))
 
-    assert work_of(event).state == ClipState.WAITING
+    assert work_of(event).state == WorkState.WAITING
     assert event.clip_path.exists(), "the former one stays meanwhile"
     ClipWork.objects.update(retry_at=None)
     make(event)
@@ -134,18 +137,19 @@ def test_a_late_detection_has_the_clip_made_anew(camera, event):
 def test_a_clip_of_what_the_event_was_is_not_put_in_its_place(camera, event, monkeypatch):
     make_clip = clip_work.make_clip
 
-    def slow(event: Event, part: Path) -> None:
-        make_clip(event, part)
+    def slow(event: Event, part: Path) -> list[Stretch]:
+        shown = make_clip(event, part)
         detect(camera, after(8))
+        return shown
 
     with monkeypatch.context() as patch:
         patch.setattr(clip_work, "make_clip", slow)
         work = make(event)
 
-    assert work.state == ClipState.WAITING
+    assert work.state == WorkState.WAITING
     assert list(event.clip_path.parent.iterdir()) == []
     ClipWork.objects.update(retry_at=None)
-    assert make(event).state == ClipState.DONE
+    assert make(event).state == WorkState.DONE
 
 
 def test_a_broker_that_is_away_leaves_a_promise_that_is_kept_later(
@@ -156,7 +160,7 @@ def test_a_broker_that_is_away_leaves_a_promise_that_is_kept_later(
 
     with monkeypatch.context() as patch, django_capture_on_commit_callbacks(execute=True):
         patch.setattr(clips.current_app, "send_task", away)
-        clips.make_again(event)
+        clips.make_again(None, event)
     sent: list[int] = []
     monkeypatch.setattr(clips.current_app, "send_task", lambda name, args, queue: sent.extend(args))
 
@@ -169,15 +173,37 @@ def test_a_broker_that_is_away_leaves_a_promise_that_is_kept_later(
     assert sent == [work_of(event).pk]
 
 
-def test_a_killed_workers_lease_lapses_and_after_three_it_is_given_up(event):
-    for _ in range(clip_work.MAX_ATTEMPTS):
+def test_a_killed_workers_lease_lapses_and_after_many_it_is_given_up(event):
+    for _ in range(MAX_DEATHS):
         assert clip_work.claim(work_of(event).pk) is not None
         assert clip_work.claim(work_of(event).pk) is None, "the lease is not over"
         lapse()
         clip_work.release_lapsed()
 
-    assert work_of(event).state == ClipState.FAILED
-    assert "died 3 times" in work_of(event).reason
+    assert work_of(event).state == WorkState.FAILED
+    assert f"{MAX_DEATHS} workers died" in work_of(event).reason
+
+
+AHEAD = timedelta(days=1000)
+
+
+@pytest.mark.parametrize(
+    "left",
+    [
+        {"state": WorkState.WAITING, "retry_at": AHEAD},
+        {"state": WorkState.WAITING, "retry_at": None, "sent_at": AHEAD},
+        {"state": WorkState.WORKING, "leased_until": AHEAD, "sent_at": AHEAD},
+    ],
+)
+def test_after_the_clock_was_put_back_a_clip_is_sent_again(event, sent, left):
+    now = timezone.now()
+    ClipWork.objects.update(**{key: now + at if isinstance(at, timedelta) else at for key, at in left.items()})
+    sent.clear()
+
+    clip_work.send_owed()
+
+    assert sent
+    assert make(event).state == WorkState.DONE
 
 
 def test_a_worker_that_lost_its_lease_does_not_write_over_the_next_ones_work(event):
@@ -189,7 +215,7 @@ def test_a_worker_that_lost_its_lease_does_not_write_over_the_next_ones_work(eve
     clip_work.postpone(slow, "too late")
     clip_work.attempt(slow)
 
-    assert work_of(event).state == ClipState.WORKING
+    assert work_of(event).state == WorkState.WORKING
     assert work_of(event).reason == ""
     assert not event.clip_path.exists()
 
@@ -202,17 +228,17 @@ def test_footage_that_is_gone_is_the_end_and_a_former_clip_stays(camera, event):
 
     work = make(event)
 
-    assert (work.state, work.reason) == (ClipState.FAILED, "There is no footage of this event any more.")
+    assert (work.state, work.reason) == (WorkState.FAILED, "There is no footage of this event any more.")
     assert event.clip_path.exists()
     assert Event.objects.get(pk=event.pk).clip_size_bytes
 
 
-def test_what_takes_too_long_is_ended(camera, event, settings):
-    settings.NVR_CLIP_TIME_LIMIT = timedelta(milliseconds=1)
+def test_what_takes_too_long_is_ended(camera, event, monkeypatch):
+    monkeypatch.setattr(Deadline, "left", lambda deadline: timedelta(milliseconds=1))
 
     work = make(event)
 
-    assert work.state == ClipState.FAILED
+    assert work.state == WorkState.FAILED
     assert "longer" in work.reason
     assert list(event.clip_path.parent.iterdir()) == []
 
@@ -233,13 +259,13 @@ def test_want_of_something_is_told_and_tried_again_later(event, monkeypatch, tro
     with monkeypatch.context() as patch:
         patch.setattr(clip_work, "make_clip", fail)
         work = make(event)
-    assert work.state == ClipState.WAITING
+    assert work.state == WorkState.WAITING
     assert work.reason
     assert work.retry_at > timezone.now() + timedelta(minutes=4)
     assert clip_work.claim(work.pk) is None
 
     ClipWork.objects.update(retry_at=timezone.now())
-    assert make(event).state == ClipState.DONE
+    assert make(event).state == WorkState.DONE
 
 
 def test_footage_for_which_memory_never_suffices_is_given_up(event, monkeypatch):
@@ -247,20 +273,34 @@ def test_footage_for_which_memory_never_suffices_is_given_up(event, monkeypatch)
         raise ffmpeg.FfmpegKilled
 
     monkeypatch.setattr(clip_work, "make_clip", fail)
-    for _ in range(clip_work.MAX_ATTEMPTS):
+    for _ in range(MAX_ATTEMPTS):
         ClipWork.objects.update(retry_at=None)
         make(event)
 
-    assert work_of(event).state == ClipState.FAILED
+    assert work_of(event).state == WorkState.FAILED
+
+
+def test_a_fault_of_ours_is_told_tried_a_few_times_and_given_up(event, monkeypatch):
+    def fail(*args: object, **kwargs: object) -> None:
+        raise RuntimeError("never thought of")
+
+    monkeypatch.setattr(clip_work, "make_clip", fail)
+    for number in range(MAX_ATTEMPTS):
+        ClipWork.objects.update(retry_at=None)
+        assert make(event).attempts == number + 1
+
+    assert work_of(event).state == WorkState.FAILED
+    assert work_of(event).reason == "It could not be made: RuntimeError. The log tells more."
 
 
 def test_an_event_that_goes_meanwhile_leaves_nothing_behind(camera, admin, event, monkeypatch):
     make_clip = clip_work.make_clip
 
-    def slow(event: Event, part: Path) -> None:
-        make_clip(event, part)
+    def slow(event: Event, part: Path) -> list[Stretch]:
+        shown = make_clip(event, part)
         event.detections.all().delete()
         Event.objects.filter(pk=event.pk).delete()
+        return shown
 
     monkeypatch.setattr(clip_work, "make_clip", slow)
     clip_work.make(work_of(event).pk)
@@ -294,23 +334,13 @@ def test_a_purged_cameras_clips_and_the_wish_for_them_go(camera, admin, event, m
 # A disk that is full, really
 
 
-@pytest.fixture
-def small_disk(tmp_path, settings) -> Iterator[Path]:
-    folder = tmp_path / "small"
-    folder.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "none", str(folder)], capture_output=True).returncode:
-        pytest.skip("mounting a tmpfs takes root")
-    settings.CLIP_DIR = folder
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)
-
-
 @pytest.mark.parametrize("spare_bytes", [0, 2**20], ids=["in the middle", "before it is begun"])
 @pytest.mark.parametrize("footage", ["video", "stills"])
 def test_a_full_disk_stops_all_clips_with_one_alert_and_they_go_on_by_themselves(
-    camera, sent, small_disk, monkeypatch, caplog, spare_bytes, footage
+    camera, sent, small_disk, settings, monkeypatch, caplog, spare_bytes, footage
 ):
     monkeypatch.setattr(clip_work, "SPARE_BYTES", spare_bytes)
+    settings.CLIP_DIR = small_disk
     events = []
     for at in (0, 1000, 2000):
         if footage == "video":
@@ -325,7 +355,7 @@ def test_a_full_disk_stops_all_clips_with_one_alert_and_they_go_on_by_themselves
     for _ in range(2):
         for event in events:
             work = make(event)
-            assert work.state == ClipState.WAITING
+            assert work.state == WorkState.WAITING
             assert "disk is full" in work.reason
             ClipWork.objects.update(retry_at=None)
     assert [record.levelname for record in caplog.records if "disk full" in record.getMessage()] == ["ERROR"]
@@ -335,7 +365,7 @@ def test_a_full_disk_stops_all_clips_with_one_alert_and_they_go_on_by_themselves
     ClipWork.objects.update(retry_at=timezone.now() + timedelta(minutes=1))
     ClipWork.objects.filter(event=events[0]).update(retry_at=None)
     sent.clear()
-    assert make(events[0]).state == ClipState.DONE
+    assert make(events[0]).state == WorkState.DONE
     assert sent, "the others need not wait for their minute"
     assert work_of(events[1]).retry_at is None
     assert events[0].clip_path.stat().st_size == Event.objects.get(pk=events[0].pk).clip_size_bytes
@@ -349,9 +379,9 @@ def test_two_workers_at_once_make_it_once(camera, event, monkeypatch):
     made = []
     make_clip = clip_work.make_clip
 
-    def counted(event: Event, part: Path) -> None:
+    def counted(event: Event, part: Path) -> list[Stretch]:
         made.append(part)
-        make_clip(event, part)
+        return make_clip(event, part)
 
     monkeypatch.setattr(clip_work, "make_clip", counted)
 
@@ -368,7 +398,7 @@ def test_two_workers_at_once_make_it_once(camera, event, monkeypatch):
         worker.join()
 
     assert len(made) == 1
-    assert work_of(event).state == ClipState.DONE
+    assert work_of(event).state == WorkState.DONE
 
 
 @pytest.mark.django_db(transaction=True)
@@ -376,15 +406,16 @@ def test_a_lease_is_renewed_while_the_work_goes_on(event, monkeypatch):
     monkeypatch.setattr(clip_work, "LEASE", timedelta(seconds=0.4))
     leases = set()
 
-    def slow(event: Event, part: Path) -> None:
+    def slow(event: Event, part: Path) -> list[Stretch]:
         for _ in range(6):
             time.sleep(0.15)
             leases.add(work_of(event).leased_until)
         part.write_bytes(b"made")
+        return []
 
     monkeypatch.setattr(clip_work, "make_clip", slow)
 
-    assert make(event).state == ClipState.DONE
+    assert make(event).state == WorkState.DONE
     assert len(leases) > 2
 
 
@@ -404,6 +435,7 @@ def a_worker(pk: int, settings) -> subprocess.Popen[bytes]:
     return subprocess.Popen(command, env=os.environ | environment, cwd=BASE_DIR, start_new_session=True)
 
 
+@pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 def test_a_worker_killed_in_the_middle_is_followed_by_another(settings, camera, sent):
     settings.CLIP_DIR = settings.NVR_DATA_DIR / "clips"  # the worker's
@@ -421,7 +453,7 @@ def test_a_worker_killed_in_the_middle_is_followed_by_another(settings, camera, 
     os.kill(worker.pid, signal.SIGKILL)
     worker.wait()
 
-    assert work_of(event).state == ClipState.WORKING
+    assert work_of(event).state == WorkState.WORKING
     assert not event.clip_path.exists()
     assert gone(ffmpeg_on(parts)), "it dies with its worker"
     lapse()
@@ -429,7 +461,7 @@ def test_a_worker_killed_in_the_middle_is_followed_by_another(settings, camera, 
     assert worker.wait(timeout=120) == 0
 
     work = work_of(event)
-    assert (work.state, work.attempts) == (ClipState.DONE, 2)
+    assert (work.state, work.attempts) == (WorkState.DONE, 2)
     event.refresh_from_db()
     assert event.clip_path.stat().st_size == event.clip_size_bytes
     assert ffmpeg.probe(event.clip_path).duration == pytest.approx(20, abs=0.2)

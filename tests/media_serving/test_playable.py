@@ -9,7 +9,7 @@ import pytest
 from django.utils import timezone
 
 from media_serving import conversion, playable
-from media_serving.models import PlayableForm, PlayableState
+from media_serving.models import PlayableForm, WorkState
 from media_serving.playable import playable_form
 from nvr.media import ffmpeg
 from tests.conftest import client_of
@@ -220,7 +220,7 @@ def test_what_nobody_asked_for_in_a_month_and_what_no_row_knows_goes(made):
 def test_staff_can_have_a_failed_conversion_tried_again(admin_client, camera):
     video = make_video(folder_of(camera) / "a.avi", codec=("-c:v", "mpeg4"))
     playable_form(video.resolve())
-    PlayableForm.objects.update(state=PlayableState.FAILED, reason="it was cut short")
+    PlayableForm.objects.update(state=WorkState.FAILED, reason="it was cut short")
     row = PlayableForm.objects.get()
     page = "/admin/media_serving/playableform/"
 
@@ -229,4 +229,4 @@ def test_staff_can_have_a_failed_conversion_tried_again(admin_client, camera):
 
     assert "it was cut short" in listed.content.decode()
     row.refresh_from_db()
-    assert (row.state, row.reason) == (PlayableState.WAITING, "")
+    assert (row.state, row.reason) == (WorkState.WAITING, "")

@@ -20,7 +20,8 @@ from django.utils import timezone
 from kombu.exceptions import OperationalError
 
 from media_serving import conversion, playable
-from media_serving.models import PlayableForm, PlayableState
+from media_serving.models import PlayableForm, WorkState
+from media_serving.models.work import MAX_DEATHS
 from nvr.media import ffmpeg
 from tests.conftest import client_of
 from tests.factories import folder_of, make_user, make_video, put
@@ -82,7 +83,7 @@ def test_one_is_worked_on_at_a_time_and_its_end_sends_the_next(ask, camera, avi,
 
     conversion.make_playable(second.pk)
     second.refresh_from_db()
-    assert second.state == PlayableState.WAITING
+    assert second.state == WorkState.WAITING
 
     conversion.attempt(working)
     conversion.send_next()
@@ -106,22 +107,22 @@ def test_a_killed_workers_lease_lapses_and_the_work_is_done_again(ask, avi):
     assert ask().json()["state"] == "working"
 
     conversion.make_playable(the_row().pk)
-    assert the_row().state == PlayableState.WORKING, "the lease is not over"
+    assert the_row().state == WorkState.WORKING, "the lease is not over"
     PlayableForm.objects.update(leased_until=timezone.now() - timedelta(seconds=1))
     conversion.make_playable(the_row().pk)
 
-    assert the_row().state == PlayableState.DONE
+    assert the_row().state == WorkState.DONE
     assert the_row().attempts == 2
 
 
-def test_what_kills_its_worker_three_times_is_given_up(ask, avi):
+def test_what_kills_each_worker_is_given_up(ask, avi):
     ask()
-    for _ in range(conversion.MAX_ATTEMPTS):
+    for _ in range(MAX_DEATHS):
         assert conversion.claim(the_row().pk) is not None
         PlayableForm.objects.update(leased_until=timezone.now() - timedelta(seconds=1))
         conversion.release_lapsed()
 
-    assert the_row().state == PlayableState.FAILED
+    assert the_row().state == WorkState.FAILED
     assert ask().status_code == 422
     assert "died" in ask().json()["error"]
 
@@ -135,7 +136,7 @@ def test_a_worker_that_lost_its_lease_does_not_write_over_the_next_ones_work(ask
 
     conversion.postpone(slow, "too late")
 
-    assert the_row().state == PlayableState.WORKING
+    assert the_row().state == WorkState.WORKING
     assert the_row().reason == ""
 
 
@@ -154,7 +155,7 @@ def test_what_takes_too_long_is_ended(ask, avi, settings):
     "trouble",
     [
         OSError(errno.ENOSPC, "No space left on device"),
-        ffmpeg.FfmpegFailed("The video could not be read: av_interleaved_write_frame(): No space left on device"),
+        ffmpeg.FfmpegOutOfSpace("The disk is full: av_interleaved_write_frame(): Disk quota exceeded"),
         ffmpeg.FfmpegMissing(),
         OSError(errno.EIO, "Input/output error"),
     ],
@@ -277,7 +278,7 @@ def test_two_workers_with_two_rows_work_one_after_the_other(camera, sent, monkey
         conversion.make_playable(pk)
 
     assert max(most) == 1
-    assert {row.state for row in PlayableForm.objects.all()} == {PlayableState.DONE}
+    assert {row.state for row in PlayableForm.objects.all()} == {WorkState.DONE}
 
 
 @pytest.mark.django_db(transaction=True)
@@ -297,7 +298,7 @@ def test_a_lease_is_renewed_while_the_work_goes_on(camera, avi, sent, monkeypatc
     conversion.make_playable(PlayableForm.objects.get().pk)
 
     assert len(set(leases)) > 2
-    assert PlayableForm.objects.get().state == PlayableState.DONE
+    assert PlayableForm.objects.get().state == WorkState.DONE
 
 
 # All of it, with a real server, broker and worker

@@ -1,0 +1,44 @@
+"""When a clip shows which of the event's pictures: there the boxes of what was found in it are drawn over the clip."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import accumulate, zip_longest
+
+from media_serving.event_stills import Still
+
+LONGEST_MS = 1000  # a video is looked at about once a second: by then what was found has gone on
+
+
+@dataclass(frozen=True)
+class Over:
+    """The boxes of `still` lie over the clip from `from_ms` to `to_ms` of it."""
+
+    still: Still
+    from_ms: int
+    to_ms: int
+
+
+def boxes_over(shows: Sequence[tuple[int, int]], stills: Iterable[Still]) -> list[Over]:
+    """Those of `stills` that the clip shows, each until the next one begins; `shows` is `ClipWork.shows`."""
+    places = [(*place, still) for still in stills if still.boxes and (place := place_of(still, shows))]
+    places.sort(key=lambda place: place[:2])
+    found = []
+    for (begin_ms, end_ms, still), following in zip_longest(places, places[1:]):
+        until_ms = following[0] if following and following[0] > begin_ms else end_ms
+        found.append(Over(still, begin_ms, min(end_ms, until_ms, begin_ms + LONGEST_MS)))
+    return found
+
+
+def place_of(still: Still, shows: Sequence[tuple[int, int]]) -> tuple[int, int] | None:
+    """From when on, and at most until when, the clip shows the picture; both in milliseconds of the clip."""
+    taken_ms = int(still.at.timestamp() * 1000)
+    begins = accumulate((length for _, length in shows), initial=0)
+    found = [
+        (begin, at, length) for begin, (at, length) in zip(begins, shows, strict=False) if at <= taken_ms < at + length
+    ]
+    if not found:
+        return None
+    begin, at, length = found[-1]
+    return begin + taken_ms - at, begin + length

@@ -1,0 +1,80 @@
+"""Rows that ask for something a worker makes: clips, and playable forms of videos."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Self, TypeVar
+
+from django.db import IntegrityError, models, transaction
+from django.db.models import F, Q
+from django.utils import timezone
+
+MAX_ATTEMPTS = 3
+# A worker that dies is hardly the row's fault: what reads the media is a process of its own. It may be, though.
+MAX_DEATHS = 10
+# No lease and no pause is as long: what ends later was set by a clock that has been put back since.
+TOO_LONG = timedelta(hours=1)
+WorkT = TypeVar("WorkT", bound="Work")
+
+
+class WorkState(models.TextChoices):
+    WAITING = "waiting"
+    WORKING = "working"
+    DONE = "done"
+    FAILED = "failed"
+
+
+class WorkQuerySet(models.QuerySet[WorkT]):
+    def due(self, now: datetime) -> Self:
+        """Those that wait for nothing but a worker."""
+        is_due = Q(retry_at=None) | Q(retry_at__lte=now) | Q(retry_at__gt=now + TOO_LONG)
+        return self.filter(is_due, state=WorkState.WAITING)
+
+    def claim(self, pk: int, *, lease: timedelta) -> bool:
+        """Whether the row is the caller's now, for `lease`; not if it does not wait, or the database allows no more."""
+        now = timezone.now()
+        ours = {"state": WorkState.WORKING, "attempts": F("attempts") + 1, "leased_until": now + lease}
+        try:
+            with transaction.atomic():
+                return bool(self.due(now).filter(pk=pk).update(**ours, retry_at=None))
+        except IntegrityError:
+            return False
+
+    def held_as(self, row: Work) -> Self:
+        """The row, if it still is whose who claimed it as `row`: `attempts` tells this attempt from a later one's."""
+        return self.filter(pk=row.pk, state=WorkState.WORKING, attempts=row.attempts)
+
+    def release_lapsed(self, *, doing: str) -> None:
+        """Rows whose worker died wait again; after `MAX_DEATHS` attempts they say so."""
+        now = timezone.now()
+        has_lapsed = Q(leased_until__lt=now) | Q(leased_until__gt=now + TOO_LONG)
+        lapsed = self.filter(has_lapsed, state=WorkState.WORKING)
+        reason = f"Each of {MAX_DEATHS} workers died while it {doing}."
+        lapsed.filter(attempts__gte=MAX_DEATHS).update(state=WorkState.FAILED, reason=reason, leased_until=None)
+        lapsed.update(state=WorkState.WAITING, leased_until=None)
+
+    def are_lost(self, now: datetime, *, after: timedelta) -> bool:
+        """Whether some have waited so long for a worker that nobody can be on the way to them."""
+        is_lost = self.due(now).filter(Q(sent_at__lt=now - after) | Q(sent_at__gt=now + TOO_LONG)).exists()
+        # Whoever is at work hands on the next one.
+        return is_lost and not self.filter(state=WorkState.WORKING).exists()
+
+    def longest_waiting(self) -> WorkT | None:
+        return self.due(timezone.now()).order_by("sent_at", "pk").first()
+
+    def note_sent(self, row: Work) -> None:
+        self.filter(pk=row.pk, state=WorkState.WAITING).update(sent_at=timezone.now(), retry_at=None)
+
+
+class Work(models.Model):
+    """How far the making is. Whoever claims a row holds a lease; when that lapses, the row is free for another."""
+
+    state = models.CharField(max_length=7, choices=WorkState, default=WorkState.WAITING)
+    reason = models.CharField(max_length=500, blank=True)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    leased_until = models.DateTimeField(null=True, blank=True)
+    retry_at = models.DateTimeField(null=True, blank=True, help_text="When a failure is worth another attempt.")
+    sent_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        abstract = True
