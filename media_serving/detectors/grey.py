@@ -6,6 +6,8 @@ from PIL import Image
 
 from nvr.media.images import SIDEWAYS, TURNS, orientation, resizable
 
+TIMES_HIGH = 4  # as wide, at most: no camera's picture is, and looking at one of 60 000 rows would take a gigabyte
+
 
 def upright_size(image: Image.Image) -> tuple[int, int]:
     """Width and height in pixels as people see the picture; ask before anything is decoded."""
@@ -14,7 +16,7 @@ def upright_size(image: Image.Image) -> tuple[int, int]:
 
 
 def grey(image: Image.Image, width_px: int) -> Image.Image:
-    """The picture in mode L, upright, at most `width_px` wide (never enlarged, at least 1 by 1).
+    """The picture in mode L, upright, at most `width_px` wide and four times as high (never enlarged, at least 1 by 1).
 
     A JPEG is decoded at 1/2, 1/4 or 1/8 and without its colours when that is enough.
     """
@@ -37,5 +39,5 @@ def grey(image: Image.Image, width_px: int) -> Image.Image:
 
 def scaled(size: tuple[int, int], width_px: int) -> tuple[int, int]:
     width, height = size
-    scale = min(1.0, width_px / width)
+    scale = min(1.0, width_px / width, TIMES_HIGH * width_px / height)
     return max(1, round(width * scale)), max(1, round(height * scale))

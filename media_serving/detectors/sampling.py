@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import BinaryIO
 
 from PIL import Image
 
@@ -17,7 +18,7 @@ TIME_LIMIT = timedelta(minutes=10)  # with the detector's own time: 600 frames t
 
 
 def frames_of(
-    video: Path,
+    video: Path | BinaryIO,
     began_at: datetime,
     *,
     every: timedelta = EVERY,

@@ -8,6 +8,7 @@ Hikvision (`192.168.1.64_01_20260131120000123_TIMING.jpg`), Dahua (`2026-01-31/0
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -44,22 +45,25 @@ def capture_time(
 ) -> CaptureTime:
     """`said` is what the picture says itself (naive: by the camera's clock), `path` its name below the folder."""
     told = said or time_in_name(path)
-    if told is not None:
-        at = in_utc(told, zone, near=mtime)
-        return CaptureTime(at) if is_credible(at, received) else CaptureTime(received, is_absurd=True)
-    return CaptureTime(mtime) if is_credible(mtime, received) else CaptureTime(received, is_absurd=True)
+    at = mtime if told is None else in_utc(told, zone, near=mtime)
+    return CaptureTime(at) if at and is_credible(at, received) else CaptureTime(received, is_absurd=True)
 
 
 def is_credible(at: datetime, received: datetime) -> bool:
     return EARLIEST <= at <= received + FAST
 
 
-def in_utc(told: datetime, zone: ZoneInfo, *, near: datetime) -> datetime:
-    """By the camera's clock; of an hour that comes twice, the one that is nearer to `near`."""
-    if told.tzinfo is not None:
-        return told.astimezone(UTC)
-    both = [told.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1)]
-    return min(both, key=lambda at: abs(at - near))
+def in_utc(told: datetime, zone: ZoneInfo, *, near: datetime) -> datetime | None:
+    """By the camera's clock; of an hour that comes twice, the one that is nearer to `near`.
+
+    None at both ends of the calendar, where UTC would lie outside.
+    """
+    with suppress(OverflowError):
+        if told.tzinfo is not None:
+            return told.astimezone(UTC)
+        both = [told.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1)]
+        return min(both, key=lambda at: abs(at - near))
+    return None
 
 
 def time_in_name(path: str) -> datetime | None:

@@ -6,7 +6,6 @@ import os
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import BinaryIO, Final
 
 from PIL import ExifTags, Image
@@ -15,6 +14,7 @@ from nvr.errors import Invalid
 from nvr.media import ffmpeg, images
 from nvr.media.endings import has_its_end
 from nvr.media.paths import named_errors
+from nvr.media.video_endings import video_has_its_end
 
 MOST_PICTURE_BYTES: Final = 256 * 2**20
 HEAD_BYTES: Final = 16
@@ -39,13 +39,16 @@ class Facts:
     taken_at: datetime | None = None
 
 
-def facts_of(file: BinaryIO, path: Path, *, is_picture: bool) -> Facts:
-    """Raises `Incomplete`, and what `images.opened` or `ffmpeg.probe` raise for what it never will be."""
+def facts_of(file: BinaryIO, *, is_picture: bool, may_grow: bool = True) -> Facts:
+    """Raises `Incomplete`, and what `images.opened` or `ffmpeg.probe` raise for what it never will be.
+
+    Of a video that `may_grow` no more, what is there counts: the rest of it will never come.
+    """
     with named_errors():
         size = os.fstat(file.fileno()).st_size
     if size == 0:
         raise Incomplete("The file is empty.")
-    return of_picture(file, size) if is_picture else of_video(path, size)
+    return of_picture(file, size) if is_picture else of_video(file, size, may_grow=may_grow)
 
 
 def of_picture(file: BinaryIO, size: int) -> Facts:
@@ -93,10 +96,14 @@ def moment(text: str, zone: str, fraction: str) -> datetime | None:
     return at
 
 
-def of_video(path: Path, size: int) -> Facts:
+def of_video(file: BinaryIO, size: int, *, may_grow: bool) -> Facts:
     """ffprobe looks into it; of what has no picture nothing can be made."""
     try:
-        found = ffmpeg.probe(path)
+        with named_errors():
+            is_whole = video_has_its_end(file)
+        if may_grow and not is_whole:
+            raise Incomplete("The video breaks off before its end.")
+        found = ffmpeg.probe(file)
     except ffmpeg.UnknownContainer as error:
         if size < HEAD_BYTES:
             raise Incomplete("The file is too short to be a video.") from error
@@ -107,4 +114,4 @@ def of_video(path: Path, size: int) -> Facts:
         if any(words in error.detail for words in UNFINISHED):
             raise Incomplete("The video has no index: it is incomplete or damaged.") from error
         raise
-    return Facts(found.width, found.height, duration_s=found.duration)
+    return Facts(found.width, found.height, duration_s=found.believed_duration)

@@ -6,7 +6,6 @@ from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
 from typing import Any, BinaryIO
 
 from cameras.models import Camera, Detector
@@ -14,6 +13,7 @@ from media_serving import detectors
 from media_serving.detectors import Found, Frame, sampling
 from media_serving.models import CameraTurn
 from nvr.media import images
+from nvr.media.ffmpeg import FfmpegFailed, FfmpegKilled
 
 
 @dataclass
@@ -27,21 +27,25 @@ class Findings:
     note: str = ""
 
 
-def find_in(
-    camera: Camera, turn: CameraTurn, file: BinaryIO, path: Path, taken_at: datetime, *, is_picture: bool
-) -> Findings:
-    """Raises what reading a picture or video raises."""
+def find_in(camera: Camera, turn: CameraTurn, file: BinaryIO, taken_at: datetime, *, is_picture: bool) -> Findings:
+    """Raises what reading a picture or video raises; what was found in a video before it broke off is kept."""
     findings = Findings()
     if camera.detector == Detector.NONE:
         return findings
     detector = detectors.detector_for(detectors.wanted_of(camera))
     memory = bytes(turn.memory) if turn.detector == camera.detector else b""
-    frames = picture(file, taken_at) if is_picture else sampling.frames_of(path, taken_at)
+    frames = picture(file, taken_at) if is_picture else sampling.frames_of(file, taken_at)
     with closing(frames):
-        for frame in frames:
-            sight = detector.look(frame, memory)
-            memory, findings.width, findings.height = sight.memory, sight.width, sight.height
-            findings.found += [columns(frame, found) for found in sight.found]
+        try:
+            for frame in frames:
+                sight = detector.look(frame, memory)
+                memory, findings.width, findings.height = sight.memory, sight.width, sight.height
+                findings.found += [columns(frame, found) for found in sight.found]
+        except FfmpegFailed as error:
+            # The system's kill may be meant for all of us: the next attempt sees the rest.
+            if findings.width is None or isinstance(error, FfmpegKilled):
+                raise
+            findings.note = f"Not all of it could be looked at. {error.detail}"
     findings.memory = memory
     return findings
 

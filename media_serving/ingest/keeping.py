@@ -21,10 +21,9 @@ from django.utils import timezone
 from media_serving.ingest.ledger import stamp
 from media_serving.models import Upload, UploadState
 from media_serving.tombstones import bury
-from nvr.errors import Conflict
-from nvr.media.cached_files import FULL
+from nvr.errors import FULL, Conflict
 from nvr.media.parts import write_to
-from nvr.media.paths import error_for, named_errors
+from nvr.media.paths import StorageFault, named_errors
 
 logger = logging.getLogger(__name__)
 
@@ -35,18 +34,12 @@ class Changed(Conflict):
     """The file is not the one any more that was entered: it is still being written, or another took its name."""
 
 
-def read_and_keep(upload: Upload, file: BinaryIO, *, is_again: bool) -> tuple[str, Upload | None]:
-    """The SHA-256 of the content, in hex, and the upload that it is already, if the name is used again (`is_again`).
-
-    Raises `Changed` and `StorageFault`.
-    """
-    check_same(upload, file)
-    digest = digest_of(file)
-    same = same_content(upload, digest) if is_again else None
-    if is_again and same is None and not upload.is_kept:
-        upload.is_kept = keep(upload, file)
-    check_same(upload, file)
-    return digest, same
+def check_same(upload: Upload, file: BinaryIO) -> None:
+    """Raises `Changed` if the open file was written to since it was entered."""
+    with named_errors():
+        facts = os.fstat(file.fileno())
+    if (facts.st_size, stamp(facts)) != (upload.size_bytes, upload.mtime_ns):
+        raise Changed
 
 
 def digest_of(file: BinaryIO) -> str:
@@ -55,13 +48,6 @@ def digest_of(file: BinaryIO) -> str:
         for block in blocks(file):
             digest.update(block)
     return digest.hexdigest()
-
-
-def check_same(upload: Upload, file: BinaryIO) -> None:
-    with named_errors():
-        facts = os.fstat(file.fileno())
-    if (facts.st_size, stamp(facts)) != (upload.size_bytes, upload.mtime_ns):
-        raise Changed
 
 
 def blocks(file: BinaryIO) -> Iterator[bytes]:
@@ -81,14 +67,17 @@ def used_again(uploads: list[Upload]) -> set[int]:
 
 
 def keep(upload: Upload, file: BinaryIO) -> bool:
-    """Whether there is a copy now; a full disk is no reason not to record what was seen."""
+    """Whether there is a copy now, in place of any earlier one; a full disk is no reason not to record what was seen.
+
+    Raises `StorageFault`.
+    """
     try:
         with write_to(upload.kept_path) as part, part.open("wb") as copy:
             file.seek(0)
             shutil.copyfileobj(file, copy, BLOCK_BYTES)
     except OSError as error:
         if error.errno not in FULL:
-            raise error_for(error) from error
+            raise StorageFault(f"No copy could be kept in the data folder: {error.strerror or error}.") from error
         logger.warning("no copy kept, the disk is full upload=%s", upload.pk)
         return False
     return True

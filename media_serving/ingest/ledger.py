@@ -8,6 +8,7 @@ from datetime import datetime
 from itertools import islice
 
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from cameras.models import Camera
@@ -20,6 +21,8 @@ from media_serving.models.uploads import digest_of, moment_of, quoted, readable
 TOGETHER = 500
 SQLITE_NS = 2**63  # what a column holds
 NOT_REGULAR = "It is not a regular file but a link, a pipe or a device: nothing of it was read."
+GONE = "It was gone before it could be read."
+HAD_GONE = Q(state=UploadState.REJECTED, reason=GONE)
 NOT_MEDIA = "Its name does not end like that of a picture or a video."
 
 
@@ -51,7 +54,7 @@ def enter_some(camera: Camera, sightings: dict[bytes, Sighting]) -> int:
 def unknown(camera: Camera, sightings: dict[bytes, Sighting]) -> list[Sighting]:
     """Those that no row tells of. What is no picture or video is known by its name alone: it is told once."""
     digests = {digest_of(raw): raw for raw in sightings}
-    rows = Upload.objects.filter(camera=camera, path_digest__in=digests)
+    rows = Upload.objects.filter(camera=camera, path_digest__in=digests).exclude(HAD_GONE)
     found = set(rows.values_list("path_digest", "size_bytes", "mtime_ns"))
     names = {digest for digest, _, _ in found}
     return [
@@ -67,16 +70,24 @@ def is_candidate(sighting: Sighting) -> bool:
 
 
 def unfinished(camera: Camera, sightings: Sequence[Sighting]) -> list[Upload]:
-    """Rows of the same files that nothing was made of yet."""
-    digests = [digest_of(sighting.raw) for sighting in sightings]
-    waiting = Upload.objects.select_for_update().filter(state=UploadState.WAITING, camera=camera)
-    return list(waiting.filter(path_digest__in=digests))
+    """Rows of the same files that nothing was made of yet; last those that had gone and are there again as they were,
+    as on a disk that was unmounted for a while."""
+    now = {(digest_of(sighting.raw), sighting.size_bytes, stamp(sighting)) for sighting in sightings}
+    digests = [digest for digest, _, _ in now]
+    rows = Upload.objects.select_for_update().filter(camera=camera, path_digest__in=digests)
+    gone = [row for row in rows.filter(HAD_GONE) if (row.path_digest, row.size_bytes, row.mtime_ns) in now]
+    return [*rows.filter(state=UploadState.WAITING), *gone]
+
+
+def in_hand(camera: Camera) -> set[bytes]:
+    """Names below the camera's folder that a worker reads now: what they become is told when it is done with them."""
+    return {row.below for row in Upload.objects.filter(camera=camera, state=UploadState.WORKING)}
 
 
 def begin_again(row: Upload, sighting: Sighting) -> None:
     row.size_bytes, row.mtime_ns = sighting.size_bytes, stamp(sighting)
-    row.retry_at, row.reason, row.attempts = None, "", 0
-    row.save(update_fields=["size_bytes", "mtime_ns", "retry_at", "reason", "attempts"])
+    row.state, row.retry_at, row.reason, row.attempts = UploadState.WAITING, None, "", 0
+    row.save(update_fields=["size_bytes", "mtime_ns", "state", "retry_at", "reason", "attempts"])
 
 
 def entry(camera: Camera, sighting: Sighting, now: datetime) -> Upload:

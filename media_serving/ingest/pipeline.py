@@ -10,14 +10,14 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
-from pathlib import Path
 from typing import Any, BinaryIO
 
 from django.db import transaction
 from django.utils import timezone
 
 from cameras.models import Camera
-from media_serving.events import attach
+from media_serving.clips import want_clips_with
+from media_serving.events import attach_all
 from media_serving.ingest import content, keeping
 from media_serving.ingest.capture_time import CaptureTime, capture_time
 from media_serving.ingest.finding import Findings, find_in
@@ -25,6 +25,7 @@ from media_serving.ingest.turns import hold
 from media_serving.models import CameraTurn, Detection, MediaType, Upload, UploadState
 from media_serving.models.uploads import LONGEST_REASON, moment_of
 from media_serving.thumbnails import make_thumbnails
+from nvr.errors import NvrError, StorageFull
 from nvr.media.types import is_image
 
 logger = logging.getLogger(__name__)
@@ -34,13 +35,12 @@ LONGEST_S = 86_400
 
 @dataclass
 class Job:
-    """One upload on its way: what each step found out for those behind it. `file` is open and lies at `path`;
-    `is_again` says that the camera has used the name before."""
+    """One upload on its way: what each step found out for those behind it. `file` is open: who looks at it looks at
+    the same bytes, whatever lies at its name by then. `is_again` says that the camera has used the name before."""
 
     upload: Upload
     turn: CameraTurn
     file: BinaryIO
-    path: Path
     is_again: bool = False
     digest: str = ""
     facts: content.Facts | None = None
@@ -61,14 +61,23 @@ Step = Callable[[Job], None]
 
 
 def read_whole(job: Job) -> None:
-    """The content's digest; and a copy of the bytes, if the camera has used this name before."""
-    job.digest, job.duplicate_of = keeping.read_and_keep(job.upload, job.file, is_again=job.is_again)
+    """The content's digest; and the upload that it is already, if the camera has used this name before."""
+    keeping.check_same(job.upload, job.file)
+    job.digest = keeping.digest_of(job.file)
+    job.duplicate_of = keeping.same_content(job.upload, job.digest) if job.is_again else None
 
 
 def recognise(job: Job) -> None:
     """Raises `Incomplete` for what may still grow, and what `nvr.media` raises for what is no picture or video."""
     if job.duplicate_of is None:
-        job.facts = content.facts_of(job.file, job.path, is_picture=job.is_picture)
+        may_grow = not job.upload.is_given_up(timezone.now())
+        job.facts = content.facts_of(job.file, is_picture=job.is_picture, may_grow=may_grow)
+
+
+def keep_copy(job: Job) -> None:
+    """Of a name that is used again: the camera is likely to overwrite these bytes as well."""
+    if job.is_again and job.duplicate_of is None:
+        job.upload.is_kept = keeping.keep(job.upload, job.file)
 
 
 def tell_capture_time(job: Job) -> None:
@@ -89,20 +98,27 @@ def length_of(job: Job) -> timedelta:
 
 def detect(job: Job) -> None:
     if job.duplicate_of is None and job.taken is not None:
-        job.findings = find_in(job.camera, job.turn, job.file, job.path, job.taken.at, is_picture=job.is_picture)
+        job.findings = find_in(job.camera, job.turn, job.file, job.taken.at, is_picture=job.is_picture)
 
 
 def record(job: Job) -> None:
-    """All that was found, the detector's memory and the upload's end: together or not at all."""
+    """All that was found, the detector's memory and the upload's end: together or not at all.
+
+    Raises `Changed` if the file was written to while it was read: then what was found is of no content.
+    """
+    keeping.check_same(job.upload, job.file)
     with transaction.atomic():
         hold(job.turn)
         if job.duplicate_of is not None:
             keeping.merge(job.upload, job.duplicate_of)
             return
-        for values in job.findings.found:
-            attach(Detection(**described(job), **values))
+        attach_all([Detection(**described(job), **values) for values in job.findings.found])
         remember(job)
         finish(job)
+        if not job.is_picture:
+            want_clips_with(job.upload, length_of(job))
+    if job.findings.memory is not None:
+        job.turn.detector, job.turn.memory = job.camera.detector, job.findings.memory
 
 
 def described(job: Job) -> dict[str, Any]:
@@ -123,10 +139,8 @@ def shown_path(upload: Upload) -> str:
 
 
 def remember(job: Job) -> None:
-    turn = job.turn
     if job.findings.memory is not None:
-        turn.detector, turn.memory = job.camera.detector, job.findings.memory
-        CameraTurn.objects.filter(pk=turn.pk).update(detector=turn.detector, memory=turn.memory)
+        CameraTurn.objects.filter(pk=job.turn.pk).update(detector=job.camera.detector, memory=job.findings.memory)
 
 
 def finish(job: Job) -> None:
@@ -150,12 +164,20 @@ def finish(job: Job) -> None:
 
 
 def draw_thumbnails(job: Job) -> None:
-    """A fault here undoes nothing: what is missing is made later."""
-    if job.findings.found:
+    """A fault here undoes nothing, and is none of the file's: what is missing is made later."""
+    if not job.findings.found:
+        return
+    try:
         make_thumbnails(job.upload)
+    except StorageFull:
+        pass  # which has been said, and need not be for each file
+    except NvrError as error:
+        logger.warning("thumbnails wait upload=%s reason=%s", job.upload.pk, error.detail)
+    except Exception:
+        logger.exception("thumbnails wait upload=%s", job.upload.pk)
 
 
-STEPS: tuple[Step, ...] = (read_whole, recognise, tell_capture_time, detect, record, draw_thumbnails)
+STEPS: tuple[Step, ...] = (read_whole, recognise, keep_copy, tell_capture_time, detect, record, draw_thumbnails)
 
 
 def work_through(job: Job) -> None:

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import logging
 import time
+from datetime import timedelta
 
 from celery import current_app
 from django.utils import timezone
 from kombu.exceptions import OperationalError
 
 from media_serving.ingest.turns import cameras_with_work
+from nvr.seldom import Seldom
 
 logger = logging.getLogger(__name__)
 
 TASK = "media.ingest"
 PAUSE_S = 0.5
+EXPIRES_S = 10.0
+broker_away = Seldom(timedelta(minutes=1))
 
 
 class Sender:
@@ -31,9 +35,11 @@ class Sender:
 
 def send() -> None:
     try:
-        current_app.send_task(TASK, queue="ingest")
+        # Who is busy until it expires looks for work before it ends: during a long backlog nothing piles up.
+        current_app.send_task(TASK, queue="ingest", expires=EXPIRES_S)
     except (OperationalError, OSError) as error:
-        logger.warning("broker away, uploads wait error=%s", type(error).__name__)
+        if broker_away.may_say():
+            logger.warning("broker away, uploads wait error=%s", type(error).__name__)
 
 
 def send_owed() -> None:

@@ -46,6 +46,10 @@ class Settling:
         del self._held[now.raw]
         return True
 
+    def hold(self, now: Sighting) -> None:
+        """Ask about it again, although it has settled."""
+        self._held[now.raw] = Held(now, time.monotonic())
+
     def forget(self, raw: bytes) -> None:
         self._held.pop(raw, None)
 

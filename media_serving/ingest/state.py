@@ -32,7 +32,7 @@ class IngestState:
 def ingest_state() -> IngestState:
     now = timezone.now()
     due = Upload.objects.due(now).order_by()
-    postponed = Upload.objects.filter(state=UploadState.WAITING, retry_at__gt=now).order_by()
+    postponed = Upload.objects.postponed(now).order_by()
     lately = Upload.objects.filter(received_at__gte=now - timedelta(days=1)).order_by()
     heart = Heartbeat.objects.filter(name=WATCHER).first()
     return IngestState(

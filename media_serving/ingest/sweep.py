@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import stat
 import time
+from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
@@ -18,7 +19,8 @@ from media_serving.ingest.names import is_hidden, is_upload
 # File systems stamp in steps: a change within this span of the last one may leave the directory's time as it was.
 UNSURE_NS: Final = 2_000_000_000
 MAX_DEPTH: Final = 16
-MOST_NAMES: Final = 300_000  # remembered of one camera; of a folder with more all names are asked about again
+MOST_NAMES: Final = 2_000_000  # remembered of one camera, in 16 MB; of more all names are asked about again
+TOGETHER: Final = 200  # files or folders looked at in one go
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +43,27 @@ class Known:
 
     mtime_ns: int = -1
     listed_ns: int = 0
-    names: frozenset[int] = frozenset()
+    names: array[int] = field(default_factory=lambda: array("q"))
     folders: tuple[bytes, ...] = ()
 
     def is_current(self, mtime_ns: int) -> bool:
         return mtime_ns == self.mtime_ns and self.listed_ns - mtime_ns > UNSURE_NS
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """Now, and by how much the clock is ahead of the machine's run: a clock that was put differs in that."""
+
+    wall_ns: int
+    ahead_ns: int
+
+    @classmethod
+    def now(cls) -> Moment:
+        wall_ns = time.time_ns()
+        return cls(wall_ns, wall_ns - time.monotonic_ns())
+
+    def is_comparable(self, other: Moment) -> bool:
+        return abs(self.ahead_ns - other.ahead_ns) < UNSURE_NS / 2
 
 
 @dataclass
@@ -56,36 +74,63 @@ class Sweep:
     excluded: frozenset[bytes] = frozenset()
     _known: dict[bytes, Known] = field(default_factory=dict)
     _names: int = 0
+    _saw_all: Moment | None = None
+
+    @property
+    def folder_count(self) -> int:
+        """As far as the sweep under way has come, else of the last one."""
+        return len(self._known)
 
     def look(self, *, everything: bool = False) -> Iterator[Sighting]:
-        """Files with new names; with `everything` all of them. Raises OSError if the folder itself cannot be read."""
+        """All that `parts` gives."""
+        for part in self.parts(everything=everything):
+            yield from part
+
+    def parts(
+        self, *, everything: bool = False, trusts_times: bool = True, trusts_clock: bool = False
+    ) -> Iterator[list[Sighting]]:
+        """Files with new names, a few at a time or none; with `everything` all names are looked at.
+
+        With `trusts_clock`, of those that are known only the ones that were written to since the last such look are
+        given. Without `trusts_times`, all directories are listed. Raises OSError if the folder itself cannot be read.
+        """
+        begun = Moment.now()
+        since_ns = self._since(begun) if everything and trusts_clock else 0
         before, self._known, self._names = self._known, {}, 0
         waiting = [(b"", 0)]
         while waiting:
             below, depth = waiting.pop()
             known = before.get(below, Known())
-            now = self._listed(below, known, everything=everything)
-            if now is None:
+            listed = self._listed(below, known, may_skip=trusts_times and not everything)
+            if listed is None:
                 continue
-            self._known[below], new = now
-            self._names += len(now[0].names)
-            yield from (sighting for name in new if (sighting := seen(self.root, joined(below, name))))
-            if depth < MAX_DEPTH:
-                inner = (joined(below, name) for name in now[0].folders)
+            now, names = listed
+            self._known[below] = now
+            self._names += len(now.names)
+            if names:
+                yield from self._seen(below, names, set(known.names), everything, since_ns)
+            elif len(self._known) % TOGETHER == 0:
+                yield []
+            if now.folders and depth < MAX_DEPTH:
+                inner = (joined(below, name) for name in now.folders)
                 waiting += [(path, depth + 1) for path in inner if self.root + b"/" + path not in self.excluded]
+        if everything:
+            self._saw_all = begun
 
-    def forget(self, below: bytes) -> None:
-        """Have the directory listed anew, and all its names looked at, the next time."""
-        self._known.pop(below, None)
+    def _since(self, now: Moment) -> int:
+        """Files that have not changed since then were given before; 0 if that cannot be told by their times."""
+        if self._saw_all is None or not now.is_comparable(self._saw_all):
+            return 0
+        return self._saw_all.wall_ns - UNSURE_NS
 
-    def _listed(self, below: bytes, known: Known, *, everything: bool) -> tuple[Known, list[bytes]] | None:
-        """The directory now, and the names in it that are to be looked at; None for one that has gone."""
+    def _listed(self, below: bytes, known: Known, *, may_skip: bool) -> tuple[Known, list[bytes]] | None:
+        """The directory now, and the names in it if it had to be listed; None for one that has gone."""
         place = joined(self.root, below)
         try:
             facts = os.lstat(place)
             if not stat.S_ISDIR(facts.st_mode):
                 return None
-            if not everything and known.is_current(facts.st_mtime_ns):
+            if may_skip and known.is_current(facts.st_mtime_ns):
                 return known, []
             listed_ns = time.time_ns()
             names, folders = listing(place)
@@ -93,9 +138,18 @@ class Sweep:
             if not below:
                 raise
             return None
-        new = names if everything else [name for name in names if hash(name) not in known.names]
-        hashes = frozenset(map(hash, names)) if self._names + len(names) <= MOST_NAMES else frozenset()
-        return Known(facts.st_mtime_ns, listed_ns, hashes, tuple(folders)), new
+        hashes = array("q", map(hash, names)) if self._names + len(names) <= MOST_NAMES else array("q")
+        return Known(facts.st_mtime_ns, listed_ns, hashes, tuple(folders)), names
+
+    def _seen(
+        self, below: bytes, names: list[bytes], before: set[int], everything: bool, since_ns: int
+    ) -> Iterator[list[Sighting]]:
+        """What of a directory is to be told of, in parts."""
+        asked = names if everything else [name for name in names if hash(name) not in before]
+        for start in range(0, len(asked), TOGETHER):
+            some = asked[start : start + TOGETHER]
+            found = [(name, sighting) for name in some if (sighting := seen(self.root, joined(below, name)))]
+            yield [file for name, file in found if file.ctime_ns >= since_ns or hash(name) not in before]
 
 
 def listing(place: bytes) -> tuple[list[bytes], list[bytes]]:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, OuterRef, Q, Subquery
 from django.utils import timezone
 
 from cameras.models import Camera
@@ -22,7 +22,11 @@ from media_serving.models import CameraTurn, Upload, UploadState
 LEASE = timedelta(seconds=10)  # renewed while the worker lives: a killed one's camera is free again after this
 BATCH = 32
 MAX_ATTEMPTS = 3
-DIED = f"A worker died {MAX_ATTEMPTS} times while it read this file."
+# When everything was killed the file is hardly the cause; but it may be, and so it is given up some time.
+MAX_RESTARTS = 20
+# The worker with all its processes: made before they are forked, so that one knows whether it or all of them died.
+WORKER = secrets.token_hex(6)
+DIED = "Each worker that read this file died."
 
 
 class TurnLost(Exception):
@@ -31,10 +35,12 @@ class TurnLost(Exception):
 
 def cameras_with_work(now: datetime) -> list[int]:
     """Who waits longest for a turn comes first."""
-    # Two questions, each with an index of its own: one for both would look at every upload that ever was.
-    due = Upload.objects.due(now).order_by().values_list("camera_id", flat=True).distinct()
-    in_hand = Upload.objects.filter(state=UploadState.WORKING).order_by().values_list("camera_id", flat=True).distinct()
-    live = Camera.objects.filter(pk__in={*due, *in_hand}, enabled=True)
+    # Two looks into indexes for each camera, however many uploads wait: `Exists` has PostgreSQL read all of them.
+    own = Upload.objects.filter(camera=OuterRef("pk"))
+    due = Subquery(own.due(now).order_by("-captured_at").values("pk")[:1])
+    in_hand = Subquery(own.filter(state=UploadState.WORKING).order_by().values("pk")[:1])
+    has_work = Q(due__isnull=False) | Q(in_hand__isnull=False)
+    live = Camera.objects.filter(enabled=True).annotate(due=due, in_hand=in_hand).filter(has_work)
     return list(live.order_by(F("turn__taken_at").asc(nulls_first=True), "pk").values_list("pk", flat=True))
 
 
@@ -60,12 +66,14 @@ def renew(turn: CameraTurn) -> bool:
 
 
 def take(camera_id: int) -> CameraTurn | None:
-    now, holder = timezone.now(), secrets.token_hex(8)
+    now, holder = timezone.now(), f"{WORKER}.{secrets.token_hex(8)}"
     turn, _ = CameraTurn.objects.get_or_create(camera_id=camera_id, defaults={"leased_until": now})
-    free = CameraTurn.objects.filter(pk=turn.pk, leased_until__lte=now)
+    # A lease that ends later than any does was taken before the clock was put back.
+    lapsed = Q(leased_until__lte=now) | Q(leased_until__gt=now + 3 * LEASE)
+    free = CameraTurn.objects.filter(lapsed, pk=turn.pk, holder=turn.holder)
     if not free.update(leased_until=now + LEASE, holder=holder, taken_at=now):
         return None
-    release_lapsed(camera_id)
+    release_lapsed(camera_id, all_died=bool(turn.holder) and not turn.holder.startswith(WORKER))
     turn.refresh_from_db()
     return turn
 
@@ -76,10 +84,14 @@ def hold(turn: CameraTurn) -> None:
         raise TurnLost
 
 
-def release_lapsed(camera_id: int) -> None:
-    """What a dead worker had in hand waits again; a file that killed several is given up."""
+def release_lapsed(camera_id: int, *, all_died: bool) -> None:
+    """What a dead worker had in hand waits again; a file that killed several is given up.
+
+    With `all_died` the worker went with its whole installation: by a power cut, an upgrade, somebody's kill.
+    """
     lost = Upload.objects.filter(camera=camera_id, state=UploadState.WORKING)
-    lost.filter(attempts__gte=MAX_ATTEMPTS).update(state=UploadState.FAILED, reason=DIED)
+    most = MAX_RESTARTS if all_died else MAX_ATTEMPTS
+    lost.filter(attempts__gte=most).update(state=UploadState.FAILED, reason=DIED)
     lost.update(state=UploadState.WAITING)
 
 

@@ -10,119 +10,30 @@ import logging
 import os
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 
 from django.conf import settings
-from django.db import DatabaseError, connection
-from watchfiles import Change, watch
+from django.db import DatabaseError, InterfaceError, connection
 
+from cameras.lookout import Lookout
 from cameras.models import Camera
 from cameras.ownership import Folders, current_folders
-from media_serving.ingest.ledger import enter
-from media_serving.ingest.names import is_upload
-from media_serving.ingest.settling import Settling
-from media_serving.ingest.sweep import Sighting, Sweep, seen
-from nvr.media.mounts import MOUNTINFO, absence, is_network_or_fuse, mount_of
+from media_serving.ingest.hints import Hints, watches
+from media_serving.ingest.ledger import enter, in_hand
+from media_serving.ingest.sweep import Sweep
+from media_serving.ingest.watched import TROUBLE_SAID, Watched
+from nvr.seldom import Seldom
 
 logger = logging.getLogger(__name__)
 
 LOOK_S = 0.25
+BUSY_S = 0.01  # instead, while there is more than one look can see
 RELOAD_S = 2.0  # until a new camera is watched
-POLL_S = 2.0  # between two sweeps where nobody tells of changes
-EVERYTHING_S = 600.0  # between two sweeps that look at every file
-MOST_HINTS = 100_000
-TROUBLE_SAID_S = 60.0
-
-
-class Hints:
-    """Paths that the kernel told of, from a thread of its own; a new one is begun when the mounts change."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self.paths: deque[bytes] = deque(maxlen=MOST_HINTS)
-        self.has_failed = False
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._listen, name="hints", daemon=True)
-        self._thread.start()
-
-    def _listen(self) -> None:
-        try:
-            for changes in watch(
-                self.root,
-                watch_filter=is_hint,
-                stop_event=self._stop,
-                debounce=200,
-                step=50,
-                rust_timeout=1000,
-                raise_interrupt=False,
-                force_polling=False,
-                ignore_permission_denied=True,
-            ):
-                self.paths.extend(os.fsencode(path) for _, path in changes)
-        except Exception as error:  # noqa: BLE001 - whatever the system lacks: the sweep finds all of it, a little later
-            logger.warning("changes are not told by the system, sweeping instead: %s", error)
-            self.has_failed = True
-
-    def take(self) -> set[bytes]:
-        taken = set()
-        while self.paths:
-            taken.add(self.paths.popleft())
-        return taken
-
-    def close(self) -> None:
-        self._stop.set()
-
-
-def is_hint(change: Change, path: str) -> bool:
-    return change != Change.deleted
-
-
-@dataclass
-class Watched:
-    """One camera's folder, what is known of it, and what has not settled yet."""
-
-    camera: Camera
-    sweep: Sweep
-    settling: Settling = field(default_factory=lambda: Settling(settings.NVR_SETTLE_TIME))
-    swept_at: float = 0.0
-    looked_at_all: float = 0.0
-    said_at: float = -TROUBLE_SAID_S
-
-    @property
-    def root(self) -> bytes:
-        return self.sweep.root
-
-    @property
-    def interval_s(self) -> float:
-        return POLL_S if needs_polling(self.root) else settings.NVR_INGEST_SWEEP.total_seconds()
-
-    def found_by_sweep(self) -> list[Sighting]:
-        """Raises OSError."""
-        now = time.monotonic()
-        everything = now - self.looked_at_all > EVERYTHING_S
-        sightings = list(self.sweep.look(everything=everything))
-        self.swept_at = time.monotonic()
-        if everything:
-            self.looked_at_all = now
-        return sightings
-
-    def found_again(self) -> list[Sighting]:
-        """What had not settled when it was last looked at."""
-        found = {raw: seen(self.root, raw) for raw in self.settling.names()}
-        for raw, sighting in found.items():
-            if sighting is None:
-                self.settling.forget(raw)
-        return [sighting for sighting in found.values() if sighting is not None]
-
-
-def needs_polling(root: bytes) -> bool:
-    try:
-        return settings.NVR_INGEST_POLLING or is_network_or_fuse(mount_of(Path(os.fsdecode(root))).type)
-    except OSError:
-        return True
+COUNT_S = 30.0  # between two counts of what the kernel watches: a tenth of a second for 10 000 folders
+DATABASE_AWAY_S = 2.0
+PATIENCE_S = 1.0  # with a folder that does not answer; then its look goes on while the others' do
 
 
 class Watcher:
@@ -133,43 +44,68 @@ class Watcher:
         self.watched: dict[int, Watched] = {}
         self.folders: Folders | None = None
         self.hints: Hints | None = None
-        self._mounts = b""
-        self._reloaded_at = 0.0
+        self._next_reload = 0.0
+        self._lookout: Lookout[None] = Lookout(late=lambda camera: None, patience_s=PATIENCE_S, name="watcher")
+        self._next_count = 0.0
+        self._database_away = Seldom(TROUBLE_SAID)
+        self._overlooked = Seldom(timedelta(hours=1))
 
     def run(self, stop: threading.Event, beat: Callable[[], None] = lambda: None) -> None:
         self.wake()  # what an earlier run left
-        while not stop.wait(LOOK_S):
+        while not stop.wait(BUSY_S if self.is_busy else LOOK_S):
             try:
                 beat()
                 self.look()
-            except DatabaseError as error:  # nothing is lost: what is not entered is found again
-                logger.warning("the database does not answer, uploads wait: %s", type(error).__name__)
+            except (DatabaseError, InterfaceError) as error:  # nothing is lost: what is not entered is found again
+                if self._database_away.may_say():
+                    logger.warning("the database does not answer, uploads wait: %s", type(error).__name__)
                 connection.close()
                 self.forget_everything()
-                stop.wait(POLL_S)
+                stop.wait(DATABASE_AWAY_S)
         self.close()
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a sweep is under way that answers."""
+        return any(watched.sweeping and not watched.is_looking for watched in self.watched.values())
 
     def look(self) -> int:
         """Everything once; how many uploads were entered that wait for a worker."""
-        if time.monotonic() - self._reloaded_at > RELOAD_S:
+        if time.monotonic() >= self._next_reload:
             self.reload()
-        hinted = self.hinted()
-        entered = sum(self.look_at(watched, hinted.get(pk, [])) for pk, watched in self.watched.items())
+        self.pass_hints_on()
+        watched = dict(self.watched)
+        self._lookout.see(
+            [each.camera for each in watched.values() if each.has_work], lambda camera: watched[camera.pk].look()
+        )
+        entered = sum(self.enter_settled(each) for each in watched.values())
         if entered:
             self.wake()
         return entered
 
     def reload(self) -> None:
         """Follow what was changed about cameras, and where disks were mounted."""
-        self._reloaded_at = time.monotonic()
+        self._next_reload = time.monotonic() + RELOAD_S
         self.folders = current_folders()
         known = [camera for camera in uploading_cameras() if camera.pk in self.folders.resolved]
         inside = [camera for camera in known if self.folders.place_of(camera)]
         self.watched = {camera.pk: self.kept(camera, self.folders) for camera in inside}
-        mounts = MOUNTINFO.read_bytes()
-        if self.hints is None or self.hints.has_failed or mounts != self._mounts:
-            self._mounts = mounts
+        if self.hints is None or not self.hints.are_current():
             self.listen_anew()
+        is_swept = not any(watched.sweeping or watched.wants_sweep for watched in self.watched.values())
+        if is_swept and time.monotonic() >= self._next_count:
+            self.count_watches()
+
+    def count_watches(self) -> None:
+        """Say when the system has no watches left for some folders: of those nobody is told, and nobody of that."""
+        self._next_count = time.monotonic() + COUNT_S
+        told_of, folders = watches(), sum(watched.sweep.folder_count for watched in self.watched.values())
+        if told_of < folders and self._overlooked.may_say():
+            logger.warning(
+                "the system tells of %s of %s folders only: raise fs.inotify.max_user_watches. They are swept instead",
+                told_of,
+                folders,
+            )
 
     def kept(self, camera: Camera, folders: Folders) -> Watched:
         """What is known of its folder, unless that is another now."""
@@ -188,64 +124,35 @@ class Watcher:
         root = Path(os.path.realpath(settings.NVR_CAMERA_ROOT))
         if root.is_dir():
             self.hints = Hints(root)
-            self.sweep_soon()  # what came between two listenings
-
-    def sweep_soon(self) -> None:
-        for watched in self.watched.values():
-            watched.swept_at = 0.0
+            self._next_count = time.monotonic() + COUNT_S  # it takes a while until all folders are watched
+            for watched in self.watched.values():
+                watched.wants_sweep = True  # what came between two listenings
 
     def forget_everything(self) -> None:
-        for watched in self.watched.values():
-            watched.sweep = Sweep(watched.root, watched.sweep.excluded)
-            watched.swept_at = 0.0
+        for pk, watched in self.watched.items():
+            self.watched[pk] = Watched(watched.camera, Sweep(watched.root, watched.sweep.excluded))
 
-    def hinted(self) -> dict[int, list[bytes]]:
-        """Names below their camera's folder, by camera."""
-        found: dict[int, list[bytes]] = {}
+    def pass_hints_on(self) -> None:
+        """Each to the camera whose folder it tells of."""
         for path in self.hints.take() if self.hints else ():
             for pk in self.folders.owners_of(os.fsdecode(path)) if self.folders else ():
-                if pk in self.watched:
-                    found.setdefault(pk, []).append(path[len(self.watched[pk].root) + 1 :])
-        return found
+                if watched := self.watched.get(pk):
+                    watched.hinted.append(path[len(watched.root) + 1 :])
 
-    def look_at(self, watched: Watched, hinted: list[bytes]) -> int:
-        sightings = [s for raw in hinted if (s := self.sighting_of(watched, raw))]
-        sightings += watched.found_again()
-        if time.monotonic() - watched.swept_at > watched.interval_s:
-            sightings += self.swept(watched)
-        settled = {s.raw: s for s in sightings if not s.is_regular or watched.settling.has_settled(s)}
-        return enter(watched.camera, settled.values()) if settled else 0
-
-    def sighting_of(self, watched: Watched, raw: bytes) -> Sighting | None:
-        """A file; of a folder that came as a whole nothing is told but itself: it is swept at once."""
-        folders = raw.split(b"/")
-        if any(name.startswith(b".") for name in folders[:-1]) or not is_upload(folders[-1]):
-            return None
-        sighting = seen(watched.root, raw)
-        if sighting is None:
-            watched.swept_at = 0.0
-        return sighting
-
-    def swept(self, watched: Watched) -> list[Sighting]:
-        try:
-            check_there(watched)
-            return watched.found_by_sweep()
-        except OSError as error:
-            watched.swept_at = time.monotonic()
-            if time.monotonic() - watched.said_at > TROUBLE_SAID_S:
-                watched.said_at = time.monotonic()
-                logger.warning("folder not swept camera=%s reason=%s", watched.camera.slug, error)
-            return []
+    def enter_settled(self, watched: Watched) -> int:
+        settled = {}
+        while watched.settled:
+            sighting = watched.settled.popleft()
+            settled[sighting.raw] = sighting
+        if not settled:
+            return 0
+        for raw in in_hand(watched.camera) & settled.keys():
+            watched.settling.hold(settled.pop(raw))
+        return enter(watched.camera, settled.values())
 
     def close(self) -> None:
         if self.hints is not None:
             self.hints.close()
-
-
-def check_there(watched: Watched) -> None:
-    """Raises OSError while the folder, or its volume, is away."""
-    if reason := absence(Path(os.fsdecode(watched.root)), watched.camera.remembered_mount):
-        raise OSError(reason)
 
 
 def uploading_cameras() -> list[Camera]:

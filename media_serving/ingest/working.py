@@ -4,65 +4,86 @@ from __future__ import annotations
 
 import logging
 import os
+import stat
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from itertools import takewhile
 from pathlib import Path
+from typing import TypeVar
 
 from django.conf import settings
-from django.db import DatabaseError, transaction
+from django.db import InterfaceError, OperationalError, transaction
 from django.utils import timezone
 
 from cameras import health
 from cameras.folders import check_volume, folder_of
+from cameras.ownership import current_folders
 from media_serving.ingest.content import Incomplete
 from media_serving.ingest.keeping import Changed, used_again
-from media_serving.ingest.ledger import stamp
+from media_serving.ingest.ledger import GONE, NOT_MEDIA, NOT_REGULAR, stamp
+from media_serving.ingest.names import is_media
 from media_serving.ingest.pipeline import Job, work_through
 from media_serving.ingest.turns import MAX_ATTEMPTS, TurnLost, begin, cameras_with_work, hold, next_batch, turn_of
 from media_serving.models import CameraTurn, Upload, UploadState
-from media_serving.models.uploads import LONGEST_REASON, moment_of
-from nvr.errors import NvrError
-from nvr.media.paths import NoSuchFile, open_regular
+from media_serving.models.uploads import LONGEST_REASON, LONGEST_WAIT, moment_of
+from nvr.errors import Forbidden, Invalid, NvrError
+from nvr.media.ffmpeg import FfmpegKilled, FfmpegTimedOut
+from nvr.media.paths import NoSuchFile, error_for, open_regular
 
 logger = logging.getLogger(__name__)
+T = TypeVar("T")
 
 SLICE_S = 20.0  # then the worker takes other tasks of its queue
+TURN_S = 5.0  # then another camera's turn comes: videos take minutes, and what arrives meanwhile may be newer
 AGAIN_AFTER = timedelta(seconds=15)  # what may still grow
 TROUBLED_FOR = timedelta(seconds=30)  # what failed for want of a disk, of memory or of ffmpeg
 TRANSIENT = (503, 507)
-GONE = "It was gone before it could be read."
+# Perhaps the file's fault, perhaps the machine's.
+HARD_TO_READ = (FfmpegTimedOut, FfmpegKilled)
+
+
+class NotPermitted(Forbidden):
+    title = "The file may not be read"
 
 
 def work(slice_s: float = SLICE_S) -> int:
     """Work on whatever waits, one batch of a camera after the other; how many files were taken in hand."""
     until, worked = time.monotonic() + slice_s, 0
-    while done := sum(work_on(camera_id) for camera_id in in_time(cameras_with_work(timezone.now()), until)):
+    while done := sum(work_on(camera_id) for camera_id in in_time(answering(cameras_with_work(timezone.now())), until)):
         worked += done
     return worked
 
 
-def in_time(camera_ids: list[int], until: float) -> Iterator[int]:
-    return takewhile(lambda _: time.monotonic() < until, camera_ids)
+def answering(camera_ids: list[int]) -> list[int]:
+    """Without those whose folder hangs: a worker that waits for a dead disk is lost to all others."""
+    silent = current_folders().silent if camera_ids else frozenset[int]()
+    return [camera_id for camera_id in camera_ids if camera_id not in silent]
+
+
+def in_time(items: list[T], until: float) -> Iterator[T]:
+    return takewhile(lambda _: time.monotonic() < until, items)
 
 
 def work_on(camera_id: int) -> int:
-    """A batch of one camera; 0 if there is none, or somebody else is at it."""
+    """What of a batch of one camera there is time for; 0 if there is none, or somebody else is at it."""
     with turn_of(camera_id) as turn:
         if turn is None:
             return 0
         batch = next_batch(camera_id, timezone.now())
         again = used_again(batch)
+        taken, arrived = 0, []
         try:
-            arrived = [upload for upload in batch if attempt(turn, upload, is_again=upload.pk in again)]
+            for upload in in_time(batch, time.monotonic() + TURN_S):
+                taken += 1
+                if attempt(turn, upload, is_again=upload.pk in again):
+                    arrived.append(upload)
         except TurnLost:
             logger.warning("turn lost camera=%s", camera_id)
-            return len(batch)
         if arrived:
             note_sight(arrived)
-        return len(batch)
+        return taken
 
 
 def note_sight(uploads: list[Upload]) -> None:
@@ -79,7 +100,7 @@ def attempt(turn: CameraTurn, upload: Upload, *, is_again: bool = False) -> bool
         with opened(turn, upload) as job:
             job.is_again = is_again
             work_through(job)
-    except (TurnLost, DatabaseError):
+    except (TurnLost, OperationalError, InterfaceError):
         raise  # the row stays in hand, and waits again when the lease has ended
     except Exception as error:  # noqa: BLE001 - one file must not keep the others from being looked at
         fail(turn, upload, error)
@@ -89,16 +110,33 @@ def attempt(turn: CameraTurn, upload: Upload, *, is_again: bool = False) -> bool
 
 @contextmanager
 def opened(turn: CameraTurn, upload: Upload) -> Iterator[Job]:
-    """Raises `NoSuchFile`, and `StorageFault` while the volume is away."""
+    """Raises `NoSuchFile`, `NotPermitted`, `Invalid` for what is no media file, and `StorageFault` while it is away."""
+    if not is_media(upload.below):
+        raise Invalid(NOT_MEDIA)
     root = folder_of(upload.camera)
     path = Path(os.fsdecode(os.fsencode(root) + b"/" + upload.below))
     try:
         file = open_regular(path, root=root)
-    except NoSuchFile:
+    except NoSuchFile as error:
         check_volume(upload.camera)
+        refuse_what_is_there(path, error)
         raise
     with file:
-        yield Job(upload, turn, file, path)
+        yield Job(upload, turn, file)
+
+
+def refuse_what_is_there(path: Path, error: NoSuchFile) -> None:
+    """Raises for what cannot be opened although it is there."""
+    with suppress(OSError):
+        facts = path.lstat()
+        if not stat.S_ISREG(facts.st_mode):
+            raise Invalid(NOT_REGULAR) from error
+        if isinstance(error.__cause__, PermissionError):
+            raise NotPermitted(
+                f"We may not read it: it belongs to user {facts.st_uid}, mode {facts.st_mode & 0o7777:o}."
+            )
+    if isinstance(error.__cause__, PermissionError):
+        raise NotPermitted("We may not read it, or not enter its folder.") from error
 
 
 def fail(turn: CameraTurn, upload: Upload, error: Exception) -> None:
@@ -117,33 +155,38 @@ def settle(upload: Upload, error: Exception) -> None:
     elif isinstance(error, NoSuchFile):
         end(upload, UploadState.REJECTED, GONE)
     elif isinstance(error, Incomplete):
-        be_patient(upload, error.detail)
+        be_patient(upload, error.detail, "It is looked at again when it grows.")
+    elif isinstance(error, NotPermitted):
+        be_patient(upload, error.detail, "Change its owner or mode: it is looked at again.")
+    elif isinstance(error, HARD_TO_READ):
+        try_again(upload, error.detail)
     elif isinstance(error, NvrError) and error.status in TRANSIENT:
         wait(upload, error.detail, TROUBLED_FOR, attempts=0)
     elif isinstance(error, NvrError):
         end(upload, UploadState.REJECTED, error.detail)
-    elif upload.attempts >= MAX_ATTEMPTS:
-        end(upload, UploadState.FAILED, f"It could not be read: {type(error).__name__}. The log tells more.")
     else:
-        wait(upload, f"It could not be read: {type(error).__name__}.", TROUBLED_FOR, attempts=upload.attempts)
+        try_again(upload, f"It could not be read: {type(error).__name__}. The log tells more.")
 
 
-def be_patient(upload: Upload, reason: str) -> None:
+def try_again(upload: Upload, reason: str) -> None:
+    """A few times, whoever's fault it is."""
+    if upload.attempts >= MAX_ATTEMPTS:
+        end(upload, UploadState.FAILED, reason)
+    else:
+        wait(upload, reason, TROUBLED_FOR, attempts=upload.attempts)
+
+
+def be_patient(upload: Upload, reason: str, hope: str) -> None:
     """An upload that was cut off may be resumed; after hours nobody will."""
-    if quiet_for(upload) > settings.NVR_INGEST_PATIENCE:
+    if upload.is_given_up(timezone.now()):
         end(upload, UploadState.REJECTED, reason)
     else:
-        wait(upload, f"{reason} It is looked at again when it grows.", next_look(upload), attempts=0)
-
-
-def quiet_for(upload: Upload) -> timedelta:
-    """How long nothing was written to it, as far as we have seen."""
-    return timezone.now() - max(upload.received_at, min(moment_of(upload.mtime_ns), timezone.now()))
+        wait(upload, f"{reason} {hope}", next_look(upload), attempts=0)
 
 
 def next_look(upload: Upload) -> timedelta:
     """The longer it has been quiet, the longer until the next look; the watcher sees it grow at once."""
-    return max(AGAIN_AFTER, min(quiet_for(upload) / 2, timedelta(minutes=30)))
+    return max(AGAIN_AFTER, min(upload.quiet_for(timezone.now()) / 2, LONGEST_WAIT))
 
 
 def wait(upload: Upload, reason: str, span: timedelta, *, attempts: int) -> None:
@@ -158,16 +201,19 @@ def end(upload: Upload, state: UploadState, reason: str) -> None:
 
 
 def take_anew(upload: Upload) -> None:
-    """The file changed while it was in hand: what it is now is entered in its place, unless that has been done."""
+    """The file changed before it was read: this upload is what it is now, unless that has been read as another."""
     try:
         facts = upload.file.lstat()
-    except OSError:
-        end(upload, UploadState.REJECTED, GONE)
+    except OSError as fault:
+        settle(upload, error_for(fault))
         return
-    others = Upload.objects.of_file(upload.camera_id, upload.below).exclude(pk=upload.pk)
-    if others.filter(size_bytes=facts.st_size, mtime_ns=stamp(facts)).exists():
-        Upload.objects.filter(pk=upload.pk).delete()
+    same_name = Upload.objects.of_file(upload.camera_id, upload.below).exclude(pk=upload.pk)
+    other = same_name.filter(size_bytes=facts.st_size, mtime_ns=stamp(facts)).first()
+    if other is not None and other.state != UploadState.WAITING:
+        end(upload, UploadState.REJECTED, f"It was overwritten before it was read: now it is upload {other.pk}.")
         return
+    if other is not None:  # nothing was made of that yet
+        other.delete()
     upload.size_bytes, upload.mtime_ns = facts.st_size, stamp(facts)
     upload.save(update_fields=["size_bytes", "mtime_ns"])
     wait(upload, "It changed while it was read.", settings.NVR_SETTLE_TIME, attempts=0)

@@ -78,3 +78,9 @@ def test_a_clock_that_cannot_be_right_is_told_and_the_time_of_arrival_counts(sai
 
 def test_a_clock_that_is_a_little_fast_is_believed():
     assert not taken(NOON + timedelta(minutes=5)).is_absurd
+
+
+@pytest.mark.parametrize("at", [datetime(1, 1, 1), datetime(9999, 12, 31, 23, 59)])
+@pytest.mark.parametrize("zone", ["Asia/Tokyo", "America/New_York"])
+def test_a_clock_at_the_end_of_the_calendar_is_absurd(at, zone):
+    assert (taken(at, zone=ZoneInfo(zone)).at, taken(at, zone=ZoneInfo(zone)).is_absurd) == (RECEIVED, True)

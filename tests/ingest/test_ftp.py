@@ -26,6 +26,12 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
+def settle_s() -> float:
+    """As usual: a slow camera pauses."""
+    return 2
+
+
+@pytest.fixture
 def server(porch: Camera) -> Iterator[int]:
     authorizer = DummyAuthorizer()
     authorizer.add_user("camera", "secret", str(folder_of(porch)), perm="elradfmw")

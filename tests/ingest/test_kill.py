@@ -89,6 +89,7 @@ def site(tmp_path: Path, start: Start) -> Callable[[str], Site]:
     return lambda name: Site(tmp_path / name, start)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(240)
 def test_after_kill_9_of_everything_all_is_as_in_an_undisturbed_run(site: Callable[[str], Site]) -> None:
     disturbed, quiet = site("disturbed"), site("quiet")

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 
 import pytest
 from django.db import connection
+from django.utils import timezone
 
 from media_serving.ingest.ledger import NOT_MEDIA, NOT_REGULAR
 from media_serving.models import Upload
@@ -102,3 +104,14 @@ def test_ten_thousand_files_are_entered_with_few_queries(porch, django_assert_ma
         assert swept(porch) == 2000
     with django_assert_max_num_queries(5 * 4):
         assert swept(porch) == 0
+
+
+def test_what_was_put_off_by_a_clock_that_has_been_put_back_is_due(porch):
+    put(folder_of(porch), "a.jpg", jpeg())
+    swept(porch)
+    Upload.objects.update(retry_at=timezone.now() + timedelta(minutes=20))
+    assert not Upload.objects.due(timezone.now()).exists()
+
+    an_hour_ago = timezone.now() - timedelta(hours=1)
+    assert Upload.objects.due(an_hour_ago).exists()
+    assert not Upload.objects.postponed(an_hour_ago).exists()

@@ -6,13 +6,17 @@ import os
 import threading
 import time
 from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.db import connection
 
 from cameras import registry
 from cameras.models import Camera
+from media_serving.ingest import hints, watched
 from media_serving.ingest import watcher as module
+from media_serving.ingest.sweep import Sweep
 from media_serving.ingest.watcher import Watcher
 from media_serving.models import Upload
 from tests.factories import folder_of, jpeg, make_camera, put
@@ -27,7 +31,14 @@ def woken() -> list[float]:
 
 
 @pytest.fixture
-def watching(porch: Camera, woken: list[float]) -> Iterator[Watcher]:
+def settle_s() -> float:
+    """Shorter than the usual two seconds: most of these tests wait for nothing else."""
+    return 0.5
+
+
+@pytest.fixture
+def watching(porch: Camera, woken: list[float], settle_s: float, settings: Any) -> Iterator[Watcher]:
+    settings.NVR_SETTLE_TIME = timedelta(seconds=settle_s)
     stop, watcher = threading.Event(), Watcher(lambda: woken.append(time.monotonic()))
 
     def run() -> None:
@@ -55,6 +66,7 @@ def test_what_was_there_before_the_start_is_entered(porch, request):
     wait_for(lambda: entered() == {"2026/01/old.jpg"})
 
 
+@pytest.mark.parametrize("settle_s", [2])
 def test_a_file_is_entered_when_it_has_settled_and_the_workers_are_told(porch, watching, woken):
     file = folder_of(porch) / "a.jpg"
     with file.open("wb") as upload:
@@ -98,8 +110,8 @@ def test_a_name_that_is_no_text_is_found_by_the_sweep(porch, watching, settings,
 
 def test_where_nothing_is_told_the_sweep_finds_it(porch, settings, monkeypatch):
     settings.NVR_INGEST_POLLING = True
-    monkeypatch.setattr(module, "POLL_S", 0.5)
-    monkeypatch.setattr(module, "is_hint", lambda change, path: False)
+    monkeypatch.setattr(watched, "POLL_S", 0.5)
+    monkeypatch.setattr(hints, "is_hint", lambda change, path: False)
     stop, watcher = threading.Event(), Watcher(lambda: None)
     thread = threading.Thread(target=lambda: (watcher.run(stop), connection.close()))
     thread.start()
@@ -147,7 +159,118 @@ def test_while_the_database_is_away_nothing_is_lost(porch, watching, monkeypatch
         return entering(*args)
 
     monkeypatch.setattr(module, "enter", faulty)
-    monkeypatch.setattr(module, "POLL_S", 0.2)
+    monkeypatch.setattr(module, "DATABASE_AWAY_S", 0.2)
     put(folder_of(porch), "a.jpg", jpeg())
 
     wait_for(lambda: entered() == {"a.jpg"}, seconds=20)
+
+
+def test_a_file_that_grows_while_it_is_read_is_entered_again_when_it_has_been_read(porch, watching, settle_s):
+    put(folder_of(porch), "a.jpg", jpeg())
+    wait_for(lambda: entered() == {"a.jpg"})
+    Upload.objects.update(state="working")
+    put(folder_of(porch), "a.jpg", jpeg(seed=1) + b"more")
+    wait_for(lambda: len(watching.watched[porch.pk].settling))
+    time.sleep(2 * settle_s)
+    assert Upload.objects.count() == 1
+
+    Upload.objects.update(state="waiting", reason="It is incomplete.")
+    wait_for(lambda: Upload.objects.get().size_bytes == len(jpeg(seed=1)) + 4)
+
+
+def test_a_folder_that_hangs_holds_up_no_other_camera(porch, monkeypatch, request):
+    dead, ended = make_camera("Dead", detector="none"), threading.Event()
+    absence = watched.absence
+
+    def hanging(root, remembered):
+        if root == folder_of(dead):
+            ended.wait(30)
+        return absence(root, remembered)
+
+    monkeypatch.setattr(watched, "absence", hanging)
+    monkeypatch.setattr(module, "PATIENCE_S", 0.3)
+    put(folder_of(dead), "late.jpg", jpeg())
+    try:
+        request.getfixturevalue("watching")
+        put(folder_of(porch), "a.jpg", jpeg())
+        wait_for(lambda: entered() == {"a.jpg"})
+    finally:
+        ended.set()
+
+    wait_for(lambda: entered() == {"a.jpg", "late.jpg"})
+
+
+def test_a_folder_with_very_many_files_leaves_the_others_their_turn(porch, monkeypatch):
+    full = make_camera("Full", detector="none")
+    for number in range(1200):
+        (folder_of(full) / f"{number:05}.jpg").touch()
+    put(folder_of(porch), "a.jpg", jpeg())
+    monkeypatch.setattr(watched.Settling, "has_settled", lambda self, now: True)
+    watcher = Watcher(lambda: None)
+    watcher.reload()
+
+    entered_at_once = []
+    while sum(entered_at_once) < 1201:
+        entered_at_once.append(watcher.look())
+    watcher.close()
+
+    assert max(entered_at_once) < 800
+    assert Upload.objects.count() == 1201
+
+
+def test_what_breaks_at_one_cameras_folder_stops_no_other(porch, monkeypatch, request):
+    yard = make_camera("Yard", detector="none")
+    absence = watched.absence
+
+    def broken(root, remembered):
+        return 1 / 0 if root == folder_of(yard) else absence(root, remembered)
+
+    monkeypatch.setattr(watched, "absence", broken)
+    request.getfixturevalue("watching")
+    put(folder_of(porch), "a.jpg", jpeg())
+
+    wait_for(lambda: entered() == {"a.jpg"})
+
+
+def test_a_folder_of_which_the_kernel_does_not_tell_is_polled_for_a_while(porch):
+    """As when it has no watches left."""
+    folder = watched.Watched(porch, Sweep(os.fsencode(folder_of(porch))))
+
+    def next_sweep_in_s() -> float:
+        folder.wants_sweep = True
+        folder.look()
+        return folder.next_sweep - time.monotonic()
+
+    put(folder_of(porch), "a.jpg", jpeg())
+    assert next_sweep_in_s() > 20
+    put(folder_of(porch), "b.jpg", jpeg())
+    assert next_sweep_in_s() > 20  # it has not lain there for long
+    put(folder_of(porch), "c.jpg", jpeg())
+    time.sleep(watched.UNTOLD_S + 0.1)
+    assert next_sweep_in_s() < 20
+
+
+def test_it_is_said_once_that_the_system_has_not_watches_for_all_folders(porch, caplog):
+    for day in range(5):
+        (folder_of(porch) / f"{day}").mkdir()
+    watcher = Watcher(lambda: None)
+    watcher.look()
+    watcher.close()
+    wait_for(lambda: hints.watches() < 6)
+
+    watcher.count_watches()
+    watcher.count_watches()
+
+    assert caplog.text.count("raise fs.inotify.max_user_watches") == 1
+
+
+def test_as_many_folders_are_watched_as_there_are(porch, watching, caplog):
+    for day in range(5):
+        (folder_of(porch) / f"{day}").mkdir()
+    put(folder_of(porch), "4/a.jpg", jpeg())
+    wait_for(lambda: entered() == {"4/a.jpg"})
+    wait_for(lambda: hints.watches() >= watching.watched[porch.pk].sweep.folder_count >= 6)
+
+    watching.count_watches()
+
+    assert "max_user_watches" not in caplog.text

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from media_serving.ingest.settling import Settling
-from media_serving.ingest.sweep import Sighting, Sweep, seen
+from media_serving.ingest.sweep import UNSURE_NS, Sighting, Sweep, seen
 from tests.factories import jpeg, put
 
 
@@ -132,3 +133,38 @@ def test_where_the_clock_says_nothing_a_file_settles_by_being_watched():
     assert not settling.has_settled(sighting)
     time.sleep(0.25)
     assert settling.has_settled(sighting)
+
+
+def test_a_look_at_everything_tells_only_of_what_was_written_to_since_the_last(root):
+    sweep = Sweep(os.fsencode(root))
+
+    def look() -> list[bytes]:
+        found = sorted(s.raw for part in sweep.parts(everything=True, trusts_clock=True) for s in part)
+        sweep._saw_all = replace(sweep._saw_all, wall_ns=time.time_ns() + UNSURE_NS)  # no need to wait that long
+        return found
+
+    assert len(look()) == 3
+    assert look() == []
+    put(root, "a.jpg", jpeg(seed=1), age_s=4000)  # a camera that sets the time itself
+    put(root, "new.jpg", jpeg(), age_s=4000)
+    assert look() == [b"a.jpg", b"new.jpg"]
+
+
+def test_after_the_clock_was_put_a_look_at_everything_tells_of_all(root):
+    sweep = Sweep(os.fsencode(root))
+    list(sweep.parts(everything=True, trusts_clock=True))
+    now = sweep._saw_all
+    sweep._saw_all = replace(now, wall_ns=now.wall_ns + 10**13, ahead_ns=now.ahead_ns + 10**13)
+
+    assert len([s for part in sweep.parts(everything=True, trusts_clock=True) for s in part]) == 3
+
+
+def test_where_folders_carry_no_times_all_are_listed(root):
+    sweep = Sweep(os.fsencode(root))
+    names(sweep)
+    before = os.stat(root / "2026-01-31")
+    put(root, "2026-01-31/new.jpg", jpeg())
+    os.utime(root / "2026-01-31", ns=(before.st_atime_ns, before.st_mtime_ns))
+
+    assert names(sweep) == []
+    assert [s.raw for part in sweep.parts(trusts_times=False) for s in part] == [b"2026-01-31/new.jpg"]

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import io
 import os
+import secrets
+import struct
 import subprocess
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from django.utils import timezone
-from PIL import Image
+from PIL import Image, ImageDraw
 
+from cameras import ownership
 from cameras.models import Camera
 from media_serving.ingest import turns, working
-from media_serving.models import CameraTurn, Detection, Event, Upload
+from media_serving.models import CameraTurn, ClipWork, Detection, Event, Upload, WorkState
 from tests.factories import folder_of, jpeg, make_camera, make_video, put
 from tests.ingest.conftest import swept, uploads
+from tests.media_serving.evidence import detect
 
 
 def read_all(camera: Camera) -> dict[str, tuple[str, str]]:
@@ -108,7 +113,7 @@ def test_what_nothing_can_be_made_of_is_on_record_with_its_reason(porch, tmp_pat
     assert "not a video of a known format" in found["playlist.avi"][1]
     assert "not a video of a known format" in found["concat.mp4"][1]
     assert "not an image of a known format" in found["text.jpg"][1]
-    assert "too many pixels" in found["huge.png"][1]
+    assert "200000000 pixels; at most 100000000" in found["huge.png"][1]
     assert "holds no video" in found["sound.mp4"][1]
     porch.refresh_from_db()
     assert porch.last_seen_at is None
@@ -192,16 +197,67 @@ def test_the_same_bytes_again_are_one_upload_and_other_bytes_are_kept(porch):
     assert latest.kept_path.read_bytes() == jpeg(seed=3)
 
 
-def test_a_file_that_kills_its_workers_is_given_up(porch, monkeypatch):
+def test_a_file_that_was_gone_and_is_there_again_is_read(porch, tmp_path):
+    picture = put(folder_of(porch), "a.jpg", jpeg())
+    swept(porch)
+    picture.rename(tmp_path / "elsewhere.jpg")
+    working.work()
+    assert uploads(porch) == {"a.jpg": ("rejected", working.GONE)}
+
+    (tmp_path / "elsewhere.jpg").rename(picture)
+    assert swept(porch) == 1
+    working.work()
+
+    assert uploads(porch) == {"a.jpg": ("done", "")}
+    assert swept(porch) == 0
+
+
+def test_of_a_name_with_a_newer_upload_that_waits_the_former_bytes_come_back(porch, tmp_path):
+    picture = put(folder_of(porch), "a.jpg", jpeg())
+    swept(porch)
+    picture.rename(tmp_path / "elsewhere.jpg")
+    working.work()
+    put(folder_of(porch), "a.jpg", jpeg(seed=2), age_s=5)
+    swept(porch)
+
+    (tmp_path / "elsewhere.jpg").rename(picture)
+    swept(porch)
+    working.work()
+
+    assert Upload.objects.filter(state="done").count() == 1
+    assert Upload.objects.get(state="done").size_bytes == len(jpeg())
+
+
+def die_reading(camera: Camera, monkeypatch: pytest.MonkeyPatch, *, with_all_others: bool) -> None:
+    """What a worker leaves that is killed while it reads the camera's file, its lease having lapsed."""
+    turn = turns.take(camera.pk)
+    assert turn is not None
+    (upload,) = turns.next_batch(camera.pk, timezone.now())
+    assert turns.begin(turn, upload)
+    CameraTurn.objects.update(leased_until=timezone.now())
+    if with_all_others:
+        monkeypatch.setattr(turns, "WORKER", secrets.token_hex(6))  # what starts afterwards is another
+
+
+@pytest.mark.parametrize("with_all_others", [False, True])
+def test_a_file_that_kills_its_workers_is_given_up(porch, monkeypatch, with_all_others):
     put(folder_of(porch), "a.jpg", jpeg())
     swept(porch)
-    for _ in range(turns.MAX_ATTEMPTS):
-        with turns.turn_of(porch.pk) as turn:
-            (upload,) = turns.next_batch(porch.pk, timezone.now())
-            assert turns.begin(turn, upload)
+    for _ in range(turns.MAX_RESTARTS if with_all_others else turns.MAX_ATTEMPTS):
+        die_reading(porch, monkeypatch, with_all_others=with_all_others)
     working.work()
 
     assert uploads(porch) == {"a.jpg": ("failed", turns.DIED)}
+
+
+def test_a_file_that_is_in_hand_whenever_everything_is_killed_is_read_all_the_same(porch, monkeypatch):
+    put(folder_of(porch), "a.jpg", jpeg())
+    swept(porch)
+    for _ in range(turns.MAX_ATTEMPTS * 2):
+        die_reading(porch, monkeypatch, with_all_others=True)
+    working.work()
+
+    assert uploads(porch) == {"a.jpg": ("done", "")}
 
 
 def test_what_we_cannot_explain_is_tried_again_and_then_given_up(porch, monkeypatch):
@@ -264,3 +320,119 @@ def test_a_name_that_is_no_text_is_read_too(porch):
         file.write(jpeg())
 
     assert read_all(porch) == {"broken\ufffd\n.jpg": ("done", "")}
+
+
+def test_a_camera_with_long_videos_gives_its_turn_to_others(porch, monkeypatch):
+    yard = make_camera("Yard", detector="none")
+    for camera in (porch, yard):
+        for number in range(2):
+            put(folder_of(camera), f"20260131_12000{number}.jpg", jpeg(seed=number))
+        swept(camera)
+    monkeypatch.setattr(working, "TURN_S", 0.01)
+    order = []
+    monkeypatch.setattr(working, "work_through", lambda job: (order.append(job.camera.pk), time.sleep(0.02)))
+
+    for camera_id in turns.cameras_with_work(timezone.now()):
+        working.work_on(camera_id)
+
+    assert order == [porch.pk, yard.pk]
+
+
+def test_a_video_that_comes_when_its_event_is_over_has_the_clip_made_anew(porch):
+    now = timezone.now()
+    shown, waits, later = (detect(porch, now - timedelta(seconds=ago)).event for ago in (600, 500, 100))
+    ClipWork.objects.exclude(event=waits).update(state=WorkState.DONE, retry_at=None)
+    film = make_video(folder_of(porch) / "v.avi", seconds=200)
+    os.utime(film, (now.timestamp() - 400, now.timestamp() - 400))  # it began 600 s ago
+
+    assert read_all(porch) == {"v.avi": ("done", "")}
+
+    assert ClipWork.objects.get(event=shown).state == WorkState.WAITING
+    assert ClipWork.objects.get(event=shown).wanted == 2
+    assert ClipWork.objects.get(event=waits).wanted == 1
+    assert ClipWork.objects.get(event=later).state == WorkState.DONE
+
+
+def test_a_video_that_declares_hours_is_not_believed(porch):
+    event = detect(porch, timezone.now() - timedelta(hours=2)).event
+    ClipWork.objects.update(state=WorkState.DONE)
+    film = make_video(folder_of(porch) / "v.mkv", seconds=1)
+    data = film.read_bytes()
+    at = data.index(b"\x44\x89\x88") + 3  # Matroska's duration, in ms
+    film.write_bytes(data[:at] + struct.pack(">d", 36_000_000.0) + data[at + 8 :])
+    os.utime(film, (time.time() - 60, time.time() - 60))
+
+    assert read_all(porch) == {"v.mkv": ("done", "")}
+
+    assert abs(Upload.objects.get().captured_at - timezone.now()) < timedelta(minutes=5)
+    assert ClipWork.objects.get(event=event).state == WorkState.DONE
+
+
+def test_a_camera_whose_folder_hangs_takes_no_worker_from_the_others(porch, monkeypatch):
+    yard = make_camera("Yard", detector="none")
+    for camera in (porch, yard):
+        put(folder_of(camera), "a.jpg", jpeg())
+        swept(camera)
+    folders = ownership.current_folders(again=True)
+    monkeypatch.setattr(working, "current_folders", lambda: replace(folders, silent=frozenset({porch.pk})))
+
+    working.work()
+
+    assert uploads(porch) == {"a.jpg": ("waiting", "")}
+    assert uploads(yard) == {"a.jpg": ("done", "")}
+
+
+def test_a_turn_that_was_taken_before_the_clock_was_put_back_is_free(porch):
+    with turns.turn_of(porch.pk):
+        CameraTurn.objects.update(leased_until=timezone.now() + timedelta(hours=3))
+        with turns.turn_of(porch.pk) as turn:
+            assert turn is not None
+
+
+def walked_past(camera: Camera, name: str, x: int, at: str) -> None:
+    """A picture with somebody at `x` who was not there before, written at `at` by our clock."""
+    image = Image.new("RGB", (320, 240), (90, 110, 90))
+    ImageDraw.Draw(image).rectangle((x, 100, x + 40, 200), fill=(20, 20, 20))
+    image.save(folder_of(camera) / name, "JPEG")
+    moment = datetime.fromisoformat(at).timestamp()
+    os.utime(folder_of(camera) / name, (moment, moment))
+    read_all(camera)
+
+
+def detected(camera: Camera) -> list[str]:
+    """When each event began, in UTC."""
+    starts = Event.objects.filter(camera=camera).order_by("started_at").values_list("started_at", flat=True)
+    return [f"{at:%m-%d %H:%M:%S}" for at in starts]
+
+
+def test_in_the_night_in_which_an_hour_comes_twice_each_event_is_at_its_own_time(db):
+    """The camera uses the same names again in the second hour."""
+    berlin = make_camera("Berlin", detector="motion", time_zone="Europe/Berlin")
+    walked_past(berlin, "20261025_022950.jpg", 0, "2026-10-25T00:29:52Z")
+    walked_past(berlin, "20261025_023000.jpg", 150, "2026-10-25T00:30:02Z")
+    walked_past(berlin, "20261025_023000.jpg", 250, "2026-10-25T01:30:02Z")
+    walked_past(berlin, "20261025_030000.jpg", 60, "2026-10-25T02:00:02Z")
+
+    assert detected(berlin) == ["10-25 00:30:00", "10-25 01:30:00", "10-25 02:00:00"]
+    assert not Upload.objects.filter(clock_is_absurd=True)
+
+
+def test_a_camera_that_does_not_know_of_summer_time_is_believed_in_the_hour_that_is_left_out(db):
+    berlin = make_camera("Berlin", detector="motion", time_zone="Europe/Berlin")
+    walked_past(berlin, "20260329_015950.jpg", 0, "2026-03-29T00:59:52Z")
+    walked_past(berlin, "20260329_023000.jpg", 150, "2026-03-29T01:30:02Z")
+
+    assert detected(berlin) == ["03-29 01:30:00"]
+
+
+@pytest.mark.parametrize(
+    ("zone", "at"),
+    [("America/New_York", "01-31 17:00:01"), ("Asia/Kathmandu", "01-31 06:15:01"), ("", "01-31 11:00:01")],
+)
+def test_a_cameras_clock_is_read_in_its_own_zone(db, settings, zone, at):
+    settings.NVR_TIME_ZONE = "Europe/Berlin"
+    abroad = make_camera("Abroad", detector="motion", time_zone=zone)
+    walked_past(abroad, "20260131_120000.jpg", 0, "2026-02-01T00:00:00Z")
+    walked_past(abroad, "20260131_120001.jpg", 150, "2026-02-01T00:00:00Z")
+
+    assert detected(abroad) == [at]

@@ -1,0 +1,170 @@
+"""One camera's folder as the watcher knows it: what is on its way there, and what has settled.
+
+Looking at it never asks the database, so that it can be done in a thread of its own: a disk that hangs holds up no
+other camera. A look is short, so that a folder with a million files leaves the others their turn as well.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+
+from django.conf import settings
+
+from cameras.models import Camera
+from media_serving.ingest.hints import MOST_HINTS
+from media_serving.ingest.names import is_upload
+from media_serving.ingest.settling import Settling, has_been_still
+from media_serving.ingest.sweep import Sighting, Sweep, seen
+from nvr.media.mounts import absence, is_network_or_fuse, keeps_folder_times, mount_of
+from nvr.seldom import Seldom
+
+logger = logging.getLogger(__name__)
+
+POLL_S = 2.0  # between two sweeps where nobody tells of changes
+UNTOLD_S = 5.0  # a file that the kernel tells of is seen sooner
+POLLED_S = 600.0  # how long a folder is polled in which one was not
+AGAIN_S = 5.0  # until the next look at a folder that is away
+EVERYTHING_S = 600.0  # at most, between two sweeps that look at every file
+OFTEN_S = 10.0  # at least; in between, this many times as long as such a sweep takes:
+SHARE = 50
+SLICE_S = 0.2  # of one look
+TOGETHER = 500  # sightings of one look
+TROUBLE_SAID = timedelta(minutes=1)  # of each trouble
+
+
+@dataclass
+class Sweeping:
+    """A sweep under way; `took_s` is the time spent on it so far."""
+
+    parts: Iterator[list[Sighting]]
+    is_of_everything: bool
+    took_s: float = 0.0
+
+
+@dataclass
+class Watched:
+    """`hinted` are names to be looked at, `settled` is what is to be entered in the ledger."""
+
+    camera: Camera
+    sweep: Sweep
+    settling: Settling = field(default_factory=lambda: Settling(settings.NVR_SETTLE_TIME))
+    hinted: deque[bytes] = field(default_factory=lambda: deque(maxlen=MOST_HINTS))
+    settled: deque[Sighting] = field(default_factory=deque)
+    wants_sweep: bool = True
+    sweeping: Sweeping | None = None
+    next_sweep: float = 0.0  # monotonic, as all others
+    next_of_everything: float = 0.0
+    is_looking: bool = False
+    has_been_swept: bool = False
+    is_told_of: bool = True  # by the kernel; a network share is not
+    polled_until: float = 0.0
+    trouble: Seldom = field(default_factory=lambda: Seldom(TROUBLE_SAID))
+
+    @property
+    def root(self) -> bytes:
+        return self.sweep.root
+
+    @property
+    def has_work(self) -> bool:
+        return bool(self.hinted or len(self.settling) or self.sweeping or self.is_due)
+
+    @property
+    def is_due(self) -> bool:
+        return self.wants_sweep or time.monotonic() >= self.next_sweep
+
+    def look(self) -> None:
+        """Look at what was hinted at, at what had not settled, and at the next part of a sweep if it is time."""
+        self.is_looking = True
+        try:
+            sightings = [*self.found_by_hints(), *self.found_again(), *self.found_by_sweep()]
+            self.settled.extend(s for s in sightings if not s.is_regular or self.settling.has_settled(s))
+        except Exception:
+            logger.exception("folder not looked at camera=%s", self.camera.slug)
+            self.sweep = Sweep(self.root, self.sweep.excluded)  # what was found and is lost now is found again
+            self.put_off()
+        finally:
+            self.is_looking = False
+
+    def found_by_hints(self) -> Iterator[Sighting]:
+        while self.hinted:
+            if sighting := self.sighting_of(self.hinted.popleft()):
+                yield sighting
+
+    def sighting_of(self, raw: bytes) -> Sighting | None:
+        """A file; of a folder that came as a whole nothing is told but itself: it is swept at once."""
+        folders = raw.split(b"/")
+        if any(name.startswith(b".") for name in folders[:-1]) or not is_upload(folders[-1]):
+            return None
+        sighting = seen(self.root, raw)
+        if sighting is None:
+            self.wants_sweep = True
+        return sighting
+
+    def found_again(self) -> Iterator[Sighting]:
+        """What had not settled when it was last looked at."""
+        for raw in self.settling.names():
+            if sighting := seen(self.root, raw):
+                yield sighting
+            else:
+                self.settling.forget(raw)
+
+    def found_by_sweep(self) -> list[Sighting]:
+        try:
+            return self.next_part()
+        except OSError as error:
+            self.put_off()
+            if self.trouble.may_say():
+                logger.warning("folder not swept camera=%s reason=%s", self.camera.slug, error)
+            return []
+
+    def put_off(self) -> None:
+        self.sweeping, self.wants_sweep, self.next_sweep = None, False, time.monotonic() + AGAIN_S
+
+    def next_part(self) -> list[Sighting]:
+        """Of the sweep under way, or of one that is due. Raises OSError, also while the volume is away."""
+        if self.sweeping is None and not self.is_due:
+            return []
+        started, found = time.monotonic(), list[Sighting]()
+        sweeping = self.sweeping = self.sweeping or self.begun()
+        for part in sweeping.parts:
+            found += part
+            self.note_untold(part)
+            if len(found) >= TOGETHER or time.monotonic() - started > SLICE_S:
+                sweeping.took_s += time.monotonic() - started
+                return found
+        self.end(sweeping, time.monotonic())
+        return found
+
+    def note_untold(self, new: list[Sighting]) -> None:
+        """What has lain there for a while and is news to a sweep was not told of: the system has a limit of watches."""
+        if self.has_been_swept and any(has_been_still(sighting, UNTOLD_S) for sighting in new):
+            self.polled_until = time.monotonic() + POLLED_S
+
+    def begun(self) -> Sweeping:
+        if reason := absence(Path(os.fsdecode(self.root)), self.camera.remembered_mount):
+            raise OSError(reason)
+        self.wants_sweep = False
+        mount = mount_of(Path(os.fsdecode(self.root)))
+        self.is_told_of = not (settings.NVR_INGEST_POLLING or is_network_or_fuse(mount.type))
+        everything = time.monotonic() >= self.next_of_everything
+        parts = self.sweep.parts(
+            everything=everything,
+            trusts_times=keeps_folder_times(mount.type),
+            trusts_clock=not is_network_or_fuse(mount.type),
+        )
+        return Sweeping(parts, everything)
+
+    def end(self, sweeping: Sweeping, now: float) -> None:
+        self.sweeping, self.has_been_swept = None, True
+        is_told_of = self.is_told_of and now >= self.polled_until
+        interval_s = settings.NVR_INGEST_SWEEP.total_seconds() if is_told_of else POLL_S
+        self.next_sweep = now + max(interval_s, SHARE * sweeping.took_s)
+        if sweeping.is_of_everything:
+            self.next_of_everything = now + min(EVERYTHING_S, max(OFTEN_S, SHARE * sweeping.took_s))

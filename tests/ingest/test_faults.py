@@ -1,0 +1,266 @@
+"""Faults in the middle of reading a file: what was recorded stays so once, what was not is read later."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from django.db import DataError, IntegrityError
+from PIL import Image, ImageDraw
+
+from cameras.models import Camera
+from media_serving import thumbnails
+from media_serving.detectors import sampling
+from media_serving.ingest import finding, pipeline, working
+from media_serving.ingest.retrying import retry
+from media_serving.models import Detection, Upload
+from tests.factories import folder_of, jpeg, make_camera, make_video, put
+from tests.ingest.conftest import swept, uploads
+from tests.ingest.test_working import read_all
+
+
+def scene(x: int) -> bytes:
+    import io
+
+    buffer, image = io.BytesIO(), Image.new("RGB", (320, 240), (90, 110, 90))
+    ImageDraw.Draw(image).rectangle((x, 100, x + 40, 200), fill=(20, 20, 20))
+    image.save(buffer, "JPEG", quality=90)
+    return buffer.getvalue()
+
+
+@pytest.fixture
+def yard(db: None) -> Camera:
+    camera = make_camera("Yard", detector="motion")
+    put(folder_of(camera), "20260131_120000.jpg", scene(0))
+    put(folder_of(camera), "20260131_120001.jpg", scene(150))
+    return camera
+
+
+def test_thumbnails_that_cannot_be_written_do_not_have_the_file_read_again(yard, settings, tmp_path):
+    (tmp_path / "file").touch()
+    settings.THUMBNAIL_DIR = tmp_path / "file"
+
+    assert set(read_all(yard).values()) == {("done", "")}
+    assert Detection.objects.exists()
+    assert not Detection.objects.exclude(thumbnail_size_bytes=None)
+
+
+def test_a_thumbnail_is_never_drawn_from_newer_bytes(yard, monkeypatch, settings, tmp_path):
+    thumbnail_dir = settings.THUMBNAIL_DIR
+    (tmp_path / "file").touch()
+    settings.THUMBNAIL_DIR = tmp_path / "file"
+    read_all(yard)
+    settings.THUMBNAIL_DIR = thumbnail_dir
+    (upload,) = Upload.objects.filter(detections__isnull=False).distinct()
+    put(folder_of(yard), upload.path, jpeg(320, 240), age_s=2)
+    thumbnails.make_owed()
+
+    assert not Detection.objects.first().thumbnail_path.exists()
+    assert Detection.objects.first().thumbnail_size_bytes == 0
+
+
+def test_thumbnails_of_a_camera_that_is_away_keep_no_other_waiting(yard, monkeypatch):
+    from nvr.media.paths import StorageFault
+
+    other = make_camera("Other", detector="motion")
+    monkeypatch.setattr(pipeline, "make_thumbnails", lambda upload: 0)
+    monkeypatch.setattr(thumbnails, "TOGETHER", 1)
+    for camera in (other, yard):
+        put(folder_of(camera), "20260131_120000.jpg", scene(0))
+        put(folder_of(camera), "20260131_120001.jpg", scene(150))
+        read_all(camera)
+    delivered = thumbnails.delivered
+
+    def away(upload, camera):
+        if camera.pk == yard.pk:
+            raise StorageFault("The volume is away.")
+        return delivered(upload, camera)
+
+    monkeypatch.setattr(thumbnails, "delivered", away)
+    thumbnails.make_owed()
+
+    assert not Detection.objects.filter(camera=other, thumbnail_size_bytes=None)
+    assert Detection.objects.filter(camera=yard, thumbnail_size_bytes=None)
+
+
+def test_of_a_name_used_again_whole_bytes_are_kept(porch):
+    put(folder_of(porch), "snap.jpg", jpeg(320, 240), age_s=60)
+    read_all(porch)
+    put(folder_of(porch), "snap.jpg", jpeg(320, 240, seed=3)[:3000], age_s=40)
+    assert read_all(porch)
+    put(folder_of(porch), "snap.jpg", jpeg(320, 240, seed=3), age_s=20)
+    read_all(porch)
+
+    latest = Upload.objects.latest("pk")
+    assert latest.state == "done" and latest.kept_path.read_bytes() == jpeg(320, 240, seed=3)
+
+
+def test_a_copy_that_cannot_be_written_has_the_file_wait(porch, settings, tmp_path):
+    put(folder_of(porch), "snap.jpg", jpeg(), age_s=60)
+    read_all(porch)
+    put(folder_of(porch), "snap.jpg", jpeg(seed=3), age_s=20)
+    (tmp_path / "file").touch()
+    settings.KEPT_DIR = tmp_path / "file"
+
+    assert read_all(porch) and Upload.objects.latest("pk").state == "waiting"
+    assert "data folder" in Upload.objects.latest("pk").reason
+
+
+def test_a_file_that_is_written_to_while_it_is_looked_at_is_read_again(yard, monkeypatch):
+    look = pipeline.find_in
+    file = folder_of(yard) / "20260131_120001.jpg"
+
+    def slow(*args, **kwargs):
+        if args[3].minute == 0 and args[3].second == 1 and len(file.read_bytes()) == len(scene(150)):
+            put(folder_of(yard), file.name, scene(200) + b"more", age_s=5)
+        return look(*args, **kwargs)
+
+    monkeypatch.setattr(pipeline, "find_in", slow)
+    read_all(yard)
+    Upload.objects.update(retry_at=None)
+    working.work()
+
+    assert set(uploads(yard).values()) == {("done", "")}
+    assert Upload.objects.get(path=file.name).size_bytes == len(scene(200)) + 4
+    assert Detection.objects.count() == Detection.objects.filter(upload__path=file.name).count() > 0
+
+
+def test_a_video_that_takes_too_long_each_time_is_given_up(yard, monkeypatch):
+    make_video(folder_of(yard) / "a.mp4")
+    monkeypatch.setattr(
+        sampling.frames_of, "__kwdefaults__", {**sampling.frames_of.__kwdefaults__, "time_limit": timedelta(0)}
+    )
+    swept(yard)
+    for _ in range(5):
+        working.work()
+        Upload.objects.update(retry_at=None)
+
+    assert uploads(yard)["a.mp4"][0] == "failed"
+
+
+@pytest.mark.parametrize("fault", [DataError("too large"), IntegrityError("check")])
+def test_what_the_database_refuses_is_the_files_fault_and_keeps_no_other_waiting(yard, monkeypatch, fault):
+    swept(yard)
+    poison = Upload.objects.get(path="20260131_120000.jpg").pk
+    finish = pipeline.finish
+
+    def refused(job):
+        if job.upload.pk == poison:
+            raise fault
+        finish(job)
+
+    monkeypatch.setattr(pipeline, "finish", refused)
+    for _ in range(3):
+        working.work()
+        Upload.objects.update(retry_at=None)
+
+    found = uploads(yard)
+    assert found["20260131_120001.jpg"][0] == "done"
+    state, reason = found["20260131_120000.jpg"]
+    assert state == "failed" and type(fault).__name__ in reason
+
+
+def test_a_retried_upload_whose_name_holds_newer_bytes_says_so(porch, admin):
+    put(folder_of(porch), "a.jpg", b"no picture at all, but long enough", age_s=60)
+    read_all(porch)
+    put(folder_of(porch), "a.jpg", jpeg(), age_s=20)
+    read_all(porch)
+    old = Upload.objects.get(state="rejected")
+    retry(admin, old)
+    working.work()
+
+    old.refresh_from_db()
+    assert old.state == "rejected" and "overwritten" in old.reason
+    assert Upload.objects.count() == 2
+
+
+@pytest.mark.parametrize("kind", ["fifo", "text", "link"])
+def test_a_retried_upload_that_is_no_media_says_why_again(porch, admin, kind):
+    folder = folder_of(porch)
+    if kind == "fifo":
+        os.mkfifo(folder / "a.jpg")
+    elif kind == "link":
+        (folder / "a.jpg").symlink_to("/etc/hostname")
+    else:
+        put(folder, "a.txt", b"hello")
+    swept(porch)
+    before = uploads(porch)
+    retry(admin, Upload.objects.get())
+    working.work()
+
+    assert uploads(porch) == before
+
+
+def test_a_file_that_we_may_not_read_is_told_so_and_read_when_we_may(porch, monkeypatch):
+    file = put(folder_of(porch), "a.jpg", jpeg())
+    swept(porch)
+    really = os.open
+
+    def refused(path, *args, **kwargs):
+        if str(path) == str(file):
+            raise PermissionError(13, "Permission denied")
+        return really(path, *args, **kwargs)
+
+    monkeypatch.setattr(os, "open", refused)
+    working.work()
+    state, reason = uploads(porch)["a.jpg"]
+    assert state == "waiting" and "may not" in reason
+    monkeypatch.setattr(os, "open", really)
+    Upload.objects.update(retry_at=None)
+    working.work()
+
+    assert uploads(porch) == {"a.jpg": ("done", "")}
+
+
+def ffmpeg(path: Path, *arguments: str) -> Path:
+    subprocess.run(["ffmpeg", "-v", "error", "-y", *arguments, str(path)], check=True, timeout=60)
+    return path
+
+
+@pytest.mark.parametrize("name", ["a.avi", "a.mp4", "a.mov", "a.mkv", "a.webm"])
+def test_a_video_that_is_cut_off_waits_for_its_rest(porch, name):
+    flags = ("-movflags", "+faststart") if name.endswith(("mp4", "mov")) else ()
+    codec = ("-c:v", "libvpx") if name.endswith("webm") else ("-c:v", "mpeg4")
+    file = ffmpeg(folder_of(porch) / name, "-f", "lavfi", "-i", "testsrc=duration=6:size=320x240", *codec, *flags)
+    whole = file.read_bytes()
+    put(folder_of(porch), name, whole[: len(whole) // 2], age_s=30)
+    state, reason = read_all(porch)[name]
+    assert state == "waiting", (state, reason)
+
+    put(folder_of(porch), name, whole, age_s=10)
+    assert read_all(porch) == {name: ("done", "")}
+
+
+def test_what_was_found_in_a_video_that_is_damaged_further_on_is_kept(yard, monkeypatch):
+    make_video(folder_of(yard) / "a.mp4", seconds=6)
+    frames = sampling.frames_of
+
+    def breaking(*args, **kwargs):
+        from nvr.media.ffmpeg import FfmpegFailed
+
+        for number, frame in enumerate(frames(*args, **kwargs)):
+            if number == 4:
+                raise FfmpegFailed("The video could not be read: damaged")
+            yield frame
+
+    monkeypatch.setattr(finding.sampling, "frames_of", breaking)
+    swept(yard)
+    working.work()
+
+    state, reason = uploads(yard)["a.mp4"]
+    assert state == "done" and "damaged" in reason
+
+
+def test_what_there_is_of_a_video_is_read_when_its_rest_has_not_come_for_hours(porch, settings):
+    file = ffmpeg(folder_of(porch) / "a.avi", "-f", "lavfi", "-i", "testsrc=duration=6:size=320x240")
+    put(folder_of(porch), "a.avi", file.read_bytes()[:40_000], age_s=30)
+    assert read_all(porch)["a.avi"][0] == "waiting"
+
+    settings.NVR_INGEST_PATIENCE = timedelta(0)
+    Upload.objects.update(retry_at=None)
+    working.work()
+
+    assert uploads(porch) == {"a.avi": ("done", "")}
