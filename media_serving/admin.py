@@ -1,11 +1,13 @@
-"""Events, detections and uploads in the admin: to be looked at.
+"""Events, detections, clips and uploads in the admin: to be looked at.
 
-Of an event, one's own remarks can be changed; an upload that nothing came of can be read again.
+Of an event, one's own remarks can be changed; a clip can be made again, and an upload that nothing came of read again.
 """
 
 from __future__ import annotations
 
-from functools import cached_property
+from collections.abc import Callable
+from datetime import datetime
+from functools import cached_property, partial
 from typing import Any, ClassVar, TypeVar
 
 from django.contrib import admin, messages
@@ -16,18 +18,19 @@ from django.http import HttpRequest
 from django.template.defaultfilters import filesizeformat
 
 from cameras.models import Camera
+from media_serving.clips import ask_for
 from media_serving.events import update_event
 from media_serving.ingest.retrying import CAN_BE_RETRIED, retry
-from media_serving.models import Detection, Event, Upload
+from media_serving.models import ClipWork, Detection, Event, Upload, WorkState
 from media_serving.playable_admin import PlayableFormAdmin
 from nvr.errors import NvrError
 
-__all__ = ["DetectionAdmin", "EventAdmin", "PlayableFormAdmin", "UploadAdmin"]
+__all__ = ["ClipWorkAdmin", "DetectionAdmin", "EventAdmin", "PlayableFormAdmin", "UploadAdmin"]
 
-RowT = TypeVar("RowT", Event, Detection, Upload)
+RowT = TypeVar("RowT", Event, Detection, ClipWork, Upload)
 REMARKS = ("keep", "reviewed", "notes")
 MOST_ROWS = 10_000
-MOST_AT_ONCE = 1000  # retries in one request: each is a transaction with its audit entry
+MOST_AT_ONCE = 1000  # rows that one request begins anew: each is a transaction with its audit entry
 
 
 class NewestRows(Paginator[Any]):
@@ -43,12 +46,17 @@ class CameraFilter(admin.SimpleListFilter):
     """By camera, offering those that one may see."""
 
     title = parameter_name = "camera"
+    slug = "camera__slug"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         return list(Camera.objects.visible_to(request.user).values_list("slug", "name"))
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        return queryset.filter(camera__slug=self.value()) if self.value() else queryset
+        return queryset.filter(**{self.slug: self.value()}) if self.value() else queryset
+
+
+class CameraOfEventFilter(CameraFilter):
+    slug = "event__camera__slug"
 
 
 class EvidenceAdmin(admin.ModelAdmin[RowT]):
@@ -68,6 +76,23 @@ class EvidenceAdmin(admin.ModelAdmin[RowT]):
         return False
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def begin_anew(self, request: HttpRequest, rows: QuerySet[RowT], begin: Callable[[RowT], object], done: str) -> int:
+        """Have `begin` do it for the first `MOST_AT_ONCE` rows and say how many it did; answers that."""
+        wanted = list(rows[: MOST_AT_ONCE + 1])
+        begun = sum(succeeds(begin, row) for row in wanted[:MOST_AT_ONCE])
+        if begun:
+            messages.success(request, f"{begun} {'waits' if begun == 1 else 'wait'} to be {done}.")
+        if len(wanted) > MOST_AT_ONCE:
+            messages.warning(request, f"{MOST_AT_ONCE} are taken at a time: repeat it for the others.")
+        return begun
+
+
+def succeeds(begin: Callable[[Any], object], row: Any) -> bool:
+    try:
+        return bool(begin(row))
+    except NvrError:  # a worker, or somebody else, was quicker
         return False
 
 
@@ -151,18 +176,47 @@ class UploadAdmin(EvidenceAdmin[Upload]):
     @admin.action(description="Read the selected files again", permissions=["retry"])
     def read_again(self, request: HttpRequest, uploads: QuerySet[Upload]) -> None:
         """What was read, is being read or waits already is left as it is."""
-        wanted = list(uploads.filter(state__in=CAN_BE_RETRIED)[: MOST_AT_ONCE + 1])
-        begun = sum(self._is_retried(request, upload) for upload in wanted[:MOST_AT_ONCE])
-        if begun:
-            messages.success(request, f"{begun} {'file waits' if begun == 1 else 'files wait'} to be read again.")
-        else:
+        failed = uploads.filter(state__in=CAN_BE_RETRIED)
+        if not self.begin_anew(request, failed, partial(retry, request.user), "read again"):
             messages.warning(request, "None of them was rejected or failed: nothing is read again.")
-        if len(wanted) > MOST_AT_ONCE:
-            messages.warning(request, f"{MOST_AT_ONCE} are taken at a time: repeat it for the others.")
 
-    def _is_retried(self, request: HttpRequest, upload: Upload) -> bool:
-        try:
-            retry(request.user, upload)
-        except NvrError:  # a worker, or somebody else, was quicker
-            return False
-        return True
+
+@admin.register(ClipWork)
+class ClipWorkAdmin(EvidenceAdmin[ClipWork]):
+    list_display = ("event", "camera", "began", "state", "reason", "attempts", "retry_at", "sent_at")
+    list_filter = (CameraOfEventFilter, "state", "sent_at")
+    list_select_related = ("event__camera",)
+    search_fields = ("reason", "event__camera__name")
+    actions = ("make_again",)
+    fields = readonly_fields = (
+        "event",
+        "camera",
+        "began",
+        "state",
+        "reason",
+        "attempts",
+        "leased_until",
+        "retry_at",
+        "sent_at",
+    )
+
+    @admin.display(description="camera", ordering="event__camera__name")
+    def camera(self, work: ClipWork) -> str:
+        return work.event.camera.name
+
+    @admin.display(description="event began", ordering="event__started_at")
+    def began(self, work: ClipWork) -> datetime:
+        return work.event.started_at
+
+    def has_change_permission(self, request: HttpRequest, obj: ClipWork | None = None) -> bool:
+        return False
+
+    def has_remake_permission(self, request: HttpRequest) -> bool:
+        return bool(request.user.has_perm("media_serving.change_event"))
+
+    @admin.action(description="Make the selected clips again", permissions=["remake"])
+    def make_again(self, request: HttpRequest, works: QuerySet[ClipWork]) -> None:
+        """What waits or is being made already is left as it is; whether there is footage, the worker sees."""
+        others = works.exclude(state=WorkState.WAITING, retry_at=None)
+        if not self.begin_anew(request, others, lambda work: ask_for(request.user, work.event), "made again"):
+            messages.warning(request, "All of them wait or are being made already.")

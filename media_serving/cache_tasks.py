@@ -6,6 +6,7 @@ from celery import shared_task
 from django.conf import settings
 
 from media_serving import conversion
+from media_serving.removal import remove_kept_folders
 from nvr.media.cached_files import sweep
 from nvr.media.parts import remove_abandoned_parts
 
@@ -30,4 +31,6 @@ def sweep_caches() -> None:
     sweep("frames", limit_bytes=FRAMES_BYTES)
     conversion.evict()
     conversion.forget_unused()
-    remove_abandoned_parts(settings.CLIP_DIR)
+    for folder in (settings.CLIP_DIR, settings.THUMBNAIL_DIR, *settings.KEPT_DIR.glob("*/")):
+        remove_abandoned_parts(folder)
+    remove_kept_folders()

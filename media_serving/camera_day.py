@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
+
+from django.db.models import QuerySet
 
 from cameras.models import Camera, CameraStatus
 from media_serving.days import Span
 from media_serving.event_words import length_in_words
 from media_serving.models import Event
 from nvr.audit.models import AuditEntry
-from nvr.health.models import Outage
+from nvr.health.models import outages_between
 
-MOST_EVENTS = 2000
+MOST_EVENTS = 5000
 MOST_ENTRIES = 1000
 TRACKED = ("status", "enabled", "reason")
 AWAY = {CameraStatus.OFFLINE: "Offline", CameraStatus.ERROR: "Error"}
 BAND_PX = 1440  # the band's own units: a minute of a plain day
 SMALLEST_PX = 3.0
+SMALLEST = timedelta(minutes=3)  # the same, of a plain day
+NEAR = timedelta(minutes=1)
 
 
 @dataclass(frozen=True)
@@ -30,10 +34,24 @@ class Gap:
     word: str
     reason: str
     level: str  # which colour, of those that mean a state
+    goes_on: bool = False
 
-    @property
-    def length(self) -> timedelta:
-        return self.span.end - self.span.start
+
+@dataclass(frozen=True)
+class Spell:
+    """Events so close together that the band shows them as one; `event_id` is the newest one's."""
+
+    span: Span
+    event_id: int
+    count: int
+    classes: frozenset[str]
+    reviewed: bool  # all of them
+
+    def with_earlier(self, span: Span, classes: Iterable[str], *, reviewed: bool) -> Spell:
+        whole = Span(min(self.span.start, span.start), max(self.span.end, span.end))
+        return Spell(
+            whole, self.event_id, self.count + 1, self.classes.union(classes), reviewed=self.reviewed and reviewed
+        )
 
 
 @dataclass(frozen=True)
@@ -57,19 +75,38 @@ def gaps_of(camera: Camera, day: Span, now: datetime) -> list[Gap]:
     known = Span(max(past.start, camera.created_at), past.end)
     if known.start < known.end:
         found += _camera_away(camera, known)
+    found = [replace(gap, goes_on=gap.span.end == now) for gap in found]
     return sorted(found, key=lambda gap: gap.span.start)
 
 
-def events_of(camera: Camera, day: Span) -> list[Event]:
-    """The day's events, newest first, without their notes."""
-    rows = list(Event.objects.filter(camera=camera).overlapping(day.start, day.end).defer("notes")[:MOST_EVENTS])
+def newest_of(camera: Camera, day: Span, count: int) -> list[Event]:
+    """The newest `count` events of the day, without their notes."""
+    rows = list(_events(camera, day).defer("notes")[:count])
     for row in rows:
         row.camera = camera  # known: it need not be asked for
     return rows
 
 
-def event_marks(events: Iterable[Event], day: Span, camera: Camera) -> list[Mark]:
-    return [_event_mark(event, day, camera) for event in events]
+def spells_of(camera: Camera, day: Span) -> list[Spell]:
+    """The day's events, newest first, those that the band cannot tell apart together; of very many the newest."""
+    rows = _events(camera, day).values_list("pk", "started_at", "last_detected_at", "reviewed", "object_classes")
+    spells: list[Spell] = []
+    for pk, start, end, reviewed, classes in rows[:MOST_EVENTS]:
+        if spells and spells[-1].span.start - max(end, start + SMALLEST) < NEAR:
+            spells[-1] = spells[-1].with_earlier(Span(start, end), classes, reviewed=reviewed)
+        else:
+            spells.append(Spell(Span(start, end), pk, 1, frozenset(classes), reviewed=reviewed))
+    return spells
+
+
+def count_of(camera: Camera, day: Span, spells: Iterable[Spell]) -> int:
+    """How many events the day has, also those that are not among its `spells`."""
+    drawn = sum(spell.count for spell in spells)
+    return drawn if drawn < MOST_EVENTS else _events(camera, day).count()
+
+
+def event_marks(spells: Iterable[Spell], day: Span, camera: Camera) -> list[Mark]:
+    return [_event_mark(spell, day, camera) for spell in spells]
 
 
 def gap_marks(gaps: Iterable[Gap], day: Span) -> list[Mark]:
@@ -81,15 +118,22 @@ def now_mark(now: datetime, day: Span) -> float | None:
     return _place(Span(now, now), day)[0] if day.start <= now < day.end else None
 
 
-def _event_mark(event: Event, day: Span, camera: Camera) -> Mark:
-    begin = event.started_at.astimezone(camera.zone)
-    length = length_in_words(event.last_detected_at - event.started_at)
-    x, width = _place(Span(event.started_at, event.last_detected_at), day)
-    found = ", ".join(event.object_classes)
+def _events(camera: Camera, day: Span) -> QuerySet[Event]:
+    return Event.objects.filter(camera=camera).overlapping(day.start, day.end)
+
+
+def _event_mark(spell: Spell, day: Span, camera: Camera) -> Mark:
+    x, width = _place(Span(spell.span.start, max(spell.span.end, spell.span.start + SMALLEST)), day)
     width = max(width, SMALLEST_PX)
-    return Mark(
-        min(x, BAND_PX - width), width, f"{begin:%H:%M:%S}, {length}: {found}", event.pk, reviewed=event.reviewed
-    )
+    return Mark(min(x, BAND_PX - width), width, _title(spell, camera), spell.event_id, reviewed=spell.reviewed)
+
+
+def _title(spell: Spell, camera: Camera) -> str:
+    found = ", ".join(sorted(spell.classes))
+    begin, end = (moment.astimezone(camera.zone) for moment in (spell.span.start, spell.span.end))
+    if spell.count == 1:
+        return f"{begin:%H:%M:%S}, {length_in_words(end - begin)}: {found}"
+    return f"{begin:%H:%M} to {end:%H:%M}, {spell.count} events: {found}"
 
 
 def _place(span: Span, day: Span) -> tuple[float, float]:
@@ -104,11 +148,8 @@ def _before_it_was_added(camera: Camera, day: Span) -> Iterator[Gap]:
 
 
 def _outages(day: Span) -> list[Gap]:
-    rows = Outage.objects.filter(ended_at__gt=day.start, started_at__lt=day.end)
-    return [
-        Gap(Span(max(row.started_at, day.start), min(row.ended_at, day.end)), "NVR was not running", "", "warn")
-        for row in rows
-    ]
+    spans = outages_between(day.start, day.end)
+    return [Gap(Span(start, end), "NVR was not running", "", "warn") for start, end in spans]
 
 
 def _camera_away(camera: Camera, day: Span) -> Iterator[Gap]:

@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 
 from django.db.models import Count, Exists, OuterRef, QuerySet, Value
 from django.http import QueryDict
+from django.urls import reverse
 from django.utils import timezone
 
 from cameras.files import ListedFile, Listing, address_of, listed_as
@@ -115,18 +116,25 @@ def _later_of_same_name() -> QuerySet[Upload]:
 
 def _listed(camera: Camera, upload: Upload, day: date, hour: int) -> ListedFile:
     name = os.fsdecode(upload.below)
+    former = {"former": str(upload.pk)} if is_former(upload) else {}
     return listed_as(
         camera,
         name,
         version=f"{upload.size_bytes:x}-{upload.mtime_ns:x}",
         size_bytes=upload.size_bytes,
         at=upload.captured_at,
-        page_url=address_of(camera, name, day=day.isoformat(), hour=str(hour)),
+        page_url=address_of(camera, name, day=day.isoformat(), hour=str(hour), **former),
         why_closed=_why_closed(upload),
+        former_url=reverse("api_upload_file", args=[upload.pk]) if former else "",
+        **former,
     )
 
 
+def is_former(upload: Upload) -> bool:
+    return bool(upload.is_overwritten)  # type: ignore[attr-defined]  # annotated
+
+
 def _why_closed(upload: Upload) -> str:
-    if upload.is_overwritten:  # type: ignore[attr-defined]  # annotated
+    if is_former(upload) and not upload.is_kept:
         return OVERWRITTEN
     return UNREADABLE if upload.state == UploadState.REJECTED else ""

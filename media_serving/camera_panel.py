@@ -21,7 +21,8 @@ def camera_day_panel(request: HttpRequest, camera: Camera) -> SafeString:
     now = timezone.now()
     day = camera_files.day_asked_for(camera, request.GET)
     today, span = today_in(camera.zone, now), span_of(day, camera.zone)
-    events, gaps = camera_day.events_of(camera, span), camera_day.gaps_of(camera, span, now)
+    spells, gaps = camera_day.spells_of(camera, span), camera_day.gaps_of(camera, span, now)
+    event_count = camera_day.count_of(camera, span, spells)
     asked = Asked({"camera_id": camera.slug, "day": day.isoformat()})
     hour = camera_files.hour_asked_for(hours_of(day, camera.zone), request.GET)
     words = {
@@ -32,14 +33,15 @@ def camera_day_panel(request: HttpRequest, camera: Camera) -> SafeString:
         "after_url": camera_files.address(camera, day + DAY) if day < today else None,
         "today_url": camera.get_absolute_url() if day != today else None,
         "marks": [
-            (mark, asked.event_address(mark.event_id or 0)) for mark in camera_day.event_marks(events, span, camera)
+            (mark, asked.event_address(mark.event_id or 0)) for mark in camera_day.event_marks(spells, span, camera)
         ],
         "gap_marks": camera_day.gap_marks(gaps, span),
         "gaps": gaps,
         "now_x": camera_day.now_mark(now, span),
         "hours": camera_files.hours_with_counts(camera, day, hour),
-        "cards": cards_of([*events[:CARDS_OF_A_DAY]], asked.event_address),
-        "event_count": len(events),
+        "cards": cards_of(camera_day.newest_of(camera, span, CARDS_OF_A_DAY), asked.event_address),
+        "event_count": event_count,
+        "drawn_count": min(event_count, camera_day.MOST_EVENTS),
         "events_url": asked.address(),
     }
     return render_to_string("events/camera_day.html", words, request=request)

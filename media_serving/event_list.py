@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
+from zoneinfo import ZoneInfo
 
 from django.db.models import Q, QuerySet
 from django.http import QueryDict
@@ -15,7 +16,7 @@ from django.utils.formats import date_format
 
 from cameras.models import Camera
 from media_serving.api.filters import filtered_events
-from media_serving.days import parse_day, span_of
+from media_serving.days import DAY, FIRST, LAST, Span, parse_day, span_of
 from media_serving.event_cards import Card, by_day, cards_of, with_camera
 from media_serving.event_words import class_in_words
 from media_serving.models import Event
@@ -27,8 +28,11 @@ if TYPE_CHECKING:
 FILTERS = ("camera_id", "object_class", "reviewed", "day")
 PAGE_EVENTS = 30
 MOST_EVENTS = 200
-MOST_CHIPS = 6  # of cameras; more are offered by a list
+MOST_CHIPS = 6  # of cameras, and of classes; more are offered by a list
 EVENTS_THAT_TELL_CLASSES = 200
+CHOSEN_BY_LIST = {"camera_id", "object_class"}
+Choices = list[tuple[str, str]]
+Zones = dict[str, ZoneInfo]
 API_FILTERS = ("camera_id", "object_class", "reviewed")
 
 
@@ -60,6 +64,10 @@ class Asked:
         known = {name: value for name, value in self.query.items() if name in API_FILTERS}
         return f"{reverse('api_events')}{_query_of(known | {'limit': str(limit)})}"
 
+    def with_day(self, day: date | None) -> Asked:
+        others = {name: value for name, value in self.query.items() if name != "day"}
+        return Asked(others | ({"day": day.isoformat()} if day else {}))
+
     @property
     def day(self) -> date | None:
         return parse_day(self.query["day"]) if "day" in self.query else None
@@ -72,19 +80,36 @@ def _query_of(query: Mapping[str, str | None]) -> str:
 
 def events_asked_for(user: User | AnonymousUser, asked: Asked) -> QuerySet[Event]:
     """Events of what `user` may see; a day is that of each camera's own clock. Raises `Invalid`."""
+    rows = _of_any_day(user, asked)
+    return rows if asked.day is None else rows.filter(_began_on(asked.day, zones_known(user)))
+
+
+def _of_any_day(user: User | AnonymousUser, asked: Asked) -> QuerySet[Event]:
     query = QueryDict(mutable=True)
     query.update(asked.query)
-    rows = filtered_events(user, query)
-    return rows if asked.day is None else rows.filter(_began_on(asked.day, user))
+    return filtered_events(user, query)
 
 
-def _began_on(day: date, user: User | AnonymousUser) -> Q:
+def _began_on(day: date, zones: Zones) -> Q:
+    spans = spans_of(day, zones)
+    if not spans:
+        return Q(pk__in=[])
+    began = Q()
+    for name, span in spans.items():
+        began |= Q(camera__time_zone=name, started_at__gte=span.start, started_at__lt=span.end)
+    # What is true for all zones lets the index on the time be used.
+    earliest, latest = min(span.start for span in spans.values()), max(span.end for span in spans.values())
+    return began & Q(started_at__gte=earliest, started_at__lt=latest)
+
+
+def zones_known(user: User | AnonymousUser) -> Zones:
+    """The time zones of the cameras that `user` may see, by their names as cameras have them."""
     cameras = Camera.objects.visible_to(user).order_by("time_zone", "pk").only("time_zone")
-    began = Q(pk__in=[])
-    for zone in {camera.time_zone: camera.zone for camera in cameras}.items():
-        span = span_of(day, zone[1])
-        began |= Q(camera__time_zone=zone[0], started_at__gte=span.start, started_at__lt=span.end)
-    return began
+    return {camera.time_zone: camera.zone for camera in cameras}
+
+
+def spans_of(day: date, zones: Zones) -> dict[str, Span]:
+    return {name: span_of(day, zone) for name, zone in zones.items()}
 
 
 def page_of_events(user: User | AnonymousUser, query: QueryDict) -> dict[str, Any]:
@@ -99,20 +124,45 @@ def page_of_events(user: User | AnonymousUser, query: QueryDict) -> dict[str, An
     )
     cards = cards_of(page.items, asked.event_address)
     cameras = list(Camera.objects.visible_to(user).values_list("slug", "name"))
-    zones = zones_of(cards)
+    zones, classes = zones_of(cards), classes_offered(user, asked)
     return {
         "days": by_day(cards),
         "zones": zones,
         "several_zones": len(zones) > 1,
-        "filters": chips(asked, cameras, classes_lately(user)),
+        "filters": chips(asked, cameras, classes),
         "asked": asked.query,
-        "other_filters": [(name, value) for name, value in asked.query.items() if name not in {"day", "camera_id"}],
-        "cameras": cameras if len(cameras) > MOST_CHIPS else [],
+        "choices": choices(asked, cameras, classes),
+        "other_filters": [(name, value) for name, value in asked.query.items() if name not in {"day", *CHOSEN_BY_LIST}],
+        "beside": [(day, asked.with_day(day).address()) if day else None for day in days_beside(user, asked)],
         "all_url": asked.address(**dict.fromkeys(FILTERS)),
         "api_url": asked.api_address(page.limit) if "cursor" not in query else "",
         "next_url": asked.address(cursor=page.next_cursor) if page.has_more else None,
         "newest_url": asked.address() if "cursor" in query else None,
     }
+
+
+def days_beside(user: User | AnonymousUser, asked: Asked) -> list[date | None]:
+    """The nearest days before and after the one asked for that have events which fit the other filters."""
+    if asked.day is None:
+        return []
+    rows, zones = with_camera(_of_any_day(user, asked)), zones_known(user)
+    return [day_beside(rows, zones, asked.day, step) for step in (-DAY, DAY)]
+
+
+def day_beside(rows: QuerySet[Event], zones: Zones, day: date, step: timedelta) -> date | None:
+    """The nearest day of `rows` before or after `day` (`step`: minus or plus one day)."""
+    beside = day + step
+    if not zones or not FIRST <= beside <= LAST:
+        return None
+    if rows.filter(_began_on(beside, zones)).exists():
+        return beside
+    spans = spans_of(beside, zones).values()
+    if step < timedelta(0):
+        nearest = rows.filter(started_at__lt=max(span.start for span in spans)).first()
+    else:
+        later = rows.filter(started_at__gte=min(span.end for span in spans))
+        nearest = later.order_by("started_at", "pk").first()
+    return nearest.started_at.astimezone(nearest.camera.zone).date() if nearest else None
 
 
 def zones_of(cards: Iterable[Card]) -> list[str]:
@@ -126,23 +176,37 @@ def classes_lately(user: User | AnonymousUser) -> list[str]:
     return sorted({name for names in newest for name in names})
 
 
-def chips(asked: Asked, cameras: list[tuple[str, str]], classes: list[str]) -> list[dict[str, Any]]:
+def classes_offered(user: User | AnonymousUser, asked: Asked) -> list[tuple[str, str]]:
+    """Classes by which the list can be narrowed, with their words."""
+    names = {*classes_lately(user), *([asked.query["object_class"]] if "object_class" in asked.query else [])}
+    return [(name, class_in_words(name)) for name in sorted(names)]
+
+
+def chips(asked: Asked, cameras: Choices, classes: Choices) -> list[dict[str, Any]]:
     """The filters as chips: each sets its own and leaves the others as they are; pressed ones take it back."""
-    chosen_class = asked.query.get("object_class")
-    if chosen_class and chosen_class not in classes:
-        classes = [*classes, chosen_class]
-    shown = (
-        cameras if len(cameras) <= MOST_CHIPS else [row for row in cameras if row[0] == asked.query.get("camera_id")]
-    )
     found = [
         _all(asked),
         _chip(asked, "reviewed", "false", "Not reviewed"),
-        *(_chip(asked, "object_class", name, class_in_words(name)) for name in classes),
-        *(_chip(asked, "camera_id", slug, name) for slug, name in (shown if len(cameras) > 1 else [])),
+        *_chips(asked, "object_class", classes),
+        *(_chips(asked, "camera_id", cameras) if len(cameras) > 1 else []),
     ]
     if asked.day is not None:
         found.append(_chip(asked, "day", asked.query["day"], date_format(asked.day, "j F Y")))
     return found
+
+
+def choices(asked: Asked, cameras: Choices, classes: Choices) -> list[dict[str, Any]]:
+    """What has too many values for chips is chosen from a list; what has not keeps its value."""
+    found = []
+    for name, label, values in (("object_class", "Class", classes), ("camera_id", "Camera", cameras)):
+        options = values if len(values) > MOST_CHIPS else []
+        found.append({"name": name, "label": label, "options": options, "chosen": asked.query.get(name, "")})
+    return found
+
+
+def _chips(asked: Asked, name: str, values: Choices) -> list[dict[str, Any]]:
+    shown = values if len(values) <= MOST_CHIPS else [row for row in values if row[0] == asked.query.get(name)]
+    return [_chip(asked, name, value, label) for value, label in shown]
 
 
 def _all(asked: Asked) -> dict[str, Any]:

@@ -11,15 +11,17 @@ from django.http import HttpRequest
 from django.urls import reverse
 
 from media_serving.api.representation import clip_url
+from media_serving.clip_boxes import boxes_over
 from media_serving.event_cards import cards_of
 from media_serving.event_list import Asked, events_asked_for, newer_than, older_than
 from media_serving.event_stills import Still, best_of, chosen_from, stills_of
-from media_serving.models import MAX_NOTES, ClipState, ClipWork, Event
+from media_serving.models import MAX_NOTES, ClipWork, Event, WorkState
 from nvr.api.fields import has_control_characters
+from nvr.api.pagination import whole_number
 from nvr.errors import NotFound
 
 CHANGE = "media_serving.change_event"
-BEING_MADE = {ClipState.WAITING, ClipState.WORKING}
+BEING_MADE = {WorkState.WAITING, WorkState.WORKING}
 
 
 class NotesForm(forms.Form):
@@ -63,22 +65,39 @@ def page_of_event(request: HttpRequest, event: Event, notes: NotesForm | None = 
     asked = Asked.by(request.GET)
     rows = events_asked_for(request.user, asked)
     newer, older = newer_than(event, rows), older_than(event, rows)
-    clip, stills = clip_shown(event), stills_of(event)
+    clip, stills = clip_shown(event), stills_of(event, first_picture(request))
+    shows = event.clip_work.shows if clip.url and hasattr(event, "clip_work") else []
+    still = still_on_stage(request, clip, stills.shown)
+    page = {"pictures": str(stills.first)} if stills.first else {}
+
+    def address_of(still: Still) -> str:
+        return asked.event_address(event.pk, still=str(still.detection_id), **page)
+
     return {
         "event": event,
         "zone": event.camera.zone,
         "card": cards_of([event], asked.event_address)[0],
         "clip": clip,
-        "stills": [(still, asked.event_address(event.pk, still=str(still.detection_id))) for still in stills],
-        "still": still_on_stage(request, clip, stills),
+        "stills": [(one, address_of(one)) for one in stills.shown],
+        "still": still,
+        "clip_boxes": [] if still else boxes_over(shows, stills.shown),
+        "clip_length_ms": sum(length for _, length in shows) if len(shows) > 1 else None,
+        "still_url": address_of(still) if still else "",
+        "earlier_url": asked.event_address(event.pk) if stills.first else None,
+        "later_url": asked.event_address(event.pk, pictures=str(stills.following)) if stills.following else None,
         "may_change": request.user.has_perm(CHANGE),
         "notes_form": notes or NotesForm({"notes": event.notes}),
         "newer_url": asked.event_address(newer) if newer else None,
         "older_url": asked.event_address(older) if older else None,
         "list_url": asked.address(),
         "clip_form_url": f"{reverse('event_clip', args=[event.pk])}{asked.suffix}",
-        "here": asked.event_address(event.pk),
+        "here": asked.event_address(event.pk, **page),
     }
+
+
+def first_picture(request: HttpRequest) -> int:
+    """Where the address has the pictures begin. Raises `Invalid`."""
+    return whole_number(request.GET, "pictures", 0, minimum=0)
 
 
 def still_on_stage(request: HttpRequest, clip: ClipShown, stills: list[Still]) -> Still | None:
@@ -96,7 +115,7 @@ def clip_shown(event: Event) -> ClipShown:
         told=_told(event, state, has_clip=bool(url)),
         reason=work.reason if work is not None else "",  # a clip that waits may tell what for: room on the disk, say
         is_being_made=event.is_open or state in BEING_MADE,
-        has_failed=state == ClipState.FAILED,
+        has_failed=state == WorkState.FAILED,
         may_be_made_again=not event.is_open and state not in BEING_MADE,
         size_bytes=event.clip_size_bytes,
     )
@@ -105,10 +124,10 @@ def clip_shown(event: Event) -> ClipShown:
 def _told(event: Event, state: str, *, has_clip: bool) -> str:
     if event.is_open and not has_clip:
         return "The clip is made when the event is over"
-    if state == ClipState.FAILED:
+    if state == WorkState.FAILED:
         return "A newer clip could not be made" if has_clip else "The clip could not be made"
-    if state == ClipState.WAITING:
+    if state == WorkState.WAITING:
         return "A newer clip waits for its turn" if has_clip else "The clip waits for its turn"
-    if state == ClipState.WORKING:
+    if state == WorkState.WORKING:
         return "A newer clip is being made" if has_clip else "The clip is being made"
     return "" if has_clip else "There is no clip of this event"

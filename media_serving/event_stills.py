@@ -11,11 +11,12 @@ from typing import Any
 from django.urls import reverse
 
 from media_serving.api.representation import thumbnail_url
+from media_serving.event_words import sureness
 from media_serving.models import Detection, Event
 
-MOST_DETECTIONS = 2000
+MOST_DETECTIONS = 1000
 MOST_STILLS = 120
-LABEL_SHARE = 26  # a label's letters are the picture's height divided by this
+LABEL_SHARE = 32  # a label's letters are the picture's height divided by this
 
 
 @dataclass(frozen=True)
@@ -60,11 +61,32 @@ class Still:
         return max(8, (self.frame_height or 480) // LABEL_SHARE)
 
 
-def stills_of(event: Event) -> list[Still]:
-    """The event's pictures, oldest first; of a very long list the first ones."""
-    rows = list(event.detections.order_by("detected_at", "file_path", "offset_ms", "pk")[:MOST_DETECTIONS])
-    pictures = groupby(rows, key=lambda row: (row.detected_at, row.file_path, row.offset_ms))
-    return [_still(list(found)) for _, found in pictures][:MOST_STILLS]
+@dataclass(frozen=True)
+class Stills:
+    """Some of an event's pictures, oldest first, from the detection number `first` on.
+
+    `following` is the number of the detection with which the next ones begin; None if these are the last.
+    """
+
+    shown: list[Still]
+    first: int
+    following: int | None
+
+
+def stills_of(event: Event, first: int = 0) -> Stills:
+    """The pictures from the detection `first` on, counted from 0 in the order of time; one query."""
+    ordered = event.detections.order_by("detected_at", "file_path", "offset_ms", "pk")
+    rows = list(ordered[first : first + MOST_DETECTIONS + 1])
+    pictures = [list(found) for _, found in groupby(rows[:MOST_DETECTIONS], key=_picture)]
+    if len(rows) > MOST_DETECTIONS and len(pictures) > 1:
+        pictures.pop()  # some of what was found in it may not be among the rows
+    pictures = pictures[:MOST_STILLS]
+    end = first + sum(len(found) for found in pictures)
+    return Stills([_still(found) for found in pictures], first, end if end < first + len(rows) else None)
+
+
+def _picture(row: Detection) -> tuple[object, ...]:
+    return row.detected_at, row.file_path, row.offset_ms
 
 
 def best_of(stills: Sequence[Still]) -> Still | None:
@@ -95,16 +117,10 @@ def _box(row: Any, frame_height: int | None) -> Box:
     letters_px = max(8, (frame_height or 480) // LABEL_SHARE)
     above = row.bbox_y - letters_px * 0.4
     fits = above >= letters_px
-    return Box(
-        x=row.bbox_x,
-        y=row.bbox_y,
-        width=row.bbox_width,
-        height=row.bbox_height,
-        label=_label(row),
-        label_x=row.bbox_x if fits else row.bbox_x + letters_px * 0.3,
-        label_y=above if fits else row.bbox_y + letters_px * 1.2,
-    )
+    x, y, width, height = (round(side, 1) for side in (row.bbox_x, row.bbox_y, row.bbox_width, row.bbox_height))
+    label_x, label_y = (x, above) if fits else (x + letters_px * 0.3, y + letters_px * 1.2)
+    return Box(x, y, width, height, _label(row), round(label_x, 1), round(label_y, 1))
 
 
 def _label(row: Detection) -> str:
-    return f"{row.object_class} {row.confidence:.2f}"
+    return f"{row.object_class} {sureness(row.confidence)}"

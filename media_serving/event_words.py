@@ -38,6 +38,11 @@ def class_in_words(name: str) -> str:
     return word[:1].upper() + word[1:]
 
 
+def sureness(confidence: float) -> str:
+    """Such as "97%"; cut off, not rounded: nothing is told as certain that is not."""
+    return f"{int(confidence * 100 + 1e-9)}%"
+
+
 def length_in_words(span: timedelta) -> str:
     """Such as "24 s" or "1 min 5 s"; what one picture shows has no length."""
     seconds = round(span.total_seconds())

@@ -7,7 +7,7 @@ itself only over time in which no other event lies.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+GROWN = ("started_at", "last_detected_at", "ended_at", "object_classes", "detection_count")
+
 
 def lock_camera(camera_id: int) -> Camera:
     """Hold the camera's row to the end of the transaction, so that its events are formed one detection at a time.
@@ -40,24 +42,37 @@ def lock_camera(camera_id: int) -> Camera:
     return camera
 
 
-@transaction.atomic
 def attach(detection: Detection) -> Event:
     """Save `detection`, a new one, within the event that it belongs to; begin that event if there is none.
 
     An event is joined if it lies within NVR_EVENT_IDLE and the whole stays within NVR_EVENT_MAX. A closed event
     stays closed and widens; one that begins with something older than NVR_EVENT_IDLE begins closed.
     """
-    lock_camera(detection.camera_id)
-    detection.detected_at = whole_milliseconds(detection.detected_at)
-    found = _event_to_join(detection.camera_id, detection.detected_at)
-    event = found or _begin(detection)
-    _grow(event, detection)
-    event.save()
-    detection.event = event
-    detection.save(force_insert=True)
-    if event.ended_at is not None:
-        event_closed.send(Event, event=event, widened=found is not None)
-    return event
+    attach_all([detection])
+    return detection.event
+
+
+@transaction.atomic
+def attach_all(detections: Sequence[Detection]) -> None:
+    """What `attach` does with each in turn, of one camera: a video's thousands cost no more than some queries."""
+    if not detections:
+        return
+    lock_camera(detections[0].camera_id)
+    for detection in detections:
+        detection.detected_at = whole_milliseconds(detection.detected_at)
+    events = _events_around(detections)
+    known = {event.pk for event in events}
+    joined = [_joined(events, detection) for detection in detections]
+    grown = list({id(event): event for event in joined}.values())
+    for event in grown:
+        # Only what a detection changes: what people, and the maker of its clip, wrote meanwhile stays.
+        event.save(update_fields=GROWN if event.pk in known else None)
+    for detection, event in zip(detections, joined, strict=True):
+        detection.event = event  # which has its key by now
+    Detection.objects.bulk_create(detections)
+    for event in grown:
+        if event.ended_at is not None:
+            event_closed.send(Event, event=event, widened=event.pk in known, late=True)
 
 
 def close_quiet(now: datetime) -> int:
@@ -86,20 +101,34 @@ def longest_event() -> timedelta:
     return min(settings.NVR_EVENT_MAX, LONGEST_EVENT)
 
 
-def _event_to_join(camera_id: int, at: datetime) -> Event | None:
+def _events_around(detections: Sequence[Detection]) -> list[Event]:
+    """Those that any of the detections could join."""
     idle = settings.NVR_EVENT_IDLE
+    first = min(detection.detected_at for detection in detections) - idle
+    last = max(detection.detected_at for detection in detections) + idle
     near = Event.objects.filter(
-        camera_id=camera_id,
+        camera_id=detections[0].camera_id,
         # The lower bound changes nothing but the cost: without it, every earlier event would be read.
-        started_at__range=(at - idle - LONGEST_EVENT, at + idle),
-        last_detected_at__gte=at - idle,
+        started_at__range=(first - LONGEST_EVENT, last),
+        last_detected_at__gte=first,
     )
-    return _nearest(near, at)
+    return list(near)
+
+
+def _joined(events: list[Event], detection: Detection) -> Event:
+    """The one of `events` that the detection makes grow; a new one is added to them."""
+    event = _nearest(events, detection.detected_at)
+    if event is None:
+        event = _begin(detection)
+        events.append(event)
+    _grow(event, detection)
+    return event
 
 
 def _nearest(events: Iterable[Event], at: datetime) -> Event | None:
-    """The event nearest to `at` among those that stay short enough with it; of two, the earlier."""
-    fitting = [event for event in events if _span_with(event, at) <= longest_event()]
+    """The event nearest to `at` among those near enough that stay short enough with it; of two, the earlier."""
+    near = (event for event in events if _distance(event, at) <= settings.NVR_EVENT_IDLE)
+    fitting = [event for event in near if _span_with(event, at) <= longest_event()]
     return min(fitting, key=lambda event: (_distance(event, at), event.started_at), default=None)
 
 
@@ -142,5 +171,5 @@ def _close_of_camera(camera_id: int, now: datetime) -> int:
 def _close(event: Event) -> None:
     event.ended_at = event.last_detected_at
     event.save(update_fields=["ended_at"])
-    event_closed.send(Event, event=event, widened=False)
+    event_closed.send(Event, event=event, widened=False, late=False)
     logger.info("event closed event=%s detections=%s", event.pk, event.detection_count)

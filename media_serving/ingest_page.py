@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from django.db.models import Count, OuterRef, Subquery
+from django.db.models import Count, F, Min, OuterRef, Q, Subquery, prefetch_related_objects
 from django.utils import timezone
 
 from cameras.models import Camera
@@ -20,9 +21,10 @@ if TYPE_CHECKING:
 
 RETRY = "media_serving.change_upload"
 FAILURES_SHOWN = 50
-RATES = (("minute", timedelta(minutes=1)), ("hour", timedelta(hours=1)))
+RATES = {"minute": timedelta(minutes=1), "hour": timedelta(hours=1)}
 UNREAD = (UploadState.REJECTED, UploadState.FAILED)
 OWED = (UploadState.WAITING, UploadState.WORKING)
+NONE = (0, None)
 STATE_WORDS = {
     UploadState.WAITING: "Waiting",
     UploadState.WORKING: "Being read",
@@ -58,51 +60,72 @@ def state_of_ingest(user: User | AnonymousUser) -> dict[str, Any]:
     """What `user` may see of it; the number of queries does not depend on how much there is."""
     now = timezone.now()
     heart = Heartbeat.objects.filter(name=WATCHER).first()
-    mine = Upload.objects.visible_to(user)
-    counts = dict(
-        mine.order_by().exclude(state=UploadState.DONE).values_list("state").annotate(number=Count("pk")).order_by()
-    )
+    mine = Upload.objects.visible_among(user)
+    owed = {state: (number, oldest_at) for state, number, oldest_at in _not_done(mine)}
+    unread, postponed = sum(owed.get(state, NONE)[0] for state in UNREAD), mine.postponed(now).count()
+    listed = failures(user)
+    oldest = [oldest_at for state in OWED if (oldest_at := owed.get(state, NONE)[1])]
     return {
-        "waiting": counts.get(UploadState.WAITING, 0),
-        "working": counts.get(UploadState.WORKING, 0),
-        "unread": sum(counts.get(state, 0) for state in UNREAD),
-        "oldest_at": mine.filter(state__in=OWED).order_by("received_at").values_list("received_at", flat=True).first(),
-        "postponed": mine.filter(state=UploadState.WAITING, retry_at__gt=now).count(),
-        "rates": [_rate(mine, name, now - span) for name, span in RATES],
+        "waiting": owed.get(UploadState.WAITING, NONE)[0],
+        "working": owed.get(UploadState.WORKING, NONE)[0],
+        "unread": unread,
+        "oldest_at": min(oldest, default=None),
+        "postponed": postponed,
+        "rates": _rates(mine, now),
         "watcher_is_alive": heart is not None and heart.is_alive,
         "cameras": cameras_with_last_file(user),
-        "failures": failures(user),
+        "failures": listed,
+        "unlisted": unread + postponed - len(listed),
     }
 
 
 def cameras_with_last_file(user: User | AnonymousUser) -> list[CameraRow]:
     last = Upload.objects.filter(camera=OuterRef("pk"))  # newest first
-    waiting = last.filter(state__in=OWED).order_by().values("camera").annotate(number=Count("pk")).values("number")
     rows = Camera.objects.visible_to(user).annotate(
         last_path=Subquery(last.values("path")[:1]),
         last_at=Subquery(last.values("received_at")[:1]),
         last_state=Subquery(last.values("state")[:1]),
-        waiting=Subquery(waiting),
     )
-    return [_row(camera) for camera in rows]
+    owed = Upload.objects.visible_among(user).exclude(state=UploadState.DONE).filter(state__in=OWED)
+    waiting = dict(owed.annotate(key=F("camera_id") + 0).values_list("key").annotate(number=Count("pk")))
+    return [_row(camera, waiting.get(camera.pk, 0)) for camera in rows]
 
 
 def failures(user: User | AnonymousUser) -> list[tuple[Upload, str]]:
-    """The newest uploads of which nothing could be made, each with its state in a word."""
-    rows = Upload.objects.visible_to(user).filter(state__in=UNREAD).select_related("camera")
-    return [(row, STATE_WORDS[UploadState(row.state)]) for row in rows[:FAILURES_SHOWN]]
+    """The newest uploads of which nothing could be made so far, each with its state in a word."""
+    rows = Upload.objects.visible_among(user).exclude(state=UploadState.DONE).order_by("-received_at", "-pk")
+    # Each state by itself: the index gives its newest without a look at the others.
+    found = [row for state in UNREAD for row in rows.filter(state=state)[:FAILURES_SHOWN]]
+    found += Upload.objects.visible_among(user).postponed(timezone.now()).order_by("-retry_at")[:FAILURES_SHOWN]
+    found.sort(key=lambda row: (row.received_at, row.pk), reverse=True)
+    found = found[:FAILURES_SHOWN]
+    prefetch_related_objects(found, "camera")  # a join has SQLite go through all cameras, and all that is theirs
+    return [(row, STATE_WORDS[UploadState(row.state)]) for row in found]
 
 
-def _rate(uploads: UploadQuerySet, name: str, since: datetime) -> Rate:
-    done, arrived = uploads.filter(done_at__gte=since), uploads.filter(received_at__gte=since)
-    return Rate(name, done.count(), arrived.count())
+def _not_done(uploads: UploadQuerySet) -> Iterable[tuple[str, int, datetime]]:
+    """Each state but done, with how many there are and when the oldest of them arrived."""
+    rows = uploads.exclude(state=UploadState.DONE).values("state")
+    return rows.annotate(number=Count("pk"), oldest_at=Min("received_at")).values_list("state", "number", "oldest_at")
 
 
-def _row(camera: Any) -> CameraRow:
+def _rates(uploads: UploadQuerySet, now: datetime) -> list[Rate]:
+    done, arrived = (_counts_since(uploads, name, now) for name in ("done_at", "received_at"))
+    return [Rate(span, done[span], arrived[span]) for span in RATES]
+
+
+def _counts_since(uploads: UploadQuerySet, moment: str, now: datetime) -> dict[str, int]:
+    """For each span of `RATES` how many uploads have their `moment` in it; one query."""
+    since = {span: Q(**{f"{moment}__gte": now - length}) for span, length in RATES.items()}
+    longest = uploads.filter(**{f"{moment}__gte": now - max(RATES.values())})
+    return longest.aggregate(**{span: Count("pk", filter=lies_in) for span, lies_in in since.items()})
+
+
+def _row(camera: Any, waiting: int) -> CameraRow:
     return CameraRow(
         name=camera.name,
         url=camera.get_absolute_url(),
-        waiting=camera.waiting or 0,
+        waiting=waiting,
         last_path=camera.last_path or "",
         last_at=camera.last_at,
         last_state=camera.last_state or "",

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import quote
 
+from django.conf import settings
+
 from cameras.models import Camera
 from cameras.ownership import folders_with
-from media_serving.models import Detection, Event, PlayableForm, Upload, clip_path, thumbnail_path
+from media_serving.models import Detection, Event, PlayableForm, Tombstone, Upload, clip_path, thumbnail_path
 from media_serving.models.uploads import kept_path
 from media_serving.playable import path_of
 from media_serving.tombstones import bury
@@ -45,6 +48,21 @@ def remove_uploads(camera: Camera, limit: int) -> int:
     bury(_present((kept_path(camera.pk, pk, path), size if kept else None) for pk, path, kept, size in rows))
     Upload.objects.filter(pk__in=[pk for pk, *_ in rows]).delete()
     return len(rows)
+
+
+def remove_kept_folders() -> None:
+    """Of cameras that were purged, once they are empty and nothing is owed in them any more."""
+    for folder in settings.KEPT_DIR.glob("*/"):
+        if folder.name.isdecimal() and not is_needed(folder):
+            with suppress(OSError):  # it is not empty: there is something that we did not put there
+                folder.rmdir()
+
+
+def is_needed(kept_folder: Path) -> bool:
+    """A tombstone of a file in a folder that is gone would never be carried out."""
+    if Camera.everything.filter(pk=int(kept_folder.name)).exists():
+        return True
+    return Tombstone.objects.filter(path__startswith=f"{kept_folder}/").exists()
 
 
 def remove_playable_forms(camera: Camera, limit: int) -> int:

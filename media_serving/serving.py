@@ -147,6 +147,15 @@ def detection_file(detection_id: str, user: User) -> StoredFile:
     return StoredFile(frame, frame.parent, f"{file.stem}.jpg")
 
 
+def upload_file(upload_id: str, user: User) -> StoredFile:
+    """What a camera delivered, told from other contents that the name has had."""
+    found = Upload.objects.visible_to(user).select_related("camera")
+    upload = found.filter(pk=upload_id).first() if ID.fullmatch(upload_id) else None
+    if upload is None:
+        raise NotFound("Upload not found")
+    return delivered(upload, upload.camera)
+
+
 def source_of(detection: Detection) -> StoredFile:
     """The file in which it was found; of one that a camera delivered, the very bytes that the detector saw."""
     if detection.upload is None:
@@ -182,4 +191,5 @@ ROUTES: dict[str, Callable[[str, User], StoredFile]] = {
     "thumbnails": thumbnail,
     "detections": detection_file,
     "clips": clip,
+    "uploads": upload_file,
 }

@@ -2,5 +2,7 @@
 
 from django.dispatch import Signal
 
-event_closed = Signal()  # event, widened: true when a late detection changed an event that was closed already
+# event; widened: true when it was closed already and has changed; late: true when that is the work of detections of
+# some time ago, of which more may follow at once
+event_closed = Signal()
 clip_created = Signal()  # event, whose clip is whole and on the disk

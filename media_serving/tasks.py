@@ -5,7 +5,7 @@ from __future__ import annotations
 from celery import shared_task
 from django.utils import timezone
 
-from media_serving import thumbnails
+from media_serving import reported_thumbnails, thumbnails
 from media_serving.events import close_quiet
 from media_serving.ingest import sending, working
 from media_serving.tombstones import carry_out_owed
@@ -32,3 +32,8 @@ def ingest() -> None:
 @shared_task(name="media.draw_owed_thumbnails", ignore_result=True)
 def draw_owed_thumbnails() -> None:
     thumbnails.make_owed()
+
+
+@shared_task(name="media.draw_reported_thumbnails", ignore_result=True)
+def draw_reported_thumbnails() -> None:
+    reported_thumbnails.make_owed()

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import logging
+import time
+from collections.abc import Iterator
+from datetime import timedelta
 from itertools import groupby
 from pathlib import Path
 
+from django.conf import settings
 from PIL import Image, ImageDraw, ImageFont
 
+from media_serving.event_words import sureness
 from media_serving.models import Detection, Upload
-from nvr.errors import NvrError
+from media_serving.serving import delivered
+from nvr.errors import FULL, NvrError, StorageFull
 from nvr.media import images
-from nvr.media.cached_files import FULL
 from nvr.media.parts import write_to
+from nvr.media.paths import StorageFault
 from nvr.media.video_frames import frame_of
+from nvr.seldom import Seldom
 
 logger = logging.getLogger(__name__)
 
@@ -22,12 +29,18 @@ LINE_PX = 2
 LABEL_PX = 13
 NONE_TO_BE_HAD = 0  # instead of a size: the picture itself cannot be had any more
 TOGETHER = 200
+SLICE_S = 40.0  # of one look at what is owed
 COLOURS = {"person": (255, 170, 0), "motion": (60, 170, 255)}
 OTHER = (190, 120, 255)
+SAID_EVERY = timedelta(hours=1)
+disk_full = Seldom(SAID_EVERY)
 
 
 def make_thumbnails(upload: Upload) -> int:
-    """Those of the upload's detections that have none yet; how many were made. A full disk leaves them owed."""
+    """Those of the upload's detections that have none yet; how many were made.
+
+    Raises `StorageFault` and `StorageFull`, which leave them owed.
+    """
     owed = upload.detections.filter(thumbnail_size_bytes=None).order_by("offset_ms", "pk")
     made = 0
     for offset_ms, detections in groupby(owed, key=lambda detection: detection.offset_ms):
@@ -36,24 +49,28 @@ def make_thumbnails(upload: Upload) -> int:
 
 
 def draw_all(upload: Upload, offset_ms: int | None, detections: list[Detection]) -> int:
+    small = small_frame(upload, offset_ms)
+    if small is None:
+        give_up(detections)
+        return 0
+    return sum(keep(detection, drawn(small.copy(), detection)) for detection in detections)
+
+
+def small_frame(upload: Upload, offset_ms: int | None) -> Image.Image | None:
+    """None if it cannot be had any more. Raises `StorageFault`, and `Unavailable` while ffmpeg cannot be had."""
     try:
         with images.opened(frame_file(upload, offset_ms)) as image:
-            small = images.fitted(image, WIDTH_PX, image.width + image.height).convert("RGB")
-        return sum(keep(detection, drawn(small.copy(), detection)) for detection in detections)
+            return images.fitted(image, WIDTH_PX, image.width + image.height).convert("RGB")
     except NvrError as error:
-        logger.info("no thumbnail upload=%s reason=%s", upload.pk, error.detail)
-        if error.status in {404, 422}:
-            give_up(detections)
-    except OSError as error:
-        if error.errno not in FULL:
+        if error.status not in {404, 422}:
             raise
-        logger.warning("no thumbnail, the disk is full upload=%s", upload.pk)
-    return 0
+        logger.info("no thumbnail upload=%s reason=%s", upload.pk, error.detail)
+    return None
 
 
 def frame_file(upload: Upload, offset_ms: int | None) -> Path:
-    """Raises `NoSuchFile` and what cutting a frame raises."""
-    source = upload.kept_path if upload.is_kept else upload.file
+    """Raises `NotFound` if the camera has overwritten what was looked at, and what cutting a frame raises."""
+    source = delivered(upload, upload.camera).path
     return source if offset_ms is None else frame_of(source, offset_ms=offset_ms)
 
 
@@ -68,7 +85,7 @@ def draw_box(image: Image.Image, detection: Detection, *, scale: float) -> None:
     left, top = (detection.bbox_x or 0) * scale, (detection.bbox_y or 0) * scale
     right, bottom = left + (detection.bbox_width or 0) * scale, top + (detection.bbox_height or 0) * scale
     canvas.rectangle((left, top, right, bottom), outline=colour, width=LINE_PX)
-    text = f"{detection.object_class} {detection.confidence:.0%}"
+    text = f"{detection.object_class} {sureness(detection.confidence)}"
     font = ImageFont.load_default(LABEL_PX)
     box = canvas.textbbox((0, 0), text, font=font)
     height, width = box[3] + 3, box[2] + 6
@@ -79,9 +96,16 @@ def draw_box(image: Image.Image, detection: Detection, *, scale: float) -> None:
 
 
 def keep(detection: Detection, data: bytes) -> bool:
-    """The file first: a row that names one implies that it is whole. Raises OSError."""
-    with write_to(detection.thumbnail_path) as part:
-        part.write_bytes(data)
+    """The file first: a row that names one implies that it is whole. Raises `StorageFull` and `StorageFault`."""
+    try:
+        with write_to(detection.thumbnail_path) as part:
+            part.write_bytes(data)
+    except OSError as error:
+        if error.errno in FULL:
+            if disk_full.may_say():
+                logger.error("disk full, no thumbnails are made until there is room folder=%s", settings.THUMBNAIL_DIR)
+            raise StorageFull("The disk is full: make room below the data folder.") from error
+        raise StorageFault(f"The data folder does not answer: {error.strerror}.") from error
     if not Detection.objects.filter(pk=detection.pk).update(thumbnail_size_bytes=len(data)):
         detection.thumbnail_path.unlink(missing_ok=True)  # the camera was purged meanwhile
         return False
@@ -93,8 +117,31 @@ def give_up(detections: list[Detection]) -> None:
 
 
 def make_owed() -> int:
-    """What a crash or a full disk left without a thumbnail, the latest first; how many were made."""
-    owed = Detection.objects.filter(thumbnail_size_bytes=None, upload__isnull=False)
-    pks = owed.order_by("-upload_id").values_list("upload_id", flat=True).distinct()[:TOGETHER]
-    uploads = Upload.objects.filter(pk__in=list(pks)).select_related("camera")
-    return sum(make_thumbnails(upload) for upload in uploads)
+    """What a crash or a full disk left without a thumbnail, the latest first; how many were made.
+
+    A camera whose folder does not answer now keeps no other waiting.
+    """
+    made, away = 0, set[int]()
+    for upload in owed_uploads(away):
+        try:
+            made += make_thumbnails(upload)
+        except StorageFull:
+            break
+        except Exception:
+            logger.exception("no thumbnail upload=%s", upload.pk)
+            away.add(upload.camera_id)
+    return made
+
+
+def owed_uploads(away: set[int]) -> Iterator[Upload]:
+    """Uploads with a detection that has no thumbnail, for a while; none of the cameras that are `away` by then."""
+    until, last = time.monotonic() + SLICE_S, None
+    while time.monotonic() < until:
+        owed = Detection.objects.filter(thumbnail_size_bytes=None, upload__isnull=False).exclude(camera__in=away)
+        pks = owed.filter(upload__lt=last) if last else owed
+        some = list(pks.order_by("-upload_id").values_list("upload_id", flat=True).distinct()[:TOGETHER])
+        if not some:
+            return
+        last = some[-1]
+        uploads = Upload.objects.filter(pk__in=some).select_related("camera").order_by("-pk")
+        yield from (upload for upload in uploads if upload.camera_id not in away)

@@ -75,7 +75,7 @@ class ClipView(View):
         if not request.user.has_perm(CHANGE):
             raise PermissionDenied
         try:
-            make_again(event)
+            make_again(request.user, event)
             messages.success(request, "The clip will be made again.")
         except NvrError as error:
             messages.error(request, error.detail)

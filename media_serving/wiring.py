@@ -33,7 +33,7 @@ def connect() -> None:
     count_also("events", lambda camera: Event.objects.filter(camera=camera.pk).count())
     count_also("uploads", lambda camera: Upload.objects.filter(camera=camera.pk).count())
     register_target("event", entries_about(Event))
-    register_actions("event", "event_updated")
+    register_actions("event", "event_updated", "clip_requested")
     register_target("upload", entries_about(Upload))
     register_actions("upload", "upload_retried")
     register_section("ingest", section)

@@ -65,7 +65,7 @@ class EventClipView(ApiView):
     @extend_schema(**documents.MAKE_CLIP)
     def post(self, request: Request, event_id: int) -> Response:
         """Have the clip made again: after a failure, or when there is better footage now."""
-        make_again(find_event(request, event_id))
+        make_again(request.user, find_event(request, event_id))
         response = event_response(event_id)
         response.status_code = 202
         return response

@@ -6,7 +6,7 @@ import re
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.http import QueryDict
 
 from cameras.models import Camera
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import AnonymousUser, User
 
 DECIMAL = re.compile(r"[0-9]{0,20}\.?[0-9]{1,20}([eE][-+]?[0-9]{1,3})?", re.ASCII)
+FEW = 2000
 FLAGS = {"true": True, "false": False}
 
 
@@ -35,18 +36,37 @@ def filtered_events(user: User | AnonymousUser, query: QueryDict) -> QuerySet[Ev
     """Events that overlap `from` to `to`, and in which one detection is of the class and confidence asked for."""
     rows: QuerySet[Event] = Event.objects.overlapping(*_span(query)).filter(**_camera(user, query))
     if found := _found(query):
-        rows = rows.filter(Exists(Detection.objects.filter(event=OuterRef("pk"), **found)))
+        rows = rows.filter(_with_one_of(Detection.objects.filter(**_camera(user, query), **found).order_by()))
     reviewed = _flag(query, "reviewed")
     return rows if reviewed is None else rows.filter(reviewed=reviewed)
 
 
+def _with_one_of(found: QuerySet[Detection]) -> Q:
+    """The events with a detection among `found`: of few, these events; else each event is looked into, newest first.
+
+    Looked for in that way, what hardly ever was seen would cost a look into every event there is.
+    """
+    if len(found.values_list("pk")[: FEW + 1]) <= FEW:
+        return Q(pk__in=found.values("event"))
+    return Q(Exists(found.filter(event=OuterRef("pk"))))
+
+
 def filtered_uploads(user: User | AnonymousUser, query: QueryDict) -> QuerySet[Upload]:
     """Uploads of what `user` may see that `query` asks for."""
-    rows: QuerySet[Upload] = Upload.objects.filter(**_camera(user, query))
+    of_one = "camera_id" in query
+    rows = Upload.objects.filter(**_camera(user, query)) if of_one else Upload.objects.visible_among(user)
     state = query.get("state")
     if state is not None and state not in UploadState.values:
         raise Invalid.field("state", f"must be one of {', '.join(UploadState.values)}.")
-    return rows if state is None else rows.filter(state=state)
+    if state is None:
+        return rows
+    # What is not done has an index of its own, which SQLite uses only if told so; most are done, which it cannot know.
+    others = [value for value in UploadState.values if value != state]
+    return (
+        rows.exclude(state__in=others)
+        if state == UploadState.DONE
+        else rows.exclude(state=UploadState.DONE).filter(state=state)
+    )
 
 
 def _camera(user: User | AnonymousUser, query: QueryDict) -> dict[str, Any]:

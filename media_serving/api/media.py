@@ -92,6 +92,11 @@ class DetectionFileView(MediaView):
     """The picture in which something was detected; of a video, the frame."""
 
 
+@extend_schema_view(get=extend_schema(**documents.UPLOAD_FILE))
+class UploadFileView(MediaView):
+    """What a camera delivered, also if it has used the file's name again since and a copy was kept."""
+
+
 @extend_schema_view(get=extend_schema(**documents.CLIP))
 class ClipView(MediaView):
     """The clip of an event."""
@@ -99,4 +104,4 @@ class ClipView(MediaView):
 
 @extend_schema_view(get=extend_schema(**documents.COMPATIBILITY))
 class CompatibilityView(MediaView):
-    """Any of the other four, by its path."""
+    """Any of the others, by its path."""

@@ -69,6 +69,9 @@ THUMBNAIL = document(
 DETECTION_FILE = document(
     "get_detection_file", in_path("detection_id", "The detection's number."), WIDTH, types=IMAGES, pending=False
 )
+UPLOAD_FILE = document(
+    "get_upload_file", in_path("upload_id", "The upload's number."), WIDTH, PLAYABLE, types=IMAGES + VIDEOS
+)
 CLIP = document("get_clip", in_path("filename", "<event id>_clip.mp4"), WIDTH, PLAYABLE, types=(*IMAGES, "video/mp4"))
 COMPATIBILITY = document(
     "get_media", in_path("path", "The path of any of the other routes."), WIDTH, PLAYABLE, types=IMAGES + VIDEOS

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import OuterRef, QuerySet, Subquery
 
-from media_serving.models import Detection, Event, Upload
+from cameras.models import Camera
+from media_serving.models import ClipWork, Detection, Event, Upload
 from nvr.api.fields import milliseconds
 
 DETECTION_COLUMNS = (
@@ -39,14 +40,14 @@ EVENT_COLUMNS = (
     "object_classes",
     "detection_count",
     "clip_size_bytes",
-    "clip_work__state",
-    "clip_work__reason",
+    "clip_state",
+    "clip_reason",
     "reviewed",
     "notes",
 )
 UPLOAD_COLUMNS = (
     "pk",
-    "camera__slug",
+    "camera_slug",
     "path",
     "state",
     "reason",
@@ -62,11 +63,16 @@ def detection_rows(detections: QuerySet[Detection]) -> QuerySet[Any, Any]:
 
 
 def event_rows(events: QuerySet[Event]) -> QuerySet[Any, Any]:
-    return events.values_list(*EVENT_COLUMNS, named=True)
+    """The clip's state is asked for by itself: with one more table to join, SQLite sorts all events for a page."""
+    work = ClipWork.objects.filter(event=OuterRef("pk")).order_by()
+    told = {"clip_state": Subquery(work.values("state")), "clip_reason": Subquery(work.values("reason"))}
+    return events.annotate(**told).values_list(*EVENT_COLUMNS, named=True)
 
 
 def upload_rows(uploads: QuerySet[Upload]) -> QuerySet[Any, Any]:
-    return uploads.values_list(*UPLOAD_COLUMNS, named=True)
+    """The camera's slug is asked for by itself: from a table to join, SQLite would begin with the cameras."""
+    camera = Camera.everything.filter(pk=OuterRef("camera_id")).order_by()
+    return uploads.annotate(camera_slug=Subquery(camera.values("slug"))).values_list(*UPLOAD_COLUMNS, named=True)
 
 
 def detection_as_json(row: Any) -> dict[str, Any]:
@@ -105,8 +111,8 @@ def event_as_json(row: Any) -> dict[str, Any]:
         "object_classes": row.object_classes,
         "detection_count": row.detection_count,
         "clip_url": clip_url(row.pk) if row.clip_size_bytes is not None else None,
-        "clip_state": row.clip_work__state,
-        "clip_reason": row.clip_work__reason or None,
+        "clip_state": row.clip_state,
+        "clip_reason": row.clip_reason or None,
         "reviewed": row.reviewed,
         "notes": row.notes,
     }
@@ -116,7 +122,7 @@ def upload_as_json(row: Any) -> dict[str, Any]:
     """One of `upload_rows`. `path` lies below the camera's folder; what of it is no text shows as U+FFFD."""
     return {
         "id": row.pk,
-        "camera_id": row.camera__slug,
+        "camera_id": row.camera_slug,
         "path": row.path,
         "state": row.state,
         "reason": row.reason,

@@ -10,7 +10,7 @@ from rest_framework import serializers
 
 from cameras.models import Camera
 from media_serving.detections import MAX_PATH, media_type_of, path_inside
-from media_serving.models import MAX_NOTES, ClipState, Detection, Event, MediaType, Upload, UploadState
+from media_serving.models import MAX_NOTES, Detection, Event, MediaType, Upload, UploadState, WorkState
 from media_serving.moments import EARLIEST, NotAMoment, parse_moment
 from nvr.api.fields import Flag, Number, Text, Whole
 from nvr.errors import Invalid
@@ -114,7 +114,7 @@ class EventOut(serializers.Serializer[Event]):
     object_classes = serializers.ListField(child=serializers.CharField())
     detection_count = serializers.IntegerField()
     clip_url = serializers.CharField(allow_null=True)
-    clip_state = serializers.ChoiceField(ClipState.choices, allow_null=True, help_text="Null while none is wanted.")
+    clip_state = serializers.ChoiceField(WorkState.choices, allow_null=True, help_text="Null while none is wanted.")
     clip_reason = serializers.CharField(allow_null=True, help_text="Why there is none, or none yet.")
     reviewed = serializers.BooleanField()
     notes = serializers.CharField()

@@ -5,7 +5,14 @@ from django.urls.converters import StringConverter
 
 from media_serving.api.detections import DetectionListView, DetectionView
 from media_serving.api.events import EventClipView, EventDetectionsView, EventListView, EventView
-from media_serving.api.media import CameraFileView, ClipView, CompatibilityView, DetectionFileView, ThumbnailView
+from media_serving.api.media import (
+    CameraFileView,
+    ClipView,
+    CompatibilityView,
+    DetectionFileView,
+    ThumbnailView,
+    UploadFileView,
+)
 from media_serving.api.signed_urls import SignedUrlView
 from media_serving.api.uploads import UploadListView, UploadRetryView
 
@@ -22,6 +29,7 @@ urlpatterns = [
     path("media/cameras/<str:camera_id>/<rest:filename>", CameraFileView.as_view(), name="api_camera_file"),
     path("media/thumbnails/<rest:filename>", ThumbnailView.as_view(), name="api_thumbnail"),
     path("media/detections/<rest:detection_id>", DetectionFileView.as_view(), name="api_detection_file"),
+    path("media/uploads/<rest:upload_id>", UploadFileView.as_view(), name="api_upload_file"),
     path("media/clips/<rest:filename>", ClipView.as_view(), name="api_clip"),
     path("media/<rest:path>", CompatibilityView.as_view(), name="api_media"),
     path("detections", DetectionListView.as_view(), name="api_detections"),

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
+from django.utils import timezone
 
 from cameras.models import Camera
 from media_serving import camera_day
@@ -18,7 +19,7 @@ from media_serving.days import hours_of, span_of
 from media_serving.models import Upload
 from media_serving.models.uploads import digest_of, quoted, readable
 from nvr.audit.models import AuditEntry
-from nvr.health.models import Outage
+from nvr.health.models import Heartbeat, Outage
 from tests.factories import folder_of, jpeg, put
 from tests.media_serving.evidence import after, detect
 from tests.media_serving.test_events_page import browser_of
@@ -115,6 +116,17 @@ def test_our_own_downtime_is_a_gap(old_camera):
     assert gaps(old_camera) == [("12:00", "12:10", "NVR was not running", "")]
 
 
+def test_downtime_that_goes_on_is_a_gap_already(browser, old_camera):
+    now = timezone.now()
+    Heartbeat.objects.create(name="scheduler", beat_at=now - timedelta(days=1))
+    today = now.astimezone(old_camera.zone).date()
+
+    found = camera_day.gaps_of(old_camera, span_of(today - timedelta(days=1), old_camera.zone), now)
+
+    assert [gap.word for gap in found] == ["NVR was not running"]
+    assert re.search(r"Since <time[^>]*>00:00</time></span> NVR was not running", page_of(browser, f"day={today}"))
+
+
 def test_before_a_camera_was_added_there_was_nothing_to_see(camera):
     Camera.objects.filter(pk=camera.pk).update(created_at=after(0))
     camera.refresh_from_db()
@@ -128,9 +140,32 @@ def test_the_band_shows_the_days_events(browser, old_camera):
 
     page = page_of(browser, "day=2026-01-31")
 
-    assert f'<a href="/events/{inside.pk}?camera_id=front_door&day=2026-01-31" tabindex="-1"><rect' in page
+    assert f'<a href="/events/{inside.pk}?camera_id=front_door&day=2026-01-31" tabindex="-1"><title>' in page
     assert f"/events/{outside.pk}" not in page
     assert 'x="720.0"' in page  # noon: the middle of 1440
+
+
+def test_events_that_the_band_cannot_tell_apart_are_one_mark(browser, old_camera):
+    events = [detect(old_camera, after(60 * minute), object_class=name).event for minute, name in enumerate("ab")]
+    apart = detect(old_camera, after(600)).event
+
+    page = page_of(browser, "day=2026-01-31")
+
+    assert page.count('class="band-event"') == 2
+    assert "<title>12:00 to 12:01, 2 events: a, b</title>" in page
+    assert f'/events/{events[1].pk}?camera_id=front_door&day=2026-01-31" tabindex="-1"' in page
+    assert f'/events/{apart.pk}?camera_id=front_door&day=2026-01-31" tabindex="-1"' in page
+    assert "All 3 events of this day" in page
+
+
+def test_a_band_of_more_events_than_it_draws_says_so(browser, old_camera, monkeypatch):
+    monkeypatch.setattr(camera_day, "MOST_EVENTS", 2)
+    events = [detect(old_camera, after(600 * number)).event for number in range(3)]
+
+    page = page_of(browser, "day=2026-01-31")
+
+    assert "The band shows the newest 2 of 3 events" in page and "All 3 events of this day" in page
+    assert f'/events/{events[0].pk}?camera_id=front_door&day=2026-01-31" tabindex="-1"' not in page
 
 
 @pytest.mark.parametrize(("day", "count"), [("2026-03-29", 23), ("2026-10-25", 25), ("2026-01-31", 24)])
@@ -164,6 +199,22 @@ def test_a_name_that_was_used_again_shows_only_its_latest_content(browser, old_c
 
     assert page.count("Overwritten") == 1
     assert len(re.findall(r'<a class="file"', page)) == 1
+
+
+def test_the_former_content_of_a_name_can_be_opened_if_it_was_kept(browser, old_camera, settings, tmp_path):
+    settings.KEPT_DIR = tmp_path / "kept"
+    former = upload(old_camera, b"same.jpg", after(0), is_kept=True)
+    upload(old_camera, b"same.jpg", after(60))
+    put(former.kept_path.parent, former.kept_path.name, jpeg(seed=1))
+
+    page = page_of(browser, "day=2026-01-31&hour=12")
+
+    assert "Overwritten" not in page
+    shown = page_of(browser, f"day=2026-01-31&hour=12&former={former.pk}&file=same.jpg")
+    address = f"/api/media/uploads/{former.pk}"
+    assert f'<a class="viewer-picture" href="{address}"' in shown
+    assert len(re.findall(r'<a class="file"[^>]* aria-current', shown)) == 1
+    assert b"".join(browser.get(address)) == jpeg(seed=1)
 
 
 def test_names_that_are_no_text_are_listed_and_closed(browser, old_camera):

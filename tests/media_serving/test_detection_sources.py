@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from media_serving.models import Detection
+from media_serving.thumbnails import make_thumbnails
+from nvr.errors import StorageFull
 from tests.conftest import client_of
 from tests.factories import folder_of, jpeg, make_camera, make_video, put
 from tests.media_serving.ledger import enter, enter_file
@@ -169,3 +171,19 @@ def test_the_copy_is_served_from_its_own_folder_only(api, camera, picture, tmp_p
     copy.symlink_to(put(tmp_path, "secret.jpg", jpeg()))
 
     assert get(api, detection).status_code == 403
+
+
+def test_a_frame_for_which_there_is_no_room_is_made_when_there_is(api, camera, small_disk, settings):
+    settings.CACHE_DIR = small_disk
+    detection = found_in(camera, make_video(folder_of(camera) / "v.mp4", seconds=2, size="640x480"))
+    ballast = put(small_disk, "ballast", bytes(2 * 2**20 - 4096))
+
+    with pytest.raises(StorageFull):
+        make_thumbnails(detection.upload)
+    assert get(api, detection).status_code == 507
+    detection.refresh_from_db()
+    assert detection.thumbnail_size_bytes is None
+
+    ballast.unlink()
+    assert make_thumbnails(detection.upload) == 1
+    assert get(api, detection).status_code == 200

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cameras import registry
+from nvr.api.pagination import encode_cursor
 from tests.conftest import client_of
 from tests.media_serving.evidence import LONG_AGO, after, detect
 
@@ -123,6 +124,8 @@ def test_filters_narrow_the_list(api, camera, family_camera):
         ("limit", "9" * 5000),
         ("cursor", "nonsense"),
         ("cursor", ""),
+        ("cursor", encode_cursor("9999-12-31T23:59:59-23:59", 1)),
+        ("cursor", encode_cursor("0001-01-01T00:00:00+23:59", 1)),
     ],
 )
 def test_a_wrong_filter_value_is_422_and_names_the_field(api, name, value):

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from cameras import registry
 from cameras.models import Camera
-from media_serving.events import attach, close_quiet
+from media_serving import events
+from media_serving.events import attach, attach_all, close_quiet
 from media_serving.models import Detection, Event
 from media_serving.signals import event_closed
 from media_serving.tasks import close_events
@@ -115,6 +116,36 @@ def test_every_detection_has_one_event_that_is_short_and_overlaps_no_other(db, m
     assert all(one.last_detected_at < other.started_at for one, other in pairwise(events))
 
 
+@given(st.lists(st.integers(0, 400_000), min_size=1, max_size=25), st.integers(0, 25))
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_detections_that_come_together_form_the_events_of_those_that_come_one_by_one(db, milliseconds, before):
+    one_by_one, together = make_camera(), make_camera()
+    for ms in milliseconds:
+        detect(one_by_one, after(ms / 1000))
+    for ms in milliseconds[:before]:
+        detect(together, after(ms / 1000))
+
+    attach_all([detection_of(together, after(ms / 1000)) for ms in milliseconds[before:]])
+
+    assert spans(together) == spans(one_by_one)
+    assert counts(together) == counts(one_by_one)
+    assert all(event.detections.count() == event.detection_count for event in Event.objects.filter(camera=together))
+
+
+def counts(camera: Camera) -> list[int]:
+    return list(Event.objects.filter(camera=camera).order_by("started_at").values_list("detection_count", flat=True))
+
+
+def test_a_long_videos_detections_cost_as_many_queries_as_its_events(camera, django_assert_max_num_queries):
+    found = [detection_of(camera, after(number % 60)) for number in range(1000)]
+
+    # As many as for one, but for SQLite, which takes the detections in parts.
+    with django_assert_max_num_queries(40):
+        attach_all(found)
+
+    assert counts(camera) == [1000]
+
+
 def test_events_of_two_cameras_have_nothing_to_do_with_each_other(camera, family_camera):
     detect(camera, after(0))
     detect(family_camera, after(1))
@@ -194,6 +225,16 @@ def test_an_event_that_keeps_going_closes_at_90_seconds(camera):
 
     event.refresh_from_db()
     assert event.ended_at == now - timedelta(seconds=1)
+
+
+def test_an_event_of_a_clock_that_was_put_back_closes(camera):
+    now = timezone.now()
+    event = open_event(camera, now + timedelta(days=1000), now + timedelta(days=1000, seconds=5))
+
+    assert close_quiet(now) == 1
+
+    event.refresh_from_db()
+    assert event.ended_at == event.last_detected_at
 
 
 def test_an_orphan_of_a_crash_closes_at_its_last_detection(camera):
@@ -278,3 +319,18 @@ def open_event(camera: Camera, started_at: datetime, last_detected_at: datetime)
     return Event.objects.create(
         camera=camera, started_at=started_at, last_detected_at=last_detected_at, detection_count=1
     )
+
+
+def test_what_people_said_of_an_event_while_it_grew_stays(camera, monkeypatch):
+    detect(camera, after(0))
+    grow = events._grow
+
+    def meanwhile(event, detection):
+        Event.objects.update(keep=True, notes="the postman", clip_size_bytes=5, clip_created_at=timezone.now())
+        grow(event, detection)
+
+    monkeypatch.setattr(events, "_grow", meanwhile)
+    detect(camera, after(5))
+
+    event = Event.objects.get()
+    assert (event.keep, event.notes, event.clip_size_bytes, event.detection_count) == (True, "the postman", 5, 2)

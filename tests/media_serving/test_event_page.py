@@ -10,6 +10,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
 
+from media_serving import event_stills
 from media_serving.clip_sources import NoFootage
 from media_serving.models import ClipWork, Event
 from nvr.audit.models import AuditEntry
@@ -43,7 +44,7 @@ def test_a_picture_has_its_boxes_with_label_and_confidence(browser, camera, even
 
     assert 'viewBox="0 0 768 576"' in page
     assert '<rect x="10.0" y="200.0" width="40.0" height="90.0"' in page
-    assert "person 0.80" in page and "car 0.61" in page
+    assert "person 80%" in page and "car 61%" in page
     assert page.count("data-still") == 1  # two detections, one picture
 
 
@@ -173,3 +174,24 @@ def test_the_number_of_queries_does_not_grow_with_the_pictures(browser, camera, 
         detect(camera, after(second))
     with django_assert_num_queries(8):
         page_of(browser, event)
+
+
+def test_the_pictures_of_a_long_event_are_leafed_each_of_them_once(browser, camera, event, monkeypatch):
+    monkeypatch.setattr(event_stills, "MOST_STILLS", 2)
+    monkeypatch.setattr(event_stills, "MOST_DETECTIONS", 4)
+    for second in (0, 0, 1, 1, 2, 3, 3, 3, 3, 4):
+        detect(camera, after(second), file_path=f"{camera.folder_path}/{second}.jpg")
+
+    page, times = page_of(browser, event), []
+    while following := re.search(r'rel="next" href="[^"]*(\?pictures=\d+)"', page):
+        times += still_times(page)
+        assert "shown, there are more" in page
+        page = page_of(browser, event, following[1])
+
+    assert [*times, *still_times(page)] == ["12:00:00", "12:00:00", "12:00:01", "12:00:02", "12:00:03", "12:00:04"]
+    assert "First pictures" in page and "Later pictures" not in page
+    assert browser.get(f"/events/{event.pk}?pictures=x").status_code == 422
+
+
+def still_times(page: str) -> list[str]:
+    return re.findall(r'class="file-caption"><time[^>]*>([^<]+)<', page)

@@ -159,3 +159,25 @@ def test_the_number_of_queries_does_not_grow_with_the_list(browser, camera: Came
         detect(other, after(number * 300))
     with django_assert_num_queries(7):
         page_of(browser)
+
+
+def test_from_a_day_one_goes_to_the_nearest_days_that_have_such_events(browser, camera):
+    for days, name in ((-30, "car"), (-1, "dog"), (0, "car"), (3, "car")):
+        detect(camera, after(days * 86400), object_class=name)
+
+    page = page_of(browser, "?day=2026-01-31&object_class=car")
+
+    assert 'href="/events?object_class=car&day=2026-01-01" rel="prev"' in page
+    assert 'href="/events?object_class=car&day=2026-02-03" rel="next"' in page
+    assert 'href="/events?day=2026-01-30" rel="prev"' in page_of(browser, "?day=2026-01-31")
+    assert 'rel="prev"' not in page_of(browser, "?day=2026-01-01")
+
+
+def test_of_many_classes_one_is_chosen_from_a_list(browser, camera):
+    for number in range(7):
+        detect(camera, after(number), object_class=f"class-{number}")
+
+    page = page_of(browser, "?object_class=class-3")
+
+    assert '<option value="class-3" selected>Class-3s</option>' in page
+    assert page.count('class="chip"') == 3  # all, not reviewed, and the chosen one

@@ -1,4 +1,4 @@
-"""Events, detections and uploads in the admin: evidence is read-only, remarks and retries are on record."""
+"""Events, detections, clips and uploads in the admin: evidence is read-only, remarks and retries are on record."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from django.test import Client
 from cameras import registry
 from media_serving import admin as desk_module
 from media_serving.admin import MOST_ROWS, NewestRows
-from media_serving.models import Detection, Event, Upload
+from media_serving.models import ClipWork, Detection, Event, Upload, WorkState
 from nvr.audit.models import AuditEntry
 from tests.factories import make_user
 from tests.media_serving.evidence import after, detect
@@ -16,6 +16,7 @@ from tests.media_serving.ledger import enter
 
 EVENTS, DETECTIONS = "/admin/media_serving/event/", "/admin/media_serving/detection/"
 UPLOADS = "/admin/media_serving/upload/"
+CLIPS = "/admin/media_serving/clipwork/"
 TRASH = "/admin/cameras/trashedcamera/"
 
 
@@ -144,7 +145,7 @@ def test_selected_files_that_nothing_came_of_are_read_again_as_through_the_api(d
     page = read_again(desk, *uploads)
 
     assert states() == ["waiting", "waiting", "done", "working", "waiting"]
-    assert "2 files wait to be read again." in page
+    assert "2 wait to be read again." in page
     entries = AuditEntry.objects.filter(action="upload_retried")
     assert {(entry.actor, entry.target_pk) for entry in entries} == {(admin, uploads[0].pk), (admin, uploads[1].pk)}
     assert "nothing is read again" in read_again(desk, uploads[2])
@@ -188,3 +189,66 @@ def test_who_may_retry_reaches_only_what_they_see(family, family_camera, camera)
     read_again(client, hidden, theirs)
 
     assert states() == ["failed", "waiting"]
+
+
+def clip_of(camera, at, **values):
+    """Of a closed event; its row in the making of clips."""
+    event = detect(camera, after(at)).event
+    ClipWork.objects.filter(event=event).update(**({"retry_at": None} | values))
+    return ClipWork.objects.get(event=event)
+
+
+def make_again(client, *clips, **more):
+    body = {"action": "make_again", "_selected_action": [clip.pk for clip in clips], **more}
+    return client.post(CLIPS, body, follow=True).content.decode()
+
+
+def test_clips_are_listed_with_their_reason_and_narrowed(desk, camera, family_camera):
+    failed = clip_of(camera, 0, state="failed", reason="There is no footage.", attempts=2)
+    clip_of(family_camera, 0, reason="The disk is full.", retry_at=after(0))
+
+    for query in ({}, {"camera": "front_door"}, {"state__exact": "failed"}, {"q": "footage"}):
+        page = desk.get(CLIPS, query).content.decode()
+        assert "There is no footage." in page
+        assert ("The disk is full." in page) == (query == {})
+    assert "There is no footage." in desk.get(f"{CLIPS}{failed.pk}/change/").content.decode()
+    assert desk.post(f"{CLIPS}{failed.pk}/change/", {"state": "done"}).status_code == 403
+
+
+def test_selected_clips_are_made_again_on_record(desk, admin, camera):
+    made = {"state": "failed", "reason": "x", "attempts": 3}, {"state": "done"}, {}, {"retry_at": after(0)}
+    clips = [clip_of(camera, number * 1000, **values) for number, values in enumerate(made)]
+    at_work = clip_of(camera, 9000, state="working", leased_until=after(9000))
+
+    page = make_again(desk, *clips, at_work)
+
+    assert "3 wait to be made again." in page
+    states = ClipWork.objects.order_by("pk").values_list("state", "reason", "attempts", "retry_at")
+    assert list(states) == [(WorkState.WAITING, "", 0, None)] * 4 + [(WorkState.WORKING, "", 0, None)]
+    entries = AuditEntry.objects.filter(action="clip_requested", actor=admin).order_by("pk")
+    assert {entry.target_pk for entry in entries} == {clips[0].event_id, clips[1].event_id, clips[3].event_id}
+    assert ["failed", "waiting"] in [entry.changes["clip"] for entry in entries]
+    assert "being made already" in make_again(desk, at_work)
+
+
+def test_so_many_clips_are_made_again_at_a_time_and_repeated_the_others(desk, camera, monkeypatch):
+    monkeypatch.setattr(desk_module, "MOST_AT_ONCE", 2)
+    clips = [clip_of(camera, number * 1000, state="done") for number in range(3)]
+
+    assert "2 are taken at a time" in make_again(desk, clips[0], select_across="1")
+    assert "1 waits to be made again." in make_again(desk, clips[0], select_across="1")
+
+
+def test_hidden_cameras_clips_are_not_in_the_admin_and_who_may_only_look_makes_none(family, camera, family_camera):
+    guard = make_user("guard", "media_serving.view_clipwork", groups=(family,), is_staff=True)
+    client = Client()
+    client.force_login(guard)
+    hidden = clip_of(camera, 0, state="failed", reason="arctic fox")
+    theirs = clip_of(family_camera, 0, state="failed", reason="barn owl")
+
+    page = client.get(CLIPS).content
+    assert b"barn owl" in page
+    assert b"arctic fox" not in page
+    assert b"Front door" not in page
+    make_again(client, theirs, hidden)
+    assert set(ClipWork.objects.values_list("state", flat=True)) == {"failed"}

@@ -64,6 +64,20 @@ def test_what_could_not_be_read_stands_with_its_reason(browser, camera):
     assert page.index("slow.avi") < page.index("torn.jpg")
 
 
+def test_what_waits_for_its_rest_stands_with_its_reason_too(browser, camera):
+    later = timezone.now() + timedelta(minutes=1)
+    half = upload(camera, b"half.jpg", after(0), state="waiting", reason="It breaks off.", retry_at=later)
+    upload(camera, b"next.jpg", after(1), state="waiting")
+
+    page = page_of(browser)
+
+    assert "half.jpg" in page and "It breaks off." in page
+    assert f"/ingest/uploads/{half.pk}/retry" not in page
+    assert "1 will be tried again later" in page
+    listed = page[page.index("failures-title") :]
+    assert "next.jpg" not in listed
+
+
 def test_a_file_is_read_again_by_its_button(browser, camera):
     torn = upload(camera, b"torn.jpg", after(0), state="rejected", reason="The file ends in its middle.", attempts=1)
     assert f'action="/ingest/uploads/{torn.pk}/retry"' in page_of(browser)
@@ -117,7 +131,7 @@ def test_it_is_for_operators_and_in_their_menu(member, browser, camera):
 
 def test_the_number_of_queries_does_not_grow(browser, camera, django_assert_max_num_queries):
     upload(camera, b"0.jpg", after(0), state="failed", reason="x")
-    with django_assert_max_num_queries(12) as before:
+    with django_assert_max_num_queries(13) as before:
         page_of(browser)
     for number in range(1, 9):
         upload(camera, f"{number}.jpg".encode(), after(number), state="failed", reason="x")

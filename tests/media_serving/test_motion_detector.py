@@ -12,6 +12,7 @@ import pytest
 from PIL import Image, ImageDraw, ImageFilter
 
 from media_serving.detectors import Found, Frame, UnknownDetector, Wanted, detector_for, wanted_of
+from media_serving.detectors.grey import scaled
 from nvr.media import images
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
@@ -293,3 +294,11 @@ def test_opencv_is_not_loaded_before_somebody_detects():
     )
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
     assert run.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"),
+    [((768, 576), (768, 576)), ((1536, 1152), (768, 576)), ((1000, 60_000), (51, 3072)), ((1, 9), (1, 9))],
+)
+def test_a_picture_of_whatever_shape_is_made_small(size, expected):
+    assert scaled(size, 768) == expected

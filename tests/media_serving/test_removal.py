@@ -15,8 +15,10 @@ from cameras import purging, registry
 from cameras.models import Camera, Purge
 from cameras.tasks import go_on_purging
 from media_serving import removal, tombstones
-from media_serving.models import CameraTurn, Detection, Event, PlayableForm, PlayableState, Tombstone, Upload
+from media_serving.cache_tasks import sweep_caches
+from media_serving.models import CameraTurn, Detection, Event, PlayableForm, Tombstone, Upload, WorkState
 from media_serving.playable import path_of
+from media_serving.removal import remove_kept_folders
 from media_serving.tasks import remove_files
 from nvr.audit.models import AuditEntry
 from tests.factories import folder_of, put
@@ -155,7 +157,7 @@ def test_purging_a_camera_removes_the_playable_forms_of_its_videos_too(
     for owner in (camera, family_camera):
         video = put(folder_of(owner), "über.avi", b"x")
         values = {"path": quote(os.fsencode(video.resolve())), "mtime_ns": 0, "source_size_bytes": 1, "size_bytes": 3}
-        rows.append(PlayableForm.objects.create(key=f"{owner.pk:064x}", state=PlayableState.DONE, **values))
+        rows.append(PlayableForm.objects.create(key=f"{owner.pk:064x}", state=WorkState.DONE, **values))
         put(path_of(rows[-1]).parent, path_of(rows[-1]).name, b"mp4")
 
     purge(admin, camera)
@@ -187,6 +189,8 @@ def test_purging_a_camera_removes_its_uploads_after_their_detections_and_what_wa
     assert sorted(path.name for path in folder_of(camera).iterdir()) == pictures
     assert not Tombstone.objects.exists()
     assert not CameraTurn.objects.exists()
+    remove_kept_folders()
+    assert not kept.kept_path.parent.exists() and stays.kept_path.exists()
 
 
 @pytest.mark.django_db(transaction=True)
@@ -237,6 +241,7 @@ def fill(camera, detections):
 
 
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.slow
 def test_no_transaction_deletes_more_than_a_batch_however_much_there_is(
     folders, admin, camera, family_camera, monkeypatch, rows_by_transaction
 ):
@@ -278,3 +283,17 @@ def test_a_purge_that_is_killed_between_detections_and_events_goes_on_where_it_w
     assert not Camera.everything.exists()
     assert not any(each.thumbnail_path.exists() or each.event.clip_path.exists() for each in gone)
     assert AuditEntry.objects.filter(action="camera_purged").count() == 1
+
+
+@pytest.mark.django_db
+def test_what_a_killed_writer_left_beside_clips_thumbnails_and_kept_copies_goes(folders, settings):
+    settings.CACHE_DIR = folders / "cache"
+    places = [settings.CLIP_DIR, settings.THUMBNAIL_DIR, settings.KEPT_DIR / "7"]
+    for place in places:
+        old, new = (put(place, name, b"x") for name in ("old.part", "new.part"))
+        os.utime(old, (0, 0))
+        assert new.exists()
+
+    sweep_caches()
+
+    assert [path.name for place in places for path in place.iterdir()] == ["new.part"] * 3

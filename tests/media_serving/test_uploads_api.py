@@ -169,7 +169,7 @@ def test_the_workers_are_told_at_once_and_a_broker_that_is_away_is_survived(
 ) -> None:
     told: list[str] = []
 
-    def send_task(name: str, queue: str) -> None:
+    def send_task(name: str, queue: str, expires: float) -> None:
         told.append(f"{name} to {queue}")
         raise OperationalError
 

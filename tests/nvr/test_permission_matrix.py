@@ -84,6 +84,7 @@ API: dict[str, dict[str, str]] = {
     "api/media/cameras/<str:camera_id>/<rest:filename>": {"GET": SEEN},
     "api/media/thumbnails/<rest:filename>": {"GET": SEEN},
     "api/media/detections/<rest:detection_id>": {"GET": SEEN},
+    "api/media/uploads/<rest:upload_id>": {"GET": SEEN},
     "api/media/clips/<rest:filename>": {"GET": SEEN},
     "api/media/<rest:path>": {"GET": "401 404 404 404 404 404 404 404"},  # of what none of the four names
     "api/review-paths": {
@@ -216,7 +217,7 @@ def house(family: Group, settings, tmp_path) -> House:
 
 
 def recorded(camera: Camera) -> dict[str, str]:
-    """A detection with its thumbnail, an event with its clip, a failed upload; the addresses' parts that name them."""
+    """A detection with its thumbnail, an event with its clip, an upload with its copy; the addresses' parts of them."""
     now = timezone.now()
     event = Event.objects.create(camera=camera, started_at=now, last_detected_at=now, ended_at=now)
     detection = Detection.objects.create(
@@ -232,7 +233,8 @@ def recorded(camera: Camera) -> dict[str, str]:
     put(event.clip_path.parent, event.clip_path.name, b"\0\0\0\x18ftypmp42" + bytes(100))
     Detection.objects.filter(pk=detection.pk).update(thumbnail_size_bytes=5)
     Event.objects.filter(pk=event.pk).update(clip_size_bytes=112, clip_created_at=now)
-    upload = enter(camera, "b.jpg", state="failed")
+    upload = enter(camera, "b.jpg", state="failed", is_kept=True)
+    put(upload.kept_path.parent, upload.kept_path.name, jpeg())
     return {"detection": str(detection.pk), "event": str(event.pk), "upload": str(upload.pk)}
 
 
@@ -248,6 +250,7 @@ def address_of(route: str, house: House) -> str:
         "<rest:detection_id>": house.values["detection"],
         "<int:event_id>": house.values["event"],
         "<int:upload_id>": house.values["upload"],
+        "<rest:upload_id>": house.values["upload"],
         "<rest:filename>": filename,
         "<rest:path>": "nothing/of/this",
         "<int:run_id>": house.values["run"],

@@ -1,0 +1,56 @@
+"""Thumbnails of what programs outside reported, as soon as the file that they named is there."""
+
+from __future__ import annotations
+
+import logging
+
+from django.conf import settings
+from django.db.models import QuerySet
+from django.utils import timezone
+from PIL import Image
+
+from media_serving.models import Detection
+from media_serving.serving import source_of
+from media_serving.thumbnails import WIDTH_PX, drawn, keep
+from nvr.errors import NvrError, StorageFull
+from nvr.media import images
+from nvr.media.types import is_video
+from nvr.media.video_frames import frame_of
+
+logger = logging.getLogger(__name__)
+
+TOGETHER = 500
+
+
+def make_owed() -> int:
+    """Those that can be made now, the latest first; how many were.
+
+    A report may come before its file: it is looked for as long as an upload may take, NVR_INGEST_PATIENCE.
+    """
+    made = 0
+    for detection in owed():
+        try:
+            made += keep(detection, drawn(small_picture(detection), detection))
+        except StorageFull:
+            break
+        except NvrError as error:
+            logger.debug("no thumbnail yet detection=%s reason=%s", detection.pk, error.detail)
+    return made
+
+
+def owed() -> QuerySet[Detection]:
+    since = timezone.now() - settings.NVR_INGEST_PATIENCE
+    rows = Detection.objects.filter(thumbnail_size_bytes=None, upload=None, received_at__gte=since)
+    return rows.select_related("camera").order_by("-received_at")[:TOGETHER]
+
+
+def small_picture(detection: Detection) -> Image.Image:
+    """Raises what finding the file, cutting a frame and reading a picture raise."""
+    file = source_of(detection).path
+    picture = frame_of(file, offset_ms=detection.offset_ms or 0) if is_video(file.name) else file
+    with images.opened(picture) as image:
+        longest = max(image.size)
+        small = images.fitted(image, WIDTH_PX, image.width + image.height).convert("RGB")
+    if detection.frame_width is None:  # then the box is in pixels of the picture itself
+        detection.frame_width = round(small.width * longest / max(small.size))
+    return small

@@ -1,0 +1,87 @@
+"""Thumbnails of what programs outside reported: of pictures and videos, that are there or come later."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+from django.utils import timezone
+from PIL import Image
+
+from media_serving import reported_thumbnails
+from media_serving.models import Detection
+from tests.factories import folder_of, make_camera, put
+from tests.films import numbered_film, numbered_still
+from tests.media_serving.evidence import report
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("own_folders")]
+
+
+def reported(api, camera, **values) -> Detection:
+    return Detection.objects.get(pk=api.post("/api/detections", report(camera, **values), format="json").json()["id"])
+
+
+def brightness(detection: Detection, at: tuple[float, float]) -> int:
+    """Of the thumbnail, at a place told in shares of its sides."""
+    with Image.open(detection.thumbnail_path) as image:
+        return image.convert("L").getpixel((int(image.width * at[0]), int(image.height * at[1])))
+
+
+def test_a_report_of_a_picture_gets_its_thumbnail(api, camera):
+    put(folder_of(camera), "a.jpg", numbered_still(0, (640, 480)))
+    box = {"x": 160, "y": 120, "width": 320, "height": 240}
+    plain = reported(api, camera)
+    boxed = reported(api, camera, bbox=box, frame_width=640, frame_height=480)
+    of_the_picture_itself = reported(api, camera, bbox=box)
+
+    assert reported_thumbnails.make_owed() == 3
+
+    assert brightness(plain, (0.749, 0.5)) < 20
+    for detection in (boxed, of_the_picture_itself):
+        assert brightness(detection, (0.749, 0.5)) > 100
+    url = api.get(f"/api/detections/{plain.pk}").json()["thumbnail_url"]
+    assert api.get(url)["Content-Type"] == "image/jpeg"
+    assert reported_thumbnails.make_owed() == 0
+
+
+def test_a_report_of_a_video_shows_its_moment(api, camera):
+    numbered_film(folder_of(camera) / "v.mp4")
+    early, late = (reported(api, camera, file_path="v.mp4", offset_ms=moment) for moment in (0, 9000))
+
+    assert reported_thumbnails.make_owed() == 2
+    assert brightness(late, (0.5, 0.5)) > brightness(early, (0.5, 0.5)) + 100
+
+
+def test_a_file_may_come_later_than_its_report_but_not_days_later(api, camera):
+    detection, forgotten = reported(api, camera), reported(api, camera)
+    Detection.objects.filter(pk=forgotten.pk).update(received_at=timezone.now() - timedelta(days=1))
+    picture = numbered_still(50, (640, 480))
+    assert reported_thumbnails.make_owed() == 0
+
+    put(folder_of(camera), "a.jpg", picture[:400])
+    assert reported_thumbnails.make_owed() == 0
+    put(folder_of(camera), "a.jpg", picture)
+    assert reported_thumbnails.make_owed() == 1
+
+    assert detection.thumbnail_path.exists()
+    assert not forgotten.thumbnail_path.exists()
+
+
+def test_nothing_outside_of_the_cameras_own_folder_is_shown(api, camera, tmp_path):
+    nested = make_camera("Nested", folder_path=f"{camera.folder_path}/nested")
+    put(folder_of(nested), "a.jpg", numbered_still(50))
+    secret = tmp_path / "secret.jpg"
+    secret.write_bytes(numbered_still(50))
+    (folder_of(camera) / "link.jpg").symlink_to(secret)
+    for path in ("nested/a.jpg", "link.jpg"):
+        reported(api, camera, file_path=path)
+
+    assert reported_thumbnails.make_owed() == 0
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="the plans are told in SQLite's words")
+def test_what_is_owed_is_found_by_an_index_of_nothing_else(db):
+    plan = reported_thumbnails.owed().explain()
+
+    assert "report_without_thumbnail" in plan
