@@ -85,7 +85,14 @@ function showToast({ text, level = "info", undo = null }) {
   watchToast(toast);
 }
 
+// A modal dialog covers, and makes inert, all that is not in it.
+function placeToasts() {
+  const host = [...document.querySelectorAll("dialog:modal")].at(-1) ?? document.body;
+  if (toasts.parentElement !== host) host.append(toasts);
+}
+
 if (toasts) {
+  new MutationObserver(placeToasts).observe(document.body, { attributes: true, attributeFilter: ["open"], subtree: true });
   toasts.querySelectorAll("[data-toast]").forEach(watchToast);
   document.addEventListener("toast", (event) => showToast(event.detail));
 }

@@ -1,4 +1,6 @@
 // Walking through a camera's files: by keyboard, and without loading the page again for each of them.
+import { isBusy, isPlainClick, pageNow } from "./asking.js";
+import { tellWhy } from "./no_picture.js";
 import { hideOwnZone } from "./zones.js";
 
 const KEYS = { j: "[data-older]", arrowright: "[data-older]", k: "[data-newer]", arrowleft: "[data-newer]", d: "[data-download]", escape: "[data-close]" };
@@ -7,10 +9,6 @@ const STEPS = "[data-file], [data-newer], [data-older]";
 const viewer = () => document.querySelector("#viewer");
 const showsFile = (node) => node.matches("figure");
 let turn = 0;
-
-function isBusy(event) {
-  return event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open], details[open]") || event.target.closest("input, textarea, select, video");
-}
 
 // Without a chosen file the walk begins with the newest.
 function targetOf(key) {
@@ -30,35 +28,23 @@ function pressed(event) {
 
 function clicked(event) {
   const step = event.target.closest(STEPS);
-  const isPlain = event.button === 0 && !event.ctrlKey && !event.metaKey && !event.shiftKey && !event.altKey;
-  if (!step || !isPlain || !showsFile(viewer())) return;
+  if (!step || !isPlainClick(event) || !showsFile(viewer())) return;
   event.preventDefault();
   show(step.href, { remember: true });
 }
 
 async function show(href, { remember }) {
   const mine = ++turn;
-  const page = await fetchPage(href);
-  if (mine !== turn) return; // a later step overtook this one
+  const page = await pageNow(href);
+  if (mine !== turn || page === undefined) return; // a later step overtook this one, or there was no answer
   const next = page?.querySelector("#viewer");
   if (!next || !showsFile(next)) { location.assign(href); return; }
   if (remember) history.pushState({}, "", href);
   put(next);
 }
 
-async function fetchPage(href) {
-  try {
-    const response = await fetch(href, { credentials: "same-origin" });
-    if (!response.ok || response.redirected) return null;
-    return new DOMParser().parseFromString(await response.text(), "text/html");
-  } catch {
-    return null;
-  }
-}
-
 function put(next) {
   const focused = ["[data-newer]", "[data-older]", "[data-download]"].find((selector) => document.activeElement?.matches(`#viewer ${selector}`));
-  next.querySelectorAll("noscript").forEach((element) => element.remove()); // a parsed page has no scripts: theirs would come alive
   viewer().replaceWith(document.adoptNode(next));
   if (focused) (viewer().querySelector(focused) ?? viewer().querySelector("[data-close]")).focus();
   mark();
@@ -76,6 +62,7 @@ function mark() {
 // A thumbnail that does not load leaves its place to the drawing below it.
 function dropBroken(picture) {
   if (picture.matches?.(".file img")) picture.remove();
+  if (picture.matches?.(".viewer-picture img")) tellWhy(picture);
 }
 
 document.addEventListener("error", (event) => dropBroken(event.target), true);

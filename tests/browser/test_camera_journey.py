@@ -9,7 +9,8 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import keep_picture, sign_in
+from cameras.registry import create_camera
+from tests.browser.conftest import keep_picture, sign_in, sign_in_by_form
 from tests.factories import PASSWORD, jpeg, make_user, put
 
 pytestmark = pytest.mark.browser
@@ -33,7 +34,7 @@ def test_a_camera_is_added_seen_trashed_and_restored(page: Page, chief: User) ->
     folder = settings.NVR_CAMERA_ROOT / "journey"
     folder.mkdir(exist_ok=True)
     put(folder, "first.jpg", jpeg(320, 240, seed=1), age_s=30)
-    sign_in(page, "chief", PASSWORD)
+    sign_in_by_form(page, "chief", PASSWORD)
     keep_picture(page, "empty-wall")
 
     add_camera(page, "Front Door", folder)
@@ -81,7 +82,7 @@ def test_a_file_is_opened_on_the_cameras_page(page: Page, chief: User) -> None:
     folder.mkdir(exist_ok=True)
     for number in range(5):
         put(folder, f"2026/0{number}.jpg", jpeg(320, 240, seed=number), age_s=60 - number)
-    sign_in(page, "chief", PASSWORD)
+    sign_in(page, "chief")
     add_camera(page, "Garage", folder)
 
     page.goto("/cameras/garage")
@@ -93,3 +94,14 @@ def test_a_file_is_opened_on_the_cameras_page(page: Page, chief: User) -> None:
     page.keyboard.press("j")
     expect(page.locator("#viewer")).to_contain_text("2026/03.jpg")
     keep_picture(page, "camera-file")
+
+
+def test_a_picture_that_cannot_be_shown_is_told_in_words(page: Page, chief: User) -> None:
+    folder = settings.NVR_CAMERA_ROOT / "broken"
+    put(folder, "torn.jpg", jpeg(640, 480)[:3000])
+    create_camera(chief, {"name": "Broken", "folder_path": str(folder)})
+    sign_in(page, "chief")
+
+    page.goto("/cameras/broken?file=torn.jpg")
+
+    expect(page.locator("#viewer .no-picture")).to_have_text("The image is incomplete or damaged")

@@ -12,9 +12,9 @@ from playwright.sync_api import Page, expect
 
 from cameras.models import Camera
 from cameras.registry import create_camera
-from media_serving.models import Detection, Event, clip_path
+from media_serving.models import ClipWork, Detection, Event, clip_path
 from tests.browser.conftest import PHONE, Open, keep_picture, sign_in
-from tests.factories import PASSWORD, jpeg, make_user, make_video, put
+from tests.factories import jpeg, make_user, make_video, put
 from tests.media_serving.evidence import detect
 
 pytestmark = pytest.mark.browser
@@ -59,7 +59,7 @@ def reviewed(event: Event) -> bool:
 
 
 def test_the_list_is_walked_marked_and_opened_by_keys(page: Page, chief: User, events: list[Event]) -> None:
-    sign_in(page, "chief", PASSWORD)
+    sign_in(page, "chief")
     page.goto("/events?object_class=person")
     keep_picture(page, "events")
 
@@ -80,10 +80,10 @@ def test_the_list_is_walked_marked_and_opened_by_keys(page: Page, chief: User, e
 
 
 def test_one_event_is_walked_and_marked_by_keys(page: Page, chief: User, events: list[Event]) -> None:
-    sign_in(page, "chief", PASSWORD)
+    sign_in(page, "chief")
     page.goto(f"/events/{events[0].pk}?camera_id=front_door")
     keep_picture(page, "event")
-    expect(page.locator("svg.boxes text")).to_have_text("person 0.80")
+    expect(page.locator("svg.boxes text")).to_have_text("person 80%")
 
     page.keyboard.press("r")
     expect(page.locator("[data-mark=reviewed] button")).to_have_attribute("aria-pressed", "true")
@@ -92,13 +92,14 @@ def test_one_event_is_walked_and_marked_by_keys(page: Page, chief: User, events:
     page.keyboard.press("k")
     page.wait_for_url(f"**/events/{events[0].pk}?camera_id=front_door")
     page.keyboard.press("Escape")
-    page.wait_for_url("**/events?camera_id=front_door")
+    page.wait_for_url(f"**/events?camera_id=front_door#event-{events[0].pk}")
+    expect(card(page, events[0]).locator("a")).to_be_focused()
 
     assert reviewed(events[0])
 
 
 def test_typing_notes_presses_no_key(page: Page, chief: User, events: list[Event]) -> None:
-    sign_in(page, "chief", PASSWORD)
+    sign_in(page, "chief")
     page.goto(f"/events/{events[0].pk}")
 
     page.get_by_label("Notes").fill("")
@@ -111,7 +112,7 @@ def test_typing_notes_presses_no_key(page: Page, chief: User, events: list[Event
 
 
 def test_the_box_lies_on_the_picture(page: Page, chief: User, events: list[Event]) -> None:
-    sign_in(page, "chief", PASSWORD)
+    sign_in(page, "chief")
     page.goto(f"/events/{events[0].pk}")
 
     picture, box = page.locator(".boxed img").bounding_box(), page.locator("svg.boxes rect").bounding_box()
@@ -126,7 +127,7 @@ def test_the_box_lies_on_the_picture(page: Page, chief: User, events: list[Event
 def test_a_newer_event_comes_by_itself_and_does_not_push_what_is_read(
     page: Page, chief: User, camera: Camera, events: list[Event]
 ) -> None:
-    sign_in(page, "chief", PASSWORD)
+    sign_in(page, "chief")
     page.goto("/events")
     expect(page.locator("[data-event]")).to_have_count(3)
 
@@ -145,7 +146,7 @@ def test_a_newer_event_comes_by_itself_and_does_not_push_what_is_read(
 
 def test_the_clip_appears_when_it_is_made(page: Page, chief: User, events: list[Event]) -> None:
     Event.objects.filter(pk=events[0].pk).update(ended_at=None)
-    sign_in(page, "chief", PASSWORD)
+    sign_in(page, "chief")
     page.goto(f"/events/{events[0].pk}")
     expect(page.locator("[data-part=clip]")).to_contain_text("when the event is over")
 
@@ -159,9 +160,127 @@ def test_the_clip_appears_when_it_is_made(page: Page, chief: User, events: list[
     assert page.evaluate("document.querySelector('#viewer video').duration") > 1
 
 
+def test_pictures_come_while_the_event_goes_on(page: Page, chief: User, camera: Camera) -> None:
+    now = timezone.now()
+    event = happen(camera, now)
+    sign_in(page, "chief")
+    page.goto(f"/events/{event.pk}")
+    expect(page.locator("[data-still]")).to_have_count(1)
+
+    happen(camera, now + timedelta(seconds=2))
+    happen(camera, now + timedelta(seconds=2))
+
+    expect(page.locator("[data-still]")).to_have_count(2, timeout=15_000)
+    expect(page.locator("h1")).to_contain_text("2 people")
+    expect(page.locator("[data-still]").first).to_have_attribute("aria-current", "true")
+
+
+def test_without_an_answer_the_page_stays_and_says_so(page: Page, chief: User, camera: Camera) -> None:
+    at = timezone.now() - timedelta(hours=1)
+    event = happen(camera, at)
+    happen(camera, at + timedelta(seconds=2))
+    sign_in(page, "chief")
+    page.goto(f"/events/{event.pk}")
+
+    page.context.set_offline(True)
+    page.keyboard.press("ArrowRight")
+    expect(page.locator("[data-toast]")).to_contain_text("The server does not answer.")
+    page.keyboard.press("r")
+    expect(page.locator("[data-mark=reviewed] button")).to_have_attribute("aria-pressed", "false")
+    page.context.set_offline(False)
+    page.keyboard.press("r")
+
+    expect(page.locator("[data-mark=reviewed] button")).to_have_attribute("aria-pressed", "true")
+    assert page.url.endswith(f"/events/{event.pk}")
+
+
+def test_a_picture_that_is_gone_is_told_in_words(page: Page, chief: User, camera: Camera) -> None:
+    event = happen(camera, timezone.now() - timedelta(hours=1))
+    (settings.NVR_CAMERA_ROOT / "events_front" / "a.jpg").unlink()
+    sign_in(page, "chief")
+    page.goto(f"/events/{event.pk}")
+
+    expect(page.locator(".boxed")).to_have_text("This picture is not in the camera's folder any more.")
+    expect(page.locator("svg.boxes")).to_have_count(0)
+    expect(page.get_by_role("link", name="Download")).to_have_count(0)
+
+
+def test_one_comes_back_to_the_page_of_the_list_that_one_left(page: Page, chief: User, events: list[Event]) -> None:
+    sign_in(page, "chief")
+    page.goto("/events?limit=2")
+    page.get_by_role("link", name="Older").click()
+    page.wait_for_url("**cursor=**")
+    left = page.url
+    card(page, events[2]).get_by_role("link").click()
+    page.wait_for_url(f"**/events/{events[2].pk}")
+
+    page.keyboard.press("Escape")
+
+    page.wait_for_url(f"{left}#event-{events[2].pk}")
+    expect(card(page, events[2]).locator("a")).to_be_focused()
+
+
+def test_a_toast_stands_above_an_open_dialog(page: Page, chief: User, events: list[Event]) -> None:
+    sign_in(page, "chief")
+    page.goto("/events")
+    page.keyboard.press("?")
+    expect(page.locator("dialog#keys")).to_be_visible()
+
+    page.evaluate("document.dispatchEvent(new CustomEvent('toast', {detail: {text: 'Hear!', level: 'error'}}))")
+    page.locator("[data-toast]").get_by_role("button", name="Dismiss").click()
+
+    expect(page.locator("[data-toast]")).to_have_count(0)
+    page.keyboard.press("Escape")
+    expect(page.locator("body > [data-toasts]")).to_have_count(1)
+
+
+def clip_from(event: Event, began: datetime) -> None:
+    """A clip of three seconds that shows all since `began`."""
+    clip = make_video(clip_path(event.pk), size="320x240", seconds=3)
+    now = timezone.now()
+    Event.objects.filter(pk=event.pk).update(ended_at=now, clip_size_bytes=clip.stat().st_size, clip_created_at=now)
+    shows = [[int(began.timestamp() * 1000), 3000]]
+    ClipWork.objects.update_or_create(event=event, defaults={"state": "done", "shows": shows})
+
+
+def test_no_box_lies_over_the_poster_which_has_one(page: Page, chief: User, events: list[Event]) -> None:
+    event = events[0]
+    clip_from(event, event.started_at)
+    sign_in(page, "chief")
+    page.goto(f"/events/{event.pk}")
+    box = page.locator(".clip-stage svg.boxes")
+    page.wait_for_function("() => document.querySelector('#viewer video').readyState >= 1")
+    expect(box).to_be_hidden()
+
+    page.locator("#viewer video").evaluate("video => { video.currentTime = 0.2; }")
+
+    expect(box).to_be_visible()
+
+
+def test_boxes_lie_over_the_clip_where_it_shows_what_was_found(page: Page, chief: User, events: list[Event]) -> None:
+    event = events[0]
+    clip_from(event, event.started_at - timedelta(seconds=1))
+    sign_in(page, "chief")
+    page.goto(f"/events/{event.pk}")
+    video, box = page.locator("#viewer video"), page.locator(".clip-stage svg.boxes")
+    page.wait_for_function("() => document.querySelector('#viewer video').readyState >= 1")
+    expect(box).to_be_hidden()
+
+    video.evaluate("video => { video.currentTime = 1.2; }")
+    expect(box).to_be_visible()
+    keep_picture(page, "event-clip-boxes")
+    page.keyboard.press("b")
+    expect(box).to_be_hidden()
+    page.keyboard.press("b")
+    expect(box).to_be_visible()
+    video.evaluate("video => { video.currentTime = 2.5; }")
+
+    expect(box).to_be_hidden()
+
+
 def test_on_a_phone_the_marks_are_in_the_thumbs_reach(open_browser: Open, chief: User, events: list[Event]) -> None:
     page = open_browser(PHONE, "dark", has_touch=True)
-    sign_in(page, "chief", PASSWORD)
+    sign_in(page, "chief")
     page.goto(f"/events/{events[0].pk}")
     keep_picture(page, "event-phone")
 
@@ -181,7 +300,7 @@ def test_without_scripts_events_are_opened_marked_and_filtered(
     open_browser: Open, chief: User, events: list[Event]
 ) -> None:
     page = open_browser(java_script_enabled=False)
-    sign_in(page, "chief", PASSWORD)
+    sign_in(page, "chief")
     page.goto("/events")
 
     page.get_by_role("link", name="Not reviewed").click()

@@ -12,7 +12,7 @@ from cameras.registry import create_camera, trash_camera
 from nvr.fallbacks import page as error_page
 from nvr.pages.security import PAGE_POLICY
 from tests.browser.conftest import DESKTOP, Open, keep_picture, sign_in
-from tests.factories import PASSWORD, jpeg, make_user, make_video, put
+from tests.factories import jpeg, make_user, make_video, put
 from tests.media_serving.ledger import enter
 
 pytestmark = pytest.mark.browser
@@ -72,7 +72,7 @@ def test_nothing_is_cut_off(open_browser: Open, chief: User, look: str, viewport
     page = open_browser(viewport, scheme)
     page.goto("/login")
     keep_picture(page, f"login-{look}")
-    sign_in(page, "chief", PASSWORD)
+    sign_in(page, "chief")
 
     too_wide = [name for name, address in PAGES.items() if overflow_px(page, name, address, look) > 0]
 
@@ -81,7 +81,7 @@ def test_nothing_is_cut_off(open_browser: Open, chief: User, look: str, viewport
 
 def test_the_api_page_follows_the_chosen_scheme(open_browser: Open, chief: User) -> None:
     page = open_browser(scheme="dark")
-    sign_in(page, "chief", PASSWORD)
+    sign_in(page, "chief")
     page.goto("/api/docs")
     expect(page.locator("html")).to_contain_class("dark-mode")
 

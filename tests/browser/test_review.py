@@ -14,7 +14,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from reviewer.registry import add_path
 from tests.browser.conftest import DESKTOP, PHONE, Open, keep_picture, sign_in
-from tests.factories import PASSWORD, jpeg, make_user, make_video, put
+from tests.factories import jpeg, make_user, make_video, put
 
 pytestmark = pytest.mark.browser
 FILES = 120
@@ -38,7 +38,7 @@ def chief(site: str, card: Path) -> User:
 @pytest.fixture
 def opened(page: Page, chief: User, card: Path) -> Page:
     """The grid of all files, the cursor on the first."""
-    sign_in(page, "chief", PASSWORD)
+    sign_in(page, "chief")
     return opened_at(page, card)
 
 
@@ -58,7 +58,7 @@ def marks_of(card: Path, number: int) -> set[str]:
 
 
 def wait_for(check: Callable[[], bool], page: Page) -> None:
-    for _ in range(100):
+    for _ in range(400):
         if check():
             return
         page.wait_for_timeout(50)
@@ -79,7 +79,8 @@ def pressed(page: Page, command: str) -> Locator:
 
 
 def test_a_folder_is_chosen_from_the_tree_and_reviewed(page: Page, chief: User, card: Path) -> None:
-    sign_in(page, "chief", PASSWORD)
+    sign_in(page, "chief")
+    page.goto("/")
     page.get_by_role("link", name="Review").click()
     expect(page.locator("[data-counts]")).to_contain_text("120 of 120 to see")
     page.get_by_role("button", name="Folders", exact=True).click()
@@ -354,7 +355,7 @@ def test_an_open_dialog_dims_the_whole_window(opened: Page) -> None:
 @pytest.mark.parametrize("viewport", [DESKTOP, {"width": 1280, "height": 800}, PHONE, {"width": 360, "height": 740}])
 def test_only_the_grid_is_scrolled(open_browser: Open, chief: User, card: Path, viewport: dict[str, int]) -> None:
     page = open_browser(viewport)
-    sign_in(page, "chief", PASSWORD)
+    sign_in(page, "chief")
     opened_at(page, card)
 
     assert page.evaluate("document.documentElement.scrollHeight") == viewport["height"]
@@ -365,7 +366,7 @@ def test_only_the_grid_is_scrolled(open_browser: Open, chief: User, card: Path, 
 
 def test_a_phone_shows_the_chosen_type_whole(open_browser: Open, chief: User, card: Path) -> None:
     page = open_browser({"width": 360, "height": 740})
-    sign_in(page, "chief", PASSWORD)
+    sign_in(page, "chief")
     opened_at(page, card)
 
     has, wants = page.locator("[data-type]").evaluate(
@@ -380,7 +381,7 @@ def test_a_phone_shows_the_chosen_type_whole(open_browser: Open, chief: User, ca
 
 def test_a_video_plays_and_obeys_its_keys(page: Page, chief: User, card: Path) -> None:
     make_video(card / "AAA.MP4", size="320x240", seconds=4)
-    sign_in(page, "chief", PASSWORD)
+    sign_in(page, "chief")
     opened_at(page, card).keyboard.press("Enter")
     video = page.locator("[data-frame] video")
     wait_for(lambda: bool(video.evaluate("video => video.currentTime > 0")), page)
@@ -395,7 +396,7 @@ def test_a_video_plays_and_obeys_its_keys(page: Page, chief: User, card: Path) -
 
 def test_a_phone_has_its_bar_and_its_swipes(open_browser: Open, chief: User, card: Path) -> None:
     page = open_browser(PHONE, "dark", has_touch=True)
-    sign_in(page, "chief", PASSWORD)
+    sign_in(page, "chief")
     opened_at(page, card)
     page.locator(".shot").first.tap()
     shows(page, 0)
@@ -428,7 +429,8 @@ def swipe(page: Page, start: int, end: int) -> None:
 
 def test_without_scripts_the_same_by_forms(open_browser: Open, chief: User, card: Path) -> None:
     page = open_browser(java_script_enabled=False)
-    sign_in(page, "chief", PASSWORD)
+    sign_in(page, "chief")
+    page.goto("/")
     page.get_by_role("link", name="Review").click()
     page.locator(".pick-root").get_by_role("link", name="Review").click()
     page.wait_for_url(re.compile("plain=1"))

@@ -12,9 +12,9 @@ from playwright.sync_api import Page, Request, Route, expect
 from reviewer.registry import add_path
 from tests.browser.conftest import sign_in
 from tests.browser.test_review import opened_at, wait_for
-from tests.factories import PASSWORD, jpeg, make_user, put
+from tests.factories import jpeg, make_user, put
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 FILES = 600
 
 
@@ -30,7 +30,7 @@ def card(tmp_path: Path) -> Path:
 def opened(page: Page, site: str, card: Path) -> Page:
     user: User = make_user("chief", is_staff=True, is_superuser=True)
     add_path(user, str(card))
-    sign_in(page, "chief", PASSWORD)
+    sign_in(page, "chief")
     return opened_at(page, card)
 
 

@@ -15,7 +15,7 @@ from reviewer.models import TrashRun
 from reviewer.registry import add_path
 from tests.browser.conftest import keep_picture, sign_in
 from tests.browser.test_review import opened_at, wait_for
-from tests.factories import PASSWORD, jpeg, make_user, put
+from tests.factories import jpeg, make_user, put
 from tests.reviewer.test_trash_real import until, working
 
 pytestmark = pytest.mark.browser
@@ -60,7 +60,7 @@ def trashed(page: Page, site: str, tmp_path: Path) -> Page:
         put(card, f"IMG_{number:04}.JPG.trash", b"")
     user: User = make_user("chief", is_staff=True, is_superuser=True)
     add_path(user, str(card))
-    sign_in(page, "chief", PASSWORD)
+    sign_in(page, "chief")
     opened_at(page, card).evaluate(SLOW)
     page.get_by_role("button", name="Empty trash").click()
     page.locator("[data-trash-typed]").fill(str(FILES))
@@ -73,7 +73,7 @@ def test_the_trash_says_how_much_and_wants_the_number(page: Page, site: str, tmp
         put(card, f"IMG_{number:04}.JPG", jpeg(64, 48, seed=1))
     chief = make_user("chief", is_staff=True, is_superuser=True)
     add_path(chief, str(card))
-    sign_in(page, "chief", PASSWORD)
+    sign_in(page, "chief")
     opened = opened_at(page, card)
     for _ in range(3):
         opened.keyboard.press("d")
@@ -202,6 +202,7 @@ def wait_for_worker(user: User, empty: Path) -> None:
     until(lambda: TrashRun.objects.get(pk=run.pk).is_over, seconds=30)
 
 
+@pytest.mark.slow
 def test_stopping_a_real_worker_tells_exactly_what_is_gone(page: Page, site: str, tmp_path: Path) -> None:
     card = tmp_path.resolve() / "card"
     card.mkdir()
@@ -210,7 +211,7 @@ def test_stopping_a_real_worker_tells_exactly_what_is_gone(page: Page, site: str
         (card / f"IMG_{number:05}.JPG.trash").touch()
     chief = make_user("chief", is_staff=True, is_superuser=True)
     add_path(chief, str(card))
-    sign_in(page, "chief", PASSWORD)
+    sign_in(page, "chief")
     opened_at(page, card).get_by_role("button", name="Empty trash").click()
     page.locator("[data-trash-typed]").fill(str(MANY))
     with working():

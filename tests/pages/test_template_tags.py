@@ -20,7 +20,7 @@ def rendered(source: str, **context: object) -> str:
 
 
 def files(*names: str) -> list[SimpleNamespace]:
-    return [SimpleNamespace(name=name) for name in names]
+    return [SimpleNamespace(page_url=f"/{name}") for name in names]
 
 
 @pytest.fixture
@@ -142,7 +142,7 @@ def test_neighbours_are_what_lies_before_and_after_in_the_list():
     assert (oldest.newer, oldest.older) == (listed[1], None)
 
 
-@pytest.mark.parametrize("selected", [None, SimpleNamespace(name="gone.jpg")])
+@pytest.mark.parametrize("selected", [None, SimpleNamespace(page_url="/gone.jpg")])
 def test_a_file_that_is_not_listed_has_no_neighbours(selected):
     assert nvr_pages.neighbours(files("a.jpg"), selected) == (None, None)
 

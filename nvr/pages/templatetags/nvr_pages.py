@@ -118,10 +118,10 @@ def at_width(url: str, width_px: int) -> str:
 
 @register.simple_tag
 def neighbours(files: Sequence[Any], selected: Any | None) -> Neighbours:
-    """What lies before and after `selected` in `files` (newest first), found by name."""
-    names = [file.name for file in files]
-    if selected is None or selected.name not in names:
+    """What lies before and after `selected` in `files` (newest first), found by the address of its page."""
+    addresses = [file.page_url for file in files]
+    if selected is None or selected.page_url not in addresses:
         return Neighbours(None, None)
-    place = names.index(selected.name)
+    place = addresses.index(selected.page_url)
     older = files[place + 1] if place + 1 < len(files) else None
     return Neighbours(files[place - 1] if place else None, older)

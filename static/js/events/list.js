@@ -1,7 +1,7 @@
 // The list of events: by keys, and kept up to date. It asks the API whether the first page has changed, and only then
 // for the page itself. Newer events come in at once where that moves nothing under the reader; else a button offers them.
 import { hideOwnZone } from "../zones.js";
-import { isBusy, pageAt, send } from "./ask.js";
+import { isBusy, pageAt, send, tellLost } from "../asking.js";
 
 const PERIOD_MS = 5000;
 const LONGEST_PAUSE_MS = 60000;
@@ -9,7 +9,6 @@ const AT_TOP_PX = 48;
 
 const root = document.querySelector("[data-events]");
 const newer = root.querySelector("[data-newer-events]");
-const notice = root.querySelector("[data-lost]");
 const said = root.querySelector("[data-said]");
 
 const cards = () => [...root.querySelectorAll("[data-event]")];
@@ -84,7 +83,7 @@ async function round() {
     known = answer;
   } catch {
     failures += 1;
-    if (failures > 1) tellLost("Connection lost: newer events are not shown.");
+    if (failures > 1) tellLost("The server does not answer: newer events are not shown.");
   }
   timer = setTimeout(round, Math.min(PERIOD_MS * 2 ** failures, LONGEST_PAUSE_MS));
 }
@@ -93,11 +92,6 @@ async function round() {
 function isStale(answer) {
   const told = JSON.parse(answer).items.map((item) => String(item.id));
   return told.some((id) => !cardOf(id)) || root.querySelector("[data-changing]");
-}
-
-function tellLost(text) {
-  notice.hidden = !text;
-  notice.querySelector("[data-lost-text]").textContent = text;
 }
 
 async function refresh() {
@@ -150,6 +144,12 @@ newer.addEventListener("click", () => {
 
 // A thumbnail that does not load leaves its place to the ground below it.
 document.addEventListener("error", (event) => { if (event.target.matches?.(".event-picture img")) event.target.remove(); }, true);
+
+// Which page of the list one leaves for an event, so that the event's page leads back to it.
+document.addEventListener("click", (event) => {
+  if (!event.target.closest(".event-link")) return;
+  try { sessionStorage.setItem("events", location.pathname + location.search); } catch { /* then it leads to the newest */ }
+});
 
 hideOwnZone();
 if (root.dataset.apiUrl) {

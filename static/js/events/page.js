@@ -1,9 +1,12 @@
 // One event: by keys, from picture to picture and mark to mark without loading the page again.
 import { hideOwnZone } from "../zones.js";
-import { isBusy, pageAt, send } from "./ask.js";
+import { drawClipBoxes } from "./clip_boxes.js";
+import { isBusy, isPlainClick, NoAnswer, pageAt, pageNow, send, tellLost } from "../asking.js";
+import { tellWhy } from "../no_picture.js";
 
 const PERIOD_MS = 5000;
-const KEYS = { j: "[data-older]", k: "[data-newer]", d: "[data-download]", escape: "[data-back]", r: "[data-mark=reviewed] button" };
+const LONGEST_PAUSE_MS = 60000;
+const KEYS = { j: "[data-older]", k: "[data-newer]", d: "[data-download]", b: "[data-boxes]", escape: "[data-back]", r: "[data-mark=reviewed] button" };
 const STEPS = { arrowleft: -1, arrowright: 1 };
 
 const root = document.querySelector("[data-event-page]");
@@ -26,8 +29,8 @@ function fitBoxes() {
 // Pictures
 async function show(href, { remember }) {
   const mine = ++turn;
-  const page = await pageAt(href);
-  if (mine !== turn) return; // a later step overtook this one
+  const page = await pageNow(href);
+  if (mine !== turn || page === undefined) return; // a later step overtook this one, or there was no answer
   const next = page?.querySelector("#viewer");
   if (!next) { location.assign(href); return; }
   if (remember) history.pushState({}, "", href);
@@ -51,9 +54,8 @@ function step(by) {
 }
 
 document.addEventListener("click", (event) => {
-  const link = event.target.closest("[data-step]");
-  const isPlain = event.button === 0 && !event.ctrlKey && !event.metaKey && !event.shiftKey && !event.altKey;
-  if (!link || !isPlain) return;
+  const link = event.target.closest("[data-step], [data-still]");
+  if (!link || !isPlainClick(event)) return;
   event.preventDefault();
   show(link.href, { remember: true });
 });
@@ -93,29 +95,73 @@ document.addEventListener("keydown", (event) => {
   if (STEPS[key]) step(STEPS[key]); else target.click();
 });
 
-// The clip's news, as long as one is being made. Who looks at a picture is not taken away from it.
-async function lookForClip() {
-  if (!root.hasAttribute("data-clip-awaited")) return;
-  const page = document.hidden ? null : await pageAt(location.href);
-  const fresh = page?.querySelector("[data-event-page]");
-  if (fresh) {
-    const asks = new URL(location.href).searchParams.has("still");
-    const hadClip = Boolean(viewer().querySelector("[data-player]"));
-    putParts(page, ["clip", "bar", "facts"]);
-    if (!asks && !hadClip && fresh.querySelector("[data-player]")) await show(location.href, { remember: false });
-    root.toggleAttribute("data-clip-awaited", fresh.hasAttribute("data-clip-awaited"));
+// What becomes of the event and of its clip, as long as it goes on or one is being made. Who looks at a picture is not
+// taken away from it.
+let failures = 0;
+
+async function lookForNews() {
+  if (!root.hasAttribute("data-clip-awaited")) { tellLost(""); return; }
+  try {
+    if (!document.hidden) await renew();
+    failures = 0;
+    tellLost("");
+  } catch (error) {
+    if (!(error instanceof NoAnswer)) throw error;
+    failures += 1;
+    if (failures > 1) tellLost("The server does not answer: what is new is not shown.");
   }
-  setTimeout(lookForClip, PERIOD_MS);
+  setTimeout(lookForNews, Math.min(PERIOD_MS * 2 ** failures, LONGEST_PAUSE_MS));
+}
+
+async function renew() {
+  const page = await pageAt(location.href);
+  const fresh = page?.querySelector("[data-event-page]");
+  if (!fresh) return;
+  const asks = new URL(location.href).searchParams.has("still");
+  const hadClip = Boolean(viewer().querySelector("[data-player]"));
+  const shown = root.querySelector("[data-still][aria-current]")?.getAttribute("href");
+  putParts(page, ["sentence", "clip", "bar", "facts", "stills"]);
+  if (!asks && !hadClip && fresh.querySelector("[data-player]")) await show(location.href, { remember: false });
+  else mark(shown);
+  root.toggleAttribute("data-clip-awaited", fresh.hasAttribute("data-clip-awaited"));
+}
+
+// The list as it was left, if it is the one that this event was opened from.
+function leadBack() {
+  const link = document.querySelector("[data-back]");
+  const known = new URL(link.href);
+  const event = location.pathname.split("/").pop();
+  let left = null;
+  try { left = sessionStorage.getItem("events"); } catch { /* the plain list then */ }
+  const place = new URL(left ?? known, location.href);
+  const filters = new URLSearchParams(place.search);
+  ["cursor", "limit"].forEach((name) => filters.delete(name));
+  const isSame = place.pathname === known.pathname && filters.toString() === known.searchParams.toString();
+  link.href = `${isSame ? place.pathname + place.search : known.pathname + known.search}#event-${event}`;
 }
 
 function ready() {
   fitBoxes();
+  drawClipBoxes();
   document.dispatchEvent(new Event("viewer")); // player.js prepares what it finds
 }
 
 // A picture that does not load leaves its place to the drawing below it.
 document.addEventListener("error", (event) => { if (event.target.matches?.(".file img")) event.target.remove(); }, true);
 
+// A picture of the stage that cannot be had: its boxes alone would tell nothing. The server says why.
+async function tellGone(picture) {
+  const frame = picture.closest(".boxed");
+  const status = await tellWhy(picture);
+  if (status === 404) document.querySelector("#viewer [data-download]")?.remove();
+  frame?.querySelector("svg")?.remove();
+}
+
+document.addEventListener("error", (event) => { if (event.target.matches?.(".boxed img")) tellGone(event.target); }, true);
+
 hideOwnZone();
+leadBack();
 fitBoxes();
-setTimeout(lookForClip, PERIOD_MS);
+drawClipBoxes();
+for (const picture of document.querySelectorAll(".boxed img")) if (picture.complete && !picture.naturalWidth) tellGone(picture);
+setTimeout(lookForNews, PERIOD_MS);
