@@ -2,7 +2,9 @@
 HOST ?= 127.0.0.1
 PORT ?= 8000
 PYTHON ?= python3
-PYTEST_ARGS ?= -n 2
+PYTEST_ARGS ?= -n 3
+# What starts whole installations and kills them takes as long as all the rest.
+SELECT = $(if $(SLOW),,-m "not slow")
 BIN := .venv/bin
 # The checks need an https address (else Django rightly complains) and leave the operator's data alone.
 CHECK_ENV = NVR_DATA_DIR=$$scratch NVR_PUBLIC_URL=https://nvr.example.org NVR_DEBUG= DATABASE_URL=sqlite://:memory: REDIS_URL= CELERY_BROKER_URL=
@@ -27,8 +29,8 @@ demo: setup ## start everything with cameras that show generated pictures
 	@exec $(BIN)/python manage.py up --host "$(HOST)" --port "$(PORT)" --demo
 
 # The tests start some hundred processes: without compiled modules each would spend most of its start on compiling.
-test: setup-dev ## run all tests (PYTEST_ARGS="-n 0 tests/start")
-	@PYTHONDONTWRITEBYTECODE= $(BIN)/pytest $(PYTEST_ARGS)
+test: setup-dev ## run the tests (SLOW=1: all of them; PYTEST_ARGS="-n 0 tests/start")
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/pytest $(PYTEST_ARGS) $(SELECT)
 
 check: setup-dev ## format, lint, types, layers, deployment, migrations, templates
 	$(BIN)/ruff format --check .
