@@ -15,9 +15,8 @@ from django.utils import timezone
 from media_serving.clip_making import Stretch, make_clip
 from media_serving.clips import SETTLES_AFTER, send
 from media_serving.events import lock_camera
-from media_serving.leases import lease_kept
+from media_serving.leases import MAX_ATTEMPTS, lease_kept
 from media_serving.models import ClipWork, Event, WorkState, clip_path
-from media_serving.models.work import MAX_ATTEMPTS
 from media_serving.signals import clip_created
 from nvr.errors import FULL, NvrError, StorageFull, Unavailable
 from nvr.media import ffmpeg

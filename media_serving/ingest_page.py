@@ -56,26 +56,34 @@ class CameraRow:
     last_word: str
 
 
+@dataclass(frozen=True)
+class Postponed:
+    """What could not be read and is looked at again later: the newest, and how many there are in all."""
+
+    newest: list[Upload]
+    number: int
+
+
 def state_of_ingest(user: User | AnonymousUser) -> dict[str, Any]:
     """What `user` may see of it; the number of queries does not depend on how much there is."""
     now = timezone.now()
     heart = Heartbeat.objects.filter(name=WATCHER).first()
     mine = Upload.objects.visible_among(user)
     owed = {state: (number, oldest_at) for state, number, oldest_at in _not_done(mine)}
-    unread, postponed = sum(owed.get(state, NONE)[0] for state in UNREAD), mine.postponed(now).count()
-    listed = failures(user)
+    unread, late = sum(owed.get(state, NONE)[0] for state in UNREAD), postponed(mine, now)
+    listed = failures(mine, late.newest)
     oldest = [oldest_at for state in OWED if (oldest_at := owed.get(state, NONE)[1])]
     return {
         "waiting": owed.get(UploadState.WAITING, NONE)[0],
         "working": owed.get(UploadState.WORKING, NONE)[0],
         "unread": unread,
         "oldest_at": min(oldest, default=None),
-        "postponed": postponed,
+        "postponed": late.number,
         "rates": _rates(mine, now),
         "watcher_is_alive": heart is not None and heart.is_alive,
         "cameras": cameras_with_last_file(user),
         "failures": listed,
-        "unlisted": unread + postponed - len(listed),
+        "unlisted": unread + late.number - len(listed),
     }
 
 
@@ -91,12 +99,18 @@ def cameras_with_last_file(user: User | AnonymousUser) -> list[CameraRow]:
     return [_row(camera, waiting.get(camera.pk, 0)) for camera in rows]
 
 
-def failures(user: User | AnonymousUser) -> list[tuple[Upload, str]]:
-    """The newest uploads of which nothing could be made so far, each with its state in a word."""
-    rows = Upload.objects.visible_among(user).exclude(state=UploadState.DONE).order_by("-received_at", "-pk")
+def postponed(uploads: UploadQuerySet, now: datetime) -> Postponed:
+    rows = uploads.postponed(now)
+    newest = list(rows.order_by("-retry_at")[:FAILURES_SHOWN])
+    return Postponed(newest, len(newest) if len(newest) < FAILURES_SHOWN else rows.count())
+
+
+def failures(uploads: UploadQuerySet, late: Iterable[Upload]) -> list[tuple[Upload, str]]:
+    """The newest of `uploads` of which nothing could be made so far, and of `late`, each with its state in a word."""
+    rows = uploads.exclude(state=UploadState.DONE).order_by("-received_at", "-pk")
     # Each state by itself: the index gives its newest without a look at the others.
     found = [row for state in UNREAD for row in rows.filter(state=state)[:FAILURES_SHOWN]]
-    found += Upload.objects.visible_among(user).postponed(timezone.now()).order_by("-retry_at")[:FAILURES_SHOWN]
+    found += late
     found.sort(key=lambda row: (row.received_at, row.pk), reverse=True)
     found = found[:FAILURES_SHOWN]
     prefetch_related_objects(found, "camera")  # a join has SQLite go through all cameras, and all that is theirs

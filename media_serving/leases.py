@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import secrets
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,6 +12,12 @@ from datetime import timedelta
 from django.db import DatabaseError, InterfaceError, connection
 
 logger = logging.getLogger(__name__)
+
+MAX_ATTEMPTS = 3
+# When everything was killed what was in hand is hardly the cause; but it may be, and so it is given up some time.
+MAX_RESTARTS = 20
+# The worker with all its processes: made before they are forked, so that one knows whether it or all of them died.
+WORKER = secrets.token_hex(6)
 
 
 @contextmanager

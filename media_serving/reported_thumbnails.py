@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import time
+from datetime import timedelta
 
 from django.conf import settings
 from django.db.models import QuerySet
@@ -11,15 +13,17 @@ from PIL import Image
 
 from media_serving.models import Detection
 from media_serving.serving import source_of
-from media_serving.thumbnails import WIDTH_PX, drawn, keep
-from nvr.errors import NvrError, StorageFull
+from media_serving.thumbnails import WIDTH_PX, drawn, give_up, keep
+from nvr.errors import Invalid, NvrError, StorageFull
 from nvr.media import images
 from nvr.media.types import is_video
-from nvr.media.video_frames import frame_of
+from nvr.media.video_frames import NoFrame, frame_of
 
 logger = logging.getLogger(__name__)
 
 TOGETHER = 500
+SLICE_S = 5.0  # of one look at what is owed: clips wait for the same workers
+WHOLE_WITHIN = timedelta(minutes=15)  # of its report, a file that is there can be read
 
 
 def make_owed() -> int:
@@ -27,15 +31,23 @@ def make_owed() -> int:
 
     A report may come before its file: it is looked for as long as an upload may take, NVR_INGEST_PATIENCE.
     """
-    made = 0
+    made, until = 0, time.monotonic() + SLICE_S
     for detection in owed():
+        if time.monotonic() > until:
+            break
         try:
             made += keep(detection, drawn(small_picture(detection), detection))
         except StorageFull:
             break
         except NvrError as error:
-            logger.debug("no thumbnail yet detection=%s reason=%s", detection.pk, error.detail)
+            note_why_not(detection, error)
     return made
+
+
+def note_why_not(detection: Detection, error: NvrError) -> None:
+    logger.debug("no thumbnail yet detection=%s reason=%s", detection.pk, error.detail)
+    if isinstance(error, (Invalid, NoFrame)) and timezone.now() - detection.received_at > WHOLE_WITHIN:
+        give_up([detection])
 
 
 def owed() -> QuerySet[Detection]:

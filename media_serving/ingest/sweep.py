@@ -86,16 +86,14 @@ class Sweep:
         for part in self.parts(everything=everything):
             yield from part
 
-    def parts(
-        self, *, everything: bool = False, trusts_times: bool = True, trusts_clock: bool = False
-    ) -> Iterator[list[Sighting]]:
-        """Files with new names, a few at a time or none; with `everything` all names are looked at.
+    def parts(self, *, everything: bool = False, trusts_times: bool = True) -> Iterator[list[Sighting]]:
+        """Files with new names, a few at a time or none. Raises OSError if the folder itself cannot be read.
 
-        With `trusts_clock`, of those that are known only the ones that were written to since the last such look are
-        given. Without `trusts_times`, all directories are listed. Raises OSError if the folder itself cannot be read.
+        With `everything` all names are looked at; those that are known are given if they were written to since the
+        last such look. Without `trusts_times`, all directories are listed, and all files given that are looked at.
         """
         begun = Moment.now()
-        since_ns = self._since(begun) if everything and trusts_clock else 0
+        since_ns = self._since(begun) if everything and trusts_times else 0
         before, self._known, self._names = self._known, {}, 0
         waiting = [(b"", 0)]
         while waiting:

@@ -16,16 +16,11 @@ from django.db.models import F, OuterRef, Q, Subquery
 from django.utils import timezone
 
 from cameras.models import Camera
-from media_serving.leases import lease_kept
+from media_serving import leases
 from media_serving.models import CameraTurn, Upload, UploadState
 
 LEASE = timedelta(seconds=10)  # renewed while the worker lives: a killed one's camera is free again after this
 BATCH = 32
-MAX_ATTEMPTS = 3
-# When everything was killed the file is hardly the cause; but it may be, and so it is given up some time.
-MAX_RESTARTS = 20
-# The worker with all its processes: made before they are forked, so that one knows whether it or all of them died.
-WORKER = secrets.token_hex(6)
 DIED = "Each worker that read this file died."
 
 
@@ -53,7 +48,7 @@ def turn_of(camera_id: int) -> Iterator[CameraTurn | None]:
         return
     try:
         # A long video takes longer than the lease.
-        with lease_kept(f"turn={camera_id}", lambda: renew(turn), every=LEASE / 4):
+        with leases.lease_kept(f"turn={camera_id}", lambda: renew(turn), every=LEASE / 4):
             yield turn
     finally:
         CameraTurn.objects.filter(pk=turn.pk, holder=turn.holder).update(leased_until=timezone.now(), holder="")
@@ -66,14 +61,14 @@ def renew(turn: CameraTurn) -> bool:
 
 
 def take(camera_id: int) -> CameraTurn | None:
-    now, holder = timezone.now(), f"{WORKER}.{secrets.token_hex(8)}"
+    now, holder = timezone.now(), f"{leases.WORKER}.{secrets.token_hex(8)}"
     turn, _ = CameraTurn.objects.get_or_create(camera_id=camera_id, defaults={"leased_until": now})
     # A lease that ends later than any does was taken before the clock was put back.
     lapsed = Q(leased_until__lte=now) | Q(leased_until__gt=now + 3 * LEASE)
     free = CameraTurn.objects.filter(lapsed, pk=turn.pk, holder=turn.holder)
     if not free.update(leased_until=now + LEASE, holder=holder, taken_at=now):
         return None
-    release_lapsed(camera_id, all_died=bool(turn.holder) and not turn.holder.startswith(WORKER))
+    release_lapsed(camera_id, all_died=bool(turn.holder) and not turn.holder.startswith(leases.WORKER))
     turn.refresh_from_db()
     return turn
 
@@ -90,7 +85,7 @@ def release_lapsed(camera_id: int, *, all_died: bool) -> None:
     With `all_died` the worker went with its whole installation: by a power cut, an upgrade, somebody's kill.
     """
     lost = Upload.objects.filter(camera=camera_id, state=UploadState.WORKING)
-    most = MAX_RESTARTS if all_died else MAX_ATTEMPTS
+    most = leases.MAX_RESTARTS if all_died else leases.MAX_ATTEMPTS
     lost.filter(attempts__gte=most).update(state=UploadState.FAILED, reason=DIED)
     lost.update(state=UploadState.WAITING)
 

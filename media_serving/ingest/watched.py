@@ -154,11 +154,7 @@ class Watched:
         mount = mount_of(Path(os.fsdecode(self.root)))
         self.is_told_of = not (settings.NVR_INGEST_POLLING or is_network_or_fuse(mount.type))
         everything = time.monotonic() >= self.next_of_everything
-        parts = self.sweep.parts(
-            everything=everything,
-            trusts_times=keeps_folder_times(mount.type),
-            trusts_clock=not is_network_or_fuse(mount.type),
-        )
+        parts = self.sweep.parts(everything=everything, trusts_times=keeps_folder_times(mount.type))
         return Sweeping(parts, everything)
 
     def end(self, sweeping: Sweeping, now: float) -> None:

@@ -25,7 +25,8 @@ from media_serving.ingest.keeping import Changed, used_again
 from media_serving.ingest.ledger import GONE, NOT_MEDIA, NOT_REGULAR, stamp
 from media_serving.ingest.names import is_media
 from media_serving.ingest.pipeline import Job, work_through
-from media_serving.ingest.turns import MAX_ATTEMPTS, TurnLost, begin, cameras_with_work, hold, next_batch, turn_of
+from media_serving.ingest.turns import TurnLost, begin, cameras_with_work, hold, next_batch, turn_of
+from media_serving.leases import MAX_ATTEMPTS
 from media_serving.models import CameraTurn, Upload, UploadState
 from media_serving.models.uploads import LONGEST_REASON, LONGEST_WAIT, moment_of
 from nvr.errors import Forbidden, Invalid, NvrError

@@ -42,7 +42,6 @@ class Migration(migrations.Migration):
                 ('event', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, related_name='clip_work', to='media_serving.event')),
             ],
             options={
-                'verbose_name': 'clip',
                 'ordering': ('-sent_at', '-pk'),
             },
         ),

@@ -9,9 +9,8 @@ from django.db import IntegrityError, models, transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
-MAX_ATTEMPTS = 3
-# A worker that dies is hardly the row's fault: what reads the media is a process of its own. It may be, though.
-MAX_DEATHS = 10
+from media_serving import leases
+
 # No lease and no pause is as long: what ends later was set by a clock that has been put back since.
 TOO_LONG = timedelta(hours=1)
 WorkT = TypeVar("WorkT", bound="Work")
@@ -33,7 +32,12 @@ class WorkQuerySet(models.QuerySet[WorkT]):
     def claim(self, pk: int, *, lease: timedelta) -> bool:
         """Whether the row is the caller's now, for `lease`; not if it does not wait, or the database allows no more."""
         now = timezone.now()
-        ours = {"state": WorkState.WORKING, "attempts": F("attempts") + 1, "leased_until": now + lease}
+        ours = {
+            "state": WorkState.WORKING,
+            "attempts": F("attempts") + 1,
+            "leased_until": now + lease,
+            "worker": leases.WORKER,
+        }
         try:
             with transaction.atomic():
                 return bool(self.due(now).filter(pk=pk).update(**ours, retry_at=None))
@@ -45,12 +49,14 @@ class WorkQuerySet(models.QuerySet[WorkT]):
         return self.filter(pk=row.pk, state=WorkState.WORKING, attempts=row.attempts)
 
     def release_lapsed(self, *, doing: str) -> None:
-        """Rows whose worker died wait again; after `MAX_DEATHS` attempts they say so."""
+        """Rows whose worker died wait again; those that killed several are given up, and say so."""
         now = timezone.now()
         has_lapsed = Q(leased_until__lt=now) | Q(leased_until__gt=now + TOO_LONG)
         lapsed = self.filter(has_lapsed, state=WorkState.WORKING)
-        reason = f"Each of {MAX_DEATHS} workers died while it {doing}."
-        lapsed.filter(attempts__gte=MAX_DEATHS).update(state=WorkState.FAILED, reason=reason, leased_until=None)
+        died_alone = lapsed.filter(worker=leases.WORKER)
+        for rows, most in ((died_alone, leases.MAX_ATTEMPTS), (lapsed, leases.MAX_RESTARTS)):
+            reason = f"The worker died {most} times while it {doing}."
+            rows.filter(attempts__gte=most).update(state=WorkState.FAILED, reason=reason, leased_until=None)
         lapsed.update(state=WorkState.WAITING, leased_until=None)
 
     def are_lost(self, now: datetime, *, after: timedelta) -> bool:
@@ -73,6 +79,7 @@ class Work(models.Model):
     reason = models.CharField(max_length=500, blank=True)
     attempts = models.PositiveSmallIntegerField(default=0)
     leased_until = models.DateTimeField(null=True, blank=True)
+    worker = models.CharField(max_length=12, blank=True, editable=False)  # that claimed it last, as `leases.WORKER`
     retry_at = models.DateTimeField(null=True, blank=True, help_text="When a failure is worth another attempt.")
     sent_at = models.DateTimeField(default=timezone.now, editable=False)
 

@@ -39,6 +39,7 @@ def settle_s() -> float:
 @pytest.fixture
 def watching(porch: Camera, woken: list[float], settle_s: float, settings: Any) -> Iterator[Watcher]:
     settings.NVR_SETTLE_TIME = timedelta(seconds=settle_s)
+    wait_for(lambda: not hints.watches())  # those of the test before
     stop, watcher = threading.Event(), Watcher(lambda: woken.append(time.monotonic()))
 
     def run() -> None:
@@ -112,6 +113,7 @@ def test_where_nothing_is_told_the_sweep_finds_it(porch, settings, monkeypatch):
     settings.NVR_INGEST_POLLING = True
     monkeypatch.setattr(watched, "POLL_S", 0.5)
     monkeypatch.setattr(hints, "is_hint", lambda change, path: False)
+    wait_for(lambda: not hints.watches())  # those of the test before
     stop, watcher = threading.Event(), Watcher(lambda: None)
     thread = threading.Thread(target=lambda: (watcher.run(stop), connection.close()))
     thread.start()

@@ -139,7 +139,7 @@ def test_a_look_at_everything_tells_only_of_what_was_written_to_since_the_last(r
     sweep = Sweep(os.fsencode(root))
 
     def look() -> list[bytes]:
-        found = sorted(s.raw for part in sweep.parts(everything=True, trusts_clock=True) for s in part)
+        found = sorted(s.raw for part in sweep.parts(everything=True) for s in part)
         sweep._saw_all = replace(sweep._saw_all, wall_ns=time.time_ns() + UNSURE_NS)  # no need to wait that long
         return found
 
@@ -152,11 +152,11 @@ def test_a_look_at_everything_tells_only_of_what_was_written_to_since_the_last(r
 
 def test_after_the_clock_was_put_a_look_at_everything_tells_of_all(root):
     sweep = Sweep(os.fsencode(root))
-    list(sweep.parts(everything=True, trusts_clock=True))
+    list(sweep.parts(everything=True))
     now = sweep._saw_all
     sweep._saw_all = replace(now, wall_ns=now.wall_ns + 10**13, ahead_ns=now.ahead_ns + 10**13)
 
-    assert len([s for part in sweep.parts(everything=True, trusts_clock=True) for s in part]) == 3
+    assert len([s for part in sweep.parts(everything=True) for s in part]) == 3
 
 
 def test_where_folders_carry_no_times_all_are_listed(root):

@@ -18,6 +18,7 @@ from PIL import Image, ImageDraw
 
 from cameras import ownership
 from cameras.models import Camera
+from media_serving import leases
 from media_serving.ingest import turns, working
 from media_serving.models import CameraTurn, ClipWork, Detection, Event, Upload, WorkState
 from tests.factories import folder_of, jpeg, make_camera, make_video, put
@@ -236,14 +237,14 @@ def die_reading(camera: Camera, monkeypatch: pytest.MonkeyPatch, *, with_all_oth
     assert turns.begin(turn, upload)
     CameraTurn.objects.update(leased_until=timezone.now())
     if with_all_others:
-        monkeypatch.setattr(turns, "WORKER", secrets.token_hex(6))  # what starts afterwards is another
+        monkeypatch.setattr(leases, "WORKER", secrets.token_hex(6))  # what starts afterwards is another
 
 
 @pytest.mark.parametrize("with_all_others", [False, True])
 def test_a_file_that_kills_its_workers_is_given_up(porch, monkeypatch, with_all_others):
     put(folder_of(porch), "a.jpg", jpeg())
     swept(porch)
-    for _ in range(turns.MAX_RESTARTS if with_all_others else turns.MAX_ATTEMPTS):
+    for _ in range(leases.MAX_RESTARTS if with_all_others else turns.MAX_ATTEMPTS):
         die_reading(porch, monkeypatch, with_all_others=with_all_others)
     working.work()
 
@@ -253,7 +254,7 @@ def test_a_file_that_kills_its_workers_is_given_up(porch, monkeypatch, with_all_
 def test_a_file_that_is_in_hand_whenever_everything_is_killed_is_read_all_the_same(porch, monkeypatch):
     put(folder_of(porch), "a.jpg", jpeg())
     swept(porch)
-    for _ in range(turns.MAX_ATTEMPTS * 2):
+    for _ in range(leases.MAX_ATTEMPTS * 2):
         die_reading(porch, monkeypatch, with_all_others=True)
     working.work()
 
@@ -264,7 +265,7 @@ def test_what_we_cannot_explain_is_tried_again_and_then_given_up(porch, monkeypa
     put(folder_of(porch), "a.jpg", jpeg())
     swept(porch)
     monkeypatch.setattr(working, "work_through", lambda job: 1 / 0)
-    for _ in range(turns.MAX_ATTEMPTS):
+    for _ in range(leases.MAX_ATTEMPTS):
         Upload.objects.update(retry_at=None)
         working.work()
 

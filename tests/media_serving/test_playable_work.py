@@ -20,8 +20,8 @@ from django.utils import timezone
 from kombu.exceptions import OperationalError
 
 from media_serving import conversion, playable
+from media_serving.leases import MAX_ATTEMPTS
 from media_serving.models import PlayableForm, WorkState
-from media_serving.models.work import MAX_DEATHS
 from nvr.media import ffmpeg
 from tests.conftest import client_of
 from tests.factories import folder_of, make_user, make_video, put
@@ -115,9 +115,9 @@ def test_a_killed_workers_lease_lapses_and_the_work_is_done_again(ask, avi):
     assert the_row().attempts == 2
 
 
-def test_what_kills_each_worker_is_given_up(ask, avi):
+def test_what_kills_its_worker_three_times_is_given_up(ask, avi):
     ask()
-    for _ in range(MAX_DEATHS):
+    for _ in range(MAX_ATTEMPTS):
         assert conversion.claim(the_row().pk) is not None
         PlayableForm.objects.update(leased_until=timezone.now() - timedelta(seconds=1))
         conversion.release_lapsed()

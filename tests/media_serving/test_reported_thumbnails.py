@@ -68,6 +68,26 @@ def test_a_file_may_come_later_than_its_report_but_not_days_later(api, camera):
     assert not forgotten.thumbnail_path.exists()
 
 
+def test_what_cannot_be_read_is_given_up_when_it_should_be_whole(api, camera):
+    put(folder_of(camera), "a.jpg", b"no picture at all")
+    fresh, old, missing = reported(api, camera), reported(api, camera), reported(api, camera, file_path="b.jpg")
+    longer_ago = timezone.now() - timedelta(minutes=16)
+    Detection.objects.filter(pk__in=[old.pk, missing.pk]).update(received_at=longer_ago)
+
+    assert reported_thumbnails.make_owed() == 0
+
+    assert set(reported_thumbnails.owed()) == {fresh, missing}
+
+
+def test_a_look_ends_in_time(api, camera, monkeypatch):
+    put(folder_of(camera), "a.jpg", numbered_still(50))
+    for _ in range(3):
+        reported(api, camera)
+    monkeypatch.setattr(reported_thumbnails, "SLICE_S", 0.0)
+
+    assert reported_thumbnails.make_owed() < 3
+
+
 def test_nothing_outside_of_the_cameras_own_folder_is_shown(api, camera, tmp_path):
     nested = make_camera("Nested", folder_path=f"{camera.folder_path}/nested")
     put(folder_of(nested), "a.jpg", numbered_still(50))
