@@ -87,12 +87,15 @@ def _several_at_once(event_ids: Iterable[int]) -> Iterable[tuple[int, str, int]]
 
 
 def _best_of(event_ids: Iterable[int]) -> Iterable[tuple[int, int, int | None]]:
-    """Event, detection and thumbnail size: with a thumbnail rather than without, and a thing rather than movement."""
+    """Event, detection and thumbnail size: with a thumbnail rather than without, and a thing rather than movement.
+
+    Of those that are equally sure the largest, which was nearest to the camera.
+    """
     without = Case(When(thumbnail_size_bytes__gt=0, then=Value(0)), default=Value(1), output_field=IntegerField())
     movement = Case(When(Q(object_class=MOTION), then=Value(1)), default=Value(0), output_field=IntegerField())
-    rank = Window(
-        RowNumber(), partition_by=F("event_id"), order_by=(without, movement, F("confidence").desc(), F("pk").asc())
-    )
+    largest = (F("bbox_width") * F("bbox_height")).desc(nulls_last=True)
+    order = (without, movement, F("confidence").desc(), largest, F("pk").asc())
+    rank = Window(RowNumber(), partition_by=F("event_id"), order_by=order)
     ranked = Detection.objects.order_by().filter(event__in=list(event_ids)).annotate(rank=rank)
     return ranked.filter(rank=1).values_list("event_id", "pk", "thumbnail_size_bytes")
 

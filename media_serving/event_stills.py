@@ -57,6 +57,10 @@ class Still:
         return thumbnail_url(self.detection_id) if self.has_thumbnail else f"{self.url}?width=320"
 
     @property
+    def largest_px(self) -> float:
+        return max((box.width * box.height for box in self.boxes), default=0)
+
+    @property
     def label_px(self) -> int:
         return max(8, (self.frame_height or 480) // LABEL_SHARE)
 
@@ -90,8 +94,8 @@ def _picture(row: Detection) -> tuple[object, ...]:
 
 
 def best_of(stills: Sequence[Still]) -> Still | None:
-    """The one that shows the event best: something drawn on it, and the detector was sure of it."""
-    return max(stills, key=lambda still: (bool(still.boxes), still.confidence), default=None)
+    """The one that shows the event best: something drawn on it, the detector sure of it, and near to the camera."""
+    return max(stills, key=lambda still: (bool(still.boxes), still.confidence, still.largest_px), default=None)
 
 
 def chosen_from(stills: Iterable[Still], detection_id: str | None) -> Still | None:

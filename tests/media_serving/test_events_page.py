@@ -148,6 +148,14 @@ def test_the_thumbnail_is_the_best_detections(browser, camera):
     assert f"detection_{none.pk}_thumb" not in page
 
 
+def test_of_those_that_are_equally_sure_the_nearest_is_shown(browser, camera):
+    sides = [(9, 20), (90, 200), (30, 60)]
+    found = [detect(camera, after(0), bbox_x=0, bbox_y=0, bbox_width=w, bbox_height=h) for w, h in sides]
+    Detection.objects.update(thumbnail_size_bytes=5)
+
+    assert f"detection_{found[1].pk}_thumb.jpg" in page_of(browser)
+
+
 def test_the_number_of_queries_does_not_grow_with_the_list(browser, camera: Camera, django_assert_num_queries):
     detect(camera, after(0))
     page_of(browser)
