@@ -244,7 +244,7 @@ def die_reading(camera: Camera, monkeypatch: pytest.MonkeyPatch, *, with_all_oth
 def test_a_file_that_kills_its_workers_is_given_up(porch, monkeypatch, with_all_others):
     put(folder_of(porch), "a.jpg", jpeg())
     swept(porch)
-    for _ in range(leases.MAX_RESTARTS if with_all_others else turns.MAX_ATTEMPTS):
+    for _ in range(leases.MAX_RESTARTS if with_all_others else leases.MAX_ATTEMPTS):
         die_reading(porch, monkeypatch, with_all_others=with_all_others)
     working.work()
 
