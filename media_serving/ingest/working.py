@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from django.conf import settings
-from django.db import InterfaceError, OperationalError, transaction
+from django.db import DatabaseError, InterfaceError, OperationalError, transaction
 from django.utils import timezone
 
 from cameras import health
@@ -26,7 +26,7 @@ from media_serving.ingest.ledger import GONE, NOT_MEDIA, NOT_REGULAR, stamp
 from media_serving.ingest.names import is_media
 from media_serving.ingest.pipeline import Job, work_through
 from media_serving.ingest.turns import TurnLost, begin, cameras_with_work, hold, next_batch, turn_of
-from media_serving.leases import MAX_ATTEMPTS
+from media_serving.leases import MAX_ATTEMPTS, MAX_RESTARTS
 from media_serving.models import CameraTurn, Upload, UploadState
 from media_serving.models.uploads import LONGEST_REASON, LONGEST_WAIT, moment_of
 from nvr.errors import Forbidden, Invalid, NvrError
@@ -41,6 +41,7 @@ TURN_S = 5.0  # then another camera's turn comes: videos take minutes, and what 
 AGAIN_AFTER = timedelta(seconds=15)  # what may still grow
 TROUBLED_FOR = timedelta(seconds=30)  # what failed for want of a disk, of memory or of ffmpeg
 TRANSIENT = (503, 507)
+REFUSED = "The database did not take what was found in it: see to its disk, and to its log."
 # Perhaps the file's fault, perhaps the machine's.
 HARD_TO_READ = (FfmpegTimedOut, FfmpegKilled)
 
@@ -101,8 +102,12 @@ def attempt(turn: CameraTurn, upload: Upload, *, is_again: bool = False) -> bool
         with opened(turn, upload) as job:
             job.is_again = is_again
             work_through(job)
-    except (TurnLost, OperationalError, InterfaceError):
-        raise  # the row stays in hand, and waits again when the lease has ended
+    except TurnLost:
+        raise  # who took the camera over has the row wait again
+    except (OperationalError, InterfaceError):
+        with suppress(DatabaseError, InterfaceError):  # else the row stays in hand until the lease has ended
+            put_off(turn, upload)
+        raise
     except Exception as error:  # noqa: BLE001 - one file must not keep the others from being looked at
         fail(turn, upload, error)
         return False
@@ -147,6 +152,17 @@ def fail(turn: CameraTurn, upload: Upload, error: Exception) -> None:
     if not isinstance(error, NvrError):
         logger.error("upload not read id=%s", upload.pk, exc_info=error)
     logger.info("upload %s id=%s reason=%s", upload.state, upload.pk, upload.reason)
+
+
+def put_off(turn: CameraTurn, upload: Upload) -> None:
+    """The database is no fault of the file: its disk may be full for hours."""
+    with transaction.atomic():
+        hold(turn)
+        if upload.attempts >= MAX_RESTARTS:
+            end(upload, UploadState.FAILED, REFUSED)
+        else:
+            pause = min(AGAIN_AFTER * 2 ** (upload.attempts - 1), LONGEST_WAIT)
+            wait(upload, f"{REFUSED} It is tried again.", pause, attempts=upload.attempts)
 
 
 def settle(upload: Upload, error: Exception) -> None:

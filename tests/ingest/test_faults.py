@@ -8,13 +8,13 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from django.db import DataError, IntegrityError
+from django.db import DataError, IntegrityError, OperationalError
 from PIL import Image, ImageDraw
 
 from cameras.models import Camera
-from media_serving import thumbnails
+from media_serving import leases, thumbnails
 from media_serving.detectors import sampling
-from media_serving.ingest import finding, pipeline, working
+from media_serving.ingest import finding, pipeline, turns, working
 from media_serving.ingest.retrying import retry
 from media_serving.models import Detection, Upload
 from tests.factories import folder_of, jpeg, make_camera, make_video, put
@@ -264,3 +264,51 @@ def test_what_there_is_of_a_video_is_read_when_its_rest_has_not_come_for_hours(p
     working.work()
 
     assert uploads(porch) == {"a.avi": ("done", "")}
+
+
+def read_while_the_database_refuses(camera: Camera, monkeypatch: pytest.MonkeyPatch, *, times: int) -> None:
+    """As PostgreSQL does whose disk is full: what a row has room for is taken, new rows are not."""
+
+    def refused(job: pipeline.Job) -> None:
+        raise OperationalError("could not extend file: No space left on device")
+
+    with monkeypatch.context() as full:
+        full.setattr(pipeline, "finish", refused)
+        for _ in range(times):
+            with pytest.raises(OperationalError):
+                working.work()
+            Upload.objects.update(retry_at=None)
+
+
+def test_a_database_without_room_is_no_fault_of_the_files(porch, monkeypatch):
+    put(folder_of(porch), "a.jpg", jpeg())
+    swept(porch)
+
+    read_while_the_database_refuses(porch, monkeypatch, times=2 * leases.MAX_ATTEMPTS)
+    state, reason = uploads(porch)["a.jpg"]
+    assert state == "waiting" and "database" in reason
+    working.work()
+
+    assert uploads(porch) == {"a.jpg": ("done", "")}
+
+
+def test_what_the_database_never_takes_is_given_up_after_hours(porch, monkeypatch):
+    put(folder_of(porch), "a.jpg", jpeg())
+    swept(porch)
+
+    read_while_the_database_refuses(porch, monkeypatch, times=leases.MAX_RESTARTS)
+
+    assert uploads(porch) == {"a.jpg": ("failed", working.REFUSED)}
+
+
+def test_the_longer_the_database_refuses_a_file_the_longer_it_waits(porch, monkeypatch):
+    put(folder_of(porch), "a.jpg", jpeg())
+    swept(porch)
+    pauses = []
+    monkeypatch.setattr(working, "wait", lambda upload, reason, pause, **more: pauses.append(pause))
+    turn = turns.take(porch.pk)
+    for attempts in range(1, leases.MAX_RESTARTS):
+        working.put_off(turn, Upload(pk=Upload.objects.get().pk, attempts=attempts))
+
+    assert pauses == sorted(pauses) and pauses[0] == working.AGAIN_AFTER
+    assert timedelta(hours=5) < sum(pauses, timedelta()) < timedelta(hours=8)
