@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
 
 LONGEST_REASON = 500
+CLOCKS_DIFFER = timedelta(minutes=10)  # at most; a file's time that is further ahead says nothing
 LONGEST_WAIT = timedelta(minutes=30)  # until the next look at a file that could not be read
 MOST_NS = 2**63 - 1
 
@@ -136,7 +137,10 @@ class Upload(models.Model):
 
     def quiet_for(self, now: datetime) -> timedelta:
         """How long nothing was written to the file, as far as we have seen."""
-        return now - max(self.received_at, min(moment_of(self.mtime_ns), now))
+        written_at = moment_of(self.mtime_ns)
+        if written_at > now + CLOCKS_DIFFER:
+            written_at = self.received_at
+        return now - max(self.received_at, min(written_at, now))
 
     def is_given_up(self, now: datetime) -> bool:
         """Whether nobody will send the rest of it any more."""

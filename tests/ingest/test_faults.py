@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import subprocess
+import time
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from django.db import DataError, IntegrityError, OperationalError
+from django.utils import timezone
 from PIL import Image, ImageDraw
 
 from cameras.models import Camera
@@ -312,3 +314,27 @@ def test_the_longer_the_database_refuses_a_file_the_longer_it_waits(porch, monke
 
     assert pauses == sorted(pauses) and pauses[0] == working.AGAIN_AFTER
     assert timedelta(hours=5) < sum(pauses, timedelta()) < timedelta(hours=8)
+
+
+def test_a_cut_off_file_with_a_time_in_the_far_future_is_given_up_too(porch):
+    """As of a camera that sets the file's time by its own wrong clock."""
+    file = put(folder_of(porch), "a.jpg", jpeg()[:500])
+    ahead = time.time() + 3e7
+    os.utime(file, (ahead, ahead))
+    assert read_all(porch)["a.jpg"][0] == "waiting"
+
+    Upload.objects.update(received_at=timezone.now() - timedelta(hours=7), retry_at=None)
+    working.work()
+
+    assert uploads(porch)["a.jpg"][0] == "rejected"
+
+
+def test_a_cut_off_file_of_a_server_whose_clock_is_a_little_fast_is_waited_for(porch):
+    file = put(folder_of(porch), "a.jpg", jpeg()[:500])
+    ahead = time.time() + 300
+    os.utime(file, (ahead, ahead))
+    swept(porch)
+    Upload.objects.update(received_at=timezone.now() - timedelta(hours=7))
+    working.work()
+
+    assert uploads(porch)["a.jpg"][0] == "waiting"
