@@ -9,6 +9,7 @@ from nvr.media.containers import HEAD_BYTES, demuxer_for
 
 MOST_PARTS: Final = 200_000  # ten hours in fragments of a second are half of that
 AVI_UNFINISHED: Final = (0, 0xFFFFFFFF)  # what is filled in when the recording ends
+AVI_HEAD_BYTES: Final = 8  # which the lengths that some cameras write count too, though they should not
 SEGMENT: Final = 0x18538067
 
 
@@ -36,6 +37,8 @@ def mov_ends(descriptor: int, size: int) -> bool:
         if len(head) < 8 or length < 8:
             break
         position += length
+        if position >= size:
+            break
     return position <= size
 
 
@@ -47,8 +50,8 @@ def avi_ends(descriptor: int, size: int) -> bool:
         length = int.from_bytes(head[4:], "little")
         if head[:4] != b"RIFF" or len(head) < 8 or length in AVI_UNFINISHED:
             break
-        position += 8 + length
-    return position <= size
+        position += AVI_HEAD_BYTES + length
+    return position <= size + AVI_HEAD_BYTES
 
 
 def matroska_ends(descriptor: int, size: int) -> bool:

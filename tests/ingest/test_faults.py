@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import struct
 import subprocess
 import time
 from datetime import timedelta
@@ -338,3 +339,21 @@ def test_a_cut_off_file_of_a_server_whose_clock_is_a_little_fast_is_waited_for(p
     working.work()
 
     assert uploads(porch)["a.jpg"][0] == "waiting"
+
+
+@pytest.mark.parametrize("length", [2**64 - 1, 2**63, 2**40])
+def test_a_film_with_a_box_beyond_its_end_waits_for_its_rest(porch, length):
+    film = make_video(folder_of(porch) / "v.mp4", seconds=1)
+    put(folder_of(porch), "v.mp4", film.read_bytes() + struct.pack(">I4sQ", 1, b"free", length), age_s=30)
+
+    state, reason = read_all(porch)["v.mp4"]
+
+    assert state == "waiting" and "breaks off" in reason
+
+
+def test_an_avi_that_counts_its_own_head_is_whole(porch):
+    film = make_video(folder_of(porch) / "v.avi", seconds=1)
+    data = film.read_bytes()
+    put(folder_of(porch), "v.avi", data[:4] + struct.pack("<I", len(data)) + data[8:], age_s=30)
+
+    assert read_all(porch) == {"v.avi": ("done", "")}
