@@ -63,6 +63,8 @@ class Watched:
     next_of_everything: float = 0.0
     is_looking: bool = False
     has_been_swept: bool = False
+    told: set[bytes] = field(default_factory=set)  # since the last sweep that looked at every file, by the kernel
+    told_before: set[bytes] = field(default_factory=set)  # and since the one before it
     is_told_of: bool = True  # by the kernel; a network share is not
     polled_until: float = 0.0
     trouble: Seldom = field(default_factory=lambda: Seldom(TROUBLE_SAID))
@@ -86,7 +88,8 @@ class Watched:
             sightings = [*self.found_by_hints(), *self.found_again(), *self.found_by_sweep()]
             self.settled.extend(s for s in sightings if not s.is_regular or self.settling.has_settled(s))
         except Exception:
-            logger.exception("folder not looked at camera=%s", self.camera.slug)
+            if self.trouble.may_say():
+                logger.exception("folder not looked at camera=%s", self.camera.slug)
             self.sweep = Sweep(self.root, self.sweep.excluded)  # what was found and is lost now is found again
             self.put_off()
         finally:
@@ -95,6 +98,8 @@ class Watched:
     def found_by_hints(self) -> Iterator[Sighting]:
         while self.hinted:
             if sighting := self.sighting_of(self.hinted.popleft()):
+                if len(self.told) < MOST_HINTS:
+                    self.told.add(sighting.raw)
                 yield sighting
 
     def sighting_of(self, raw: bytes) -> Sighting | None:
@@ -144,7 +149,8 @@ class Watched:
 
     def note_untold(self, new: list[Sighting]) -> None:
         """What has lain there for a while and is news to a sweep was not told of: the system has a limit of watches."""
-        if self.has_been_swept and any(has_been_still(sighting, UNTOLD_S) for sighting in new):
+        untold = (each for each in new if each.raw not in self.told and each.raw not in self.told_before)
+        if self.has_been_swept and any(has_been_still(sighting, UNTOLD_S) for sighting in untold):
             self.polled_until = time.monotonic() + POLLED_S
 
     def begun(self) -> Sweeping:
@@ -164,3 +170,4 @@ class Watched:
         self.next_sweep = now + max(interval_s, SHARE * sweeping.took_s)
         if sweeping.is_of_everything:
             self.next_of_everything = now + min(EVERYTHING_S, max(OFTEN_S, SHARE * sweeping.took_s))
+            self.told, self.told_before = set(), self.told

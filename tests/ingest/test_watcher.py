@@ -234,22 +234,49 @@ def test_what_breaks_at_one_cameras_folder_stops_no_other(porch, monkeypatch, re
     wait_for(lambda: entered() == {"a.jpg"})
 
 
-def test_a_folder_of_which_the_kernel_does_not_tell_is_polled_for_a_while(porch):
+def test_a_folder_of_which_the_kernel_does_not_tell_is_polled_for_a_while(porch, monkeypatch):
     """As when it has no watches left."""
     folder = watched.Watched(porch, Sweep(os.fsencode(folder_of(porch))))
 
-    def next_sweep_in_s() -> float:
+    put(folder_of(porch), "a.jpg", jpeg())
+    assert not is_polled_after_a_sweep(folder)
+    put(folder_of(porch), "b.jpg", jpeg())
+    with monkeypatch.context() as patient:
+        patient.setattr(watched, "UNTOLD_S", 600)  # it has not lain there for long
+        assert not is_polled_after_a_sweep(folder)
+    put(folder_of(porch), "c.jpg", jpeg())
+    monkeypatch.setattr(watched, "UNTOLD_S", 0)
+    assert is_polled_after_a_sweep(folder)
+
+
+def is_polled_after_a_sweep(folder: watched.Watched) -> bool:
+    folder.wants_sweep = True
+    folder.look()
+    return folder.polled_until > time.monotonic()
+
+
+def test_a_folder_of_which_the_kernel_tells_is_not_polled(porch, monkeypatch):
+    """Whatever lies between what it told and the next sweeps."""
+    monkeypatch.setattr(watched, "UNTOLD_S", 0)
+    folder = watched.Watched(porch, Sweep(os.fsencode(folder_of(porch))))
+    folder.look()
+    put(folder_of(porch), "a.jpg", jpeg())
+    folder.hinted.append(b"a.jpg")
+
+    for is_of_everything in (False, True, True):
+        folder.next_of_everything = 0.0 if is_of_everything else time.monotonic() + 600
+        assert not is_polled_after_a_sweep(folder)
+    assert not folder.told and not folder.told_before
+
+
+def test_what_breaks_at_each_look_is_told_seldom(porch, monkeypatch, caplog):
+    folder = watched.Watched(porch, Sweep(os.fsencode(folder_of(porch))))
+    monkeypatch.setattr(watched, "absence", lambda root, remembered: 1 / 0)
+    for _ in range(3):
         folder.wants_sweep = True
         folder.look()
-        return folder.next_sweep - time.monotonic()
 
-    put(folder_of(porch), "a.jpg", jpeg())
-    assert next_sweep_in_s() > 20
-    put(folder_of(porch), "b.jpg", jpeg())
-    assert next_sweep_in_s() > 20  # it has not lain there for long
-    put(folder_of(porch), "c.jpg", jpeg())
-    time.sleep(watched.UNTOLD_S + 0.1)
-    assert next_sweep_in_s() < 20
+    assert caplog.text.count("folder not looked at") == 1
 
 
 def test_it_is_said_once_that_the_system_has_not_watches_for_all_folders(porch, caplog):
