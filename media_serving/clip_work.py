@@ -160,17 +160,19 @@ def postpone_or_give_up(work: ClipWork, reason: str) -> None:
 
 def pause(work: ClipWork) -> None:
     """Let all clips wait for room, and say so once, not for each of them."""
-    is_new = not ClipWork.objects.exclude(state=WorkState.DONE).filter(reason=DISK_IS_FULL).exists()
+    waiting = ClipWork.objects.in_state(WorkState.WAITING)
+    is_new = not waiting.filter(reason=DISK_IS_FULL).exists()
     waits = {"reason": DISK_IS_FULL, "retry_at": timezone.now() + LOOK_FOR_ROOM_AFTER}
     settle(work, state=WorkState.WAITING, attempts=0, **waits)
-    ClipWork.objects.filter(state=WorkState.WAITING).update(**waits)
+    waiting.update(**waits)
     if is_new:
         logger.error("disk full, no clips are made until there is room folder=%s", settings.CLIP_DIR)
 
 
 def resume() -> None:
     """There was room for a clip: those that wait for it need not wait longer."""
-    if ClipWork.objects.filter(state=WorkState.WAITING, reason=DISK_IS_FULL).update(reason="", retry_at=None):
+    waiting = ClipWork.objects.in_state(WorkState.WAITING)
+    if waiting.filter(reason=DISK_IS_FULL).update(reason="", retry_at=None):
         logger.info("there is room again, clips are made")
 
 

@@ -33,13 +33,13 @@ def ingest_state() -> IngestState:
     now = timezone.now()
     due = Upload.objects.due(now).order_by()
     postponed = Upload.objects.postponed(now).order_by()
-    lately = Upload.objects.filter(received_at__gte=now - timedelta(days=1)).order_by()
+    failed = Upload.objects.exclude(state=UploadState.DONE).filter(state=UploadState.FAILED).order_by()
     heart = Heartbeat.objects.filter(name=WATCHER).first()
     return IngestState(
         waiting=due[:COUNTED].count(),
         postponed=postponed[:COUNTED].count(),
         working=Upload.objects.filter(state=UploadState.WORKING).count(),
-        failed=lately.filter(state=UploadState.FAILED)[:COUNTED].count(),
+        failed=failed.filter(received_at__gte=now - timedelta(days=1))[:COUNTED].count(),
         done_last_minute=Upload.objects.filter(done_at__gte=now - timedelta(minutes=1)).order_by()[:COUNTED].count(),
         oldest_at=due.order_by("received_at").values_list("received_at", flat=True).first(),
         watcher_is_alive=heart is not None and heart.is_alive,

@@ -24,10 +24,14 @@ class WorkState(models.TextChoices):
 
 
 class WorkQuerySet(models.QuerySet[WorkT]):
+    def in_state(self, state: WorkState) -> Self:
+        """Not for what is done: the others have an index of their own, which SQLite uses only if told so."""
+        return self.exclude(state=WorkState.DONE).filter(state=state)
+
     def due(self, now: datetime) -> Self:
         """Those that wait for nothing but a worker."""
         is_due = Q(retry_at=None) | Q(retry_at__lte=now) | Q(retry_at__gt=now + TOO_LONG)
-        return self.filter(is_due, state=WorkState.WAITING)
+        return self.in_state(WorkState.WAITING).filter(is_due)
 
     def claim(self, pk: int, *, lease: timedelta) -> bool:
         """Whether the row is the caller's now, for `lease`; not if it does not wait, or the database allows no more."""
@@ -52,7 +56,7 @@ class WorkQuerySet(models.QuerySet[WorkT]):
         """Rows whose worker died wait again; those that killed several are given up, and say so."""
         now = timezone.now()
         has_lapsed = Q(leased_until__lt=now) | Q(leased_until__gt=now + TOO_LONG)
-        lapsed = self.filter(has_lapsed, state=WorkState.WORKING)
+        lapsed = self.in_state(WorkState.WORKING).filter(has_lapsed)
         died_alone = lapsed.filter(worker=leases.WORKER)
         for rows, most in ((died_alone, leases.MAX_ATTEMPTS), (lapsed, leases.MAX_RESTARTS)):
             reason = f"The worker died {most} times while it {doing}."
@@ -63,7 +67,7 @@ class WorkQuerySet(models.QuerySet[WorkT]):
         """Whether some have waited so long for a worker that nobody can be on the way to them."""
         is_lost = self.due(now).filter(Q(sent_at__lt=now - after) | Q(sent_at__gt=now + TOO_LONG)).exists()
         # Whoever is at work hands on the next one.
-        return is_lost and not self.filter(state=WorkState.WORKING).exists()
+        return is_lost and not self.in_state(WorkState.WORKING).exists()
 
     def longest_waiting(self) -> WorkT | None:
         return self.due(timezone.now()).order_by("sent_at", "pk").first()

@@ -59,3 +59,11 @@ def test_the_rows_of_one_file_are_found_by_its_name(porch):
     rows: QuerySet[Upload] = Upload.objects.of_file(porch.pk, b"a.jpg")
 
     assert "path_digest=?" in rows.explain()
+
+
+def test_failures_are_counted_without_a_look_at_what_was_read(db, django_assert_max_num_queries):
+    with django_assert_max_num_queries(12) as captured:
+        state.ingest_state()
+
+    (asked,) = [q["sql"] for q in captured.captured_queries if "'failed'" in q["sql"]]
+    assert "upload_not_done" in " ".join(plans([asked]))

@@ -1,0 +1,35 @@
+"""What is asked for each clip, and every few seconds, costs as little after a million clips as after ten."""
+
+from __future__ import annotations
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from media_serving import clip_work
+from media_serving.models import ClipWork
+from tests.ingest.test_costs import plans
+from tests.media_serving.evidence import after, detect
+
+pytestmark = pytest.mark.skipif(connection.vendor != "sqlite", reason="the plans are told in SQLite's words")
+
+
+@pytest.mark.parametrize(
+    "work",
+    [
+        lambda row: clip_work.send_owed(),
+        lambda row: clip_work.send_next(),
+        lambda row: clip_work.release_lapsed(),
+        lambda row: clip_work.pause(row),
+        lambda row: clip_work.resume(),
+    ],
+    ids=["what is owed", "the next", "dead workers", "a full disk", "room again"],
+)
+def test_nothing_looks_at_every_clip(camera, sent, work):
+    detect(camera, after(0))
+    with CaptureQueriesContext(connection) as captured:
+        work(ClipWork.objects.get())
+
+    asked = [q["sql"] for q in captured if "clipwork" in q["sql"] and q["sql"].startswith(("SELECT", "UPDATE"))]
+    told = plans(asked[1:])
+    assert told and not [plan for plan in told if plan.startswith("SCAN media_serving_clipwork")]
