@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Iterator
 from datetime import timedelta
 
 from django.conf import settings
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 from PIL import Image
 
@@ -31,10 +32,8 @@ def make_owed() -> int:
 
     A report may come before its file: it is looked for as long as an upload may take, NVR_INGEST_PATIENCE.
     """
-    made, until = 0, time.monotonic() + SLICE_S
-    for detection in owed():
-        if time.monotonic() > until:
-            break
+    made = 0
+    for detection in owed_until(time.monotonic() + SLICE_S):
         try:
             made += keep(detection, drawn(small_picture(detection), detection))
         except StorageFull:
@@ -50,10 +49,23 @@ def note_why_not(detection: Detection, error: NvrError) -> None:
         give_up([detection])
 
 
-def owed() -> QuerySet[Detection]:
+def owed_until(until: float) -> Iterator[Detection]:
+    """Also those behind thousands whose files never come."""
+    some: list[Detection] = []
+    while some := list(owed(before=some[-1] if some else None)[:TOGETHER]):
+        for detection in some:
+            if time.monotonic() > until:
+                return
+            yield detection
+
+
+def owed(*, before: Detection | None = None) -> QuerySet[Detection]:
     since = timezone.now() - settings.NVR_INGEST_PATIENCE
     rows = Detection.objects.filter(thumbnail_size_bytes=None, upload=None, received_at__gte=since)
-    return rows.select_related("camera").order_by("-received_at")[:TOGETHER]
+    if before is not None:
+        at = before.received_at
+        rows = rows.filter(Q(received_at__lt=at) | Q(pk__lt=before.pk), received_at__lte=at)
+    return rows.select_related("camera").order_by("-received_at", "-pk")
 
 
 def small_picture(detection: Detection) -> Image.Image:
