@@ -9,11 +9,12 @@ from pathlib import Path
 from urllib.parse import quote
 
 from django.conf import settings
+from django.db.models import Q
 
 from cameras.models import Camera
 from cameras.ownership import folders_with
 from media_serving.models import Detection, Event, PlayableForm, Tombstone, Upload, clip_path, thumbnail_path
-from media_serving.models.uploads import kept_path
+from media_serving.models.uploads import kept_folder, kept_path
 from media_serving.playable import path_of
 from media_serving.tombstones import bury
 
@@ -67,8 +68,10 @@ def is_needed(kept_folder: Path) -> bool:
 
 def remove_playable_forms(camera: Camera, limit: int) -> int:
     """Whole videos, which would otherwise outlive the purge by a month; a nested camera's are made again."""
-    folder = folders_with(camera).resolved.get(camera.pk, camera.folder_path)
-    forms = list(PlayableForm.objects.filter(path__startswith=f"{quote(os.fsencode(folder))}/")[:limit])
+    own = folders_with(camera).resolved.get(camera.pk, camera.folder_path)
+    ours, theirs = (quote(os.fsencode(folder)) for folder in (kept_folder(camera.pk).resolve(), own))
+    is_of_it = Q(path__startswith=f"{theirs}/") | Q(path__startswith=f"{ours}/")
+    forms = list(PlayableForm.objects.filter(is_of_it)[:limit])
     bury(path_of(form) for form in forms)
     PlayableForm.objects.filter(pk__in=[form.pk for form in forms]).delete()
     return len(forms)

@@ -171,8 +171,12 @@ def quoted(raw_path: bytes) -> str:
 
 def kept_path(camera_id: int, upload_id: int, path: str) -> Path:
     """Where we keep the bytes of an upload whose name the camera uses again."""
+    return kept_folder(camera_id) / f"{upload_id}{Path(path).suffix.lower()[:16]}"
+
+
+def kept_folder(camera_id: int) -> Path:
     folder: Path = settings.KEPT_DIR
-    return folder / str(camera_id) / f"{upload_id}{Path(path).suffix.lower()[:16]}"
+    return folder / str(camera_id)
 
 
 def moment_of(ns: int) -> datetime:

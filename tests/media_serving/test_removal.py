@@ -152,20 +152,23 @@ def test_who_purges_does_not_wait_for_every_file_but_all_go(folders, admin, came
 def test_purging_a_camera_removes_the_playable_forms_of_its_videos_too(
     settings, tmp_path, admin, camera, family_camera
 ):
-    settings.CACHE_DIR = tmp_path / "cache"
-    rows = []
+    settings.CACHE_DIR, settings.KEPT_DIR = tmp_path / "cache", tmp_path / "kept"
+    rows = {}
     for owner in (camera, family_camera):
-        video = put(folder_of(owner), "über.avi", b"x")
-        values = {"path": quote(os.fsencode(video.resolve())), "mtime_ns": 0, "source_size_bytes": 1, "size_bytes": 3}
-        rows.append(PlayableForm.objects.create(key=f"{owner.pk:064x}", state=WorkState.DONE, **values))
-        put(path_of(rows[-1]).parent, path_of(rows[-1]).name, b"mp4")
+        copy = enter(owner, "same.avi", is_kept=True).kept_path
+        for video in (put(folder_of(owner), "über.avi", b"x"), put(copy.parent, copy.name, b"former")):
+            values = {"path": quote(os.fsencode(video.resolve())), "mtime_ns": 0, "source_size_bytes": 1}
+            rows[video] = PlayableForm.objects.create(
+                key=f"{len(rows):064x}", state=WorkState.DONE, size_bytes=3, **values
+            )
+            put(path_of(rows[video]).parent, path_of(rows[video]).name, b"mp4")
 
     purge(admin, camera)
 
-    gone, stays = rows
-    assert list(PlayableForm.objects.all()) == [stays]
-    assert not path_of(gone).exists()
-    assert path_of(stays).exists()
+    *gone, stays, former_stays = rows.values()
+    assert set(PlayableForm.objects.all()) == {stays, former_stays}
+    assert not any(path_of(form).exists() for form in gone)
+    assert path_of(stays).exists() and path_of(former_stays).exists()
 
 
 @pytest.mark.django_db(transaction=True)
