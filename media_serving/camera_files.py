@@ -116,7 +116,8 @@ def _later_of_same_name() -> QuerySet[Upload]:
 
 def _listed(camera: Camera, upload: Upload, day: date, hour: int) -> ListedFile:
     name = os.fsdecode(upload.below)
-    former = {"former": str(upload.pk)} if is_former(upload) else {}
+    # Of what we have a copy, the camera's file may be another again: A, B and A within the hour are two uploads.
+    former = {"former": str(upload.pk)} if is_former(upload) or upload.is_kept else {}
     return listed_as(
         camera,
         name,

@@ -217,6 +217,24 @@ def test_the_former_content_of_a_name_can_be_opened_if_it_was_kept(browser, old_
     assert b"".join(browser.get(address)) == jpeg(seed=1)
 
 
+def test_what_was_kept_is_shown_by_its_own_bytes_also_when_those_before_it_are_back(
+    browser, old_camera, settings, tmp_path
+):
+    """The camera delivered one content, another, and the first again."""
+    settings.KEPT_DIR = tmp_path / "kept"
+    put(folder_of(old_camera), "same.jpg", jpeg(seed=1))
+    upload(old_camera, b"same.jpg", after(0))
+    other = upload(old_camera, b"same.jpg", after(60), is_kept=True)
+    put(other.kept_path.parent, other.kept_path.name, jpeg(seed=2))
+
+    page = page_of(browser, "day=2026-01-31&hour=12")
+
+    (address,) = re.findall(r'<a class="file" href="([^"]*)"', page)
+    shown = html.unescape(browser.get(address).content.decode())
+    (picture,) = re.findall(r'<a class="viewer-picture" href="([^"]*)"', shown)
+    assert b"".join(browser.get(picture)) == jpeg(seed=2)
+
+
 def test_names_that_are_no_text_are_listed_and_closed(browser, old_camera):
     upload(old_camera, b"caf\xe9.jpg", after(0))
 
