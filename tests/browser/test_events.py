@@ -166,6 +166,7 @@ def test_pictures_come_while_the_event_goes_on(page: Page, chief: User, camera: 
     sign_in(page, "chief")
     page.goto(f"/events/{event.pk}")
     expect(page.locator("[data-still]")).to_have_count(1)
+    page.locator("[data-still]").first.focus()
 
     happen(camera, now + timedelta(seconds=2))
     happen(camera, now + timedelta(seconds=2))
@@ -173,6 +174,7 @@ def test_pictures_come_while_the_event_goes_on(page: Page, chief: User, camera: 
     expect(page.locator("[data-still]")).to_have_count(2, timeout=15_000)
     expect(page.locator("h1")).to_contain_text("2 people")
     expect(page.locator("[data-still]").first).to_have_attribute("aria-current", "true")
+    expect(page.locator("[data-still]").first).to_be_focused()
 
 
 def test_without_an_answer_the_page_stays_and_says_so(page: Page, chief: User, camera: Camera) -> None:
@@ -192,6 +194,16 @@ def test_without_an_answer_the_page_stays_and_says_so(page: Page, chief: User, c
 
     expect(page.locator("[data-mark=reviewed] button")).to_have_attribute("aria-pressed", "true")
     assert page.url.endswith(f"/events/{event.pk}")
+
+
+def test_who_was_signed_out_is_told_that_nothing_new_is_shown(page: Page, chief: User, camera: Camera) -> None:
+    event = happen(camera, timezone.now())
+    sign_in(page, "chief")
+    page.goto(f"/events/{event.pk}")
+
+    page.context.clear_cookies()
+
+    expect(page.locator("[data-lost]")).to_contain_text("You are signed out", timeout=15_000)
 
 
 def test_a_picture_that_is_gone_is_told_in_words(page: Page, chief: User, camera: Camera) -> None:
@@ -311,3 +323,46 @@ def test_without_scripts_events_are_opened_marked_and_filtered(
     page.wait_for_url("**/events?reviewed=false")
     expect(card(page, events[0])).to_have_count(0)
     expect(card(page, events[1])).to_be_visible()
+
+
+def test_boxes_that_were_put_away_stay_so_and_their_button_says_it(
+    page: Page, chief: User, events: list[Event]
+) -> None:
+    event = events[0]
+    clip_from(event, event.started_at - timedelta(seconds=1))
+    sign_in(page, "chief")
+    page.goto(f"/events/{event.pk}")
+    page.get_by_role("button", name="Boxes").click()
+    page.keyboard.press("ArrowRight")
+    page.get_by_role("link", name="Clip", exact=True).click()
+
+    expect(page.get_by_role("button", name="Boxes")).to_have_attribute("aria-pressed", "false")
+
+
+def test_who_works_with_the_keyboard_keeps_the_place(page: Page, chief: User, events: list[Event]) -> None:
+    event = events[0]
+    clip_from(event, event.started_at - timedelta(seconds=1))
+    sign_in(page, "chief")
+    page.goto(f"/events/{event.pk}?still={event.detections.get().pk}")
+    mark = page.locator("[data-mark=reviewed] button")
+    mark.focus()
+    page.keyboard.press("Enter")
+    expect(mark).to_have_attribute("aria-pressed", "true")
+    expect(mark).to_be_focused()
+
+    page.get_by_role("link", name="Clip", exact=True).focus()
+    page.keyboard.press("Enter")
+
+    expect(page.locator("#viewer video")).to_have_count(1)
+    expect(page.locator("#viewer [data-download]")).to_be_focused()
+
+
+def test_a_jump_within_the_page_leaves_the_clip_as_it_is(page: Page, chief: User, events: list[Event]) -> None:
+    clip_from(events[0], events[0].started_at)
+    sign_in(page, "chief")
+    page.goto(f"/events/{events[0].pk}")
+    page.locator("#viewer video").evaluate("video => { video.dataset.same = 'yes'; }")
+    page.evaluate("location.hash = 'main'")
+    page.wait_for_timeout(1500)
+
+    assert page.locator("#viewer video").get_attribute("data-same") == "yes"

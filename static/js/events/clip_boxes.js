@@ -8,6 +8,7 @@ export function drawClipBoxes() {
   const video = stage?.querySelector("video");
   const boxes = [...(stage?.querySelectorAll("[data-from-ms]") ?? [])];
   if (!video || !boxes.length) return;
+  document.querySelector("[data-boxes]")?.setAttribute("aria-pressed", String(!hidden)); // a page's button knows of nothing
   const draw = () => {
     const ms = video.currentTime * 1000;
     const isKnown = !hidden && showsItself(video) && fits(video, stage.dataset.lengthMs);

@@ -12,7 +12,9 @@ const STEPS = { arrowleft: -1, arrowright: 1 };
 const root = document.querySelector("[data-event-page]");
 const viewer = () => document.querySelector("#viewer");
 const stills = () => [...root.querySelectorAll("[data-still]")];
+const placeOf = (address) => address.pathname + address.search;
 let turn = 0;
+let onStage = placeOf(location);
 
 // Boxes of a picture whose size was not reported: they are in the pixels of the original, which is what is shown.
 function fitBoxes() {
@@ -34,7 +36,10 @@ async function show(href, { remember }) {
   const next = page?.querySelector("#viewer");
   if (!next) { location.assign(href); return; }
   if (remember) history.pushState({}, "", href);
+  onStage = placeOf(location);
+  const hadFocus = viewer().contains(document.activeElement);
   viewer().replaceWith(document.adoptNode(next));
+  if (hadFocus) viewer().querySelector("[data-download], [data-step]")?.focus();
   mark(page.querySelector("[data-still][aria-current]")?.getAttribute("href"));
   ready();
 }
@@ -59,18 +64,29 @@ document.addEventListener("click", (event) => {
   event.preventDefault();
   show(link.href, { remember: true });
 });
-addEventListener("popstate", () => show(location.href, { remember: false }));
+addEventListener("popstate", () => {
+  if (placeOf(location) !== onStage) show(location.href, { remember: false });
+  else turn += 1; // a jump within the page, or back to what is shown still: nothing else is wanted any more
+});
 
 // Marks and notes
 function putParts(page, names) {
   for (const name of names) {
     const [old, fresh] = [document, page].map((place) => place.querySelector(`[data-part="${name}"]`));
     if (!old || !fresh || old.outerHTML === fresh.outerHTML) continue;
-    const mark = document.activeElement?.closest("[data-mark]")?.dataset.mark;
+    const focused = focusedIn(old);
     old.replaceWith(document.adoptNode(fresh));
-    if (mark) document.querySelector(`[data-mark="${mark}"] button`)?.focus();
+    if (focused) fresh.querySelector(focused)?.focus({ preventScroll: true });
   }
   hideOwnZone();
+}
+
+// Where what has the focus is found again: a mark's button, or the link to the same place.
+function focusedIn(part) {
+  const focused = part.contains(document.activeElement) ? document.activeElement : null;
+  const mark = focused?.closest("[data-mark]")?.dataset.mark;
+  const href = focused?.getAttribute("href");
+  return mark ? `[data-mark="${mark}"] button` : href && `a[href="${CSS.escape(href)}"]`;
 }
 
 document.addEventListener("submit", async (event) => {
@@ -78,10 +94,10 @@ document.addEventListener("submit", async (event) => {
   if (!form) return; // the others are sent as the browser does it
   event.preventDefault();
   const button = form.querySelector("button");
-  if (button.disabled) return;
-  button.disabled = true;
+  if (form.hasAttribute("data-sending")) return; // a disabled button would lose the focus
+  form.setAttribute("data-sending", "");
   const page = await send(form.action, { [button.name]: button.value });
-  button.disabled = false;
+  form.removeAttribute("data-sending");
   if (page) putParts(page, ["bar", "facts"]);
 });
 
@@ -102,9 +118,9 @@ let failures = 0;
 async function lookForNews() {
   if (!root.hasAttribute("data-clip-awaited")) { tellLost(""); return; }
   try {
-    if (!document.hidden) await renew();
+    const isTold = document.hidden || await renew();
     failures = 0;
-    tellLost("");
+    tellLost(isTold ? "" : "You are signed out: what is new is not shown. Reload the page to sign in.");
   } catch (error) {
     if (!(error instanceof NoAnswer)) throw error;
     failures += 1;
@@ -113,17 +129,19 @@ async function lookForNews() {
   setTimeout(lookForNews, Math.min(PERIOD_MS * 2 ** failures, LONGEST_PAUSE_MS));
 }
 
+// Answers whether there is a page for us still.
 async function renew() {
   const page = await pageAt(location.href);
   const fresh = page?.querySelector("[data-event-page]");
-  if (!fresh) return;
+  if (!fresh) return false;
   const asks = new URL(location.href).searchParams.has("still");
   const hadClip = Boolean(viewer().querySelector("[data-player]"));
-  const shown = root.querySelector("[data-still][aria-current]")?.getAttribute("href");
+  const chosen = root.querySelector("[data-still][aria-current]")?.getAttribute("href");
   putParts(page, ["sentence", "clip", "bar", "facts", "stills"]);
   if (!asks && !hadClip && fresh.querySelector("[data-player]")) await show(location.href, { remember: false });
-  else mark(shown);
+  else mark(chosen);
   root.toggleAttribute("data-clip-awaited", fresh.hasAttribute("data-clip-awaited"));
+  return true;
 }
 
 // The list as it was left, if it is the one that this event was opened from.
