@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import time
 from collections.abc import Iterator
@@ -40,9 +41,17 @@ def write_to(target: Path) -> Iterator[Path]:
 def remove_abandoned_parts(folder: Path, *, older_than: timedelta = timedelta(days=1)) -> int:
     """Remove what a killed writer left in `folder` (not below it); answers how many files."""
     limit, removed = time.time() - older_than.total_seconds(), 0
-    for part in folder.glob(f"*{PART}"):
-        with suppress(FileNotFoundError):  # its writer has just ended
-            if part.stat().st_mtime < limit:
-                part.unlink()
-                removed += 1
+    with suppress(FileNotFoundError), os.scandir(folder) as entries:  # one at a time: there may be millions
+        for entry in entries:
+            if entry.name.endswith(PART):
+                removed += is_removed(Path(entry.path), limit)
     return removed
+
+
+def is_removed(part: Path, limit: float) -> bool:
+    """Whether it was older than `limit` (s since 1970), and is gone by us."""
+    with suppress(FileNotFoundError):  # its writer has just ended
+        if part.stat().st_mtime < limit:
+            part.unlink()
+            return True
+    return False
