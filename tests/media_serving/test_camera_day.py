@@ -110,6 +110,17 @@ def test_a_disabled_camera_is_a_gap(old_camera):
     assert gaps(old_camera) == [("12:00", "13:00", "Disabled", "")]
 
 
+def test_a_camera_that_came_and_went_a_thousand_times_since_was_enabled_when_it_was(old_camera, monkeypatch):
+    monkeypatch.setattr(camera_day, "MOST_ENTRIES", 3)
+    for hour in range(30, 40):
+        changed(old_camera, after(hour * 3600), status=("online", "offline"))
+        changed(old_camera, after(hour * 3600 + 1800), status=("offline", "online"))
+    changed(old_camera, after(50 * 3600), enabled=(True, False))
+    old_camera.status, old_camera.enabled = "online", False
+
+    assert gaps(old_camera) == []
+
+
 def test_our_own_downtime_is_a_gap(old_camera):
     Outage.objects.create(started_at=after(0), ended_at=after(600))
 
