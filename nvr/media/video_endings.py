@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import BinaryIO, Final
 
 from nvr.media.containers import HEAD_BYTES, demuxer_for
@@ -10,6 +11,7 @@ from nvr.media.containers import HEAD_BYTES, demuxer_for
 MOST_PARTS: Final = 200_000  # ten hours in fragments of a second are half of that
 AVI_UNFINISHED: Final = (0, 0xFFFFFFFF)  # what is filled in when the recording ends
 AVI_HEAD_BYTES: Final = 8  # which the lengths that some cameras write count too, though they should not
+BOX_KIND: Final = re.compile(rb"[\x20-\x7e\xa9]{4}")
 SEGMENT: Final = 0x18538067
 
 
@@ -27,14 +29,17 @@ def video_has_its_end(file: BinaryIO) -> bool:
 
 
 def mov_ends(descriptor: int, size: int) -> bool:
-    """From box to box, each of which tells its length (0: to the end of the file)."""
+    """From box to box, each of which tells its length (0: to the end of the file) and its kind in letters.
+
+    What has no kind is no box: rubbish that some recorders leave behind the last one.
+    """
     position = 0
     for _ in range(MOST_PARTS):
         head = os.pread(descriptor, 16, position)
         length = int.from_bytes(head[:4])
         if length == 1:
             length = int.from_bytes(head[8:16])
-        if len(head) < 8 or length < 8:
+        if length < 8 or not BOX_KIND.fullmatch(head[4:8]):
             break
         position += length
         if position >= size:

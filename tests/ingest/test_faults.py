@@ -357,3 +357,11 @@ def test_an_avi_that_counts_its_own_head_is_whole(porch):
     put(folder_of(porch), "v.avi", data[:4] + struct.pack("<I", len(data)) + data[8:], age_s=30)
 
     assert read_all(porch) == {"v.avi": ("done", "")}
+
+
+@pytest.mark.parametrize("rubbish", [b"\xff" * 64, bytes(64), b"\x7f"], ids=["ones", "zeros", "a byte"])
+def test_rubbish_behind_a_film_does_not_have_it_wait(porch, rubbish):
+    film = make_video(folder_of(porch) / "v.mp4", seconds=1)
+    put(folder_of(porch), "v.mp4", film.read_bytes() + rubbish, age_s=30)
+
+    assert read_all(porch) == {"v.mp4": ("done", "")}
