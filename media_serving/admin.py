@@ -185,7 +185,9 @@ class UploadAdmin(EvidenceAdmin[Upload]):
 class ClipWorkAdmin(EvidenceAdmin[ClipWork]):
     list_display = ("event", "camera", "began", "state", "reason", "attempts", "retry_at", "sent_at")
     list_filter = (CameraOfEventFilter, "state", "sent_at")
-    list_select_related = ("event__camera",)
+    # From tables to join, SQLite would begin with the events, and sort all clips for a page.
+    list_select_related = ()
+    ordering = ("-pk",)
     search_fields = ("reason", "event__camera__name")
     actions = ("make_again",)
     fields = readonly_fields = (
@@ -199,6 +201,9 @@ class ClipWorkAdmin(EvidenceAdmin[ClipWork]):
         "retry_at",
         "sent_at",
     )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[ClipWork]:
+        return super().get_queryset(request).prefetch_related("event__camera")
 
     @admin.display(description="camera", ordering="event__camera__name")
     def camera(self, work: ClipWork) -> str:

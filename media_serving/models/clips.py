@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Self
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 
 from media_serving.models.events import Event
 from media_serving.models.work import Work, WorkQuerySet, WorkState
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class ClipWorkQuerySet(WorkQuerySet["ClipWork"]):
     def visible_to(self, user: User | AbstractBaseUser | AnonymousUser) -> Self:
         """Of events of the live cameras that `user` may see."""
-        return self.filter(event__in=Event.objects.visible_to(user))
+        return self.filter(Exists(Event.objects.visible_to(user).filter(pk=OuterRef("event_id"))))
 
 
 class ClipWork(Work):
