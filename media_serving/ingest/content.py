@@ -18,7 +18,7 @@ from nvr.media.video_endings import video_has_its_end
 
 MOST_PICTURE_BYTES: Final = 256 * 2**20
 HEAD_BYTES: Final = 16
-BEGINNINGS: Final = (b"\xff\xd8", b"\x89PNG", b"GIF8", b"RIFF", b"BM", b"II*\0", b"MM\0*")
+BEGINNINGS: Final = (b"\xff\xd8", b"\x89PNG", b"GIF8", b"BM", b"II*\0", b"MM\0*")
 # What ffmpeg says of a file whose end, or index, has not been written yet.
 UNFINISHED: Final = ("moov atom not found", "End of file", "could not find codec parameters")
 
@@ -66,10 +66,15 @@ def of_picture(file: BinaryIO, size: int) -> Facts:
     except images.TornImage as error:
         raise Incomplete("The picture is incomplete or damaged.") from error
     except images.NotAnImage as error:
-        if data.startswith(BEGINNINGS):
+        if begins_like_a_picture(data):
             raise Incomplete("The picture is incomplete or damaged.") from error
         raise
     return facts
+
+
+def begins_like_a_picture(data: bytes) -> bool:
+    """A WebP shares its first letters with AVI and WAVE: eight bytes further on it says which it is."""
+    return data.startswith(BEGINNINGS) or (data[:4] == b"RIFF" and b"WEBP".startswith(data[8:12]))
 
 
 def time_said(image: Image.Image) -> datetime | None:

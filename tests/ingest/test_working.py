@@ -105,6 +105,7 @@ def test_what_nothing_can_be_made_of_is_on_record_with_its_reason(porch, tmp_pat
     put(folder, "playlist.avi", f"#EXTM3U\n#EXTINF:1,\n{secret}\n".encode())
     put(folder, "concat.mp4", f"ffconcat version 1.0\nfile {secret}\n".encode())
     put(folder, "text.jpg", b"no picture at all, but long enough")
+    make_video(folder / "clip.avi").rename(folder / "video.jpg")
     put(folder, "huge.png", bomb())
     ffmpeg(folder / "sound.mp4", "-f", "lavfi", "-i", "sine=duration=1")
 
@@ -114,6 +115,7 @@ def test_what_nothing_can_be_made_of_is_on_record_with_its_reason(porch, tmp_pat
     assert "not a video of a known format" in found["playlist.avi"][1]
     assert "not a video of a known format" in found["concat.mp4"][1]
     assert "not an image of a known format" in found["text.jpg"][1]
+    assert "not an image of a known format" in found["video.jpg"][1]
     assert "200000000 pixels; at most 100000000" in found["huge.png"][1]
     assert "holds no video" in found["sound.mp4"][1]
     porch.refresh_from_db()
