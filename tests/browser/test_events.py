@@ -124,6 +124,22 @@ def test_the_box_lies_on_the_picture(page: Page, chief: User, events: list[Event
     assert abs(box["width"] - 60 * scale) < 6
 
 
+def test_of_a_crowd_the_picture_has_boxes_and_no_words_over_each_other(
+    page: Page, chief: User, events: list[Event]
+) -> None:
+    event = events[0]
+    for number in range(1, 4):
+        detect(event.camera, event.started_at, **BOX | {"bbox_x": 60 + 8 * number})
+    sign_in(page, "chief")
+
+    page.goto(f"/events/{event.pk}")
+
+    expect(page.locator(".boxed rect")).to_have_count(4)
+    for words in page.locator(".boxed text").all():
+        expect(words).to_be_hidden()
+    expect(page.locator(".viewer-text")).to_contain_text("person")
+
+
 def test_a_newer_event_comes_by_itself_and_does_not_push_what_is_read(
     page: Page, chief: User, camera: Camera, events: list[Event]
 ) -> None:
@@ -306,6 +322,24 @@ def test_on_a_phone_the_marks_are_in_the_thumbs_reach(open_browser: Open, chief:
 
     page.wait_for_url(f"**/events/{events[1].pk}")
     assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+
+
+def test_on_a_phone_what_is_told_of_the_clip_has_a_line_of_its_own(
+    open_browser: Open, chief: User, events: list[Event]
+) -> None:
+    clip_from(events[0], events[0].started_at)
+    page = open_browser(PHONE, "light", has_touch=True)
+    sign_in(page, "chief")
+
+    page.goto(f"/events/{events[0].pk}")
+
+    told, download = page.locator(".viewer-text"), page.get_by_role("link", name="Download", exact=True)
+    text, button = told.bounding_box(), download.bounding_box()
+    assert text and button
+    assert text["height"] < 60 and text["y"] + text["height"] <= button["y"]
+    viewer, again = page.locator("#viewer").bounding_box(), page.locator(".clip-again .btn").bounding_box()
+    assert viewer and again
+    assert again["y"] - (viewer["y"] + viewer["height"]) >= 8
 
 
 def test_without_scripts_events_are_opened_marked_and_filtered(
