@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
-from diskcache import DjangoCache
+from diskcache import DjangoCache, FanoutCache
+from django.core.cache.backends.base import BaseCache
 
 NO_ANSWER = "The cache on disk does not answer: another process holds it, or its disk cannot be written."
 
@@ -12,11 +14,21 @@ NO_ANSWER = "The cache on disk does not answer: another process holds it, or its
 class DiskCache(DjangoCache):
     """Django closes every cache at the end of each request; opening SQLite anew costs more than most requests.
 
-    A connection belongs to its thread (and process), and ends with it.
+    A connection belongs to its thread (and process), and ends with it. It is opened by whoever first asks, since
+    opening writes: on a full disk a worker must start, and find only then that there is no cache.
 
     diskcache begins to write again and again until it can, which on a disk that has become read-only is for ever and
     without a pause. Here whoever writes waits for `DATABASE_TIMEOUT` once, and then gets a `TimeoutError`.
     """
+
+    def __init__(self, directory: str, params: dict[str, Any]) -> None:
+        BaseCache.__init__(self, params)
+        self._open = lambda: DjangoCache(directory, params)._cache
+
+    @cached_property
+    def _cache(self) -> FanoutCache:
+        """Raises `sqlite3.Error` and OSError; who asks later tries again."""
+        return self._open()
 
     def close(self, **kwargs: Any) -> None:
         """Keep what the next request needs."""

@@ -12,8 +12,9 @@ import pytest
 from django.core.cache import caches
 from rest_framework.test import APIClient
 
-from nvr.api.counters import CounterCache
+from nvr.api.counters import CACHE_FAULTS, CounterCache
 from nvr.disk_cache import DiskCache
+from tests.disks import fill, small_disk
 
 TIMEOUT_S = 0.1
 
@@ -63,6 +64,7 @@ def test_reading_goes_on(cache: DiskCache, held: None) -> None:
 
 
 def test_it_works_again_without_a_restart(cache: DiskCache, folder: Path) -> None:
+    cache.set("key", 0)
     other = sqlite3.connect(folder / "000/cache.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(TimeoutError):
@@ -102,3 +104,17 @@ def test_requests_are_answered_while_the_cache_is_held(
 
     assert api.get("/api/cameras").status_code == 200
     assert api.get("/api/cameras").status_code == 200
+
+
+def test_on_a_full_disk_a_process_starts_and_has_its_cache_when_there_is_room(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk", megabytes=1) as disk:
+        rubbish = fill(disk)
+        cache = DiskCache(str(disk / "cache"), {"SHARDS": 1, "DATABASE_TIMEOUT": TIMEOUT_S})  # as any worker does
+        with pytest.raises(CACHE_FAULTS):
+            cache.get("key")
+
+        rubbish.unlink()
+        cache.set("key", 1)
+
+        assert cache.get("key") == 1
+        cache._cache.close()
