@@ -23,7 +23,7 @@ class DiskCache(DjangoCache):
 
     def __init__(self, directory: str, params: dict[str, Any]) -> None:
         BaseCache.__init__(self, params)
-        self._open = lambda: DjangoCache(directory, params)._cache
+        self._open = lambda: DjangoCache(directory, params)._cache  # type: ignore[no-untyped-call]
 
     @cached_property
     def _cache(self) -> FanoutCache:
