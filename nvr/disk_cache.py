@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 from diskcache import DjangoCache, FanoutCache
@@ -23,12 +23,12 @@ class DiskCache(DjangoCache):
 
     def __init__(self, directory: str, params: dict[str, Any]) -> None:
         BaseCache.__init__(self, params)
-        self._open = lambda: DjangoCache(directory, params)._cache  # type: ignore[no-untyped-call]
+        self._opened = partial(DjangoCache, directory, params)
 
     @cached_property
     def _cache(self) -> FanoutCache:
         """Raises `sqlite3.Error` and OSError; who asks later tries again."""
-        return self._open()
+        return self._opened()._cache
 
     def close(self, **kwargs: Any) -> None:
         """Keep what the next request needs."""
