@@ -397,7 +397,7 @@ def test_an_endless_talker_does_not_fill_the_memory():
 
 
 def test_it_runs_gently_and_reads_no_terminal():
-    assert processes.run(["sh", "-c", "nice; cat"], timeout=LONG) == b"10\n"
+    assert processes.run(["sh", "-c", "nice; cat"], timeout=LONG) == b"%d\n" % min(19, os.nice(0) + 10)
 
 
 def test_no_descriptor_stays_open():
