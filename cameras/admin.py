@@ -132,7 +132,8 @@ class CameraAdmin(VisibleCameras):
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         own = [group.pk for group in registry.groups_of_who_sees_no_more(request.user)]
-        return super().get_changeform_initial_data(request) | ({"groups": own} if own else {})
+        initial = {"status": CameraStatus.UNKNOWN} | super().get_changeform_initial_data(request)
+        return initial | ({"groups": own} if own else {})
 
     @admin.display(description="")
     def picture(self, camera: Camera) -> SafeString:

@@ -16,7 +16,9 @@ from cameras.folder_index import MediaFile
 from cameras.folders import check_volume, newest_files
 from cameras.models import Camera
 from nvr.errors import BadRequest, NotFound, NvrError
+from nvr.media.containers import HEAD_BYTES, demuxer_for
 from nvr.media.derivatives import WIDTHS, derivative_of_bytes
+from nvr.media.endings import PNG_END
 from nvr.media.images import is_whole
 from nvr.media.paths import NoSuchFile, open_regular
 from nvr.media.responses import bytes_response
@@ -28,6 +30,9 @@ logger = logging.getLogger(__name__)
 SNAPSHOT_IMAGES = (".jpg", ".jpeg", ".png", ".gif")
 MAX_BYTES = 64 * 2**20
 VIDEOS_TRIED = 3
+# How a picture begins, and how it ends if nothing follows it.
+ENDS = ((b"\xff\xd8\xff", b"\xff\xd9"), (b"\x89PNG", PNG_END), (b"GIF8", b"\x00;"))
+LONGEST_BEGIN, LONGEST_END = 4, len(PNG_END)
 
 
 @dataclass(frozen=True)
@@ -112,6 +117,39 @@ def whole_image(file: MediaFile) -> Snapshot | None:
     return snapshot_from(file, data) if _verdicts.get(key) else None
 
 
+def is_shown(file: MediaFile) -> bool:
+    """Whether a snapshot shows this picture: of most their two ends tell, without decoding them."""
+    if not file.path.lower().endswith(SNAPSHOT_IMAGES):
+        return False
+    known = _verdicts.get(f"{file.path}:{file.identity}")
+    return known if known is not None else has_both_ends(file) or whole_image(file) is not None
+
+
+def has_both_ends(file: MediaFile) -> bool:
+    """Whether the file begins and ends as a picture does; False of those that something follows, too."""
+    path = Path(file.path)
+    try:
+        with open_regular(path, root=path.parent) as stream:
+            begin, end = (
+                stream.read(LONGEST_BEGIN),
+                os.pread(stream.fileno(), LONGEST_END, max(0, file.size - LONGEST_END)),
+            )
+    except (OSError, NvrError):
+        return False
+    return any(begin.startswith(first) and end.endswith(last) for first, last in ENDS)
+
+
+def may_give_a_frame(video: MediaFile) -> bool:
+    """Whether the file begins as a video does, and no frame was looked for in vain."""
+    path = Path(video.path)
+    try:
+        with open_regular(path, root=path.parent) as stream:
+            demuxer_for(stream.read(HEAD_BYTES))
+    except (OSError, NvrError):
+        return False
+    return _verdicts.get(f"{video.path}:{video.identity}") is not False
+
+
 def unchanged_bytes(file: MediaFile) -> bytes | None:
     """The bytes, if the file was the same before and after reading them, and no link led elsewhere."""
     path = Path(file.path)
@@ -146,6 +184,9 @@ def frame_of_video(video: MediaFile) -> Snapshot | None:
     """A frame of the video at its own size; None if none can be had from it, or if it is gone."""
     try:
         frame = frame_of(Path(video.path)).read_bytes()
-    except (NoFrame, NoSuchFile, OSError):
+    except NoFrame:
+        _verdicts.put(f"{video.path}:{video.identity}", False)
+        return None
+    except (NoSuchFile, OSError):
         return None
     return snapshot_from(video, frame, f"{Path(video.path).stem}.jpg")

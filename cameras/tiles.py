@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -18,6 +18,7 @@ from cameras.health import in_words
 from cameras.lookout import Lookout
 from cameras.models import Camera, CameraStatus
 from cameras.ownership import Folders, current_folders
+from cameras.snapshots import VIDEOS_TRIED, is_shown, may_give_a_frame
 from nvr.errors import NvrError
 from nvr.pages.templatetags.nvr_pages import iso
 
@@ -50,29 +51,44 @@ class Tile:
         return asdict(self) | {"picture_at": iso(self.picture_at)}
 
 
-def newest_picture(camera: Camera, folders: Folders) -> MediaFile | None:
-    """The newest image, else video, of the camera's folder; None if there is none or the folder fails."""
+@dataclass(frozen=True)
+class Sight:
+    """What a look into a camera's folder gave; without `picture` there is none that can be shown."""
+
+    picture: MediaFile | None
+
+
+def newest_picture(camera: Camera, folders: Folders) -> Sight | None:
+    """The newest picture, else video, that a snapshot shows: its age is told. None if the folder fails."""
     try:
-        files = newest_files(camera, folders=folders)
+        return Sight(next(shown_files(camera, folders), None))
     except (NvrError, OSError):
         return None
-    return next((file for file in files if file.is_image), files[0] if files else None)
 
 
-_lookout: Lookout[MediaFile | None] = Lookout(late=lambda camera: None, patience_s=PATIENCE_S, name="wall")
+def shown_files(camera: Camera, folders: Folders) -> Iterator[MediaFile]:
+    yield from filter(is_shown, newest_files(camera, videos=False, folders=folders))
+    yield from filter(may_give_a_frame, newest_files(camera, images=False, folders=folders)[:VIDEOS_TRIED])
+
+
+_lookout: Lookout[Sight | None] = Lookout(late=lambda camera: None, patience_s=PATIENCE_S, name="wall")
 
 
 def tiles_for(cameras: Iterable[Camera]) -> list[Tile]:
     """A tile for each camera; a folder that hangs costs a second once, not the wall."""
     cameras = list(cameras)
     look = partial(newest_picture, folders=current_folders())
-    pictures = _lookout.see((camera for camera in cameras if camera.status != CameraStatus.ERROR), look)
+    sights = _lookout.see((camera for camera in cameras if camera.status != CameraStatus.ERROR), look)
     now = timezone.now()
-    return [tile_of(camera, pictures.get(camera.pk), now) for camera in cameras]
+    return [tile_of(camera, sights.get(camera.pk), now) for camera in cameras]
 
 
-def tile_of(camera: Camera, picture: MediaFile | None, now: datetime) -> Tile:
-    taken_at = datetime.fromtimestamp(picture.mtime_ns / 1e9, UTC) if picture else camera.last_seen_at
+def tile_of(camera: Camera, sight: Sight | None, now: datetime) -> Tile:
+    """Of a camera into whose folder nobody could look now, what was known last."""
+    picture = sight.picture if sight else None
+    taken_at = datetime.fromtimestamp(picture.mtime_ns / 1e9, UTC) if picture else None
+    if sight is None:
+        taken_at = camera.last_seen_at
     address = snapshot_address(camera, picture.identity if picture else "") if taken_at else ""
     stale = is_stale(camera, taken_at, now)
     return Tile(

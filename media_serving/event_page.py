@@ -67,7 +67,8 @@ def page_of_event(request: HttpRequest, event: Event, notes: NotesForm | None = 
     newer, older = newer_than(event, rows), older_than(event, rows)
     clip, stills = clip_shown(event), stills_of(event, first_picture(request))
     shows = event.clip_work.shows if clip.url and hasattr(event, "clip_work") else []
-    still = still_on_stage(request, clip, stills.shown)
+    best = best_of(stills.shown)
+    still = chosen_from(stills.shown, request.GET.get("still")) or (None if clip.url else best)
     page = {"pictures": str(stills.first)} if stills.first else {}
 
     def address_of(still: Still) -> str:
@@ -78,6 +79,7 @@ def page_of_event(request: HttpRequest, event: Event, notes: NotesForm | None = 
         "zone": event.camera.zone,
         "card": cards_of([event], asked.event_address)[0],
         "clip": clip,
+        "poster": best.large_url if best else "",
         "stills": [(one, address_of(one)) for one in stills.shown],
         "still": still,
         "clip_boxes": [] if still else boxes_over(shows, stills.shown),
@@ -98,12 +100,6 @@ def page_of_event(request: HttpRequest, event: Event, notes: NotesForm | None = 
 def first_picture(request: HttpRequest) -> int:
     """Where the address has the pictures begin. Raises `Invalid`."""
     return whole_number(request.GET, "pictures", 0, minimum=0)
-
-
-def still_on_stage(request: HttpRequest, clip: ClipShown, stills: list[Still]) -> Still | None:
-    """The picture that the address names; without one the clip is shown, or until there is one the best picture."""
-    chosen = chosen_from(stills, request.GET.get("still"))
-    return chosen or (None if clip.url else best_of(stills))
 
 
 def clip_shown(event: Event) -> ClipShown:

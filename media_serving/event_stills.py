@@ -57,6 +57,10 @@ class Still:
         return thumbnail_url(self.detection_id) if self.has_thumbnail else f"{self.url}?width=320"
 
     @property
+    def large_url(self) -> str:
+        return f"{self.url}?width=1280"
+
+    @property
     def largest_px(self) -> float:
         return max((box.width * box.height for box in self.boxes), default=0)
 

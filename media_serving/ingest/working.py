@@ -172,17 +172,22 @@ def settle(upload: Upload, error: Exception) -> None:
     elif isinstance(error, NoSuchFile):
         end(upload, UploadState.REJECTED, GONE)
     elif isinstance(error, Incomplete):
-        be_patient(upload, error.detail, "It is looked at again when it grows.")
+        be_patient(upload, as_sentence(error), "It is looked at again when it grows.")
     elif isinstance(error, NotPermitted):
-        be_patient(upload, error.detail, "Change its owner or mode: it is looked at again.")
+        be_patient(upload, as_sentence(error), "Change its owner or mode: it is looked at again.")
     elif isinstance(error, HARD_TO_READ):
-        try_again(upload, error.detail)
+        try_again(upload, as_sentence(error))
     elif isinstance(error, NvrError) and error.status in TRANSIENT:
-        wait(upload, error.detail, TROUBLED_FOR, attempts=0)
+        wait(upload, as_sentence(error), TROUBLED_FOR, attempts=0)
     elif isinstance(error, NvrError):
-        end(upload, UploadState.REJECTED, error.detail)
+        end(upload, UploadState.REJECTED, as_sentence(error))
     else:
         try_again(upload, f"It could not be read: {type(error).__name__}. The log tells more.")
+
+
+def as_sentence(error: NvrError) -> str:
+    """What is wrong; a mere title has no full stop."""
+    return error.detail if error.detail.endswith(".") else f"{error.detail}."
 
 
 def try_again(upload: Upload, reason: str) -> None:

@@ -62,8 +62,8 @@ def opened(source: Path | bytes | BinaryIO) -> Iterator[Image.Image]:
             image = recognised(file)
         except Image.DecompressionBombError as error:  # of more than twice the cap, before its size is told
             raise ImageTooLarge(
-                f"The image has more than {2 * settings.NVR_MAX_IMAGE_PIXELS} pixels; at most "
-                f"{settings.NVR_MAX_IMAGE_PIXELS} are read (NVR_MAX_IMAGE_PIXELS)."
+                f"The image has more than {2 * settings.NVR_MAX_IMAGE_PIXELS:,} pixels; at most "
+                f"{settings.NVR_MAX_IMAGE_PIXELS:,} are read (NVR_MAX_IMAGE_PIXELS)."
             ) from error
         except BROKEN as error:
             raise meaning(error, NotAnImage) from error
@@ -89,7 +89,8 @@ def recognised(file: BinaryIO) -> Image.Image:
     pixels = image.width * image.height
     if pixels > settings.NVR_MAX_IMAGE_PIXELS:
         raise ImageTooLarge(
-            f"The image has {pixels} pixels; at most {settings.NVR_MAX_IMAGE_PIXELS} are read (NVR_MAX_IMAGE_PIXELS)."
+            f"The image has {image.width:,} by {image.height:,} pixels; at most "
+            f"{settings.NVR_MAX_IMAGE_PIXELS:,} in all are read (NVR_MAX_IMAGE_PIXELS)."
         )
     return image
 

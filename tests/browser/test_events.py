@@ -271,7 +271,7 @@ def clip_from(event: Event, began: datetime) -> None:
     ClipWork.objects.update_or_create(event=event, defaults={"state": "done", "shows": shows})
 
 
-def test_no_box_lies_over_the_poster_which_has_one(page: Page, chief: User, events: list[Event]) -> None:
+def test_no_box_lies_over_the_poster_which_is_another_picture(page: Page, chief: User, events: list[Event]) -> None:
     event = events[0]
     clip_from(event, event.started_at)
     sign_in(page, "chief")

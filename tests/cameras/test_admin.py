@@ -91,6 +91,10 @@ def test_a_camera_is_added_with_the_form(browser: Client, family: Group) -> None
     assert AuditEntry.objects.get(action="camera_created").actor_name == "chief"
 
 
+def test_how_a_new_camera_is_nobody_knows_yet(browser: Client) -> None:
+    assert '<option value="unknown" selected>' in browser.get(ADD).content.decode()
+
+
 def test_an_editor_adds_a_camera_to_their_own_groups(editor: Client, family: Group) -> None:
     """They see no other: one without groups would be gone as soon as it is saved."""
     Group.objects.create(name="strangers")

@@ -13,6 +13,8 @@ import pytest
 from django.contrib.auth.models import Group, User
 from django.test import Client
 from django.utils import timezone
+from django.utils.dateparse import parse_datetime
+from django.utils.http import http_date
 
 from cameras.models import Camera
 from nvr.audit.models import AuditEntry
@@ -98,6 +100,43 @@ def test_live_json_follows_a_new_picture(browser: Client, camera: Camera, pictur
     assert after["slug"] == "front_door"
     assert after["snapshot_url"] != before["snapshot_url"]
     assert str(after["picture_at"]) > str(before["picture_at"])
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("b.jpg", b""), ("b.jpg", b"noise" * 100), ("b.jpg", jpeg()[:-200]), ("b.bmp", b"BM"), ("b.mp4", b"noise" * 100)],
+)
+def test_the_age_is_that_of_the_picture_that_is_shown(
+    browser: Client, camera: Camera, name: str, content: bytes
+) -> None:
+    put(folder_of(camera), "a.jpg", jpeg(), age_s=3600)
+    put(folder_of(camera), name, content, age_s=5)
+    Camera.objects.update(last_seen_at=timezone.now())
+
+    (tile,) = tiles(browser)
+
+    assert tile["is_stale"] is True
+    assert "1 hour" in str(tile["stale_reason"])
+    shown = browser.get(str(tile["snapshot_url"]))
+    assert shown["Last-Modified"] == http_date(parse_datetime(str(tile["picture_at"])).timestamp())  # type: ignore[union-attr]
+
+
+def test_a_picture_behind_whose_end_something_follows_is_shown(browser: Client, camera: Camera) -> None:
+    put(folder_of(camera), "a.jpg", jpeg() + b"maker's notes", age_s=5)
+
+    (tile,) = tiles(browser)
+
+    assert tile["picture_at"]
+    assert tile["is_stale"] is False
+
+
+def test_a_camera_of_whose_files_none_is_a_picture_shows_none(browser: Client, camera: Camera) -> None:
+    put(folder_of(camera), "a.jpg", b"noise" * 100, age_s=5)
+    Camera.objects.update(last_seen_at=timezone.now())
+
+    (tile,) = tiles(browser)
+
+    assert (tile["snapshot_url"], tile["picture_at"]) == ("", "")
 
 
 def test_a_camera_without_pictures_has_no_address_for_one(browser: Client, camera: Camera) -> None:

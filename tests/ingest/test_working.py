@@ -116,7 +116,7 @@ def test_what_nothing_can_be_made_of_is_on_record_with_its_reason(porch, tmp_pat
     assert "not a video of a known format" in found["concat.mp4"][1]
     assert "not an image of a known format" in found["text.jpg"][1]
     assert "not an image of a known format" in found["video.jpg"][1]
-    assert "200000000 pixels; at most 100000000" in found["huge.png"][1]
+    assert "200,000,000 pixels; at most 100,000,000" in found["huge.png"][1]
     assert "holds no video" in found["sound.mp4"][1]
     porch.refresh_from_db()
     assert porch.last_seen_at is None

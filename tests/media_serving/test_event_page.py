@@ -61,6 +61,7 @@ def test_a_clip_is_played_and_can_be_downloaded(browser, event):
 
     page = page_of(browser, event)
 
+    assert f'poster="/api/media/detections/{event.detections.get().pk}?width=1280"' in page
     assert f'data-player data-src="/api/media/clips/{event.pk}_clip.mp4' in page
     assert re.search(rf"/api/media/clips/{event.pk}_clip\.mp4\?v=\d+&download=1", page)
 

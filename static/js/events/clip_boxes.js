@@ -22,7 +22,7 @@ export function drawClipBoxes() {
   drawEach();
 }
 
-// Before, one sees the poster: another picture, with a box of its own.
+// Before, one sees the poster: another picture.
 function showsItself(video) {
   return video.currentTime > 0 || video.played.length > 0;
 }

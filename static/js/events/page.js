@@ -55,7 +55,12 @@ function step(by) {
   const at = all.findIndex((still) => still.hasAttribute("aria-current"));
   const next = at < 0 ? all[by > 0 ? 0 : all.length - 1] : all[at + by];
   next?.click();
-  next?.scrollIntoView({ block: "nearest" });
+  if (!isLookedAt(viewer())) next?.scrollIntoView({ block: "nearest" });
+}
+
+// Then the page stays as it is: the picture changes where one looks.
+function isLookedAt(stage) {
+  return stage.getBoundingClientRect().bottom > innerHeight / 2;
 }
 
 document.addEventListener("click", (event) => {
