@@ -99,10 +99,24 @@ class Channel(filesystem.Channel):
 
 
 class Transport(filesystem.Transport):
-    """A folder that is away is a lost connection: a worker tries again until it is back."""
+    """A folder that is away is a lost connection: a worker tries again until it is back.
+
+    It is looked at from the worker's event loop. Without one, all processes of a worker would wait for work at one
+    pipe behind one lock, which a process that is killed while it waits takes with it: no other gets any work then.
+    """
 
     Channel = Channel
     connection_errors = (*filesystem.Transport.connection_errors, OSError)
+    implements = filesystem.Transport.implements.extend(asynchronous=True)
+
+    def register_with_event_loop(self, connection: Any, loop: Any) -> None:
+        loop.call_repeatedly(self.polling_interval, self.take_what_came)
+
+    def take_what_came(self) -> None:
+        """Everything that the worker has hands for. Raises `OSError` while the folder is away."""
+        with suppress(Empty):
+            while True:
+                self.cycle.get(self._deliver)
 
     def establish_connection(self) -> Any:
         """Raises `OSError` while the folder is away: whoever connects pauses longer and longer."""

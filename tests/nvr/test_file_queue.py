@@ -14,7 +14,8 @@ from queue import Empty
 from typing import Any
 
 import pytest
-from kombu import Connection
+from kombu import Connection, Consumer, Producer, Queue
+from kombu.asynchronous import Hub
 from kombu.exceptions import ChannelError
 
 from nvr import queue_reserve
@@ -83,6 +84,20 @@ def test_messages_of_before_a_restart_of_the_machine_come_first(channel: Any, mo
     channel._put("bulk", {"body": "after"})
 
     assert channel._get("bulk") == {"body": "before"}
+
+
+def test_a_worker_takes_messages_in_its_event_loop(channel: Any) -> None:
+    taken: list[Any] = []
+    hub = Hub()
+    channel.connection.register_with_event_loop(channel.connection, hub)
+    with Consumer(channel, [Queue("bulk")], callbacks=[lambda body, message: taken.append(body)], no_ack=True):
+        for number in range(3):
+            Producer(channel).publish(number, routing_key="bulk")
+        deadline = time.monotonic() + 10
+        while len(taken) < 3 and time.monotonic() < deadline:
+            hub.run_once()
+
+    assert taken == [0, 1, 2]
 
 
 def test_thousands_of_messages_are_listed_once(channel: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,47 @@
+"""kill -9 of a worker's processes while they wait for work, with a real worker and its queue in folders."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.start.conftest import BASE_DIR, Start, data_dir, embedded, start, wait_until
+
+__all__ = ["data_dir", "embedded", "start"]
+WORKER = ("-m", "celery", "--quiet", "-A", "nvr", "worker", "-Q", "bulk", "--concurrency", "2")
+SEND = "from nvr.celery import app; app.send_task('health.heartbeat', args=['bulk'], queue='bulk')"
+
+
+def run(*arguments: str, env: dict[str, str]) -> None:
+    subprocess.run([sys.executable, *arguments], env=env, cwd=BASE_DIR, check=True, timeout=120, capture_output=True)
+
+
+def beats(data_dir: Path) -> list[str]:
+    with sqlite3.connect(data_dir / "nvr.sqlite3", timeout=10) as database:
+        return [at for (at,) in database.execute("SELECT beat_at FROM health_heartbeat WHERE name = 'worker:bulk'")]
+
+
+def children_of(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+@pytest.mark.slow
+def test_a_worker_whose_processes_are_killed_while_they_wait_takes_what_comes_then(data_dir, embedded, start) -> None:
+    run("manage.py", "migrate", env=embedded)
+    worker = start(*WORKER, env={**embedded, "NVR_PROCESS": "worker"})
+    before: list[str] = []
+    for _ in range(3):
+        run("-c", SEND, env=embedded)
+
+        assert wait_until(lambda: beats(data_dir) not in ([], before), seconds=30)
+
+        before = beats(data_dir)
+        for child in children_of(worker.pid):
+            os.kill(child, signal.SIGKILL)
+        assert wait_until(lambda: len(children_of(worker.pid)) == 2)
