@@ -12,7 +12,7 @@ import pytest
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.test import Client
-from playwright.sync_api import Browser, BrowserContext, Error, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Error, Page, expect, sync_playwright
 
 from nvr.installation.static_files import collect_if_changed
 from tests.servers import BASE_DIR, our_server, wait_until_idle
@@ -26,6 +26,8 @@ DESKTOP = {"width": 1440, "height": 900}
 PHONE = {"width": 390, "height": 844}
 
 Open = Callable[..., Page]
+
+expect.set_options(timeout=20_000)  # ms: of a machine that does something else as well
 
 
 @pytest.fixture(scope="session")
