@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.start.conftest import BASE_DIR, Start, data_dir, embedded, start, wait_until
+from tests.start.conftest import BASE_DIR, data_dir, embedded, start, wait_until
 
 __all__ = ["data_dir", "embedded", "start"]
 WORKER = ("-m", "celery", "--quiet", "-A", "nvr", "worker", "-Q", "bulk", "--concurrency", "2")
@@ -39,7 +39,7 @@ def test_a_worker_whose_processes_are_killed_while_they_wait_takes_what_comes_th
     for _ in range(3):
         run("-c", SEND, env=embedded)
 
-        assert wait_until(lambda: beats(data_dir) not in ([], before), seconds=30)
+        assert wait_until(lambda before=before: beats(data_dir) not in ([], before), seconds=30)
 
         before = beats(data_dir)
         for child in children_of(worker.pid):
