@@ -116,7 +116,7 @@ class Transport(filesystem.Transport):
         """Everything that the worker has hands for. Raises `OSError` while the folder is away."""
         with suppress(Empty):
             while True:
-                self.cycle.get(self._deliver)
+                self.cycle.get(self._deliver)  # type: ignore[union-attr]
 
     def establish_connection(self) -> Any:
         """Raises `OSError` while the folder is away: whoever connects pauses longer and longer."""
