@@ -38,6 +38,7 @@ MOST_HEIGHT_PX = 1080
 MOST_WIDTH_PX = 3840  # two such pictures side by side; decoders in browsers end at 4096
 LEAST_FPS, MOST_FPS = Fraction(1), Fraction(30)
 USUAL_FPS = Fraction(25)  # of files that do not tell
+NEAR_BEGINNING_S = 1.0  # there nothing is sought
 LATE_S = 1.1  # by which a piece may end late: a whole frame, at the lowest rate, and a little
 STILLS_PER_SECOND = 2
 LAST_STILL_TWICE_MORE = 2  # for one second
@@ -240,18 +241,24 @@ def input_of(cut: Cut) -> Any:
     import ffmpeg
 
     lead = lead_of(cut)
+    begin = cut.start - lead
     return ffmpeg.input(
         cut.source.address,
         **cut.source.options(),
+        **({"ss": f"{begin:.6f}"} if begin else {}),
         max_pixels=settings.NVR_MAX_IMAGE_PIXELS,
-        ss=f"{cut.start - lead:.6f}",
         t=f"{lead + cut.length:.6f}",
     )
 
 
 def lead_of(cut: Cut) -> float:
-    """Seconds to begin earlier and drop again: without an index a seek ends behind the place."""
-    return min(cut.start, ff.LEAD_S) if cut.source.demuxer in ff.WITHOUT_INDEX else 0.0
+    """Seconds to begin earlier and drop again: without an index a seek ends behind the place.
+
+    And in Matroska files that lost their end, a seek to the first pictures finds none at all.
+    """
+    if cut.source.demuxer in ff.WITHOUT_INDEX:
+        return min(cut.start, ff.LEAD_S)
+    return cut.start if cut.start <= NEAR_BEGINNING_S else 0.0
 
 
 def moving(stream: Any, cut: Cut, size: tuple[int, int], fps: Fraction) -> Any:

@@ -245,6 +245,15 @@ def test_a_torn_piece_among_whole_ones_is_left_out(tmp_path):
     assert len(found) == 20
 
 
+@pytest.mark.parametrize("start", [0.0, 0.1, 2.0])
+def test_a_film_that_lost_its_end_is_cut_at_its_place(tmp_path, start):
+    one_key_frame = (*H264, "-g", "250", "-vf", "noise=c1s=60:c1f=t:c2s=60:c2f=t")
+    film = numbered_film(tmp_path / "film.mkv", *one_key_frame)
+    film.write_bytes(film.read_bytes()[: film.stat().st_size * 2 // 3])
+
+    shows(clip_of(tmp_path / "clip.part", (film, start, 1)), range(int(start * FPS), int(start * FPS) + 10))
+
+
 def test_a_piece_behind_the_end_is_nothing(tmp_path):
     film = numbered_film(tmp_path / "film.mp4", frames=20)
 
