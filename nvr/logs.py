@@ -65,6 +65,9 @@ class ClientFaults(logging.Filter):
         return True
 
 
+WORK = ("celery.app.trace", "cameras.", "media_serving.", "reviewer.")  # whose faults do not end a task log them
+
+
 class LastingFaults(logging.Filter):
     """A database or broker that is away is met by every task, several times a second: one line a minute is enough, and
     nothing of where in the code it was met. In each process by itself."""
@@ -75,7 +78,7 @@ class LastingFaults(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         error = record.exc_info[1] if record.exc_info else None
-        if record.name == "celery.app.trace" and isinstance(error, OperationalError):
+        if record.name.startswith(WORK) and isinstance(error, OperationalError):
             return self._may_say("database", record, f"the database does not answer, tasks wait: {error}")
         if record.name == "celery.beat" and isinstance(error, SchedulingError):
             return self._may_say("broker", record, f"the broker does not answer, tasks wait: {error}")

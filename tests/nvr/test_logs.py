@@ -175,6 +175,17 @@ def test_a_database_that_is_away_is_said_once_by_all_tasks_without_a_traceback(l
     assert "Traceback" not in line
 
 
+def test_a_fault_of_the_database_that_is_met_camera_by_camera_is_told_once(log: io.StringIO) -> None:
+    for number in range(3):
+        try:
+            raise OperationalError("database or disk is full")
+        except OperationalError:
+            logging.getLogger("media_serving.events").exception("events not closed camera=%s", number)
+
+    (line,) = log.getvalue().splitlines()
+    assert " logger=media_serving.events the database does not answer, tasks wait: database or disk is full" in line
+
+
 def test_each_mistake_of_ours_in_a_task_is_told_with_its_traceback(log: io.StringIO) -> None:
     for _ in range(2):
         err.apply()
