@@ -30,6 +30,7 @@ from media_serving.models import Event
 from nvr.errors import Forbidden, NotFound
 from nvr.media import clips, ffmpeg
 from nvr.media.clips import Cut, Deadline
+from nvr.media.video_endings import length_there, video_has_its_end
 
 logger = logging.getLogger(__name__)
 
@@ -127,7 +128,7 @@ def pieces_of(event: Event, folders: Folders, files: ExitStack, deadline: Deadli
         if len(pieces) == MOST_PIECES or (end - start).total_seconds() < SHORTEST_S:
             break
         deadline.check()
-        piece = piece_of(footage, following, (start, end), folders, files)
+        piece = piece_of(footage, following, (start, end), folders, files, deadline)
         if piece is not None:
             pieces.append(piece)
             start = piece.ended_at
@@ -135,26 +136,38 @@ def pieces_of(event: Event, folders: Folders, files: ExitStack, deadline: Deadli
 
 
 def piece_of(
-    footage: Footage, following: Footage | None, span: tuple[datetime, datetime], folders: Folders, files: ExitStack
+    footage: Footage,
+    following: Footage | None,
+    span: tuple[datetime, datetime],
+    folders: Folders,
+    files: ExitStack,
+    deadline: Deadline,
 ) -> Piece | None:
     """What of the video lies in `span`; None if that is nothing, or it cannot be read."""
     with ExitStack() as file:
         found = readable(footage, folders, file)
         if found is None:
             return None
-        source, facts = found
+        source, facts, is_whole = found
         start, end = (max(0.0, (moment - footage.at).total_seconds()) for moment in span)
         end = min(end, length_of(facts, footage, following))
+        if end - start >= SHORTEST_S and not is_whole:
+            end = min(end, held_length(source, facts, end, deadline))
         if end - start < SHORTEST_S:
             return None
         files.enter_context(file.pop_all())
     return Piece(footage.at + timedelta(seconds=start), Cut(source, facts, start, end - start))
 
 
-def readable(footage: Footage, folders: Folders, files: ExitStack) -> tuple[ffmpeg.Source, ffmpeg.MediaFacts] | None:
+def readable(
+    footage: Footage, folders: Folders, files: ExitStack
+) -> tuple[ffmpeg.Source, ffmpeg.MediaFacts, bool] | None:
+    """And whether it is as long as it says: what was cut off on its way, or never closed, may be shorter."""
     try:
-        source = ffmpeg.source_in(files.enter_context(opened(footage, folders)))
-        return source, ffmpeg.facts_of(source)
+        video = files.enter_context(opened(footage, folders))
+        source = ffmpeg.source_in(video)
+        facts = ffmpeg.facts_of(source)
+        return source, facts, facts.believed_duration is not None and video_has_its_end(video)
     except (NotFound, Forbidden):
         return None
     except (ffmpeg.FfmpegMissing, ffmpeg.FfmpegKilled):
@@ -169,6 +182,16 @@ def length_of(facts: ffmpeg.MediaFacts, footage: Footage, following: Footage | N
     if facts.believed_duration is not None:
         return facts.believed_duration
     return math.inf if following is None else (following.at - footage.at).total_seconds()
+
+
+def held_length(source: ffmpeg.Source, facts: ffmpeg.MediaFacts, until: float, deadline: Deadline) -> float:
+    """What of its first seconds can be read. One that cannot be counted is believed: cutting it tells."""
+    try:
+        return length_there(source, facts, until=until, timeout=deadline.left())
+    except clips.NO_FAULT_OF_THE_FILE:
+        raise
+    except ffmpeg.FfmpegFailed:
+        return math.inf
 
 
 def shows_event(event: Event, pieces: list[Piece]) -> bool:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
+from datetime import timedelta
 from typing import BinaryIO, Final
 
+from nvr.media import ffmpeg
 from nvr.media.containers import HEAD_BYTES, demuxer_for
 
 MOST_PARTS: Final = 200_000  # ten hours in fragments of a second are half of that
@@ -13,6 +16,7 @@ AVI_UNFINISHED: Final = (0, 0xFFFFFFFF)  # what is filled in when the recording 
 AVI_HEAD_BYTES: Final = 8  # which the lengths that some cameras write count too, though they should not
 BOX_KIND: Final = re.compile(rb"[\x20-\x7e\xa9]{4}")
 SEGMENT: Final = 0x18538067
+MARGIN_S: Final = 1.0  # pictures that are shown earlier may be stored behind
 
 
 def video_has_its_end(file: BinaryIO) -> bool:
@@ -26,6 +30,19 @@ def video_has_its_end(file: BinaryIO) -> bool:
         demuxer_for(os.pread(descriptor, HEAD_BYTES, 0))
     )
     return check is None or check(descriptor, size)
+
+
+def length_there(source: ffmpeg.Source, facts: ffmpeg.MediaFacts, *, until: float, timeout: timedelta) -> float:
+    """Seconds of it that can be read, at least of its first `until`: by counting pictures, whatever it says of itself.
+
+    Infinite if that cannot be told. Raises `FfmpegFailed`.
+    """
+    counted = ("-select_streams", "V:0", "-count_packets", "-read_intervals", f"%{until + MARGIN_S:.3f}")
+    streams = ffmpeg.ask(source, *counted, "-show_entries", "stream=nb_read_packets", timeout=timeout).get("streams")
+    pictures = str(streams[0].get("nb_read_packets")) if streams else ""
+    if facts.frame_rate is None or not pictures.isdecimal():
+        return math.inf
+    return float(int(pictures) / facts.frame_rate)
 
 
 def mov_ends(descriptor: int, size: int) -> bool:

@@ -22,10 +22,11 @@ from media_serving.models import Event, Upload
 from nvr.media.clips import Deadline, NothingToShow
 from nvr.media.paths import StorageFault
 from tests.factories import folder_of, make_camera
-from tests.films import frames_of, numbered_film, numbered_still, streams_of
+from tests.films import FPS, H264, frames_of, numbered_film, numbered_still, streams_of
 from tests.media_serving.evidence import after, detect
 from tests.media_serving.footage import event_over, still, uploaded, video
 
+NOISY = ("-vf", "noise=c1s=60:c1f=t:c2s=60:c2f=t")  # in its colours: it fills the file evenly
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("own_folders")]
 
 
@@ -196,6 +197,22 @@ def test_videos_that_promise_more_than_they_hold_do_not_hide_others(camera, part
     event = event_over(camera, -3, -3)
 
     assert about(shown(event, part), *range(20, 110))
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".avi", ".mp4"])
+def test_a_video_that_lost_its_end_is_as_long_as_what_is_there_of_it(camera, part, suffix):
+    """It says ten seconds and holds about five; another begins before the five that it lacks are over."""
+    film = numbered_film(folder_of(camera) / f"cut{suffix}", *H264, *NOISY, "-movflags", "+faststart")
+    film.write_bytes(film.read_bytes()[: film.stat().st_size // 2])
+    uploaded(camera, film, after(-10))
+    video(camera, "later.mp4", -3, frames=80)
+    event = event_over(camera, -6, -1)
+
+    first, second = make_clip(event, part)
+
+    assert 4 <= first.length_s <= 6 and first.at == after(-10)
+    assert (second.at, round(second.length_s, 1)) == (after(-3), 7.0)
+    assert len(frames_of(part)) == pytest.approx(FPS * (first.length_s + second.length_s), abs=2)
 
 
 def test_a_video_that_cannot_be_read_leaves_it_to_the_stills(camera, part):
