@@ -52,11 +52,10 @@ def test_thumbnails_that_cannot_be_written_do_not_have_the_file_read_again(yard,
 
 
 def test_a_thumbnail_is_never_drawn_from_newer_bytes(yard, monkeypatch, settings, tmp_path):
-    thumbnail_dir = settings.THUMBNAIL_DIR
     (tmp_path / "file").touch()
     settings.THUMBNAIL_DIR = tmp_path / "file"
     read_all(yard)
-    settings.THUMBNAIL_DIR = thumbnail_dir
+    settings.THUMBNAIL_DIR = tmp_path / "thumbnails"  # its own: other tests leave detections of the same number
     (upload,) = Upload.objects.filter(detections__isnull=False).distinct()
     put(folder_of(yard), upload.path, jpeg(320, 240), age_s=2)
     thumbnails.make_owed()
