@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import math
 import os
 import re
 import shutil
@@ -55,7 +56,7 @@ class Installation:
 
     def running(self, argument: str) -> list[int]:
         """The oldest process first of those whose command line holds `argument`."""
-        return sorted(pid for pid in self.processes if argument.encode() in command_line(pid))
+        return sorted((pid for pid in self.processes if argument.encode() in command_line(pid)), key=began)
 
     def get(self, path: str, **headers: str) -> tuple[int, bytes]:
         with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)) as client:
@@ -75,6 +76,14 @@ def command_line(pid: int) -> bytes:
         return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ")
     except OSError:
         return b""
+
+
+def began(pid: int) -> float:
+    """In ticks since the machine's start, as process numbers begin again at some time; a process that ended is last."""
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
+    except OSError:
+        return math.inf
 
 
 def free_port() -> int:
