@@ -94,6 +94,23 @@ def test_a_folder_is_chosen_from_the_tree_and_reviewed(page: Page, chief: User, 
     expect(page.locator("[data-folder]")).to_have_value(f"{card}/DCIM/101MEDIA")
 
 
+def test_a_folder_of_the_server_is_looked_for_and_written_into_the_form(page: Page, chief: User, card: Path) -> None:
+    new = card.parent / "new card"
+    new.mkdir()
+    sign_in(page, "chief")
+    page.goto("/review")
+    page.get_by_text("Look for it in the folders").click()
+    tree = page.locator("[data-folder-picker]")
+    for part in card.parent.parts[1:]:
+        tree.get_by_role("button", name=f"Folders in {part}", exact=True).click()
+    tree.get_by_role("button", name="new card", exact=True).click()
+
+    expect(page.get_by_label("Folder on the server")).to_have_value(str(new))
+    expect(page.get_by_label("Folder on the server")).to_be_focused()
+    expect(tree.get_by_role("button", name="new card", exact=True)).to_have_attribute("aria-pressed", "true")
+    keep_picture(page, "review-picker")
+
+
 def test_walking_by_keys(opened: Page) -> None:
     opened.keyboard.press("Enter")
     shows(opened, 0)
