@@ -113,7 +113,6 @@ class CameraAdmin(VisibleCameras):
     list_filter = ("status", "ingestion_mode", "enabled", "groups")
     search_fields = ("name", "slug", "folder_path", "notes")
     readonly_fields = ("folder_check", "status_reason", "last_seen_at", "slug", "uuid", "created_at")
-    filter_horizontal = ("groups",)
     actions = ("check_paths", "move_to_trash")
     list_per_page = 50
 

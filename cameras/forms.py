@@ -95,6 +95,7 @@ class CameraForm(forms.ModelForm[Camera]):
     class Meta:
         model = Camera
         fields = STORED
+        widgets = {"groups": forms.CheckboxSelectMultiple}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -1,4 +1,5 @@
-"""Every page, wide and narrow, light and dark: nothing is cut off, and a picture of each is kept to be looked at."""
+"""Every page, wide and narrow, light and dark: nothing is cut off, axe-core finds nothing grave, and a picture of each
+is kept to be looked at."""
 
 from __future__ import annotations
 
@@ -11,6 +12,7 @@ from cameras.models import Camera
 from cameras.registry import create_camera, trash_camera
 from nvr.fallbacks import page as error_page
 from nvr.pages.security import PAGE_POLICY
+from tests.browser.axe import violations_in_every_look
 from tests.browser.conftest import DESKTOP, Open, keep_picture, sign_in
 from tests.factories import jpeg, make_user, make_video, put
 from tests.media_serving.ledger import enter
@@ -77,6 +79,21 @@ def test_nothing_is_cut_off(open_browser: Open, chief: User, look: str, viewport
     too_wide = [name for name, address in PAGES.items() if overflow_px(page, name, address, look) > 0]
 
     assert not too_wide
+
+
+def test_axe_finds_nothing_critical_or_serious_on_any_page(open_browser: Open, chief: User) -> None:
+    """At both widths, in both colour schemes. The policy is off: axe tries things that it forbids."""
+    page = open_browser(reduced_motion="reduce", bypass_csp=True)
+    page.goto("/login")
+    found = [f"login {line}" for line in violations_in_every_look(page)]
+    sign_in(page, "chief")
+
+    for name, address in PAGES.items():
+        page.goto(address)
+        page.wait_for_load_state("networkidle" if name == "api" else "load")
+        found += [f"{name} {line}" for line in violations_in_every_look(page)]
+
+    assert not found, "\n".join(found)
 
 
 def test_the_api_page_follows_the_chosen_scheme(open_browser: Open, chief: User) -> None:
