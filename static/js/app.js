@@ -1,4 +1,5 @@
-// What every page shares: ages that count on, toasts, dialogs, the menu, the choice of colours, shown passwords.
+// What every page shares: ages that count on, toasts (toasts.js), dialogs, the menu, the choice of colours, shown passwords.
+import "./toasts.js";
 
 // Ages. The words are those of the template filter `age`.
 const MINUTE = 60, HOUR = 3600, DAY = 86400;
@@ -35,67 +36,6 @@ setInterval(tellAges, 1000);
 tellAges();
 document.addEventListener("ages", tellAges);
 document.addEventListener("pointerover", tellExactTime);
-
-// Toasts. `document.dispatchEvent(new CustomEvent("toast", {detail: {text, level, undo}}))` shows one from a script.
-const toasts = document.querySelector("[data-toasts]");
-const LINGER_MS = 8000;
-
-function lingers(toast) {
-  return ["error", "warning"].includes(toast.dataset.level);
-}
-
-const timers = new WeakMap();
-
-function goSoon(toast) {
-  clearTimeout(timers.get(toast));
-  if (!lingers(toast)) timers.set(toast, setTimeout(() => toast.remove(), LINGER_MS));
-}
-
-function watchToast(toast) {
-  toast.querySelector("[data-toast-close]").addEventListener("click", () => toast.remove());
-  for (const name of ["pointerenter", "focusin"]) toast.addEventListener(name, () => clearTimeout(timers.get(toast)));
-  toast.addEventListener("pointerleave", () => goSoon(toast));
-  goSoon(toast);
-}
-
-// The one that says the same already; one that can be undone speaks of something of its own.
-function openToast(text, level) {
-  const says = (toast) => toast.querySelector("[data-toast-text]").textContent === text && toast.querySelector("[data-toast-undo]").hidden;
-  return [...toasts.querySelectorAll("[data-toast]")].find((toast) => toast.dataset.level === level && says(toast));
-}
-
-function renewToast(toast) {
-  const said = toast.querySelector("[data-toast-text]");
-  said.textContent = said.textContent; // put in anew, a screen reader tells it again
-  if (toast.matches(":hover, :focus-within")) return; // it stays as long as one is at it
-  toasts.append(toast); // it comes in anew for the eye
-  goSoon(toast);
-}
-
-function showToast({ text, level = "info", undo = null }) {
-  const open = undo ? null : openToast(text, level);
-  if (open) { renewToast(open); return; }
-  const template = document.querySelector(`[data-toast-template="${level}"]`);
-  const toast = template.content.firstElementChild.cloneNode(true);
-  toast.querySelector("[data-toast-text]").textContent = text;
-  const button = toast.querySelector("[data-toast-undo]");
-  button.hidden = !undo;
-  button.addEventListener("click", () => { toast.remove(); undo(); });
-  toasts.append(toast);
-  watchToast(toast);
-}
-
-// A modal dialog covers, and makes inert, all that is not in it.
-function placeToasts() {
-  const host = [...document.querySelectorAll("dialog:modal")].at(-1) ?? document.body;
-  if (toasts.parentElement !== host) host.append(toasts);
-}
-
-if (toasts) {
-  new MutationObserver(placeToasts).observe(document.body, { attributes: true, attributeFilter: ["open"], subtree: true });
-  toasts.querySelectorAll("[data-toast]").forEach(watchToast);
-  document.addEventListener("toast", (event) => showToast(event.detail));
-}
 
 // Dialogs: <button data-dialog-open="id">, and "?" for the keyboard's.
 document.addEventListener("click", (event) => {

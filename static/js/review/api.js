@@ -1,4 +1,6 @@
 // Asking our API: answers, refusals in words, lines of JSON as they arrive; and the addresses of an item's pictures.
+import { adopt } from "./items.js";
+
 const token = () => document.querySelector("input[name=csrfmiddlewaretoken]")?.value ?? "";
 
 // The server's no: `status` is its HTTP status, the message its sentence.
@@ -49,10 +51,11 @@ export async function* linesOf(response) {
 // A page of items is wanted whole: as text it leaves the connection open for the next, while Chromium cuts it after a
 // stream that may not be stored was read to its end.
 export async function itemsOf(query, { signal } = {}) {
+  const askedAt = performance.now();
   const response = await ask(`/api/media-items/stream?${new URLSearchParams(query)}`, { signal });
   const lines = (await response.text()).split("\n").filter(Boolean).map((line) => JSON.parse(line));
   if (lines.pop()?.type !== "done") throw new Error("The list broke off: the folder's volume may be away. Try again.");
-  return lines.map(known);
+  return lines.map((line) => adopt(known(line), askedAt));
 }
 
 // What the page keeps of an item. `quoted` is its path in addresses, exact for names that are no UTF-8 as well;

@@ -233,10 +233,7 @@ function hold(result) {
 }
 
 // What the page hears
-queue.addEventListener("refused", ({ detail: { items, reason } }) => {
-  marking.refresh();
-  toast(items.length === 1 ? `${items[0].name} stays as it was: ${reason}` : `${items.length} files stay as they were: ${reason}`, "error");
-});
+queue.addEventListener("refused", ({ detail }) => marking.refused(detail));
 queue.addEventListener("change", () => {
   if (!queue.size) countSoon();
   find("notice").hidden = !queue.isWaiting;

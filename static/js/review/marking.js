@@ -1,4 +1,5 @@
 // Marking the file at the cursor, or all that are chosen, and taking it back: shown at once, in the grid and on the screen.
+import { keep } from "./items.js";
 import { inDigits } from "./pace.js";
 import { fail, say, toast } from "./tell.js";
 
@@ -25,13 +26,13 @@ export class Marking {
     return this.#markChosen([item], action, many);
   }
 
-  // The files at `places`, in their order, whether they were loaded yet or not; what is collected stays loaded.
+  // The files at `places`, in their order, whether they were loaded yet or not.
   async #collect(places) {
     if (places.length > MOST_AT_ONCE) throw new Error(`These are ${inDigits(places.length)} files. Mark at most ${inDigits(MOST_AT_ONCE)} at once.`);
     const items = [];
     for (const at of places) {
       const item = this.list().at(at) ?? (await this.list().load(at));
-      if (item) { item.touched = true; items.push(item); }
+      if (item) { keep(item); items.push(item); }
     }
     return items;
   }
@@ -48,18 +49,21 @@ export class Marking {
     const free = action === "trash" ? items.filter((item) => !item.status.locked) : items;
     if (free.length < items.length) toast(many ? `${items.length - free.length} are locked and stay. Unlock them first.` : "It is locked. Unlock it first (F), then trash it.");
     if (!free.length) return null;
-    const count = this.marks.mark(free, action, this.place);
+    const entry = this.marks.mark(free, action, this.place);
     this.refresh();
     if (many) {
-      this.#tellCount(count, `${count === 1 ? "file" : "files"} ${WORDS[action]}.`);
+      this.#tellDone(entry, (count) => `${count === 1 ? "file" : "files"} ${WORDS[action]}.`);
       return null;
     }
     say(`${free[0].name}: ${WORDS[action]}.`);
     return stays ? null : this.step(1);
   }
 
-  #tellCount(count, words) {
-    toast(`${inDigits(count)} ${words}`, "success", count ? () => this.undo() : null);
+  // With a button that takes back what it tells of, and nothing else.
+  #tellDone(entry, words) {
+    const count = entry?.records.length ?? 0;
+    const message = toast(`${inDigits(count)} ${words(count)}`, "success", entry && (() => this.#takeBack(entry)));
+    if (entry) entry.messages = [message];
   }
 
   refresh() {
@@ -69,15 +73,43 @@ export class Marking {
     if (screen.isOpen && item) { screen.mark(item); screen.canUndo(this.marks.canUndo); }
   }
 
+  // The newest action that is not taken back yet, and back to where it was done.
   undo() {
-    const undone = this.marks.undo();
-    if (!undone) { say("There is nothing to undo."); return null; }
+    const entry = this.marks.newest;
+    if (!entry) { say("There is nothing to undo."); return null; }
+    const [{ item }] = entry.records;
+    this.#takeBack(entry);
+    return this.#goBackTo(entry.place, item);
+  }
+
+  #takeBack(entry) {
+    closeMessages(entry);
+    const { restored, kept } = this.marks.undo(entry);
     this.refresh();
-    return this.#goBackTo(undone).then(() => say(`Undone: ${undone.items.length === 1 ? undone.items[0].name : `${undone.items.length} files`}.`));
+    if (kept.length) toast(this.#whyKept(kept, restored.length + kept.length));
+    if (restored.length) say(`Undone: ${restored.length === 1 ? restored[0].name : `${inDigits(restored.length)} files`}.`);
+  }
+
+  #whyKept(kept, count) {
+    if (count === 1) return `${kept[0].name} stays as it is: it was marked again since.`;
+    const are = kept.length === 1 ? "1 stays as it is: it was" : `${inDigits(kept.length)} stay as they are: they were`;
+    return `Of ${inDigits(count)} files, ${are} marked again since.`;
+  }
+
+  // What the server did not take is shown as it was. An undo can be tried again.
+  refused({ items, origin, reason }) {
+    const { entry, isUndo } = origin;
+    this.marks.refused({ items, origin });
+    this.refresh();
+    if (!isUndo && !entry.records.length) closeMessages(entry);
+    const stays = items.length === 1 ? `${items[0].name} stays as it was` : `${inDigits(items.length)} files stay as they were`;
+    if (!isUndo) { toast(`${stays}: ${reason}`, "error"); return; }
+    const failed = items.length === 1 ? items[0].name : `${inDigits(items.length)} files`;
+    (entry.messages ??= []).push(toast(`Undo did not work for ${failed}: ${reason}`, "error", () => this.#takeBack(entry), "Try again"));
   }
 
   // The view may be another one meanwhile.
-  async #goBackTo({ place: at, items: [item] }) {
+  async #goBackTo(at, item) {
     if (this.list().at(at)?.path === item.path) { await this.goTo(at); return; }
     const found = await this.list().find(item.path, at).catch(() => at);
     await this.goTo(found);
@@ -86,8 +118,13 @@ export class Marking {
   async above() {
     const end = this.place;
     const items = (await this.#collect([...Array(end).keys()])).filter((item) => !item.status.seen);
-    const count = items.length ? this.marks.mark(items, "seen", end) : 0;
+    const entry = this.marks.mark(items, "seen", end);
     this.refresh();
-    if (count) this.#tellCount(count, `above ${count === 1 ? "is" : "are"} seen.`); else toast("Everything above is seen already.", "success");
+    if (entry) this.#tellDone(entry, (count) => `above ${count === 1 ? "is" : "are"} seen.`); else toast("Everything above is seen already.", "success");
   }
+}
+
+function closeMessages(entry) {
+  for (const message of entry.messages ?? []) message.close();
+  entry.messages = [];
 }

@@ -1,5 +1,6 @@
 // Marks on their way to the server: one request at a time, in the order they were made. The page has shown them already.
 import { Refused, askJson } from "./api.js";
+import { keep } from "./items.js";
 import { applied } from "./status.js";
 
 const MOST_PATHS = 500;
@@ -9,7 +10,8 @@ const PASSES = new Set([429, 502, 503, 504]); // worth waiting for
 
 const sleep = (ms) => new Promise((resolve) => { setTimeout(resolve, ms); });
 
-// Events: `change` whenever something waits or does no more, `refused` with {items, action, reason} of what is taken back.
+// Events: `change` whenever something waits or does no more, `refused` with
+// {items, action, origin, reason} of what is taken back; `origin` is what it was added with.
 export class Queue extends EventTarget {
   jobs = [];
   isWaiting = false;
@@ -17,9 +19,13 @@ export class Queue extends EventTarget {
 
   get size() { return this.jobs.reduce((sum, job) => sum + job.items.length, 0); }
 
-  add(items, action) {
-    for (let at = 0; at < items.length; at += MOST_PATHS) this.jobs.push({ items: items.slice(at, at + MOST_PATHS), action });
-    for (const item of items) { item.status = applied(item.status, action); item.touched = true; }
+  add(items, action, origin) {
+    for (let at = 0; at < items.length; at += MOST_PATHS) this.jobs.push({ items: items.slice(at, at + MOST_PATHS), action, origin });
+    for (const item of items) {
+      keep(item);
+      item.status = applied(item.status, action);
+      item.pending = (item.pending ?? 0) + 1;
+    }
     if (this.isWaiting) this.dispatchEvent(new Event("change"));
     this.#running ??= this.#run().finally(() => { this.#running = null; });
   }
@@ -31,8 +37,12 @@ export class Queue extends EventTarget {
       const [job] = this.jobs;
       const refused = await this.#deliver(job);
       this.jobs.shift();
-      for (const item of job.items) if (!refused.has(item)) item.confirmed = applied(item.confirmed, job.action);
-      this.#takeBack(refused, job.action);
+      for (const item of job.items) {
+        if (!refused.has(item)) item.confirmed = applied(item.confirmed, job.action);
+        item.pending -= 1;
+        item.sentAt = performance.now();
+      }
+      this.#takeBack(refused, job);
       this.dispatchEvent(new Event("change"));
     }
   }
@@ -59,14 +69,19 @@ export class Queue extends EventTarget {
     this.dispatchEvent(new Event("change"));
   }
 
-  // As the server has them, with what is still on its way.
-  #takeBack(refused, action) {
+  // As the server has them, with what is still on its way; a refused step of something is also the end of its next ones.
+  #takeBack(refused, { action, origin }) {
+    for (const next of refused.size ? this.jobs.filter((job) => job.origin === origin) : []) {
+      for (const item of next.items) if (refused.has(item)) item.pending -= 1;
+      next.items = next.items.filter((item) => !refused.has(item));
+    }
+    this.jobs = this.jobs.filter((job) => job.items.length);
     for (const item of refused.keys()) {
       item.status = this.jobs.filter((job) => job.items.includes(item)).reduce((status, job) => applied(status, job.action), item.confirmed);
     }
     for (const reason of new Set(refused.values())) {
       const items = [...refused].filter(([, why]) => why === reason).map(([item]) => item);
-      this.dispatchEvent(new CustomEvent("refused", { detail: { items, action, reason } }));
+      this.dispatchEvent(new CustomEvent("refused", { detail: { items, action, origin, reason } }));
     }
   }
 }

@@ -73,7 +73,7 @@ export class PagedSource extends EventTarget {
   forgetFar(number) {
     if (this.chunks.size < CHUNKS_KEPT) return;
     const far = [...this.chunks.keys()].sort((a, b) => Math.abs(b - number) - Math.abs(a - number));
-    const dropped = far.find((key) => this.chunks.get(key).every((item) => item && fits(this.filter, item.confirmed) && !item.touched));
+    const dropped = far.find((key) => this.chunks.get(key).every((item) => item && fits(this.filter, item.confirmed)));
     if (dropped !== undefined) this.chunks.delete(dropped);
   }
 

@@ -8,6 +8,8 @@ const CHANGES = {
   unseen: { seen: false },
 };
 
+export const setBy = (action) => CHANGES[action];
+
 export const applied = (status, action) => ({ ...status, ...CHANGES[action] });
 
 export const isSame = (one, other) => one.locked === other.locked && one.trashed === other.trashed && one.seen === other.seen;

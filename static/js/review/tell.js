@@ -3,8 +3,11 @@ const said = document.querySelector("[data-said]");
 
 export function say(text) { said.textContent = text; }
 
-export function toast(text, level = "info", undo = null) {
-  document.dispatchEvent(new CustomEvent("toast", { detail: { text, level, undo } }));
+// The toast, which can be closed; `undo` is what its button does, once.
+export function toast(text, level = "info", undo = null, label = "Undo") {
+  const detail = { text, level, undo, label };
+  document.dispatchEvent(new CustomEvent("toast", { detail }));
+  return { close: () => detail.close?.() };
 }
 
 export function fail(error) { toast(error.message, "error"); }

@@ -1,0 +1,192 @@
+"""Undo in a real browser: each message takes back what it tells of, once and in any order; the key the newest."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from django.contrib.auth.models import User
+from playwright.sync_api import Locator, Page, expect
+
+from reviewer.registry import add_path
+from tests.browser.conftest import keep_picture, sign_in
+from tests.browser.test_review import opened_at, stands_on, wait_for
+from tests.factories import jpeg, make_user, put
+
+pytestmark = pytest.mark.browser
+FILES = 30
+SEEN, TRASHED, LOCKED = {".seen"}, {".seen", ".trash"}, {".lock", ".seen"}
+
+
+@pytest.fixture
+def card(tmp_path: Path) -> Path:
+    folder, picture = tmp_path.resolve() / "card", jpeg(64, 48)
+    for number in range(FILES):
+        put(folder, f"IMG_{number:04}.JPG", picture)
+    return folder
+
+
+@pytest.fixture
+def opened(page: Page, site: str, card: Path) -> Page:
+    user: User = make_user("chief", is_staff=True, is_superuser=True)
+    add_path(user, str(card))
+    sign_in(page, "chief")
+    return opened_at(page, card)
+
+
+def marks(card: Path, number: int) -> set[str]:
+    return {path.suffix for path in card.glob(f"IMG_{number:04}.JPG.*")}
+
+
+def have(page: Page, card: Path, numbers: range, wanted: set[str]) -> None:
+    wait_for(lambda: all(marks(card, number) == wanted for number in numbers), page)
+
+
+def mark(page: Page, first: int, last: int, key: str) -> None:
+    page.keyboard.press("Home")
+    for _ in range(first):
+        page.keyboard.press("ArrowRight")
+    for _ in range(last - first):
+        page.keyboard.press("Shift+ArrowRight")
+    page.keyboard.press(key)
+
+
+def message(page: Page, text: str) -> Locator:
+    return page.locator("[data-toast]").filter(has_text=text)
+
+
+def undo(page: Page, text: str) -> None:
+    message(page, text).get_by_role("button", name="Undo").click()
+
+
+def test_each_message_takes_back_its_own_and_the_key_the_newest(opened: Page, card: Path) -> None:
+    mark(opened, 0, 1, "d")
+    mark(opened, 2, 3, "f")
+    have(opened, card, range(2), TRASHED)
+    have(opened, card, range(2, 4), LOCKED)
+    keep_picture(opened, "review-undo")
+
+    undo(opened, "2 files into the trash")
+    have(opened, card, range(2), set())
+    assert all(marks(card, number) == LOCKED for number in (2, 3))
+    expect(opened.locator("[data-toast]")).to_have_count(1)
+
+    opened.keyboard.press("u")
+    have(opened, card, range(2, 4), set())
+    expect(opened.locator("[data-toast]")).to_have_count(0)
+    opened.keyboard.press("u")
+    expect(opened.locator("[data-said]")).to_have_text("There is nothing to undo.")
+
+
+def test_a_message_takes_back_its_own_when_the_list_is_another(opened: Page, card: Path) -> None:
+    mark(opened, 4, 6, "d")
+    have(opened, card, range(4, 7), TRASHED)
+    opened.locator('[data-filter="trashed"].chip').click()
+    expect(opened.locator("[data-sum]")).to_have_text("3 files")
+    mark(opened, 1, 2, "d")  # out of the trash
+    expect(message(opened, "out of the trash")).to_be_visible()
+
+    undo(opened, "3 files into the trash")
+
+    have(opened, card, range(4, 7), set())
+    expect(opened.locator(".shot[data-trashed]")).to_have_count(0)
+    expect(opened.locator(".shot")).to_have_count(3)
+
+
+def test_what_was_marked_again_since_keeps_the_newer_mark(opened: Page, card: Path) -> None:
+    mark(opened, 0, 1, "s")
+    mark(opened, 1, 2, "f")
+    have(opened, card, range(1, 3), LOCKED)
+
+    undo(opened, "2 files seen")
+
+    have(opened, card, range(1), set())
+    expect(message(opened, "Of 2 files, 1 stays as it is: it was marked again since.")).to_be_visible()
+    assert marks(card, 1) == LOCKED
+    undo(opened, "2 files locked")
+    have(opened, card, range(3), set())
+
+
+def test_a_trashing_that_was_taken_back_already_does_not_come_again(opened: Page, card: Path) -> None:
+    mark(opened, 0, 1, "d")
+    mark(opened, 0, 1, "d")
+    have(opened, card, range(2), SEEN)
+
+    undo(opened, "2 files into the trash")
+    have(opened, card, range(2), set())
+    undo(opened, "2 files out of the trash")
+
+    expect(message(opened, "Of 2 files, 2 stay as they are")).to_be_visible()
+    opened.wait_for_timeout(200)
+    have(opened, card, range(2), set())
+
+
+def test_an_undo_that_is_refused_says_so_and_can_be_tried_again(opened: Page, card: Path) -> None:
+    mark(opened, 0, 1, "d")
+    have(opened, card, range(2), TRASHED)
+    rows = [{"path": "", "status": 409, "error": "The card is read-only."}] * 2
+    opened.route("**/api/media-items/batch", lambda route: route.fulfill(status=207, json={"results": rows}))
+
+    undo(opened, "2 files into the trash")
+
+    failure = message(opened, "Undo did not work for 2 files: The card is read-only.")
+    expect(failure).to_be_visible()
+    expect(opened.locator(".shot[data-trashed]")).to_have_count(2)
+    opened.unroute_all()
+    failure.get_by_role("button", name="Try again").click()
+    have(opened, card, range(2), set())
+    expect(opened.locator("[data-toast]")).to_have_count(0)
+
+
+def test_an_undo_waits_for_a_lost_connection(opened: Page, card: Path) -> None:
+    mark(opened, 0, 1, "d")
+    have(opened, card, range(2), TRASHED)
+    opened.route("**/api/media-items/batch", lambda route: route.abort())
+
+    undo(opened, "2 files into the trash")
+
+    expect(opened.locator("[data-notice]")).to_contain_text("Connection lost.")
+    opened.unroute_all()
+    have(opened, card, range(2), set())
+
+
+def test_a_double_click_on_undo_takes_one_back(opened: Page, card: Path) -> None:
+    mark(opened, 0, 1, "d")
+    mark(opened, 2, 3, "f")
+    have(opened, card, range(2, 4), LOCKED)
+    message(opened, "2 files locked").get_by_role("button", name="Undo").dblclick()
+
+    have(opened, card, range(2, 4), set())
+    assert all(marks(card, number) == TRASHED for number in (0, 1))
+    expect(message(opened, "2 files into the trash")).to_be_visible()
+
+
+def test_a_message_does_not_move_while_others_come_and_go(opened: Page) -> None:
+    def tell(text: str) -> None:
+        opened.evaluate(
+            "text => document.dispatchEvent(new CustomEvent('toast', { detail: { text, level: 'error' } }))", text
+        )
+
+    opened.emulate_media(reduced_motion="reduce")  # else it still slides in
+    for text in ("one", "two", "three"):
+        tell(text)
+    place = message(opened, "two").bounding_box()
+    tell("four")
+    for text in ("one", "three"):
+        message(opened, text).get_by_role("button", name="Dismiss").click()
+        expect(message(opened, text)).to_have_count(0)
+        assert message(opened, "two").bounding_box() == place
+
+    expect(opened.locator(".toast-gap[data-free]")).to_have_count(2)
+    tell("five")
+    expect(opened.locator(".toast-gap")).to_have_count(1)
+    assert message(opened, "two").bounding_box() == place
+
+
+def test_the_key_returns_to_where_it_was_done(opened: Page, card: Path) -> None:
+    mark(opened, 3, 3, "s")
+    opened.keyboard.press("End")
+    opened.keyboard.press("u")
+
+    stands_on(opened, 3)
+    have(opened, card, range(3, 4), set())
