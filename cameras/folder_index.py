@@ -20,6 +20,7 @@ from heapq import nlargest
 from pathlib import Path
 
 from nvr.errors import NotFound, Unavailable
+from nvr.media.system_folders import is_system_folder
 from nvr.media.types import is_image, is_video
 
 NEWEST = 64
@@ -85,7 +86,7 @@ class Directory:
 
 
 class FolderIndex:
-    """The index of one folder tree; hidden directories, links and `excluded` folders are never entered."""
+    """The index of one folder tree; hidden and system folders, links and `excluded` ones are never entered."""
 
     def __init__(self, root: str) -> None:
         self.root = root
@@ -185,7 +186,7 @@ def looked_at(path: str, names: Iterable[str]) -> tuple[list[MediaFile], list[st
             file = seen(f"{path}/{name}")
             if file is not None:
                 files.append(file)
-        elif is_folder(f"{path}/{name}"):
+        elif not is_system_folder(name) and is_folder(f"{path}/{name}"):
             folders.append(name)
     return files, folders
 

@@ -23,6 +23,7 @@ from cameras.lookout import Lookout
 from cameras.models import Camera
 from cameras.ownership import current_folders
 from nvr.media.paths import is_inside
+from nvr.media.system_folders import is_hidden_folder
 from nvr.media.types import is_image, is_video
 
 PATIENCE_S = 3.0  # for all folders together
@@ -137,7 +138,7 @@ def entries_below(folder: Path) -> Iterator[DirEntry[str]]:
                     yield entry
                     seen += 1
                     check_limits(seen, deadline)
-                    if not entry.name.startswith(".") and entry.is_dir(follow_symlinks=False):
+                    if not is_hidden_folder(entry.name) and entry.is_dir(follow_symlinks=False):
                         waiting.append(entry.path)
         except OSError:
             if place == str(folder):

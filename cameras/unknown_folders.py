@@ -24,6 +24,7 @@ from cameras.lookout import Lookout
 from cameras.models import Camera, sees_all
 from cameras.ownership import Folders, current_folders
 from cameras.validation import clean_folder_path, clean_new_name
+from nvr.media.system_folders import is_system_folder
 from nvr.media.types import is_image, is_video
 
 if TYPE_CHECKING:
@@ -122,7 +123,7 @@ _lookout: Lookout[Finding] = Lookout(late=not_answering, patience_s=PATIENCE_S, 
 
 
 class Search:
-    """One search below `base` (without symlinks). Hidden folders, links and cameras' folders are not entered."""
+    """One search below `base` (without symlinks). Hidden, system and cameras' folders, and links, are not entered."""
 
     def __init__(self, base: str, folders: Folders) -> None:
         self.base, self.folders = base, folders
@@ -188,7 +189,7 @@ class Search:
 
 def is_folder(entry: DirEntry[str]) -> bool:
     try:
-        return entry.is_dir(follow_symlinks=False)
+        return not is_system_folder(entry.name) and entry.is_dir(follow_symlinks=False)
     except OSError:
         return False
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from cameras.ownership import current_folders
 from nvr.errors import BadRequest, Forbidden
 from nvr.media.paths import is_inside
+from nvr.media.system_folders import is_hidden_folder
 from reviewer.items import text
 from reviewer.policy import HiddenPath, Picker, unseen_cameras
 from reviewer.registry import checked, known_paths
@@ -66,5 +67,5 @@ def inner_folders(place: bytes) -> Iterator[bytes]:
     """Raises OSError."""
     with os.scandir(place) as entries:
         for entry in entries:
-            if not entry.name.startswith(b".") and entry.is_dir(follow_symlinks=False):
+            if not is_hidden_folder(entry.name) and entry.is_dir(follow_symlinks=False):
                 yield entry.name

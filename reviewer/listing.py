@@ -6,6 +6,7 @@ import os
 import stat
 from dataclasses import dataclass, field
 
+from nvr.media.system_folders import has_hidden_folder, is_system_folder
 from reviewer.kinds import BYTES_COMPANIONS, BYTES_ENDINGS, BYTES_KINDS, kind_of_bytes
 
 MARKS = {ending: int(mark) for ending, mark in BYTES_COMPANIONS}
@@ -26,7 +27,7 @@ class Listing:
 def listing_of(path: bytes, root: bytes) -> Listing:
     """What lies directly in `path`; hidden names, links to folders and links that leave `root` do not count.
 
-    Nothing is asked of the files themselves, except of links. Raises OSError.
+    Nor do system folders. Nothing is asked of the files themselves, except of links. Raises OSError.
     """
     listing = Listing()
     files = listing.files
@@ -44,10 +45,10 @@ def listing_of(path: bytes, root: bytes) -> Listing:
                 listing.ignored += not entry.is_dir(follow_symlinks=False)
             elif kind_of_bytes(name) and is_own_file(entry, root):
                 listing.files[name] = 0
-            elif entry.is_dir(follow_symlinks=False):
-                listing.folders.append(name)
-            else:
+            elif not entry.is_dir(follow_symlinks=False):
                 listing.ignored += 1
+            elif not is_system_folder(name):
+                listing.folders.append(name)
     for name, marked in marks.items():
         if name in listing.files:
             listing.files[name] = marked
@@ -61,6 +62,9 @@ def is_own_file(entry: os.DirEntry[bytes], root: bytes) -> bool:
     try:
         target = os.path.realpath(entry.path, strict=True)
         is_media = stat.S_ISREG(os.lstat(target).st_mode) and kind_of_bytes(target) == kind_of_bytes(entry.name)
-        return is_media and target.startswith(root + b"/") and b"/." not in target[len(root) :]
+        if not is_media or not target.startswith(root + b"/"):
+            return False
+        folder, _, name = target[len(root) + 1 :].rpartition(b"/")
+        return not name.startswith(b".") and not has_hidden_folder(folder)
     except OSError:
         return False

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from cameras.ownership import Folders, current_folders
 from nvr.errors import BadRequest, Forbidden
 from nvr.media.paths import error_for, is_inside, true_place
+from nvr.media.system_folders import has_hidden_folder
 from reviewer.broken_names import REPLACED, as_on_disk
 from reviewer.kinds import kind_of
 from reviewer.models import ReviewPath
@@ -85,12 +86,12 @@ def named(given: Any, roots: Iterable[ReviewPath]) -> str:
 
 
 def below(place: str, roots: Iterable[ReviewPath]) -> Place:
-    """Raises `OutsideReview` if none of the roots holds it, and `Missing` for hidden names."""
+    """Raises `OutsideReview` if none of the roots holds it, and `Missing` for hidden names and system folders."""
     holding = tuple(root for root in roots if is_inside(place, root.path))
     if not holding:
         raise OutsideReview
     root = max(holding, key=lambda root: len(root.path))
-    if "/." in place[len(root.path) :]:
+    if has_hidden_folder(place[len(root.path) :]):
         raise Missing
     return Place(Path(place), root, holding=holding)
 

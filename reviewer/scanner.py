@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Final
 
 from nvr.errors import Conflict, Unavailable
 from nvr.media.mounts import Mount, absence
+from nvr.media.system_folders import has_hidden_folder
 from reviewer.gathering import Tree
 from reviewer.index import Folder, Index
 from reviewer.listing import Listing, listing_of
@@ -93,7 +94,7 @@ class Scanner:
 
     def refresh_one(self, path: bytes, *, again: bool = False) -> Folder | None:
         """One directory, as it is now; None if it is not there, or hidden. Raises `PathAway` and `BeingRead`."""
-        if is_hidden(path):
+        if has_hidden_folder(path):
             return None
         if self.index.folder(b"") is None:
             self.refresh()
@@ -239,10 +240,6 @@ def taken(lock: int, wait_s: float) -> None:
             time.sleep(LOOK_S)
         else:
             return
-
-
-def is_hidden(path: bytes) -> bool:
-    return path.startswith(b".") or b"/." in path
 
 
 def is_child(path: bytes, parent: bytes) -> bool:

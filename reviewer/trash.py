@@ -21,6 +21,7 @@ from kombu.exceptions import OperationalError
 from nvr.audit.record import Asker, asker_of, record
 from nvr.errors import Conflict, Unavailable
 from nvr.media.paths import is_inside
+from nvr.media.system_folders import has_hidden_folder
 from reviewer.models import OPEN_STATES, ReviewPath, RunState, TrashLines, TrashRun
 from reviewer.places import exactly
 from reviewer.registry import known_paths
@@ -64,7 +65,7 @@ def covers(outer: str, inner: str) -> bool:
     """Whether going through `outer` comes through `inner` as well: hidden folders are not entered."""
     if outer == inner or not is_inside(inner, outer):
         return False
-    return not any(name.startswith(".") for name in inner[len(outer) :].split("/"))
+    return not has_hidden_folder(inner[len(outer) :])
 
 
 def begin(user: Person, path: Any = None) -> TrashRun:

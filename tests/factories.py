@@ -86,3 +86,22 @@ def video(suffix: str, seconds: float, size: str, codec: tuple[str, ...]) -> byt
     with tempfile.NamedTemporaryFile(suffix=suffix) as file:
         subprocess.run([*command, file.name], check=True, timeout=60)
         return Path(file.name).read_bytes()
+
+
+SYSTEM_FILES = (
+    "@eaDir/front.jpg/SYNOPHOTO_THUMB_XL.jpg",
+    "#recycle/old.jpg",
+    "$RECYCLE.BIN/S-1-5-21-1/$R0ABCD.jpg",
+    "@Recycle/gone.jpg",
+    "#snapshot/GMT-2026/front.jpg",
+    "lost+found/x.jpg",
+    "System Volume Information/y.jpg",
+    "LOST.DIR/z.mp4",
+    ".Trash-1000/files/t.jpg",
+    ".@__thumb/default/front.jpg",
+)
+
+
+def put_system_files(folder: Path) -> list[Path]:
+    """What a NAS, Windows, or Linux puts into a share by itself: newer than all else there."""
+    return [put(folder, name, jpeg(96, 54), age_s=1) for name in SYSTEM_FILES]

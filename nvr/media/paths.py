@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from nvr.errors import BadRequest, Forbidden, Invalid, NotFound, NvrError, Unavailable
+from nvr.media.system_folders import is_hidden_folder
 
 # Errors that say something of the name or of who asks. All others say that the storage does not answer.
 NAME_ERRORS = {
@@ -87,7 +88,7 @@ def check_name(relative: str) -> list[str]:
 
 
 def is_hidden(directories: list[str] | tuple[str, ...]) -> bool:
-    return any(name.startswith(".") and name != "." for name in directories)
+    return any(name != "." and is_hidden_folder(name) for name in directories)
 
 
 def resolve_inside(root: Path, relative: str) -> Path:

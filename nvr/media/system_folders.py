@@ -40,3 +40,9 @@ def is_system_folder(name: str | bytes) -> bool:
 def is_hidden_folder(name: str | bytes) -> bool:
     """Whether a folder of this name is not entered: hidden by its dot, or a system's own."""
     return name[:1] in (".", b".") or is_system_folder(name)
+
+
+def has_hidden_folder(path: str | bytes) -> bool:
+    """Whether one of the segments of `path`, all of them folders, is not entered."""
+    segments = path.split(b"/") if isinstance(path, bytes) else path.split("/")
+    return any(map(is_hidden_folder, segments))

@@ -10,7 +10,7 @@ import pytest
 
 from cameras import folder_index
 from cameras.folder_index import FolderIndex, FolderMissing, FolderUnreadable, index_of
-from tests.factories import put
+from tests.factories import put, put_system_files
 
 
 @pytest.fixture
@@ -241,3 +241,12 @@ def test_a_wall_of_two_hundred_cameras_keeps_the_index_of_each(tmp_path: Path) -
         index_of(f"{tmp_path}/{number}")
 
     assert index_of(str(tmp_path)) is first
+
+
+def test_what_systems_put_into_a_folder_by_themselves_is_not_the_newest(index: FolderIndex, tmp_path: Path) -> None:
+    put(tmp_path, "front.jpg", b"x", age_s=30)
+    put(tmp_path, "2026-11-30/front.jpg", b"x", age_s=40)
+    put_system_files(tmp_path)
+    put_system_files(tmp_path / "2026-11-30")
+
+    assert names(index) == ["front.jpg", "front.jpg"]

@@ -17,7 +17,7 @@ from cameras import unknown_folders
 from cameras.models import Camera
 from cameras.unknown_folders import MAX_DEPTH, Offer, offer_for
 from nvr.audit.models import AuditEntry
-from tests.factories import jpeg, make_camera, make_user, put
+from tests.factories import jpeg, make_camera, make_user, put, put_system_files
 
 LIST = "/admin/cameras/camera/"
 TITLE = "Uploads from an unknown camera"
@@ -261,3 +261,11 @@ def test_of_very_many_the_first_are_shown_and_the_others_counted(root: Path, upl
 
     assert page.count("Add it") == 20
     assert "And 3 more." in page
+
+
+def test_system_folders_are_not_offered_nor_what_holds_pictures_only_in_them(root: Path, admin: User) -> None:
+    put_system_files(root)
+    put_system_files(root / "shared")
+    put(root, "gate/a.jpg", b"x")
+
+    assert offered(root, admin) == ["gate"]
