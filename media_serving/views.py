@@ -25,7 +25,7 @@ FLAGS = {"true": True, "false": False}
 DONE = {
     ("reviewed", True): "Reviewed.",
     ("reviewed", False): "Not reviewed any more.",
-    ("keep", True): "Kept: no retention removes it.",
+    ("keep", True): "Marked as worth keeping.",
     ("keep", False): "Not kept any more.",
 }
 

@@ -110,7 +110,7 @@ class EventOut(serializers.Serializer[Event]):
     started_at = serializers.DateTimeField()
     ended_at = serializers.DateTimeField(allow_null=True, help_text="Null while the event may still grow.")
     last_detected_at = serializers.DateTimeField()
-    keep = serializers.BooleanField(help_text="No retention removes it.")
+    keep = serializers.BooleanField(help_text="Marked as worth keeping. Nothing removes events by their age yet.")
     object_classes = serializers.ListField(child=serializers.CharField())
     detection_count = serializers.IntegerField()
     clip_url = serializers.CharField(allow_null=True)

@@ -26,7 +26,7 @@ class Migration(migrations.Migration):
                 ('detection_count', models.PositiveIntegerField(default=0)),
                 ('clip_size_bytes', models.PositiveBigIntegerField(blank=True, null=True, verbose_name='clip size (bytes)')),
                 ('clip_created_at', models.DateTimeField(blank=True, null=True)),
-                ('keep', models.BooleanField(default=False, help_text='No retention removes it.')),
+                ('keep', models.BooleanField(default=False, help_text='Marked as worth keeping. Nothing removes events by their age yet.')),
                 ('reviewed', models.BooleanField(default=False)),
                 ('notes', models.TextField(blank=True, max_length=5000, validators=[django.core.validators.MaxLengthValidator(5000)])),
                 ('camera', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='events', to='cameras.camera')),

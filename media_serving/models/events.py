@@ -65,7 +65,9 @@ class Event(models.Model):
     # None: there is no clip
     clip_size_bytes = models.PositiveBigIntegerField("clip size (bytes)", null=True, blank=True)
     clip_created_at = models.DateTimeField(null=True, blank=True)
-    keep = models.BooleanField(default=False, help_text="No retention removes it.")
+    keep = models.BooleanField(
+        default=False, help_text="Marked as worth keeping. Nothing removes events by their age yet."
+    )
     reviewed = models.BooleanField(default=False)
     notes = models.TextField(blank=True, max_length=MAX_NOTES, validators=[MaxLengthValidator(MAX_NOTES)])
 

@@ -2,23 +2,37 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
+from django.contrib.auth.admin import GroupAdmin as DjangosGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangosUserAdmin
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Group, User
+from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import QuerySet
 from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
 
 from nvr.accounts.models import ApiKey
+from nvr.accounts.permission_picker import PermissionPicker
 from nvr.audit.record import record
+
+
+class ApiKeyForm(ModelForm[ApiKey]):
+    def clean_expires_at(self) -> datetime | None:
+        expires_at: datetime | None = self.cleaned_data["expires_at"]
+        if expires_at and expires_at <= timezone.now() and "expires_at" in self.changed_data:
+            raise ValidationError("This time has passed: choose one to come. To end a key now, delete it.")
+        return expires_at
 
 
 @admin.register(ApiKey)
 class ApiKeyAdmin(admin.ModelAdmin[ApiKey]):
+    form = ApiKeyForm
     list_display = ("name", "shown_prefix", "user", "read_only", "created_at", "expires_at", "last_used_at")
     list_filter = ("read_only",)
     list_select_related = ("user",)
@@ -74,11 +88,11 @@ def may_choose_user(request: HttpRequest) -> bool:
     return bool(request.user.is_superuser)
 
 
-admin.site.unregister(User)
+admin.site.unregister([User, Group])
 
 
 @admin.register(User)
-class UserAdmin(DjangosUserAdmin[User]):
+class UserAdmin(PermissionPicker, DjangosUserAdmin[User]):
     """Django's own, but that a password set for somebody leaves an audit entry, as one's own change does."""
 
     def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:
@@ -90,3 +104,8 @@ class UserAdmin(DjangosUserAdmin[User]):
                 kept = changed.has_usable_password()
                 record(request.user, "password_changed" if kept else "password_disabled", changed)
         return response
+
+
+@admin.register(Group)
+class GroupAdmin(PermissionPicker, DjangosGroupAdmin):  # type: ignore[misc]  # a signature of the stubs alone
+    """Django's own, but for the permissions that it offers."""

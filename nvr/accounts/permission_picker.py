@@ -1,0 +1,79 @@
+"""Permissions as an administrator picks them: those that NVR asks for, by what they are about, in check boxes.
+
+Django has four for every table, also for its own (sessions, content types, the admin's log) and for ours that nobody
+sees; who finds them in a list of 120 gives too many or the wrong ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import groupby
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.contrib.auth.models import Group, Permission
+from django.contrib.contenttypes.models import ContentType
+from django.db.models import Model, Q, QuerySet
+from django.forms.models import ModelChoiceIterator
+from django.http import HttpRequest
+from django.utils.text import capfirst
+
+DJANGOS = ("add_", "change_", "delete_", "view_")
+
+
+def offered_permissions(holder: Model | None = None) -> QuerySet[Permission]:
+    """Those about what the admin shows, our own beyond Django's four, and what `holder` has already."""
+    shown = [model for model in admin.site._registry if not model._meta.proxy]
+    types = ContentType.objects.get_for_models(*shown).values()
+    of_our_own = ~Q(content_type__app_label__in=("admin", "contenttypes", "sessions"))
+    for verb in DJANGOS:
+        of_our_own &= ~Q(codename__startswith=verb)
+    offered = Q(content_type__in=[kind.pk for kind in types]) | of_our_own
+    if holder is not None and holder.pk:
+        offered |= Q(**{"group" if isinstance(holder, Group) else "user": holder.pk})
+    ordered = ("content_type__app_label", "content_type__model", "codename")
+    return Permission.objects.filter(offered).select_related("content_type").order_by(*ordered).distinct()
+
+
+class PermissionsByModel(ModelChoiceIterator):  # type: ignore[type-arg]  # not generic at run time
+    """Groups of choices, each under the plural name of what its permissions are about."""
+
+    def __iter__(self) -> Iterator[Any]:
+        for kind, permissions in groupby(self.queryset, lambda permission: permission.content_type):
+            yield about(kind), [self.choice(permission) for permission in permissions]
+
+
+def about(kind: ContentType) -> str:
+    model = kind.model_class()
+    return capfirst(str(model._meta.verbose_name_plural if model else kind.name))
+
+
+class PermissionField(forms.ModelMultipleChoiceField[Permission]):
+    iterator = PermissionsByModel
+    widget = forms.CheckboxSelectMultiple
+
+    def label_from_instance(self, obj: Any) -> str:
+        return capfirst(str(obj.name).removeprefix("Can "))
+
+
+class PermissionPicker(admin.ModelAdmin[Any]):
+    """For the admin of users and of groups: check boxes for groups and permissions."""
+
+    filter_horizontal = ()
+
+    def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        kwargs["widget"] = forms.CheckboxSelectMultiple
+        if db_field.remote_field.model is Permission:
+            kwargs |= {"form_class": PermissionField, "queryset": offered_permissions()}
+        field = super().formfield_for_manytomany(db_field, request, **kwargs)
+        if field is not None:
+            field.help_text = ""  # Django's is about lists in which one holds a key down
+        return field
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        form: Any = super().get_form(request, obj, change=change, **kwargs)
+        for name in ("permissions", "user_permissions"):
+            if name in form.base_fields:
+                form.base_fields[name].queryset = offered_permissions(obj)
+        return form

@@ -1,0 +1,105 @@
+"""Users, groups and API keys in the admin."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import pytest
+from django.contrib.auth.models import Group, Permission, User
+from django.test import Client
+from django.utils import timezone
+
+from nvr.accounts.models import ApiKey
+from tests.factories import make_user
+
+pytestmark = pytest.mark.django_db
+
+INTERNAL = ("add_logentry", "view_contenttype", "delete_session", "change_purge", "view_permission", "add_tombstone")
+ASKED_FOR = ("view_all", "control_camera", "review", "add_camera", "change_event", "add_detection", "change_reviewpath")
+
+
+@pytest.fixture
+def chief() -> User:
+    return make_user("chief", is_staff=True, is_superuser=True)
+
+
+@pytest.fixture
+def browser(chief: User) -> Client:
+    client = Client()
+    client.force_login(chief)
+    return client
+
+
+def permission(codename: str) -> Permission:
+    return Permission.objects.get(codename=codename)
+
+
+@pytest.mark.parametrize("kind", ["user", "group"])
+def test_the_permissions_offered_are_those_that_something_asks_for(browser: Client, kind: str) -> None:
+    one = make_user("ann") if kind == "user" else Group.objects.create(name="family")
+
+    page = browser.get(f"/admin/auth/{kind}/{one.pk}/change/").content.decode()
+
+    offered = {
+        row.codename for row in Permission.objects.all() if f'value="{row.pk}"' in page.partition("ermissions")[2]
+    }
+    assert offered >= set(ASKED_FOR)
+    assert not offered & set(INTERNAL)
+    assert "contenttypes" not in page and "Content type" not in page
+    assert "Review media: look, lock, trash" in page
+
+
+def test_a_permission_that_somebody_has_is_offered_and_not_lost(browser: Client) -> None:
+    group = Group.objects.create(name="family")
+    group.permissions.add(permission("view_session"), permission("review"))
+
+    browser.post(
+        f"/admin/auth/group/{group.pk}/change/",
+        {"name": "household", "permissions": [permission("view_session").pk, permission("review").pk]},
+    )
+
+    group.refresh_from_db()
+    assert group.name == "household"
+    assert set(group.permissions.values_list("codename", flat=True)) == {"view_session", "review"}
+
+
+def test_an_internal_permission_that_is_posted_is_refused(browser: Client) -> None:
+    group = Group.objects.create(name="family")
+
+    response = browser.post(
+        f"/admin/auth/group/{group.pk}/change/", {"name": "family", "permissions": [permission("add_session").pk]}
+    )
+
+    assert response.status_code == 200
+    assert not group.permissions.exists()
+
+
+def key_form(name: str, days: float) -> dict[str, str]:
+    return form_of(name, timezone.now() + timedelta(days=days))
+
+
+def form_of(name: str, at: datetime) -> dict[str, str]:
+    return {"name": name, "expires_at_0": f"{at:%Y-%m-%d}", "expires_at_1": f"{at:%H:%M:%S}"}
+
+
+def test_a_key_that_would_have_expired_already_is_refused(browser: Client, chief: User) -> None:
+    response = browser.post("/admin/accounts/apikey/add/", key_form("phone", -1) | {"user": str(chief.pk)})
+
+    assert "This time has passed" in response.content.decode()
+    assert not ApiKey.objects.exists()
+
+
+def test_a_key_may_expire_later(browser: Client, chief: User) -> None:
+    browser.post("/admin/accounts/apikey/add/", key_form("phone", 1) | {"user": str(chief.pk)})
+
+    assert ApiKey.objects.get().is_usable
+
+
+def test_an_expired_key_can_still_be_renamed(browser: Client, chief: User) -> None:
+    key, _ = ApiKey.objects.issue(user=chief, name="phone")
+    ended = timezone.now() - timedelta(days=3)
+    ApiKey.objects.update(expires_at=ended)
+
+    browser.post(f"/admin/accounts/apikey/{key.pk}/change/", form_of("old phone", ended))
+
+    assert ApiKey.objects.get().name == "old phone"
