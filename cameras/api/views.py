@@ -21,11 +21,12 @@ from cameras.api import documents
 from cameras.api.filters import filtered, shown, sparse_fields
 from cameras.api.list_cache import cached_list
 from cameras.api.representation import as_deleted_json, as_json, as_json_v1, represent, rows_of
-from cameras.api.serializers import CameraCreate, CameraFields, CameraUpdate, CameraV1
+from cameras.api.serializers import CameraCreate, CameraFields, CameraOut, CameraUpdate, CameraV1
 from cameras.models import Camera
 from cameras.path_validation import validate_paths
 from cameras.snapshots import snapshot_response
 from nvr.api.json import dumps
+from nvr.api.known_input import as_answered
 from nvr.api.pagination import whole_number
 from nvr.api.permissions import HasPermission, ModelPermissions
 from nvr.api.signed_urls import SignedUrlAuthentication, embeddable, is_signed_for
@@ -49,6 +50,7 @@ class CameraViewSet(ApiMixin, GenericViewSet[Camera]):
 
     permission_classes = (ModelPermissions,)
     action_permissions = {"restore": "cameras.change_camera", "purge": "cameras.delete_camera"}
+    body_keys = {"create": as_answered(CameraCreate, CameraOut), "partial_update": as_answered(CameraUpdate, CameraOut)}
     queryset = Camera.everything.none()  # tells ModelPermissions the model
 
     def get_queryset(self) -> QuerySet[Camera]:

@@ -24,6 +24,7 @@ class DetectionListView(ApiView):
     """What was found in the pictures of cameras that you may see, newest first."""
 
     permission_classes = (ModelPermissions,)
+    body_keys = {"post": DetectionIn}
     queryset = Detection.objects.none()  # tells ModelPermissions the model
 
     @extend_schema(**documents.LIST_DETECTIONS)

@@ -9,10 +9,11 @@ from rest_framework.response import Response
 from media_serving.api import documents
 from media_serving.api.filters import filtered_events
 from media_serving.api.representation import detection_as_json, detection_rows, event_as_json, event_rows
-from media_serving.api.serializers import EventUpdate
+from media_serving.api.serializers import EventOut, EventUpdate
 from media_serving.clips import make_again
 from media_serving.events import update_event
 from media_serving.models import Detection, Event
+from nvr.api.known_input import as_answered
 from nvr.api.pagination import KeysetPage
 from nvr.api.permissions import HasPermission, ModelPermissions
 from nvr.api.views import ApiView
@@ -43,6 +44,7 @@ class EventListView(ApiView):
 
 class EventView(ApiView):
     permission_classes = (ModelPermissions,)
+    body_keys = {"patch": as_answered(EventUpdate, EventOut)}
     queryset = Event.objects.none()
 
     @extend_schema(**documents.RETRIEVE_EVENT)

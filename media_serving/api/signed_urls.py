@@ -39,6 +39,8 @@ SIGNED_URL = inline_serializer("SignedUrl", {"url": serializers.CharField(), "ex
 class SignedUrlView(ApiView):
     """Signs addresses of media and snapshots that the asker may see."""
 
+    body_keys = {"post": SignedUrlRequest}
+
     @extend_schema(operation_id="sign_url", tags=["media"], request=SignedUrlRequest, responses={200: SIGNED_URL})
     def post(self, request: Request) -> Response:
         given = SignedUrlRequest(data=request.data)

@@ -20,7 +20,7 @@ from rest_framework import exceptions
 from rest_framework.response import Response
 
 from nvr.api.json import dumps
-from nvr.errors import FieldError, Invalid, NvrError
+from nvr.errors import BadRequest, FieldError, Invalid, NvrError
 
 logger = logging.getLogger(__name__)
 
@@ -39,12 +39,22 @@ class Problem:
 
 Shape = Callable[[Problem, HttpRequest], dict[str, Any]]
 _shapes: list[tuple[str, Shape]] = []
+_without_422: set[str] = set()
 
 
-def register_shape(prefix: str, shape: Shape) -> None:
-    """Answer errors below `prefix` with `shape`; the longest prefix wins."""
+def register_shape(prefix: str, shape: Shape, *, has_422: bool = True) -> None:
+    """Answer errors below `prefix` with `shape`; the longest prefix wins. Without 422, wrong input is 400 there."""
     _shapes.append((prefix, shape))
     _shapes.sort(key=lambda pair: -len(pair[0]))
+    if not has_422:
+        _without_422.add(prefix)
+
+
+def input_error(path: str, errors: list[FieldError]) -> NvrError:
+    """The error for wrong input at `path`: 422 with its fields, or 400 with a sentence."""
+    if path.startswith(tuple(_without_422)):
+        return BadRequest(" ".join(f"{error['field']} {error['message']}" for error in errors))
+    return Invalid(errors=errors)
 
 
 def problem_shape(problem: Problem, request: HttpRequest) -> dict[str, Any]:

@@ -99,11 +99,19 @@ def finish(result: dict[str, Any], generator: Any, **kwargs: Any) -> dict[str, A
     schemas = result.setdefault("components", {}).setdefault("schemas", {})
     schemas["Problem"] = PROBLEM
     schemas.update({name: schema for _, name, schema in _components})
+    _close_requests(schemas)
     for path, operations in result["paths"].items():
         for method in METHODS & operations.keys():
             _without_version(operations[method])
             _add_errors(path, operations[method])
     return result
+
+
+def _close_requests(schemas: dict[str, Any]) -> None:
+    """Unknown keys are refused; drf-spectacular gives what is sent components of its own."""
+    for name, schema in schemas.items():
+        if name.endswith("Request") and schema.get("type") == "object":
+            schema["additionalProperties"] = False
 
 
 def _without_version(operation: dict[str, Any]) -> None:

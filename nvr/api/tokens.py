@@ -49,6 +49,7 @@ class TokenView(ApiView):
 
     permission_classes = (AllowAny,)
     authentication_classes = ()
+    body_keys = {"post": Credentials}
 
     @extend_schema(operation_id="token", request=Credentials, responses=PAIR, tags=["access"], auth=[])
     def post(self, request: Request) -> Response:
@@ -64,6 +65,7 @@ class TokenRefreshView(ApiView):
 
     permission_classes = (AllowAny,)
     authentication_classes = ()
+    body_keys = {"post": Refresh}
 
     @extend_schema(operation_id="token_refresh", request=Refresh, responses=ACCESS, tags=["access"], auth=[])
     def post(self, request: Request) -> Response:

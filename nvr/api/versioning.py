@@ -55,7 +55,8 @@ class AnyAccept(BaseContentNegotiation):
     """For views that answer with bytes or NDJSON: whatever the client accepts, it gets what there is."""
 
     def select_parser(self, request: Request, parsers: Any) -> Any:
-        return next((parser for parser in parsers if parser.media_type == request.content_type), None)
+        given = request.content_type.partition(";")[0].strip().lower()
+        return next((parser for parser in parsers if parser.media_type == given), None)
 
     def select_renderer(
         self, request: Request, renderers: Any, format_suffix: str | None = None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Collection, Mapping
+from typing import Any, ClassVar
 
 from django.utils.cache import patch_vary_headers
 from rest_framework.exceptions import AuthenticationFailed
@@ -11,7 +12,7 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from nvr.accounts.models import ApiKey
-from nvr.api import ratelimits
+from nvr.api import known_input, ratelimits
 from nvr.api.authentication import CHALLENGE
 from nvr.api.versioning import AnyAccept
 from nvr.errors import Forbidden
@@ -20,10 +21,24 @@ VARY = ("Accept", "Authorization", "Cookie", "X-API-Key")
 
 
 class ApiMixin:
-    """Put before DRF's view. `tier` names the rate limit that a request counts for."""
+    """Put before DRF's view. `tier` names the rate limit that a request counts for.
+
+    `query_parameters` and `body_keys` name what unsafe requests take, by method (of a viewset: by action). What they
+    do not list is refused, so a view that lists nothing takes nothing.
+    """
 
     tier = "default"
+    query_parameters: ClassVar[Mapping[str, Collection[str]]] = {}
+    body_keys: ClassVar[Mapping[str, known_input.Keys]] = {}
     usage: ratelimits.Usage | None = None
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)  # type: ignore[misc]  # DRF's view is next
+        method = str(request.method).lower()
+        if request.method not in SAFE_METHODS and hasattr(self, method):
+            name = getattr(self, "action", None) or method
+            known_input.check_query(request, self.query_parameters.get(name, ()))
+            known_input.check_body(request, self.body_keys.get(name, ()))
 
     def perform_authentication(self, request: Request) -> None:
         """Wrong credentials count for their address, so that nobody tries them by the thousand."""

@@ -23,6 +23,7 @@ class MediaActionsView(ApiView):
     """Mark one picture or video."""
 
     permission_classes = (REVIEW,)
+    body_keys = {"post": ("path", "action")}
 
     @extend_schema(**documents.ACT)
     def post(self, request: Request) -> Response:
@@ -36,6 +37,7 @@ class BatchView(ApiView):
     """Mark many; each has its own outcome."""
 
     permission_classes = (REVIEW,)
+    body_keys = {"post": ("paths", "action")}
 
     @extend_schema(**documents.BATCH)
     def post(self, request: Request) -> Response:

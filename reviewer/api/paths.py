@@ -24,6 +24,8 @@ MANAGE = HasPermission("reviewer.change_reviewpath")
 class ReviewPathsView(ApiView):
     """The folders that are reviewed."""
 
+    body_keys = {"post": ("path",), "delete": ("path",)}
+
     def get_permissions(self) -> list[Any]:
         return [REVIEW() if self.request.method in SAFE_METHODS else MANAGE()]
 

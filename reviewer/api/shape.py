@@ -25,7 +25,7 @@ REVIEW_ERROR = {"type": "object", "required": ["error"], "properties": {"error":
 
 def register() -> None:
     for prefix in PREFIXES:
-        register_shape(prefix, error_shape)
+        register_shape(prefix, error_shape, has_422=False)
         register_error_schema(prefix, "ReviewError", REVIEW_ERROR)
 
 

@@ -33,6 +33,8 @@ class EmptyTrashView(BytesView):
 
     tier = "default"
     permission_classes = (REVIEW,)
+    query_parameters = {"post": ("dry_run",)}
+    body_keys = {"post": ("path",)}
 
     @extend_schema(**documents.EMPTY)
     def post(self, request: Request) -> StreamingHttpResponse:
@@ -54,9 +56,7 @@ def begun(lines: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def path_in(body: dict[str, Any]) -> Any:
-    """The path to which it is narrowed, or None. A misspelt key must not empty more than was meant."""
-    if body.keys() - {"path"}:
-        raise BadRequest("The body may hold path, and nothing else.")
+    """The path to which it is narrowed, or None."""
     if "path" in body and not isinstance(body["path"], str):
         raise BadRequest("path must be a known review path.")
     return body.get("path")

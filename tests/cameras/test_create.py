@@ -154,12 +154,19 @@ def test_who_sees_all_adds_a_camera_without_groups(family: Group) -> None:
     assert create(client).json()["groups"] == []
 
 
-def test_unknown_keys_do_not_matter_and_read_only_ones_change_nothing(api: APIClient) -> None:
-    body = create(api, id="other", uuid="nonsense", created_at="1999-01-01T00:00:00Z", colour="red").json()
+def test_read_only_keys_change_nothing(api: APIClient) -> None:
+    body = create(api, id="other", uuid="nonsense", created_at="1999-01-01T00:00:00Z").json()
 
     assert body["id"] == "front_door_camera"
     assert not body["created_at"].startswith("1999")
-    assert "colour" not in body
+
+
+def test_an_unknown_key_is_refused(api: APIClient) -> None:
+    response = create(api, colour="red")
+
+    assert response.status_code == 422
+    assert [error["field"] for error in response.json()["errors"]] == ["colour"]
+    assert not Camera.objects.exists()
 
 
 def test_a_public_camera_cannot_list_groups(api: APIClient, family: Group) -> None:

@@ -106,6 +106,17 @@ def test_a_wrong_body_deletes_nothing(review, sent, folder, body):
     assert not TrashRun.objects.exists()
 
 
+@pytest.mark.parametrize("query", ["dryRun=1", "dry-run=1", "dry_run=1&dryRun=1", "path={folder}", "confirm=0"])
+def test_a_misspelt_query_deletes_nothing(review, sent, folder, query):
+    file = trashed(folder, "a.jpg")
+
+    answer = review.post(f"{EMPTY}?{query.format(folder=folder)}")
+
+    assert (answer.status_code, set(answer.json())) == (400, {"error"})
+    assert not TrashRun.objects.exists()
+    assert file.exists()
+
+
 def test_a_dry_run_lists_and_deletes_nothing(review, sent, card, folder):
     file, locked = trashed(folder, "a.jpg"), trashed(folder, "b.jpg", ".trash", ".lock")
     before = left_in(card)

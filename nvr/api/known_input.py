@@ -1,0 +1,74 @@
+"""Refuses query parameters and body keys that a view does not know: a misspelt `dryRun` must never delete anything."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
+
+from rest_framework import serializers
+from rest_framework.exceptions import ParseError
+from rest_framework.request import Request
+
+from nvr.api.errors import input_error, printable
+from nvr.errors import FieldError
+
+# The names themselves, or the serializer whose fields they are.
+Keys = Collection[str] | type[serializers.Serializer[Any]]
+MAX_REPORTED = 20
+MAX_NAME = 50
+
+
+def check_query(request: Request, known: Collection[str]) -> None:
+    """Raises the API's error for wrong input if the query has a parameter that is not in `known`."""
+    if not request.META.get("QUERY_STRING"):
+        return
+    unknown = [name for name in request.query_params if name not in known]
+    if unknown:
+        text = f"is not a query parameter of this request: it takes {listed(known)}."
+        raise input_error(request.path, errors_for(unknown, text))
+
+
+def check_body(request: Request, known: Keys) -> None:
+    """The same for keys of the body, nested ones included; a body that is no JSON object is refused as well."""
+    try:
+        body = request.data
+    except ParseError as error:
+        raise input_error(request.path, [{"field": "body", "message": str(error.detail)}]) from error
+    if body is None and not known:
+        return
+    if not isinstance(body, Mapping):
+        raise input_error(request.path, [{"field": "body", "message": "must be a JSON object."}])
+    unknown = list(unknown_keys(body, known))
+    if unknown:
+        text = f"is not a key of this request's body: it takes {listed(names_of(known))}."
+        raise input_error(request.path, errors_for(unknown, text))
+
+
+def unknown_keys(body: Mapping[Any, Any], known: Keys, prefix: str = "") -> Iterator[str]:
+    fields = names_of(known)
+    for key, value in body.items():
+        if key not in fields:
+            yield f"{prefix}{key}"
+        elif isinstance(value, Mapping) and isinstance(known, type):
+            nested = known().fields[key]
+            if isinstance(nested, serializers.Serializer):
+                yield from unknown_keys(value, type(nested), f"{prefix}{key}.")
+
+
+def names_of(known: Keys) -> list[str]:
+    if isinstance(known, type):
+        return [name for name, field in known().fields.items() if not field.read_only]
+    return list(known)
+
+
+def as_answered(known: type[serializers.Serializer[Any]], answer: type[serializers.Serializer[Any]]) -> list[str]:
+    """The keys of `known` and of the answer: who sends back what they read changes what may be changed of it."""
+    return list(dict.fromkeys([*names_of(known), *answer().fields]))
+
+
+def errors_for(names: list[str], message: str) -> list[FieldError]:
+    return [{"field": printable(name[:MAX_NAME]), "message": message} for name in names[:MAX_REPORTED]]
+
+
+def listed(known: Collection[str]) -> str:
+    return ", ".join(known) or "none"
