@@ -14,10 +14,16 @@ from typing import BinaryIO, Final
 HEADER: Final = 8
 WIDE_HEADER: Final = 16
 MOST_BOXES: Final = 2000
+MOST_TABLE_BYTES: Final = 2**20
 # Of a track's sample description: `stsd`'s own head, then the entry's, up to its width.
 WIDTH_IN_STSD: Final = 8 + 8 + 24
 # Of a track's head, by its version: times, number and duration stand before the matrix that places its pictures.
 MATRIX_IN_TKHD: Final = {0: 40, 1: 52}
+
+# Where the duration stands in a box of each version: the scale comes before it, or (in `tkhd`) the track's number.
+MDHD: Final = {0: (12, ">II"), 1: (20, ">IQ")}
+TKHD: Final = {0: (16, ">II"), 1: (24, ">IQ")}
+UNKNOWN: Final = {2**32 - 1, 2**64 - 1}
 
 
 class NoBoxes(ValueError):
@@ -48,6 +54,12 @@ class Reader:
     def __init__(self, file: BinaryIO, size: int) -> None:
         self.file, self.size = file, size
         self.left = MOST_BOXES
+        self.bytes_left = MOST_TABLE_BYTES
+
+    def spend_bytes(self, count: int) -> None:
+        self.bytes_left -= count
+        if self.bytes_left < 0:
+            raise NoBoxes("The file's tables are too long.")
 
     def read(self, start: int, length: int) -> bytes:
         self.file.seek(start)
@@ -85,48 +97,56 @@ class Reader:
 
 
 def movie_facts(file: BinaryIO, size: int) -> MovieFacts:
-    """What the boxes of `file` (of `size` bytes) tell. Raises `NoBoxes`, and OSError."""
+    """What the boxes of `file` (of `size` bytes) tell: of its track of pictures, whatever else it holds.
+
+    Raises `NoBoxes`, also where ffprobe has to choose between several tracks, and OSError.
+    """
     reader = Reader(file, size)
-    movie = next((box for box in reader.boxes(0, size) if box.kind == b"moov"), None)
+    movie = reader.find((b"moov",), 0, size)
     if movie is None:
         raise NoBoxes("The file has no moov box.")
-    duration_s, width, height = None, None, None
-    for box in reader.boxes(movie.start, movie.end):
-        if box.kind == b"mvhd":
-            duration_s = header_duration(reader, box)
-        elif box.kind == b"mvex" and not duration_s:
-            duration_s = fragments_duration(reader, box, movie)
-        elif box.kind == b"trak" and width is None:
-            width, height = picture_size(reader, box)
-    return MovieFacts(width, height, duration_s or None)
+    whole = timed(reader, reader.find((b"mvhd",), movie.start, movie.end), MDHD)  # it is laid out as `mdhd` is
+    tracks = picture_tracks(reader, movie)
+    if len(tracks) > 1:
+        raise NoBoxes("The file has several tracks of pictures.")
+    if not tracks:
+        return MovieFacts(None, None, whole[0] / whole[1] if all(whole) else None)
+    width, height = picture_size(reader, tracks[0])
+    return MovieFacts(width, height, pictures_duration(reader, movie, tracks[0], scale=whole[1]))
 
 
-def header_duration(reader: Reader, box: Box) -> float | None:
-    """Of `mvhd`, in s; None if it is unknown, as in a fragmented file."""
-    version = reader.read(box.start, 1)[0]
-    layout, skipped = (">IQ", 20) if version == 1 else (">II", 12)
-    scale, duration = struct.unpack(layout, reader.read(box.start + skipped, struct.calcsize(layout)))
-    unknown = duration in {0, 2**32 - 1, 2**64 - 1}
-    return None if unknown or not scale else duration / scale
+def picture_tracks(reader: Reader, movie: Box) -> list[Box]:
+    tracks = [box for box in reader.boxes(movie.start, movie.end) if box.kind == b"trak"]
+    return [track for track in tracks if is_of_pictures(reader, track)]
 
 
-def fragments_duration(reader: Reader, box: Box, movie: Box) -> float | None:
-    """Of `mehd`, which a fragmented file may have, in s; its unit is that of `mvhd`."""
-    total, header = reader.find((b"mehd",), box.start, box.end), reader.find((b"mvhd",), movie.start, movie.end)
-    if total is None or header is None:
-        return None
-    version = reader.read(header.start, 1)[0]
-    (scale,) = struct.unpack(">I", reader.read(header.start + (20 if version == 1 else 12), 4))
-    wide = reader.read(total.start, 1)[0] == 1
-    (duration,) = struct.unpack(">Q" if wide else ">I", reader.read(total.start + 4, 8 if wide else 4))
-    return duration / scale if scale else None
+def is_of_pictures(reader: Reader, track: Box) -> bool:
+    handler = reader.find((b"mdia", b"hdlr"), track.start, track.end)
+    return handler is not None and reader.read(handler.start + 8, 4) == b"vide"
+
+
+def pictures_duration(reader: Reader, movie: Box, track: Box, *, scale: int) -> float | None:
+    """In s, None if it is not told: the track's own, cut as players are told to cut it, with all its fragments."""
+    extends = reader.find((b"mvex",), movie.start, movie.end)
+    if extends is not None:
+        return fragmented_duration(reader, extends, track)
+    media = timed(reader, reader.find((b"mdia", b"mdhd"), track.start, track.end), MDHD)
+    shown = timed(reader, reader.find((b"tkhd",), track.start, track.end), TKHD)
+    lengths = [media[0] / media[1] if media[1] else None, shown[0] / scale if scale else None]
+    return min((length for length in lengths if length), default=None)
+
+
+def timed(reader: Reader, box: Box | None, layouts: dict[int, tuple[int, str]]) -> tuple[int, int]:
+    """The duration of a head (0 if it is not told), and the number before it."""
+    if box is None or box.end == box.start:
+        return 0, 0
+    place, layout = layouts[1 if reader.read(box.start, 1)[0] == 1 else 0]
+    before, duration = struct.unpack(layout, reader.read(box.start + place, struct.calcsize(layout)))
+    return (0 if duration in UNKNOWN else duration), before
 
 
 def picture_size(reader: Reader, track: Box) -> tuple[int | None, int | None]:
-    """As it is shown, by the first sample description of a track of pictures; (None, None) of another track."""
-    handler = reader.find((b"mdia", b"hdlr"), track.start, track.end)
-    if handler is None or reader.read(handler.start + 8, 4) != b"vide":
-        return None, None
+    """As it is shown, by the first sample description of a track of pictures."""
     table = reader.find((b"mdia", b"minf", b"stbl", b"stsd"), track.start, track.end)
     if table is None or table.end - table.start < WIDTH_IN_STSD + 4:
         return None, None
@@ -146,3 +166,81 @@ def is_sideways(reader: Reader, track: Box) -> bool:
         return False
     along, across = map(abs, struct.unpack(">ii", reader.read(head.start + place, 8)))
     return bool(across > along)
+
+
+def fragmented_duration(reader: Reader, extends: Box, track: Box) -> float | None:
+    """From the first sample to the end of the last fragment, in s; `mvhd` tells only of what lies before those.
+
+    As much is read as `MOST_BOXES` allow: of a longer file ffprobe finds it out.
+    """
+    duration, scale = timed(reader, reader.find((b"mdia", b"mdhd"), track.start, track.end), MDHD)
+    if not scale:
+        return None
+    (number,) = struct.unpack(">I", reader.read(number_place(reader, track), 4))
+    usual = usual_duration(reader, extends, number)
+    begins, end = (0 if duration else None), duration
+    for fragment in track_fragments(reader, number):
+        begin, length = fragment_times(reader, fragment, usual, follows=end)
+        begins, end = begin if begins is None else begins, max(end, begin + length)
+    return (end - (begins or 0)) / scale or None
+
+
+def number_place(reader: Reader, track: Box) -> int:
+    head = reader.find((b"tkhd",), track.start, track.end)
+    if head is None or head.end == head.start:
+        raise NoBoxes("A track has no head.")
+    return head.start + (20 if reader.read(head.start, 1)[0] == 1 else 12)
+
+
+def usual_duration(reader: Reader, extends: Box, number: int) -> int:
+    """Of a sample for which its fragment tells none."""
+    for box in reader.boxes(extends.start, extends.end):
+        if box.kind == b"trex" and reader.read(box.start + 4, 4) == struct.pack(">I", number):
+            return int.from_bytes(reader.read(box.start + 12, 4))
+    return 0
+
+
+def track_fragments(reader: Reader, number: int) -> Iterator[Box]:
+    """The `traf` boxes of the track, in the order of the file."""
+    for top in reader.boxes(0, reader.size):
+        if top.kind != b"moof":
+            continue
+        for box in reader.boxes(top.start, top.end):
+            if box.kind != b"traf":
+                continue
+            head = reader.find((b"tfhd",), box.start, box.end)
+            if head is not None and reader.read(head.start + 4, 4) == struct.pack(">I", number):
+                yield box
+
+
+def fragment_times(reader: Reader, fragment: Box, usual: int, *, follows: int) -> tuple[int, int]:
+    """When it begins and how long it lasts; one that does not tell begins where the one before it ended."""
+    begin, length = follows, 0
+    for box in reader.boxes(fragment.start, fragment.end):
+        if box.kind == b"tfhd":
+            usual = own_usual(reader, box, usual)
+        elif box.kind == b"tfdt":
+            is_wide = reader.read(box.start, 1)[0] == 1
+            begin = int.from_bytes(reader.read(box.start + 4, 8 if is_wide else 4))
+        elif box.kind == b"trun":
+            length += run_length(reader, box, usual)
+    return begin, length
+
+
+def own_usual(reader: Reader, head: Box, usual: int) -> int:
+    flags = int.from_bytes(reader.read(head.start + 1, 3))
+    if not flags & 0x8:
+        return usual
+    place = head.start + 8 + (8 if flags & 0x1 else 0) + (4 if flags & 0x2 else 0)
+    return int.from_bytes(reader.read(place, 4))
+
+
+def run_length(reader: Reader, box: Box, usual: int) -> int:
+    flags, samples = int.from_bytes(reader.read(box.start + 1, 3)), int.from_bytes(reader.read(box.start + 4, 4))
+    if not flags & 0x100:
+        return samples * usual
+    fields = (flags >> 8 & 0xF).bit_count()
+    start = box.start + 8 + (4 if flags & 0x1 else 0) + (4 if flags & 0x4 else 0)
+    reader.spend_bytes(size := 4 * fields * samples)
+    words = struct.unpack(f">{fields * samples}I", reader.read(start, size))
+    return sum(words[::fields])

@@ -112,7 +112,7 @@ def ways_of(cut: Cut, part: Path, deadline: Deadline) -> Iterator[list[str]]:
 
     Sound that nobody can decode is no reason to show nothing.
     """
-    sounds = (True, False) if has_sound(cut) else (False,)
+    sounds = (True, False) if cut.facts.sound else (False,)
     if can_be_copied(cut.source, cut.facts, cut.start, timeout=deadline.left()):
         yield from (copy_command(cut, part, with_sound=with_sound) for with_sound in sounds)
     yield from (command(cut, f"file:{part}", ff.MP4, with_sound=with_sound) for with_sound in sounds)
@@ -199,9 +199,9 @@ def command(
     with_sound: bool = False,
 ) -> list[str]:
     stream = input_of(cut)
-    streams = [moving(stream["V:0"], cut, size or size_of(cut.facts), fps or common_fps([cut]))]
+    streams = [moving(stream[cut.facts.picture], cut, size or size_of(cut.facts), fps or common_fps([cut]))]
     if with_sound:
-        streams.append(sounding(stream["a:0"], cut))
+        streams.append(sounding(stream[cut.facts.sound], cut))
     return output(streams, target, {**ff.H264, **(ff.AAC if with_sound else {"an": None}), **writing})
 
 
@@ -209,7 +209,7 @@ def copy_command(cut: Cut, part: Path, *, with_sound: bool) -> list[str]:
     import ffmpeg
 
     stream = ffmpeg.input(cut.source.address, **cut.source.options(), ss=f"{cut.start:.6f}")
-    streams = [stream["V:0"], *([sounding(stream["a:0"], cut)] if with_sound else [])]
+    streams = [stream[cut.facts.picture], *([sounding(stream[cut.facts.sound], cut)] if with_sound else [])]
     writing = {**ff.MP4, **(ff.AAC if with_sound else {"an": None}), "vcodec": "copy", "t": f"{cut.length:.6f}"}
     return output(streams, f"file:{part}", writing)
 
@@ -285,10 +285,6 @@ def sounding(stream: Any, cut: Cut) -> Any:
         stream = stream.filter("atrim", start=f"{lead:.6f}").filter("asetpts", f"PTS-{lead:.6f}/TB")
     whole = stream.filter("aresample", 48000, **{"async": 1, "first_pts": 0})
     return whole.filter("atrim", end=f"{cut.length:.6f}").filter("aformat", **SOUND)
-
-
-def has_sound(cut: Cut) -> bool:
-    return cut.facts.audio_codec not in {None, "unknown", "none"}
 
 
 def common_fps(cuts: Sequence[Cut]) -> Fraction:

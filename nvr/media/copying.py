@@ -24,12 +24,23 @@ def can_be_copied(source: ff.Source, facts: ff.MediaFacts, start: float, *, time
     fits = facts.width <= MOST_WIDTH_PX and facts.height <= MOST_HEIGHT_PX
     if not plays or not fits or source.demuxer not in WITH_INDEX:
         return False
-    return start == 0 or 0 <= lead_before(source, start, timeout=timeout) <= LONGEST_LEAD_S
+    return start == 0 or 0 <= lead_before(source, facts, start, timeout=timeout) <= LONGEST_LEAD_S
 
 
-def lead_before(source: ff.Source, start: float, *, timeout: timedelta) -> float:
-    """Seconds from the key frame at which reading begins to `start`; less than 0 if none lies before it."""
-    first = ("-select_streams", "V:0", "-read_intervals", f"{start:.6f}%+#1", "-show_entries", "packet=pts_time")
+def lead_before(source: ff.Source, facts: ff.MediaFacts, start: float, *, timeout: timedelta) -> float:
+    """Seconds from the key frame at which reading begins to `start`; less than 0 if none lies before it.
+
+    ffprobe's times are those of the file's clock.
+    """
+    place = facts.start_time + start
+    first = (
+        "-select_streams",
+        facts.picture,
+        "-read_intervals",
+        f"{place:.6f}%+#1",
+        "-show_entries",
+        "packet=pts_time",
+    )
     packets = ff.ask(source, *first, timeout=timeout).get("packets")
     at = ff.seconds_from(packets[0].get("pts_time")) if packets else None
-    return -1.0 if at is None else start - at
+    return -1.0 if at is None else place - at

@@ -37,7 +37,8 @@ def length_there(source: ffmpeg.Source, facts: ffmpeg.MediaFacts, *, until: floa
 
     Infinite if that cannot be told. Raises `FfmpegFailed`.
     """
-    counted = ("-select_streams", "V:0", "-count_packets", "-read_intervals", f"%{until + MARGIN_S:.3f}")
+    # From its first picture on, whatever the file's clock shows there.
+    counted = ("-select_streams", facts.picture, "-count_packets", "-read_intervals", f"%+{until + MARGIN_S:.3f}")
     streams = ffmpeg.ask(source, *counted, "-show_entries", "stream=nb_read_packets", timeout=timeout).get("streams")
     pictures = str(streams[0].get("nb_read_packets")) if streams else ""
     if facts.frame_rate is None or not pictures.isdecimal():

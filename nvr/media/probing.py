@@ -1,0 +1,190 @@
+"""What ffprobe tells of a video: its container, its tracks, how long and how large it is.
+
+The file is opened by us and handed over as a descriptor: what was looked at is what is read. Exactly one demuxer,
+picked by the file's first bytes, may read it, and from nothing but that file.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from nvr.media import tracks
+from nvr.media.boxes import NoBoxes, Reader, picture_tracks
+from nvr.media.containers import HEAD_BYTES, demuxer_for
+from nvr.media.paths import named_errors, open_regular
+from nvr.media.processes import FfmpegFailed, run
+from nvr.media.tracks import seconds_from
+
+QUICK = timedelta(seconds=15)
+TABLES_BYTES = 65_536  # in which AVI and Matroska tell of their tracks
+MATROSKA_PICTURES = b"\x83\x81\x01"  # a track of the kind "video"
+LEAST_BYTES_IN_ANY_S = 100  # also where a picture is taken every few minutes only
+
+
+@dataclass(frozen=True)
+class MediaFacts:
+    """Of a video: size in pixels as shown (turned where the file says so), duration in seconds, ffmpeg's names.
+
+    `frame_rate` is the average per second; `pixel_shape` is how much wider than high a pixel is shown;
+    `is_reordered` if pictures are not coded in the order in which they are shown. `picture` and `sound` are ffmpeg's
+    specifiers of the tracks to show and to hear; `audio_codec` is None if no sound can be decoded. `start_time` is
+    what the file's clock shows at its beginning, in seconds.
+    """
+
+    width: int
+    height: int
+    duration: float | None
+    video_codec: str
+    audio_codec: str | None
+    container: str
+    pix_fmt: str | None
+    frame_rate: Fraction | None = None
+    pixel_shape: float = 1.0
+    size_bytes: int = 0
+    is_reordered: bool = False
+    picture: str = "V:0"
+    sound: str | None = None
+    start_time: float = 0.0
+
+    @property
+    def believed_duration(self) -> float | None:
+        """None also where it is a lie: hours are declared, and nearly nothing is there."""
+        is_told = self.duration is not None and self.duration * LEAST_BYTES_IN_ANY_S <= self.size_bytes
+        return self.duration if is_told else None
+
+
+@dataclass(frozen=True)
+class Source:
+    """An open video: how ffmpeg reaches it, and the one demuxer for it."""
+
+    descriptor: int
+    demuxer: str
+
+    @property
+    def address(self) -> str:
+        return f"file:/proc/self/fd/{self.descriptor}"
+
+    def options(self) -> dict[str, Any]:
+        return {
+            "format": self.demuxer,
+            "format_whitelist": self.demuxer,
+            "protocol_whitelist": "file,pipe",
+        }
+
+
+@contextmanager
+def source_of(video: Path | BinaryIO, *, root: Path | None = None) -> Iterator[Source]:
+    """An open file stays open. Raises `UnknownContainer` and what `open_regular` raises."""
+    with open_regular(video, root=root) if isinstance(video, Path) else nullcontext(video) as file:
+        yield source_in(file)
+
+
+def source_in(file: BinaryIO) -> Source:
+    """For as long as `file` is open. Raises `UnknownContainer`, and `StorageFault` if the storage does not answer."""
+    with named_errors():
+        head = os.pread(file.fileno(), HEAD_BYTES, 0)
+    return Source(file.fileno(), demuxer_for(head))
+
+
+def probe(video: Path | BinaryIO, *, root: Path | None = None, timeout: timedelta = QUICK) -> MediaFacts:
+    """Raises `FfmpegFailed`, also when there is no picture in it, and what `source_of` raises."""
+    with source_of(video, root=root) as source:
+        return facts_of(source, timeout=timeout)
+
+
+def facts_of(source: Source, *, timeout: timedelta = QUICK) -> MediaFacts:
+    answer = ask(source, "-show_format", "-show_streams", timeout=timeout)
+    return facts_from(answer, source.demuxer, os.fstat(source.descriptor).st_size)
+
+
+def ask(source: Source, *questions: str, timeout: timedelta) -> dict[str, Any]:
+    """What ffprobe answers. Raises `FfmpegFailed`."""
+    options = source.options()
+    arguments = ["ffprobe", "-v", "error", "-f", options.pop("format")]
+    for name, value in options.items():
+        arguments += [f"-{name}", value]
+    arguments += ["-print_format", "json", *questions, source.address]
+    answer: dict[str, Any] = json.loads(run(arguments, timeout=timeout, pass_fds=[source.descriptor]) or b"{}")
+    return answer
+
+
+def facts_from(answer: dict[str, Any], container: str, size_bytes: int) -> MediaFacts:
+    streams = answer.get("streams", [])
+    video = tracks.picture_track(streams, container)
+    if video is None:
+        raise FfmpegFailed("The file holds no video.")
+    sound = tracks.sound_track(streams)
+    width, height = int(video["width"]), int(video["height"])
+    turned = is_sideways(video)
+    shape = pixel_shape(video)
+    return MediaFacts(
+        width=height if turned else width,
+        height=width if turned else height,
+        duration=tracks.pictures_length(answer.get("format", {}), video, container),
+        size_bytes=size_bytes,
+        video_codec=str(video.get("codec_name", "unknown")),
+        audio_codec=str(sound["codec_name"]) if sound else None,
+        container=container,
+        pix_fmt=video.get("pix_fmt"),
+        frame_rate=ratio(video.get("avg_frame_rate"), "/"),
+        pixel_shape=1 / shape if turned else shape,
+        is_reordered=bool(video.get("has_b_frames")),
+        picture=str(tracks.index_of(video)),
+        sound=str(tracks.index_of(sound)) if sound else None,
+        start_time=seconds_from(answer.get("format", {}).get("start_time")) or 0.0,
+    )
+
+
+def is_sideways(video: dict[str, Any]) -> bool:
+    turns = [data["rotation"] for data in video.get("side_data_list", []) if "rotation" in data]
+    return bool(turns) and int(turns[0]) % 180 != 0
+
+
+def pixel_shape(video: dict[str, Any]) -> float:
+    """Analogue cameras' pixels are not square. What no screen shows so is a mistake of the file's."""
+    shape = ratio(video.get("sample_aspect_ratio"), ":")
+    return float(shape) if shape is not None and 0.5 <= shape <= 2 else 1.0
+
+
+def ratio(text: object, separator: str) -> Fraction | None:
+    """ffmpeg's `30000/1001` or `12:11`; None for what it does not know (`0/0`, `N/A`)."""
+    above, _, below = str(text).partition(separator)
+    if not (above.isdecimal() and below.isdecimal() and int(above) and int(below)):
+        return None
+    return Fraction(int(above), int(below))
+
+
+def picture_of(source: Source, *, timeout: timedelta = QUICK) -> str:
+    """ffmpeg's specifier of the track that is shown; ffprobe is asked only where there may be several.
+
+    Raises `FfmpegFailed`.
+    """
+    return facts_of(source, timeout=timeout).picture if may_hold_several(source) else MediaFacts.picture
+
+
+def may_hold_several(source: Source) -> bool:
+    head = os.pread(source.descriptor, TABLES_BYTES, 0)
+    if source.demuxer == "mov":
+        return mov_holds_several(source)
+    if source.demuxer == "avi":
+        return head.count(b"strh\x38\0\0\0vids") > 1
+    if source.demuxer == "matroska":
+        return head.count(MATROSKA_PICTURES) > 1
+    return source.demuxer in {"mpegts", "asf"}
+
+
+def mov_holds_several(source: Source) -> bool:
+    # Opened anew, so that its place in the file is its own.
+    with Path(f"/proc/self/fd/{source.descriptor}").open("rb", buffering=0) as file, suppress(NoBoxes):
+        reader = Reader(file, os.fstat(source.descriptor).st_size)
+        movie = reader.find((b"moov",), 0, reader.size)
+        return movie is not None and len(picture_tracks(reader, movie)) > 1
+    return False

@@ -1,0 +1,235 @@
+"""Which track of a video is shown, and how long it is: previews, covers, sounds and clocks do not decide it."""
+
+from __future__ import annotations
+
+import struct
+import subprocess
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from media_serving.ingest import content
+from nvr.media import ffmpeg
+from nvr.media.boxes import NoBoxes, movie_facts
+from nvr.media.clips import Cut, cut_videos
+from nvr.media.video_endings import length_there
+
+LONG = timedelta(minutes=1)
+H264 = ("-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", "-g", "10")
+
+
+def run(*arguments: object) -> None:
+    subprocess.run(["ffmpeg", "-v", "error", "-y", *map(str, arguments)], check=True, timeout=60)
+
+
+def colour(name: str, size: str, seconds: float) -> tuple[str, ...]:
+    return "-f", "lavfi", "-i", f"color={name}:s={size}:r=10:d={seconds}"
+
+
+def tone(seconds: float) -> tuple[str, ...]:
+    return "-f", "lavfi", "-i", f"sine=sample_rate=8000:duration={seconds}"
+
+
+def colour_of(picture: Path) -> str:
+    with Image.open(picture) as image:
+        red, green, blue = image.convert("RGB").resize((1, 1)).getpixel((0, 0))
+    return max((red, "red"), (green, "green"), (blue, "blue"))[1]
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mov", "a.mkv", "a.avi", "a.ts"])
+def test_a_video_is_as_long_as_its_pictures_whatever_its_sound(tmp_path, name):
+    codecs = ("-c:v", "mjpeg", "-c:a", "pcm_s16le") if name == "a.avi" else (*H264, "-c:a", "aac", "-b:a", "16k")
+    run(*colour("red", "160x120", 4), *tone(40), *codecs, tmp_path / name)
+
+    with (tmp_path / name).open("rb") as file:
+        facts = content.facts_of(file, is_picture=False)
+
+    assert facts.duration_s == pytest.approx(4, abs=0.1)
+
+
+def test_the_boxes_tell_the_pictures_length_too(tmp_path):
+    run(*colour("red", "160x120", 4), *tone(40), *H264, "-c:a", "aac", "-b:a", "16k", tmp_path / "a.mp4")
+
+    assert from_boxes(tmp_path / "a.mp4") == pytest.approx(4, abs=0.1)
+
+
+def from_boxes(file: Path) -> float | None:
+    with file.open("rb") as opened:
+        return movie_facts(opened, file.stat().st_size).duration_s
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        "+frag_keyframe",  # the moov holds the first fragment, and mvhd tells its length only
+        "+frag_keyframe+empty_moov",
+        "+frag_keyframe+empty_moov+default_base_moof",
+        "+frag_keyframe+dash",
+        "+cmaf+frag_keyframe",
+        "+frag_keyframe+empty_moov+omit_tfhd_offset",
+    ],
+)
+@pytest.mark.parametrize("begins_at", [0, 90_000])
+def test_fragments_count(tmp_path, flags, begins_at):
+    late = ("-output_ts_offset", begins_at) if begins_at else ()
+    run(*colour("red", "160x120", 20), *tone(60), *H264, "-c:a", "aac", "-movflags", flags, *late, tmp_path / "a.mp4")
+
+    assert from_boxes(tmp_path / "a.mp4") == pytest.approx(20, abs=0.3)
+    assert ffmpeg.probe(tmp_path / "a.mp4").duration == pytest.approx(20, abs=0.3)
+
+
+def test_more_fragments_than_are_read_are_left_to_ffprobe(tmp_path):
+    run(*colour("red", "64x48", 120), *H264, "-movflags", "+frag_every_frame+empty_moov", tmp_path / "a.mp4")
+
+    with pytest.raises(NoBoxes, match="too many boxes"):
+        from_boxes(tmp_path / "a.mp4")
+
+
+def test_a_table_longer_than_is_read_is_left_to_ffprobe(tmp_path):
+    run(*colour("red", "64x48", 2), *H264, "-movflags", "+frag_keyframe+empty_moov", tmp_path / "a.mp4")
+    data = bytearray((tmp_path / "a.mp4").read_bytes())
+    place = data.index(b"trun")
+    data[place + 5 : place + 12] = b"\0\x0f\x01" + struct.pack(">I", 2**31)
+    (tmp_path / "a.mp4").write_bytes(data)
+
+    with pytest.raises(NoBoxes, match="tables"):
+        from_boxes(tmp_path / "a.mp4")
+
+
+def with_preview(path: Path) -> Path:
+    """A small preview first, then the pictures, then a track of time codes."""
+    run(
+        *colour("red", "80x60", 3),
+        *colour("blue", "320x240", 3),
+        *("-map", 0, "-map", 1, *H264, "-timecode", "01:00:00:00" if path.suffix in {".mp4", ".mov"} else ""),
+        path,
+    )
+    return path
+
+
+def with_cover(path: Path) -> Path:
+    """A large single picture that no flag calls a cover, and small pictures that last."""
+    run(
+        *("-f", "lavfi", "-i", "color=red:s=1280x960:r=10:d=0.1"),
+        *colour("blue", "320x240", 3),
+        *("-map", 0, "-map", 1, "-c:v:0", "mjpeg", "-c:v:1", "libx264", "-pix_fmt:v:1", "yuv420p", "-g", 10),
+        path,
+    )
+    return path
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mov", "a.mkv", "a.avi"])
+@pytest.mark.parametrize("make", [with_preview, with_cover])
+def test_the_real_pictures_are_shown_everywhere(tmp_path, make, name):
+    film = make(tmp_path / name)
+
+    facts = ffmpeg.probe(film)
+    ffmpeg.extract_frame(film, 1, tmp_path / "frame.jpg")
+    ffmpeg.extract_early_frame(film, 2, tmp_path / "early.jpg", 256)
+    ffmpeg.transcode_mp4(film, tmp_path / "played.mp4", timeout=LONG)
+    ffmpeg.extract_frame(tmp_path / "played.mp4", 1, tmp_path / "played.jpg")
+    with ffmpeg.source_of(film) as source:
+        cut_videos([Cut(source, facts, 1.2, 1.0)], tmp_path / "clip.mp4", timeout=LONG)
+    ffmpeg.extract_frame(tmp_path / "clip.mp4", 0.5, tmp_path / "clip.jpg")
+    sample = next(iter(ffmpeg.sampled_frames(film, every=timedelta(seconds=1), at_most=1, timeout=LONG)))
+
+    assert (facts.width, facts.height) == (320, 240)
+    assert facts.duration == pytest.approx(3, abs=0.2)
+    for shown in ("frame.jpg", "early.jpg", "played.jpg", "clip.jpg"):
+        assert colour_of(tmp_path / shown) == "blue", shown
+    assert (sample.width, sample.height) == (320, 240)
+
+
+def test_the_boxes_leave_the_choice_between_tracks_to_ffprobe(tmp_path):
+    with pytest.raises(NoBoxes):
+        from_boxes(with_preview(tmp_path / "a.mp4"))
+
+
+def silenced(path: Path) -> Path:
+    """Pictures that anybody can decode beside a sound that nobody can."""
+    if path.suffix == ".avi":
+        run(*colour("blue", "160x120", 3), *tone(3), "-c:v", "mjpeg", "-c:a", "pcm_s16le", path)
+        data = bytearray(path.read_bytes())
+        struct.pack_into("<H", data, data.find(b"strf", data.find(b"auds")) + 8, 0x7ABC)
+    else:
+        run(*colour("blue", "160x120", 3), *tone(3), *H264, "-c:a", "aac", path)
+        data = bytearray(path.read_bytes().replace(b"mp4a", b"zz26").replace(b"esds", b"zzzz"))
+    path.write_bytes(data)
+    return path
+
+
+def broken_aac(path: Path) -> Path:
+    """The sound's tag is a known one, but what it holds is nothing that it could be."""
+    run(*colour("blue", "160x120", 3), *tone(3), *H264, "-c:a", "aac", path)
+    data = bytearray(path.read_bytes())
+    place = data.index(b"esds")
+    data[place + 4 : place + 39] = b"\xff" * 35
+    path.write_bytes(data)
+    return path
+
+
+@pytest.mark.parametrize("make", [silenced, broken_aac])
+@pytest.mark.parametrize("name", ["a.mp4", "a.avi"])
+def test_a_sound_that_nobody_can_decode_does_not_cost_the_pictures(tmp_path, make, name):
+    if make is broken_aac and name == "a.avi":
+        pytest.skip("AVI has no such head")
+    film = make(tmp_path / name)
+
+    facts = ffmpeg.probe(film)
+    ffmpeg.transcode_mp4(film, tmp_path / "played.mp4", timeout=LONG)
+    if ffmpeg.can_remux(facts):
+        ffmpeg.remux_mp4(film, tmp_path / "remuxed.mp4", timeout=LONG)
+        assert ffmpeg.probe(tmp_path / "remuxed.mp4").duration == pytest.approx(3, abs=0.2)
+    with ffmpeg.source_of(film) as source:
+        cut_videos([Cut(source, facts, 1.2, 1.0)], tmp_path / "clip.mp4", timeout=LONG)
+
+    played = ffmpeg.probe(tmp_path / "played.mp4")
+    assert played.duration == pytest.approx(3, abs=0.2)
+    assert ffmpeg.probe(tmp_path / "clip.mp4").duration == pytest.approx(1, abs=0.2)
+
+
+def test_the_sound_is_kept_where_it_can_be(tmp_path):
+    run(*colour("blue", "160x120", 3), *tone(3), "-c:v", "mjpeg", "-c:a", "pcm_s16le", tmp_path / "a.avi")
+
+    ffmpeg.transcode_mp4(tmp_path / "a.avi", tmp_path / "b.mp4", timeout=LONG)
+
+    assert ffmpeg.probe(tmp_path / "b.mp4").audio_codec == "aac"
+
+
+@pytest.mark.parametrize("name", ["a.ts", "a.mkv", "a.mp4", "a.mpg", "fragments.mp4"])
+def test_a_clock_far_from_zero_moves_nothing(tmp_path, name):
+    """The pictures are red for two seconds, then blue for two."""
+    flags = ("-movflags", "+frag_keyframe+empty_moov") if name == "fragments.mp4" else ()
+    codecs = ("-c:v", "mpeg2video", "-r", 25) if name == "a.mpg" else H264
+    joined = ("-filter_complex", "[0][1]concat")
+    film = tmp_path / name
+    inputs = (*colour("red", "160x120", 2), *colour("blue", "160x120", 2))
+    run(*inputs, *joined, *codecs, "-bf", 0, *flags, "-output_ts_offset", 90_000, film)
+
+    facts = ffmpeg.probe(film)
+    for at, colour_there in ((1, "red"), (3, "blue"), (10, "blue")):
+        ffmpeg.extract_frame(film, at, tmp_path / "frame.jpg")
+        assert colour_of(tmp_path / "frame.jpg") == colour_there, at
+    samples = list(ffmpeg.sampled_frames(film, every=timedelta(seconds=1), at_most=10, timeout=LONG))
+    with ffmpeg.source_of(film) as source:
+        there = length_there(source, facts, until=2.5, timeout=LONG)
+        cut_videos([Cut(source, facts, 2.5, 1.0)], tmp_path / "clip.mp4", timeout=LONG)
+    ffmpeg.extract_frame(tmp_path / "clip.mp4", 0.1, tmp_path / "clip.jpg")
+    ffmpeg.transcode_mp4(film, tmp_path / "played.mp4", timeout=LONG)
+
+    assert facts.duration == pytest.approx(4, abs=0.6)
+    assert len(samples) in {4, 5}
+    assert there >= 2.5
+    assert colour_of(tmp_path / "clip.jpg") == "blue"
+    assert ffmpeg.probe(tmp_path / "played.mp4").duration == pytest.approx(4, abs=0.6)
+
+
+def test_behind_the_pictures_the_last_of_them_is_shown_though_the_sound_goes_on(tmp_path):
+    inputs = (*colour("red", "160x120", 2), *colour("blue", "160x120", 2), *tone(30))
+    run(*inputs, "-filter_complex", "[0][1]concat", *H264, "-c:a", "aac", tmp_path / "a.mp4")
+
+    ffmpeg.extract_frame(tmp_path / "a.mp4", 20, tmp_path / "frame.jpg")
+
+    assert colour_of(tmp_path / "frame.jpg") == "blue"
