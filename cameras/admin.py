@@ -23,6 +23,7 @@ from cameras.purge_report import what_goes
 from cameras.tiles import STATUS_WORDS, snapshot_address
 from cameras.unknown_folders import offer_for
 from nvr.audit.models import AuditEntry
+from nvr.model_admin import ModelAdmin
 from nvr.pages.templatetags.nvr_pages import age
 
 LIVE_FIELDSETS: Any = (
@@ -75,7 +76,7 @@ NEW_FIELDSETS: Any = tuple(
 )
 
 
-class VisibleCameras(admin.ModelAdmin[Camera]):
+class VisibleCameras(ModelAdmin[Camera]):
     """What the live list and the trash share: only what one may see, and the audit as history."""
 
     show_full_result_count = False

@@ -24,6 +24,7 @@ from media_serving.ingest.retrying import CAN_BE_RETRIED, retry
 from media_serving.models import ClipWork, Detection, Event, Upload, WorkState
 from media_serving.playable_admin import PlayableFormAdmin
 from nvr.errors import NvrError
+from nvr.model_admin import ModelAdmin
 
 __all__ = ["ClipWorkAdmin", "DetectionAdmin", "EventAdmin", "PlayableFormAdmin", "UploadAdmin"]
 
@@ -59,7 +60,7 @@ class CameraOfEventFilter(CameraFilter):
     slug = "event__camera__slug"
 
 
-class EvidenceAdmin(admin.ModelAdmin[RowT]):
+class EvidenceAdmin(ModelAdmin[RowT]):
     """Rows that are made by cameras and detectors and removed by retention, not by hand."""
 
     paginator = NewestRows

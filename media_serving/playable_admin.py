@@ -8,10 +8,11 @@ from django.http import HttpRequest
 
 from media_serving.models import PlayableForm, WorkState
 from media_serving.playable import source_of, start_over
+from nvr.model_admin import ModelAdmin
 
 
 @admin.register(PlayableForm)
-class PlayableFormAdmin(admin.ModelAdmin[PlayableForm]):
+class PlayableFormAdmin(ModelAdmin[PlayableForm]):
     """For superusers: a row names a file of any camera."""
 
     list_display = ("video", "state", "reason", "attempts", "size_bytes", "created_at", "used_at")

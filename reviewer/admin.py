@@ -11,6 +11,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from nvr.errors import NvrError
+from nvr.model_admin import ModelAdmin
 from reviewer.models import ReviewPath, TrashRun
 from reviewer.registry import change_groups, check_path, known_paths, put_path, remove_path
 
@@ -32,7 +33,7 @@ class ReviewPathForm(forms.ModelForm[ReviewPath]):
 
 
 @admin.register(ReviewPath)
-class ReviewPathAdmin(admin.ModelAdmin[ReviewPath]):
+class ReviewPathAdmin(ModelAdmin[ReviewPath]):
     form = ReviewPathForm
     list_display = ("path", "for_whom", "added_at")
     search_fields = ("path",)
@@ -75,7 +76,7 @@ class ReviewPathAdmin(admin.ModelAdmin[ReviewPath]):
 
 
 @admin.register(TrashRun)
-class TrashRunAdmin(admin.ModelAdmin[TrashRun]):
+class TrashRunAdmin(ModelAdmin[TrashRun]):
     list_display = ("started_at", "started_by_name", "where", "state", "deleted", "skipped", "errors", "bytes_freed")
     list_filter = ("state",)
     actions = None

@@ -1,9 +1,10 @@
-"""API keys in the admin, shown once, when they are made; and users, whose passwords are set on the record."""
+"""API keys in the admin, shown once, when they are made; and users and groups, changed on the record."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
@@ -12,14 +13,27 @@ from django.contrib.auth.admin import UserAdmin as DjangosUserAdmin
 from django.contrib.auth.models import Group, User
 from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
 from nvr.accounts.models import ApiKey
 from nvr.accounts.permission_picker import PermissionPicker
+from nvr.accounts.rights import Facts, difference, facts_of_group, facts_of_user, may_manage
 from nvr.audit.record import record
+from nvr.model_admin import ModelAdmin
+
+RowT = TypeVar("RowT", bound=Model)
+AUDITED: dict[tuple[str, str], str] = {
+    ("user", "created"): "user_created",
+    ("user", "updated"): "user_updated",
+    ("user", "deleted"): "user_deleted",
+    ("group", "created"): "group_created",
+    ("group", "updated"): "group_updated",
+    ("group", "deleted"): "group_deleted",
+}
+RIGHTS = ("is_staff", "is_superuser", "groups", "user_permissions")  # only superusers give them
 
 
 class ApiKeyForm(ModelForm[ApiKey]):
@@ -31,7 +45,7 @@ class ApiKeyForm(ModelForm[ApiKey]):
 
 
 @admin.register(ApiKey)
-class ApiKeyAdmin(admin.ModelAdmin[ApiKey]):
+class ApiKeyAdmin(ModelAdmin[ApiKey]):
     form = ApiKeyForm
     list_display = ("name", "shown_prefix", "user", "read_only", "created_at", "expires_at", "last_used_at")
     list_filter = ("read_only",)
@@ -88,12 +102,51 @@ def may_choose_user(request: HttpRequest) -> bool:
     return bool(request.user.is_superuser)
 
 
+class RecordedAdmin(ModelAdmin[RowT]):
+    """Each change of what somebody may do leaves an audit entry with the old and the new, in its transaction."""
+
+    facts: Callable[[Any], Facts]
+
+    def save_model(self, request: HttpRequest, obj: RowT, form: ModelForm[RowT], change: bool) -> None:
+        form.facts_before = self.facts(obj)  # type: ignore[attr-defined]  # ours, for `save_related`
+        super().save_model(request, obj, form, change)
+
+    def save_related(self, request: HttpRequest, form: ModelForm[RowT], formsets: Any, change: bool) -> None:
+        super().save_related(request, form, formsets, change)
+        changes = difference(form.facts_before, self.facts(form.instance))  # type: ignore[attr-defined]
+        if changes or not change:
+            action = AUDITED[str(self.opts.model_name), "updated" if change else "created"]
+            record(request.user, action, form.instance, changes)
+
+    def delete_model(self, request: HttpRequest, obj: RowT) -> None:
+        action = AUDITED[str(self.opts.model_name), "deleted"]
+        record(request.user, action, obj, difference(self.facts(obj), {}))
+        super().delete_model(request, obj)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[RowT]) -> None:
+        with transaction.atomic():
+            for obj in queryset:
+                self.delete_model(request, obj)
+
+
 admin.site.unregister([User, Group])
 
 
 @admin.register(User)
-class UserAdmin(PermissionPicker, DjangosUserAdmin[User]):
-    """Django's own, but that a password set for somebody leaves an audit entry, as one's own change does."""
+class UserAdmin(RecordedAdmin[User], PermissionPicker, DjangosUserAdmin[User]):
+    """Django's own, but that only superusers give rights, and that nobody manages who may more than themselves."""
+
+    facts = staticmethod(facts_of_user)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> Any:
+        shown = super().get_readonly_fields(request, obj)
+        return shown if request.user.is_superuser else (*shown, *RIGHTS)
+
+    def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        return super().has_change_permission(request, obj) and (obj is None or may_manage(request.user, obj))
+
+    def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        return super().has_delete_permission(request, obj) and (obj is None or may_manage(request.user, obj))
 
     def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:
         user = self.get_object(request, unquote(id))
@@ -107,5 +160,13 @@ class UserAdmin(PermissionPicker, DjangosUserAdmin[User]):
 
 
 @admin.register(Group)
-class GroupAdmin(PermissionPicker, DjangosGroupAdmin):  # type: ignore[misc]  # a signature of the stubs alone
-    """Django's own, but for the permissions that it offers."""
+class GroupAdmin(RecordedAdmin[Group], PermissionPicker, DjangosGroupAdmin):  # type: ignore[misc]  # a signature of the stubs
+    """Django's own, but that only superusers say what its members may, or delete it with all that it closes."""
+
+    facts = staticmethod(facts_of_group)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Group | None = None) -> Any:
+        return () if request.user.is_superuser else ("permissions",)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Group | None = None) -> bool:
+        return bool(request.user.is_superuser)

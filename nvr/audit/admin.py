@@ -9,6 +9,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from nvr.audit.models import AuditEntry, known_actions, known_targets
+from nvr.model_admin import ModelAdmin
 
 
 class Known(admin.SimpleListFilter):
@@ -33,7 +34,7 @@ class TargetFilter(Known):
 
 
 @admin.register(AuditEntry)
-class AuditEntryAdmin(admin.ModelAdmin[AuditEntry]):
+class AuditEntryAdmin(ModelAdmin[AuditEntry]):
     list_display = ("at", "actor_name", "action", "target_type", "target_name", "address")
     list_filter = (ActionFilter, TargetFilter, "at")
     search_fields = ("actor_name", "target_name", "address")

@@ -8,9 +8,9 @@ from urllib.parse import urlencode
 from django.contrib.admin import AdminSite
 from django.contrib.admin.apps import AdminConfig
 from django.contrib.auth.decorators import login_not_required
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
-from django.urls import reverse
+from django.urls import URLPattern, URLResolver, path, reverse
 from django.utils.decorators import method_decorator
 
 from nvr.errors import Forbidden
@@ -32,6 +32,24 @@ class NvrAdminSite(AdminSite):
     def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         """There is one page for it, which leaves an audit entry."""
         return redirect("password_change")
+
+    def get_urls(self) -> list[URLResolver | URLPattern]:
+        own = path("r/<content_type_id>/<object_id>/", self.admin_view(self.view_on_site), name="view_on_site")
+        return [own, *super().get_urls()]
+
+    def view_on_site(self, request: HttpRequest, content_type_id: str, object_id: str) -> HttpResponse:
+        """Leads to the page of what one may see; Django's leads to any object's, and so tells its name."""
+        from django.contrib.contenttypes.models import ContentType
+
+        kind = ContentType.objects.filter(pk=content_type_id).first() if content_type_id.isdecimal() else None
+        model = kind.model_class() if kind else None
+        model_admin = self._registry.get(model) if model else None
+        target = model_admin.get_object(request, object_id) if model_admin else None
+        if model_admin is None or target is None or not model_admin.has_view_or_change_permission(request, target):
+            raise Http404
+        if not hasattr(target, "get_absolute_url"):
+            raise Http404
+        return redirect(target.get_absolute_url())
 
 
 class NvrAdminConfig(AdminConfig):

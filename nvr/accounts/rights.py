@@ -1,0 +1,59 @@
+"""What a user or a group may do, as it is compared and recorded; and who may manage whom."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, Group, Permission, User
+from django.db.models import QuerySet
+
+PERSON = ("username", "first_name", "last_name", "email", "is_active", "is_staff", "is_superuser")
+Facts = dict[str, Any]
+Actor = User | AbstractBaseUser | AnonymousUser
+
+
+def may_manage(actor: Actor, user: User) -> bool:
+    """Whether `actor` may change `user`: who sets somebody's password gets what that user may and sees.
+
+    So nobody manages a user who has a permission or a group that they have not themselves.
+    """
+    if not isinstance(actor, User) or actor.is_superuser:
+        return bool(getattr(actor, "is_superuser", False))
+    if user.is_superuser:
+        return False
+    groups, own_groups = (set(each.groups.values_list("pk", flat=True)) for each in (user, actor))
+    return groups <= own_groups and _permissions_when_active(user) <= actor.get_all_permissions()
+
+
+def _permissions_when_active(user: User) -> set[str]:
+    """Also of a deactivated user, who can be activated again."""
+    given = Permission.objects.filter(user=user) | Permission.objects.filter(group__user=user)
+    return set(_names(given))
+
+
+def _names(permissions: QuerySet[Permission]) -> list[str]:
+    pairs = permissions.values_list("content_type__app_label", "codename")
+    return sorted({f"{app}.{codename}" for app, codename in pairs})
+
+
+def facts_of_user(user: User | None) -> Facts:
+    """What the record keeps of a user; nothing of one that does not exist (yet, or any more)."""
+    stored = User.objects.filter(pk=user.pk).first() if user else None
+    if stored is None:
+        return {}
+    return {name: getattr(stored, name) for name in PERSON} | {
+        "groups": sorted(stored.groups.values_list("name", flat=True)),
+        "permissions": _names(stored.user_permissions.all()),
+    }
+
+
+def facts_of_group(group: Group | None) -> Facts:
+    stored = Group.objects.filter(pk=group.pk).first() if group else None
+    return {"name": stored.name, "permissions": _names(stored.permissions.all())} if stored else {}
+
+
+def difference(before: Facts, after: Facts) -> dict[str, tuple[Any, Any]]:
+    """What changed, as the record takes it; of what is new or gone, all that is set."""
+    names = dict.fromkeys([*before, *after])
+    pairs = {name: (before.get(name), after.get(name)) for name in names}
+    return {name: (old, new) for name, (old, new) in pairs.items() if (old or None) != (new or None)}

@@ -1,0 +1,84 @@
+"""What every admin of ours shares: look-ups in an address that neither stop the server nor read what is not shown.
+
+A staff member types them: `?notes__contains=fox`. Django's admin passes on whatever the ORM knows.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, TypeVar
+
+from django.contrib import admin
+from django.core.exceptions import FieldDoesNotExist, ValidationError
+from django.db import DataError, models
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from django.template.response import SimpleTemplateResponse
+
+from nvr.errors import BadRequest
+
+logger = logging.getLogger(__name__)
+
+RowT = TypeVar("RowT", bound=models.Model)
+
+COMPARISONS = {"exact", "in", "isnull", "isempty", "gt", "gte", "lt", "lte"}
+TEXT_LOOKUPS = {"iexact", "contains", "icontains", "startswith", "istartswith", "endswith", "iendswith"}
+DATE_PARTS = {"date", "time", "year", "month", "day", "week", "week_day", "quarter", "hour", "minute", "second"}
+# No regular expressions: one such as `^(a+)+$` keeps a thread of the web server busy for ever.
+LOOKUPS = COMPARISONS | TEXT_LOOKUPS | DATE_PARTS
+SECRET_WORDS = ("password", "digest", "secret", "token")
+MAX_LOOKUPS = 20
+MAX_VALUE_LENGTH = 1000
+MAX_SEARCH_LENGTH = 200  # each word is a condition for each searched field, and SQLite nests them
+NOT_USABLE = "The address asks for something that cannot be looked up: go back to the list and filter again."
+
+
+class ModelAdmin(admin.ModelAdmin[RowT]):
+    """Refuses look-ups that are not needed; one that the database cannot answer is 400, never 500 or 503."""
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
+        """A field of the model itself that is no secret, or what `list_filter` names, compared in a simple way."""
+        name, *rest = lookup.split("__")
+        filters = self.get_list_filter(request)
+        if lookup in {getattr(each, "parameter_name", None) for each in filters}:
+            return True
+        for listed in (str(each[0] if isinstance(each, list | tuple) else each) for each in filters):
+            if lookup == listed or lookup.startswith(f"{listed}__"):
+                return {*lookup.removeprefix(listed).split("__")} <= LOOKUPS | {"", "id"}
+        return self._is_plain_field(name) and {*rest} <= LOOKUPS and super().lookup_allowed(lookup, value, request)
+
+    def _is_plain_field(self, name: str) -> bool:
+        """What does not exist at all is left to Django, which leads back to the list."""
+        try:
+            field = self.model._meta.get_field("id" if name == "pk" else name)
+        except FieldDoesNotExist:
+            return True
+        return bool(field.concrete) and not field.many_to_many and not any(word in name for word in SECRET_WORDS)
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[RowT], search_term: str
+    ) -> tuple[QuerySet[RowT], bool]:
+        if len(search_term) > MAX_SEARCH_LENGTH or "\0" in search_term:
+            raise BadRequest(f"The search text is too long: use at most {MAX_SEARCH_LENGTH} characters.")
+        return super().get_search_results(request, queryset, search_term)
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        """Drawn here, so that what the database finds unusable only when it is asked is answered as well."""
+        values = [value for _, each in request.GET.lists() for value in each]
+        if len(values) > MAX_LOOKUPS or any(len(value) > MAX_VALUE_LENGTH for value in values):
+            raise BadRequest(NOT_USABLE)
+        try:
+            return drawn(super().changelist_view(request, extra_context))
+        except (ValueError, OverflowError, ValidationError, DataError) as error:
+            logger.warning("unusable address in the admin path=%s", request.path, exc_info=True)
+            raise BadRequest(NOT_USABLE) from error
+
+
+def drawn(response: HttpResponseBase) -> HttpResponseBase:
+    """Django tells of a look-up that fails twice as of a database that was not installed."""
+    if isinstance(response, SimpleTemplateResponse):
+        if response.template_name == "admin/invalid_setup.html":
+            raise BadRequest(NOT_USABLE)
+        response.render()
+    return response
