@@ -1,5 +1,6 @@
 // What every page shares: ages that count on, toasts (toasts.js), dialogs, the menu, the choice of colours, shown passwords.
 import "./toasts.js";
+import { shield } from "./shield.js";
 
 // Ages. The words are those of the template filter `age`.
 const MINUTE = 60, HOUR = 3600, DAY = 86400;
@@ -40,9 +41,10 @@ document.addEventListener("pointerover", tellExactTime);
 // Dialogs: <button data-dialog-open="id">, and "?" for the keyboard's.
 document.addEventListener("click", (event) => {
   const opener = event.target.closest("[data-dialog-open]");
-  if (opener) document.getElementById(opener.dataset.dialogOpen)?.showModal();
+  if (opener) { document.getElementById(opener.dataset.dialogOpen)?.showModal(); shield(); }
   if (event.target instanceof HTMLDialogElement) event.target.close(); // a click on the backdrop
 });
+document.addEventListener("close", shield, true);
 document.addEventListener("keydown", (event) => {
   if (event.key !== "?" || event.target.closest("input, textarea, select, [contenteditable]")) return;
   const keys = document.getElementById("keys");

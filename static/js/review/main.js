@@ -14,6 +14,7 @@ import { inWords } from "./status.js";
 import { TrashDialog } from "./trash.js";
 import { onceRead, watchThumbnails, whileReading } from "./reading.js";
 import { fail, say, toast } from "./tell.js";
+import { shield } from "../shield.js";
 import * as address from "./address.js";
 
 const root = document.querySelector("[data-review]");
@@ -101,6 +102,7 @@ function countSoon() {
 }
 
 function tellCounts() {
+  document.querySelector(".page-filters").style.setProperty("--digits", inDigits(source.counts.all).length);
   for (const chip of document.querySelectorAll("[data-filter] [data-count]")) {
     chip.textContent = inDigits(source.counts[chip.parentElement.dataset.filter]);
   }
@@ -114,6 +116,16 @@ function tellSum() {
   find("grid-frame").hidden = total === 0;
   find("sum").textContent = total ? `${inDigits(total)} ${total === 1 ? "file" : "files"}${isWhole ? "" : ", more to come"}` : "";
   find("start").disabled = !total;
+}
+
+// The bar covers the tools.
+function tellChosen(count) {
+  const bar = find("chosen");
+  if (!count && !bar.inert) shield();
+  if (!count && bar.contains(document.activeElement)) grid.element.focus({ preventScroll: true });
+  bar.inert = !count;
+  find("tools").inert = Boolean(count);
+  find("chosen-count").textContent = `${inDigits(count)} chosen`;
 }
 
 // Moving
@@ -242,8 +254,7 @@ queue.addEventListener("change", () => {
 grid.addEventListener("open", open);
 grid.addEventListener("failed", ({ detail }) => toast(detail, "error"));
 grid.addEventListener("move", () => {
-  find("chosen").hidden = grid.picked.size < 1;
-  find("chosen-count").textContent = `${inDigits(grid.picked.size)} chosen`;
+  tellChosen(grid.picked.size);
   if (!screen.isOpen && current()) { address.remember(path, current().path, place()); say(`${grid.picked.size > 1 ? `${grid.picked.size} chosen. ` : ""}${current().name}, ${inWords(current().status)}`); }
 });
 document.addEventListener("click", (event) => {

@@ -1,5 +1,6 @@
 // The full-screen review: the picture, its facts, six keys, a strip of neighbours.
 import { fillOf, thumbnailOf } from "./api.js";
+import { shield } from "../shield.js";
 import { Stage } from "./stage.js";
 import { progressInWords, sizeInWords } from "./pace.js";
 
@@ -27,15 +28,18 @@ export class Screen {
     if (this.isOpen) return;
     this.element.hidden = false;
     document.documentElement.classList.add("screen-open");
-    document.querySelector(".rail").inert = true;
-    for (const other of this.element.parentElement.children) if (other !== this.element && !other.matches("dialog, [role=status]")) other.inert = true;
+    const beside = [...this.element.parentElement.children].filter((other) => other !== this.element && !other.matches("dialog, [role=status]"));
+    this.behind = [document.querySelector(".rail"), ...beside];
+    for (const other of this.behind) other.inert = true;
+    shield();
     this.element.focus({ preventScroll: true });
   }
 
   close() {
     this.element.hidden = true;
     document.documentElement.classList.remove("screen-open");
-    for (const other of document.querySelectorAll("[inert]")) other.inert = false;
+    for (const other of this.behind) other.inert = false;
+    shield();
     this.stage.clear();
   }
 

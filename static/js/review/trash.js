@@ -1,6 +1,7 @@
 // Emptying the trash: first how much it is, then a confirmation that one does not give by accident, then each file.
 import { Refused, ask, askJson, linesOf } from "./api.js";
 import { inDigits, sizeInWords } from "./pace.js";
+import { shield } from "../shield.js";
 
 const NAMES_SHOWN = 5;
 const TROUBLES_SHOWN = 50;
@@ -54,6 +55,7 @@ export class TrashDialog extends EventTarget {
 
   async open() {
     this.element.showModal();
+    shield();
     if (this.stop) return; // it is running: one came back to look
     for (const part of ["confirm", "run"]) this.find(part).hidden = true;
     this.find("names").replaceChildren();

@@ -1,0 +1,123 @@
+"""Nothing that can be clicked moves under the pointer, so that a second click never lands on another button."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from django.contrib.auth.models import User
+from playwright.sync_api import Page, expect
+
+from reviewer.registry import add_path
+from tests.browser.conftest import DESKTOP, PHONE, Open, keep_picture, sign_in
+from tests.browser.test_review import opened_at, wait_for
+from tests.factories import jpeg, make_user, put
+
+pytestmark = pytest.mark.browser
+# What moved, and from where to where, since `window.moved` was emptied.
+WATCH = """() => {
+    window.moved = [];
+    new PerformanceObserver((list) => {
+        for (const shift of list.getEntries()) for (const { node, previousRect, currentRect } of shift.sources) {
+            const place = ({ x, y, width, height }) => `${x},${y} ${width}x${height}`;
+            window.moved.push(`${node?.className || node?.nodeName} ${place(previousRect)} -> ${place(currentRect)}`);
+        }
+    }).observe({ type: "layout-shift", buffered: false });
+}"""
+FRAMES = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done))))"
+
+
+@pytest.fixture
+def card(tmp_path: Path) -> Path:
+    folder, picture = tmp_path.resolve() / "card", jpeg(64, 48)
+    for number in range(60):
+        put(folder, f"IMG_{number:04}.JPG", picture)
+    return folder
+
+
+@pytest.fixture
+def chief(site: str, card: Path) -> User:
+    user = make_user("chief", is_staff=True, is_superuser=True)
+    add_path(user, str(card))
+    return user
+
+
+@pytest.fixture(params=[DESKTOP, PHONE], ids=["wide", "narrow"])
+def opened(open_browser: Open, chief: User, card: Path, request: pytest.FixtureRequest) -> Iterator[Page]:
+    page = open_browser(request.param)
+    sign_in(page, "chief")
+    opened_at(page, card)
+    expect(page.locator(".shot[data-place='0'] img")).to_have_js_property("complete", True)
+    yield page
+
+
+def moved(page: Page, act: Callable[[], object]) -> list[str]:
+    page.evaluate(FRAMES)
+    page.evaluate(WATCH)
+    act()
+    page.evaluate(FRAMES)
+    found: list[str] = page.evaluate("window.moved")
+    return found
+
+
+def test_choosing_moves_nothing(opened: Page) -> None:
+    def choose() -> None:
+        opened.locator(".shot[data-place='1']").click(modifiers=["Control"])
+        expect(opened.get_by_role("toolbar", name="Chosen files")).to_be_visible()
+        opened.locator(".shot[data-place='3']").click(modifiers=["Shift"])
+        keep_picture(opened, f"review-chosen-{opened.viewport_size['width']}")  # type: ignore[index]
+        opened.get_by_role("button", name="Choose none").click()
+        expect(opened.locator("[data-chosen]")).to_be_hidden()
+
+    assert moved(opened, choose) == []
+
+
+def test_a_second_click_on_the_bar_does_not_reach_what_it_covered(opened: Page) -> None:
+    opened.locator(".shot[data-place='1']").click(modifiers=["Control"])
+    opened.locator("[data-tools]").evaluate("tools => tools.addEventListener('click', () => { window.hit = true; })")
+    opened.get_by_role("button", name="Choose none").dblclick()
+
+    expect(opened.locator("[data-chosen]")).to_be_hidden()
+    assert not opened.evaluate("window.hit")
+
+
+def test_a_double_click_that_opens_a_picture_marks_nothing(opened: Page, card: Path) -> None:
+    tile = opened.locator(".shot[data-place='0']")
+    place = tile.bounding_box()
+    pressed = opened.locator(".screen-bar [data-do=trash]")
+    pressed.evaluate(  # as it is with a tile at the foot of the window
+        "(button, { x, y }) => Object.assign(button.style, { position: 'fixed', left: `${x}px`, top: `${y}px` })", place
+    )
+    opened.keyboard.press("Home")
+    tile.dblclick(position={"x": 20, "y": 20})
+
+    expect(opened.locator("[data-screen]")).to_be_visible()
+    expect(opened.locator(".shield")).to_have_count(0)
+    expect(pressed).to_have_attribute("aria-pressed", "false")
+    pressed.click()
+    wait_for(lambda: bool(list(card.glob("*.trash"))), opened)
+    assert [path.name for path in card.glob("*.trash")] == ["IMG_0000.JPG.trash"]
+
+
+def test_numbers_that_grow_move_no_filter(opened: Page, card: Path) -> None:
+    def mark() -> None:
+        opened.keyboard.press("Home")
+        opened.keyboard.press("Shift+End")
+        opened.keyboard.press("s")
+        wait_for(lambda: len(list(card.glob("*.seen"))) == 60, opened)
+        expect(opened.locator('[data-filter="seen"] [data-count]')).to_have_text("60")
+
+    assert [line for line in moved(opened, mark) if "toast" not in line] == []
+
+
+def test_messages_and_notices_move_nothing(opened: Page) -> None:
+    def tell() -> None:
+        for text in ("one", "two"):
+            opened.evaluate(
+                "text => document.dispatchEvent(new CustomEvent('toast', { detail: { text, level: 'error' } }))", text
+            )
+        opened.locator("[data-notice]").evaluate("notice => { notice.hidden = false; }")
+        opened.locator("[data-review]").evaluate("review => { review.toggleAttribute('data-reading', true); }")
+
+    assert moved(opened, tell) == []
