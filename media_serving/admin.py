@@ -144,9 +144,9 @@ class DetectionAdmin(EvidenceAdmin[Detection]):
 
 @admin.register(Upload)
 class UploadAdmin(EvidenceAdmin[Upload]):
-    list_display = ("camera", "path", "state", "reason", "attempts", "size", "captured_at")
+    list_display = ("camera", "path", "state", "reason", "attempts", "size", "captured_at", "capture_clue")
     list_display_links = ("path",)
-    list_filter = (CameraFilter, "state", "clock_is_absurd", "received_at")
+    list_filter = (CameraFilter, "state", "capture_clue", "clock_is_absurd", "received_at")
     search_fields = ("path", "reason", "camera__name")
     actions = ("read_again",)
     # What is not editable would be left out of what is only to be read.
@@ -160,6 +160,8 @@ class UploadAdmin(EvidenceAdmin[Upload]):
         "size_bytes",
         "received_at",
         "captured_at",
+        "capture_clue",
+        "capture_note",
         "clock_is_absurd",
         "is_kept",
     )

@@ -55,6 +55,8 @@ UPLOAD_COLUMNS = (
     "size_bytes",
     "received_at",
     "captured_at",
+    "capture_clue",
+    "capture_note",
 )
 
 
@@ -130,6 +132,8 @@ def upload_as_json(row: Any) -> dict[str, Any]:
         "size_bytes": row.size_bytes,
         "received_at": milliseconds(row.received_at),
         "captured_at": milliseconds(row.captured_at),
+        "capture_clue": row.capture_clue or None,
+        "capture_note": row.capture_note,
     }
 
 

@@ -10,7 +10,7 @@ from rest_framework import serializers
 
 from cameras.models import Camera
 from media_serving.detections import MAX_PATH, media_type_of, path_inside
-from media_serving.models import MAX_NOTES, Detection, Event, MediaType, Upload, UploadState, WorkState
+from media_serving.models import MAX_NOTES, CaptureClue, Detection, Event, MediaType, Upload, UploadState, WorkState
 from media_serving.moments import EARLIEST, NotAMoment, parse_moment
 from nvr.api.fields import Flag, Number, Text, Whole
 from nvr.errors import Invalid
@@ -130,6 +130,10 @@ class UploadOut(serializers.Serializer[Upload]):
     size_bytes = serializers.IntegerField()
     received_at = serializers.DateTimeField()
     captured_at = serializers.DateTimeField(help_text="When the picture was taken, as far as is known.")
+    capture_clue = serializers.ChoiceField(
+        CaptureClue.choices, allow_null=True, help_text="By what that is known; null where it was not noted."
+    )
+    capture_note = serializers.CharField(help_text="Why surer clues did not count; empty if none failed.")
 
 
 def columns_for(camera: Camera, given: dict[str, Any]) -> dict[str, Any]:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
 from typing import BinaryIO, Final
 
-from PIL import ExifTags, Image
-
+from media_serving.ingest.capture_time import exif
+from media_serving.ingest.capture_time.clues import Reading
+from media_serving.ingest.capture_time.container import readings_of
 from nvr.errors import Invalid
 from nvr.media import ffmpeg, images
 from nvr.media.endings import has_its_end
@@ -31,12 +30,12 @@ class Incomplete(Invalid):
 
 @dataclass(frozen=True)
 class Facts:
-    """In pixels and seconds; `taken_at` is what a picture says itself, naive if it says no zone."""
+    """In pixels and seconds; `said` is what the file itself says of its capture time."""
 
     width: int
     height: int
     duration_s: float | None = None
-    taken_at: datetime | None = None
+    said: tuple[Reading, ...] = ()
 
 
 def facts_of(file: BinaryIO, *, is_picture: bool, may_grow: bool = True) -> Facts:
@@ -58,9 +57,11 @@ def of_picture(file: BinaryIO, size: int) -> Facts:
         data = os.pread(file.fileno(), size, 0)
     try:
         with images.opened(data) as image:
-            facts = Facts(*image.size, taken_at=time_said(image))
+            size_px, said = image.size, () if image.format == "PNG" else exif.readings_in(image)
             image.draft("L", (1, 1))  # at 1/8 every coefficient is still read
             image.load()
+            if image.format == "PNG":
+                said = exif.readings_in(image)
             if not has_its_end(data, image.format or ""):
                 raise Incomplete("The picture breaks off before its end.")
     except images.TornImage as error:
@@ -69,36 +70,12 @@ def of_picture(file: BinaryIO, size: int) -> Facts:
         if begins_like_a_picture(data):
             raise Incomplete("The picture is incomplete or damaged.") from error
         raise
-    return facts
+    return Facts(*size_px, said=said)
 
 
 def begins_like_a_picture(data: bytes) -> bool:
     """A WebP shares its first letters with AVI and WAVE: eight bytes further on it says which it is."""
     return data.startswith(BEGINNINGS) or (data[:4] == b"RIFF" and b"WEBP".startswith(data[8:12]))
-
-
-def time_said(image: Image.Image) -> datetime | None:
-    """EXIF's time of the exposure, with its zone if it is told."""
-    with suppress(*images.BROKEN):
-        exif = image.getexif().get_ifd(ExifTags.IFD.Exif)
-        text = str(exif.get(ExifTags.Base.DateTimeOriginal, "")).strip("\0 ")
-        zone = str(exif.get(ExifTags.Base.OffsetTimeOriginal, "")).strip("\0 ")
-        fraction = str(exif.get(ExifTags.Base.SubsecTimeOriginal, "")).strip("\0 ")
-        return moment(text, zone, fraction)
-    return None
-
-
-def moment(text: str, zone: str, fraction: str) -> datetime | None:
-    """Of EXIF's `2026:01:31 12:00:00`, `+01:00` and `123`."""
-    try:
-        at = datetime.strptime(text[:19], "%Y:%m:%d %H:%M:%S")
-    except ValueError:
-        return None
-    if fraction.isascii() and fraction.isdigit():
-        at = at.replace(microsecond=int(fraction[:6].ljust(6, "0")))
-    with suppress(ValueError):
-        return datetime.fromisoformat(f"{at.isoformat()}{zone}")
-    return at
 
 
 def of_video(file: BinaryIO, size: int, *, may_grow: bool) -> Facts:
@@ -119,4 +96,4 @@ def of_video(file: BinaryIO, size: int, *, may_grow: bool) -> Facts:
         if any(words in error.detail for words in UNFINISHED):
             raise Incomplete("The video has no index: it is incomplete or damaged.") from error
         raise
-    return Facts(found.width, found.height, duration_s=found.believed_duration)
+    return Facts(found.width, found.height, duration_s=found.believed_duration, said=readings_of(found.tags))

@@ -12,7 +12,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from cameras.models import Camera
-from media_serving.ingest.capture_time import capture_time
+from media_serving.ingest.capture_time import FileFacts, capture_time
 from media_serving.ingest.names import is_media
 from media_serving.ingest.sweep import Sighting
 from media_serving.models import Upload, UploadState
@@ -92,7 +92,7 @@ def begin_again(row: Upload, sighting: Sighting) -> None:
 
 def entry(camera: Camera, sighting: Sighting, now: datetime) -> Upload:
     path = readable(sighting.raw)
-    taken = capture_time(said=None, path=path, mtime=moment_of(sighting.mtime_ns), received=now, zone=camera.zone)
+    taken = capture_time(FileFacts(path, moment_of(sighting.mtime_ns), now), camera.zone)
     reason = "" if is_candidate(sighting) else NOT_MEDIA if sighting.is_regular else NOT_REGULAR
     return Upload(
         camera=camera,
@@ -105,6 +105,8 @@ def entry(camera: Camera, sighting: Sighting, now: datetime) -> Upload:
         reason=reason,
         received_at=now,
         captured_at=taken.at,
+        capture_clue=taken.clue,
+        capture_note=taken.note,
         clock_is_absurd=taken.is_absurd,
     )
 

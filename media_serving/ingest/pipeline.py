@@ -19,7 +19,7 @@ from cameras.models import Camera
 from media_serving.clips import want_clips_with
 from media_serving.events import attach_all
 from media_serving.ingest import content, keeping
-from media_serving.ingest.capture_time import CaptureTime, capture_time
+from media_serving.ingest.capture_time import CaptureTime, FileFacts, capture_time
 from media_serving.ingest.finding import Findings, find_in
 from media_serving.ingest.turns import hold
 from media_serving.models import CameraTurn, Detection, MediaType, Upload, UploadState
@@ -81,13 +81,16 @@ def keep_copy(job: Job) -> None:
 
 
 def tell_capture_time(job: Job) -> None:
-    job.taken = capture_time(
-        said=job.facts.taken_at if job.facts else None,
+    said = job.facts.said if job.facts else ()
+    facts = FileFacts(
         path=job.upload.path,
-        mtime=moment_of(job.upload.mtime_ns) - length_of(job),
+        mtime=moment_of(job.upload.mtime_ns),
         received=job.upload.received_at,
-        zone=job.camera.zone,
+        length=length_of(job),
+        said=said if job.is_picture else (),
+        container=() if job.is_picture else said,
     )
+    job.taken = capture_time(facts, job.camera.zone)
 
 
 def length_of(job: Job) -> timedelta:
@@ -149,6 +152,7 @@ def finish(job: Job) -> None:
     upload.content_digest, upload.done_at = job.digest, timezone.now()
     if taken is not None:
         upload.captured_at, upload.clock_is_absurd = taken.at, taken.is_absurd
+        upload.capture_clue, upload.capture_note = taken.clue, taken.note
     upload.save(
         update_fields=[
             "state",
@@ -157,6 +161,8 @@ def finish(job: Job) -> None:
             "content_digest",
             "done_at",
             "captured_at",
+            "capture_clue",
+            "capture_note",
             "clock_is_absurd",
             "is_kept",
         ]

@@ -12,13 +12,14 @@ from media_serving.models.events import (
 )
 from media_serving.models.playables import PlayableForm
 from media_serving.models.tombstones import Tombstone
-from media_serving.models.uploads import CameraTurn, Upload, UploadState
+from media_serving.models.uploads import CameraTurn, CaptureClue, Upload, UploadState
 from media_serving.models.work import WorkState
 
 __all__ = [
     "LONGEST_EVENT",
     "MAX_NOTES",
     "CameraTurn",
+    "CaptureClue",
     "ClipWork",
     "Detection",
     "Event",

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
 
 LONGEST_REASON = 500
+LONGEST_NOTE = 300
 CLOCKS_DIFFER = timedelta(minutes=10)  # at most; a file's time that is further ahead says nothing
 LONGEST_WAIT = timedelta(minutes=30)  # until the next look at a file that could not be read
 MOST_NS = 2**63 - 1
@@ -31,6 +32,22 @@ class UploadState(models.TextChoices):
     DONE = "done"
     REJECTED = "rejected"  # nothing could be made of the file
     FAILED = "failed"  # our part: it was tried as often as is sensible
+
+
+class CaptureClue(models.TextChoices):
+    """By what it is known when a picture was taken, the surest first."""
+
+    EXIF = "exif", "what the picture says itself"
+    NAME = "name", "the file's name"
+    FOLDER = "folder", "the file's name with its folder"
+    CONTAINER = "container", "what the video says itself"
+    FILE = "file", "the file's own time"
+    RECEIVED = "received", "the time of arrival"
+
+    @property
+    def tells_itself(self) -> bool:
+        """Whether the picture, or its name without the folder, tells the time: moved elsewhere it tells the same."""
+        return self in {CaptureClue.EXIF, CaptureClue.NAME}
 
 
 class UploadQuerySet(models.QuerySet["Upload"]):
@@ -87,8 +104,14 @@ class Upload(models.Model):
     received_at = models.DateTimeField(default=timezone.now, editable=False)
     captured_at = models.DateTimeField(help_text="When the picture was taken, as far as is known.")
     done_at = models.DateTimeField(null=True, blank=True, help_text="When something was made of it.")
+    capture_clue = models.CharField(
+        "capture time known by", max_length=9, choices=CaptureClue, blank=True, editable=False
+    )
+    capture_note = models.CharField(
+        max_length=LONGEST_NOTE, blank=True, editable=False, help_text="Why surer clues did not count."
+    )
     clock_is_absurd = models.BooleanField(
-        default=False, help_text="The camera's clock was so wrong that the time of arrival counts."
+        default=False, help_text="The camera's clock was so wrong that another clue counts."
     )
     is_kept = models.BooleanField(default=False, help_text="We have a copy, as the camera uses the name again.")
 

@@ -10,7 +10,7 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from fractions import Fraction
 from pathlib import Path
@@ -36,7 +36,7 @@ class MediaFacts:
     `frame_rate` is the average per second; `pixel_shape` is how much wider than high a pixel is shown;
     `is_reordered` if pictures are not coded in the order in which they are shown. `picture` and `sound` are ffmpeg's
     specifiers of the tracks to show and to hear; `audio_codec` is None if no sound can be decoded. `start_time` is
-    what the file's clock shows at its beginning, in seconds.
+    what the file's clock shows at its beginning, in seconds. `tags` are the picture track's and the file's own.
     """
 
     width: int
@@ -53,6 +53,7 @@ class MediaFacts:
     picture: str = "V:0"
     sound: str | None = None
     start_time: float = 0.0
+    tags: dict[str, str] = field(default_factory=dict, compare=False)
 
     @property
     def believed_duration(self) -> float | None:
@@ -140,7 +141,12 @@ def facts_from(answer: dict[str, Any], container: str, size_bytes: int) -> Media
         picture=str(tracks.index_of(video)),
         sound=str(tracks.index_of(sound)) if sound else None,
         start_time=seconds_from(answer.get("format", {}).get("start_time")) or 0.0,
+        tags=tags_of(video) | tags_of(answer.get("format", {})),
     )
+
+
+def tags_of(part: dict[str, Any]) -> dict[str, str]:
+    return {str(name): str(text) for name, text in part.get("tags", {}).items()}
 
 
 def is_sideways(video: dict[str, Any]) -> bool:

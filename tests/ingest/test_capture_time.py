@@ -1,55 +1,49 @@
-"""When a picture was taken: EXIF, file names, the camera's zone, clocks that cannot be right."""
+"""When a picture was taken: which clue counts, the camera's zone, clocks that cannot be right."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from media_serving.ingest.capture_time import capture_time, time_in_name
+from media_serving.ingest.capture_time import CaptureTime, FileFacts, Reading, capture_time
+from media_serving.models import CaptureClue
 
 NOON = datetime(2026, 1, 31, 12, 0, 0)
 BERLIN = ZoneInfo("Europe/Berlin")
 RECEIVED = datetime(2026, 1, 31, 11, 0, 5, tzinfo=UTC)
 
 
-@pytest.mark.parametrize(
-    ("path", "at"),
-    [
-        ("snap/MDAlarm_20260131-120000.jpg", NOON),  # Foscam
-        ("snap/Schedule_20260131-120000.jpg", NOON),
-        ("2026/01/31/Front_00_20260131120000.jpg", NOON),  # Reolink
-        ("RLC-520A_00_20260131120000.mp4", NOON),
-        ("192.168.1.64_01_20260131120000123_TIMING.jpg", NOON.replace(microsecond=123000)),  # Hikvision
-        ("ch01_20260131120000_MOTION.mp4", NOON),
-        ("cam/2026-01-31/001/jpg/12/00/00[M][0@0][0].jpg", NOON),  # Dahua
-        ("2026-01-31/001/dav/12/12.00.00-12.00.30[M][0@0][0].mp4", NOON),
-        ("26-01-31_12-00-00-00.jpg", NOON),  # Axis
-        ("20260131_120000_A1B2.mkv", NOON),
-        ("2026-01-31T12.00.00.jpg", NOON),
-        ("IMG_0001.JPG", None),
-        ("20261331_120000.jpg", None),
-        ("20260231_120000.jpg", None),
-        ("1920x1080_000123.jpg", None),
-        ("120000.jpg", None),
-        ("", None),
-    ],
-)
-def test_names_of_well_known_cameras_tell_the_time(path, at):
-    assert time_in_name(path) == at
+def taken(
+    *said: datetime | None,
+    path: str = "a.jpg",
+    mtime: datetime = RECEIVED,
+    received: datetime = RECEIVED,
+    length_s: float = 0,
+    container: tuple[Reading, ...] = (),
+    zone: ZoneInfo = BERLIN,
+) -> CaptureTime:
+    readings = tuple(Reading("EXIF", (at,)) if at else Reading("EXIF", problem="is blank") for at in said)
+    return capture_time(FileFacts(path, mtime, received, timedelta(seconds=length_s), readings, container), zone)
 
 
-def taken(said=None, path="a.jpg", mtime=RECEIVED, received=RECEIVED, zone=BERLIN):
-    return capture_time(said=said, path=path, mtime=mtime, received=received, zone=zone)
-
-
-def test_what_the_picture_says_counts_before_its_name_and_that_before_its_time():
+def test_what_the_picture_says_itself_counts_before_its_name_and_that_before_its_time():
     said, name = NOON - timedelta(seconds=10), "20260131_115955.jpg"
 
-    assert taken(said, name).at == datetime(2026, 1, 31, 10, 59, 50, tzinfo=UTC)
-    assert taken(None, name).at == datetime(2026, 1, 31, 10, 59, 55, tzinfo=UTC)
-    assert taken(None, "a.jpg").at == RECEIVED
+    itself, named, folder, neither = (
+        taken(said, path=name),
+        taken(path=name),
+        taken(path="2026-01-31/11.59.50.jpg"),
+        taken(path="a.jpg"),
+    )
+
+    assert (itself.at, itself.clue) == (datetime(2026, 1, 31, 10, 59, 50, tzinfo=UTC), "exif")
+    assert (named.at, named.clue) == (datetime(2026, 1, 31, 10, 59, 55, tzinfo=UTC), "name")
+    assert (folder.at, folder.clue) == (datetime(2026, 1, 31, 10, 59, 50, tzinfo=UTC), "folder")
+    assert (neither.at, neither.clue) == (RECEIVED, "file")
+    assert not any(each.note or each.is_absurd for each in (itself, named, folder, neither))
+    assert [clue for clue in CaptureClue if clue.tells_itself] == ["exif", "name"]
 
 
 def test_a_picture_that_says_its_zone_is_believed():
@@ -63,17 +57,45 @@ def test_of_the_hour_that_comes_twice_the_one_near_the_files_time_is_meant(utc_h
     """On 25 October 2026, 02:30 in Berlin is 00:30 UTC, and an hour later again."""
     mtime = datetime(2026, 10, 25, utc_hour, 30, 4, tzinfo=UTC)
 
-    found = taken(None, "20261025_023000.jpg", mtime=mtime, received=mtime)
+    found = taken(path="20261025_023000.jpg", mtime=mtime, received=mtime)
 
     assert found.at == datetime(2026, 10, 25, expected, 30, tzinfo=UTC)
 
 
+@pytest.mark.parametrize(("utc_hour", "expected"), [(0, 0), (1, 1)])
+def test_of_the_hour_that_is_left_out_the_one_near_the_files_time_is_meant(utc_hour, expected):
+    mtime = datetime(2026, 3, 29, utc_hour, 30, 4, tzinfo=UTC)
+
+    found = taken(path="20260329_023000.jpg", mtime=mtime, received=mtime)
+
+    assert found.at == datetime(2026, 3, 29, expected, 30, tzinfo=UTC)
+
+
 @pytest.mark.parametrize(
-    "said", [datetime(1970, 1, 1), datetime(2000, 1, 1, 0, 5), datetime(2026, 2, 1), datetime(9999, 1, 1)]
+    ("said", "reason"),
+    [
+        (datetime(1970, 1, 1), "never set"),
+        (datetime(2000, 1, 1, 0, 5), "never set"),
+        (datetime(2026, 2, 1), "ahead"),
+        (datetime(9999, 1, 1), "ahead"),
+    ],
 )
-def test_a_clock_that_cannot_be_right_is_told_and_the_time_of_arrival_counts(said):
-    assert (taken(said).at, taken(said).is_absurd) == (RECEIVED, True)
+def test_a_clock_that_cannot_be_right_is_told_and_the_next_clue_counts(said, reason):
+    named = taken(said, path="20260131_115955.jpg")
+    alone = taken(said)
+
+    assert (named.at, named.clue) == (datetime(2026, 1, 31, 10, 59, 55, tzinfo=UTC), "name")
+    assert (alone.at, alone.clue) == (RECEIVED, "file")
+    assert named.is_absurd and alone.is_absurd
+    assert reason in named.note and named.note == alone.note
     assert not taken(NOON).is_absurd
+
+
+def test_a_tag_that_is_blank_gives_way_to_the_next_one_and_says_nothing_of_the_clock():
+    found = taken(None, NOON, path="20260131_110000.jpg")
+
+    assert (found.at, found.clue, found.note) == (RECEIVED.replace(second=0), "exif", "EXIF is blank.")
+    assert not found.is_absurd
 
 
 def test_a_clock_that_is_a_little_fast_is_believed():
@@ -83,4 +105,85 @@ def test_a_clock_that_is_a_little_fast_is_believed():
 @pytest.mark.parametrize("at", [datetime(1, 1, 1), datetime(9999, 12, 31, 23, 59)])
 @pytest.mark.parametrize("zone", ["Asia/Tokyo", "America/New_York"])
 def test_a_clock_at_the_end_of_the_calendar_is_absurd(at, zone):
-    assert (taken(at, zone=ZoneInfo(zone)).at, taken(at, zone=ZoneInfo(zone)).is_absurd) == (RECEIVED, True)
+    found = taken(at, zone=ZoneInfo(zone))
+
+    assert (found.at, found.is_absurd) == (RECEIVED, True)
+
+
+RESTARTED = [
+    datetime(2005, 1, 1, 0, 3, 10),
+    datetime(2012, 1, 1, 0, 0, 42),
+    datetime(2015, 1, 1, 0, 3, 10),
+    datetime(2015, 1, 1, 2, 3, 10),
+    datetime(2020, 1, 1, 0, 0, 5),
+    datetime(2018, 1, 1, 8, 0, 30),  # midnight in UTC, told in China's time
+    datetime(2014, 12, 31, 19, 0, 30, tzinfo=timezone(-timedelta(hours=5))),  # and in New York's
+]
+
+
+@pytest.mark.parametrize("told", RESTARTED)
+@pytest.mark.parametrize("place", ["said", "name"])
+def test_a_clock_that_began_anew_at_its_factory_date_is_not_believed(told, place):
+    """Camera in UTC, the file arrives now and was written now."""
+    name = f"{told:%Y%m%dT%H%M%S%z}.jpg"
+    found = taken(told, zone=ZoneInfo("UTC")) if place == "said" else taken(path=name, zone=ZoneInfo("UTC"))
+
+    assert (found.at, found.clue, found.is_absurd) == (RECEIVED, "file", True)
+    assert "began anew" in found.note or "never set" in found.note
+
+
+@pytest.mark.parametrize(
+    ("told", "written", "received"),
+    [
+        # A card whose pictures were copied years later with their times.
+        (datetime(2015, 1, 1, 0, 3), datetime(2015, 1, 1, 0, 3, 2, tzinfo=UTC), RECEIVED),
+        (datetime(2015, 1, 1, 0, 3), datetime(2014, 12, 31, 16, 3, 2, tzinfo=UTC), RECEIVED),
+        # A New Year's night that arrives now, and one that waited for a network.
+        (
+            datetime(2026, 1, 1, 0, 3),
+            datetime(2026, 1, 1, 0, 3, 5, tzinfo=UTC),
+            datetime(2026, 1, 1, 0, 3, 5, tzinfo=UTC),
+        ),
+        (datetime(2026, 1, 1, 0, 3), RECEIVED, RECEIVED),
+        # An old picture of any other day, and of an afternoon.
+        (datetime(2015, 7, 12, 0, 3), RECEIVED, RECEIVED),
+        (datetime(2015, 1, 1, 15, 3), RECEIVED, RECEIVED),
+    ],
+)
+def test_a_real_picture_of_a_new_years_night_is_believed(told, written, received):
+    found = taken(told, mtime=written, received=received, zone=ZoneInfo("UTC"))
+
+    assert (found.at, found.is_absurd, found.note) == (told.replace(tzinfo=UTC), False, "")
+
+
+def test_a_gps_receiver_that_lost_count_of_its_weeks_is_not_believed():
+    assert taken(NOON - timedelta(weeks=1024)).is_absurd
+    assert not taken(NOON - timedelta(weeks=1020)).is_absurd
+
+
+def test_a_file_time_in_the_future_counts_as_the_time_of_arrival():
+    ahead = taken(mtime=RECEIVED + timedelta(days=400))
+    video = taken(mtime=RECEIVED + timedelta(days=400), path="a.mp4", length_s=30)
+    slightly = taken(mtime=RECEIVED + timedelta(minutes=2))
+
+    assert (ahead.at, ahead.clue, ahead.is_absurd) == (RECEIVED, "received", True)
+    assert "ahead" in ahead.note
+    assert video.at == RECEIVED - timedelta(seconds=30)
+    assert (slightly.at, slightly.clue, slightly.is_absurd) == (RECEIVED, "file", False)
+
+
+def test_a_file_time_before_all_clocks_counts_as_the_time_of_arrival():
+    found = taken(mtime=datetime(1980, 1, 1, tzinfo=UTC))
+
+    assert (found.at, found.clue, found.is_absurd) == (RECEIVED, "received", True)
+
+
+def test_a_video_began_its_length_before_it_was_written():
+    assert taken(path="a.mp4", length_s=4).at == RECEIVED - timedelta(seconds=4)
+    assert taken(path="20260131_115955.mp4", length_s=4).at == datetime(2026, 1, 31, 10, 59, 55, tzinfo=UTC)
+
+
+def test_a_number_that_may_be_something_else_says_nothing_of_the_clock():
+    found = taken(path="device_1234567890.jpg")
+
+    assert (found.at, found.clue, found.is_absurd, found.note) == (RECEIVED, "file", False, "")

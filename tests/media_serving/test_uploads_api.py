@@ -22,7 +22,10 @@ from tests.factories import make_user
 from tests.media_serving.ledger import enter
 
 UPLOADS = "/api/uploads"
-KEYS = ["id", "camera_id", "path", "state", "reason", "attempts", "size_bytes", "received_at", "captured_at"]
+KEYS = [
+    *("id", "camera_id", "path", "state", "reason", "attempts", "size_bytes", "received_at", "captured_at"),
+    *("capture_clue", "capture_note"),
+]
 
 
 @pytest.fixture
@@ -42,7 +45,8 @@ def again(client: APIClient, upload: Upload):
 
 def test_an_upload_is_told_with_these_keys_and_times_in_milliseconds(api: APIClient, camera: Camera) -> None:
     at = datetime(2026, 1, 31, 12, 0, 0, 123456, tzinfo=UTC)
-    upload = enter(camera, "2026/a b.jpg", state="failed", attempts=3, received_at=at, captured_at=at)
+    times = {"received_at": at, "captured_at": at, "capture_clue": "file", "capture_note": "EXIF is blank."}
+    upload = enter(camera, "2026/a b.jpg", state="failed", attempts=3, **times)
 
     body = api.get(UPLOADS).json()
 
@@ -57,6 +61,8 @@ def test_an_upload_is_told_with_these_keys_and_times_in_milliseconds(api: APICli
         "size_bytes": 5,
         "received_at": "2026-01-31T12:00:00.123Z",
         "captured_at": "2026-01-31T12:00:00.123Z",
+        "capture_clue": "file",
+        "capture_note": "EXIF is blank.",
     }
     assert body["pagination"] == {"next_cursor": None, "has_more": False, "limit": 50}
 
