@@ -14,7 +14,7 @@ from nvr.errors import BadRequest, Forbidden, NvrError
 from nvr.media import companions
 from nvr.media.companions import ACTIONS, Status
 from nvr.media.paths import NoSuchFile
-from reviewer.kinds import Mark
+from reviewer.kinds import COMPANIONS, FORMER, Mark
 from reviewer.library import marked
 from reviewer.models import ReviewPath
 from reviewer.places import Missing, Place, camera_of, media_at
@@ -71,6 +71,8 @@ def marks_of(status: Status) -> Mark:
     marks = Mark.NONE
     for mark, there in ((Mark.LOCKED, status.locked), (Mark.TRASHED, status.trashed), (Mark.SEEN, status.seen)):
         marks |= mark if there else Mark.NONE
+    for ending in status.outdated:
+        marks |= FORMER[COMPANIONS[ending]]
     return marks
 
 

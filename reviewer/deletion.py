@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 
-from nvr.media.companions import LOCK, SEEN, TRASH, ReadOnly, exists, remove
+from nvr.media.companions import LOCK, SEEN, TRASH, ReadOnly, exists, is_outdated, remove
 from nvr.media.paths import error_for, place_of
 
 logger = logging.getLogger(__name__)
@@ -30,6 +30,10 @@ class KeptError(Exception):
 
 class LockedError(Exception):
     """The file is trashed, and locked: locked wins."""
+
+
+class ChangedError(Exception):
+    """Another picture, which came after the mark, lies under the name of the one that was trashed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +74,7 @@ def freed_by(facts: os.stat_result) -> int:
 
 
 def delete(file: Listed) -> int:
-    """Remove it with its companions; how many bytes that frees. Raises `KeptError`, `LockedError` and OSError."""
+    """Remove it with its companions; how many bytes that frees. Raises OSError and what `check` raises."""
     with folder_of(file.path) as (folder, name):
         freed = check(folder, name, file)
         os.unlink(name, dir_fd=folder)
@@ -113,6 +117,8 @@ def check(folder: int, name: str, file: Listed) -> int:
         raise LockedError
     if not exists(folder, name + TRASH):
         raise KeptError("It is not marked as trash any more.")
+    if is_outdated(folder, name, name + TRASH):
+        raise ChangedError
     return freed_by(facts)
 
 

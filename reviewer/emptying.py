@@ -26,14 +26,14 @@ from django.utils import timezone
 
 from nvr.errors import Forbidden, NvrError
 from nvr.media.paths import is_inside
-from reviewer.deletion import KeptError, Listed, LockedError, delete, reason_of, tidied
+from reviewer.deletion import ChangedError, KeptError, Listed, LockedError, delete, reason_of, tidied
 from reviewer.library import dropped
 from reviewer.models import ReviewPath, RunState, TrashLines, TrashRun, TrashRunQuerySet
 from reviewer.registry import known_paths
 from reviewer.scanner import absence_of, check_there
 from reviewer.trash import LEASE, end
 from reviewer.trash_lines import DELETED, DELETING, ERROR, SKIPPED, Told
-from reviewer.trash_list import CAMERAS_FILE, LOCKED, block_after, may_delete
+from reviewer.trash_list import CAMERAS_FILE, CHANGED, LOCKED, block_after, may_delete
 
 logger = logging.getLogger(__name__)
 
@@ -197,6 +197,8 @@ class Emptying:
             return Told(DELETED, file.path, freed_bytes=delete(file))
         except LockedError:
             return Told(SKIPPED, file.path, LOCKED)
+        except ChangedError:
+            return Told(SKIPPED, file.path, CHANGED)
         except (KeptError, OSError) as fault:
             if reason := absence_of(root):
                 self.give_up(reason)

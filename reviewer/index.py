@@ -19,7 +19,7 @@ from typing import Final
 from reviewer.runs import TABLES as RUN_TABLES
 from reviewer.runs import Packed, Runs
 
-VERSION: Final = 3
+VERSION: Final = 4
 TREE: Final = 0  # the run of all files; a folder's has the folder's id
 TREE_BLOCK: Final = 1000  # files
 FOLDER_BLOCK: Final = 1024  # names

@@ -14,14 +14,19 @@ BYTES_KINDS = {ending.encode(): kind for ending, kind in KINDS.items()}
 
 
 class Mark(IntFlag):
-    """The companions of a file that are there."""
+    """The companions of a file that are there; `FORMER_…`: that are there, and a former picture's."""
 
     NONE = 0
     LOCKED = 1
     TRASHED = 2
     SEEN = 4
+    FORMER_TRASHED = 8
+    FORMER_SEEN = 16
 
 
+FORMER: Final = {Mark.TRASHED: Mark.FORMER_TRASHED, Mark.SEEN: Mark.FORMER_SEEN}
+# Whose companions have to be looked at to tell whether they are the present picture's.
+IN_QUESTION: Final = Mark.TRASHED | Mark.SEEN | Mark.FORMER_TRASHED | Mark.FORMER_SEEN
 COMPANIONS = {".lock": Mark.LOCKED, ".trash": Mark.TRASHED, ".seen": Mark.SEEN}
 BYTES_COMPANIONS = tuple((ending.encode(), mark) for ending, mark in COMPANIONS.items())
 BYTES_ENDINGS = frozenset(ending for ending, _ in BYTES_COMPANIONS)

@@ -25,6 +25,7 @@ from reviewer.index import Index, Row
 from reviewer.kinds import Mark
 from reviewer.models import ReviewPath
 from reviewer.reading import Progress, Reading
+from reviewer.runs import TO_EMPTY
 from reviewer.scanner import UNSURE_NS, Scanner
 from reviewer.stamps import stamp_of
 
@@ -34,6 +35,7 @@ AnswerT = TypeVar("AnswerT")
 # Where a directory's time does not change with its content, or only in steps of seconds.
 COARSE: Final = {"vfat", "msdos", "exfat", "ntfs", "ntfs3", "hfs", "hfsplus", "iso9660", "udf"}
 OPEN_PER_THREAD: Final = 8
+LOOKS: Final = 4  # at the files of a page of which some were written over
 
 _local = threading.local()
 
@@ -161,8 +163,13 @@ def page_of(
 
     def rows(scanner: Scanner) -> list[Row]:
         scanner.refresh(again=again)
+        scanner.recheck_some()
         found = cut(scanner, taken, offset, after, limit)
         if scanner.refresh_folders({row.path.rpartition(b"/")[0] for row in found}):
+            found = cut(scanner, taken, offset, after, limit)
+        for _ in range(LOOKS):
+            if not scanner.recheck(found):
+                break
             found = cut(scanner, taken, offset, after, limit)
         return found
 
@@ -187,7 +194,10 @@ def folder_page(
         folder = scanner.refresh_one(path, again=again)
         if folder is None:
             return [], 0
-        return scanner.index.folder_page(folder, offset=offset, limit=limit), folder.ignored
+        found = scanner.index.folder_page(folder, offset=offset, limit=limit)
+        if scanner.recheck(found):
+            found = scanner.index.folder_page(folder, offset=offset, limit=limit)
+        return found, folder.ignored
 
     return asked(root, files)
 
@@ -197,6 +207,7 @@ def counts_of(root: ReviewPath) -> dict[str, int]:
 
     def counts(scanner: Scanner) -> dict[str, int]:
         scanner.refresh()
+        scanner.recheck_some()
         return scanner.index.counts()
 
     return asked(root, counts)
@@ -236,16 +247,17 @@ def marked(root: ReviewPath, file: Path, marks: Mark, *, mtime_ns: int) -> None:
 
 
 def trashed(root: ReviewPath, *, after: bytes | None, limit: int) -> list[Row]:
-    """What is marked as trash, from the first or behind `after` on; the first look brings the index up to date.
+    """What has a mark of trash, be it a former picture's, from the first or behind `after` on.
 
-    Later ones do not, so that each is cheap while the files before it are being deleted. Raises `PathAway`.
+    The first look brings the index up to date. Later ones do not, so that each is cheap while the files
+    before it are being deleted. Raises `PathAway`.
     """
 
     def rows(scanner: Scanner) -> list[Row]:
         if after is None:
             scanner.refresh(again=not scanner.trusted)
-            return scanner.index.page("trashed", limit=limit)
-        return scanner.index.after("trashed", after, limit)
+            return scanner.index.page(TO_EMPTY, limit=limit)
+        return scanner.index.after(TO_EMPTY, after, limit)
 
     return asked(root, rows)
 

@@ -6,10 +6,12 @@ import os
 import stat
 from dataclasses import dataclass, field
 
+from nvr.media.companions import since_ns
 from nvr.media.system_folders import has_hidden_folder, is_system_folder
-from reviewer.kinds import BYTES_COMPANIONS, BYTES_ENDINGS, BYTES_KINDS, kind_of_bytes
+from reviewer.kinds import BYTES_COMPANIONS, BYTES_ENDINGS, BYTES_KINDS, FORMER, IN_QUESTION, kind_of_bytes
 
 MARKS = {ending: int(mark) for ending, mark in BYTES_COMPANIONS}
+JUDGED = [(ending, int(mark), int(FORMER[mark])) for ending, mark in BYTES_COMPANIONS if mark in FORMER]
 DOT = ord(".")
 # Four letters tell most files of a camera from the rest, so that a million names take half the time.
 USUAL = {b"." + case for ending in BYTES_KINDS for case in (ending, ending.upper()) if len(ending) == 3}
@@ -27,7 +29,7 @@ class Listing:
 def listing_of(path: bytes, root: bytes) -> Listing:
     """What lies directly in `path`; hidden names, links to folders and links that leave `root` do not count.
 
-    Nor do system folders. Nothing is asked of the files themselves, except of links. Raises OSError.
+    Nor do system folders. Only files that have marks, and links, are themselves looked at. Raises OSError.
     """
     listing = Listing()
     files = listing.files
@@ -51,8 +53,35 @@ def listing_of(path: bytes, root: bytes) -> Listing:
                 listing.folders.append(name)
     for name, marked in marks.items():
         if name in listing.files:
-            listing.files[name] = marked
+            listing.files[name] = judged(path + b"/" + name, marked)
     return listing
+
+
+def judged(file: bytes, marks: int) -> int:
+    """The marks of `file` as its companions stand now, those of a former picture set apart.
+
+    Which companions it has is known from its folder; nothing is asked of the disk for a file that has none to judge.
+    """
+    if not marks & IN_QUESTION:
+        return marks
+    judged = marks & ~IN_QUESTION
+    try:
+        since = since_ns(file)
+    except OSError:  # it has gone: whoever reads its folder again will see
+        return marks
+    for ending, mark, former in JUDGED:
+        if marks & (mark | former):
+            judged |= verdict(file + ending, since, mark, former)
+    return judged
+
+
+def verdict(companion: bytes, since: int, mark: int, former: int) -> int:
+    try:
+        return mark if os.lstat(companion).st_mtime_ns >= since else former
+    except FileNotFoundError:
+        return 0
+    except OSError:
+        return former
 
 
 def is_own_file(entry: os.DirEntry[bytes], root: bytes) -> bool:

@@ -17,6 +17,7 @@ from reviewer.index import Row
 from reviewer.items import moment, status, text
 from reviewer.kinds import IMAGE, kind_of_bytes
 from reviewer.library import asked, counts_of, page_of
+from reviewer.listing import judged
 from reviewer.models import ReviewPath, RunState
 from reviewer.probes import looked_at
 from reviewer.runs import FILTERS
@@ -187,7 +188,7 @@ def exact_row(root: ReviewPath, path: bytes) -> list[Row]:
     def found(scanner: Scanner) -> list[Row]:
         known = scanner.index.folder(folder)
         marks = scanner.index.marks_of(known.id, name) if known else None
-        return [] if marks is None else [Row(path, marks)]
+        return [] if marks is None else [Row(path, judged(os.fsencode(root.path) + b"/" + path, marks))]
 
     return asked(root, found)
 

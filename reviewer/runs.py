@@ -14,7 +14,7 @@ from bisect import bisect_left
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from reviewer.kinds import Mark
+from reviewer.kinds import IN_QUESTION, Mark
 
 SEPARATOR: Final = b"\0\0"
 FEW: Final = 8  # keys
@@ -25,6 +25,10 @@ def table(required: int, forbidden: int = 0) -> bytes:
     return bytes(marks & required == required and not marks & forbidden for marks in range(256))
 
 
+def any_of(wanted: int) -> bytes:
+    return bytes(marks & wanted != 0 for marks in range(256))
+
+
 FILTERS: Final = {
     "all": table(Mark.NONE),
     "unseen": table(Mark.NONE, Mark.SEEN),
@@ -32,16 +36,23 @@ FILTERS: Final = {
     "locked": table(Mark.LOCKED),
     "trashed": table(Mark.TRASHED),
 }
-COUNTS: Final = ", ".join(f'"{name}"' for name in FILTERS)
+# And what is asked for only here: whose marks may be a former picture's, and what an emptying goes through.
+IN_DOUBT: Final = "in doubt"
+TO_EMPTY: Final = "to empty"
+COUNTED: Final = FILTERS | {
+    IN_DOUBT: any_of(IN_QUESTION),
+    TO_EMPTY: any_of(Mark.TRASHED | Mark.FORMER_TRASHED),
+}
+COUNTS: Final = ", ".join(f'"{name}"' for name in COUNTED)
 KEYS: Final = "INSERT OR REPLACE INTO keys (id, keys) VALUES (?, ?)"
 MARKS: Final = "INSERT OR REPLACE INTO marks (id, marks) VALUES (?, ?)"
-HEAD: Final = f"INSERT OR REPLACE INTO head (run, first, id, {COUNTS}) VALUES (?, ?, ?{', ?' * len(FILTERS)})"
+HEAD: Final = f"INSERT OR REPLACE INTO head (run, first, id, {COUNTS}) VALUES (?, ?, ?{', ?' * len(COUNTED)})"
 BODY: Final = "SELECT keys, marks FROM keys JOIN marks USING (id) WHERE id = ?"
 AT_OR_BEFORE: Final = "SELECT first, id FROM head WHERE run = ? AND first <= ? ORDER BY first DESC LIMIT 1"
 TABLES: Final = f"""
 CREATE TABLE head (
     run INTEGER NOT NULL, first BLOB NOT NULL, id INTEGER NOT NULL,
-    {", ".join(f'"{name}" INTEGER NOT NULL' for name in FILTERS)}, PRIMARY KEY (run, first)
+    {", ".join(f'"{name}" INTEGER NOT NULL' for name in COUNTED)}, PRIMARY KEY (run, first)
 ) WITHOUT ROWID;
 CREATE TABLE keys (id INTEGER PRIMARY KEY, keys BLOB NOT NULL);
 CREATE TABLE marks (id INTEGER PRIMARY KEY, marks BLOB NOT NULL);
@@ -98,7 +109,7 @@ def cut(block: Block, size: int) -> Iterator[Block]:
 
 
 def counts_of(marks: bytes) -> list[int]:
-    return [marks.translate(taken).count(1) for taken in FILTERS.values()]
+    return [marks.translate(taken).count(1) for taken in COUNTED.values()]
 
 
 def places_of(wanted: Collection[bytes], keys: bytes) -> list[int | None]:
@@ -203,7 +214,7 @@ class Runs:
 
     def _taken(self, number: int, taken: str, start: int = 0, end: int | None = None) -> list[tuple[bytes, int]]:
         block = self._block(number)
-        chosen = block.marks.translate(FILTERS[taken])
+        chosen = block.marks.translate(COUNTED[taken])
         places = range(len(chosen)) if taken == "all" else [at for at, is_taken in enumerate(chosen) if is_taken]
         return [(block.keys[at], block.marks[at]) for at in places[start:end]]
 

@@ -21,8 +21,9 @@ from nvr.errors import Conflict, Unavailable
 from nvr.media.mounts import Mount, absence
 from nvr.media.system_folders import has_hidden_folder
 from reviewer.gathering import Tree
-from reviewer.index import Folder, Index
-from reviewer.listing import Listing, listing_of
+from reviewer.index import Folder, Index, Row
+from reviewer.listing import Listing, judged, listing_of
+from reviewer.runs import IN_DOUBT
 from reviewer.stamps import stamp_of
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 UNSURE_NS: Final = 2_000_000_000
 # Where a directory's mtime does not tell, it is read again after this.
 UNTRUSTED_NS: Final = 5_000_000_000
+RECHECKED: Final = 500  # files whose marks are looked at again with each page: 2 ms
 WAIT_S: Final = 10.0  # for another who reads the same disk
 LOOK_S: Final = 0.01
 MAX_DEPTH: Final = 64
@@ -71,6 +73,7 @@ class Scanner:
     ) -> None:
         self.root = os.fsencode(root)
         self.index, self.lock, self.mount, self.trusted, self.tell = index, lock, mount, trusted, tell
+        self._checked = b""  # the last file whose marks were looked at again in its turn
 
     def refresh(self, *, again: bool = False) -> None:
         """Bring the index up to date; `again` reads every directory. Raises `PathAway` and `BeingRead`."""
@@ -104,6 +107,38 @@ class Scanner:
             with self._alone():
                 self._read([path])
         return self.index.folder(path)
+
+    def recheck(self, rows: Iterable[Row]) -> bool:
+        """Whether the marks of one of these files have changed, or were a former picture's.
+
+        A file that is written over leaves its folder's time as it was: only a look at the file itself tells.
+        """
+        changes: dict[bytes, list[tuple[bytes, int, int]]] = {}
+        for row in rows:
+            if (marks := judged(self._place(row.path), row.marks)) != row.marks:
+                folder, _, name = row.path.rpartition(b"/")
+                changes.setdefault(folder, []).append((name, row.marks, marks))
+        if changes:
+            with self.index.writing():
+                for folder, files in changes.items():
+                    self._remark(folder, files)
+        return bool(changes)
+
+    def _remark(self, folder: bytes, files: list[tuple[bytes, int, int]]) -> None:
+        """Correct those that stand as they did when they were looked at."""
+        known = self.index.folder(folder)
+        if known is not None:
+            held = {name: marks for name, was, marks in files if self.index.marks_of(known.id, name) == was}
+            self.index.change_files(known.id, folder, held)
+            self.index.put_folder(replace(known, turn=known.turn + 1))
+
+    def recheck_some(self) -> None:
+        """The same of the next few files that have marks: all of most cards, each of a large one in its turn."""
+        rows = self.index.after(IN_DOUBT, self._checked, RECHECKED)
+        if len(rows) < RECHECKED and self._checked:
+            rows += self.index.page(IN_DOUBT, limit=RECHECKED - len(rows))
+        self._checked = rows[-1].path if len(rows) == RECHECKED else b""
+        self.recheck(rows)
 
     def check_there(self) -> None:
         reason = absence(Path(os.fsdecode(self.root)), self.mount)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Final
 
 from cameras.ownership import current_folders
-from reviewer.deletion import KeptError, Listed, LockedError, listed, reason_of, would_delete
+from reviewer.deletion import ChangedError, KeptError, Listed, LockedError, listed, reason_of, would_delete
 from reviewer.library import trashed
 from reviewer.models import ReviewPath
 from reviewer.trash_lines import ERROR, SKIPPED, WOULD_DELETE, Told, done_line
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 FIRST_BLOCK: Final = 16  # files: the first lines come soon
 BLOCK: Final = 256
-LOCKED: Final = "locked"  # the contract's only reason
+LOCKED: Final = "locked"
+CHANGED: Final = "changed"  # another picture than the one that was trashed
 CAMERAS_FILE: Final = "The file is a camera's: to delete it takes the right to change cameras."
 
 
@@ -59,6 +60,8 @@ def trial(file: Listed) -> Told:
         return Told(WOULD_DELETE, file.path, freed_bytes=would_delete(file))
     except LockedError:
         return Told(SKIPPED, file.path, LOCKED)
+    except ChangedError:
+        return Told(SKIPPED, file.path, CHANGED)
     except KeptError as kept:
         return Told(ERROR, file.path, str(kept))
     except OSError as fault:

@@ -2,6 +2,12 @@
 
 They are the truth: whoever finds `a.jpg.trash` beside `a.jpg` knows that it is trashed. Never truncated, never followed
 when they are links.
+
+Only `.lock` counts for whatever lies under the name. Seen and trashed was the picture that was there when the mark was
+made: one whose mtime and ctime are both later came afterwards (a card that begins at 0001 again), and the mark is
+outdated. Hence a mark is stamped by the file system's own clock, like the picture, and never earlier than the picture
+itself. No tolerance is given: where times step by 2 s (FAT), both are rounded down alike. A picture written within the
+step in which its predecessor was marked cannot be told from it.
 """
 
 from __future__ import annotations
@@ -9,7 +15,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -21,6 +27,9 @@ LOCK: Final = ".lock"
 TRASH: Final = ".trash"
 SEEN: Final = ".seen"
 ENDINGS: Final = (LOCK, TRASH, SEEN)
+STEP_NS: Final = 2_000_000_000  # the coarsest in which a file system stamps
+# What is older has no time at all: FAT and some file systems of FUSE keep none, or begin to count at 1980.
+NO_TIME_NS: Final = 10 * 366 * 86_400 * 1_000_000_000
 # What an action makes, in this order, and what it removes. The mark that matters is made last: what fails in between
 # has locked and trashed nothing.
 ACTIONS: Final[dict[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
@@ -47,9 +56,34 @@ class NameTooLong(Conflict):
 
 @dataclass(frozen=True)
 class Status:
+    """`outdated` are the endings of companions that are there, and a former picture's."""
+
     locked: bool
     trashed: bool
     seen: bool
+    outdated: tuple[str, ...] = ()
+
+    def as_json(self) -> dict[str, bool]:
+        return {"locked": self.locked, "trashed": self.trashed, "seen": self.seen}
+
+
+def since_ns(name: str | bytes, directory: int | None = None) -> int:
+    """Since when the picture has lain there at least: a mark made before it was another's. Raises OSError."""
+    return earlier_ns(facts_of(name, directory))
+
+
+def earlier_ns(facts: os.stat_result) -> int:
+    """The earlier of mtime and ctime: copying sets one of them, a camera whose clock is wrong the other."""
+    times = (facts.st_mtime_ns, facts.st_ctime_ns)
+    return min((time_ns for time_ns in times if time_ns > NO_TIME_NS), default=min(times))
+
+
+def facts_of(name: str | bytes, directory: int | None = None) -> os.stat_result:
+    """Of the picture; of the link itself if it leads nowhere. Raises OSError."""
+    try:
+        return os.stat(name, dir_fd=directory)
+    except OSError:
+        return os.stat(name, dir_fd=directory, follow_symlinks=False)
 
 
 @contextmanager
@@ -77,19 +111,29 @@ def status_of(file: Path) -> Status:
 
 
 def status_in(directory: int, name: str) -> Status:
-    return Status(*(exists(directory, name + ending) for ending in (LOCK, TRASH, SEEN)))
+    stamps = {ending: stamp_of(directory, name + ending) for ending in ENDINGS}
+    outdated: tuple[str, ...] = ()
+    if stamps[TRASH] is not None or stamps[SEEN] is not None:
+        since = since_ns(name, directory)
+        outdated = tuple(e for e in (TRASH, SEEN) if (stamp := stamps[e]) is not None and stamp < since)
+    locked, trashed, seen = (stamps[ending] is not None and ending not in outdated for ending in ENDINGS)
+    return Status(locked, trashed, seen, outdated)
 
 
 def exists(directory: int, name: str) -> bool:
+    return stamp_of(directory, name) is not None
+
+
+def stamp_of(directory: int, name: str) -> int | None:
+    """The companion's mtime in ns; None if it is not there."""
     try:
-        os.stat(name, dir_fd=directory, follow_symlinks=False)
+        return os.stat(name, dir_fd=directory, follow_symlinks=False).st_mtime_ns
     except FileNotFoundError:
-        return False
+        return None
     except OSError as fault:
         if fault.errno == errno.ENAMETOOLONG:
-            return False
+            return None
         raise
-    return True
 
 
 def act(file: Path, action: str) -> Status:
@@ -103,7 +147,7 @@ def act(file: Path, action: str) -> Status:
     try:
         with directory_of(file) as directory:
             check(directory, file.name, action, made)
-            make_all(directory, [file.name + ending for ending in made])
+            make_all(directory, file.name, made)
             for ending in removed:
                 remove(directory, file.name + ending)
             return status_in(directory, file.name)
@@ -124,17 +168,59 @@ def longest_name(directory: int) -> int:
     return os.fpathconf(directory, "PC_NAME_MAX")
 
 
-def make_all(directory: int, names: list[str]) -> None:
-    """All of them or, as on a full medium, none that was not there before."""
-    ours: list[str] = []
+def make_all(directory: int, name: str, endings: tuple[str, ...]) -> None:
+    """All of them, new or renewed; or, as on a full medium, all as it was before."""
+    before: dict[str, int | None] = {}
+    facts = facts_of(name, directory)
+    least_ns = max(facts.st_mtime_ns, facts.st_ctime_ns)
     try:
-        for name in names:
-            if make(directory, name):
-                ours.append(name)
+        for companion in (name + ending for ending in endings):
+            stamp = stamp_of(directory, companion)
+            before[companion] = None if make(directory, companion) else stamp
+            renew(directory, name, companion, least_ns)
     except OSError:
-        for name in ours:
-            remove(directory, name)
+        for companion, stamp in before.items():
+            put_back(directory, companion, stamp)
         raise
+
+
+def put_back(directory: int, companion: str, stamp: int | None) -> None:
+    if stamp is None:
+        remove(directory, companion)
+        return
+    with suppress(OSError):
+        os.utime(companion, ns=(stamp, stamp), dir_fd=directory, follow_symlinks=False)
+
+
+def renew(directory: int, name: str, companion: str, least_ns: int) -> None:
+    """Stamp it now by the file system's own clock, which another computer may keep, and not before `least_ns`.
+
+    One that is another user's, or on a read-only medium, is left as it is as long as it is not outdated.
+    """
+    try:
+        stamp_now(directory, companion, least_ns)
+    except OSError as fault:
+        if not is_outdated(directory, name, companion):
+            return
+        if fault.errno not in {errno.EACCES, errno.EPERM}:
+            raise
+        remove(directory, companion)
+        make(directory, companion)
+        stamp_now(directory, companion, least_ns)
+
+
+def stamp_now(directory: int, companion: str, least_ns: int) -> None:
+    os.utime(companion, dir_fd=directory, follow_symlinks=False)
+    for later_ns in (least_ns, least_ns + STEP_NS):  # a stamp may have been rounded down
+        if (stamp_of(directory, companion) or 0) >= least_ns:
+            return
+        os.utime(companion, ns=(later_ns, later_ns), dir_fd=directory, follow_symlinks=False)
+
+
+def is_outdated(directory: int, name: str, companion: str) -> bool:
+    """Whether it is there, and a former picture's. Raises OSError."""
+    stamp = stamp_of(directory, companion)
+    return stamp is not None and stamp < since_ns(name, directory)
 
 
 def make(directory: int, name: str) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import asdict
 
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
@@ -30,7 +29,7 @@ class MediaActionsView(ApiView):
         body = body_of(request)
         action = checked_action(body.get("action"))
         place, status = act(request.user, body.get("path"), action)
-        return Response({"path": text(os.fsencode(place.path)), "action": action, "status": asdict(status)})
+        return Response({"path": text(os.fsencode(place.path)), "action": action, "status": status.as_json()})
 
 
 class BatchView(ApiView):

@@ -29,7 +29,8 @@ EMPTY: dict[str, Any] = {
     "operation_id": "empty_trash",
     "tags": TAGS,
     "description": "Deletes what is marked as trash and not locked, in all that one reviews or in `path` alone. Each "
-    "line is JSON of a `type`: `deleting` before each file, then `deleted`, `skipped` (with `reason`: `locked`) or "
+    "line is JSON of a `type`: `deleting` before each file, then `deleted`, `skipped` (with `reason`: `locked`, "
+    "or `changed` for another picture that came under the name of the one that was trashed) or "
     "`error` (with `message`); the last one is `done` with `deleted` and `errors`. The header `X-Trash-Run` names the "
     "run. Closing the connection cancels it. 409 while another run is on or a review path is away.",
     "parameters": [flag("dry_run", "Delete nothing: `would_delete` for each file, and `bytes` in `done`.")],

@@ -1,0 +1,253 @@
+"""A new picture under an old name has none of the marks of the former one: nothing unseen is ever deleted."""
+
+from __future__ import annotations
+
+import errno
+import os
+import time
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from rest_framework.test import APIClient
+
+from nvr.media import companions
+from nvr.media.companions import Status, act, status_of
+from tests.factories import jpeg, make_user, put
+from tests.reviewer.conftest import settle
+from tests.reviewer.emptying import emptied, of_type
+from tests.reviewer.test_listings import SUMMARY, names, streamed
+
+pytestmark = pytest.mark.django_db
+
+AGES_AGO_S = 86_400.0
+NEITHER = Status(locked=False, trashed=False, seen=False)
+
+
+def counts(client: APIClient, card: Path) -> dict[str, int]:
+    found: dict[str, int] = client.get(SUMMARY, {"path": str(card)}).json()["counts"]
+    return found
+
+
+def mark(file: Path, *endings: str, age_s: float = 3600) -> None:
+    """As somebody marked it long ago."""
+    moment = time.time() - age_s
+    for ending in endings:
+        companion = Path(f"{file}{ending}")
+        companion.touch()
+        os.utime(companion, (moment, moment))
+
+
+def overwrite(file: Path, seed: int = 77) -> None:
+    """In place, as a camera or a copy does: the folder's time stays as it was."""
+    with file.open("r+b") as open_file:
+        open_file.truncate()
+        open_file.write(jpeg(64, 48, seed=seed))
+
+
+@pytest.fixture
+def photo(folder: Path) -> Path:
+    """Trashed and seen long ago, before another picture came under its name."""
+    file = folder / "IMG_0002.JPG"
+    mark(file, ".trash", ".seen")
+    overwrite(file)
+    settle(folder)
+    return file
+
+
+def status_in_stream(client: APIClient, card: Path, file: Path) -> dict[str, bool]:
+    (found,) = [item["status"] for item in streamed(client, card) if item["path"] == str(file)]
+    return found
+
+
+def test_it_is_neither_seen_nor_trashed_in_any_listing(review, card, photo):
+    nothing = {"locked": False, "trashed": False, "seen": False}
+
+    assert status_in_stream(review, card, photo) == nothing
+    files = review.get("/api/folders/files", {"path": str(photo.parent)}).json()["items"]
+    assert [item["status"] for item in files if item["name"] == photo.name] == [nothing]
+    assert counts(review, card) == {"all": 4, "unseen": 4, "seen": 0, "locked": 0, "trashed": 0}
+    assert names(streamed(review, card, statusFilter="trashed")) == []
+    assert len(streamed(review, card, statusFilter="unseen")) == 4
+
+
+def test_an_emptying_leaves_it_and_says_why(review, card, photo):
+    lines = emptied(review, query="?dry_run=1")
+
+    assert [(line["path"], line["reason"]) for line in lines if line["type"] == "skipped"] == [(str(photo), "changed")]
+    assert lines[-1]["deleted"] == 0
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_real_emptying_leaves_it_with_its_marks_and_deletes_the_others(review, card, folder, photo, worker):
+    other = folder / "IMG_0001.JPG"
+    act(other, "trash")
+
+    lines = emptied(review)
+
+    assert of_type(lines, "deleted") == [str(other)]
+    assert {"type": "skipped", "path": str(photo), "reason": "changed"} in lines
+    assert photo.exists() and Path(f"{photo}.trash").exists()
+    assert not other.exists()
+
+
+@pytest.mark.parametrize("taken", ["all", "seen", "trashed", "unseen"])
+def test_what_is_written_over_in_place_is_noticed_at_the_next_look(review, card, folder, taken):
+    for name in ("IMG_0001.JPG", "IMG_0002.JPG"):
+        mark(folder / name, ".trash", ".seen", age_s=1800)
+        os.utime(folder / name, (time.time() - AGES_AGO_S,) * 2)
+    settle(folder)
+    before = {name: len(streamed(review, card, statusFilter=name)) for name in ("all", "seen", "trashed", "unseen")}
+    assert before == {"all": 4, "seen": 2, "trashed": 2, "unseen": 2}
+
+    overwrite(folder / "IMG_0002.JPG")
+    settle(folder)
+
+    after = {"all": 4, "seen": 1, "trashed": 1, "unseen": 3}
+    assert len(streamed(review, card, statusFilter=taken)) == after[taken]
+    assert {name: counts(review, card)[name] for name in after} == after
+
+
+def test_marks_of_files_that_a_page_does_not_show_are_looked_at_in_their_turn(review, card, folder, monkeypatch):
+    monkeypatch.setattr("reviewer.scanner.RECHECKED", 2)
+    for number in range(7):
+        file = put(folder, f"A_{number}.JPG", jpeg())
+        mark(file, ".seen", age_s=-5)
+    settle(folder)
+    assert counts(review, card)["seen"] == 7
+
+    for number in (2, 6):
+        mark(folder / f"A_{number}.JPG", ".seen", age_s=60)  # as if the file had come afterwards
+    settle(folder)
+
+    assert [counts(review, card)["seen"] for _ in range(5)][-1] == 5
+
+
+@pytest.mark.parametrize("action", ["trash", "seen", "lock"])
+def test_marking_renews_what_was_a_former_pictures(review, card, photo, action):
+    answer = review.post("/api/media-actions", {"path": str(photo), "action": action}, format="json").json()
+
+    expected = {"locked": action == "lock", "trashed": action == "trash", "seen": True}
+    assert answer["status"] == expected
+    assert status_in_stream(review, card, photo) == expected
+    assert status_of(photo).seen and Path(f"{photo}.seen").stat().st_size == 0
+
+
+def test_what_was_renewed_can_be_taken_back(review, card, photo):
+    act(photo, "trash")
+    assert act(photo, "untrash") == Status(locked=False, trashed=False, seen=True)
+    assert act(photo, "unseen") == NEITHER
+    assert not Path(f"{photo}.trash").exists() and not Path(f"{photo}.seen").exists()
+
+
+def test_a_lock_counts_for_whatever_lies_under_the_name(review, card, folder):
+    file = folder / "IMG_0002.JPG"
+    mark(file, ".lock", ".trash", ".seen")
+    overwrite(file)
+
+    assert status_in_stream(review, card, file) == {"locked": True, "trashed": False, "seen": False}
+    assert [line.get("reason") for line in emptied(review, query="?dry_run=1") if line["type"] == "skipped"] == [
+        "locked"
+    ]
+    assert review.post("/api/media-actions", {"path": str(file), "action": "trash"}, format="json").status_code == 409
+
+
+def test_a_copy_with_its_times_preserved_keeps_its_marks(review, card, folder):
+    file = folder / "IMG_0002.JPG"
+    mark(file, ".trash", ".seen")
+    os.utime(file, (time.time() - AGES_AGO_S,) * 2)  # its ctime is now, as that of each copy
+
+    assert status_in_stream(review, card, file) == {"locked": False, "trashed": True, "seen": True}
+
+
+def test_one_of_equal_time_keeps_its_marks(folder):
+    file = folder / "IMG_0002.JPG"
+    mark(file, ".trash")
+    stamp = Path(f"{file}.trash").stat().st_mtime_ns
+    os.utime(file, ns=(stamp, stamp))
+
+    assert status_of(file).trashed
+
+
+def test_a_card_whose_clock_runs_ahead_can_be_marked(review, card, folder):
+    file = folder / "IMG_0002.JPG"
+    ahead = time.time() + AGES_AGO_S
+    os.utime(file, (ahead, ahead))
+
+    assert act(file, "trash").trashed
+
+    assert Path(f"{file}.trash").stat().st_mtime_ns >= file.stat().st_mtime_ns
+    assert status_in_stream(review, card, file)["trashed"]
+
+
+def test_a_companion_is_renewed_without_being_followed_or_truncated(photo, tmp_path):
+    target = put(tmp_path, "target", b"precious", age_s=5000)
+    stamp = target.stat().st_mtime_ns
+    Path(f"{photo}.seen").unlink()
+    Path(f"{photo}.seen").symlink_to(target)
+    Path(f"{photo}.trash").write_bytes(b"written by somebody")
+    os.utime(f"{photo}.trash", (1, 1))
+
+    assert act(photo, "trash").trashed
+
+    assert (target.read_bytes(), target.stat().st_mtime_ns) == (b"precious", stamp)
+    assert Path(f"{photo}.trash").read_bytes() == b"written by somebody"
+
+
+def test_a_mark_that_cannot_be_made_leaves_the_other_as_outdated_as_it_was(photo, monkeypatch):
+    Path(f"{photo}.trash").unlink()
+    made = companions.make
+
+    def full(directory: int, name: str) -> bool:
+        if name.endswith(".trash"):
+            raise OSError(errno.ENOSPC, "full")
+        return made(directory, name)
+
+    monkeypatch.setattr(companions, "make", full)
+
+    with pytest.raises(companions.Conflict):
+        act(photo, "trash")
+    assert status_of(photo) == Status(locked=False, trashed=False, seen=False, outdated=(".seen",))
+
+
+def test_an_outdated_companion_of_another_user_is_replaced(photo, monkeypatch):
+    renewed = os.utime
+    refused: list[Any] = []
+
+    def only_own(path: Any, *args: Any, **kwargs: Any) -> None:
+        if str(path).endswith(".seen") and not refused:
+            refused.append(path)
+            raise PermissionError(errno.EPERM, "not yours")
+        renewed(path, *args, **kwargs)
+
+    monkeypatch.setattr(os, "utime", only_own)
+
+    assert act(photo, "seen").seen
+
+
+def test_a_link_is_judged_by_what_it_leads_to_as_well(review, card, folder):
+    link = folder / "LINK.JPG"
+    link.symlink_to(folder / "IMG_0001.JPG")
+    act(link, "trash")
+    mark(link, ".trash", ".seen", age_s=-5)
+    assert status_of(link).trashed
+
+    later = time.time() + 60
+    os.utime(folder / "IMG_0001.JPG", (later, later))
+    mark(link, ".trash", ".seen", age_s=600)
+
+    assert status_of(link) == Status(locked=False, trashed=False, seen=False, outdated=(".trash", ".seen"))
+
+
+def test_a_file_system_without_ctimes_is_judged_by_the_mtime_alone():
+    facts: Any = SimpleNamespace(st_mtime_ns=1_700_000_000 * 10**9, st_ctime_ns=0)
+    assert companions.earlier_ns(facts) == 1_700_000_000 * 10**9
+
+
+def test_pages_without_scripts_show_it_as_not_seen(client, known, card, photo):
+    client.force_login(make_user("looker", "reviewer.review", groups=tuple(known.groups.all())))
+
+    page = client.get("/review", {"path": str(card), "plain": "1", "filter": "trashed"}).content.decode()
+
+    assert photo.name not in page
