@@ -48,9 +48,19 @@ class NotFound(NvrError):
     title = "Not found"
 
 
+class RequestTimeout(NvrError):
+    status = 408
+    title = "The request did not arrive whole, or not in time"
+
+
 class Conflict(NvrError):
     status = 409
     title = "Conflict"
+
+
+class LengthRequired(NvrError):
+    status = 411
+    title = "This server needs the body's length: send Content-Length"
 
 
 class TooLarge(NvrError):

@@ -44,6 +44,10 @@ def page_for(error: NvrError) -> HttpResponse:
     return response
 
 
+def answer_for(error: NvrError, request: HttpRequest) -> HttpResponse:
+    return error_response(error, request) if is_api(request) else page_for(error)
+
+
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     if is_api(request):
         return error_response(exception, request)

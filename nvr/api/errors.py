@@ -15,7 +15,7 @@ from typing import Any
 
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
 from django.db import DataError, InterfaceError, OperationalError
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, UnreadablePostError
 from rest_framework import exceptions
 from rest_framework.response import Response
 
@@ -127,6 +127,7 @@ FOREIGN: tuple[tuple[type[Exception], int, str], ...] = (
     (Http404, 404, "Not found"),
     (PermissionDenied, 403, "You may not do this."),
     (RequestDataTooBig, 413, "The body is too large."),
+    (UnreadablePostError, 408, "The body did not arrive whole, or not in time."),
     (SuspiciousOperation, 400, "The request is malformed."),
     (UnicodeError, 400, "The request holds text that is not UTF-8."),
     (DataError, 400, "The request holds a value that no record can have."),

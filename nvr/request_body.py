@@ -1,0 +1,118 @@
+"""Bodies of requests: how large they may be, and those whose length nobody announced (Transfer-Encoding: chunked).
+
+Django and DRF take a body without Content-Length for empty: a request that names one folder would act on all.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from functools import cached_property
+from io import IOBase
+from typing import IO, Any
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from gunicorn.http.errors import ParseException
+
+from nvr.errors import BadRequest, LengthRequired, NvrError, RequestTimeout, StorageFull, TooLarge
+from nvr.fallbacks import answer_for, is_api
+
+IN_MEMORY_BYTES = 64 * 1024
+STEP_BYTES = 64 * 1024
+
+
+class RequestBodyMiddleware:
+    """Before whatever reads a body. Views of the API read it once the client has been let in, pages at once: Django
+    looks into a form for its CSRF token first of all."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_view(self, request: HttpRequest, view: Any, args: Any, kwargs: Any) -> HttpResponse | None:
+        try:
+            prepare(request)
+            if not is_api(request) and length_of(request) > body_limit():
+                raise too_large()  # Django limits a form's fields, not its files
+        except NvrError as error:
+            return answer_for(error, request)
+        return None
+
+
+def prepare(request: HttpRequest) -> None:
+    """Make a chunked body readable as every other. Raises `NvrError` for what cannot be."""
+    coding = request.META.get("HTTP_TRANSFER_ENCODING", "")
+    if not coding:
+        return
+    if coding.strip().lower() != "chunked":
+        raise BadRequest("The only Transfer-Encoding that is read is chunked.")
+    if not request.META.get("wsgi.input_terminated"):
+        raise LengthRequired
+    body = ChunkedBody(request.META["wsgi.input"])
+    request._stream = body  # type: ignore[assignment]  # Django, too, reads from a stream of its own
+    request.META["CONTENT_LENGTH"] = body
+
+
+def length_of(request: HttpRequest) -> int:
+    try:
+        return int(request.META.get("CONTENT_LENGTH") or 0)
+    except ValueError:
+        return 0
+
+
+class ChunkedBody(IOBase):
+    """Read whole, into memory or a file, when something first asks for it or for its length: `int(body)`."""
+
+    def __init__(self, source: Any) -> None:
+        self.source = source
+
+    @cached_property
+    def whole(self) -> tuple[IO[bytes], int]:
+        file: IO[bytes] = tempfile.SpooledTemporaryFile(IN_MEMORY_BYTES, dir=str(settings.CACHE_DIR))  # noqa: SIM115
+        size = 0
+        while data := received(self.source):
+            size += len(data)
+            if size > body_limit():
+                raise too_large()
+            write(file, data)
+        file.seek(0)
+        return file, size
+
+    def __int__(self) -> int:
+        return self.whole[1]
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        return self.whole[0].read(-1 if size is None else size)
+
+    def readline(self, size: int | None = -1, /) -> bytes:
+        return self.whole[0].readline(-1 if size is None else size)
+
+
+def received(source: Any) -> bytes:
+    """What comes next; raises `BadRequest` for malformed chunks, `RequestTimeout` for a client that does not go on."""
+    try:
+        data: bytes = source.read(STEP_BYTES)
+    except ParseException as error:
+        raise BadRequest("The body's chunks are malformed.") from error
+    except OSError as error:
+        raise RequestTimeout from error
+    return data
+
+
+def write(file: IO[bytes], data: bytes) -> None:
+    try:
+        file.write(data)
+    except OSError as error:
+        raise StorageFull("The disk is full: the body cannot be kept while it is read.") from error
+
+
+def body_limit() -> int:
+    limit: int = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+    return limit
+
+
+def too_large() -> TooLarge:
+    return TooLarge(f"The body is larger than {body_limit()} bytes.")
