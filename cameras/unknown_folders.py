@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from os import DirEntry
@@ -32,7 +32,10 @@ if TYPE_CHECKING:
 
 SEARCH_S = 2.0
 PATIENCE_S = 2.5  # for a search that keeps its own limit, and a little more
+QUICK_S = 0.15
+FRESH_S = 20
 MAX_ENTRIES = 10_000
+ROOT_PK = 0  # of no camera
 SHOWN = 20
 
 
@@ -68,13 +71,52 @@ class SearchEnded(Exception):
 
 def offer_for(user: User | AbstractBaseUser | AnonymousUser) -> Offer:
     """What `user` may add; nothing for who may not add cameras, or does not see all that there is below the root."""
-    if not (user.is_active and user.has_perm("cameras.add_camera") and sees_all(user)):  # type: ignore[attr-defined]
+    if not may_add(user):
         return Offer([])
     folders = current_folders()
-    root = Camera(pk=0, folder_path=str(settings.NVR_CAMERA_ROOT))
-    finding = _lookout.see([root], partial(look, folders=folders)).get(root.pk) or not_answering(root)
-    taken = set(folders.written.values())  # perhaps only since somebody else's look, which this one shares
-    found = [folder for below in finding.below if (folder := unknown_folder(below)).path not in taken]
+    finding = _lookout.see([the_root()], partial(look, folders=folders)).get(ROOT_PK) or not_answering(the_root())
+    return offer_of(finding, folders)
+
+
+def recent_offer_for(user: User | AbstractBaseUser | AnonymousUser) -> Offer:
+    """The same for a page that must not wait: of the last search, if it is fresh, else of one that ends at once.
+
+    A search that takes longer goes on; its finding is there for the next page.
+    """
+    if not may_add(user):
+        return Offer([])
+    folders, root = current_folders(), the_root()
+    known = _recent.get(root.folder_path)
+    if known is None or time.monotonic() - known[0] > FRESH_S:
+        _quick_lookout.see([root], partial(look_and_remember, folders=folders))
+        known = _recent.get(root.folder_path)
+    return offer_of(known[1], folders) if known else Offer([])
+
+
+def may_add(user: User | AbstractBaseUser | AnonymousUser) -> bool:
+    allowed = user.is_active and user.has_perm("cameras.add_camera")  # type: ignore[attr-defined]
+    return bool(allowed and sees_all(user))
+
+
+def the_root() -> Camera:
+    """The camera root as a camera's folder, so that a `Lookout` can look at it."""
+    return Camera(pk=ROOT_PK, folder_path=str(settings.NVR_CAMERA_ROOT))
+
+
+def known_elsewhere(paths: Callable[[], Iterable[str]]) -> None:
+    """An app above uses these folders in its own way (absolute, without links): they are nobody's lost uploads."""
+    _elsewhere.append(paths)
+
+
+def offer_of(finding: Finding, folders: Folders) -> Offer:
+    taken = set(folders.written.values())  # perhaps only since the search, which others share
+    base = Path(os.path.realpath(settings.NVR_CAMERA_ROOT))
+    used = {place for paths in _elsewhere for path in paths() if base in (place := Path(path)).parents}
+    found = [
+        folder
+        for below in finding.below
+        if (folder := unknown_folder(below)).path not in taken and not used & {base / below, *(base / below).parents}
+    ]
     return Offer(found[:SHOWN], max(0, len(found) - SHOWN), finding.note)
 
 
@@ -119,7 +161,16 @@ def not_answering(root: Camera) -> Finding:
     return Finding([], f"The camera root {root.folder_path} does not answer: check its disk or mount.")
 
 
+def look_and_remember(root: Camera, *, folders: Folders) -> Finding:
+    finding = look(root, folders=folders)
+    _recent[root.folder_path] = (time.monotonic(), finding)
+    return finding
+
+
 _lookout: Lookout[Finding] = Lookout(late=not_answering, patience_s=PATIENCE_S, name="unknown-folders")
+_quick_lookout: Lookout[Finding] = Lookout(late=not_answering, patience_s=QUICK_S, name="unknown-folders-quick")
+_elsewhere: list[Callable[[], Iterable[str]]] = []
+_recent: dict[str, tuple[float, Finding]] = {}  # by the camera root: when it was searched, and what was found
 
 
 class Search:

@@ -15,6 +15,7 @@ from django.views.generic import TemplateView, View
 from cameras.files import ListedFile, listing_for
 from cameras.models import Camera, CameraStatus, IngestionMode
 from cameras.tiles import STATUS_WORDS, Tile, tiles_for
+from cameras.unknown_folders import Offer, recent_offer_for
 from nvr.api.json import dumps
 from nvr.pages import panels
 
@@ -39,8 +40,14 @@ class WallView(TemplateView):
             can_add=self.request.user.is_staff and self.request.user.has_perm("cameras.add_camera"),
             add_url=reverse("admin:cameras_camera_add"),
             data_url=reverse("live_json") + (f"?{query}" if query else ""),
+            unknown_folders=unknown_folders_for(self.request),
             **kwargs,
         )
+
+
+def unknown_folders_for(request: HttpRequest) -> Offer:
+    """Folders that no camera has, for who can add one in the admin."""
+    return recent_offer_for(request.user) if request.user.is_staff else Offer([])
 
 
 def status_chips(request: HttpRequest) -> list[dict[str, Any]]:
@@ -68,7 +75,8 @@ class LiveView(View):
 
     def get(self, request: HttpRequest) -> HttpResponse:
         tiles = [tile.as_json() for tile in tiles_for(chosen_cameras(request))]
-        response = HttpResponse(dumps({"tiles": tiles}), content_type="application/json")
+        news = {"tiles": tiles, "unknown_folders": len(unknown_folders_for(request).folders)}
+        response = HttpResponse(dumps(news), content_type="application/json")
         response["Cache-Control"] = "private, no-store"
         return response
 

@@ -104,7 +104,7 @@ class Operating(UserPassesTestMixin):
         return bool(self.request.user.is_staff)
 
 
-class IngestView(Operating, TemplateView):
+class UploadsView(Operating, TemplateView):
     """How the taking in of files is going."""
 
     template_name = "events/ingest.html"
@@ -126,4 +126,4 @@ class RetryView(Operating, View):
             messages.success(request, f"{upload.path} will be read again.")
         except NvrError as error:
             messages.error(request, error.detail)
-        return redirect("ingest")
+        return redirect("uploads")

@@ -40,6 +40,7 @@ def connect() -> None:
     register_shape(PREFIX, media_shape)
     register_error_schema(PREFIX, "MediaError", MEDIA_ERROR)
     navigation.add(navigation.Entry("Events", "events", "events", order=20))
+    navigation.add(navigation.Entry("Uploads", "uploads", "upload", order=60, allowed=navigation.is_staff))
     panels.add("camera-day", camera_day_panel, order=10)
     list_also(listing_of_hour)
 

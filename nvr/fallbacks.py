@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 import sys
+from pathlib import PurePosixPath
 from typing import Any
 
 from django.core.exceptions import PermissionDenied, RequestDataTooBig
 from django.db import DataError, InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.template.loader import render_to_string
+from django.urls import Resolver404, resolve
 
 from nvr.api.errors import error_response
 from nvr.errors import Forbidden, NvrError, TooManyRequests
 from nvr.origin import current_origin
+
+logger = logging.getLogger(__name__)
 
 DATABASE_FAULTS = (OperationalError, InterfaceError)
 
@@ -21,24 +27,43 @@ def is_api(request: HttpRequest) -> bool:
     return request.path.startswith("/api/")
 
 
-def page(status: int, template: str | None = None, **words: Any) -> HttpResponse:
-    """An error page drawn without database or session: it must work when nothing else does."""
+def page(status: int, template: str | None = None, *, request: HttpRequest | None = None, **words: Any) -> HttpResponse:
+    """An error page: with the navigation for who is signed in, else without database or session.
+
+    It must work when nothing else does: whatever the navigation runs into, the plain page is sent.
+    """
+    template = template or f"{status}.html"
     words |= {"status": status, "request_id": current_origin.get().request_id}
-    return HttpResponse(render_to_string(template or f"{status}.html", words), status=status)
+    text = framed(template, request, words) if request is not None and status != 503 else None
+    if text is None:
+        text = render_to_string(template, words | {"layout": "quiet.html"})
+    return HttpResponse(text, status=status)
 
 
-def page_for(error: NvrError) -> HttpResponse:
+def framed(template: str, request: HttpRequest, words: dict[str, Any]) -> str | None:
+    """The page with the navigation; None for who is not signed in, or if it cannot be drawn."""
+    try:
+        user = getattr(request, "user", None)
+        if user is None or not user.is_authenticated:
+            return None
+        return render_to_string(template, words | {"layout": "framed.html"}, request)
+    except Exception:
+        logger.warning("error page drawn without navigation template=%s", template, exc_info=True)
+        return None
+
+
+def page_for(error: NvrError, request: HttpRequest | None = None) -> HttpResponse:
     """A domain error as a page: one of those with words of their own, else its own sentence."""
     told = {"detail": error.detail} if error.detail != error.title else {}
     if isinstance(error, Forbidden):
-        response = page(403, **told)
+        response = page(403, request=request, **told)
     elif isinstance(error, TooManyRequests):
-        response = page(429, seconds=int(error.headers["Retry-After"]))
+        response = page(429, request=request, seconds=int(error.headers["Retry-After"]))
     elif error.status in PAGES:
-        response = page(error.status)
+        response = page(error.status, request=request)
     else:
         heading = "This cannot be done." if error.status < 500 else f"{error.title}."
-        response = page(error.status, "refused.html", heading=heading, detail=error.detail)
+        response = page(error.status, "refused.html", request=request, heading=heading, detail=error.detail)
     for name, value in error.headers.items():
         response[name] = value
     return response
@@ -51,15 +76,15 @@ def answer_for(error: NvrError, request: HttpRequest) -> HttpResponse:
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     if is_api(request):
         return error_response(exception, request)
-    return page(413 if isinstance(exception, RequestDataTooBig) else 400)
+    return page(413 if isinstance(exception, RequestDataTooBig) else 400, request=request)
 
 
 def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
-    return error_response(exception, request) if is_api(request) else page(403)
+    return error_response(exception, request) if is_api(request) else page(403, request=request)
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
-    return error_response(Http404(), request) if is_api(request) else page(404)
+    return error_response(Http404(), request) if is_api(request) else page(404, request=request)
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
@@ -71,17 +96,20 @@ def server_error(request: HttpRequest) -> HttpResponse:
         response = page(503)
         response["Retry-After"] = "5"
         return response
-    return page(400 if isinstance(error, DataError) else 500)
+    return page(400 if isinstance(error, DataError) else 500, request=request)
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
-    return error_response(PermissionDenied(), request) if is_api(request) else page(403, "403_csrf.html")
+    return (
+        error_response(PermissionDenied(), request) if is_api(request) else page(403, "403_csrf.html", request=request)
+    )
 
 
 class DomainErrorMiddleware:
     """A page's view raises the same domain errors as the API: here they become pages.
 
-    So does its refusal of a method (`/logout` typed into the browser), which is an empty answer in Django.
+    So does its refusal of a method, which is an empty answer in Django. An address that only takes forms, opened in a
+    browser (`/logout` typed, a page reloaded after signing in), leads to the page above it.
     """
 
     def __init__(self, get_response: Any) -> None:
@@ -91,14 +119,30 @@ class DomainErrorMiddleware:
         answer: HttpResponse = self.get_response(request)
         if answer.status_code != 405 or is_api(request):
             return answer
-        refusal = page(405)
+        if request.method in {"GET", "HEAD"}:
+            return redirect(page_above(request.path))
+        refusal = page(405, request=request)
         refusal["Allow"] = answer["Allow"]
         return refusal
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         if not isinstance(exception, NvrError) or is_api(request):
             return None
-        return page_for(exception)
+        return page_for(exception, request)
+
+
+def page_above(path: str) -> str:
+    """The nearest address above `path` that can be opened: `/events/7` for `/events/7/clip`; at last `/`."""
+    parents = [str(parent) for parent in PurePosixPath(path).parents]
+    return next((parent for parent in parents if can_be_opened(parent)), "/")
+
+
+def can_be_opened(path: str) -> bool:
+    try:
+        view = resolve(path).func
+    except Resolver404:
+        return False
+    return hasattr(getattr(view, "view_class", None), "get")
 
 
 PAGES = {404, 500, 503}

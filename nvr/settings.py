@@ -305,6 +305,7 @@ STORAGES = {
     "staticfiles": {"BACKEND": "nvr.pages.static_files.FallbackManifestStorage"},
 }
 WHITENOISE_USE_FINDERS = DEBUG
+WHITENOISE_ROOT = BASE_DIR / "static" / "root"  # /favicon.ico, which browsers ask for on their own
 
 # Logs
 NVR_LOG_LEVEL = env.text("NVR_LOG_LEVEL", "INFO").upper()

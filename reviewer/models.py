@@ -67,6 +67,10 @@ class ReviewPath(models.Model):
 _all_paths = PreparedList(lambda: ReviewPath.objects.order_by("path"))
 
 
+def all_review_paths() -> list[ReviewPath]:
+    return _all_paths.get()
+
+
 class RunState(models.TextChoices):
     """The labels are the words of the review page."""
 

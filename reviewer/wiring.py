@@ -6,12 +6,13 @@ from django.contrib.auth.models import User
 from django.db.models import Q
 from django.http import HttpRequest
 
+from cameras.unknown_folders import known_elsewhere
 from nvr.audit.models import register_actions, register_target
 from nvr.health.details import tell
 from nvr.pages import navigation
 from reviewer import emptying, health, thumbnails, trash
 from reviewer.api import shape
-from reviewer.models import ReviewPath, TrashRun, sees_all
+from reviewer.models import ReviewPath, TrashRun, all_review_paths, sees_all
 from reviewer.registry import known_paths
 
 ACTIONS = ("review_path_added", "review_path_updated", "review_path_removed", "media_marked")
@@ -25,7 +26,12 @@ def connect() -> None:
     register_actions("trashrun", *trash.ACTIONS)
     tell("reviewer.review", health.details)
     emptying.prune_also(thumbnails.prune)
+    known_elsewhere(review_folders)
     navigation.add(navigation.Entry("Review", "review", "review", order=30, allowed=may_review))
+
+
+def review_folders() -> list[str]:
+    return [row.path for row in all_review_paths()]
 
 
 def may_review(request: HttpRequest) -> bool:

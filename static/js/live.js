@@ -129,10 +129,11 @@ function markMissing(list) {
 }
 
 // The set of cameras changed: say so, and let the person decide when the page may change under them.
-function tellChange(list) {
+function tellChange(list, unknownFolders) {
   if (!root.hasAttribute("data-wall-stage")) return "";
   const known = list.filter((news) => tiles.has(news.slug)).length;
-  return known === tiles.size && known === list.length ? "" : "The list of cameras has changed.";
+  if (known !== tiles.size || known !== list.length) return "The list of cameras has changed.";
+  return unknownFolders > Number(root.dataset.unknownFolders) ? "Uploads from an unknown camera have arrived." : "";
 }
 
 // The Date header steps by a second: only a clock that is clearly wrong is corrected.
@@ -147,7 +148,7 @@ async function ask() {
   if (response.status === 401 || response.redirected || (response.ok && !isJson)) return null;
   if (!response.ok) throw new Error(`answered ${response.status}`);
   learnClock(response);
-  return (await response.json()).tiles;
+  return response.json();
 }
 
 async function round() {
@@ -155,8 +156,8 @@ async function round() {
   asking = true;
   clearTimeout(timer);
   try {
-    const list = await ask();
-    if (list) connected(list); else signedOut();
+    const news = await ask();
+    if (news) connected(news); else signedOut();
   } catch {
     lost();
   } finally {
@@ -164,11 +165,11 @@ async function round() {
   }
 }
 
-function connected(list) {
+function connected({ tiles: list, unknown_folders: unknownFolders = 0 }) {
   failures = 0;
   root.removeAttribute("data-live-lost");
-  const change = tellChange(list);
-  say(change, change && { text: "Show the new list", href: location.href });
+  const change = tellChange(list, unknownFolders);
+  say(change, change && { text: "Show", href: location.href });
   list.forEach(take);
   markMissing(list);
   again(PERIOD_MS);

@@ -29,7 +29,7 @@ PAGES = {
     "password-done": "/password/done",
     "events": "/events",
     "camera-day": "/cameras/front_door?day=2026-01-31&hour=3",
-    "ingest": "/ingest",
+    "uploads": "/uploads",
     "review": "/review",
     "api": "/api/docs",
     "not-found": "/nowhere",

@@ -26,7 +26,7 @@ def test_on_a_phone_each_number_has_its_word(open_browser: Open, site: str) -> N
     page = open_browser(PHONE, "dark", has_touch=True)
     sign_in(page, "chief")
 
-    page.goto("/ingest")
+    page.goto("/uploads")
     keep_picture(page, "ingest-phone")
 
     row = page.get_by_role("group", name="Last file of each camera").locator("tbody tr")

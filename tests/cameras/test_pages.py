@@ -302,7 +302,7 @@ def test_one_signs_in_and_out(camera: Camera, family: Group) -> None:
     assert "name and password" in wrong.content.decode() or "username and password" in wrong.content.decode()
     assert right["Location"] == "/cameras/front_door"
     assert client.get("/").status_code == 200
-    assert client.get("/logout").status_code == 405
+    assert client.get("/logout")["Location"] == "/"  # a form's address, opened by hand: it signs nobody out
     assert client.post("/logout").status_code in {200, 302}
     assert client.get("/").status_code == 302
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import os
 import threading
+from concurrent.futures import wait
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from cameras import unknown_folders
 from cameras.models import Camera
 from cameras.unknown_folders import MAX_DEPTH, Offer, offer_for
 from nvr.audit.models import AuditEntry
+from reviewer.models import ReviewPath
 from tests.factories import jpeg, make_camera, make_user, put, put_system_files
 
 LIST = "/admin/cameras/camera/"
@@ -269,3 +271,66 @@ def test_system_folders_are_not_offered_nor_what_holds_pictures_only_in_them(roo
     put(root, "gate/a.jpg", b"x")
 
     assert offered(root, admin) == ["gate"]
+
+
+def test_a_folder_that_is_reviewed_is_no_unknown_camera(root: Path, upload: Any, admin: User) -> None:
+    for name in ("card/DCIM/a.jpg", "gate/a.jpg", "yard/trail/a.jpg", "yard/door/a.jpg"):
+        upload(name)
+    make_camera("Door", folder_path=str(root / "yard" / "door"))
+    for name in ("card", "yard"):
+        ReviewPath.objects.create(path=str((root / name).resolve()))
+
+    assert offered(root, admin) == ["gate"]
+
+
+def test_that_the_whole_root_is_reviewed_hides_no_unknown_folder(root: Path, upload: Any, admin: User) -> None:
+    upload("gate/a.jpg")
+    ReviewPath.objects.create(path=str(root.resolve()))
+
+    assert offered(root, admin) == ["gate"]
+
+
+def wall_of(client: Client) -> str:
+    return html.unescape(client.get("/").content.decode())
+
+
+def test_the_live_view_announces_them_to_who_may_add_cameras(root: Path, upload: Any, desk: Client) -> None:
+    upload("gate/a.jpg")
+    watcher = make_user("ann", "cameras.view_all", is_staff=True)
+
+    empty = wall_of(desk)
+    make_camera("Door", folder_path=str(root / "door"))
+    full = wall_of(desk)
+
+    for page in (empty, full):
+        assert TITLE in page
+        assert f"{root}/gate" in page
+        assert "/admin/cameras/camera/add/?name=Gate" in page
+    assert TITLE not in wall_of(signed_in(watcher))
+
+
+def test_the_live_view_counts_them_in_its_news(root: Path, upload: Any, desk: Client) -> None:
+    upload("gate/a.jpg")
+
+    assert desk.get("/live.json").json()["unknown_folders"] == 1
+    assert signed_in(make_user("ann")).get("/live.json").json()["unknown_folders"] == 0
+
+
+def test_the_live_view_waits_for_no_search_and_has_its_finding_next_time(
+    root: Path, upload: Any, desk: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upload("gate/a.jpg")
+    may_go_on = threading.Event()
+    really, quick = unknown_folders.Search.run, unknown_folders._quick_lookout
+
+    def held_up(search: unknown_folders.Search) -> None:
+        may_go_on.wait(20)
+        really(search)
+
+    monkeypatch.setattr(unknown_folders.Search, "run", held_up)
+    first = wall_of(desk)
+    may_go_on.set()
+    wait([*quick._looking.values()], timeout=20)
+
+    assert TITLE not in first
+    assert TITLE in wall_of(desk)

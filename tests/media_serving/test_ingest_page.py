@@ -1,4 +1,4 @@
-"""The page `/ingest`: the queue, what came, and what could not be read."""
+"""The page `/uploads`: the queue, what came, and what could not be read."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def browser(admin: User) -> Client:
 
 
 def page_of(client: Client) -> str:
-    response = client.get("/ingest")
+    response = client.get("/uploads")
     assert response.status_code == 200
     return html.unescape(response.content.decode())
 
@@ -73,7 +73,7 @@ def test_what_waits_for_its_rest_stands_with_its_reason_too(browser, camera):
     page = page_of(browser)
 
     assert "half.jpg" in page and "It breaks off." in page
-    assert f"/ingest/uploads/{half.pk}/retry" not in page
+    assert f"/uploads/{half.pk}/retry" not in page
     assert "1 will be tried again later" in page
     listed = page[page.index("failures-title") :]
     assert "next.jpg" not in listed
@@ -81,9 +81,9 @@ def test_what_waits_for_its_rest_stands_with_its_reason_too(browser, camera):
 
 def test_a_file_is_read_again_by_its_button(browser, camera):
     torn = upload(camera, b"torn.jpg", after(0), state="rejected", reason="The file ends in its middle.", attempts=1)
-    assert f'action="/ingest/uploads/{torn.pk}/retry"' in page_of(browser)
+    assert f'action="/uploads/{torn.pk}/retry"' in page_of(browser)
 
-    page = browser.post(f"/ingest/uploads/{torn.pk}/retry", follow=True).content.decode()
+    page = browser.post(f"/uploads/{torn.pk}/retry", follow=True).content.decode()
 
     assert "torn.jpg will be read again." in page
     torn.refresh_from_db()
@@ -93,7 +93,7 @@ def test_a_file_is_read_again_by_its_button(browser, camera):
 def test_a_refused_retry_comes_back_with_its_reason(browser, camera):
     done = upload(camera, b"done.jpg", after(0))
 
-    assert "was read" in browser.post(f"/ingest/uploads/{done.pk}/retry", follow=True).content.decode()
+    assert "was read" in browser.post(f"/uploads/{done.pk}/retry", follow=True).content.decode()
 
 
 def test_a_retry_is_for_who_may_change_uploads_they_see(family, camera, family_camera):
@@ -101,9 +101,9 @@ def test_a_retry_is_for_who_may_change_uploads_they_see(family, camera, family_c
     seen = upload(family_camera, b"b.jpg", after(0), state="failed", reason="x")
     operator = browser_of(make_user("operator", is_staff=True, groups=(family,)))
 
-    assert operator.post(f"/ingest/uploads/{hidden.pk}/retry").status_code == 404
-    assert operator.post("/ingest/uploads/99999999999999999999/retry").status_code == 404
-    assert operator.post(f"/ingest/uploads/{seen.pk}/retry").status_code == 403
+    assert operator.post(f"/uploads/{hidden.pk}/retry").status_code == 404
+    assert operator.post("/uploads/99999999999999999999/retry").status_code == 404
+    assert operator.post(f"/uploads/{seen.pk}/retry").status_code == 403
     assert "Retry" not in page_of(operator)
 
 
@@ -125,9 +125,9 @@ def test_an_operator_sees_only_what_they_may(family, camera, family_camera):
 
 
 def test_it_is_for_operators_and_in_their_menu(member, browser, camera):
-    assert browser_of(member).get("/ingest").status_code == 403
-    assert 'href="/ingest"' not in browser_of(member).get("/").content.decode()
-    assert 'href="/ingest"' in browser.get("/").content.decode()
+    assert browser_of(member).get("/uploads").status_code == 403
+    assert 'href="/uploads"' not in browser_of(member).get("/").content.decode()
+    assert 'href="/uploads"' in browser.get("/").content.decode()
 
 
 def test_the_number_of_queries_does_not_grow(browser, camera, django_assert_max_num_queries):

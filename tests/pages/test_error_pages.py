@@ -14,12 +14,20 @@ from django.test import Client, RequestFactory
 from nvr.errors import Conflict, Forbidden, Invalid, NotFound, NvrError, StorageFull, TooManyRequests, Unavailable
 from nvr.fallbacks import DomainErrorMiddleware, page
 from nvr.origin import Origin, current_origin
+from tests.factories import make_user
 
 TEMPLATES = sorted(path.name for path in Path(settings.BASE_DIR, "templates").glob("[45]*.html"))
 
 
 def text_of(response: HttpResponse) -> str:
     return response.content.decode()
+
+
+@pytest.fixture
+def browser(admin: User) -> Client:
+    client = Client()
+    client.force_login(admin)
+    return client
 
 
 def shown_for(error: NvrError) -> HttpResponse:
@@ -73,15 +81,84 @@ def test_an_unexpected_error_is_found_in_the_log_by_its_number() -> None:
         current_origin.reset(token)
 
 
-def test_an_address_that_only_takes_forms_is_explained_when_it_is_opened(admin: User) -> None:
-    browser = Client()
-    browser.force_login(admin)
+@pytest.mark.parametrize(
+    ("address", "page_above"),
+    [("/logout", "/"), ("/events/7/clip", "/events/7"), ("/uploads/7/retry", "/uploads"), ("/review/mark", "/review")],
+)
+def test_an_address_that_only_takes_forms_leads_to_the_page_above_it(
+    browser: Client, address: str, page_above: str
+) -> None:
+    response = browser.get(address)
 
-    response = browser.get("/logout")
+    assert (response.status_code, response["Location"]) == (302, page_above)
+
+
+def test_a_form_sent_to_a_page_that_takes_none_is_refused(browser: Client) -> None:
+    response = browser.post("/events")
 
     assert response.status_code == 405
-    assert "POST" in response["Allow"]
+    assert "GET" in response["Allow"]
     assert "cannot be opened like this" in text_of(response)
+
+
+def test_who_is_signed_in_keeps_the_navigation(browser: Client) -> None:
+    response = browser.get("/nowhere")
+
+    assert response.status_code == 404
+    assert "Nothing is here." in text_of(response)
+    assert 'aria-label="Main"' in text_of(response)
+    assert 'href="/events"' in text_of(response)
+
+
+def test_a_stranger_sees_no_navigation(db: None) -> None:
+    assert 'aria-label="Main"' not in text_of(Client().get("/nowhere"))
+
+
+def test_who_may_not_open_the_admin_keeps_the_navigation(db: None) -> None:
+    client = Client()
+    client.force_login(make_user("ann"))
+
+    response = client.get("/admin/", follow=True)
+
+    assert response.status_code == 403
+    assert 'aria-label="Main"' in text_of(response)
+
+
+def test_a_fault_of_ours_keeps_the_navigation(browser: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cameras.views.tiles_for", broken)
+    browser.raise_request_exception = False
+
+    response = browser.get("/")
+
+    assert response.status_code == 500
+    assert "Something broke on our side." in text_of(response)
+    assert 'aria-label="Main"' in text_of(response)
+
+
+def test_a_fault_of_ours_is_told_without_the_navigation_if_that_fails_too(
+    browser: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cameras.views.tiles_for", broken)
+    monkeypatch.setattr("nvr.pages.navigation.items_for", broken)
+    monkeypatch.setattr("nvr.pages.templatetags.nvr_pages.items_for", broken)
+    browser.raise_request_exception = False
+
+    response = browser.get("/")
+
+    assert response.status_code == 500
+    assert "Something broke on our side." in text_of(response)
+    assert 'aria-label="Main"' not in text_of(response)
+
+
+def broken(*args: object, **options: object) -> None:
+    raise RuntimeError("the wall is broken")
+
+
+def test_browsers_find_the_icon_that_they_ask_for_on_their_own() -> None:
+    response = Client().get("/favicon.ico")
+
+    assert response.status_code == 200
+    assert response["Content-Type"] in {"image/x-icon", "image/vnd.microsoft.icon"}
 
 
 def test_a_form_that_is_too_large_is_told_so(db: None) -> None:
