@@ -30,3 +30,11 @@ def fill(folder: Path) -> Path:
         while file.write(b"x" * 100):
             pass
     return rubbish
+
+
+def bind(disk: Path, folder: Path) -> None:
+    subprocess.run(["mount", "--bind", str(disk), str(folder)], check=True)
+
+
+def unbind(folder: Path) -> None:
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)

@@ -31,7 +31,12 @@ BLOCK_BYTES: Final = 2**20
 
 
 class Changed(Conflict):
-    """The file is not the one any more that was entered: it is still being written, or another took its name."""
+    """The file is not the one any more that was entered: it is still being written, or another took its name.
+
+    `facts` are of what is there now, once somebody has looked.
+    """
+
+    facts: os.stat_result | None = None
 
 
 def check_same(upload: Upload, file: BinaryIO) -> None:

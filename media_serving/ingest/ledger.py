@@ -22,7 +22,7 @@ TOGETHER = 500
 SQLITE_NS = 2**63  # what a column holds
 NOT_REGULAR = "It is not a regular file but a link, a pipe or a device: nothing of it was read."
 GONE = "It was gone before it could be read."
-HAD_GONE = Q(state=UploadState.REJECTED, reason=GONE)
+WAS_MISSING = Q(missing_since__isnull=False, state__in=[UploadState.WAITING, UploadState.REJECTED])
 NOT_MEDIA = "Its name does not end like that of a picture or a video."
 
 
@@ -54,7 +54,7 @@ def enter_some(camera: Camera, sightings: dict[bytes, Sighting]) -> int:
 def unknown(camera: Camera, sightings: dict[bytes, Sighting]) -> list[Sighting]:
     """Those that no row tells of. What is no picture or video is known by its name alone: it is told once."""
     digests = {digest_of(raw): raw for raw in sightings}
-    rows = Upload.objects.filter(camera=camera, path_digest__in=digests).exclude(HAD_GONE)
+    rows = Upload.objects.filter(camera=camera, path_digest__in=digests).exclude(WAS_MISSING)
     found = set(rows.values_list("path_digest", "size_bytes", "mtime_ns"))
     names = {digest for digest, _, _ in found}
     return [
@@ -70,13 +70,13 @@ def is_candidate(sighting: Sighting) -> bool:
 
 
 def unfinished(camera: Camera, sightings: Sequence[Sighting]) -> list[Upload]:
-    """Rows of the same files that nothing was made of yet; last those that had gone and are there again as they were,
-    as on a disk that was unmounted for a while."""
+    """Rows of the same files that nothing was made of yet; last those that were missing and are there again as they
+    were, as on a disk that was unmounted for a while."""
     now = {(digest_of(sighting.raw), sighting.size_bytes, stamp(sighting)) for sighting in sightings}
     digests = [digest for digest, _, _ in now]
     rows = Upload.objects.select_for_update().filter(camera=camera, path_digest__in=digests)
-    gone = [row for row in rows.filter(HAD_GONE) if (row.path_digest, row.size_bytes, row.mtime_ns) in now]
-    return [*rows.filter(state=UploadState.WAITING), *gone]
+    missing = [row for row in rows.filter(WAS_MISSING) if (row.path_digest, row.size_bytes, row.mtime_ns) in now]
+    return [*rows.filter(state=UploadState.WAITING), *missing]
 
 
 def in_hand(camera: Camera) -> set[bytes]:
@@ -87,7 +87,19 @@ def in_hand(camera: Camera) -> set[bytes]:
 def begin_again(row: Upload, sighting: Sighting) -> None:
     row.size_bytes, row.mtime_ns = sighting.size_bytes, stamp(sighting)
     row.state, row.retry_at, row.reason, row.attempts = UploadState.WAITING, None, "", 0
-    row.save(update_fields=["size_bytes", "mtime_ns", "state", "retry_at", "reason", "attempts"])
+    row.missing_since, row.block_digests = None, ""
+    row.save(
+        update_fields=[
+            "size_bytes",
+            "mtime_ns",
+            "state",
+            "retry_at",
+            "reason",
+            "attempts",
+            "missing_since",
+            "block_digests",
+        ]
+    )
 
 
 def entry(camera: Camera, sighting: Sighting, now: datetime) -> Upload:

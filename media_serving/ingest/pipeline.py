@@ -149,7 +149,7 @@ def remember(job: Job) -> None:
 def finish(job: Job) -> None:
     upload, taken = job.upload, job.taken
     upload.state, upload.reason, upload.retry_at = UploadState.DONE, job.findings.note[:LONGEST_REASON], None
-    upload.content_digest, upload.done_at = job.digest, timezone.now()
+    upload.content_digest, upload.done_at, upload.missing_since = job.digest, timezone.now(), None
     if taken is not None:
         upload.captured_at, upload.clock_is_absurd = taken.at, taken.is_absurd
         upload.capture_clue, upload.capture_note = taken.clue, taken.note
@@ -165,6 +165,7 @@ def finish(job: Job) -> None:
             "capture_note",
             "clock_is_absurd",
             "is_kept",
+            "missing_since",
         ]
     )
 

@@ -14,7 +14,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
-from media_serving.ingest.names import is_hidden, is_upload
+from media_serving.ingest.names import is_upload
+from nvr.media.system_folders import is_hidden_folder
 
 # File systems stamp in steps: a change within this span of the last one may leave the directory's time as it was.
 UNSURE_NS: Final = 2_000_000_000
@@ -25,7 +26,7 @@ TOGETHER: Final = 200  # files or folders looked at in one go
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """A file as it was seen: `raw` is its name below the camera's folder; times in ns since 1970.
+    """A file as it was seen: `raw` is its name below the camera's folder; times in ns since 1970; `inode` its number.
 
     `is_regular` is false for what has a file's name and is none: a link, a FIFO, a device.
     """
@@ -35,19 +36,28 @@ class Sighting:
     mtime_ns: int
     ctime_ns: int
     is_regular: bool
+    inode: int = 0
 
 
 @dataclass(slots=True)
 class Known:
-    """A directory as it was last listed: its time, the hashes of its names, and its folders."""
+    """A directory as it was last listed: its number and times, the hashes of its names, and its folders."""
 
+    inode: int = -1
     mtime_ns: int = -1
+    ctime_ns: int = -1
     listed_ns: int = 0
     names: array[int] = field(default_factory=lambda: array("q"))
     folders: tuple[bytes, ...] = ()
 
-    def is_current(self, mtime_ns: int) -> bool:
-        return mtime_ns == self.mtime_ns and self.listed_ns - mtime_ns > UNSURE_NS
+    def is_current(self, facts: os.stat_result) -> bool:
+        is_same = (facts.st_ino, facts.st_mtime_ns, facts.st_ctime_ns) == (self.inode, self.mtime_ns, self.ctime_ns)
+        return is_same and self.listed_ns - facts.st_mtime_ns > UNSURE_NS
+
+    def is_another(self, before: Known) -> bool:
+        """Whether another folder lies there now, or it was renamed and back: that changes no time but `ctime_ns`."""
+        was_renamed = self.ctime_ns != before.ctime_ns and self.mtime_ns == before.mtime_ns
+        return self.inode != before.inode or was_renamed
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +113,8 @@ class Sweep:
             if listed is None:
                 continue
             now, names = listed
+            if trusts_times and now.is_another(known):
+                known = Known()
             self._known[below] = now
             self._names += len(now.names)
             if names:
@@ -128,7 +140,7 @@ class Sweep:
             facts = os.lstat(place)
             if not stat.S_ISDIR(facts.st_mode):
                 return None
-            if may_skip and known.is_current(facts.st_mtime_ns):
+            if may_skip and known.is_current(facts):
                 return known, []
             listed_ns = time.time_ns()
             names, folders = listing(place)
@@ -137,7 +149,8 @@ class Sweep:
                 raise
             return None
         hashes = array("q", map(hash, names)) if self._names + len(names) <= MOST_NAMES else array("q")
-        return Known(facts.st_mtime_ns, listed_ns, hashes, tuple(folders)), names
+        times = facts.st_mtime_ns, facts.st_ctime_ns, listed_ns
+        return Known(facts.st_ino, *times, hashes, tuple(folders)), names
 
     def _seen(
         self, below: bytes, names: list[bytes], before: set[int], everything: bool, since_ns: int
@@ -156,7 +169,7 @@ def listing(place: bytes) -> tuple[list[bytes], list[bytes]]:
     with os.scandir(place) as entries:
         for entry in entries:
             if entry.is_dir(follow_symlinks=False):
-                if not is_hidden(entry.name):
+                if not is_hidden_folder(entry.name):
                     folders.append(entry.name)
             elif is_upload(entry.name):
                 names.append(entry.name)
@@ -171,7 +184,8 @@ def seen(root: bytes, raw: bytes) -> Sighting | None:
         return None
     if stat.S_ISDIR(facts.st_mode):
         return None
-    return Sighting(raw, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns, stat.S_ISREG(facts.st_mode))
+    is_regular = stat.S_ISREG(facts.st_mode)
+    return Sighting(raw, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns, is_regular, facts.st_ino)
 
 
 def joined(folder: bytes, name: bytes) -> bytes:

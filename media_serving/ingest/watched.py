@@ -23,6 +23,7 @@ from media_serving.ingest.names import is_upload
 from media_serving.ingest.settling import Settling, has_been_still
 from media_serving.ingest.sweep import Sighting, Sweep, seen
 from nvr.media.mounts import absence, is_network_or_fuse, keeps_folder_times, mount_of
+from nvr.media.system_folders import is_hidden_folder
 from nvr.seldom import Seldom
 
 logger = logging.getLogger(__name__)
@@ -36,6 +37,8 @@ OFTEN_S = 10.0  # at least; in between, this many times as long as such a sweep 
 SHARE = 50
 SLICE_S = 0.2  # of one look
 TOGETHER = 500  # sightings of one look
+MOST_VANISHED = 10_000
+LOOKED_FOR_S = 3600.0  # what vanished before it had settled
 TROUBLE_SAID = timedelta(minutes=1)  # of each trouble
 
 
@@ -57,6 +60,10 @@ class Watched:
     settling: Settling = field(default_factory=lambda: Settling(settings.NVR_SETTLE_TIME))
     hinted: deque[bytes] = field(default_factory=lambda: deque(maxlen=MOST_HINTS))
     settled: deque[Sighting] = field(default_factory=deque)
+    missing: deque[bytes] = field(default_factory=deque)  # names to be looked for again
+    looked_for: int | None = None  # the ledger's rows down to this one have been looked for
+    wants_missing: bool = False
+    vanished: dict[bytes, float] = field(default_factory=dict)  # before they had settled, and until when looked for
     wants_sweep: bool = True
     sweeping: Sweeping | None = None
     next_sweep: float = 0.0  # monotonic, as all others
@@ -75,7 +82,7 @@ class Watched:
 
     @property
     def has_work(self) -> bool:
-        return bool(self.hinted or len(self.settling) or self.sweeping or self.is_due)
+        return bool(self.hinted or self.missing or len(self.settling) or self.sweeping or self.is_due)
 
     @property
     def is_due(self) -> bool:
@@ -85,12 +92,13 @@ class Watched:
         """Look at what was hinted at, at what had not settled, and at the next part of a sweep if it is time."""
         self.is_looking = True
         try:
-            sightings = [*self.found_by_hints(), *self.found_again(), *self.found_by_sweep()]
+            sightings = [*self.found_by_hints(), *self.found_missing(), *self.found_again()]
+            sightings += self.found_by_sweep()  # in this order: what the kernel told of is no news to the sweep
             self.settled.extend(s for s in sightings if not s.is_regular or self.settling.has_settled(s))
         except Exception:
             if self.trouble.may_say():
                 logger.exception("folder not looked at camera=%s", self.camera.slug)
-            self.sweep = Sweep(self.root, self.sweep.excluded)  # what was found and is lost now is found again
+            self.forget_folder()  # what was found and is lost now is found again
             self.put_off()
         finally:
             self.is_looking = False
@@ -105,7 +113,7 @@ class Watched:
     def sighting_of(self, raw: bytes) -> Sighting | None:
         """A file; of a folder that came as a whole nothing is told but itself: it is swept at once."""
         folders = raw.split(b"/")
-        if any(name.startswith(b".") for name in folders[:-1]) or not is_upload(folders[-1]):
+        if any(map(is_hidden_folder, folders[:-1])) or not is_upload(folders[-1]):
             return None
         sighting = seen(self.root, raw)
         if sighting is None:
@@ -119,11 +127,31 @@ class Watched:
                 yield sighting
             else:
                 self.settling.forget(raw)
+                if len(self.vanished) < MOST_VANISHED:
+                    self.vanished[raw] = time.monotonic() + LOOKED_FOR_S
+
+    def found_missing(self) -> Iterator[Sighting]:
+        """What was gone, or seemed so, and is there again; at most as much as one look has time for."""
+        for _ in range(min(len(self.missing), TOGETHER)):
+            raw = self.missing.popleft()
+            if sighting := seen(self.root, raw):
+                self.vanished.pop(raw, None)
+                yield sighting
+
+    def look_for_vanished(self) -> None:
+        now = time.monotonic()
+        self.vanished = {raw: until for raw, until in self.vanished.items() if until > now}
+        self.missing.extend(self.vanished)
+
+    def forget_folder(self) -> None:
+        """Have the next sweep give everything that is there."""
+        self.sweep = Sweep(self.root, self.sweep.excluded)
 
     def found_by_sweep(self) -> list[Sighting]:
         try:
             return self.next_part()
         except OSError as error:
+            self.forget_folder()
             self.put_off()
             if self.trouble.may_say():
                 logger.warning("folder not swept camera=%s reason=%s", self.camera.slug, error)
@@ -164,7 +192,8 @@ class Watched:
         return Sweeping(parts, everything)
 
     def end(self, sweeping: Sweeping, now: float) -> None:
-        self.sweeping, self.has_been_swept = None, True
+        self.sweeping, self.has_been_swept, self.wants_missing = None, True, True
+        self.look_for_vanished()
         is_told_of = self.is_told_of and now >= self.polled_until
         interval_s = settings.NVR_INGEST_SWEEP.total_seconds() if is_told_of else POLL_S
         self.next_sweep = now + max(interval_s, SHARE * sweeping.took_s)

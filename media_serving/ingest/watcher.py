@@ -22,6 +22,7 @@ from cameras.models import Camera
 from cameras.ownership import Folders, current_folders
 from media_serving.ingest.hints import Hints, watches
 from media_serving.ingest.ledger import enter, in_hand
+from media_serving.ingest.missing import names_of_missing
 from media_serving.ingest.sweep import Sweep
 from media_serving.ingest.watched import TROUBLE_SAID, Watched
 from nvr.seldom import Seldom
@@ -33,6 +34,7 @@ BUSY_S = 0.01  # instead, while there is more than one look can see
 RELOAD_S = 2.0  # until a new camera is watched
 COUNT_S = 30.0  # between two counts of what the kernel watches: a tenth of a second for 10 000 folders
 DATABASE_AWAY_S = 2.0
+MISSING_TOGETHER = 500
 PATIENCE_S = 1.0  # with a folder that does not answer; then its look goes on while the others' do
 
 
@@ -78,6 +80,8 @@ class Watcher:
         self._lookout.see(
             [each.camera for each in watched.values() if each.has_work], lambda camera: watched[camera.pk].look()
         )
+        for each in watched.values():
+            self.look_for_missing(each)
         entered = sum(self.enter_settled(each) for each in watched.values())
         if entered:
             self.wake()
@@ -138,6 +142,15 @@ class Watcher:
             for pk in self.folders.owners_of(os.fsdecode(path)) if self.folders else ():
                 if watched := self.watched.get(pk):
                     watched.hinted.append(path[len(watched.root) + 1 :])
+
+    def look_for_missing(self, watched: Watched) -> None:
+        """After each sweep for some of what was not there when it was to be read, until all have had their turn."""
+        if not watched.wants_missing or watched.missing:
+            return
+        watched.wants_missing = False
+        rows = names_of_missing(watched.camera, before=watched.looked_for, limit=MISSING_TOGETHER)
+        watched.looked_for = rows[-1][0] if len(rows) == MISSING_TOGETHER else None
+        watched.missing.extend(raw for _, raw in rows)
 
     def enter_settled(self, watched: Watched) -> int:
         settled = {}

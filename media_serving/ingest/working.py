@@ -18,11 +18,12 @@ from django.db import DatabaseError, InterfaceError, OperationalError, transacti
 from django.utils import timezone
 
 from cameras import health
-from cameras.folders import check_volume, folder_of
+from cameras.folders import FolderOutsideBase, folder_of
 from cameras.ownership import current_folders
 from media_serving.ingest.content import Incomplete
 from media_serving.ingest.keeping import Changed, used_again
 from media_serving.ingest.ledger import GONE, NOT_MEDIA, NOT_REGULAR, stamp
+from media_serving.ingest.missing import Missing, check_folder, meaning_of
 from media_serving.ingest.names import is_media
 from media_serving.ingest.pipeline import Job, work_through
 from media_serving.ingest.turns import TurnLost, begin, cameras_with_work, hold, next_batch, turn_of
@@ -109,9 +110,18 @@ def attempt(turn: CameraTurn, upload: Upload, *, is_again: bool = False) -> bool
             put_off(turn, upload)
         raise
     except Exception as error:  # noqa: BLE001 - one file must not keep the others from being looked at
-        fail(turn, upload, error)
+        fail(turn, upload, looked_again(upload, error) if isinstance(error, Changed) else error)
         return False
     return True
+
+
+def looked_again(upload: Upload, changed: Changed) -> NvrError:
+    """With what the file is now; or what it means that it is not there."""
+    try:
+        changed.facts = upload.file.lstat()
+    except OSError as fault:
+        return meaning_of(upload) if isinstance(error_for(fault), NoSuchFile) else error_for(fault)
+    return changed
 
 
 @contextmanager
@@ -124,9 +134,9 @@ def opened(turn: CameraTurn, upload: Upload) -> Iterator[Job]:
     try:
         file = open_regular(path, root=root)
     except NoSuchFile as error:
-        check_volume(upload.camera)
+        check_folder(upload.camera)
         refuse_what_is_there(path, error)
-        raise
+        raise meaning_of(upload) from error
     with file:
         yield Job(upload, turn, file)
 
@@ -167,10 +177,16 @@ def put_off(turn: CameraTurn, upload: Upload) -> None:
 
 def settle(upload: Upload, error: Exception) -> None:
     """Waiting again, rejected or failed: as it can, will never, or should by our fault not be tried again."""
-    if isinstance(error, Changed):
-        take_anew(upload)
+    if isinstance(error, Missing):
+        wait_until_back(upload, error)
+        return
+    upload.missing_since = timezone.now() if isinstance(error, NoSuchFile) else None
+    if isinstance(error, Changed) and error.facts is not None:
+        take_anew(upload, error.facts)
     elif isinstance(error, NoSuchFile):
         end(upload, UploadState.REJECTED, GONE)
+    elif isinstance(error, FolderOutsideBase):
+        wait(upload, as_sentence(error), TROUBLED_FOR, attempts=0)
     elif isinstance(error, Incomplete):
         be_patient(upload, as_sentence(error), "It is looked at again when it grows.")
     elif isinstance(error, NotPermitted):
@@ -208,7 +224,21 @@ def be_patient(upload: Upload, reason: str, hope: str) -> None:
 
 def next_look(upload: Upload) -> timedelta:
     """The longer it has been quiet, the longer until the next look; the watcher sees it grow at once."""
-    return max(AGAIN_AFTER, min(upload.quiet_for(timezone.now()) / 2, LONGEST_WAIT))
+    return later_and_later(upload.quiet_for(timezone.now()))
+
+
+def later_and_later(since: timedelta) -> timedelta:
+    return max(AGAIN_AFTER, min(since / 2, LONGEST_WAIT))
+
+
+def wait_until_back(upload: Upload, error: Missing) -> None:
+    """For hours, if it may have been deleted, else for ever: the watcher sees at once when it is there again."""
+    upload.missing_since = upload.missing_since or timezone.now()
+    missing_for = timezone.now() - upload.missing_since
+    if error.is_deletable and missing_for > settings.NVR_INGEST_PATIENCE:
+        end(upload, UploadState.REJECTED, GONE)
+    else:
+        wait(upload, f"{as_sentence(error)} It is read when it is back.", later_and_later(missing_for), attempts=0)
 
 
 def wait(upload: Upload, reason: str, span: timedelta, *, attempts: int) -> None:
@@ -219,16 +249,11 @@ def wait(upload: Upload, reason: str, span: timedelta, *, attempts: int) -> None
 
 def end(upload: Upload, state: UploadState, reason: str) -> None:
     upload.state, upload.reason = state, reason[:LONGEST_REASON]
-    upload.save(update_fields=["state", "reason", "retry_at", "attempts", "is_kept"])
+    upload.save(update_fields=["state", "reason", "retry_at", "attempts", "is_kept", "missing_since"])
 
 
-def take_anew(upload: Upload) -> None:
+def take_anew(upload: Upload, facts: os.stat_result) -> None:
     """The file changed before it was read: this upload is what it is now, unless that has been read as another."""
-    try:
-        facts = upload.file.lstat()
-    except OSError as fault:
-        settle(upload, error_for(fault))
-        return
     same_name = Upload.objects.of_file(upload.camera_id, upload.below).exclude(pk=upload.pk)
     other = same_name.filter(size_bytes=facts.st_size, mtime_ns=stamp(facts)).first()
     if other is not None and other.state != UploadState.WAITING:
@@ -236,6 +261,6 @@ def take_anew(upload: Upload) -> None:
         return
     if other is not None:  # nothing was made of that yet
         other.delete()
-    upload.size_bytes, upload.mtime_ns = facts.st_size, stamp(facts)
-    upload.save(update_fields=["size_bytes", "mtime_ns"])
+    upload.size_bytes, upload.mtime_ns, upload.block_digests = facts.st_size, stamp(facts), ""
+    upload.save(update_fields=["size_bytes", "mtime_ns", "block_digests"])
     wait(upload, "It changed while it was read.", settings.NVR_SETTLE_TIME, attempts=0)

@@ -12,7 +12,7 @@ from media_serving.models.events import (
 )
 from media_serving.models.playables import PlayableForm
 from media_serving.models.tombstones import Tombstone
-from media_serving.models.uploads import CameraTurn, CaptureClue, Upload, UploadState
+from media_serving.models.uploads import CameraTurn, CaptureClue, Upload, UploadCopy, UploadState
 from media_serving.models.work import WorkState
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "PlayableForm",
     "Tombstone",
     "Upload",
+    "UploadCopy",
     "UploadState",
     "WorkState",
     "clip_path",

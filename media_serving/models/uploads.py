@@ -100,6 +100,9 @@ class Upload(models.Model):
     state = models.CharField(max_length=8, choices=UploadState, default=UploadState.WAITING)
     reason = models.CharField(max_length=LONGEST_REASON, blank=True)
     attempts = models.PositiveSmallIntegerField(default=0)
+    missing_since = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="Since when the file is not at its place; empty: it is."
+    )
     retry_at = models.DateTimeField(null=True, blank=True, help_text="Not before this.")
     received_at = models.DateTimeField(default=timezone.now, editable=False)
     captured_at = models.DateTimeField(help_text="When the picture was taken, as far as is known.")
@@ -114,6 +117,11 @@ class Upload(models.Model):
         default=False, help_text="The camera's clock was so wrong that another clue counts."
     )
     is_kept = models.BooleanField(default=False, help_text="We have a copy, as the camera uses the name again.")
+    copy_removed_at = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="When our copy was removed to make room, if it was."
+    )
+    # Of a large file: the digests of the blocks that were read so far, one after the other.
+    block_digests = models.TextField(blank=True, editable=False)
 
     objects = UploadQuerySet.as_manager()
 
@@ -133,6 +141,11 @@ class Upload(models.Model):
                 condition=Q(state=UploadState.WAITING, retry_at__isnull=False),
                 name="upload_postponed",
             ),
+            models.Index(fields=("camera", "-id"), condition=Q(missing_since__isnull=False), name="upload_missing"),
+            models.Index(
+                fields=("camera", "content_digest"), condition=~Q(content_digest=""), name="upload_by_content"
+            ),
+            models.Index(fields=("received_at", "size_bytes"), condition=Q(is_kept=True), name="upload_kept"),
             models.Index(
                 fields=("state", "-received_at", "-id"), condition=~Q(state=UploadState.DONE), name="upload_not_done"
             ),
@@ -172,6 +185,37 @@ class Upload(models.Model):
     @property
     def kept_path(self) -> Path:
         return kept_path(self.camera_id, self.pk, self.path)
+
+
+class UploadCopy(models.Model):
+    """Another place at which an upload's bytes lie: sorted into a folder, linked, or sent a second time."""
+
+    camera = models.ForeignKey(Camera, on_delete=models.CASCADE, related_name="upload_copies", db_index=False)
+    upload = models.ForeignKey(Upload, on_delete=models.CASCADE, related_name="copies")
+    path = models.TextField(editable=False)
+    raw_path = models.TextField(editable=False)  # percent-encoded
+    path_digest = models.CharField(max_length=64, editable=False)  # SHA-256 of the bytes
+    size_bytes = models.PositiveBigIntegerField("size (bytes)", editable=False)
+    mtime_ns = models.BigIntegerField(editable=False)
+    found_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    objects: models.Manager[UploadCopy]
+
+    class Meta:
+        ordering = ("pk",)
+        verbose_name_plural = "upload copies"
+        indexes = (models.Index(fields=("-found_at",), name="upload_copy_newest"),)
+        constraints = (
+            models.UniqueConstraint(fields=("camera", "path_digest", "size_bytes", "mtime_ns"), name="copy_once"),
+        )
+
+    def __str__(self) -> str:
+        return f"copy of upload {self.upload_id}"
+
+    @property
+    def below(self) -> bytes:
+        """Its name as the disk has it, below the camera's folder."""
+        return unquote_to_bytes(self.raw_path)
 
 
 def is_due(now: datetime) -> Q:

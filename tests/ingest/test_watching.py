@@ -11,6 +11,7 @@ import pytest
 
 from media_serving.ingest.settling import Settling
 from media_serving.ingest.sweep import UNSURE_NS, Sighting, Sweep, seen
+from media_serving.ingest.watched import Watched
 from tests.factories import jpeg, put
 
 
@@ -66,7 +67,24 @@ def test_a_folder_that_was_moved_in_is_found_with_all_that_it_holds(root, tmp_pa
 
 
 @pytest.mark.parametrize(
-    "name", [".hidden.jpg", ".in.a.jpg.", "a.jpg.part", "a.jpg.TMP", "a.filepart", "a.jpg~", "a.jpg.seen", "Thumbs.db"]
+    "name",
+    [
+        ".hidden.jpg",
+        ".in.a.jpg.",
+        "a.jpg.part",
+        "a.jpg.TMP",
+        "a.filepart",
+        "a.jpg~",
+        "a.jpg.seen",
+        "Thumbs.db",
+        "a.mp4_",
+        "A.JPG_",
+        "a.jpg.!qB",
+        "a.jpg.incomplete",
+        "a.mp4.aria2",
+        "a.jpg.opdownload",
+        "a.mp4-part",
+    ],
 )
 def test_what_is_on_its_way_or_not_meant_for_us_is_passed_over(root, name):
     put(root, name, jpeg())
@@ -165,6 +183,46 @@ def test_where_folders_carry_no_times_all_are_listed(root):
     before = os.stat(root / "2026-01-31")
     put(root, "2026-01-31/new.jpg", jpeg())
     os.utime(root / "2026-01-31", ns=(before.st_atime_ns, before.st_mtime_ns))
+    sweep._known[b"2026-01-31"].ctime_ns = os.stat(root / "2026-01-31").st_ctime_ns
 
     assert names(sweep) == []
     assert [s.raw for part in sweep.parts(trusts_times=False) for s in part] == [b"2026-01-31/new.jpg"]
+
+
+# What Synology, QNAP and Windows put into a share by themselves, and their neighbours.
+SYSTEM_FILES = [
+    "@eaDir/front.jpg/SYNOPHOTO_THUMB_XL.jpg",
+    "#recycle/old.jpg",
+    "$RECYCLE.BIN/S-1-5-21-1/$R0ABCD.jpg",
+    "@Recycle/gone.jpg",
+    "#snapshot/GMT-2026/front.jpg",
+    "lost+found/x.jpg",
+    "System Volume Information/y.jpg",
+    "2026/11/@eaDir/front.jpg",
+    ".Trash-1000/files/z.jpg",
+]
+
+
+@pytest.mark.parametrize("name", SYSTEM_FILES)
+def test_folders_that_systems_keep_for_themselves_are_not_entered(root, porch, name):
+    put(root, name, jpeg())
+    folder = Watched(porch, Sweep(os.fsencode(root)))
+
+    assert names(Sweep(os.fsencode(root))) == [b"2026-01-31/001/c.mp4", b"2026-01-31/b.jpg", b"a.jpg"]
+    assert folder.sighting_of(os.fsencode(name)) is None
+
+
+@pytest.mark.parametrize("name", ["#1 front/a.jpg", "recycle/a.jpg", "@home/a.jpg", "$5/a.jpg", "a_/b_.jpg"])
+def test_folders_that_a_person_named_are(root, name):
+    put(root, name, jpeg())
+
+    assert os.fsencode(name) in names(Sweep(os.fsencode(root)))
+
+
+def test_a_name_that_loses_its_mark_of_being_unfinished_is_found(root):
+    put(root, "20260131.mp4_", b"video")
+    sweep = Sweep(os.fsencode(root))
+    names(sweep)
+    (root / "20260131.mp4_").rename(root / "20260131.mp4")
+
+    assert names(sweep) == [b"20260131.mp4"]
