@@ -4,13 +4,18 @@
 import os
 import sys
 
+from django.core.exceptions import ImproperlyConfigured
 from django.core.management import execute_from_command_line
 from django.db import InterfaceError, OperationalError
+
+from nvr.start import end_unconfigured
 
 if __name__ == "__main__":
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "nvr.settings")
     try:
         execute_from_command_line(sys.argv)
+    except ImproperlyConfigured as error:
+        end_unconfigured(error, sys.argv)
     except (OperationalError, InterfaceError) as error:
         if "--traceback" in sys.argv:
             raise

@@ -8,6 +8,11 @@ class NvrConfig(AppConfig):
     verbose_name = "NVR"
 
     def ready(self) -> None:
+        from django.core.checks import register
+
         from nvr.celery import app
+        from nvr.installation.checks import check_first_password, check_unknown_variables
 
         app.set_default()  # shared tasks of every process go to our broker
+        register(check_unknown_variables, "nvr")
+        register(check_first_password, "nvr")

@@ -9,7 +9,10 @@ from django.conf import settings
 from kombu import Queue
 from kombu.transport import TRANSPORT_ALIASES
 
+from nvr.start import require_settings
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "nvr.settings")
+require_settings()
 
 app = Celery("nvr")
 app.conf.update(

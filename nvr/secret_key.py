@@ -12,15 +12,19 @@ from django.core.exceptions import ImproperlyConfigured
 def stored_key(file: Path) -> str:
     """The key in `file`; made on the first call with mode 0600, by whichever process comes first."""
     try:
+        if not file.exists():
+            _create(file)
         return _read(file)
-    except FileNotFoundError:
-        _create(file)
-        return _read(file)
+    except OSError as error:
+        raise ImproperlyConfigured(
+            f"The secret key cannot be read or made ({file}: {error.strerror}): correct the owner and mode of the data "
+            "folder, free or mount its disk, or set NVR_SECRET_KEY."
+        ) from error
 
 
 def _read(file: Path) -> str:
-    key = file.read_text().strip()
-    if len(key) < 50:
+    key = file.read_bytes().decode(errors="replace").strip()
+    if len(key) < 50 or "\ufffd" in key:
         raise ImproperlyConfigured(f"{file} holds no usable key: restore it from a backup, or delete it to begin anew.")
     return key
 
@@ -37,5 +41,7 @@ def _create(file: Path) -> None:
         os.link(draft, file)  # fails if another process was first: then its key is the one
     except FileExistsError:
         pass
+    except PermissionError:  # a file system without links, such as FAT
+        draft.replace(file)
     finally:
-        draft.unlink()
+        draft.unlink(missing_ok=True)

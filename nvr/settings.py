@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import dj_database_url
 import django_stubs_ext
-from django.core.exceptions import ImproperlyConfigured
 from dotenv import load_dotenv
 
-from nvr.data_folder import check_same
+from nvr.data_folder import check_same, make_private
+from nvr.database_url import database_from
 from nvr.env import Environment
 from nvr.hosts import LOOPBACK, own_hosts
 from nvr.secret_key import stored_key
@@ -35,30 +34,30 @@ RUN_DIR = NVR_DATA_DIR / "run"
 STATIC_ROOT = NVR_DATA_DIR / "static"
 if mark := os.environ.get("NVR_UP"):
     check_same(RUN_DIR / "up.lock", mark)
-for folder in (NVR_DATA_DIR, CACHE_DIR, RUN_DIR):
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+make_private(NVR_DATA_DIR, CACHE_DIR, RUN_DIR)
 
 # Who may reach it
 NVR_DEBUG = DEBUG = env.flag("NVR_DEBUG", False)
-NVR_PUBLIC_URL = env.text("NVR_PUBLIC_URL").rstrip("/")
+NVR_PUBLIC_URL = env.web_address("NVR_PUBLIC_URL")
 public = urlsplit(NVR_PUBLIC_URL)
-if NVR_PUBLIC_URL and (public.scheme not in {"http", "https"} or not public.hostname):
-    raise ImproperlyConfigured(f"NVR_PUBLIC_URL={NVR_PUBLIC_URL!r} is not an address such as https://nvr.example.org.")
 NVR_TRUSTED_PROXIES = env.networks("NVR_TRUSTED_PROXIES", ["127.0.0.1", "::1"] if NVR_PUBLIC_URL else [])
-NVR_ALLOWED_HOSTS = env.words("NVR_ALLOWED_HOSTS")
-if "*" in NVR_ALLOWED_HOSTS:
-    raise ImproperlyConfigured("NVR_ALLOWED_HOSTS=* would answer to any name: list the names that people type.")
+NVR_ALLOWED_HOSTS = env.words(
+    "NVR_ALLOWED_HOSTS",
+    pattern=r"\.?[\w-]+(\.[\w-]+)*\.?|\[[0-9a-fA-F:.]+\]",
+    wanted="a name or address that people type, such as nvr.lan or [fd00::1]",
+)
 ALLOWED_HOSTS = [
     *(NVR_ALLOWED_HOSTS or own_hosts()),
     *LOOPBACK,
     *([public.hostname] if public.hostname else []),
 ]
-NVR_SECRET_KEY = env.secret("NVR_SECRET_KEY")
-NVR_SECRET_KEY_FALLBACKS = env.secret("NVR_SECRET_KEY_FALLBACKS")
+NVR_SECRET_KEY = env.secret_key("NVR_SECRET_KEY")
+SECRET_KEY_FALLBACKS = NVR_SECRET_KEY_FALLBACKS = env.secret_keys("NVR_SECRET_KEY_FALLBACKS")
 SECRET_KEY = NVR_SECRET_KEY or stored_key(NVR_DATA_DIR / "secret_key")
-SECRET_KEY_FALLBACKS = [key for key in NVR_SECRET_KEY_FALLBACKS.split(",") if key]
 SALT_KEY = "nvr.fields"  # the encrypted fields' salt: the secret is SECRET_KEY
-NVR_ADMIN_USERNAME = env.text("NVR_ADMIN_USERNAME", "admin")
+NVR_ADMIN_USERNAME = env.text(
+    "NVR_ADMIN_USERNAME", "admin", pattern=r"[\w.@+-]{1,150}", wanted="a name of letters, digits and @ . + - _ alone"
+)
 NVR_ADMIN_PASSWORD = env.secret("NVR_ADMIN_PASSWORD")
 
 HTTPS = public.scheme == "https"
@@ -148,12 +147,12 @@ USE_I18N = False
 USE_TZ = True
 TIME_ZONE = "UTC"
 FORMAT_MODULE_PATH = "nvr.formats"
-NVR_TIME_ZONE = env.text("NVR_TIME_ZONE", "UTC")
+NVR_TIME_ZONE = env.time_zone("NVR_TIME_ZONE", "UTC")
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # Database
 DATABASE_URL = env.secret("DATABASE_URL", f"sqlite:///{NVR_DATA_DIR / 'nvr.sqlite3'}")
-DATABASES: dict[str, dict[str, Any]] = {"default": dict(dj_database_url.parse(DATABASE_URL))}
+DATABASES: dict[str, dict[str, Any]] = {"default": database_from(DATABASE_URL)}
 SQLITE_OPTIONS = {
     "transaction_mode": "IMMEDIATE",
     "timeout": 10,
@@ -176,7 +175,7 @@ else:
     }
 
 # Cache; the second one answers for the rate limits while the first does not
-REDIS_URL = env.secret("REDIS_URL")
+REDIS_URL = env.server("REDIS_URL", schemes={"redis", "rediss", "unix"}, example="redis://redis.lan:6379/0")
 DISK_CACHE = {
     "BACKEND": "nvr.disk_cache.DiskCache",
     "LOCATION": str(CACHE_DIR / "shared"),
@@ -198,40 +197,46 @@ CACHES = {
 
 # Queue
 BROKER_DIR = RUN_DIR / "broker"
-CELERY_BROKER_URL = env.secret("CELERY_BROKER_URL", "filesystem://localhost//")
+CELERY_BROKER_URL = env.server(
+    "CELERY_BROKER_URL",
+    "filesystem://localhost//",
+    schemes={"filesystem", "amqp", "amqps", "pyamqp", "redis", "rediss", "sentinel"},
+    example="amqp://nvr:password@rabbit.lan//",
+)
 
 # Media
 NVR_ACCEL_REDIRECT = env.roots("NVR_ACCEL_REDIRECT", base=BASE_DIR)
 NVR_PUBLIC_SNAPSHOTS = env.flag("NVR_PUBLIC_SNAPSHOTS", True)
-NVR_MAX_IMAGE_PIXELS = env.integer("NVR_MAX_IMAGE_PIXELS", 100_000_000, minimum=1_000_000)
-NVR_PLAYABLE_CACHE_MB = env.integer("NVR_PLAYABLE_CACHE_MB", 5_000)
-NVR_PLAYABLE_TIME_LIMIT = env.duration("NVR_PLAYABLE_TIME_LIMIT", timedelta(minutes=30))
-NVR_CLIP_PADDING = env.duration("NVR_CLIP_PADDING", timedelta(seconds=5))
-NVR_CLIP_TIME_LIMIT = env.duration("NVR_CLIP_TIME_LIMIT", timedelta(minutes=10))
+NVR_MAX_IMAGE_PIXELS = env.integer("NVR_MAX_IMAGE_PIXELS", 100_000_000, minimum=1_000_000, maximum=1_000_000_000)
+NVR_PLAYABLE_CACHE_MB = env.integer("NVR_PLAYABLE_CACHE_MB", 5_000, maximum=100_000_000)
+NVR_PLAYABLE_TIME_LIMIT = env.duration("NVR_PLAYABLE_TIME_LIMIT", timedelta(minutes=30), minimum="1s", maximum="1d")
+NVR_CLIP_PADDING = env.duration("NVR_CLIP_PADDING", timedelta(seconds=5), maximum="5m")
+NVR_CLIP_TIME_LIMIT = env.duration("NVR_CLIP_TIME_LIMIT", timedelta(minutes=10), minimum="1s", maximum="1d")
 NVR_WEB_WORKERS = env.integer("NVR_WEB_WORKERS", 2, minimum=1, maximum=64)
 NVR_WEB_THREADS = env.integer("NVR_WEB_THREADS", 16, minimum=2, maximum=256)
-NVR_SOCKET_TIMEOUT = env.duration("NVR_SOCKET_TIMEOUT", timedelta(seconds=30))
+NVR_SOCKET_TIMEOUT = env.duration("NVR_SOCKET_TIMEOUT", timedelta(seconds=30), minimum="1s", maximum="1h")
 
 # Cameras
 HIDDEN = ["/proc", "/sys", "/dev", "/run", "/snap", "/boot", "/etc", "/root/.ssh", "~/.ssh"]
-hidden = [str(Path(path).expanduser()) for path in env.words("NVR_REVIEW_HIDDEN_PATHS", HIDDEN)]
+hidden_words = env.words("NVR_REVIEW_HIDDEN_PATHS", HIDDEN, pattern=r"[/~].*", wanted="a full path starting with /")
+hidden = [str(Path(path).expanduser()) for path in hidden_words]
 NVR_REVIEW_HIDDEN_PATHS = list(dict.fromkeys(hidden))
-NVR_REVIEW_CACHE_MB = env.integer("NVR_REVIEW_CACHE_MB", 2_000)
+NVR_REVIEW_CACHE_MB = env.integer("NVR_REVIEW_CACHE_MB", 2_000, maximum=100_000_000)
 NVR_DELETION_WORKERS = env.integer("NVR_DELETION_WORKERS", 2, minimum=1, maximum=32)
-NVR_REVIEW_PROBE_WAIT = env.duration("NVR_REVIEW_PROBE_WAIT", timedelta(seconds=1))
-NVR_LIST_CACHE_TIME = env.duration("NVR_LIST_CACHE_TIME", timedelta(minutes=5))
-NVR_OFFLINE_AFTER = env.duration("NVR_OFFLINE_AFTER", timedelta(hours=24))
-NVR_STREAM_OFFLINE_AFTER = env.duration("NVR_STREAM_OFFLINE_AFTER", timedelta(seconds=60))
-NVR_HEALTH_INTERVAL = env.duration("NVR_HEALTH_INTERVAL", timedelta(seconds=15))
-NVR_TRASH_RETENTION = env.duration("NVR_TRASH_RETENTION", timedelta(days=30))
-NVR_STALE_AFTER = env.duration("NVR_STALE_AFTER", timedelta(minutes=10))
-NVR_SETTLE_TIME = env.duration("NVR_SETTLE_TIME", timedelta(seconds=2))
-NVR_INGEST_SWEEP = env.duration("NVR_INGEST_SWEEP", timedelta(seconds=30))
+NVR_REVIEW_PROBE_WAIT = env.duration("NVR_REVIEW_PROBE_WAIT", timedelta(seconds=1), maximum="30s")
+NVR_LIST_CACHE_TIME = env.duration("NVR_LIST_CACHE_TIME", timedelta(minutes=5), maximum="1d")
+NVR_OFFLINE_AFTER = env.duration("NVR_OFFLINE_AFTER", timedelta(hours=24), minimum="1s", maximum="365d")
+NVR_STREAM_OFFLINE_AFTER = env.duration("NVR_STREAM_OFFLINE_AFTER", timedelta(seconds=60), minimum="1s", maximum="365d")
+NVR_HEALTH_INTERVAL = env.duration("NVR_HEALTH_INTERVAL", timedelta(seconds=15), minimum="1s", maximum="1h")
+NVR_TRASH_RETENTION = env.duration("NVR_TRASH_RETENTION", timedelta(days=30), minimum="1s")
+NVR_STALE_AFTER = env.duration("NVR_STALE_AFTER", timedelta(minutes=10), minimum="1s", maximum="365d")
+NVR_SETTLE_TIME = env.duration("NVR_SETTLE_TIME", timedelta(seconds=2), minimum="1s", maximum="10m")
+NVR_INGEST_SWEEP = env.duration("NVR_INGEST_SWEEP", timedelta(seconds=30), minimum="1s", maximum="1h")
 NVR_INGEST_POLLING = env.flag("NVR_INGEST_POLLING", False)
-NVR_INGEST_PATIENCE = env.duration("NVR_INGEST_PATIENCE", timedelta(hours=6))
-NVR_INGEST_DEDUPE = env.duration("NVR_INGEST_DEDUPE", timedelta(hours=1))
-NVR_EVENT_IDLE = env.duration("NVR_EVENT_IDLE", timedelta(seconds=30))
-NVR_EVENT_MAX = env.duration("NVR_EVENT_MAX", timedelta(seconds=90))
+NVR_INGEST_PATIENCE = env.duration("NVR_INGEST_PATIENCE", timedelta(hours=6), minimum="1s", maximum="30d")
+NVR_INGEST_DEDUPE = env.duration("NVR_INGEST_DEDUPE", timedelta(hours=1), maximum="30d")
+NVR_EVENT_IDLE = env.duration("NVR_EVENT_IDLE", timedelta(seconds=30), minimum="1s", maximum="1h")
+NVR_EVENT_MAX = env.duration("NVR_EVENT_MAX", timedelta(seconds=90), minimum="1s", maximum="1h")
 
 # How often: `signed-in` by user, `anonymous` by address
 RATES = {
@@ -268,8 +273,8 @@ REST_FRAMEWORK = {
     "DEFAULT_SCHEMA_CLASS": "nvr.api.schema.Schema",
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
 }
-NVR_ACCESS_TOKEN_LIFETIME = env.duration("NVR_ACCESS_TOKEN_LIFETIME", timedelta(minutes=15))
-NVR_REFRESH_TOKEN_LIFETIME = env.duration("NVR_REFRESH_TOKEN_LIFETIME", timedelta(days=7))
+NVR_ACCESS_TOKEN_LIFETIME = env.duration("NVR_ACCESS_TOKEN_LIFETIME", timedelta(minutes=15), minimum="1s", maximum="1d")
+NVR_REFRESH_TOKEN_LIFETIME = env.duration("NVR_REFRESH_TOKEN_LIFETIME", timedelta(days=7), minimum="1s", maximum="365d")
 SIMPLE_JWT = {
     "ACCESS_TOKEN_LIFETIME": NVR_ACCESS_TOKEN_LIFETIME,
     "REFRESH_TOKEN_LIFETIME": NVR_REFRESH_TOKEN_LIFETIME,
@@ -308,7 +313,7 @@ WHITENOISE_USE_FINDERS = DEBUG
 WHITENOISE_ROOT = BASE_DIR / "static" / "root"  # /favicon.ico, which browsers ask for on their own
 
 # Logs
-NVR_LOG_LEVEL = env.text("NVR_LOG_LEVEL", "INFO").upper()
+NVR_LOG_LEVEL = env.choice("NVR_LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR"))
 NVR_LOG_REQUESTS = env.flag("NVR_LOG_REQUESTS", False)
 LOGGING = {
     "version": 1,

@@ -7,4 +7,7 @@ os.environ.setdefault("NVR_PROCESS", "web")
 
 from django.core.wsgi import get_wsgi_application
 
+from nvr.start import require_settings
+
+require_settings(status=3)  # gunicorn's own for a worker that cannot begin: it ends, and does not try again
 application = get_wsgi_application()

@@ -11,8 +11,11 @@ from typing import Any
 
 from django.conf import settings
 
+from nvr.start import require_settings
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "nvr.settings")
 os.environ.setdefault("NVR_PROCESS", "web")
+require_settings()
 logger = logging.getLogger(__name__)
 
 MAX_OPEN_FILES = 65_536

@@ -1,0 +1,34 @@
+"""System checks of what the operator has set: they run before `manage.py up` and every other command."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Warning
+from django.db import DatabaseError
+
+from nvr.errors import Invalid
+from nvr.installation.first_administrator import check_chosen_password, is_needed
+from nvr.settings import env
+
+
+def check_unknown_variables(**_: Any) -> list[CheckMessage]:
+    """A misspelt setting does nothing, which nobody notices."""
+    return [Warning(unknown_variable(name, meant), id="nvr.W001") for name, meant in env.unknown().items()]
+
+
+def unknown_variable(name: str, meant: str) -> str:
+    return f"{name} is not a setting" + (f": did you mean {meant}?" if meant else ": remove it, or correct its name.")
+
+
+def check_first_password(**_: Any) -> list[CheckMessage]:
+    """Only while nobody could sign in; a database that does not answer has another sentence."""
+    try:
+        if settings.NVR_ADMIN_PASSWORD and is_needed():
+            check_chosen_password()
+    except Invalid as error:
+        return [Error(error.detail, id="nvr.E001")]
+    except DatabaseError:
+        return []
+    return []
