@@ -31,7 +31,7 @@ def of_tag(name: str, text: str) -> Reading | None:
         return None
     if name in CREATED and times[0].tzinfo is not None and times[0].utcoffset() == UTC.utcoffset(None):
         times = (*times, *(naive(at) for at in times))
-    return Reading(f"the video's {name}", times, prefers_first=True)
+    return Reading(f"The video's {name}", times, prefers_first=True)
 
 
 def naive(at: datetime) -> datetime:

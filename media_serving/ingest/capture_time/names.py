@@ -19,7 +19,7 @@ Parts = dict[str, str]
 
 LONGEST_NAME, LONGEST_PATH = 255, 2000
 YEAR, MONTH, DAY = r"(?P<year>19[7-9]\d|20\d\d)", r"(?P<month>0[1-9]|1[0-2])", r"(?P<day>0[1-9]|[12]\d|3[01])"
-SHORT_MONTH, SHORT_DAY = r"(?P<month>0?[1-9]|1[0-2])", r"(?P<day>0?[1-9]|[12]\d|3[01])"
+SHORT_MONTH, SHORT_DAY = r"(?P<month>0?[1-9]|1[0-2])", r"(?P<day>0?[1-9]|[12]\d|3[01])(?!\d)"
 MONTH_NAME: Final = rf"(?P<month_name>{'|'.join(MONTHS)})[a-z]*"
 BETWEEN: Final = r"(?P<sep>[-_.: ])"
 DATES: Final = (  # most certain first
@@ -64,7 +64,7 @@ FAR_TIME: Final = compiled(rf"(?<![\d.])(?:{SEPARATED}|{MARKED.replace('?P<', '?
 ZONE: Final = compiled(
     r"Z(?![a-z\d])|[ _]?(?:UTC|GMT)(?:[+-]\d{1,2}(?:[:_.]?\d\d)?)?(?!\d)|[+-]\d\d[:_]?\d\d(?!\d)|\+\d\d(?!\d)"
 )
-FRACTION: Final = compiled(r"(?:[-_](?=\d{2,3}(?!\d))|[.,])(\d{1,3}|\d{6})(?!\d|[-_.:]\d)")
+FRACTION: Final = compiled(r"[-_.,](?:(\d{3})(?!\d)|(\d\d|(?<=[.,])(?:\d|\d{6}))(?!\d|[-_.:]\d))")
 MORE_DIGITS: Final = compiled(r"(\d{6}|\d{2,3})(?!\d)")
 HALF: Final = compiled(r"[ _-]?([ap])\.?m\.?(?![a-z])")
 # In a folder that tells the day:
@@ -79,10 +79,10 @@ LONGEST_RANGE: Final = timedelta(hours=1)  # of a name that tells when a video b
 COUNTED: Final = compiled(r"(?:IMG|DSC[NF]?|MVI|PICT|IMAGE|FRAME|SEQ|CIMG|MOV|P)_?\d")
 HOUR_FOLDER: Final = compiled(HOUR)
 MINUTE_AND_SECOND: Final = compiled(rf"(?:E\d)?{MINUTE}M{SECOND}S\d{{0,3}}(?:_.*)?")  # Yi and Xiaomi
-SECOND_WITH_BRACKET: Final = compiled(rf"{SECOND}\[.*")  # Dahua
+SECOND_LED_ON: Final = compiled(rf"{SECOND}(?:\[.*|(?:-[a-z\d]+)?\.[a-z\d]+)")  # Dahua; motion
 MINUTE_OF_VIDEO: Final = compiled(rf"{MINUTE}\.(?:mp4|avi|mov|mkv|3gp)")  # Wyze, Vivotek
 EIGHT_DIGITS: Final = compiled(r"\d{8}")
-IN_UTC: Final = ("PXL_",)  # Google's phones
+IN_UTC: Final = compiled(r"PXL_|\d{14}-\d{6}-[EMRTU]\d\d_\d+$")  # Google's phones; Canon's cameras
 
 
 class Told(NamedTuple):
@@ -132,7 +132,7 @@ def reading(
     options = tuple(dict.fromkeys(at for at in found if at is not None))
     if not options:
         return None
-    return Reading(f'the name "{shown(stem)}"', options, prefers_first=prefers_first, only_near=only_near)
+    return Reading(f'The name "{shown(stem)}"', options, prefers_first=prefers_first, only_near=only_near)
 
 
 def shown(text: str) -> str:
@@ -145,7 +145,7 @@ def reading_of(match: re.Match[str], stem: str) -> Reading | None:
     tail = tail_of(stem[match.end() :])
     if tail is None or (tail.half and hour_of(int(parts["hour"]), tail.half) is None):
         return None
-    zone = UTC if stem.startswith(IN_UTC) else tail.zone
+    zone = UTC if IN_UTC.match(stem) else tail.zone
     more = {"half": tail.half, "fraction": tail.fraction}
     found = [time_of(parts | more | dict(day), zone) for day in days_of(parts)]
     if zone is not None and not tail.zone_is_sure and parts.get("gap") not in {"T", "t"}:
@@ -184,7 +184,7 @@ def tail_of(rest: str) -> Tail | None:
             return None
         fraction, rest = digits[1], rest[digits.end() :]
     elif not ZONE.match(rest) and (match := FRACTION.match(rest)):
-        fraction, rest = match[1], rest[match.end() :]
+        fraction, rest = match[1] or match[2], rest[match.end() :]
     if match := HALF.match(rest):
         half, rest = match[1], rest[match.end() :]
     zone = ZONE.match(rest.lstrip(" "))
@@ -196,13 +196,13 @@ def tail_of(rest: str) -> Tail | None:
 
 
 def epoch_in(stem: str) -> Reading | None:
-    """Seconds or milliseconds since 1970, if there is one such number only."""
+    """Seconds or milliseconds since 1970, if there is one such number only, or a second one for a video's end."""
     matches = list(EPOCH.finditer(stem))
-    if len(matches) != 1:
-        return None
-    (match,) = matches
-    at = datetime.fromtimestamp(int(match["seconds"]), UTC)
-    return reading(stem, [with_fraction(at, match["milliseconds"] or match["fraction"] or "")], only_near=True)
+    found = [datetime.fromtimestamp(int(match["seconds"]), UTC) for match in matches]
+    if len(found) == 1 or (len(found) == 2 and timedelta(0) <= found[1] - found[0] <= LONGEST_RANGE):
+        fraction = matches[0]["milliseconds"] or matches[0]["fraction"] or ""
+        return reading(stem, [with_fraction(found[0], fraction)], only_near=True)
+    return None
 
 
 def of_day_and_time_apart(stem: str) -> Reading | None:
@@ -283,7 +283,7 @@ def times_of_hour_folders(inner: list[str], day_folder: str, name: str) -> Itera
         yield {**hour.groupdict(), **match.groupdict(), "second": "00"}
     if hour and (match := MINUTE_AND_SECOND.fullmatch(without_ending(name))):
         yield {**hour.groupdict(), **match.groupdict()}
-    if len(inner) >= 2 and (match := SECOND_WITH_BRACKET.fullmatch(name)):
+    if len(inner) >= 2 and (match := SECOND_LED_ON.fullmatch(name)):
         hour, minute = HOUR_FOLDER.fullmatch(inner[-2]), compiled(MINUTE).fullmatch(inner[-1])
         if hour and minute:
             yield {**hour.groupdict(), **minute.groupdict(), **match.groupdict()}

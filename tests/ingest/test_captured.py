@@ -1,0 +1,215 @@
+"""When an upload was taken, from the file in the camera's folder to the ledger and the API: real files, read by the
+worker. Nothing that a file says may break the reading, or lead to a time that cannot be."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+from django.utils import timezone
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from media_serving.ingest import working
+from media_serving.ingest.capture_time import FileFacts, capture_time
+from media_serving.ingest.capture_time.container import readings_of
+from media_serving.ingest.capture_time.exif import OFFSETS, TIME_ZONE_OFFSET, TIMES, reading_of, readings_in
+from media_serving.ingest.capture_time.plausibility import EARLIEST, FAST
+from media_serving.models import Upload
+from tests.factories import folder_of, make_camera, make_user, put
+from tests.ingest.conftest import swept
+from tests.ingest.test_exif import ORIGINAL, exif, picture
+
+BERLIN = ZoneInfo("Europe/Berlin")
+RECEIVED = datetime(2026, 11, 30, 9, 0, tzinfo=UTC)
+FRAMES = ("-f", "lavfi", "-i", "testsrc2=size=160x120:rate=10:duration=4")
+SOUND = ("-f", "lavfi", "-i", "sine=frequency=440:sample_rate=8000:duration=40")
+H264 = ("-c:v", "libx264", "-preset", "veryfast", "-crf", "35", "-pix_fmt", "yuv420p")
+
+
+def film(path: Path, *arguments: str) -> Path:
+    subprocess.run(["ffmpeg", "-v", "error", "-y", *FRAMES, *arguments, str(path)], check=True, timeout=60)
+    return path
+
+
+def read(name: str, data: bytes, *, zone: str = "Europe/Berlin") -> Upload:
+    camera = make_camera("Yard", detector="none", time_zone=zone)
+    put(folder_of(camera), name, data, age_s=5)
+    swept(camera)
+    working.work()
+    return Upload.objects.get()
+
+
+def test_the_ledger_the_api_and_the_admin_tell_by_which_clue_and_why(db, client):
+    upload = read("20150101_000310.jpg", picture(exif=exif({ORIGINAL: "0000:00:00 00:00:00"})).getvalue())
+
+    assert abs(upload.captured_at - timezone.now()) < timedelta(minutes=1)
+    assert (upload.state, upload.capture_clue, upload.clock_is_absurd) == ("done", "file", True)
+    assert upload.capture_note == (
+        'EXIF DateTimeOriginal is blank. The name "20150101_000310" (2015-01-01 00:03:10) is a factory date: the clock '
+        "began anew."
+    )
+
+    client.force_login(make_user("chief", is_superuser=True, is_staff=True))
+    told = client.get("/api/uploads").json()["items"][0]
+    page = client.get(f"/admin/media_serving/upload/{upload.pk}/change/").content.decode()
+
+    assert (told["capture_clue"], told["capture_note"]) == ("file", upload.capture_note)
+    assert "the file&#x27;s own time" in page and "began anew" in page
+
+
+def test_a_picture_is_entered_by_its_name_and_told_by_what_it_says_itself_once_it_is_read(db):
+    camera = make_camera("Yard", detector="none", time_zone="Europe/Berlin")
+    data = picture(exif=exif({ORIGINAL: "2026:01:31 12:00:05"})).getvalue()
+    put(folder_of(camera), "20260131_120000.jpg", data, age_s=5)
+
+    swept(camera)
+    entered = Upload.objects.get()
+    working.work()
+    done = Upload.objects.get()
+
+    assert (entered.capture_clue, entered.captured_at.second) == ("name", 0)
+    assert (done.capture_clue, done.captured_at.second) == ("exif", 5)
+
+
+def test_a_video_whose_sound_is_longer_than_its_pictures_began_its_pictures_ago(db, tmp_path):
+    long_sound = film(tmp_path / "long_sound.mp4", *SOUND, *H264, "-c:a", "aac", "-b:a", "16k")
+    camera = make_camera("Yard", detector="none")
+    put(folder_of(camera), "long_sound.mp4", long_sound.read_bytes())
+    os.utime(folder_of(camera) / "long_sound.mp4", (1_790_000_000, 1_790_000_000))
+
+    swept(camera)
+    working.work()
+
+    assert Upload.objects.get().captured_at.timestamp() == pytest.approx(1_790_000_000 - 4, abs=0.2)
+
+
+@pytest.mark.parametrize(
+    ("name", "metadata", "expected"),
+    [
+        ("a.mp4", {"creation_time": "2026-01-31T12:00:00Z"}, "12:00:00"),
+        ("a.mkv", {"creation_time": "2026-01-31T12:00:00Z"}, "12:00:00"),
+        ("a.mov", {"com.apple.quicktime.creationdate": "2026-01-31T12:00:00+0100"}, "11:00:00"),
+        (
+            "b.mov",
+            {
+                "creation_time": "2026-01-31T13:00:00Z",
+                "com.apple.quicktime.creationdate": "2026-01-31T12:00:00-0500",
+            },
+            "17:00:00",
+        ),
+        ("a.avi", {"date": "2026-01-31 12:00:00"}, "11:00:00"),
+    ],
+)
+def test_a_video_says_itself_when_it_was_taken(db, tmp_path, name, metadata, expected):
+    options = [text for key, value in metadata.items() for text in ("-metadata", f"{key}={value}")]
+    whole = film(tmp_path / name, *H264, "-movflags", "use_metadata_tags", *options)
+
+    upload = read(name, whole.read_bytes())
+
+    assert f"{upload.captured_at:%Y-%m-%d %H:%M:%S}" == f"2026-01-31 {expected}"
+    assert (upload.capture_clue, upload.clock_is_absurd) == ("container", False)
+
+
+def told(tags: dict[str, str], *, written: datetime = RECEIVED, length_s: float = 0):
+    facts = FileFacts("a.mp4", written, RECEIVED, timedelta(seconds=length_s), container=readings_of(tags))
+    return capture_time(facts, BERLIN)
+
+
+def test_a_container_that_counts_by_the_cameras_clock_is_known_by_the_files_time():
+    tags = {"creation_time": "2026-11-30T10:00:00.000000Z"}
+
+    ahead = told({"creation_time": "2026-11-30T09:58:00.000000Z"})
+    agreeing = told({"creation_time": "2026-11-29T12:00:00Z"}, written=datetime(2026, 11, 29, 11, 0, 2, tzinfo=UTC))
+    late = told({"creation_time": "2026-11-29T12:00:00Z"})
+
+    assert told(tags).at == RECEIVED
+    assert ahead.at == RECEIVED - timedelta(minutes=2) and not ahead.is_absurd
+    assert agreeing.at.hour == 11 and late.at.hour == 12
+
+
+def test_a_container_whose_time_was_entered_last_began_its_length_earlier():
+    at_the_end = told({"creation_time": "2026-11-30T08:59:59Z"}, length_s=60)
+    at_the_beginning = told({"creation_time": "2026-11-30T08:59:00Z"}, length_s=60)
+
+    assert at_the_end.at == RECEIVED - timedelta(seconds=61)
+    assert at_the_beginning.at == RECEIVED - timedelta(seconds=60)
+
+
+@pytest.mark.parametrize("text", ["1904-01-01T00:00:00Z", "1970-01-01T00:00:00.000000Z", "", "yesterday"])
+def test_a_container_that_says_nothing_says_nothing_of_the_clock(text):
+    found = told({"creation_time": text})
+
+    assert (found.at, found.clue, found.is_absurd, found.note) == (RECEIVED, "file", False, "")
+
+
+def test_a_container_whose_clock_began_anew_is_not_believed():
+    assert told({"creation_time": "2015-01-01T00:03:10Z"}).is_absurd
+
+
+LIKE_TIMES = st.from_regex(r"[0-9:/.T \-+apmZ_]{0,40}", fullmatch=True)
+TEXTS = st.one_of(
+    st.text(max_size=60), LIKE_TIMES, st.from_regex(r"(19|20)\d\d[:-]?\d\d[:-]?\d\d.\d\d:?\d\d:?\d\d.{0,8}")
+)
+VALUES = st.one_of(TEXTS, st.binary(max_size=40), st.integers(-(2**31), 2**31 - 1), st.none(), st.tuples(TEXTS))
+NAMES = st.lists(
+    st.one_of(TEXTS, st.from_regex(r"[A-Za-z_]{0,4}[0-9]{4,20}[-_T.A-Za-z0-9]{0,12}")), min_size=1, max_size=6
+)
+TIMES_OF_FILES = st.datetimes(datetime(1970, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))
+ZONES = st.sampled_from(["Europe/Berlin", "America/New_York", "Asia/Kathmandu", "Pacific/Kiritimati", "UTC"])
+
+
+def is_plausible(at: datetime, received: datetime, length: timedelta) -> bool:
+    return EARLIEST - length <= at <= received + FAST
+
+
+@settings(max_examples=400, deadline=None)
+@given(path=NAMES, mtime=TIMES_OF_FILES, zone=ZONES, length=st.floats(0, 86_400))
+def test_any_path_gives_a_plausible_time(path, mtime, zone, length):
+    facts = FileFacts("/".join(path), mtime, RECEIVED, timedelta(seconds=length))
+
+    found = capture_time(facts, ZoneInfo(zone))
+
+    assert found.at.tzinfo is UTC and is_plausible(found.at, RECEIVED, facts.length)
+    assert len(found.note) <= 300 and "\0" not in found.note
+
+
+@settings(max_examples=400, deadline=None)
+@given(
+    tags=st.dictionaries(st.sampled_from([tag.number for tag in TIMES]), VALUES),
+    others=st.dictionaries(st.sampled_from([*OFFSETS, TIME_ZONE_OFFSET, *(tag.fraction for tag in TIMES)]), VALUES),
+    text=TEXTS,
+    zone=ZONES,
+)
+def test_any_exif_gives_a_plausible_time(tags, others, text, zone):
+    image = Image.new("RGB", (8, 8))
+    image.getexif().update(tags | others)
+    said = (*readings_in(image), reading_of("XMP", text))
+
+    found = capture_time(
+        FileFacts("a.jpg", RECEIVED, RECEIVED, said=said, container=readings_of({"date": text})), ZoneInfo(zone)
+    )
+
+    assert found.at.tzinfo is UTC and is_plausible(found.at, RECEIVED, timedelta(0))
+    assert len(found.note) <= 300 and "\0" not in found.note
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.binary(max_size=300))
+def test_rubbish_in_the_place_of_exif_costs_nothing(data):
+    image = Image.new("RGB", (8, 8))
+    image.info["exif"] = b"Exif\0\0" + data
+    image.info["xmp"] = data
+
+    readings_in(image)
+
+
+def test_other_pictures_than_jpeg_are_read_by_the_worker_too(db):
+    upload = read("a.png", picture("PNG", exif=exif({ORIGINAL: "2026:01:31 12:00:00"})).getvalue())
+
+    assert (upload.capture_clue, upload.captured_at.hour) == ("exif", 11)
