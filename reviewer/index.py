@@ -12,14 +12,15 @@ import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from reviewer import times
 from reviewer.runs import TABLES as RUN_TABLES
 from reviewer.runs import Packed, Runs
 
-VERSION: Final = 4
+VERSION: Final = 5
 TREE: Final = 0  # the run of all files; a folder's has the folder's id
 TREE_BLOCK: Final = 1000  # files
 FOLDER_BLOCK: Final = 1024  # names
@@ -34,6 +35,7 @@ CREATE TABLE folder (
     id INTEGER PRIMARY KEY, path BLOB NOT NULL UNIQUE, mtime_ns INTEGER NOT NULL, listed_ns INTEGER NOT NULL,
     recheck_ns INTEGER NOT NULL, ignored INTEGER NOT NULL, turn INTEGER NOT NULL
 );
+{times.TABLE};
 {RUN_TABLES}"""
 
 
@@ -53,14 +55,21 @@ def key_of(path: bytes) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A file below the root; `path` is bytes without a leading slash, `marks` are of `Mark`."""
+    """A file below the root; `path` is bytes without a leading slash, `marks` are of `Mark`.
+
+    `code` is its time as the index has it, where files are asked for by time.
+    """
 
     path: bytes
     marks: int
+    code: bytes = field(default=b"", compare=False)
 
 
 def rows_of(found: Iterable[tuple[bytes, int]]) -> list[Row]:
-    return [Row(key.partition(b"\0")[2], marks) for key, marks in found]
+    """Of keys whose path comes after the first zero byte."""
+    return [
+        Row(path, marks, code) for (code, _, path), marks in ((key.partition(b"\0"), marks) for key, marks in found)
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +143,7 @@ class Index:
                 self.db.execute("ROLLBACK")
 
     @contextmanager
-    def _reading(self) -> Iterator[None]:
+    def reading(self) -> Iterator[None]:
         """All that is read in the block is of one moment."""
         if self.db.in_transaction:
             yield
@@ -153,32 +162,38 @@ class Index:
 
     def page(self, taken: str, *, offset: int = 0, limit: int = 50) -> list[Row]:
         """`limit` rows that the filter `taken` takes, after the first `offset` of them."""
-        with self._reading():
+        with self.reading():
             return rows_of(self.runs.page(TREE, taken, offset=offset, limit=limit))
 
     def after(self, taken: str, path: bytes, limit: int) -> list[Row]:
         """`limit` rows that `taken` takes, behind where `path` stands or would stand."""
-        with self._reading():
+        with self.reading():
             return rows_of(self.runs.after(TREE, taken, key_of(path), limit=limit))
 
     def files_in(self, folder: int) -> dict[bytes, int]:
         """The marks of the files directly in a folder, by name, in their order."""
-        with self._reading():
+        with self.reading():
             return self.runs.whole(folder)
 
     def marks_of(self, folder: int, name: bytes) -> int | None:
         """Those of one file; None if it is not there."""
-        with self._reading():
+        with self.reading():
             return self.runs.marks_of(folder, name)
 
     def folder_page(self, folder: Folder, *, offset: int, limit: int) -> list[Row]:
         """`limit` files directly in a folder, by name, after the first `offset` of them."""
-        with self._reading():
+        with self.reading():
             found = self.runs.page(folder.id, "all", offset=offset, limit=limit)
         return [Row(prefix_of(folder.path) + name, marks) for name, marks in found]
 
-    def folders(self) -> list[Folder]:
-        return [Folder(*row) for row in self.db.execute(f"SELECT {FOLDER} FROM folder")]
+    def folders(self, where: str = "TRUE") -> list[Folder]:
+        return [Folder(*row) for row in self.db.execute(f"SELECT {FOLDER} FROM folder WHERE {where}")]
+
+    def folder_blocks(self, taken: str) -> list[tuple[bytes, bytes, int, int]]:
+        """The blocks of the folders that hold what `taken` takes: folder, first name, number, and how many."""
+        return self.db.execute(
+            f'SELECT path, first, head.id, "{taken}" FROM folder JOIN head ON run = folder.id WHERE "{taken}" > 0'
+        ).fetchall()
 
     def number_of_folders(self) -> int:
         return int(self.db.execute("SELECT count(*) FROM folder").fetchone()[0])
@@ -209,6 +224,7 @@ class Index:
 
     def drop_folder(self, folder: Folder) -> None:
         prefix = prefix_of(folder.path)
+        times.drop(self, folder.id, prefix)
         names = self.runs.drop(folder.id)
         self.runs.change(TREE, {tree_key(prefix, name): None for name in names}, size=TREE_BLOCK)
         self.db.execute("DELETE FROM folder WHERE id = ?", (folder.id,))
@@ -216,6 +232,7 @@ class Index:
     def change_files(self, folder: int, path: bytes, changes: Mapping[bytes, int | None]) -> None:
         """Mark the files of these names in the folder, known or not; None: they have gone."""
         prefix = prefix_of(path)
+        times.follow(self, folder, prefix, changes)
         self.runs.change(folder, changes, size=FOLDER_BLOCK)
         self.runs.change(TREE, {tree_key(prefix, name): marks for name, marks in changes.items()}, size=TREE_BLOCK)
 

@@ -21,9 +21,11 @@ from django.conf import settings
 
 from nvr.errors import FULL, NvrError, StorageFull, Unavailable
 from nvr.media.mounts import is_network_or_fuse, mount_of
+from reviewer import orders
 from reviewer.index import Index, Row
 from reviewer.kinds import Mark
 from reviewer.models import ReviewPath
+from reviewer.orders import View
 from reviewer.reading import Progress, Reading
 from reviewer.runs import TO_EMPTY
 from reviewer.scanner import UNSURE_NS, Scanner
@@ -157,29 +159,53 @@ def fault_of(error: sqlite3.Error | OSError) -> NvrError:
 
 
 def page_of(
-    root: ReviewPath, taken: str, *, offset: int = 0, after: bytes | None = None, limit: int, again: bool = False
+    root: ReviewPath,
+    taken: str,
+    *,
+    offset: int = 0,
+    after: bytes | None = None,
+    limit: int,
+    again: bool = False,
+    order: str = orders.NAME,
 ) -> list[Row]:
-    """The rows of a page as they are on disk now. Raises `PathAway`."""
+    """The rows of a page as they are on disk now. Raises `PathAway` and `orders.Gone`."""
+    view = View(taken, order)
 
     def rows(scanner: Scanner) -> list[Row]:
-        scanner.refresh(again=again)
-        scanner.recheck_some()
-        found = cut(scanner, taken, offset, after, limit)
+        bring_up_to_date(scanner, view, again=again)
+        found = cut(scanner, view, offset, after, limit)
         if scanner.refresh_folders({row.path.rpartition(b"/")[0] for row in found}):
-            found = cut(scanner, taken, offset, after, limit)
+            found = cut(scanner, view, offset, after, limit)
         for _ in range(LOOKS):
-            if not scanner.recheck(found):
+            if not (scanner.recheck(found) or (order == orders.TIME and scanner.retime(found))):
                 break
-            found = cut(scanner, taken, offset, after, limit)
+            found = cut(scanner, view, offset, after, limit)
         return found
 
     return asked(root, rows)
 
 
-def cut(scanner: Scanner, taken: str, offset: int, after: bytes | None, limit: int) -> list[Row]:
+def bring_up_to_date(scanner: Scanner, view: View, *, again: bool = False) -> None:
+    scanner.refresh(again=again)
+    scanner.recheck_some()
+    if view.order == orders.TIME:
+        scanner.read_times(again=again)
+
+
+def cut(scanner: Scanner, view: View, offset: int, after: bytes | None, limit: int) -> list[Row]:
     if after is not None:
-        return scanner.index.after(taken, after, limit)
-    return scanner.index.page(taken, offset=offset, limit=limit)
+        return orders.after(scanner.index, view, after, limit=limit)
+    return orders.page(scanner.index, view, offset=offset, limit=limit)
+
+
+def position_of(root: ReviewPath, view: View, path: bytes) -> int:
+    """How many files of the view stand before `path`. Raises `PathAway` and `orders.Gone`."""
+
+    def position(scanner: Scanner) -> int:
+        bring_up_to_date(scanner, view)
+        return orders.position(scanner.index, view, path)
+
+    return asked(root, position)
 
 
 def folder_page(

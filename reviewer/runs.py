@@ -175,6 +175,26 @@ class Runs:
             rows += self._taken(following, taken, 0, limit - len(rows))
         return rows[:limit]
 
+    def place(self, run: int, taken: str, key: bytes) -> int:
+        """How many keys that `taken` takes stand before where `key` stands or would stand."""
+        first, number = self._at(run, key)
+        before = self.db.execute(
+            f'SELECT total("{taken}") FROM head WHERE run = ? AND first < ?',
+            (run, first),
+        ).fetchone()[0]
+        return int(before) + sum(found < key for found, _ in self._taken(number, taken))
+
+    def beginning_with(self, run: int, beginning: bytes) -> bytes | None:
+        """The one key that begins so; behind `beginning` it has no byte 255."""
+        number = self._at(run, beginning + b"\xff")[1]
+        fenced = SEPARATOR + self._body(number)[0] + SEPARATOR
+        at = fenced.find(SEPARATOR + beginning)
+        return None if at < 0 else fenced[at + len(SEPARATOR) : fenced.index(SEPARATOR, at + len(SEPARATOR))]
+
+    def taken_in(self, number: int, taken: str, start: int = 0, end: int | None = None) -> list[tuple[bytes, int]]:
+        """Of a block: the keys that `taken` takes, with their marks."""
+        return self._taken(number, taken, start, end)
+
     def whole(self, run: int) -> dict[bytes, int]:
         """All keys with their marks."""
         bodies = self.db.execute(
@@ -275,6 +295,16 @@ class Runs:
         for part in ("keys", "marks"):
             self.db.execute(f"DELETE FROM {part} WHERE id = ?", (number,))
         self.db.execute("DELETE FROM head WHERE run = ? AND first = ?", (run, first))
+
+    def next_number(self) -> int:
+        """Above those of all blocks."""
+        return int(self.db.execute("SELECT coalesce(max(id), 0) + 1 FROM keys").fetchone()[0])
+
+    def drop_below(self, run: int) -> None:
+        """Forget all runs of lower numbers."""
+        for part in ("keys", "marks"):
+            self.db.execute(f"DELETE FROM {part} WHERE id IN (SELECT id FROM head WHERE run < ?)", (run,))
+        self.db.execute("DELETE FROM head WHERE run < ?", (run,))
 
     def drop(self, run: int) -> list[bytes]:
         """Forget a run; its keys."""

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Final
 from nvr.errors import Conflict, Unavailable
 from nvr.media.mounts import Mount, absence
 from nvr.media.system_folders import has_hidden_folder
+from reviewer import times
 from reviewer.gathering import Tree
 from reviewer.index import Folder, Index, Row
 from reviewer.listing import Listing, judged, listing_of
@@ -140,6 +141,47 @@ class Scanner:
         self._checked = rows[-1].path if len(rows) == RECHECKED else b""
         self.recheck(rows)
 
+    def read_times(self, *, again: bool = False) -> None:
+        """Have the time of each file; at first, and `again`, that takes a look at all. Raises `BeingRead`."""
+        if not again and not times.untimed(self.index):
+            return
+        with self._alone():
+            if again or not times.is_kept(self.index):
+                self._gather_times()
+            else:
+                self._read_times_of(times.untimed(self.index))
+
+    def retime(self, rows: Iterable[Row]) -> bool:
+        """Whether one of these files is of another time than it is listed by: it was written over."""
+        changed = {
+            row.path.rpartition(b"/")[0]
+            for row in rows
+            if times.looked_up(self.root, (row.path,))[row.path] != row.code
+        }
+        if changed:
+            with self._alone():
+                self._read_times_of(folder for path in changed if (folder := self.index.folder(path)))
+        return bool(changed)
+
+    def _read_times_of(self, folders: Iterable[Folder]) -> None:
+        for folder in folders:
+            codes = times.looked_up(self._place(folder.path), self.index.files_in(folder.id))
+            with self.index.writing():
+                times.put_times(self.index, folder, codes)
+
+    def _gather_times(self) -> None:
+        gathered, files = times.Gathered(self.index), 0
+        try:
+            for read, folder in enumerate(self.index.folders(), 1):
+                marks = self.index.files_in(folder.id)
+                gathered.add(folder, marks, times.looked_up(self._place(folder.path), marks))
+                files += len(marks)
+                self.tell(read, files)
+            with self.index.writing():
+                gathered.put()
+        finally:
+            gathered.close()
+
     def check_there(self) -> None:
         reason = absence(Path(os.fsdecode(self.root)), self.mount)
         if reason:
@@ -257,6 +299,7 @@ class Scanner:
             self.check_there()
         changes |= {name: marks for name, marks in listing.files.items() if before.get(name, -1) != marks}
         number = self.index.put_folder(replace(folder, turn=known.turn if known else 0))
+        times.forget(self.index, number)
         self.index.change_files(number, folder.path, changes)
         for path in children - inner:
             self._forget(path)

@@ -8,6 +8,7 @@ from urllib.parse import parse_qs
 from rest_framework.request import Request
 
 from nvr.errors import BadRequest
+from reviewer import orders
 from reviewer.runs import FILTERS
 
 MOST_FIELDS = 100
@@ -45,6 +46,13 @@ def filter_of(request: Request) -> str:
     given = request.query_params.get("statusFilter", "all")
     if given not in FILTERS:
         raise BadRequest(f"statusFilter must be one of {', '.join(FILTERS)}.")
+    return given
+
+
+def order_of(request: Request) -> str:
+    given = request.query_params.get("order", orders.NAME)
+    if given not in orders.ORDERS:
+        raise BadRequest(f"order must be one of {', '.join(orders.ORDERS)}.")
     return given
 
 

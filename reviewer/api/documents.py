@@ -9,6 +9,7 @@ from drf_spectacular.utils import OpenApiParameter, inline_serializer
 from rest_framework import serializers
 
 from nvr.media.companions import ACTIONS
+from reviewer.orders import ORDERS
 from reviewer.runs import FILTERS
 
 TAGS = ["review"]
@@ -64,6 +65,14 @@ def path_parameter(text: str = PATH_NOTE) -> OpenApiParameter:
     return OpenApiParameter("path", {"type": "string", "minLength": 1}, required=True, description=text)
 
 
+STATUS_FILTER = OpenApiParameter("statusFilter", str, enum=list(FILTERS), description="Before offset and limit.")
+ORDER = OpenApiParameter(
+    "order",
+    str,
+    enum=list(ORDERS),
+    description="`name` (the default): file name, then path. `folder`: folder, then file name. `time`: the oldest "
+    "first; the first time all files are looked at.",
+)
 REFRESH = flag("refresh", "Read the disk again, whatever is known of it.")
 WAIT = flag("wait", "Wait until sizes and durations of all are known.")
 NAMED_PATH = inline_serializer("ReviewPathIn", {"path": serializers.CharField(max_length=4096)})
@@ -128,12 +137,32 @@ STREAM: dict[str, Any] = {
         path_parameter("Exactly a review path."),
         number("offset", 0, None, 0),
         number("limit", 1, 10_000, 50),
-        OpenApiParameter("statusFilter", str, enum=list(FILTERS), description="Before offset and limit."),
-        OpenApiParameter("after", str, description="Instead of `offset`: the path of the last item that you have."),
+        STATUS_FILTER,
+        ORDER,
+        OpenApiParameter(
+            "after",
+            str,
+            description="Instead of `offset`: the path of the last item that you have. In the order of time it must "
+            "still be there.",
+        ),
         REFRESH,
         WAIT,
     ],
     "responses": {(200, "application/x-ndjson"): OpenApiTypes.BINARY},
+}
+POSITION: dict[str, Any] = {
+    "operation_id": "find_media_item",
+    "tags": TAGS,
+    "description": "The offset at which `item` stands in the stream of the same filter and order, or would stand.",
+    "parameters": [
+        path_parameter("Exactly a review path."),
+        OpenApiParameter("item", {"type": "string", "minLength": 1}, required=True, description="The item's path."),
+        STATUS_FILTER,
+        ORDER,
+    ],
+    "responses": {
+        200: inline_serializer("MediaPosition", {"path": serializers.CharField(), "offset": serializers.IntegerField()})
+    },
 }
 SUMMARY: dict[str, Any] = {
     "operation_id": "summarise_media_items",

@@ -19,11 +19,12 @@ from nvr.api.permissions import HasPermission
 from nvr.api.views import ApiView, BytesView
 from nvr.errors import BadRequest
 from reviewer.api import documents
-from reviewer.api.asked import filter_of, is_set, named_path, number_of, path_of
+from reviewer.api.asked import filter_of, is_set, named_path, number_of, order_of, path_of
 from reviewer.api.ndjson import long_ndjson
 from reviewer.items import items_of, text
-from reviewer.library import counts_of, folder_page, page_of, size_of
+from reviewer.library import counts_of, folder_page, page_of, position_of, size_of
 from reviewer.models import ReviewPath
+from reviewer.orders import View
 from reviewer.places import exactly, inside
 from reviewer.reading import Reading, reading_of
 from reviewer.scanner import PathAway
@@ -78,22 +79,38 @@ class StreamView(BytesView):
             root,
             filter_of(request),
             offset=number_of(request, "offset", 0, least=0, most=ANY_OFFSET),
-            after=cursor_of(request, root),
+            after=item_of(request, root),
             limit=limit,
             again=is_set(request, "refresh"),
+            order=order_of(request),
         )
         ask_for(root)
         items = items_of(root, rows, wait_for_all=is_set(request, "wait"))
         return long_ndjson(request._request, lines(items), size=ITEM_BYTES * len(rows))
 
 
-def cursor_of(request: Request, root: ReviewPath) -> bytes | None:
-    """`after`: the path of the last item that one has, which need not be there any more."""
-    given = named_path(request, "after")
+class PositionView(ApiView):
+    """Where in a listing a file stands: at which offset its page begins with it."""
+
+    permission_classes = (REVIEW,)
+
+    @extend_schema(**documents.POSITION)
+    def get(self, request: Request) -> Response:
+        root = exactly(request.user, path_of(request))
+        item = item_of(request, root, "item")
+        if item is None:
+            raise BadRequest("item is required.")
+        offset = position_of(root, View(filter_of(request), order_of(request)), item)
+        return Response({"path": root.path, "offset": offset})
+
+
+def item_of(request: Request, root: ReviewPath, name: str = "after") -> bytes | None:
+    """The path, below the root, of the item that the query names, which need not be there any more."""
+    given = named_path(request, name)
     if not given:
         return None
     if not given.startswith(f"{root.path}/"):
-        raise BadRequest("after must be the path of an item below the review path.")
+        raise BadRequest(f"{name} must be the path of an item below the review path.")
     return os.fsencode(given.removeprefix(f"{root.path}/"))
 
 

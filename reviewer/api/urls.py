@@ -3,7 +3,7 @@
 from django.urls import path
 
 from reviewer.api.actions import BatchView, MediaActionsView
-from reviewer.api.listings import FolderFilesView, ProgressView, StreamView, SummaryView
+from reviewer.api.listings import FolderFilesView, PositionView, ProgressView, StreamView, SummaryView
 from reviewer.api.media import MediaFileView, MediaThumbnailView
 from reviewer.api.paths import FoldersView, ReviewPathsView
 from reviewer.api.trash import CancelTrashRunView, EmptyTrashView, TrashRunsView, TrashRunView
@@ -13,6 +13,7 @@ urlpatterns = [
     path("folders", FoldersView.as_view(), name="api_folders"),
     path("folders/files", FolderFilesView.as_view(), name="api_folder_files"),
     path("media-items/stream", StreamView.as_view(), name="api_media_stream"),
+    path("media-items/position", PositionView.as_view(), name="api_media_position"),
     path("media-items/summary", SummaryView.as_view(), name="api_media_summary"),
     path("media-items/progress", ProgressView.as_view(), name="api_media_progress"),
     path("media-items/batch", BatchView.as_view(), name="api_media_batch"),
