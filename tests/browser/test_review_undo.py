@@ -119,6 +119,7 @@ def test_a_trashing_that_was_taken_back_already_does_not_come_again(opened: Page
     expect(message(opened, "Of 2 files, 2 stay as they are")).to_be_visible()
     opened.wait_for_timeout(200)
     have(opened, card, range(2), set())
+    expect(opened.locator("[data-toast][data-level='error']")).to_have_count(0)
 
 
 def test_an_undo_that_is_refused_says_so_and_can_be_tried_again(opened: Page, card: Path) -> None:

@@ -12,11 +12,12 @@ export function read() {
     filter: known.includes(asked) ? asked : filter,
     type: ["image", "video"].includes(query.get("type")) ? query.get("type") : "",
     folder: query.get("folder") ?? "",
+    order: "name",
     item: query.get("item"),
   };
 }
 
-export const isSameView = (one, other) => one.filter === other.filter && one.type === other.type && one.folder === other.folder;
+export const isSameView = (one, other) => one.filter === other.filter && one.type === other.type && one.folder === other.folder && one.order === other.order;
 
 function hrefOf(view, item) {
   const query = new URLSearchParams({ path: view.path, filter: view.filter });

@@ -1,4 +1,4 @@
-// The folders below a path, for the filter: some hundred at most, as one opens them in the tree otherwise.
+// The folders below a path, for the filter, and how many: some hundred at most, as one opens them in the tree otherwise.
 import { askJson } from "./api.js";
 
 const MOST = 200;
@@ -15,4 +15,5 @@ export async function fillFolders(select, root, chosen) {
   } catch { /* the filter then offers what was found */ }
   if (chosen && !found.includes(chosen)) found.push(chosen);
   for (const path of found.sort()) select.append(new Option(path.slice(root.length + 1), path));
+  return found.length;
 }

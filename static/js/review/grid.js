@@ -5,16 +5,17 @@ import { inWords } from "./status.js";
 
 const LEAST_WIDTH_PX = 148;
 const GAP_PX = 8;
-const CAPTION_PX = 24;
+const CAPTION_PX = 42;
 const TALLEST_PX = 8_000_000; // browsers know no taller elements: beyond that, a pixel stands for more
 const ROWS_BEYOND = 2;
+const when = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
 const RETRY_MS = 3000; // for a picture that did not come, as the server was too busy
 
 // Events: `open` (a tile was chosen), `move` (the cursor or the selection is another).
 export class Grid extends EventTarget {
-  constructor(frame, element, template) {
+  constructor(frame, element, template, root) {
     super();
-    Object.assign(this, { frame, element, template, cursor: 0, anchor: null, picked: new Set(), tiles: new Map(), source: null });
+    Object.assign(this, { frame, element, template, root, cursor: 0, anchor: null, picked: new Set(), tiles: new Map(), source: null });
     this.top = 0; // where the view begins, in pixels of the whole list
     this.scrolled = 0; // where the frame stood when `top` was told from it
     frame.addEventListener("scroll", () => this.#scroll(), { passive: true });
@@ -24,12 +25,21 @@ export class Grid extends EventTarget {
     element.addEventListener("dblclick", (event) => { if (event.target.closest(".shot")) this.dispatchEvent(new Event("open")); });
   }
 
-  show(source) {
+  show(source, tellsFolders) {
     this.clear();
+    this.tellsFolders ||= tellsFolders;
     this.source = source;
     this.unpick();
     source.addEventListener("change", () => { if (source === this.source) this.layOut(); });
     this.layOut();
+  }
+
+  // Names repeat in several folders: from now on each is told with its folder.
+  tellFolders() {
+    if (this.tellsFolders) return;
+    this.tellsFolders = true;
+    for (const tile of this.tiles.values()) delete tile.dataset.path;
+    this.render();
   }
 
   clear() {
@@ -119,7 +129,8 @@ export class Grid extends EventTarget {
     if (!item) return;
     if (tile.dataset.path !== item.path) this.#draw(tile, item);
     for (const mark of ["seen", "locked", "trashed"]) tile.toggleAttribute(`data-${mark}`, item.status[mark]);
-    tile.setAttribute("aria-label", `${item.name}, ${inWords(item.status)}`);
+    const { folder } = tile.querySelector(".shot-where").dataset;
+    tile.setAttribute("aria-label", `${folder ? `${folder}, ` : ""}${item.name}, ${inWords(item.status)}`);
   }
 
   #draw(tile, item) {
@@ -127,10 +138,18 @@ export class Grid extends EventTarget {
     tile.title = item.path;
     tile.toggleAttribute("data-video", item.isVideo);
     tile.querySelector(".shot-name").textContent = item.name;
+    this.#tellWhere(tile.querySelector(".shot-where"), item);
     const picture = tile.querySelector(".shot-picture");
     picture.style.scale = fillOf(item);
     picture.src = thumbnailOf(item, 256);
     picture.onerror = () => setTimeout(() => { if (tile.isConnected && tile.dataset.path === item.path) picture.src = thumbnailOf(item, 256); }, RETRY_MS);
+  }
+
+  // The folder, or when it was made where all files are in one.
+  #tellWhere(line, { path, modifiedAt }) {
+    const folder = this.tellsFolders && path.slice(this.root === "/" ? 1 : this.root.length + 1, Math.max(0, path.lastIndexOf("/")));
+    if (folder) line.dataset.folder = folder; else delete line.dataset.folder;
+    line.firstElementChild.textContent = folder || when.format(new Date(modifiedAt));
   }
 
   // Not for what one merely scrolls past.

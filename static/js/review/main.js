@@ -23,7 +23,7 @@ const path = root.dataset.root;
 const queue = new Queue();
 const marks = new Marks(queue);
 const pace = new Pace();
-const grid = new Grid(find("grid-frame"), find("grid"), find("tile"));
+const grid = new Grid(find("grid-frame"), find("grid"), find("tile"), path);
 const screen = new Screen(find("screen"), { root: path, run });
 const marking = new Marking({ grid, screen, marks, step, goTo, source: () => source });
 let source = null;
@@ -39,7 +39,7 @@ async function load({ item = null, place = 0, refresh = false } = {}) {
   const mine = ++turn;
   source?.close?.();
   await queue.settled(); // the server's counts are those after what was marked
-  const next = view.type || view.folder ? new GatheredSource(path, view.filter, takes(view)) : new PagedSource(path, view.filter);
+  const next = view.type || view.folder ? new GatheredSource(path, view, takes(view)) : new PagedSource(path, view);
   try {
     const opening = onceRead(path, () => next.open(refresh));
     whileReading(path, opening, (told) => { if (mine === turn) tellReading(told); });
@@ -52,7 +52,7 @@ async function load({ item = null, place = 0, refresh = false } = {}) {
   find("skeleton").hidden = true;
   source = next;
   source.addEventListener("change", tellSum);
-  grid.show(source);
+  grid.show(source, view.order === "name");
   grid.cursor = item ? await source.find(item, place) : 0;
   grid.reveal();
   grid.render();
@@ -95,13 +95,14 @@ function countSoon() {
   clearTimeout(counting);
   counting = setTimeout(async () => {
     const told = await askJson(`/api/media-items/summary?${new URLSearchParams({ path })}`).catch(() => null);
-    if (!told) return;
+    if (!told || queue.size) return;
     source.counts = told.counts;
     tellCounts();
   }, 500);
 }
 
 function tellCounts() {
+  if (screen.isOpen) screen.count(source.counts, pace);
   document.querySelector(".page-filters").style.setProperty("--digits", inDigits(source.counts.all).length);
   for (const chip of document.querySelectorAll("[data-filter] [data-count]")) {
     chip.textContent = inDigits(source.counts[chip.parentElement.dataset.filter]);
@@ -155,7 +156,7 @@ function showCurrent() {
   const item = current();
   if (!item) return;
   screen.show(source, place(), item);
-  screen.count(source, place(), pace);
+  screen.count(source.counts, pace);
   screen.canUndo(marks.canUndo);
   say(`${item.name}, ${place() + 1} of ${source.total}, ${inWords(item.status)}`);
   address.remember(path, item.path, place());
@@ -245,6 +246,10 @@ function hold(result) {
 }
 
 // What the page hears
+queue.addEventListener("counted", ({ detail: more }) => {
+  for (const filter of Object.keys(more)) source.counts[filter] += more[filter];
+  tellCounts();
+});
 queue.addEventListener("refused", ({ detail }) => marking.refused(detail));
 queue.addEventListener("change", () => {
   if (!queue.size) countSoon();
@@ -283,8 +288,7 @@ function showView() {
   for (const chip of document.querySelectorAll("[data-filter].chip")) {
     if (chip.dataset.filter === view.filter) chip.setAttribute("aria-current", "true"); else chip.removeAttribute("aria-current");
   }
-  find("type").value = view.type;
-  find("folder").value = view.folder;
+  for (const name of ["type", "folder"]) find(name).value = view[name];
 }
 
 addEventListener("popstate", async () => {
@@ -302,7 +306,7 @@ async function begin() {
   const trash = new TrashDialog(find("trash"), path);
   find("trash-open").addEventListener("click", async () => { await queue.settled(); trash.open(); });
   trash.addEventListener("emptied", () => hold(load({ item: current()?.path, place: place() })));
-  fillFolders(find("folder"), path, view.folder).then(showView);
+  fillFolders(find("folder"), path, view.folder).then((count) => { showView(); if (count) grid.tellFolders(); });
   showView();
   await load(view.item ? { item: view.item } : kept);
   if (view.item && source) open();

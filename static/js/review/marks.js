@@ -34,6 +34,7 @@ export class Marks {
       const { item } = record;
       const steps = stepsBetween(item.status, targetWithout(record)).join(" ");
       (steps ? restored : kept).push(item);
+      if (!steps) continue;
       if (!groups.has(steps)) groups.set(steps, []);
       groups.get(steps).push(item);
     }

@@ -26,9 +26,10 @@ function lasting(minutes) {
   return minutes < 90 ? `${Math.round(minutes)} min left` : `${Math.round(minutes / 60)} h left`;
 }
 
-export function progressInWords(place, total, isWhole, perMinute) {
-  const words = [`${inDigits(place + 1)} of ${inDigits(total)}${isWhole ? "" : "+"}`, `${Math.floor((100 * (place + 1)) / Math.max(1, total))} %`];
-  if (perMinute) words.push(`${inDigits(Math.round(perMinute))} a minute`, lasting((total - place - 1) / perMinute));
+// What was reviewed of all there is, wherever one stands.
+export function progressInWords({ all, seen, unseen }, perMinute) {
+  const words = [`${inDigits(seen)} of ${inDigits(all)} reviewed`, `${Math.floor((100 * seen) / Math.max(1, all))} %`];
+  if (perMinute) words.push(`${inDigits(Math.round(perMinute))} a minute`, unseen ? lasting(unseen / perMinute) : "none left");
   return words.join(" · ");
 }
 

@@ -1,7 +1,7 @@
 // Marks on their way to the server: one request at a time, in the order they were made. The page has shown them already.
 import { Refused, askJson } from "./api.js";
 import { keep } from "./items.js";
-import { applied } from "./status.js";
+import { applied, recount } from "./status.js";
 
 const MOST_PATHS = 500;
 const LONGEST_PAUSE_MS = 15_000;
@@ -10,7 +10,8 @@ const PASSES = new Set([429, 502, 503, 504]); // worth waiting for
 
 const sleep = (ms) => new Promise((resolve) => { setTimeout(resolve, ms); });
 
-// Events: `change` whenever something waits or does no more, `refused` with
+// Events: `change` whenever something waits or does no more, `counted` with how many more each filter takes by what was
+// added or taken back, `refused` with
 // {items, action, origin, reason} of what is taken back; `origin` is what it was added with.
 export class Queue extends EventTarget {
   jobs = [];
@@ -23,9 +24,9 @@ export class Queue extends EventTarget {
     for (let at = 0; at < items.length; at += MOST_PATHS) this.jobs.push({ items: items.slice(at, at + MOST_PATHS), action, origin });
     for (const item of items) {
       keep(item);
-      item.status = applied(item.status, action);
       item.pending = (item.pending ?? 0) + 1;
     }
+    this.#show(items, (item) => applied(item.status, action));
     if (this.isWaiting) this.dispatchEvent(new Event("change"));
     this.#running ??= this.#run().finally(() => { this.#running = null; });
   }
@@ -45,6 +46,16 @@ export class Queue extends EventTarget {
       this.#takeBack(refused, job);
       this.dispatchEvent(new Event("change"));
     }
+  }
+
+  #show(items, statusOf) {
+    const more = { unseen: 0, seen: 0, locked: 0, trashed: 0 };
+    for (const item of items) {
+      const before = item.status;
+      item.status = statusOf(item);
+      recount(more, before, item.status);
+    }
+    this.dispatchEvent(new CustomEvent("counted", { detail: more }));
   }
 
   // Until the server has said yes or no: what it refused, with its reasons.
@@ -76,9 +87,8 @@ export class Queue extends EventTarget {
       next.items = next.items.filter((item) => !refused.has(item));
     }
     this.jobs = this.jobs.filter((job) => job.items.length);
-    for (const item of refused.keys()) {
-      item.status = this.jobs.filter((job) => job.items.includes(item)).reduce((status, job) => applied(status, job.action), item.confirmed);
-    }
+    const left = (item) => this.jobs.filter((job) => job.items.includes(item));
+    this.#show([...refused.keys()], (item) => left(item).reduce((status, job) => applied(status, job.action), item.confirmed));
     for (const reason of new Set(refused.values())) {
       const items = [...refused].filter(([, why]) => why === reason).map(([item]) => item);
       this.dispatchEvent(new CustomEvent("refused", { detail: { items, action, origin, reason } }));

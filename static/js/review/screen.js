@@ -70,8 +70,8 @@ export class Screen {
     return on;
   }
 
-  count(source, place, pace) {
-    this.find("counter").textContent = progressInWords(place, source.total, source.isWhole, pace.perMinute);
+  count(counts, pace) {
+    this.find("counter").textContent = progressInWords(counts, pace.perMinute);
   }
 
   canUndo(can) {

@@ -22,7 +22,7 @@ export async function nextWhere(source, from, filter) {
 async function jump(source, place, filter) {
   const before = source.at(place - 1);
   if (source.filter !== "all" || !source.chunks || !before) return null;
-  const [found] = await itemsOf({ path: source.root, statusFilter: filter, limit: 1, after: before.exact });
+  const [found] = await itemsOf({ path: source.root, statusFilter: filter, order: source.order, limit: 1, after: before.exact });
   return found ? Math.max(place, await source.find(found.path, place)) : -1;
 }
 

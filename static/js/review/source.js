@@ -15,16 +15,29 @@ function compareText(one, other) {
   return a.length - b.length;
 }
 
-const nameOf = (path) => path.slice(path.lastIndexOf("/") + 1);
+const nameOf = ({ path }) => path.slice(path.lastIndexOf("/") + 1);
+const folderOf = ({ path }) => path.slice(0, path.lastIndexOf("/"));
 
-// The server's order: name, then path.
-export const compare = (one, other) => compareText(nameOf(one), nameOf(other)) || compareText(one, other);
+// The server's orders.
+const ORDERS = {
+  folder: (one, other) => compareText(folderOf(one), folderOf(other)) || compareText(nameOf(one), nameOf(other)),
+  name: (one, other) => compareText(nameOf(one), nameOf(other)) || compareText(one.path, other.path),
+  time: (one, other) => compareText(one.modifiedAt, other.modifiedAt) || compareText(one.path, other.path),
+};
+
+// The file at `path`, as far as its place in the order depends on it; null if its time is asked for and it is gone.
+async function fileAt(path, { root, order }) {
+  if (order !== "time") return { path };
+  const byName = new PagedSource(root, { filter: "all", order: "name" });
+  await byName.open();
+  return byName.total ? byName.load(await byName.find(path)) : null;
+}
 
 // All files that a status takes, at places that do not move while one works, whatever is marked meanwhile.
 export class PagedSource extends EventTarget {
-  constructor(root, filter) {
+  constructor(root, { filter, order }) {
     super();
-    Object.assign(this, { root, filter, total: 0, isWhole: true, chunks: new Map(), loading: new Map() });
+    Object.assign(this, { root, filter, order, total: 0, isWhole: true, chunks: new Map(), loading: new Map() });
   }
 
   async open(refresh = false) {
@@ -53,7 +66,7 @@ export class PagedSource extends EventTarget {
     const before = this.at(first - 1);
     const start = before ? { after: before.exact } : { offset: Math.max(0, first - this.leftBefore(first)) };
     const size = Math.min(CHUNK, this.total - first);
-    const items = await itemsOf({ path: this.root, statusFilter: this.filter, limit: size, ...start });
+    const items = await itemsOf({ path: this.root, statusFilter: this.filter, order: this.order, limit: size, ...start });
     while (items.length < size) items.push(null);
     this.forgetFar(number);
     this.chunks.set(number, items);
@@ -80,11 +93,13 @@ export class PagedSource extends EventTarget {
   // The place of `path`, or where it would stand; `hint` is where it was.
   async find(path, hint = 0) {
     if ((await this.load(Math.min(hint, this.total - 1)))?.path === path) return hint;
+    const file = await fileAt(path, this);
+    if (!file) return Math.min(hint, Math.max(0, this.total - 1));
     let [low, high] = [0, this.total];
     while (low < high) {
       const middle = Math.floor((low + high) / 2);
       const item = await this.load(middle);
-      if (item && compare(item.path, path) < 0) low = middle + 1; else high = middle;
+      if (item && ORDERS[this.order](item, file) < 0) low = middle + 1; else high = middle;
     }
     return Math.min(low, Math.max(0, this.total - 1));
   }
@@ -96,9 +111,9 @@ export class PagedSource extends EventTarget {
 
 // The files of one type or one folder: gathered from the whole list, shown as they come.
 export class GatheredSource extends EventTarget {
-  constructor(root, filter, takes) {
+  constructor(root, { filter, order }, takes) {
     super();
-    Object.assign(this, { root, filter, takes, items: [], isWhole: false, stop: new AbortController(), wanted: 0 });
+    Object.assign(this, { root, filter, order, takes, items: [], isWhole: false, stop: new AbortController(), wanted: 0 });
   }
 
   get total() { return this.items.length; }
@@ -114,7 +129,7 @@ export class GatheredSource extends EventTarget {
   async gather(refresh) {
     try {
       for (let after = null, more = true; more;) {
-        const query = { path: this.root, statusFilter: this.filter, limit: GATHERED_AT_ONCE, ...(after ? { after } : refresh && { refresh: 1 }) };
+        const query = { path: this.root, statusFilter: this.filter, order: this.order, limit: GATHERED_AT_ONCE, ...(after ? { after } : refresh && { refresh: 1 }) };
         const items = await itemsOf(query, { signal: this.stop.signal });
         this.items.push(...items.filter(this.takes));
         after = items.at(-1)?.exact;
@@ -151,11 +166,13 @@ export class GatheredSource extends EventTarget {
   }
 
   async find(path) {
-    for (let place = 0; ; place += 1) {
+    const file = await fileAt(path, this);
+    for (let place = 0; file; place += 1) {
       const item = await this.load(place);
-      if (!item) return Math.max(0, this.total - 1);
-      if (compare(item.path, path) >= 0) return place;
+      if (!item) break;
+      if (ORDERS[this.order](item, file) >= 0) return place;
     }
+    return Math.max(0, this.total - 1);
   }
 
   *loaded() { yield* this.items; }

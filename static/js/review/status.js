@@ -14,6 +14,11 @@ export const applied = (status, action) => ({ ...status, ...CHANGES[action] });
 
 export const isSame = (one, other) => one.locked === other.locked && one.trashed === other.trashed && one.seen === other.seen;
 
+// How many files each filter takes, after one went from one status to another.
+export function recount(counts, from, to) {
+  for (const filter of ["unseen", "seen", "locked", "trashed"]) counts[filter] += fits(filter, to) - fits(filter, from);
+}
+
 export function fits(filter, status) {
   if (filter === "all") return true;
   return filter === "unseen" ? !status.seen : status[filter];

@@ -1,0 +1,76 @@
+"""What order the review is in, which folder a file lies in, and how far one is, in a real browser."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from django.contrib.auth.models import User
+from playwright.sync_api import Page, expect
+
+from reviewer.registry import add_path
+from tests.browser.conftest import keep_picture, sign_in
+from tests.browser.test_review import opened_at, wait_for
+from tests.factories import jpeg, make_user, put
+
+pytestmark = pytest.mark.browser
+NAMES = [f"DCIM/{folder}MEDIA/IMG_{number:04}.JPG" for folder in (100, 101) for number in range(3)]
+
+
+@pytest.fixture
+def card(tmp_path: Path) -> Path:
+    """Two folders with the same names in them, the later taken the earlier it comes by its name."""
+    root, picture = tmp_path.resolve() / "card", jpeg(64, 48)
+    for age, name in enumerate(NAMES):
+        put(root / Path(name).parent, Path(name).name, picture)
+        os.utime(root / name, (1_700_000_000 - 60 * age,) * 2)
+    return root
+
+
+@pytest.fixture
+def chief(site: str, card: Path) -> User:
+    user = make_user("chief", is_staff=True, is_superuser=True)
+    add_path(user, str(card))
+    return user
+
+
+@pytest.fixture
+def opened(page: Page, chief: User, card: Path) -> Page:
+    sign_in(page, "chief")
+    return opened_at(page, card)
+
+
+def caption(name: str) -> str:
+    folder, _, name = name.rpartition("/")
+    return f"{name}{folder}"
+
+
+def captions(page: Page, *wanted: str) -> None:
+    for place, caption in enumerate(wanted):
+        expect(page.locator(f".shot[data-place='{place}'] .shot-caption")).to_have_text(caption)
+
+
+def test_captions_name_the_folder(opened: Page) -> None:
+    folders = [caption(name) for name in NAMES]
+    captions(opened, *(folders[at] for at in (0, 3, 1, 4, 2, 5)))
+    expect(opened.locator(".shot[data-place='1']")).to_have_attribute(
+        "aria-label", "DCIM/101MEDIA, IMG_0000.JPG, not seen"
+    )
+    keep_picture(opened, "review-order")
+
+
+def test_progress_counts_what_was_reviewed(opened: Page, card: Path) -> None:
+    opened.keyboard.press("End")
+    opened.keyboard.press("Enter")
+    counter = opened.locator("[data-counter]")
+    expect(counter).to_contain_text("0 of 6 reviewed · 0 %")
+    opened.keyboard.press("s")
+    expect(counter).to_contain_text("1 of 6 reviewed · 16 %")
+    opened.keyboard.press("u")
+    expect(counter).to_contain_text("0 of 6 reviewed")
+    opened.keyboard.press("f")
+    wait_for(lambda: bool(list(card.rglob("*.lock"))), opened)
+    expect(counter).to_contain_text("1 of 6 reviewed")
+    opened.keyboard.press("Escape")
+    expect(opened.locator('[data-filter="locked"] [data-count]')).to_have_text("1")
