@@ -30,7 +30,7 @@ from reviewer.deletion import ChangedError, KeptError, Listed, LockedError, dele
 from reviewer.library import dropped
 from reviewer.models import ReviewPath, RunState, TrashLines, TrashRun, TrashRunQuerySet
 from reviewer.registry import known_paths
-from reviewer.scanner import absence_of, check_there
+from reviewer.scanner import PathAway, absence_of
 from reviewer.trash import LEASE, end
 from reviewer.trash_lines import DELETED, DELETING, ERROR, SKIPPED, Told
 from reviewer.trash_list import CAMERAS_FILE, CHANGED, LOCKED, block_after, may_delete
@@ -90,6 +90,8 @@ class Emptying:
         self.told: deque[Told] = deque()
         self.in_hand = {unquote_to_bytes(path): int(size) for path, size in run.in_hand}
         self.stop = threading.Event()
+        self.left: set[str] = set()  # the run's paths that are there
+        self.losing = threading.Lock()
         self.reason = ""
         self.cancelled = False
         self.renew_at = 0.0  # monotonic seconds; 0: at once
@@ -98,7 +100,7 @@ class Emptying:
         try:
             with ThreadPoolExecutor(1) as self.reader, ThreadPoolExecutor(settings.NVR_DELETION_WORKERS) as self.hands:
                 try:
-                    self.go_through(self.roots())
+                    self.go_through(self.allowed())
                 finally:
                     self.stop.set()
         except Lost:
@@ -109,13 +111,6 @@ class Emptying:
         except OSError as error:
             self.reason = f"A disk does not answer as it should: {error.strerror or error}."
         self.finish()
-
-    def roots(self) -> list[ReviewPath]:
-        """The run's, all of which are there. Raises `PathAway` and `Forbidden`."""
-        roots = self.allowed()
-        for root in roots:
-            check_there(root)
-        return roots
 
     def allowed(self) -> list[ReviewPath]:
         """The run's paths, if its starter may empty all of them as things stand now; else raises `Forbidden`."""
@@ -132,6 +127,7 @@ class Emptying:
         return [known[path] for path in self.run.roots]
 
     def go_through(self, roots: list[ReviewPath]) -> None:
+        self.left = {root.path for root in roots}
         self.tidy()
         self.record()
         for root in roots:
@@ -139,7 +135,7 @@ class Emptying:
         self.allowed()
         for root in roots:
             for pruner in _pruners:
-                if not self.stop.is_set():
+                if root.path in self.left and not self.stop.is_set():
                     self.attended(self.reader.submit(pruner, root))
 
     def tidy(self) -> None:
@@ -158,12 +154,27 @@ class Emptying:
 
     def delete_all(self, root: ReviewPath) -> None:
         after: bytes | None = None
-        while not self.stop.is_set():
-            files = self.attended(self.reader.submit(block_after, root, after))
+        while root.path in self.left and not self.stop.is_set():
+            try:
+                files = self.attended(self.reader.submit(block_after, root, after))
+            except PathAway as away:
+                self.lose(root, away.detail)
+                return
             if not files:
                 return
             after = files[-1].path
             self.delete_block(root, files)
+
+    def lose(self, root: ReviewPath, reason: str) -> None:
+        """It is away: told once, and the others go on; without any the run has failed. Also called in threads."""
+        with self.losing:
+            if root.path not in self.left:
+                return
+            self.left.discard(root.path)
+            if self.left:
+                self.told.append(Told(ERROR, os.fsencode(root.path), reason))
+            else:
+                self.give_up(reason)
 
     def delete_block(self, root: ReviewPath, files: list[Listed]) -> None:
         self.allowed()
@@ -180,7 +191,7 @@ class Emptying:
     def delete_from(self, waiting: deque[tuple[Listed, bool]], root: ReviewPath) -> list[bytes]:
         """In a thread: delete until nothing waits any more; what is gone."""
         gone: list[bytes] = []
-        while waiting and not self.stop.is_set():
+        while waiting and root.path in self.left and not self.stop.is_set():
             try:
                 file, allowed = waiting.popleft()
             except IndexError:  # another thread was first
@@ -201,7 +212,7 @@ class Emptying:
             return Told(SKIPPED, file.path, CHANGED)
         except (KeptError, OSError) as fault:
             if reason := absence_of(root):
-                self.give_up(reason)
+                self.lose(root, reason)
             return Told(ERROR, file.path, reason_of(fault) if isinstance(fault, OSError) else str(fault))
 
     def give_up(self, reason: str) -> None:

@@ -25,7 +25,7 @@ from nvr.media.system_folders import has_hidden_folder
 from reviewer.models import OPEN_STATES, ReviewPath, RunState, TrashLines, TrashRun
 from reviewer.places import exactly
 from reviewer.registry import known_paths
-from reviewer.scanner import check_there
+from reviewer.scanner import absence_of, check_there
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
@@ -53,12 +53,14 @@ class NoWorker(Unavailable):
 def roots_of(user: Person, path: Any = None) -> list[ReviewPath]:
     """What is to be emptied: all that `user` reviews, or the known path `path`; each folder once.
 
-    Raises `PathAway` if one of them is not there, and what `exactly` raises.
+    One of several that is not there is among them all the same: it is told, and keeps back none of the others. Raises
+    `PathAway` if none is there, and what `exactly` raises.
     """
     roots = known_paths(user) if path is None else [exactly(user, path)]
-    for root in roots:
-        check_there(root)
-    return [root for root in roots if not any(covers(other.path, root.path) for other in roots)]
+    there = [root for root in roots if not absence_of(root)]
+    if roots and not there:
+        check_there(roots[0])
+    return [root for root in roots if root not in there or not any(covers(other.path, root.path) for other in there)]
 
 
 def covers(outer: str, inner: str) -> bool:

@@ -10,6 +10,7 @@ from cameras.ownership import current_folders
 from reviewer.deletion import ChangedError, KeptError, Listed, LockedError, listed, reason_of, would_delete
 from reviewer.library import trashed
 from reviewer.models import ReviewPath
+from reviewer.scanner import absence_of
 from reviewer.trash_lines import ERROR, SKIPPED, WOULD_DELETE, Told, done_line
 
 if TYPE_CHECKING:
@@ -45,6 +46,10 @@ def tried(user: Person, roots: Iterable[ReviewPath]) -> Iterator[bytes]:
     deleted = errors = freed = 0
     for root in roots:
         after: bytes | None = None
+        if reason := absence_of(root):
+            errors += 1
+            yield Told(ERROR, os.fsencode(root.path), reason).line()
+            continue
         while files := block_after(root, after):
             after, allowed = files[-1].path, may_delete(user)
             block = [trial(file) if allowed(file.path) else Told(ERROR, file.path, CAMERAS_FILE) for file in files]

@@ -32,7 +32,8 @@ EMPTY: dict[str, Any] = {
     "line is JSON of a `type`: `deleting` before each file, then `deleted`, `skipped` (with `reason`: `locked`, "
     "or `changed` for another picture that came under the name of the one that was trashed) or "
     "`error` (with `message`); the last one is `done` with `deleted` and `errors`. The header `X-Trash-Run` names the "
-    "run. Closing the connection cancels it. 409 while another run is on or a review path is away.",
+    "run. Closing the connection cancels it. 409 while another run is on, or `path` is away; of several paths "
+    "one that is away is told as an `error`, and the others are emptied.",
     "parameters": [flag("dry_run", "Delete nothing: `would_delete` for each file, and `bytes` in `done`.")],
     "request": inline_serializer("EmptyTrash", {"path": serializers.CharField(max_length=4096, required=False)}),
     "responses": {(200, "application/x-ndjson"): OpenApiTypes.BINARY},

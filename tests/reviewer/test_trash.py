@@ -401,3 +401,62 @@ def test_a_thumbnail_whose_picture_is_gone_goes_with_the_trash(review, worker, c
     emptied(review)
 
     assert not list((card / ".thumbnails").rglob("*.png"))
+
+
+@pytest.fixture
+def unplugged(card: Path, tmp_path: Path, manager: User, group: Group) -> Path:
+    """A second card, which was added and then pulled out."""
+    other = tmp_path.resolve() / "aaa"  # the first in order
+    trashed(other, "b.jpg")
+    add_path(manager, str(other), groups=(group,))
+    other.rename(tmp_path / "drawer")
+    return other
+
+
+def test_of_several_paths_one_that_is_away_keeps_back_none_of_the_others(review, worker, folder, unplugged):
+    file = trashed(folder, "a.jpg")
+
+    trial = emptied(review, query="?dry_run=1")
+    assert of_type(trial, "error") == [str(unplugged)]
+    assert of_type(trial, "would_delete") == [str(file)]
+    assert trial[-1]["errors"] == 1
+
+    lines = emptied(review)
+    assert of_type(lines, "deleted") == [str(file)]
+    assert of_type(lines, "error") == [str(unplugged)]
+    assert lines[-1] == {"type": "done", "deleted": 1, "errors": 1}
+    assert TrashRun.objects.get().state == RunState.DONE
+    assert (unplugged.parent / "drawer/b.jpg").exists()
+
+
+def test_exactly_the_path_that_is_away_is_409(review, sent, unplugged):
+    for query in ("", "?dry_run=1"):
+        answer = review.post(EMPTY + query, {"path": str(unplugged)}, format="json")
+        assert (answer.status_code, set(answer.json())) == (409, {"error"})
+    assert review.get("/api/media-items/stream", {"path": str(unplugged)}).status_code == 409
+    assert not TrashRun.objects.exists()
+
+
+def test_one_that_vanishes_in_the_middle_keeps_back_none_of_the_others(
+    review, worker, card, tmp_path, manager, group, monkeypatch
+):
+    other = tmp_path.resolve() / "aaa"
+    for number in range(40):
+        trashed(other, f"{number:02}.jpg")
+    add_path(manager, str(other), groups=(group,))
+    file = trashed(card, "z.jpg")
+    real = emptying.delete
+
+    def delete(listed: Any) -> int:
+        if listed.path.endswith(b"/20.jpg"):
+            other.rename(tmp_path / "drawer")
+        return real(listed)
+
+    monkeypatch.setattr(emptying, "delete", delete)
+
+    lines = emptied(review)
+
+    assert of_type(lines, "deleted")[-1] == str(file)
+    assert of_type(lines, "error").count(str(other)) == 1
+    assert TrashRun.objects.get().state == RunState.DONE
+    assert len(list((tmp_path / "drawer").glob("*.jpg"))) >= 19
