@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from urllib.parse import quote, urlencode
 
@@ -101,7 +101,7 @@ def listed(camera: Camera, folder: Path, file: MediaFile) -> ListedFile:
         name,
         version=file.identity,
         size_bytes=file.size,
-        at=datetime.fromtimestamp(file.mtime_ns / 1e9, UTC),
+        at=file.at,
         page_url=address_of(camera, name),
     )
 

@@ -16,6 +16,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from heapq import nlargest
 from pathlib import Path
 
@@ -31,6 +32,8 @@ PATIENCE_S = 10.0  # longer than a first look at 100 000 files takes
 # More than there are cameras: the wall asks for all of them in turn, and each that had to go would be built anew.
 MAX_INDEXES = 1000
 MAX_DEPTH = 16
+MAX_FIRST_SEEN = 10_000
+CLOCKS_DIFFER = timedelta(minutes=10)  # at most; a file's time that is further ahead tells of a wrong clock
 
 
 class FolderMissing(NotFound):
@@ -47,16 +50,31 @@ class FolderUnreadable(Unavailable):
 
 @dataclass(frozen=True, order=True)
 class MediaFile:
-    """A regular media file as it was seen; times in ns since the epoch. Ordered by age."""
+    """A regular media file as it was seen; times in ns since the epoch. Ordered by age.
 
-    mtime_ns: int
+    `at_ns` is when it was written by its own time, but not later than it arrived: a clock that is ahead makes no
+    picture newer than those that came after it.
+    """
+
+    at_ns: int
     path: str
     size: int = field(compare=False)
     inode: int = field(compare=False)
+    mtime_ns: int = field(compare=False)
 
     @property
     def is_image(self) -> bool:
         return is_image(self.path)
+
+    @property
+    def at(self) -> datetime:
+        return datetime.fromtimestamp(self.at_ns / 1e9, UTC)
+
+    @property
+    def ahead(self) -> timedelta:
+        """By how much the clock that set the file's time is ahead of ours; nothing where clocks merely differ."""
+        ahead = timedelta(microseconds=(self.mtime_ns - self.at_ns) // 1000)
+        return ahead if ahead > CLOCKS_DIFFER else timedelta(0)
 
     @property
     def identity(self) -> str:
@@ -199,7 +217,24 @@ def seen(path: str) -> MediaFile | None:
         return None
     if not stat.S_ISREG(facts.st_mode):
         return None
-    return MediaFile(facts.st_mtime_ns, path, facts.st_size, facts.st_ino)
+    return MediaFile(arrival_of(path, facts), path, facts.st_size, facts.st_ino, facts.st_mtime_ns)
+
+
+def arrival_of(path: str, facts: os.stat_result) -> int:
+    """The file's time, or the change time, which nobody can set: of a file that came with a later time its arrival.
+
+    Where both lie ahead, on a card whose camera sets both or after our clock was put back, it is when the file was
+    first seen by this process.
+    """
+    written, now = min(facts.st_mtime_ns, facts.st_ctime_ns), time.time_ns()
+    if written <= now:
+        return written
+    key = (path, facts.st_ino, facts.st_size, facts.st_mtime_ns)
+    with _first_seen_lock:
+        first = _first_seen.setdefault(key, now)
+        while len(_first_seen) > MAX_FIRST_SEEN:
+            _first_seen.popitem(last=False)
+    return min(first, now)
 
 
 def is_folder(path: str) -> bool:
@@ -219,6 +254,8 @@ def fault(path: str, error: OSError) -> FolderMissing | FolderUnreadable:
     )
 
 
+_first_seen: OrderedDict[tuple[str, int, int, int], int] = OrderedDict()
+_first_seen_lock = threading.Lock()
 _indexes: OrderedDict[str, FolderIndex] = OrderedDict()
 _indexes_lock = threading.Lock()
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -57,7 +57,7 @@ def look(camera: Camera, folders: Folders | None = None) -> Evidence:
         return Evidence()
     try:
         settled_before = timezone.now() - settings.NVR_SETTLE_TIME
-        times = (datetime.fromtimestamp(file.mtime_ns / 1e9, UTC) for file in newest_files(camera, folders=folders))
+        times = (file.at for file in newest_files(camera, folders=folders))
         newest_at = next((at for at in times if at <= settled_before), None)
         return Evidence(newest_at, *mount_evidence(camera, newest_at))
     except FolderIsFile:

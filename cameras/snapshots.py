@@ -7,7 +7,7 @@ import os
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 from django.http import HttpRequest, HttpResponseBase
@@ -164,8 +164,7 @@ def unchanged_bytes(file: MediaFile) -> bytes | None:
 
 
 def snapshot_from(file: MediaFile, data: bytes, name: str | None = None) -> Snapshot:
-    taken_at = datetime.fromtimestamp(file.mtime_ns / 1e9, UTC)
-    return Snapshot(data, name or Path(file.path).name, file.identity, taken_at)
+    return Snapshot(data, name or Path(file.path).name, file.identity, file.at)
 
 
 def frame_of_newest_video(camera: Camera) -> Snapshot:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -46,6 +46,7 @@ class Tile:
     stale_reason: str
     stale_detail: str
     flags: list[str] = field(default_factory=list)
+    clock: str = ""  # what is wrong with the camera's
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self) | {"picture_at": iso(self.picture_at)}
@@ -86,7 +87,7 @@ def tiles_for(cameras: Iterable[Camera]) -> list[Tile]:
 def tile_of(camera: Camera, sight: Sight | None, now: datetime) -> Tile:
     """Of a camera into whose folder nobody could look now, what was known last."""
     picture = sight.picture if sight else None
-    taken_at = datetime.fromtimestamp(picture.mtime_ns / 1e9, UTC) if picture else None
+    taken_at = picture.at if picture else None
     if sight is None:
         taken_at = camera.last_seen_at
     address = snapshot_address(camera, picture.identity if picture else "") if taken_at else ""
@@ -103,7 +104,15 @@ def tile_of(camera: Camera, sight: Sight | None, now: datetime) -> Tile:
         is_stale=stale,
         stale_reason=f"No picture for {in_words(now - taken_at)}" if stale and taken_at else "",
         stale_detail=camera.status_reason if stale else "",
+        flags=["Clock ahead"] if picture and picture.ahead else [],
+        clock=clock_in_words(picture) if picture else "",
     )
+
+
+def clock_in_words(picture: MediaFile) -> str:
+    if not picture.ahead:
+        return ""
+    return f"{in_words(picture.ahead)} ahead by its newest file: set its clock, or its time server.".capitalize()
 
 
 def is_stale(camera: Camera, taken_at: datetime | None, now: datetime) -> bool:

@@ -135,6 +135,8 @@ def facts_about(camera: Camera, tile: Tile, user: User) -> list[tuple[str, str]]
         ("Time zone", str(camera.zone)),
         ("Local time", f"{timezone.localtime(timezone=camera.zone):%H:%M}"),
     ]
+    if tile.clock:
+        facts.append(("Clock", tile.clock))
     if user.is_staff:
         facts.append(("Folder", camera.folder_path))
     if camera.rtsp_url:

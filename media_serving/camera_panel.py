@@ -12,6 +12,7 @@ from media_serving import camera_day, camera_files
 from media_serving.days import DAY, hours_of, span_of, today_in
 from media_serving.event_cards import cards_of
 from media_serving.event_list import Asked
+from media_serving.models import Upload
 
 CARDS_OF_A_DAY = 4
 
@@ -43,5 +44,13 @@ def camera_day_panel(request: HttpRequest, camera: Camera) -> SafeString:
         "event_count": event_count,
         "drawn_count": min(event_count, camera_day.MOST_EVENTS),
         "events_url": asked.address(),
+        "clock": clock_of(camera),
     }
     return render_to_string("events/camera_day.html", words, request=request)
+
+
+def clock_of(camera: Camera) -> str:
+    """What is wrong with the camera's clock, by its newest upload; empty if nothing is."""
+    rows = Upload.objects.filter(camera=camera).values_list("clock_is_absurd", "capture_note")
+    newest = rows.first()  # by arrival
+    return newest[1] if newest and newest[0] else ""

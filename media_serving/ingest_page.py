@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from cameras.models import Camera
 from media_serving.ingest.state import WATCHER
-from media_serving.models import Upload, UploadState
+from media_serving.models import CaptureClue, Upload, UploadState
 from media_serving.models.uploads import UploadQuerySet
 from nvr.health.models import Heartbeat
 
@@ -45,7 +45,10 @@ class Rate:
 
 @dataclass(frozen=True)
 class CameraRow:
-    """A camera, what of it waits, and the file that came last, if ever one did."""
+    """A camera, what of it waits, and the file that came last, if ever one did.
+
+    `taken_by` says by which clue it is known when it was taken, `clock_note` why surer ones did not count.
+    """
 
     name: str
     url: str
@@ -54,6 +57,9 @@ class CameraRow:
     last_at: datetime | None
     last_state: str
     last_word: str
+    taken_at: datetime | None
+    taken_by: str
+    clock_note: str
 
 
 @dataclass(frozen=True)
@@ -93,6 +99,9 @@ def cameras_with_last_file(user: User | AnonymousUser) -> list[CameraRow]:
         last_path=Subquery(last.values("path")[:1]),
         last_at=Subquery(last.values("received_at")[:1]),
         last_state=Subquery(last.values("state")[:1]),
+        last_taken_at=Subquery(last.values("captured_at")[:1]),
+        last_clue=Subquery(last.values("capture_clue")[:1]),
+        last_note=Subquery(last.values("capture_note")[:1]),
     )
     owed = Upload.objects.visible_among(user).exclude(state=UploadState.DONE).filter(state__in=OWED)
     waiting = dict(owed.annotate(key=F("camera_id") + 0).values_list("key").annotate(number=Count("pk")))
@@ -144,4 +153,7 @@ def _row(camera: Any, waiting: int) -> CameraRow:
         last_at=camera.last_at,
         last_state=camera.last_state or "",
         last_word=STATE_WORDS[UploadState(camera.last_state)] if camera.last_state else "",
+        taken_at=camera.last_taken_at,
+        taken_by=CaptureClue(camera.last_clue).label if camera.last_clue else "",
+        clock_note=camera.last_note or "",
     )

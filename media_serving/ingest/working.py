@@ -91,7 +91,7 @@ def work_on(camera_id: int) -> int:
 
 def note_sight(uploads: list[Upload]) -> None:
     """The camera lives: it delivered something that could be read."""
-    newest = max(moment_of(upload.mtime_ns) for upload in uploads)
+    newest = max(min(moment_of(upload.mtime_ns), upload.received_at) for upload in uploads)
     health.note(uploads[0].camera, health.Evidence(newest_at=min(newest, timezone.now())))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -250,3 +251,56 @@ def test_what_systems_put_into_a_folder_by_themselves_is_not_the_newest(index: F
     put_system_files(tmp_path / "2026-11-30")
 
     assert names(index) == ["front.jpg", "front.jpg"]
+
+
+def ahead(folder: Path, name: str, *, days: float) -> Path:
+    """A file whose time a camera set, by a clock that is so many days ahead."""
+    return put(folder, name, b"x", age_s=-86_400 * days)
+
+
+def test_a_file_from_the_future_is_as_old_as_its_arrival(index: FolderIndex, tmp_path: Path) -> None:
+    before = time.time()
+    ahead(tmp_path, "ahead.jpg", days=400)
+
+    (file,) = index.newest(images=True, videos=True)
+
+    assert before - 1 <= file.at.timestamp() <= time.time()
+    assert 399 <= file.ahead.days <= 400
+
+
+def test_a_file_from_the_future_hides_none_that_came_after_it(index: FolderIndex, tmp_path: Path) -> None:
+    ahead(tmp_path, "far_ahead.jpg", days=400)
+    let_the_clock_step()
+    ahead(tmp_path, "ahead.jpg", days=100)
+    let_the_clock_step()
+    put(tmp_path, "now.jpg", b"x", age_s=0)
+    put(tmp_path, "old.jpg", b"x", age_s=60)
+
+    assert names(index) == ["now.jpg", "ahead.jpg", "far_ahead.jpg", "old.jpg"]
+
+
+def test_clocks_that_differ_a_little_are_no_wrong_clock(index: FolderIndex, tmp_path: Path) -> None:
+    put(tmp_path, "a.jpg", b"x", age_s=-300)
+
+    assert not index.newest(images=True, videos=True)[0].ahead
+
+
+def test_where_both_times_lie_ahead_a_file_is_as_old_as_our_knowledge_of_it(tmp_path: Path) -> None:
+    """On a card whose camera sets both times."""
+    path = ahead(tmp_path, "a.jpg", days=400)
+    facts = path.stat()
+    both_ahead = SimpleNamespace(
+        st_mtime_ns=facts.st_mtime_ns, st_ctime_ns=facts.st_mtime_ns, st_ino=facts.st_ino, st_size=facts.st_size
+    )
+
+    first = folder_index.arrival_of(str(path), both_ahead)
+    let_the_clock_step()
+
+    assert folder_index.arrival_of(str(path), both_ahead) == first <= time.time_ns()
+
+
+def let_the_clock_step() -> None:
+    """Until what is written now is stamped later than what was written before."""
+    since = time.time_ns() + 20_000_000
+    while time.time_ns() < since:
+        time.sleep(0.005)

@@ -46,6 +46,17 @@ def test_a_file_that_arrived_makes_it_online_and_tells_when() -> None:
     assert changes() == [["offline", "online"]]
 
 
+def test_a_file_from_the_future_is_seen_once_at_its_arrival(settings) -> None:
+    settings.NVR_SETTLE_TIME = timedelta(0)
+    camera = make_camera(status="offline")
+    put(folder_of(camera), "a.jpg", jpeg(), age_s=-86_400)
+
+    seen, again = after_a_look(camera), after_a_look(camera)
+
+    assert seen.status == "online" and seen.last_seen_at <= timezone.now()
+    assert again.last_seen_at == seen.last_seen_at
+
+
 def test_a_file_that_is_still_being_written_is_no_evidence() -> None:
     camera = make_camera(status="offline")
     put(folder_of(camera), "a.jpg", jpeg(), age_s=0)

@@ -8,6 +8,7 @@ import re
 import time
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import Group, User
@@ -119,6 +120,21 @@ def test_the_age_is_that_of_the_picture_that_is_shown(
     assert "1 hour" in str(tile["stale_reason"])
     shown = browser.get(str(tile["snapshot_url"]))
     assert shown["Last-Modified"] == http_date(parse_datetime(str(tile["picture_at"])).timestamp())  # type: ignore[union-attr]
+
+
+def test_a_picture_from_the_future_grows_old_from_its_arrival_and_the_clock_is_told(
+    browser: Client, camera: Camera, settings: Any
+) -> None:
+    put(folder_of(camera), "a.jpg", jpeg(), age_s=-86_400 * 3 - 60)
+    settings.NVR_STALE_AFTER = timedelta(0)
+
+    (tile,) = tiles(browser)
+    page = browser.get("/cameras/front_door").content.decode()
+
+    assert tile["is_stale"] is True
+    assert parse_datetime(str(tile["picture_at"])) <= timezone.now()  # type: ignore[operator]
+    assert "Clock ahead" in browser.get("/").content.decode()
+    assert "3 days ahead by its newest file: set its clock" in page
 
 
 def test_a_picture_behind_whose_end_something_follows_is_shown(browser: Client, camera: Camera) -> None:

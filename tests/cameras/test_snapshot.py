@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import io
 import os
+import time
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 
 import pytest
@@ -342,3 +345,26 @@ def test_other_sites_may_show_a_public_snapshot_and_no_other(
     assert stranger.get(SNAPSHOT)[policy] == "cross-origin"
     assert api.get(SNAPSHOT)[policy] == "cross-origin"
     assert client_of(member).get("/api/cameras/back_yard/snapshot")[policy] == "same-origin"
+
+
+def test_a_picture_from_the_future_is_no_newer_than_what_came_after_it(stranger: APIClient, camera: Camera) -> None:
+    put(folder_of(camera), "ahead.jpg", jpeg(seed=1), age_s=-86_400 * 400)
+    put(folder_of(camera), "older.jpg", jpeg(seed=3), age_s=600)
+    time.sleep(0.02)  # a step of the file system's clock
+    put(folder_of(camera), "now.jpg", jpeg(seed=2), age_s=0)
+
+    response = stranger.get(SNAPSHOT)
+
+    assert response["Content-Disposition"] == 'inline; filename="now.jpg"'
+    assert parsedate_to_datetime(response["Last-Modified"]) <= datetime.now(UTC)
+
+
+def test_a_picture_from_the_future_alone_is_shown_with_the_time_of_its_arrival(
+    stranger: APIClient, camera: Camera
+) -> None:
+    put(folder_of(camera), "ahead.jpg", jpeg(), age_s=-86_400 * 400)
+
+    response = stranger.get(SNAPSHOT)
+
+    assert response.status_code == 200
+    assert abs(parsedate_to_datetime(response["Last-Modified"]) - datetime.now(UTC)) < timedelta(minutes=1)
