@@ -15,9 +15,11 @@ from nvr.data_folder import check_same, make_private
 from nvr.database_url import database_from
 from nvr.env import Environment
 from nvr.hosts import LOOPBACK, own_hosts
+from nvr.private_files import close_by_default
 from nvr.secret_key import stored_key
 
 django_stubs_ext.monkeypatch()
+close_by_default()
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 load_dotenv(BASE_DIR / ".env")
@@ -310,6 +312,7 @@ STORAGES = {
     "staticfiles": {"BACKEND": "nvr.pages.static_files.FallbackManifestStorage"},
 }
 WHITENOISE_USE_FINDERS = DEBUG
+FILE_UPLOAD_PERMISSIONS = 0o600  # of collected files too: Django's default is to let everybody read
 WHITENOISE_ROOT = BASE_DIR / "static" / "root"  # /favicon.ico, which browsers ask for on their own
 
 # Logs

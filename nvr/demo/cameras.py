@@ -14,6 +14,7 @@ from cameras.models import Camera
 from cameras.naming import slug_from
 from cameras.registry import create_camera
 from nvr.demo.scenes import SCENES, Scene, draw
+from nvr.private_files import make_shared
 
 KEPT_PICTURES = 300
 
@@ -31,7 +32,7 @@ class DemoCamera:
 
     def register(self) -> bool:
         """Make sure that the camera exists; True if it was made now. One in the trash stays there."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        make_shared(self.folder)
         if Camera.everything.filter(folder_path=str(self.folder)).exists():
             return False
         values = {

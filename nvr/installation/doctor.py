@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import stat
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -17,11 +16,17 @@ from django.db import DatabaseError, connection
 
 from nvr.health.sections import Section, check_all
 from nvr.installation.migrations import pending_migrations
+from nvr.installation.places import places
+from nvr.media.mounts import mount_of
+from nvr.private_files import open_paths
+from nvr.settings import env
 from nvr.sqlite3.files import file_of
 
 OLDEST_FFMPEG = 4
 # The day this was written: a clock before it is wrong, whatever it says.
 NOT_BEFORE = datetime(2026, 11, 21, tzinfo=UTC)
+WITHOUT_MODES = {"msdos", "vfat", "exfat", "ntfs", "ntfs3", "fuseblk", "cifs", "smb3", "9p"}
+NOT_RUNNING = ("No worker serves", "Nobody watches")
 LEVELS = {"ok": "ok", "degraded": "warn", "failed": "fail"}
 
 
@@ -41,7 +46,12 @@ class Finding:
 def examine() -> Iterator[Finding]:
     """One finding after the other, so that a slow one does not hold back what is known."""
     for check in CHECKS:
-        yield from check()
+        try:
+            yield from check()
+        except Exception as error:  # noqa: BLE001  # what keeps a check from looking is a finding as well
+            name = check.__name__.removeprefix("check_").replace("_", " ")
+            fix = "See what the message names: its owner, mode or disk."
+            yield Finding("fail", name, f"cannot be checked ({type(error).__name__}: {error})", fix)
 
 
 def check_ffmpeg() -> Iterator[Finding]:
@@ -94,16 +104,36 @@ def whoami() -> str:
     return os.environ.get("USER") or f"with id {os.getuid()}"
 
 
-def check_secret_key() -> Iterator[Finding]:
-    if settings.NVR_SECRET_KEY:
-        yield Finding("ok", "secret key", "from the environment")
-        return
-    path = settings.NVR_DATA_DIR / "secret_key"
-    mode = stat.S_IMODE(path.stat().st_mode)
-    if mode & 0o077:
-        yield Finding("fail", "secret key", f"others can read {path}", f"Close it: chmod 600 {path}.")
-    else:
-        yield Finding("ok", "secret key", f"{path}, mode {mode:o}")
+def check_private_files() -> Iterator[Finding]:
+    """Where the file system keeps no modes, it is its mount that says who may read: worth a look, but no fault."""
+    found = list(open_paths(places()))
+    for each in found:
+        if keeps_no_modes(each.path):
+            fix = "Mount it with umask=077, or choose a data folder on another file system."
+            yield Finding("warn", "private files", f"others can read {each.path}, which keeps no modes", fix)
+        else:
+            fix = f"Close it: chmod {each.mode:o} {each.path}. manage.py up does so when it starts."
+            yield Finding("fail", "private files", f"others can read {each.path}", fix)
+    if not found:
+        yield Finding("ok", "private files", "closed to other users")
+
+
+def keeps_no_modes(path: Path) -> bool:
+    try:
+        return mount_of(path).type in WITHOUT_MODES
+    except OSError:
+        return False
+
+
+def check_settings() -> Iterator[Finding]:
+    """What cannot be used stops every program, this one too: here is only what is not known."""
+    unknown = env.unknown()
+    for name, meant in unknown.items():
+        yield Finding(
+            "warn", "settings", f"{name} is not a setting", f"Did you mean {meant}?" if meant else "Remove it."
+        )
+    if not unknown:
+        yield Finding("ok", "settings", "every variable is known")
 
 
 def check_clock() -> Iterator[Finding]:
@@ -128,14 +158,16 @@ def check_health() -> Iterator[Finding]:
 
 def finding_from(name: str, section: Section) -> Finding:
     what, colon, fix = section.detail.partition(": ")
+    # Without workers nothing is read, made or removed: that a page still opens does not make it work.
+    level = "fail" if section.detail.startswith(NOT_RUNNING) else LEVELS[section.status]
     if section.status == "ok" or not colon:
         return Finding(
-            LEVELS[section.status],
+            level,
             name,
             section.detail.rstrip("."),
             FIXES.get(name, "") if section.status != "ok" else "",
         )
-    return Finding(LEVELS[section.status], name, what, fix[:1].upper() + fix[1:])
+    return Finding(level, name, what, fix[:1].upper() + fix[1:])
 
 
 FIXES = {
@@ -166,7 +198,8 @@ def check_migrations() -> Iterator[Finding]:
 CHECKS: tuple[Callable[[], Iterator[Finding]], ...] = (
     check_ffmpeg,
     check_folders,
-    check_secret_key,
+    check_private_files,
+    check_settings,
     check_clock,
     check_migrations,
     check_health,

@@ -23,6 +23,8 @@ from typing import Final
 from nvr.errors import FULL, Conflict
 from nvr.media.paths import NoSuchFile, error_for, place_of
 
+MODE: Final = 0o644  # it travels with its media, and is as open as that usually is
+
 LOCK: Final = ".lock"
 TRASH: Final = ".trash"
 SEEN: Final = ".seen"
@@ -227,9 +229,12 @@ def make(directory: int, name: str) -> bool:
     """There afterwards; whether it is new. Whoever comes first makes it; it is never opened when it is there."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
-        os.close(os.open(name, flags, 0o666, dir_fd=directory))
+        descriptor = os.open(name, flags, MODE, dir_fd=directory)
     except FileExistsError:
         return False
+    with suppress(PermissionError):  # a card's file system keeps no modes
+        os.fchmod(descriptor, MODE)
+    os.close(descriptor)
     return True
 
 

@@ -10,11 +10,14 @@ from io import StringIO
 from pathlib import Path
 
 import pytest
+from django.core.exceptions import ImproperlyConfigured
 from django.core.management import call_command
 from pytest_django import Settings
 
+from nvr.data_folder import make_private
 from nvr.installation import doctor
 from nvr.installation.doctor import Finding
+from nvr.media.mounts import Mount
 
 from .conftest import BASE_DIR
 
@@ -80,18 +83,77 @@ def test_the_installed_ffmpeg_is_well_and_its_version_told() -> None:
     assert all(finding.what.startswith("version ") for finding in findings)
 
 
+@pytest.mark.parametrize("name", ["secret_key", "nvr.sqlite3"])
 @pytest.mark.parametrize(("mode", "level"), [(0o600, "ok"), (0o400, "ok"), (0o640, "fail"), (0o644, "fail")])
-def test_a_secret_key_that_others_can_read_is_a_failure(
-    folders: Path, settings: Settings, mode: int, level: str
-) -> None:
-    settings.NVR_SECRET_KEY = ""
-    key = folders / "data" / "secret_key"
+def test_a_private_file_that_others_can_read_is_a_failure(folders: Path, name: str, mode: int, level: str) -> None:
+    key = folders / "data" / name
     key.write_text("secret")
     key.chmod(mode)
 
-    (finding,) = doctor.check_secret_key()
+    (finding,) = doctor.check_private_files()
 
     assert finding.level == level
+    assert level == "ok" or f"chmod {mode & 0o700:o} {key}" in finding.fix
+
+
+def test_a_file_system_without_modes_is_a_warning(folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folders / "data").chmod(0o755)
+    monkeypatch.setattr(doctor, "mount_of", lambda path: Mount(1, "vfat", "/dev/sda1", folders))
+
+    (finding,) = doctor.check_private_files()
+
+    assert (finding.level, "umask=077" in finding.fix) == ("warn", True)
+
+
+def test_a_misspelt_setting_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NVR_TRASH_RETENTON", "1d")
+
+    (finding,) = doctor.check_settings()
+
+    assert (finding.level, finding.fix) == ("warn", "Did you mean NVR_TRASH_RETENTION?")
+
+
+@pytest.mark.django_db
+def test_an_installation_in_which_nothing_runs_fails() -> None:
+    levels = {finding.name: finding.level for finding in doctor.check_health()}
+
+    assert (levels["workers"], levels["ingest"]) == ("fail", "fail")
+
+
+def test_a_check_that_cannot_look_is_a_finding(folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folders / "data" / "run").rmdir()
+    monkeypatch.setattr(doctor, "CHECKS", (doctor.check_clock,))
+
+    (finding,) = doctor.examine()
+
+    assert (finding.level, finding.name, "FileNotFoundError" in finding.what) == ("fail", "clock", True)
+
+
+@pytest.mark.parametrize("command", ["doctor", "up"])
+def test_a_data_folder_that_is_a_file_is_told_in_a_sentence(
+    embedded: dict[str, str], data_dir: Path, command: str
+) -> None:
+    data_dir.write_text("a file")
+
+    answer = subprocess.run(
+        [sys.executable, "manage.py", command], env=embedded, cwd=BASE_DIR, capture_output=True, text=True
+    )
+
+    assert answer.returncode == 1
+    assert f"NVR_DATA_DIR='{data_dir}' is not a folder" in answer.stdout + answer.stderr
+    assert "Traceback" not in answer.stderr
+
+
+def test_a_data_folder_that_cannot_be_entered_is_told_in_a_sentence(
+    folders: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(folder: Path) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("nvr.data_folder.os.scandir", refuse)
+
+    with pytest.raises(ImproperlyConfigured, match=r"cannot be used \(/.*: Permission denied\): correct its owner"):
+        make_private(folders / "data")
 
 
 def test_a_clock_in_the_past_is_a_failure(folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -78,6 +78,14 @@ def command_line(pid: int) -> bytes:
         return b""
 
 
+def umask_of(pid: int) -> int:
+    """That of a process that has ended in the meantime is the one that it should be."""
+    try:
+        return int(re.findall(r"^Umask:\s+(\d+)", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)[0], 8)
+    except OSError:
+        return 0o077
+
+
 def began(pid: int) -> float:
     """In ticks since the machine's start, as process numbers begin again at some time; a process that ended is last."""
     try:
@@ -162,6 +170,8 @@ def test_one_command_brings_up_everything_and_one_signal_ends_it(up: Callable[..
     assert wait_until(lambda: all(installation.running(f"worker -Q {q}") for q in ("interactive", "ingest", "bulk")))
     assert installation.running("celery --quiet -A nvr beat")
     assert installation.running("manage.py ingest")
+    assert {umask_of(pid) for pid in installation.processes} == {0o077}
+    assert {path.stat().st_mode & 0o077 for path in installation.data_dir.rglob("*") if path.exists()} == {0}
 
     started = time.monotonic()
     installation.process.send_signal(signal.SIGTERM)

@@ -14,7 +14,9 @@ from nvr.errors import NvrError
 from nvr.installation.addresses import addresses
 from nvr.installation.first_administrator import FirstAdministrator, create_first_administrator
 from nvr.installation.migrations import migrate
+from nvr.installation.places import places
 from nvr.installation.static_files import collect_if_changed
+from nvr.private_files import close_all, make_shared
 from nvr.supervision.__main__ import become_supervisor, say
 from nvr.supervision.instance import AlreadyRunning, Instance
 from nvr.supervision.listening import CannotListen, listening_socket
@@ -56,8 +58,10 @@ class Command(BaseCommand):
         become_supervisor(instance, listener.fileno(), with_demo=with_demo)
 
     def prepare(self, reachable: list[str]) -> None:
-        settings.NVR_CAMERA_ROOT.mkdir(parents=True, exist_ok=True)
+        make_shared(settings.NVR_CAMERA_ROOT)
         migrate(lambda line: say("supervisor", line))
+        for warning in close_all(places()):
+            say("supervisor", warning)
         if collect_if_changed():
             say("supervisor", "Static files were collected.")
         created = create_first_administrator()
