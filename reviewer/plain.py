@@ -12,13 +12,14 @@ from urllib.parse import quote, quote_from_bytes, unquote_to_bytes, urlencode
 
 import orjson
 
-from reviewer import trash
+from reviewer import orders, trash
 from reviewer.index import Row
 from reviewer.items import moment, status, text
 from reviewer.kinds import IMAGE, kind_of_bytes
 from reviewer.library import asked, counts_of, page_of
 from reviewer.listing import judged
 from reviewer.models import ReviewPath, RunState
+from reviewer.orders import View
 from reviewer.probes import looked_at
 from reviewer.runs import FILTERS
 from reviewer.scanner import Scanner
@@ -33,6 +34,7 @@ PAGE_FILES = 24
 FIRST_DAY_S, LAST_DAY_S = (datetime(year, 12, 31, tzinfo=UTC).timestamp() for year in (1, 9999))
 RUNS_SHOWN = 20
 FILTER_WORDS = {"all": "All", "unseen": "Unseen", "seen": "Seen", "locked": "Locked", "trashed": "Trashed"}
+ORDER_WORDS = {orders.FOLDER: "By folder", orders.NAME: "By name", orders.TIME: "By time"}  # the first unless asked
 RUN_WORDS: dict[str, str] = {  # the page with scripts has the same
     RunState.WAITING: "waiting",
     RunState.WORKING: "running",
@@ -78,7 +80,7 @@ class Shown:
         return quote(self.changed)
 
 
-def shown(root: ReviewPath, row: Row, chosen: str) -> Shown | None:
+def shown(root: ReviewPath, row: Row, view: View) -> Shown | None:
     """None for a file that is no longer there."""
     path = os.fsencode(root.path) + b"/" + row.path
     facts = looked_at(path)
@@ -90,7 +92,7 @@ def shown(root: ReviewPath, row: Row, chosen: str) -> Shown | None:
         name=text(name),
         folder=text(folder),
         value=value,
-        url=address(root.path, plain="1", filter=chosen, file=value),
+        url=plain_address(root, view, file=value),
         kind=kind_of_bytes(name),
         marks=status(row.marks),
         modified_at=date_of(facts.st_mtime),
@@ -115,19 +117,34 @@ def filter_from(query: Mapping[str, str]) -> str:
     return given if given in FILTERS else "all"
 
 
-def chips(
-    path: str, chosen: str, counts: Mapping[str, int] | None = None, *, plain: bool = False
-) -> list[dict[str, Any]]:
-    """The filters by status; with `counts`, how many each takes."""
+def view_from(query: Mapping[str, str]) -> View:
+    order = query.get("order", "")
+    return View(filter_from(query), order if order in ORDER_WORDS else orders.FOLDER)
+
+
+def chips(path: str, chosen: str) -> list[dict[str, Any]]:
+    """The filters by status."""
     return [
+        {"label": label, "name": name, "url": address(path, filter=name), "pressed": chosen == name}
+        for name, label in FILTER_WORDS.items()
+    ]
+
+
+def plain_chips(root: ReviewPath, view: View) -> list[dict[str, Any]]:
+    """The filters with how many files each takes, and the orders."""
+    counts = counts_of(root)
+    filters = [
         {
             "label": label,
-            "name": name,
-            "url": address(path, filter=name, **({"plain": "1"} if plain else {})),
-            "pressed": chosen == name,
-            "count": counts[name] if counts else None,
+            "url": plain_address(root, View(name, view.order)),
+            "pressed": view.taken == name,
+            "count": counts[name],
         }
         for name, label in FILTER_WORDS.items()
+    ]
+    return filters + [
+        {"label": label, "url": plain_address(root, View(view.taken, order)), "pressed": view.order == order}
+        for order, label in ORDER_WORDS.items()
     ]
 
 
@@ -135,34 +152,39 @@ def address(path: str, **query: str) -> str:
     return f"/review?{urlencode({'path': path, **query}, errors='surrogateescape')}"
 
 
+def plain_address(root: ReviewPath, view: View, **query: str) -> str:
+    order = {} if view.order == orders.FOLDER else {"order": view.order}
+    return address(root.path, plain="1", filter=view.taken, **order, **query)
+
+
 def page(root: ReviewPath, query: Mapping[str, str]) -> dict[str, Any]:
-    """A page of files behind the one that `after` names. Raises `PathAway`."""
-    chosen = filter_from(query)
+    """A page of files behind the one that `after` names. Raises `PathAway` and `orders.Gone`."""
+    view = view_from(query)
     after = below(root, query["after"]) if query.get("after") else None
-    rows = page_of(root, chosen, after=after, limit=PAGE_FILES)
-    files = [file for row in rows if (file := shown(root, row, chosen)) is not None]
+    rows = page_of(root, view.taken, after=after, limit=PAGE_FILES, order=view.order)
+    files = [file for row in rows if (file := shown(root, row, view)) is not None]
     full = len(rows) == PAGE_FILES and files
     return {
         "files": files,
-        "chosen": chosen,
-        "filters": chips(root.path, chosen, counts_of(root), plain=True),
+        "chosen": view.taken,
+        "filters": plain_chips(root, view),
         "trash_url": trash_address(root.path),
-        "next_url": address(root.path, plain="1", filter=chosen, after=files[-1].value) if full else None,
-        "first_url": address(root.path, plain="1", filter=chosen) if after else None,
+        "next_url": plain_address(root, view, after=files[-1].value) if full else None,
+        "first_url": plain_address(root, view) if after else None,
     }
 
 
 def one(root: ReviewPath, query: Mapping[str, str]) -> dict[str, Any]:
     """The file that `file` names, or the first behind it that the filter takes; `next_url` is the one's after it."""
-    chosen, item = filter_from(query), below(root, query["file"])
-    following = page_of(root, chosen, after=item, limit=2)  # this has the index look at the disk first
+    view, item = view_from(query), below(root, query["file"])
+    following = page_of(root, view.taken, after=item, limit=2, order=view.order)  # looks at the disk first
     rows = [*exact_row(root, item), *following][:2]
-    files = [file for row in rows if (file := shown(root, row, chosen)) is not None]
+    files = [file for row in rows if (file := shown(root, row, view)) is not None]
     return {
         "file": files[0] if files else None,
         "next_url": files[1].url if len(files) > 1 else "",
-        "chosen": chosen,
-        "list_url": address(root.path, plain="1", filter=chosen),
+        "chosen": view.taken,
+        "list_url": plain_address(root, view),
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from django.contrib.auth.models import User
 from playwright.sync_api import Page, expect
 
 from reviewer.registry import add_path
-from tests.browser.conftest import keep_picture, sign_in
+from tests.browser.conftest import PHONE, Open, keep_picture, sign_in
 from tests.browser.test_review import opened_at, wait_for
 from tests.factories import jpeg, make_user, put
 
@@ -51,13 +52,42 @@ def captions(page: Page, *wanted: str) -> None:
         expect(page.locator(f".shot[data-place='{place}'] .shot-caption")).to_have_text(caption)
 
 
-def test_captions_name_the_folder(opened: Page) -> None:
+def test_by_folder_and_name_first_by_name_or_time_if_one_likes(opened: Page) -> None:
     folders = [caption(name) for name in NAMES]
+    captions(opened, *folders)
+
+    opened.get_by_label("Order").select_option("name")
+    expect(opened).to_have_url(re.compile("order=name"))
     captions(opened, *(folders[at] for at in (0, 3, 1, 4, 2, 5)))
-    expect(opened.locator(".shot[data-place='1']")).to_have_attribute(
+    keep_picture(opened, "review-order")
+
+    opened.get_by_label("Order").select_option("time")
+    captions(opened, *reversed(folders))
+    opened.reload()
+    captions(opened, *reversed(folders))
+    opened.go_back()
+    captions(opened, *(folders[at] for at in (0, 3, 1, 4, 2, 5)))
+
+
+def test_one_stays_at_the_file_in_another_order(opened: Page) -> None:
+    opened.keyboard.press("ArrowRight")
+    expect(opened.locator(".shot[data-cursor]")).to_have_attribute("title", re.compile(f"{NAMES[1]}$"))
+    for order in ("name", "time", "folder"):
+        opened.get_by_label("Order").select_option(order)
+        expect(opened.locator(".shot[data-cursor]")).to_have_attribute("title", re.compile(f"{NAMES[1]}$"))
+
+
+def test_a_file_in_the_address_is_found_by_time(opened: Page, card: Path) -> None:
+    opened.goto(f"/review?path={card}&filter=all&order=time&item={card / NAMES[1]}")
+    expect(opened.locator("[data-facts]")).to_contain_text("IMG_0001.JPG")
+    opened.keyboard.press("r")
+    expect(opened.locator("[data-facts]")).to_contain_text("IMG_0000.JPG")
+
+
+def test_captions_name_the_folder(opened: Page) -> None:
+    expect(opened.locator(".shot[data-place='3']")).to_have_attribute(
         "aria-label", "DCIM/101MEDIA, IMG_0000.JPG, not seen"
     )
-    keep_picture(opened, "review-order")
 
 
 def test_progress_counts_what_was_reviewed(opened: Page, card: Path) -> None:
@@ -74,3 +104,13 @@ def test_progress_counts_what_was_reviewed(opened: Page, card: Path) -> None:
     expect(counter).to_contain_text("1 of 6 reviewed")
     opened.keyboard.press("Escape")
     expect(opened.locator('[data-filter="locked"] [data-count]')).to_have_text("1")
+
+
+def test_a_phone_has_room_for_the_order(open_browser: Open, chief: User, card: Path) -> None:
+    page = open_browser({**PHONE, "width": 360}, "dark")
+    sign_in(page, "chief")
+    opened_at(page, card)
+    page.get_by_label("Order").select_option("time")
+    captions(page, caption(NAMES[-1]))
+    keep_picture(page, "review-order-phone")
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")

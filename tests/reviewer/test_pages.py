@@ -115,20 +115,43 @@ def test_the_plain_page_lists_files_with_their_marks_in_words(page: Client, know
     assert text(page.get("/review", {"path": known.path, "plain": "1", "filter": "trashed"})).count('name="files"') == 1
 
 
-def test_the_plain_pages_follow_each_other_without_a_gap(page: Client, known: ReviewPath, card: Path) -> None:
+@pytest.mark.parametrize("order", ["folder", "name", "time"])
+def test_the_plain_pages_follow_each_other_without_a_gap(
+    page: Client, known: ReviewPath, card: Path, order: str
+) -> None:
     for number in range(60):
         put(card / "more", f"P{number:03}.JPG", jpeg(8, 8))
     settle(card)
     names: list[str] = []
-    address = f"/review?path={quote(known.path)}&plain=1"
+    files: set[str] = set()
+    address = f"/review?path={quote(known.path)}&plain=1&order={order}"
     while address:
         shown = text(page.get(address))
         names += re.findall(r'<span class="break">([^<]+)</span>', shown)
+        files |= {*re.findall(r'name="files" value="([^"]+)"', shown)}
         following = re.search(r'rel="next" href="([^"]+)"', shown)
         address = following[1].replace("&amp;", "&") if following else ""
 
     assert len(names) == 64
-    assert names == sorted(names)
+    assert len(files) == 64
+    assert order != "name" or names == sorted(names)
+
+
+def test_the_plain_pages_stand_in_the_order_that_is_chosen(page: Client, known: ReviewPath, card: Path) -> None:
+    for age, name in enumerate(("a/Z.JPG", "b/A.JPG", "b/Z.JPG")):
+        put(card / Path(name).parent, Path(name).name, jpeg(8, 8))
+        os.utime(card / name, (1_500_000_000 - age,) * 2)
+    settle(card)
+    wanted = {"": ["a/Z", "b/A", "b/Z"], "name": ["b/A", "a/Z", "b/Z"], "time": ["b/Z", "b/A", "a/Z"]}
+
+    for order, files in wanted.items():
+        shown = text(page.get("/review", {"path": known.path, "plain": "1", "order": order}))
+        found = re.findall(r"%252F([ab])%252F([AZ])\.JPG\"><img", shown)
+        assert [f"{folder}/{name}" for folder, name in found] == files
+        assert shown.count('aria-current="true"') == 2
+        following = re.search(r'<a href="([^"]+file=[^"]+)"><img', shown)
+        assert following is not None
+        assert ("order=" in following[1]) == bool(order)
 
 
 @pytest.mark.parametrize(

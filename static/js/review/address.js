@@ -12,7 +12,7 @@ export function read() {
     filter: known.includes(asked) ? asked : filter,
     type: ["image", "video"].includes(query.get("type")) ? query.get("type") : "",
     folder: query.get("folder") ?? "",
-    order: "name",
+    order: ["folder", "name", "time"].includes(query.get("order")) ? query.get("order") : "folder",
     item: query.get("item"),
   };
 }
@@ -23,6 +23,7 @@ function hrefOf(view, item) {
   const query = new URLSearchParams({ path: view.path, filter: view.filter });
   if (view.type) query.set("type", view.type);
   if (view.folder) query.set("folder", view.folder);
+  if (view.order !== "folder") query.set("order", view.order);
   if (item) query.set("item", item);
   return `${location.pathname}?${query}`;
 }

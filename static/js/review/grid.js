@@ -129,7 +129,7 @@ export class Grid extends EventTarget {
     if (!item) return;
     if (tile.dataset.path !== item.path) this.#draw(tile, item);
     for (const mark of ["seen", "locked", "trashed"]) tile.toggleAttribute(`data-${mark}`, item.status[mark]);
-    const { folder } = tile.querySelector(".shot-where").dataset;
+    const { within: folder } = tile.querySelector(".shot-where").dataset;
     tile.setAttribute("aria-label", `${folder ? `${folder}, ` : ""}${item.name}, ${inWords(item.status)}`);
   }
 
@@ -148,7 +148,7 @@ export class Grid extends EventTarget {
   // The folder, or when it was made where all files are in one.
   #tellWhere(line, { path, modifiedAt }) {
     const folder = this.tellsFolders && path.slice(this.root === "/" ? 1 : this.root.length + 1, Math.max(0, path.lastIndexOf("/")));
-    if (folder) line.dataset.folder = folder; else delete line.dataset.folder;
+    if (folder) line.dataset.within = folder; else delete line.dataset.within;
     line.firstElementChild.textContent = folder || when.format(new Date(modifiedAt));
   }
 

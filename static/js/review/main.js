@@ -274,7 +274,7 @@ document.querySelector(".page-filters").addEventListener("click", (event) => {
   event.preventDefault();
   change({ filter: chip.dataset.filter });
 });
-for (const name of ["type", "folder"]) find(name).addEventListener("change", (event) => change({ [name]: event.target.value }));
+for (const name of ["type", "folder", "order"]) find(name).addEventListener("change", (event) => change({ [name]: event.target.value }));
 
 function change(news) {
   const at = current()?.path;
@@ -288,7 +288,7 @@ function showView() {
   for (const chip of document.querySelectorAll("[data-filter].chip")) {
     if (chip.dataset.filter === view.filter) chip.setAttribute("aria-current", "true"); else chip.removeAttribute("aria-current");
   }
-  for (const name of ["type", "folder"]) find(name).value = view[name];
+  for (const name of ["type", "folder", "order"]) find(name).value = view[name];
 }
 
 addEventListener("popstate", async () => {

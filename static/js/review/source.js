@@ -15,23 +15,15 @@ function compareText(one, other) {
   return a.length - b.length;
 }
 
-const nameOf = ({ path }) => path.slice(path.lastIndexOf("/") + 1);
-const folderOf = ({ path }) => path.slice(0, path.lastIndexOf("/"));
+const nameOf = (path) => path.slice(path.lastIndexOf("/") + 1);
+const folderOf = (path) => path.slice(0, path.lastIndexOf("/")).replaceAll("/", "\0"); // in the order of their steps
 
-// The server's orders.
+// The server's orders, as far as paths tell them.
 const ORDERS = {
   folder: (one, other) => compareText(folderOf(one), folderOf(other)) || compareText(nameOf(one), nameOf(other)),
-  name: (one, other) => compareText(nameOf(one), nameOf(other)) || compareText(one.path, other.path),
-  time: (one, other) => compareText(one.modifiedAt, other.modifiedAt) || compareText(one.path, other.path),
+  name: (one, other) => compareText(nameOf(one), nameOf(other)) || compareText(one, other),
+  time: () => -1,
 };
-
-// The file at `path`, as far as its place in the order depends on it; null if its time is asked for and it is gone.
-async function fileAt(path, { root, order }) {
-  if (order !== "time") return { path };
-  const byName = new PagedSource(root, { filter: "all", order: "name" });
-  await byName.open();
-  return byName.total ? byName.load(await byName.find(path)) : null;
-}
 
 // All files that a status takes, at places that do not move while one works, whatever is marked meanwhile.
 export class PagedSource extends EventTarget {
@@ -90,18 +82,30 @@ export class PagedSource extends EventTarget {
     if (dropped !== undefined) this.chunks.delete(dropped);
   }
 
-  // The place of `path`, or where it would stand; `hint` is where it was.
+  // The place of `path`, or where it would stand; `hint` is where it was, and what is left when nobody knows.
   async find(path, hint = 0) {
-    if ((await this.load(Math.min(hint, this.total - 1)))?.path === path) return hint;
-    const file = await fileAt(path, this);
-    if (!file) return Math.min(hint, Math.max(0, this.total - 1));
-    let [low, high] = [0, this.total];
-    while (low < high) {
-      const middle = Math.floor((low + high) / 2);
-      const item = await this.load(middle);
-      if (item && ORDERS[this.order](item, file) < 0) low = middle + 1; else high = middle;
+    const most = Math.max(0, this.total - 1);
+    await this.load(Math.min(hint, most));
+    const known = this.known(path);
+    if (known >= 0) return known;
+    const query = { path: this.root, item: path, statusFilter: this.filter, order: this.order };
+    const told = await askJson(`/api/media-items/position?${new URLSearchParams(query)}`).catch(() => ({ offset: hint }));
+    return Math.min(this.withLeft(told.offset), most);
+  }
+
+  // The place of a file that is loaded, -1 for others.
+  known(path) {
+    for (const [number, items] of this.chunks) {
+      const at = items.findIndex((item) => item?.path === path);
+      if (at >= 0) return number * CHUNK + at;
     }
-    return Math.min(low, Math.max(0, this.total - 1));
+    return -1;
+  }
+
+  // The place here of what is at `offset` for the server, which no longer counts what has left this filter.
+  withLeft(offset) {
+    const left = [...this.chunks].flatMap(([number, items]) => items.flatMap((item, at) => (item && !fits(this.filter, item.confirmed) ? [number * CHUNK + at] : [])));
+    return left.sort((one, other) => one - other).reduce((place, at) => (at <= place ? place + 1 : place), offset);
   }
 
   *loaded() {
@@ -165,14 +169,13 @@ export class GatheredSource extends EventTarget {
     return this.items[place] ?? null;
   }
 
-  async find(path) {
-    const file = await fileAt(path, this);
-    for (let place = 0; file; place += 1) {
+  async find(path, hint = 0) {
+    for (let place = 0; place < GATHERED_AHEAD; place += 1) {
       const item = await this.load(place);
       if (!item) break;
-      if (ORDERS[this.order](item, file) >= 0) return place;
+      if (item.path === path || ORDERS[this.order](item.path, path) > 0) return place;
     }
-    return Math.max(0, this.total - 1);
+    return Math.max(0, Math.min(hint, this.total - 1));
   }
 
   *loaded() { yield* this.items; }
