@@ -190,6 +190,12 @@ class Environment:
                 raise wrong(name, word, wanted)
         return words
 
+    def folders(self, name: str, default: list[str], *, first: Path | None = None) -> list[str]:
+        """Full paths, each once, `~` being the home of NVR's user; `first` comes before the default."""
+        words = self.words(name, default, pattern=r"[/~].*", wanted="a full path starting with /")
+        ours = [str(first)] if first is not None and words is default else []
+        return list(dict.fromkeys([*ours, *(str(Path(word).expanduser()) for word in words)]))
+
     def networks(self, name: str, default: list[str] | None = None) -> list[Network]:
         words = self.words(name, default)
         try:

@@ -219,10 +219,10 @@ NVR_WEB_THREADS = env.integer("NVR_WEB_THREADS", 16, minimum=2, maximum=256)
 NVR_SOCKET_TIMEOUT = env.duration("NVR_SOCKET_TIMEOUT", timedelta(seconds=30), minimum="1s", maximum="1h")
 
 # Cameras
-HIDDEN = ["/proc", "/sys", "/dev", "/run", "/snap", "/boot", "/etc", "/root/.ssh", "~/.ssh"]
-hidden_words = env.words("NVR_REVIEW_HIDDEN_PATHS", HIDDEN, pattern=r"[/~].*", wanted="a full path starting with /")
-hidden = [str(Path(path).expanduser()) for path in hidden_words]
-NVR_REVIEW_HIDDEN_PATHS = list(dict.fromkeys(hidden))
+LIBRARIES = ["/lib", "/lib32", "/lib64", "/libx32"]
+SYSTEM = ["/proc", "/sys", "/dev", "/run", "/snap", "/boot", "/etc", "/usr", "/bin", "/sbin", *LIBRARIES]
+NVR_REVIEW_HIDDEN_PATHS = env.folders("NVR_REVIEW_HIDDEN_PATHS", [*SYSTEM, "/root/.ssh", "~/.ssh"])
+NVR_REVIEW_ROOTS = env.folders("NVR_REVIEW_ROOTS", ["/media", "/mnt", "/srv", "/run/media"], first=NVR_CAMERA_ROOT)
 NVR_REVIEW_CACHE_MB = env.integer("NVR_REVIEW_CACHE_MB", 2_000, maximum=100_000_000)
 NVR_DELETION_WORKERS = env.integer("NVR_DELETION_WORKERS", 2, minimum=1, maximum=32)
 NVR_REVIEW_PROBE_WAIT = env.duration("NVR_REVIEW_PROBE_WAIT", timedelta(seconds=1), maximum="30s")

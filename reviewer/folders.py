@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ from nvr.errors import BadRequest, Forbidden
 from nvr.media.paths import is_inside
 from nvr.media.system_folders import is_hidden_folder
 from reviewer.items import text
-from reviewer.policy import HiddenPath, Picker, unseen_cameras
+from reviewer.policy import HiddenPath, Policy, unseen_cameras
 from reviewer.registry import checked, known_paths
 
 if TYPE_CHECKING:
@@ -22,43 +23,63 @@ if TYPE_CHECKING:
 
 
 def children_of(user: Person, given: str) -> dict[str, Any]:
-    """The contract's answer; hidden folders and links are left out.
+    """The contract's answer; hidden folders, links, and the folders of cameras that one may not see are left out.
 
     Raises `HiddenPath`, `Forbidden` outside of what is reviewed for whoever does not manage paths, `BadRequest`.
     """
-    path, picker = checked(given), Picker()
+    path, policy = checked(given), Policy(user)
     place = os.path.realpath(path)
-    if picker.hides(path) or picker.hides(place):
+    if policy.hides(path) or policy.hides(place):
         raise HiddenPath
     known = any(is_inside(place, root.path) for root in known_paths(user))
     if not known and not user.has_perm("reviewer.change_reviewpath"):  # type: ignore[union-attr]
         raise Forbidden("The path is not under a known review path.")
-    if not known and unseen_cameras(user, cameras_holding(place)):
-        raise HiddenPath
+    if not known and not policy.leads_on(place):
+        raise Forbidden(f"Only a superuser may look there; you may look at what lies in {policy.reach}.")
+    shown = Shown(policy, unseen_places(user), everything=known)
     try:
-        names = sorted(inner_folders(os.fsencode(place)))
+        names = sorted(inner_folders(os.fsencode(place))) if not shown.is_a_cameras(place) else None
     except OSError:
-        raise BadRequest("The path is not an existing folder.") from None
+        names = None
+    if names is None:  # of a camera that one may not see, nobody can tell that its folder is there
+        raise BadRequest("The path is not an existing folder.")
     folders = [str(Path(place, os.fsdecode(name))) for name in names]
     return {
         "path": text(os.fsencode(place)),
-        "folders": [row(folder) for folder in folders if not picker.hides(folder)],
+        "folders": [row(folder, shown) for folder in folders if shown.takes(folder)],
     }
 
 
-def cameras_holding(place: str) -> frozenset[int]:
-    """The cameras in whose folder it lies; one that merely holds a camera's folder may be walked through."""
-    return frozenset(pk for pk, folder in current_folders().resolved.items() if is_inside(place, folder))
+@dataclass(frozen=True)
+class Shown:
+    """What a picker shows: nothing hidden, nor beyond the user's reach, nor of cameras that they may not see."""
+
+    policy: Policy
+    cameras: frozenset[str]
+    everything: bool
+
+    def takes(self, folder: str) -> bool:
+        is_near = self.everything or self.policy.leads_on(folder)
+        return is_near and not self.policy.hides(folder) and not self.is_a_cameras(folder)
+
+    def is_a_cameras(self, folder: str) -> bool:
+        return any(is_inside(folder, camera) for camera in self.cameras)
 
 
-def row(folder: str) -> dict[str, Any]:
+def unseen_places(user: Person) -> frozenset[str]:
+    """The folders of cameras that `user` may not see, trashed ones too."""
+    resolved = current_folders().resolved
+    return frozenset(resolved[pk] for pk in unseen_cameras(user, frozenset(resolved)))
+
+
+def row(folder: str, shown: Shown) -> dict[str, Any]:
     name = os.fsencode(Path(folder).name)
-    return {"path": text(os.fsencode(folder)), "name": text(name), "has_children": has_children(folder)}
+    return {"path": text(os.fsencode(folder)), "name": text(name), "has_children": has_children(folder, shown)}
 
 
-def has_children(folder: str) -> bool:
+def has_children(folder: str, shown: Shown) -> bool:
     try:
-        return any(inner_folders(os.fsencode(folder)))
+        return any(shown.takes(f"{folder}/{os.fsdecode(name)}") for name in inner_folders(os.fsencode(folder)))
     except OSError:
         return False
 

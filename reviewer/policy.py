@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Final
 
 from django.conf import settings
 
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
 
 
+REMOVABLE: Final = "/run/media"  # where desktops mount cards: in /run, and not the system's
+
+
 class HiddenPath(Forbidden):
     title = "This folder is hidden from review."
 
@@ -25,50 +29,67 @@ def hidden_paths() -> list[str]:
     return list(dict.fromkeys(str(path) for path in settings.NVR_REVIEW_HIDDEN_PATHS))
 
 
-def hidden_places() -> tuple[str, ...]:
-    """The same, and where they really lie."""
-    return (*hidden_paths(), *map(os.path.realpath, hidden_paths()))
+def with_places(paths: Iterable[str]) -> frozenset[str]:
+    """The paths, and where they really lie."""
+    given = [*paths]
+    return frozenset((*given, *map(os.path.realpath, given)))
 
 
-def check_hidden(path: str) -> None:
-    """Raises `HiddenPath` for what lies in a hidden folder, and for what holds one: that would show it."""
-    for hidden in hidden_places():
-        if is_inside(path, hidden):
-            raise HiddenPath(f"{hidden} is hidden from review.")
-        if is_inside(hidden, path):
-            raise HiddenPath(f"{path} holds {hidden}, which is hidden from review: choose a folder below it.")
-    check_own(path)
+class Policy:
+    """What is hidden from review, as it is set now: for everybody, or for `user`, who may not look everywhere."""
 
+    def __init__(self, user: User | AbstractBaseUser | AnonymousUser | None = None) -> None:
+        self.data = os.path.realpath(settings.NVR_DATA_DIR)
+        self.cameras = os.path.realpath(settings.NVR_CAMERA_ROOT)
+        self.own = {self.data, os.path.realpath(settings.BASE_DIR)}
+        self.hidden = with_places(hidden_paths()) | self.own
+        self.shown = with_places((str(settings.NVR_CAMERA_ROOT), REMOVABLE)) - {self.data}
+        is_free = user is None or getattr(user, "is_superuser", False)
+        self.roots = None if is_free else with_places(map(str, settings.NVR_REVIEW_ROOTS))
 
-def check_own(path: str) -> None:
-    """The data directory is ours; only the cameras' uploads in it may be looked at."""
-    data, uploads = own_places()
-    if is_inside(data, path):
-        raise HiddenPath(f"{path} holds this application's own data: choose a folder below it.")
-    if is_inside(path, data) and not is_inside(path, uploads):
-        raise HiddenPath("This folder holds this application's own data.")
+    def hiding(self, path: str) -> str:
+        """The folder that hides it: the deepest that holds it decides; empty if none does."""
+        hidden, shown = deepest(self.hidden, path), deepest(self.shown, path)
+        return hidden if len(hidden) > len(shown) or hidden == shown else ""
 
+    def check(self, path: str) -> None:
+        """Raises `HiddenPath` for what lies in a hidden folder, and for what holds one: that would show it."""
+        hiding = self.hiding(path)
+        if hiding in self.own:
+            raise HiddenPath("This folder holds this application's own data.")
+        if hiding:
+            raise HiddenPath(f"{hiding} is hidden from review.")
+        if any(is_inside(own, path) for own in self.own):
+            raise HiddenPath(f"{path} holds this application's own data: choose a folder below it.")
+        for hidden in self.hidden:
+            if is_inside(hidden, path):
+                raise HiddenPath(f"{path} holds {hidden}, which is hidden from review: choose a folder below it.")
 
-def own_places() -> tuple[str, str]:
-    """The data directory, and the part of it that holds the cameras' uploads: a name that nothing has, if none does."""
-    data, cameras = (os.path.realpath(folder) for folder in (settings.NVR_DATA_DIR, settings.NVR_CAMERA_ROOT))
-    return data, cameras if cameras != data and is_inside(cameras, data) else "\0"
+    def check_reach(self, path: str) -> None:
+        """Raises `Forbidden` for what `user` may not add, whether or not it is there."""
+        if not self.reaches(path):
+            raise Forbidden(f"Only a superuser may add this folder; you may add those in {self.reach}.")
 
+    @property
+    def reach(self) -> str:
+        return ", ".join(map(str, settings.NVR_REVIEW_ROOTS)) or "none"
 
-class Picker:
-    """What a picker of folders leaves out, as it was when it was made; it may walk through what holds a hidden one."""
-
-    def __init__(self) -> None:
-        self.hidden = hidden_places()
-        self.data, self.uploads = own_places()
+    def reaches(self, path: str) -> bool:
+        return self.roots is None or any(is_inside(path, root) for root in self.roots)
 
     def hides(self, path: str) -> bool:
-        return any(is_inside(path, hidden) for hidden in self.hidden) or self.is_own(path)
-
-    def is_own(self, path: str) -> bool:
-        if path == self.data or not is_inside(path, self.data):
+        """Whether a picker of folders leaves it out. It may walk through what leads to where the cameras upload."""
+        if not self.hiding(path) or path == self.data:
             return False
-        return not is_inside(path, self.uploads) and not is_inside(self.uploads, path)
+        return not is_inside(self.cameras, path)
+
+    def leads_on(self, path: str) -> bool:
+        """Whether a picker may walk there: within the user's reach, or on the way to it."""
+        return self.reaches(path) or any(is_inside(root, path) for root in self.roots or ())
+
+
+def deepest(folders: Iterable[str], path: str) -> str:
+    return max((folder for folder in folders if is_inside(path, folder)), key=len, default="")
 
 
 def cameras_at(path: str, folders: Folders | None = None) -> frozenset[int]:

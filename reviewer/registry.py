@@ -15,7 +15,7 @@ from nvr.audit.record import record
 from nvr.errors import BadRequest, Forbidden, NotFound
 from nvr.media.mounts import remember
 from reviewer.models import ReviewPath
-from reviewer.policy import cameras_at, check_hidden, unseen_cameras
+from reviewer.policy import Policy, cameras_at, unseen_cameras
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
@@ -46,15 +46,19 @@ def add_path(user: Person, given: Any, *, groups: Iterable[Group] = ()) -> tuple
 
 
 def check_path(user: Person, given: Any) -> str:
-    """Where `given` really lies, if it may be reviewed.
+    """Where `given` really lies, if it may be reviewed; what is reviewed already stays so.
 
-    Raises `BadRequest` for what is no folder, `HiddenPath`, and `Forbidden` for a camera's folder unless `user` is
-    a superuser.
+    Raises `BadRequest` for what is no folder, `HiddenPath`, and, unless `user` is a superuser, `Forbidden` for what
+    lies beyond NVR_REVIEW_ROOTS and for a camera's folder.
     """
     path = checked(given)
-    check_hidden(path)
     place = os.path.realpath(path)
-    check_hidden(place)
+    if any(row.path == place for row in known_paths(user)):
+        return place
+    policy = Policy(user)
+    policy.check(path)
+    policy.check(place)
+    policy.check_reach(place)
     if not os.path.isdir(place):  # noqa: PTH112 - Path's raises for a name that is too long
         raise BadRequest("The path is not an existing folder.")
     if len(os.fsencode(place)) > LONGEST_BYTES:

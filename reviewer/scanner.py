@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 UNSURE_NS: Final = 2_000_000_000
 # Where a directory's mtime does not tell, it is read again after this.
 UNTRUSTED_NS: Final = 5_000_000_000
-RECHECKED: Final = 500  # files whose marks are looked at again with each page: 2 ms
+RECHECKED: Final = 200  # files whose marks are looked at again with each page: 1 ms
 WAIT_S: Final = 10.0  # for another who reads the same disk
 LOOK_S: Final = 0.01
 MAX_DEPTH: Final = 64

@@ -16,6 +16,7 @@ if os.environ.get("REDIS_URL"):
 
 from nvr.settings import *  # noqa: E402, F403  # after the folder is chosen
 
+NVR_REVIEW_ROOTS = [*NVR_REVIEW_ROOTS, tempfile.gettempdir()]  # noqa: F405  # the cards of tests lie there
 for folder in (NVR_CAMERA_ROOT, STATIC_ROOT):  # noqa: F405
     folder.mkdir(parents=True, exist_ok=True)
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

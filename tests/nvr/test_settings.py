@@ -45,6 +45,7 @@ BY_NAME = {
         "http://[::1",
     ],
     "NVR_REVIEW_HIDDEN_PATHS": ["etc", "/etc,media"],
+    "NVR_REVIEW_ROOTS": ["media", "/mnt,srv"],
     "NVR_SECRET_KEY": ["x", SHORT],
     "NVR_SECRET_KEY_FALLBACKS": ["x", f"{SHORT}x,{SHORT}"],
     "NVR_TIME_ZONE": ["Mars/Olympus", "Europe", "../../etc/passwd", "+02:00"],

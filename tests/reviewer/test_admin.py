@@ -37,7 +37,9 @@ def test_a_path_is_added_changed_and_removed_on_the_record(desk, card, group):
     assert actions == ["review_path_added", "review_path_updated", "review_path_updated", "review_path_removed"]
 
 
-@pytest.mark.parametrize(("path", "sentence"), [("/proc", "hidden"), ("/not/there", "existing folder"), ("x", "begin")])
+@pytest.mark.parametrize(
+    ("path", "sentence"), [("/proc", "hidden"), ("/tmp/not/there", "existing folder"), ("x", "begin")]
+)
 def test_what_may_not_be_added_is_told_beside_the_field(desk, path, sentence):
     answer = desk.post(ADD, {"path": path})
 

@@ -10,6 +10,7 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 from rest_framework.test import APIClient
 
 from nvr.audit.models import AuditEntry
@@ -59,7 +60,12 @@ def test_removing_needs_no_folder(manage, card):
         ({"path": ""}, 400),
         ({"path": ["/tmp"]}, 400),
         ({"path": "relative"}, 400),
-        ({"path": "/not/there"}, 400),
+        ({"path": "/tmp/not/there"}, 400),
+        ({"path": "/not/there"}, 403),
+        ({"path": "/home"}, 403),
+        ({"path": "/usr/share"}, 403),
+        ({"path": str(settings.BASE_DIR)}, 403),
+        ({"path": str(settings.BASE_DIR / "docs")}, 403),
         ({"path": "/tmp\u0000"}, 400),
         ({"path": "/" + "x" * 5000}, 400),
         ({"path": "/tmp/" + "x" * 300}, 400),
@@ -207,7 +213,8 @@ def test_the_picker_opens_folder_by_folder(manage, card):
 
 
 @pytest.mark.parametrize(
-    ("path", "status"), [("", 400), ("x", 400), ("/proc", 403), ("/proc/self", 403), ("/not/there", 400)]
+    ("path", "status"),
+    [("", 400), ("x", 400), ("/proc", 403), ("/proc/self", 403), ("/not/there", 403), ("/tmp/not/there", 400)],
 )
 def test_the_pickers_refusals(manage, path, status):
     answer = manage.get(FOLDERS, {"path": path} if path else {})
@@ -215,10 +222,80 @@ def test_the_pickers_refusals(manage, path, status):
     assert (answer.status_code, set(answer.json())) == (status, {"error"})
 
 
-def test_the_picker_hides_what_is_hidden(manage):
-    shown = {folder["path"] for folder in manage.get(FOLDERS, {"path": "/"}).json()["folders"]}
+def picked(client: APIClient, path: Path | str) -> set[str]:
+    return {folder["path"] for folder in client.get(FOLDERS, {"path": str(path)}).json()["folders"]}
 
-    assert "/proc" not in shown and "/usr" in shown
+
+def test_the_picker_hides_what_is_hidden(chief):
+    shown = picked(chief, "/")
+
+    assert not shown & {"/proc", "/usr", "/etc"} and "/home" in shown
+
+
+def test_who_is_no_superuser_is_shown_only_what_they_may_add(manage, tmp_path, settings):
+    for name in ("cards/one", "cards/two", "private/deep"):
+        (tmp_path / name).mkdir(parents=True)
+    settings.NVR_REVIEW_ROOTS = [str(tmp_path / "cards")]
+
+    assert picked(manage, tmp_path) == {f"{tmp_path}/cards"}
+    assert picked(manage, tmp_path / "cards") == {f"{tmp_path}/cards/one", f"{tmp_path}/cards/two"}
+    for folder in ("private", "private/deep", "private/not-there"):
+        assert manage.get(FOLDERS, {"path": str(tmp_path / folder)}).status_code == 403
+        answer = add(manage, tmp_path / folder)
+        assert (answer.status_code, "superuser" in answer.json()["error"]) == (403, True)
+    assert add(manage, tmp_path / "cards/one").status_code == 201
+
+
+def test_a_superuser_adds_any_folder_that_is_not_hidden(chief, tmp_path, settings):
+    settings.NVR_REVIEW_ROOTS = []
+
+    assert add(chief, tmp_path).status_code == 201
+    for path in ("/usr", "/usr/share", "/lib", "/sbin", settings.BASE_DIR, settings.BASE_DIR / "docs"):
+        assert add(chief, path).status_code == 403
+        assert chief.get(FOLDERS, {"path": str(path)}).status_code == 403
+    assert add(chief, settings.BASE_DIR.parent).status_code == 403
+
+
+def test_paths_that_were_added_stay(manage, chief, tmp_path, settings):
+    assert add(chief, tmp_path).status_code == 201
+    settings.NVR_REVIEW_ROOTS = []
+    settings.NVR_REVIEW_HIDDEN_PATHS = [str(tmp_path)]
+
+    assert manage.get(PATHS).json()["knownPaths"] == [str(tmp_path)]
+    assert add(manage, tmp_path).status_code == 201
+    assert manage.get("/api/media-items/summary", {"path": str(tmp_path)}).status_code == 200
+
+
+def test_the_cameras_root_is_open_wherever_it_lies(chief, manage, tmp_path, settings):
+    hidden, cameras = tmp_path / "system", tmp_path / "system/srv/cameras"
+    (cameras / "demo/trail_camera").mkdir(parents=True)
+    settings.NVR_REVIEW_HIDDEN_PATHS = [str(hidden)]
+    settings.NVR_CAMERA_ROOT = cameras
+
+    assert add(chief, hidden).status_code == add(chief, hidden / "srv").status_code == 403
+    assert picked(manage, hidden) == {str(hidden / "srv")}
+    assert add(manage, cameras / "demo/trail_camera").status_code == 201
+
+
+def test_folders_of_cameras_that_one_may_not_see_are_not_listed(manage, chief, manager, group):
+    seen, unseen, trashed = (make_camera(name) for name in ("Seen", "Unseen", "Trashed"))
+    seen.groups.set([group])
+    manager.groups.add(group)
+    trashed.deleted_at = timezone.now()
+    trashed.save()
+    (folder_of(unseen) / "2026").mkdir()
+    base = Path(settings.NVR_CAMERA_ROOT)
+    (base / "bare").mkdir(exist_ok=True)
+
+    shown = picked(manage, base)
+
+    assert {str(folder_of(seen)), str(base / "bare")} <= shown
+    assert not shown & {str(folder_of(unseen)), str(folder_of(trashed))}
+    absent = manage.get(FOLDERS, {"path": str(base / "absent")})
+    for folder in (folder_of(unseen), folder_of(unseen) / "2026", folder_of(trashed)):
+        answer = manage.get(FOLDERS, {"path": str(folder)})
+        assert (answer.status_code, answer.content) == (absent.status_code, absent.content)
+    assert {str(folder_of(camera)) for camera in (seen, unseen, trashed)} <= picked(chief, base)
 
 
 def test_only_managers_look_outside_of_what_is_reviewed(review, card):
