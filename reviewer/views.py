@@ -146,6 +146,8 @@ class TrashView(Reviewing):
     """How much there is to delete, the emptying itself, and those before; by forms."""
 
     def get(self, request: HttpRequest) -> HttpResponse:
+        if not request.GET.get("path"):
+            return redirect("review")
         root = exactly(request.user, request.GET.get("path"))
         found = context(root, lambda root, query: plain.trash_of(request.user, root), request)
         return render(request, "reviewer/plain_trash.html", found)

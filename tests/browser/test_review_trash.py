@@ -97,6 +97,41 @@ def test_the_trash_says_how_much_and_wants_the_number(page: Page, site: str, tmp
     expect(opened.locator("[data-trash-sum]")).to_have_text("3 files deleted.")
 
 
+def test_enter_begins_it_and_done_ends_it(trashed: Page) -> None:
+    trashed.evaluate('() => { window.fetch = () => Promise.resolve(new Response(\'{"type": "done"}\')); }')
+    trashed.locator("[data-trash-typed]").fill("4")
+    trashed.keyboard.press("Enter")
+    expect(trashed.locator("[data-trash-run]")).to_be_hidden()
+    trashed.locator("[data-trash-typed]").fill(str(FILES))
+    trashed.keyboard.press("Enter")
+
+    expect(trashed.locator("[data-trash-sum]")).to_have_text("0 files deleted.")
+    expect(trashed.get_by_role("button", name="Done")).to_be_focused()
+    keep_picture(trashed, "review-trash-done")
+    trashed.keyboard.press("Enter")
+    expect(trashed.locator("#trash")).to_be_hidden()
+    expect(trashed.get_by_role("button", name="Empty trash")).to_be_focused()
+
+
+def test_a_second_enter_does_not_stop_it(trashed: Page) -> None:
+    trashed.locator("[data-trash-typed]").press("Enter")
+    expect(trashed.locator("[data-trash-sum]")).to_contain_text("deleted")
+    trashed.keyboard.press("Enter")
+    expect(trashed.get_by_role("button", name="Stop")).to_be_enabled()
+    trashed.get_by_role("button", name="Stop").press("Enter")
+    expect(trashed.locator("[data-trash-sum]")).to_contain_text("Stopped:")
+
+
+def test_an_empty_trash_is_left_at_once(trashed: Page, tmp_path: Path) -> None:
+    trashed.keyboard.press("Escape")
+    for mark in (tmp_path.resolve() / "card").glob("*.trash"):
+        mark.unlink()
+    trashed.get_by_role("button", name="Empty trash").click()
+
+    expect(trashed.locator("[data-trash-sum]")).to_have_text("The trash is empty.")
+    expect(trashed.get_by_role("button", name="Done")).to_be_focused()
+
+
 def test_stopping_tells_all_that_went_until_then(trashed: Page) -> None:
     asked: list[str] = []
 

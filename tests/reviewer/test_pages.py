@@ -168,6 +168,10 @@ def test_a_form_marks_the_chosen_files_and_returns(
     assert "1 file" in text(page.get(back))
 
 
+def test_the_trash_of_no_folder_leads_to_the_choice_of_one(page: Client) -> None:
+    assert page.get("/review/trash")["Location"] == "/review"
+
+
 def test_a_refusal_says_why(page: Client, known: ReviewPath, photo: Path) -> None:
     put(photo.parent, f"{photo.name}.lock", b"")
     page.post("/review/mark", {"files": [quote(str(photo), safe="")], "action": "trash", "back": "/review"})

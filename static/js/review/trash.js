@@ -43,7 +43,7 @@ export class TrashDialog extends EventTarget {
     super();
     Object.assign(this, { element, path, count: 0, stop: null });
     this.troubles = new Troubles(this.find("troubles"));
-    this.find("go").addEventListener("click", () => this.empty());
+    this.find("confirm").addEventListener("submit", (event) => { event.preventDefault(); this.empty(); });
     this.find("cancel").addEventListener("click", () => this.halt());
     this.find("typed").addEventListener("input", () => { this.find("go").disabled = this.find("typed").value.replace(SPACING, "") !== String(this.count); });
     this.find("history").addEventListener("toggle", () => this.tellHistory());
@@ -57,7 +57,7 @@ export class TrashDialog extends EventTarget {
     this.element.showModal();
     shield();
     if (this.stop) return; // it is running: one came back to look
-    for (const part of ["confirm", "run"]) this.find(part).hidden = true;
+    for (const part of ["confirm", "run", "end"]) this.find(part).hidden = true;
     this.find("names").replaceChildren();
     this.troubles.clear();
     this.find("sum").textContent = "Counting…";
@@ -97,7 +97,7 @@ export class TrashDialog extends EventTarget {
     this.find("word").textContent = count;
     this.find("typed").value = "";
     this.find("go").disabled = true;
-    if (count) this.find("typed").focus();
+    if (count) this.find("typed").focus(); else this.#end();
   }
 
   async empty() {
@@ -105,8 +105,9 @@ export class TrashDialog extends EventTarget {
     this.stop = new AbortController();
     Object.assign(this, { run: null, isHalted: false });
     this.#offerStop(true);
-    this.find("confirm").hidden = true;
+    for (const part of ["confirm", "end"]) this.find(part).hidden = true;
     this.find("run").hidden = false;
+    this.element.focus(); // what was pressed is gone; a second Enter must not press Stop
     for (const part of ["cancel", "progress"]) this.find(part).hidden = false;
     this.find("names").replaceChildren();
     this.#note("");
@@ -121,6 +122,7 @@ export class TrashDialog extends EventTarget {
     } finally {
       this.stop = null;
       for (const part of ["cancel", "progress"]) this.find(part).hidden = true;
+      this.#end();
       this.tellHistory();
       this.dispatchEvent(new Event("emptied"));
     }
@@ -178,6 +180,13 @@ export class TrashDialog extends EventTarget {
     this.find("run").hidden = false;
     for (const part of ["cancel", "progress"]) this.find(part).hidden = true;
     this.#note(reason, "warning");
+    this.#end();
+  }
+
+  // Nothing is left to do here but to leave.
+  #end() {
+    this.find("end").hidden = false;
+    this.find("done").focus();
   }
 
   // Under the bar: the file in hand, or with a level what one should know.
