@@ -11,12 +11,14 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.timezone import localtime
 
 from cameras import registry
 from cameras.forms import CameraForm
+from cameras.last_picture import is_old
 from cameras.models import Camera, CameraStatus, Purge, TrashedCamera
 from cameras.path_validation import path_issues, sights_of
 from cameras.purge_report import what_goes
@@ -26,6 +28,7 @@ from nvr.audit.models import AuditEntry
 from nvr.model_admin import ModelAdmin
 from nvr.pages.templatetags.nvr_pages import age
 
+EVIDENCE = ("status_reason", "last_picture_at", "last_seen_at", "slug", "uuid", "created_at")
 LIVE_FIELDSETS: Any = (
     (None, {"fields": ("name", "folder_path", "folder_check", "enabled", "notes")}),
     (
@@ -66,10 +69,22 @@ LIVE_FIELDSETS: Any = (
         },
     ),
     ("Watching", {"fields": ("time_zone", "offline_after_seconds")}),
-    ("How it is", {"fields": ("status", "status_reason", "last_seen_at", "slug", "uuid", "created_at")}),
+    (
+        "How it is",
+        {"fields": ("status", "status_reason", "last_picture_at", "last_seen_at", "slug", "uuid", "created_at")},
+    ),
 )
 # What only a camera that exists has to show or to forget.
-NOT_YET = {"folder_check", "forget_rtsp_password", "status_reason", "last_seen_at", "slug", "uuid", "created_at"}
+NOT_YET = {
+    "folder_check",
+    "forget_rtsp_password",
+    "status_reason",
+    "last_picture_at",
+    "last_seen_at",
+    "slug",
+    "uuid",
+    "created_at",
+}
 NEW_FIELDSETS: Any = tuple(
     (title, options | {"fields": tuple(name for name in options["fields"] if name not in NOT_YET)})
     for title, options in LIVE_FIELDSETS
@@ -113,7 +128,7 @@ class CameraAdmin(VisibleCameras):
     list_display_links = ("picture", "name")
     list_filter = ("status", "ingestion_mode", "enabled", "groups")
     search_fields = ("name", "slug", "folder_path", "notes")
-    readonly_fields = ("folder_check", "status_reason", "last_seen_at", "slug", "uuid", "created_at")
+    readonly_fields = ("folder_check", *EVIDENCE)
     actions = ("check_paths", "move_to_trash")
     list_per_page = 50
 
@@ -137,9 +152,9 @@ class CameraAdmin(VisibleCameras):
 
     @admin.display(description="")
     def picture(self, camera: Camera) -> SafeString:
-        if camera.last_seen_at is None:
+        if camera.last_picture_at is None:
             return format_html('<span class="nvr-thumb nvr-thumb-empty">{}</span>', "No picture")
-        url = snapshot_address(camera, f"{camera.last_seen_at:%s}")
+        url = snapshot_address(camera, f"{camera.last_picture_at:%s}")
         text = '<img class="nvr-thumb" src="{}&width=160" width="80" height="60" loading="lazy" alt="Picture of {}">'
         return format_html(text, url, camera.name)
 
@@ -149,9 +164,10 @@ class CameraAdmin(VisibleCameras):
         text = '<span class="nvr-state" data-status="{}">{}</span><br><span class="quiet">{}</span>'
         return format_html(text, camera.status, words, camera.status_reason)
 
-    @admin.display(description="last picture", ordering="last_seen_at")
-    def seen(self, camera: Camera) -> str:
-        return age(camera.last_seen_at)
+    @admin.display(description="last picture", ordering="last_picture_at")
+    def seen(self, camera: Camera) -> SafeString:
+        old = is_old(camera.last_picture_at, camera.usual_interval, timezone.now())
+        return format_html('<span class="{}">{}</span>', "nvr-old" if old else "", age(camera.last_picture_at))
 
     @admin.display(description="source", ordering="ingestion_mode")
     def source(self, camera: Camera) -> str:

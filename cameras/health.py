@@ -20,6 +20,7 @@ from django.utils import timezone
 
 from cameras.folder_index import FolderIsFile, FolderMissing, FolderUnreadable
 from cameras.folders import FolderOutsideBase, newest_files
+from cameras.last_picture import LastPicture, last_picture_of
 from cameras.lookout import Lookout
 from cameras.models import Camera, CameraStatus
 from cameras.ownership import Folders, current_folders
@@ -40,6 +41,7 @@ class Evidence:
     newest_at: datetime | None = None
     fault: str = ""
     mount: dict[str, Any] | None = None
+    picture: LastPicture | None = None
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,8 @@ def look(camera: Camera, folders: Folders | None = None) -> Evidence:
         settled_before = timezone.now() - settings.NVR_SETTLE_TIME
         times = (file.at for file in newest_files(camera, folders=folders))
         newest_at = next((at for at in times if at <= settled_before), None)
-        return Evidence(newest_at, *mount_evidence(camera, newest_at))
+        fault, mount = mount_evidence(camera, newest_at)
+        return Evidence(newest_at, fault, mount, None if fault else last_picture_of(camera, folders))
     except FolderIsFile:
         return Evidence(fault=f"{camera.folder_path} is not a folder but a file: move it away, or correct the path.")
     except FolderMissing:
@@ -148,17 +151,27 @@ def note(camera: Camera, evidence: Evidence) -> bool:
         if current is None:  # trashed or moved while we looked
             return False
         verdict = judge(current, evidence, now)
-        return store(current, verdict, evidence.mount)
+        return store(current, verdict, facts_of(evidence))
 
 
-def store(camera: Camera, verdict: Verdict, mount: dict[str, Any] | None) -> bool:
+def facts_of(evidence: Evidence) -> dict[str, Any]:
+    """What the look gave beside the status, by the camera's fields."""
+    facts: dict[str, Any] = {"mount": evidence.mount} if evidence.mount is not None else {}
+    if evidence.picture is not None:
+        pause = evidence.picture.usual_pause
+        facts["last_picture_at"] = evidence.picture.taken_at
+        facts["usual_interval_seconds"] = round(pause.total_seconds()) if pause else None
+        facts["rhythm"] = evidence.picture.rhythm.as_json()
+    return facts
+
+
+def store(camera: Camera, verdict: Verdict, facts: dict[str, Any]) -> bool:
     values: dict[str, Any] = {
         "status": verdict.status,
         "status_reason": verdict.reason[:300],
         "last_seen_at": verdict.last_seen_at,
+        **facts,
     }
-    if mount is not None:
-        values["mount"] = mount
     changed = {field: value for field, value in values.items() if getattr(camera, field) != value}
     if not changed:
         return False

@@ -107,6 +107,10 @@ class Camera(models.Model):
     status_reason = models.CharField(max_length=300, blank=True, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     last_seen_at = models.DateTimeField(null=True, blank=True, editable=False)
+    # What the health task noted of `cameras.last_picture`; for whom looking into the folder would take too long.
+    last_picture_at = models.DateTimeField("last picture", null=True, blank=True, editable=False)
+    usual_interval_seconds = models.PositiveIntegerField(null=True, editable=False)
+    rhythm = models.JSONField(null=True, editable=False)
     deleted_at = models.DateTimeField(null=True, blank=True, editable=False)
     enabled = models.BooleanField(
         default=True, help_text="Off: its files are left alone and its health is not watched."
@@ -216,6 +220,11 @@ class Camera(models.Model):
             return timedelta(seconds=self.offline_after_seconds)
         default: timedelta = settings.NVR_STREAM_OFFLINE_AFTER if self.is_stream else settings.NVR_OFFLINE_AFTER
         return default
+
+    @property
+    def usual_interval(self) -> timedelta | None:
+        """How long it usually pauses between two pictures; None while too little is known, or it hardly ever does."""
+        return None if self.usual_interval_seconds is None else timedelta(seconds=self.usual_interval_seconds)
 
     @property
     def remembered_mount(self) -> Mount | None:

@@ -13,6 +13,7 @@ from django.utils import timezone
 from django.views.generic import TemplateView, View
 
 from cameras.files import ListedFile, listing_for
+from cameras.health import in_words
 from cameras.models import Camera, CameraStatus, IngestionMode
 from cameras.tiles import STATUS_WORDS, Tile, tiles_for
 from cameras.unknown_folders import Offer, recent_offer_for
@@ -128,9 +129,15 @@ def edit_address(camera: Camera, request: HttpRequest) -> str | None:
     return None
 
 
+def usual_interval_of(camera: Camera) -> list[tuple[str, str]]:
+    pause = camera.usual_interval
+    return [("Usual interval", f"A picture at least every {in_words(pause)}")] if pause else []
+
+
 def facts_about(camera: Camera, tile: Tile, user: User) -> list[tuple[str, str]]:
     facts = [
         ("Status", f"{tile.status_text}. {camera.status_reason}".strip(" .")),
+        *usual_interval_of(camera),
         ("Source", IngestionMode(camera.ingestion_mode).label),
         ("Time zone", str(camera.zone)),
         ("Local time", f"{timezone.localtime(timezone=camera.zone):%H:%M}"),

@@ -22,6 +22,8 @@ COLUMNS = (
     "status_reason",
     "created_at",
     "last_seen_at",
+    "last_picture_at",
+    "usual_interval_seconds",
     "deleted_at",
     "enabled",
     "ingestion_mode",
@@ -86,6 +88,8 @@ def as_json(row: Row) -> dict[str, Any]:
         "onvif_url": row["onvif_url"] or None,
         "public": is_public(row),
         "offline_after_seconds": row["offline_after_seconds"],
+        "last_picture_at": row["last_picture_at"],
+        "usual_interval_seconds": row["usual_interval_seconds"],
     }
 
 

@@ -173,6 +173,13 @@ class CameraOut(serializers.Serializer[Camera]):
     onvif_url = serializers.CharField(allow_null=True)
     public = serializers.BooleanField(help_text="Whether its snapshot may be fetched without signing in.")
     offline_after_seconds = serializers.IntegerField(allow_null=True)
+    last_picture_at = serializers.DateTimeField(
+        allow_null=True, help_text="When the picture was taken that the snapshot shows; as of the last health check."
+    )
+    usual_interval_seconds = serializers.IntegerField(
+        allow_null=True,
+        help_text="How long it usually pauses between two pictures, if it does for longer than NVR_STALE_AFTER.",
+    )
 
 
 class DeletedCameraOut(CameraOut):

@@ -30,6 +30,7 @@ function say(text, link = null) {
 function showState(tile, news) {
   tile.dataset.status = news.status;
   tile.toggleAttribute("data-stale", Boolean(news.is_stale));
+  tile.toggleAttribute("data-old", Boolean(news.is_old));
   tile.querySelector("[data-status-dot]").dataset.status = news.status;
   setText(tile.querySelector("[data-status-text]"), news.status_text);
   // Without a picture the page's own words stand, until there is a reason to tell.

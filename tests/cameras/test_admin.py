@@ -299,7 +299,7 @@ def test_a_trashed_holder_is_told_in_the_form(browser: Client) -> None:
 
 
 def test_the_list_shows_cameras_with_status_and_age(browser: Client, camera: Camera) -> None:
-    Camera.objects.filter(pk=camera.pk).update(last_seen_at=timezone.now(), status_reason="It rained.")
+    Camera.objects.filter(pk=camera.pk).update(last_picture_at=timezone.now(), status_reason="It rained.")
 
     page = browser.get(LIST).content.decode()
 

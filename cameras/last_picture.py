@@ -1,0 +1,68 @@
+"""A camera's last picture: which file it is, when it was taken, and when its age is worth a look.
+
+The live view, a camera's page, the admin and the API all mean this one: the newest file that a snapshot shows. Pages
+that look into the folder take it from there; the admin and the API read what the health task noted in the row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.utils import timezone
+
+from cameras.folder_index import NEWEST, MediaFile
+from cameras.folders import newest_files
+from cameras.models import Camera
+from cameras.ownership import Folders
+from cameras.rhythm import Rhythm, age_limit
+from cameras.snapshots import VIDEOS_TRIED, is_shown, may_give_a_frame
+
+
+@dataclass(frozen=True)
+class LastPicture:
+    """`file` is None if nothing in the folder can be shown; `rhythm` is what is known of the camera's pauses by now."""
+
+    file: MediaFile | None
+    rhythm: Rhythm
+
+    @property
+    def taken_at(self) -> datetime | None:
+        return self.file.at if self.file else None
+
+    @property
+    def usual_pause(self) -> timedelta | None:
+        return self.rhythm.usual_pause(self.taken_at)
+
+
+def last_picture_of(camera: Camera, folders: Folders | None = None) -> LastPicture:
+    """Looks into the folder. Raises what `newest_files` raises."""
+    images = newest_files(camera, videos=False, folders=folders)
+    videos = newest_files(camera, images=False, folders=folders)
+    file = next(shown_files(images, videos), None)
+    shown = [each for each in (images or videos) if file and each <= file]  # what is torn makes no pause end
+    return LastPicture(file, rhythm_of(camera, [each.at for each in shown]))
+
+
+def shown_files(images: list[MediaFile], videos: list[MediaFile]) -> Iterator[MediaFile]:
+    """As in a snapshot: an image if there is any, else a video."""
+    yield from filter(is_shown, images)
+    yield from filter(may_give_a_frame, videos[:VIDEOS_TRIED])
+
+
+def rhythm_of(camera: Camera, times: list[datetime]) -> Rhythm:
+    """The camera's pauses, with those between `times`, its newest files'.
+
+    Before them comes the picture that was the last one, even if its file is gone (a camera that writes one name again
+    and again), unless there may have been others between, which the list of the newest files no longer holds.
+    """
+    known = Rhythm.from_json(camera.rhythm, timezone.now())
+    former = camera.last_picture_at
+    if former and sum(at > former for at in times) < NEWEST:
+        times = [*times, former]
+    return known.with_times(times)
+
+
+def is_old(taken_at: datetime | None, usual_pause: timedelta | None, now: datetime) -> bool:
+    return taken_at is not None and now - taken_at > age_limit(usual_pause)
