@@ -19,6 +19,13 @@ from django.http import HttpRequest, HttpResponse
 
 logger = logging.getLogger(__name__)
 
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+FORWARDED_ADDRESS = re.compile(
+    r'(?:for\s*=\s*)?"?\s*(?:'
+    r"\[(?P<bracketed>[^\]]{2,50})\](?::\w{1,10})?|(?P<with_port>[0-9.]{7,15}):\w{1,10}|(?P<plain>[0-9a-f:.]{2,50}(?:%\w{1,20})?)"
+    r')\s*"?\s*(?:;.{0,200})?',
+    re.IGNORECASE,
+)
 FORWARDED = ("HTTP_X_FORWARDED_FOR", "HTTP_X_FORWARDED_PROTO", "HTTP_X_FORWARDED_HOST", "HTTP_X_REQUEST_ID")
 
 
@@ -80,21 +87,31 @@ def is_trusted_proxy(address: str) -> bool:
         return False
     if not address:  # a unix socket: only the machine's own proxy can reach it
         return True
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
-        return False
-    return any(parsed in network for network in settings.NVR_TRUSTED_PROXIES)
+    parsed = parsed_address(address)
+    return parsed is not None and any(parsed in network for network in settings.NVR_TRUSTED_PROXIES)
 
 
 def client_behind_proxies(forwarded_for: str, peer: str) -> str:
     """The right-most address that is not a trusted proxy: what stands left of it, the client may have made up."""
-    for part in reversed(forwarded_for.split(",")[-20:]):
-        try:
-            address = str(ipaddress.ip_address(part.strip()))
-        except ValueError:
+    for part in reversed([part for part in forwarded_for.split(",")[-20:] if part.strip()]):
+        address = parsed_address(part)
+        if address is None:
             return peer
-        if not is_trusted_proxy(address):
-            return address
-        peer = address
+        if not is_trusted_proxy(str(address)):
+            return str(address)
+        peer = str(address)
     return peer
+
+
+def parsed_address(text: str) -> Address | None:
+    """The address in one element of `X-Forwarded-For` as proxies write it: with its port (Azure, HAProxy), in brackets
+    or quotes, or as `for=…` of RFC 7239. An IPv4 address in IPv6 clothes is the IPv4 one; a zone does not count.
+    """
+    match = FORWARDED_ADDRESS.fullmatch(text.strip())
+    if match is None:
+        return None
+    try:
+        address = ipaddress.ip_address((match["bracketed"] or match["plain"] or match["with_port"]).partition("%")[0])
+    except ValueError:
+        return None
+    return getattr(address, "ipv4_mapped", None) or address

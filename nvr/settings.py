@@ -64,6 +64,13 @@ NVR_ADMIN_PASSWORD = env.secret("NVR_ADMIN_PASSWORD")
 
 HTTPS = public.scheme == "https"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
+# Names of our own: a browser sends one host's cookies to all its ports, and the neighbours are Django's, too.
+NVR_COOKIE_PREFIX = env.text(
+    "NVR_COOKIE_PREFIX", "nvr", pattern=r"[A-Za-z0-9_-]{1,40}", wanted="letters, digits, _ and -, at most 40"
+)
+SESSION_COOKIE_NAME = f"{NVR_COOKIE_PREFIX}_sessionid"
+CSRF_COOKIE_NAME = f"{NVR_COOKIE_PREFIX}_csrftoken"
+MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 SESSION_COOKIE_AGE = 14 * 86400
 SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if NVR_TRUSTED_PROXIES else None

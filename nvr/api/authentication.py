@@ -1,10 +1,11 @@
 """The three ways in (API key, token, browser session), and signed addresses for bytes.
 
-Wrong credentials are always 401, never "anonymous": a typo must not silently change what one sees.
+Wrong credentials of ours are always 401, never "anonymous": a typo must not silently change what one sees.
 """
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from rest_framework.authentication import BaseAuthentication, SessionAuthentication
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
 CHALLENGE = 'Bearer realm="nvr"'
+BEARER = re.compile(r"\s*bearer(?![a-z])(?P<token>.*)", re.IGNORECASE | re.DOTALL)
 
 
 class ApiKeyAuthentication(BaseAuthentication):
@@ -40,14 +42,14 @@ class ApiKeyAuthentication(BaseAuthentication):
 
 
 class TokenAuthentication(JWTAuthentication):
-    """`Authorization: Bearer <JWT>`; any other use of the header is wrong credentials."""
+    """`Authorization: Bearer <JWT>`. Another scheme is not meant for us: browsers repeat a proxy's Basic password."""
 
     def authenticate(self, request: Request) -> tuple[Any, Token] | None:
-        header = request.META.get("HTTP_AUTHORIZATION")
-        if header is None:
+        match = BEARER.match(request.META.get("HTTP_AUTHORIZATION", ""))
+        if match is None:
             return None
-        scheme, _, text = header.partition(" ")
-        if scheme.lower() != "bearer" or not text.strip():
+        text = match["token"]
+        if not text.strip() or not text[0].isspace():
             raise AuthenticationFailed("Authorization takes Bearer and a token from POST /api/token.")
         try:
             token = self.get_validated_token(text.strip().encode())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.conf import settings
 from django.views.generic import TemplateView
 from drf_spectacular.renderers import OpenApiJsonRenderer
 from drf_spectacular.settings import spectacular_settings
@@ -31,4 +32,4 @@ class DocsPage(TemplateView):
     template_name = "api/docs.html"
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        return super().get_context_data(versions=["2", "1"], **kwargs)
+        return super().get_context_data(versions=["2", "1"], csrf_cookie=settings.CSRF_COOKIE_NAME, **kwargs)

@@ -111,8 +111,12 @@ def resolve_below(resolved_root: str, relative: str) -> Path:
 
 def resolve_raw(resolved_root: str, relative: str) -> Path:
     """The same for a name that we have from the disk itself: it need not be text. Raises the same."""
-    with named_errors():
-        resolved, mode = true_place(f"{resolved_root}/{relative}")
+    path = f"{resolved_root}/{relative}"
+    try:
+        resolved, mode = true_place(path)
+    except OSError as fault:
+        check_inside(os.path.realpath(path), resolved_root)  # a link out tells nothing of what is there or not
+        raise error_for(fault) from fault
     check_inside(resolved, resolved_root)
     if not stat.S_ISREG(mode):
         raise NoSuchFile

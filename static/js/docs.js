@@ -2,7 +2,8 @@
 const place = document.getElementById("docs");
 
 function csrfToken() {
-  return document.cookie.split("; ").find((pair) => pair.startsWith("csrftoken="))?.slice("csrftoken=".length) ?? "";
+  const start = `${place.dataset.csrfCookie}=`;
+  return document.cookie.split("; ").find((pair) => pair.startsWith(start))?.slice(start.length) ?? "";
 }
 
 // Swagger UI is dark by a class on <html>; ours is dark by the system's scheme or the menu's choice.

@@ -295,7 +295,7 @@ def test_public_snapshots_can_be_closed(
         {"HTTP_X_API_KEY": "nvr_wrong"},
         {"HTTP_X_API_KEY": ""},
         {"HTTP_AUTHORIZATION": "Bearer nonsense"},
-        {"HTTP_AUTHORIZATION": "Basic YTpi"},
+        {"HTTP_AUTHORIZATION": "Bearer"},
     ],
 )
 def test_wrong_credentials_are_401_although_none_are_needed(

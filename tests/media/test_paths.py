@@ -129,8 +129,11 @@ def test_the_messages_are_the_contracts():
     assert OutsideRoot().status == 403
 
 
-@pytest.mark.parametrize("target", ["../secret.jpg", "../root-2/a.jpg", "/etc/passwd", "../root-2"])
-def test_a_link_that_leads_outside_is_refused(root, target):
+@pytest.mark.parametrize(
+    "target",
+    ["../secret.jpg", "../root-2/a.jpg", "/etc/passwd", "../root-2", "../nothing", "/no/thing", "/etc/passwd/x"],
+)
+def test_a_link_that_leads_outside_is_refused_whether_or_not_something_is_there(root, target):
     (root / "link.jpg").symlink_to(target)
 
     with pytest.raises(OutsideRoot):
@@ -140,8 +143,9 @@ def test_a_link_that_leads_outside_is_refused(root, target):
 def test_a_link_in_the_middle_that_leads_outside_is_refused(root):
     (root / "folder").symlink_to("../root-2")
 
-    with pytest.raises(OutsideRoot):
-        resolve_inside(root, "folder/a.jpg")
+    for name in ("folder/a.jpg", "folder/nothing.jpg", "folder/no/thing.jpg"):
+        with pytest.raises(OutsideRoot):
+            resolve_inside(root, name)
 
 
 def test_a_link_that_stays_inside_gives_the_file_itself(root):

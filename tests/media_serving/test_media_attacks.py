@@ -139,8 +139,17 @@ def test_links_that_leave_the_folder_are_refused(api, front):
     (folder / "up").symlink_to(folder.parent)
     (folder / "etc").symlink_to("/etc")
     (folder / "chain.jpg").symlink_to("out.jpg")
+    # Whether there is something at their ends is nobody's business.
+    (folder / "gone.jpg").symlink_to(folder.parent / "nothing.jpg")
+    (folder / "far.jpg").symlink_to("/nothing/of/this.jpg")
+    (folder / "not.jpg").symlink_to("/etc/passwd/x.jpg")
+    (folder / "round.jpg").symlink_to(folder.parent / "circle")
+    (folder.parent / "circle").symlink_to("circle")
+    (folder / "linked.jpg").symlink_to("gone.jpg")
 
-    for name in ("out.jpg", "up/secret.jpg", "etc/hostname", "chain.jpg"):
+    existing = ("out.jpg", "up/secret.jpg", "etc/hostname", "chain.jpg")
+    missing = ("gone.jpg", "far.jpg", "not.jpg", "round.jpg", "linked.jpg", "up/nothing.jpg", "etc/nothing/x.jpg")
+    for name in (*existing, *missing):
         response = api.get(f"{MEDIA}cameras/{front.slug}/{name}")
         assert response.status_code == 403
         assert response.json() == {

@@ -250,7 +250,7 @@ print(json.dumps(asked))
 
 
 WITH_KEY = {"X-API-Key": "nvr_abcdefgh_" + "x" * 43}
-WITH_SESSION = {"Cookie": "sessionid=abcdefghijklmnopqrstuvwxyz012345"}
+WITH_SESSION = {"Cookie": "nvr_sessionid=abcdefghijklmnopqrstuvwxyz012345"}
 
 
 def answers_without_database(*requests: list[Any], process: str) -> dict[str, list[Any]]:
@@ -345,7 +345,7 @@ def test_with_the_database_away_health_is_degraded(without_database: dict[str, l
 def test_a_session_cookie_with_a_nul_in_it_is_no_error_of_ours(admin: User, path: str) -> None:
     """PostgreSQL refuses even to look for it."""
     browser = Client(raise_request_exception=False)
-    browser.cookies["sessionid"] = "\0" + "a" * 31
+    browser.cookies["nvr_sessionid"] = "\0" + "a" * 31
 
     assert browser.get(path).status_code < 500
 

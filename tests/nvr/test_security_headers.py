@@ -111,9 +111,24 @@ def test_a_picture_opened_directly_runs_nothing(stranger: APIClient, camera: Cam
 def test_cookies_are_not_for_scripts_and_not_for_other_sites(admin: User) -> None:
     response = Client().post("/login", {"username": "chief", "password": PASSWORD})
 
-    assert response.cookies["sessionid"]["httponly"]
-    assert response.cookies["sessionid"]["samesite"] == "Lax"
-    assert response.cookies["csrftoken"]["samesite"] == "Lax"
+    assert response.cookies["nvr_sessionid"]["httponly"]
+    assert response.cookies["nvr_sessionid"]["samesite"] == "Lax"
+    assert response.cookies["nvr_csrftoken"]["samesite"] == "Lax"
+
+
+def test_every_cookie_has_a_name_of_our_own(admin: User) -> None:
+    """A browser sends those of a host to all its ports: another Django application there would overwrite ours."""
+    browser = Client()
+    browser.cookies["sessionid"] = browser.cookies["csrftoken"] = browser.cookies["messages"] = "a neighbour's"
+    browser.get("/login")
+    browser.post("/login", {"username": "chief", "password": PASSWORD})
+    browser.post("/admin/auth/group/add/", {"name": "family"})
+    browser.get("/admin/auth/group/")
+
+    ours = {name for name, cookie in browser.cookies.items() if cookie.value != "a neighbour's"}
+
+    assert ours == {"nvr_sessionid", "nvr_csrftoken"}
+    assert browser.get("/").status_code == 200
 
 
 def test_no_other_site_is_let_in(api: APIClient, camera: Camera) -> None:

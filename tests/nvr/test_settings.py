@@ -34,6 +34,7 @@ BY_NAME = {
     "NVR_ACCEL_REDIRECT": ["/data", "/data=media"],
     "NVR_ADMIN_USERNAME": ["two words", "x" * 151],
     "NVR_ALLOWED_HOSTS": ["*", "https://nvr.example.org", "nvr.lan:8000", "a b"],
+    "NVR_COOKIE_PREFIX": ["a b", "a;b", "x" * 41, "ä"],
     "NVR_LOG_LEVEL": ["LOUD", "INFOO"],
     "NVR_PUBLIC_URL": [
         "nvr.example.org",

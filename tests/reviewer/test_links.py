@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -128,3 +130,23 @@ def test_what_cannot_be_reviewed_is_not_listed_either(review, card, tmp_path, na
     for address in (FILE, THUMBNAIL):
         # The file says of a wrong type 403, as the contract has it
         assert review.get(address, {"path": str(card / name)}).status_code in {status, 403}
+
+
+def test_one_that_leads_outside_answers_the_same_whether_or_not_something_is_there(review, card, tmp_path):
+    outside = tmp_path.resolve() / "outside"
+    put(outside, "a.jpg", jpeg())
+    (card / "way").symlink_to(outside)
+    (card / "no_way").symlink_to(tmp_path / "nothing")
+    for name in ("there.jpg", "missing.jpg"):
+        (card / name).symlink_to(outside / {"there.jpg": "a.jpg"}.get(name, "nothing.jpg"))
+    places = ("there.jpg", "missing.jpg", "way/a.jpg", "way/nothing.jpg", "no_way/a.jpg")
+
+    def answers(ask: Callable[[str], Any]) -> set[tuple[int, bytes]]:
+        return {(answer.status_code, answer.content) for answer in map(ask, (str(card / place) for place in places))}
+
+    for address in (FILE, THUMBNAIL, FILES, "/api/folders", "/api/media-items/stream"):
+        assert {status for status, _ in answers(lambda path, at=address: review.get(at, {"path": path}))} == {403}
+        assert len(answers(lambda path, at=address: review.get(at, {"path": path}))) == 1
+    assert len(answers(lambda path: act(review, path, "seen"))) == 1
+    rows = review.post(BATCH, {"paths": [str(card / p) for p in places], "action": "seen"}, format="json").json()
+    assert {(row["status"], row["error"]) for row in rows["results"]} == {(403, rows["results"][0]["error"])}

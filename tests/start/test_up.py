@@ -302,7 +302,7 @@ def test_a_database_file_that_is_moved_away_is_told_and_all_goes_on_when_it_is_b
         assert installation.get("/api/cameras", **{"X-API-Key": key})[0] == 503
     status, body = installation.get("/api/system/health", **{"X-API-Key": key})
     assert (status, b"database does not answer" in body) == (503, True)
-    status, body = installation.get("/", Cookie=f"sessionid={'a' * 32}")
+    status, body = installation.get("/", Cookie=f"nvr_sessionid={'a' * 32}")
     assert (status, b"<html" in body) == (503, True)
     assert not database.exists()
 
