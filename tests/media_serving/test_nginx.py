@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+import http.client
+import json
 import os
+import re
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 import pytest
 from django.conf import settings
-from django.contrib.auth.models import Group
+from django.contrib.auth.models import Group, User
 
 from cameras.models import Camera
+from media_serving.conversion import make_playable
+from media_serving.models import PlayableForm
+from media_serving.playable import playable_form
 from nvr.accounts.models import ApiKey
-from tests.factories import folder_of, jpeg, make_camera, make_user, put
+from reviewer.registry import add_path
+from tests.factories import folder_of, jpeg, make_camera, make_user, make_video, put
+from tests.media_serving.ledger import enter
 from tests.media_serving.raw_client import Raw
-from tests.media_serving.stored import make_detection, make_event
+from tests.media_serving.stored import MJPEG, make_detection, make_event
 from tests.servers import BASE_DIR, free_port, our_server, running
 
 DEPLOY = BASE_DIR / "nvr" / "deploy"
@@ -34,19 +43,23 @@ UNUSUAL = [
 ]
 
 
-def configuration(folder: Path, upstream: str, port: int) -> Path:
-    """The deployed configuration, with folders and ports of this test."""
-    values = {
-        "NVR_UPSTREAM": upstream,
-        "NVR_LISTEN": f"127.0.0.1:{port}",
-        "NVR_SCHEME": "http",
-        "NVR_CAMERA_ROOT": str(settings.NVR_CAMERA_ROOT),
-        "NVR_DATA_DIR": str(settings.NVR_DATA_DIR),
-    }
+def documented(name: str) -> str:
+    """The value that the guide gives to a variable in its chapter on nginx, with this test's folders."""
+    chapter = (BASE_DIR / "docs/guide/install.md").read_text().partition("\n## nginx\n")[2].partition("\n## ")[0]
+    match = re.search(rf"(?:^| ){name}=(\S+)", chapter, re.MULTILINE)
+    assert match, name
+    value = match[1].replace("/srv/cameras", str(settings.NVR_CAMERA_ROOT))
+    return value.replace("/var/lib/nvr", str(settings.NVR_DATA_DIR))
+
+
+def configuration(folder: Path, upstream: str, port: int, site_only: str = "") -> Path:
+    """The guide's configuration, with this test's folders and ports; `site_only` goes into `location /`."""
+    given = {"NVR_UPSTREAM": upstream, "NVR_LISTEN": f"127.0.0.1:{port}"}
     site = (DEPLOY / "nginx.conf.template").read_text()
-    for name, value in values.items():
-        site = site.replace(f"${{{name}}}", value)
+    for name in re.findall(r"\$(NVR_\w+)", site.partition("\nupstream")[0].partition("'")[2].partition("'")[0]):
+        site = site.replace(f"${{{name}}}", given.get(name) or documented(name))
     site = site.replace("/etc/nginx/nvr-protected.conf", str(DEPLOY / "nginx-protected.conf"))
+    site = site.replace("location / {", f"location / {{ {site_only}")
     (folder / "nvr-site.conf").write_text(site)
     main = (DEPLOY / "nginx-main.conf").read_text().replace("/tmp/", f"{folder}/")
     # Its workers must be able to read what the test wrote.
@@ -55,15 +68,15 @@ def configuration(folder: Path, upstream: str, port: int) -> Path:
     return folder / "nginx.conf"
 
 
-def accelerated() -> str:
-    data = settings.NVR_DATA_DIR
-    roots = {
-        settings.NVR_CAMERA_ROOT: "cameras",
-        data / "thumbnails": "thumbnails",
-        data / "clips": "clips",
-        data / "cache": "cache",
-    }
-    return ",".join(f"{root}=/_protected/{name}/" for root, name in roots.items())
+@contextmanager
+def behind_nginx(folder: Path, site_only: str = "") -> Iterator[str]:
+    """The address of nginx, with gunicorn behind it."""
+    port = free_port()
+    roots = documented("NVR_ACCEL_REDIRECT")
+    with our_server(NVR_WEB_WORKERS="1", NVR_ACCEL_REDIRECT=roots, NVR_TRUSTED_PROXIES="127.0.0.1") as upstream:
+        written = configuration(folder, urlsplit(upstream).netloc, port, site_only)
+        with running(["nginx", "-c", str(written), "-g", "daemon off;"], f"http://127.0.0.1:{port}/api/health") as url:
+            yield url
 
 
 @pytest.fixture
@@ -78,12 +91,8 @@ def camera(transactional_db) -> Camera:
 
 @pytest.fixture
 def nginx(camera, tmp_path) -> Iterator[str]:
-    """The address of nginx, with gunicorn behind it."""
-    port = free_port()
-    with our_server(NVR_WEB_WORKERS="1", NVR_ACCEL_REDIRECT=accelerated(), NVR_TRUSTED_PROXIES="127.0.0.1") as upstream:
-        command = ["nginx", "-c", str(configuration(tmp_path, urlsplit(upstream).netloc, port)), "-g", "daemon off;"]
-        with running(command, f"http://127.0.0.1:{port}/api/health") as url:
-            yield url
+    with behind_nginx(tmp_path) as url:
+        yield url
 
 
 def client(url: str, name: str, **values: object) -> Raw:
@@ -100,11 +109,26 @@ def test_nginx_serves_what_django_allows_and_nothing_else(nginx, camera):
     the_bytes_are_the_files(chief, camera, path)
     ranges_and_conditions_are_nginxs(chief, path)
     unusual_names_arrive(chief, camera, path)
-    everything_we_made_is_sent_too(chief, camera, path)
+    every_kind_of_file_is_sent(chief, camera, path)
     what_is_hidden_stays_hidden(client(nginx, "outsider"), camera, path)
     the_internal_locations_are_closed(chief, camera)
     a_link_is_never_followed_out(chief, camera, path)
     attacks_are_refused(chief, path)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("buffering", ["on", "off"])
+def test_a_body_in_chunks_arrives_whole_through_nginx(camera, tmp_path, buffering):
+    with behind_nginx(tmp_path, f"proxy_request_buffering {buffering};") as url:
+        host = urlsplit(url).netloc
+        key = client(url, "chief", is_superuser=True).key
+        link = http.client.HTTPConnection(host, timeout=20)
+        pieces = iter([b'{"notes": ', b'"in pieces"', b"}"])
+        headers = {"X-API-Key": key, "Content-Type": "application/json", "Transfer-Encoding": "chunked"}
+
+        link.request("PATCH", f"/api/cameras/{camera.slug}", pieces, headers, encode_chunked=True)
+
+        assert json.loads(link.getresponse().read())["notes"] == "in pieces"
 
 
 def the_bytes_are_the_files(chief: Raw, camera: Camera, path: str) -> None:
@@ -152,19 +176,57 @@ def unusual_names_arrive(chief: Raw, camera: Camera, path: str) -> None:
         assert (answer.status, answer.body) == (200, b"bytes of " + name.encode()), name
 
 
-def everything_we_made_is_sent_too(chief: Raw, camera: Camera, path: str) -> None:
-    put(folder_of(camera), "wide.jpg", jpeg(400, 300))
-    detection = make_detection(camera, folder_of(camera) / "wide.jpg", thumbnail=b"a thumbnail")
-    event = make_event(camera, clip=b"a clip")
-
-    assert chief.get(f"{MEDIA}thumbnails/detection_{detection.pk}_thumb.jpg").body == b"a thumbnail"
-    assert chief.get(f"{MEDIA}clips/{event.pk}_clip.mp4").body == b"a clip"
-    assert chief.get(f"{MEDIA}detections/{detection.pk}").body == jpeg(400, 300)
-    small = chief.get(f"{path}/wide.jpg?width=160")
-    assert small.status == 200
-    assert small.body.startswith(b"\xff\xd8\xff")
-    assert chief.get(f"{path}/wide.jpg?width=160", If_None_Match=small.headers["ETag"]).status == 304
+def every_kind_of_file_is_sent(chief: Raw, camera: Camera, path: str) -> None:
+    for address, body in kinds_of_files(camera, path).items():
+        answer = chief.get(address)
+        assert answer.status == 200, address
+        assert body is None or answer.body == body, address
+        assert len(answer.body) == int(answer.headers["Content-Length"]) > 0, address
+        assert chief.get(address, If_None_Match=answer.headers["ETag"]).status == 304, address
     assert chief.get(f"/api/cameras/{camera.slug}/snapshot", Range="bytes=0-0").status == 206
+
+
+def kinds_of_files(camera: Camera, path: str) -> dict[str, bytes | None]:
+    """An address of each kind that NVR serves, with its bytes where they are known beforehand."""
+    folder, review = folder_of(camera), "/api/media-file?path="
+    put(folder, "wide.jpg", jpeg(400, 300))
+    make_video(folder / "v.avi", seconds=1, codec=MJPEG)
+    detection = make_detection(camera, folder / "wide.jpg", thumbnail=b"a thumbnail")
+    moving = make_detection(camera, folder / "v.avi", media_type="video", offset_ms=0)
+    event = make_event(camera, clip=b"a clip")
+    kept = enter(camera, "again.jpg", is_kept=True, state="done")
+    put(kept.kept_path.parent, kept.kept_path.name, jpeg(seed=7))
+    of_kept = make_detection(camera, folder / "again.jpg", upload=kept)
+    converted = playable_form(folder / "v.avi")
+    assert converted.path is None
+    make_playable(PlayableForm.objects.get().pk)
+    outside = put(Path(settings.NVR_DATA_DIR).parent / f"card-{os.urandom(4).hex()}", "a.jpg", jpeg(seed=6))
+    chief = User.objects.get(username="chief")
+    for place in (folder, outside.parent):
+        add_path(chief, str(place))
+    thumbnail = "/api/media-thumbnail?size={}&path={}"
+    return {
+        f"{path}/wide.jpg": jpeg(400, 300),
+        f"{path}/wide.jpg?width=160": None,
+        f"{path}/v.avi?width=160": None,
+        f"{path}/v.avi?playable=1": None,
+        f"{MEDIA}thumbnails/detection_{detection.pk}_thumb.jpg": b"a thumbnail",
+        f"{MEDIA}clips/{event.pk}_clip.mp4": b"a clip",
+        f"{MEDIA}detections/{detection.pk}": jpeg(400, 300),
+        f"{MEDIA}detections/{moving.pk}": None,
+        f"{MEDIA}detections/{of_kept.pk}": jpeg(seed=7),
+        f"{MEDIA}uploads/{kept.pk}": jpeg(seed=7),
+        f"/api/cameras/{camera.slug}/snapshot": None,
+        f"/api/cameras/{camera.slug}/snapshot?width=160": None,
+        f"{review}{quote(str(folder))}/wide.jpg": jpeg(400, 300),
+        f"{review}{quote(str(folder))}/v.avi&playable=1": None,
+        f"{review}{quote(str(outside))}": jpeg(seed=6),
+        **{
+            thumbnail.format(size, quote(str(file))): None
+            for size in (100, 256)
+            for file in (outside, folder / "wide.jpg")
+        },
+    }
 
 
 def what_is_hidden_stays_hidden(outsider: Raw, camera: Camera, path: str) -> None:
@@ -185,6 +247,7 @@ def the_internal_locations_are_closed(chief: Raw, camera: Camera) -> None:
         f"/x/../_protected/cameras/{inside}",
         f"/_protected/cameras/../{inside}",
         "/_protected/cache/shared/",
+        "/_protected/kept/",
         "/_protected/cameras/",
         "/_protected/",
     ):
