@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
+import math
 import os
 import threading
+import time
 from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,14 +18,16 @@ from django.http import HttpRequest, HttpResponseBase
 from cameras.folder_index import MediaFile
 from cameras.folders import check_volume, newest_files
 from cameras.models import Camera
-from nvr.errors import BadRequest, NotFound, NvrError
+from nvr.errors import BadRequest, Invalid, NotFound, NvrError, Unavailable
+from nvr.media.cached_files import alone
 from nvr.media.containers import HEAD_BYTES, demuxer_for
+from nvr.media.decoder import pictures
 from nvr.media.derivatives import WIDTHS, derivative_of_bytes
 from nvr.media.endings import PNG_END
-from nvr.media.images import is_whole
 from nvr.media.paths import NoSuchFile, open_regular
 from nvr.media.responses import bytes_response
 from nvr.media.types import content_type_for
+from nvr.media.verdicts import check_known, remembered
 from nvr.media.video_frames import NoFrame, frame_of
 
 logger = logging.getLogger(__name__)
@@ -30,6 +35,8 @@ logger = logging.getLogger(__name__)
 SNAPSHOT_IMAGES = (".jpg", ".jpeg", ".png", ".gif")
 MAX_BYTES = 64 * 2**20
 VIDEOS_TRIED = 3
+CHECKED_WITHIN_S = 5.0  # of one snapshot: whoever waits had rather see an older picture
+OTHERS_WAIT_S = 2.0  # for another thread or process that is looking into the same picture
 # How a picture begins, and how it ends if nothing follows it.
 ENDS = ((b"\xff\xd8\xff", b"\xff\xd9"), (b"\x89PNG", PNG_END), (b"GIF8", b"\x00;"))
 LONGEST_BEGIN, LONGEST_END = 4, len(PNG_END)
@@ -52,7 +59,8 @@ class NoSnapshot(NotFound):
 def snapshot_of(camera: Camera) -> Snapshot:
     """The newest whole image, else a frame of the newest video that gives one; `NoSnapshot` says which was missing."""
     files = newest_files(camera, videos=False)
-    found = next((snapshot for file in files if (snapshot := whole_image(file))), None)
+    until = time.monotonic() + CHECKED_WITHIN_S
+    found = next((snapshot for file in files if (snapshot := whole_image(file, until=until))), None)
     return found or frame_of_newest_video(camera)
 
 
@@ -102,19 +110,41 @@ class Verdicts:
 _verdicts = Verdicts()
 
 
-def whole_image(file: MediaFile) -> Snapshot | None:
-    """The file's bytes if they are a whole picture; None for one that is torn, half-written or gone."""
+def whole_image(file: MediaFile, *, until: float = math.inf) -> Snapshot | None:
+    """The file's bytes if all of the picture is there; None for one that is torn, half-written or gone.
+
+    And for one of which it is not known yet, when another is looking into it, or `until` (of the monotonic clock).
+    """
     if not file.path.lower().endswith(SNAPSHOT_IMAGES) or not 0 < file.size <= MAX_BYTES:
         return None
     key = f"{file.path}:{file.identity}"
     if _verdicts.get(key) is False:
         return None
-    data = unchanged_bytes(file)
-    if data is None:
+    if _verdicts.get(key) is None and time.monotonic() > until:
         return None
-    if _verdicts.get(key) is None:
-        _verdicts.put(key, is_whole(data))
-    return snapshot_from(file, data) if _verdicts.get(key) else None
+    data = unchanged_bytes(file)
+    if data is None or not is_shown_whole(data, key):
+        return None
+    return snapshot_from(file, data)
+
+
+def is_shown_whole(data: bytes, key: str) -> bool:
+    """Whether it decodes to its last row; that its end marker is there is not needed to see it."""
+    known = _verdicts.get(key)
+    if known is not None:
+        return known
+    try:
+        check_known(key)
+        name = hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()
+        with alone(name, patience_s=OTHERS_WAIT_S), remembered(key):
+            pictures.check(data)
+    except Invalid:
+        _verdicts.put(key, False)
+        return False
+    except Unavailable:
+        return False
+    _verdicts.put(key, True)
+    return True
 
 
 def is_shown(file: MediaFile) -> bool:

@@ -12,6 +12,7 @@ from nvr.media.parts import remove_abandoned_parts
 
 DERIVATIVES_BYTES = 1000 * 2**20
 FRAMES_BYTES = 500 * 2**20
+REFUSALS_BYTES = 2**20  # each is a sentence, and a block of the disk
 
 
 @shared_task(name="media.make_playable", ignore_result=True)
@@ -29,6 +30,7 @@ def sweep_caches() -> None:
     """Bring every cache below its cap, what was used longest ago first; and remove what was never made to its end."""
     sweep("derivatives", limit_bytes=DERIVATIVES_BYTES)
     sweep("frames", limit_bytes=FRAMES_BYTES)
+    sweep("refusals", limit_bytes=REFUSALS_BYTES)
     conversion.evict()
     conversion.forget_unused()
     for folder in (settings.CLIP_DIR, settings.THUMBNAIL_DIR, *settings.KEPT_DIR.glob("*/")):

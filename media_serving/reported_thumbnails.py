@@ -16,7 +16,7 @@ from media_serving.models import Detection
 from media_serving.serving import source_of
 from media_serving.thumbnails import WIDTH_PX, drawn, give_up, keep
 from nvr.errors import Invalid, NvrError, StorageFull
-from nvr.media import images
+from nvr.media.decoder import pictures
 from nvr.media.types import is_video
 from nvr.media.video_frames import NoFrame, frame_of
 
@@ -72,9 +72,7 @@ def small_picture(detection: Detection) -> Image.Image:
     """Raises what finding the file, cutting a frame and reading a picture raise."""
     file = source_of(detection).path
     picture = frame_of(file, offset_ms=detection.offset_ms or 0) if is_video(file.name) else file
-    with images.opened(picture) as image:
-        longest = max(image.size)
-        small = images.fitted(image, WIDTH_PX, image.width + image.height).convert("RGB")
+    small = pictures.in_rgb(picture, WIDTH_PX)
     if detection.frame_width is None:  # then the box is in pixels of the picture itself
-        detection.frame_width = round(small.width * longest / max(small.size))
-    return small
+        detection.frame_width = round(small.width * max(small.full_size) / max(small.width, small.height))
+    return Image.frombytes("RGB", (small.width, small.height), small.data)

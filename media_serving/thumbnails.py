@@ -17,6 +17,7 @@ from media_serving.models import Detection, Upload
 from media_serving.serving import delivered
 from nvr.errors import FULL, NvrError, StorageFull
 from nvr.media import images
+from nvr.media.decoder import pictures
 from nvr.media.parts import write_to
 from nvr.media.paths import StorageFault
 from nvr.media.video_frames import frame_of
@@ -59,8 +60,8 @@ def draw_all(upload: Upload, offset_ms: int | None, detections: list[Detection])
 def small_frame(upload: Upload, offset_ms: int | None) -> Image.Image | None:
     """None if it cannot be had any more. Raises `StorageFault`, and `Unavailable` while ffmpeg cannot be had."""
     try:
-        with images.opened(frame_file(upload, offset_ms)) as image:
-            return images.fitted(image, WIDTH_PX, image.width + image.height).convert("RGB")
+        small = pictures.in_rgb(frame_file(upload, offset_ms), WIDTH_PX)
+        return Image.frombytes("RGB", (small.width, small.height), small.data)
     except NvrError as error:
         if error.status not in {404, 422}:
             raise

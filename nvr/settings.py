@@ -243,6 +243,7 @@ NVR_SETTLE_TIME = env.duration("NVR_SETTLE_TIME", timedelta(seconds=2), minimum=
 NVR_INGEST_SWEEP = env.duration("NVR_INGEST_SWEEP", timedelta(seconds=30), minimum="1s", maximum="1h")
 NVR_INGEST_POLLING = env.flag("NVR_INGEST_POLLING", False)
 NVR_INGEST_PATIENCE = env.duration("NVR_INGEST_PATIENCE", timedelta(hours=6), minimum="1s", maximum="30d")
+NVR_INGEST_END_WAIT = env.duration("NVR_INGEST_END_WAIT", timedelta(seconds=20), maximum="1h")
 NVR_INGEST_DEDUPE = env.duration("NVR_INGEST_DEDUPE", timedelta(hours=1), maximum="30d")
 NVR_EVENT_IDLE = env.duration("NVR_EVENT_IDLE", timedelta(seconds=30), minimum="1s", maximum="1h")
 NVR_EVENT_MAX = env.duration("NVR_EVENT_MAX", timedelta(seconds=90), minimum="1s", maximum="1h")

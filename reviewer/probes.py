@@ -24,7 +24,7 @@ from django.core.cache import cache
 from nvr.api.counters import CACHE_FAULTS
 from nvr.errors import NvrError
 from nvr.media.boxes import NoBoxes, movie_facts
-from nvr.media.images import SIDEWAYS, opened, orientation
+from nvr.media.decoder import pictures
 from nvr.media.paths import named_errors, open_regular, true_place
 from reviewer.kinds import IMAGE, kind_of_bytes
 from reviewer.probe_cache import NOTHING, Facts, remember, remembered
@@ -88,9 +88,9 @@ def at_once(path: bytes, root: Path) -> Facts | None:
 
 def of_picture(path: bytes, root: Path) -> Facts:
     try:
-        with open_regular(place_at(path), root=root) as file, opened(file) as image:
-            width, height = image.size
-            return Facts(height, width) if orientation(image) in SIDEWAYS else Facts(width, height)
+        with open_regular(place_at(path), root=root) as file:
+            found = pictures.header_of(file)
+            return Facts(found.width, found.height)
     except NvrError as error:
         return nothing_for(error)
 

@@ -21,6 +21,7 @@ from nvr.media.cached_files import alone, cache_folder, contents, is_there
 from nvr.media.freedesktop import FLAVOURS
 from nvr.media.parts import PART, write_to
 from nvr.media.paths import is_inside, named_errors, open_regular
+from nvr.media.verdicts import remembered
 from reviewer.kinds import VIDEO, kind_of
 from reviewer.models import ReviewPath
 from reviewer.places import Media, Place
@@ -35,8 +36,8 @@ TIME_LIMIT = timedelta(seconds=10)
 GONE_AT_ONCE: Final = 200
 PATHS_KNOWN_S: Final = 2
 SPARE_BYTES: Final = 64 * 2**20
-# At once in this process: a picture may take hundreds of MB while it is decoded, a video takes a core.
-_slots = {True: threading.BoundedSemaphore(2), False: threading.BoundedSemaphore(2)}
+# Videos at once in this process, each of which takes a core; of pictures the decoder takes care.
+_slots = threading.BoundedSemaphore(2)
 
 
 class NoThumbnail(NvrError):
@@ -58,6 +59,11 @@ class Source:
     @property
     def uri(self) -> str:
         return freedesktop.uri_of(self.file)
+
+    @property
+    def identity(self) -> str:
+        """Another whenever the file's content is."""
+        return f"{self.file}-{self.size_bytes:x}-{self.mtime_ns:x}"
 
     @property
     def is_video(self) -> bool:
@@ -162,29 +168,30 @@ def has_room(root: Path) -> bool:
 
 def drawn(source: Source, size: int, larger: Thumbnail | None) -> bytes:
     """From a larger thumbnail if there is one, else from the file. Raises `NoThumbnail`."""
-    from nvr.media import ffmpeg, letterbox  # Pillow: not for what has been made already
+    from nvr.media import ffmpeg  # not for what has been made already
+    from nvr.media.decoder import pictures
 
     try:
         if larger is not None:
-            return letterbox.smaller_png(larger.read(), size, text=source.text)
-        with slot(source.is_video):
-            if source.is_video:
-                return letterbox.thumbnail_png(early_frame(source, size), size, text=source.text)
-            with open_regular(source.file, root=source.root) as file:
-                return letterbox.thumbnail_png(file, size, text=source.text)
+            return pictures.smaller_png(larger.read(), size, text=source.text)
+        if source.is_video:
+            with slot():
+                frame = early_frame(source, size)
+            return pictures.square_png(frame, size, text=source.text)
+        with remembered(source.identity), open_regular(source.file, root=source.root) as file:
+            return pictures.square_png(file, size, text=source.text)
     except (Invalid, ffmpeg.FfmpegFailed) as error:
         raise NoThumbnail(error.detail) from error
 
 
 @contextmanager
-def slot(is_video: bool) -> Iterator[None]:
-    slots = _slots[is_video]
-    if not slots.acquire(timeout=TIME_LIMIT.total_seconds()):
+def slot() -> Iterator[None]:
+    if not _slots.acquire(timeout=TIME_LIMIT.total_seconds()):
         raise NoThumbnail("Too many thumbnails are being made at once.")
     try:
         yield
     finally:
-        slots.release()
+        _slots.release()
 
 
 def early_frame(source: Source, size: int) -> bytes:

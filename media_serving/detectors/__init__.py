@@ -33,12 +33,21 @@ class UnknownDetector(Invalid):
 class Frame:
     """One picture as the camera took it, opened with `images.opened` and perhaps not decoded yet.
 
-    Looking decodes `image` in place, small and grey where it can be: open it again for anything else.
+    Looking decodes `image` in place, small and grey where it can be: open it again for anything else. If it was made
+    smaller before, `full_size` is that of the whole.
     """
 
     image: Image.Image
     at: datetime
     offset_ms: int | None = None
+    full_size: tuple[int, int] | None = None
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in pixels of the whole as people see it; ask before anything is decoded."""
+        from nvr.media.grey import upright_size
+
+        return self.full_size or upright_size(self.image)
 
 
 @dataclass(frozen=True)
@@ -63,6 +72,11 @@ class Sight:
 class Detector(Protocol):
     @property
     def name(self) -> str: ...
+
+    @property
+    def width_px(self) -> int:
+        """No picture need be wider."""
+        ...
 
     def look(self, frame: Frame, memory: bytes) -> Sight:
         """What is in `frame`. `memory` is what the last look gave back; empty or of another kind: start anew.

@@ -14,8 +14,8 @@ from PIL import Image
 
 from media_serving.detectors import Detector, Found, Frame, Sight, Wanted
 from media_serving.detectors.background import DARK, Background, Cells, Mask, differing
-from media_serving.detectors.grey import grey, upright_size
 from media_serving.detectors.opencv import cv2
+from nvr.media.grey import grey
 
 Box = tuple[float, float, float, float]
 
@@ -56,9 +56,10 @@ class Movement:
 class Motion:
     wanted: Wanted
     name: str = "motion"
+    width_px: int = GRID_PX
 
     def look(self, frame: Frame, memory: bytes) -> Sight:
-        width, height = upright_size(frame.image)
+        width, height = frame.size
         movement = movement_in(frame, grey(frame.image, GRID_PX), memory)
         found: list[Found] = []
         if fires(movement, self.wanted.sensitivity):

@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from media_serving.detectors import Detector, Frame, Sight, Wanted
-from media_serving.detectors.grey import upright_size
 
 
 @dataclass(frozen=True)
 class Nothing:
     name: str = "none"
+    width_px: int = 1
 
     def look(self, frame: Frame, memory: bytes) -> Sight:
         """Decodes nothing: the size stands in the file's header."""
-        width, height = upright_size(frame.image)
+        width, height = frame.size
         return Sight([], memory, width, height)
 
 

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from media_serving.detectors import Detector, Found, Frame, Sight, Wanted
-from media_serving.detectors.grey import grey, upright_size
 from media_serving.detectors.motion import Movement, enlarged, fires, movement_in
 from media_serving.detectors.opencv import cv2
+from nvr.media.grey import grey
 
 Pixels = NDArray[np.uint8]
 
@@ -74,8 +74,12 @@ class People:
     wanted: Wanted
     name: str = "people"
 
+    @property
+    def width_px(self) -> int:
+        return self.wanted.width_px
+
     def look(self, frame: Frame, memory: bytes) -> Sight:
-        width, height = upright_size(frame.image)
+        width, height = frame.size
         picture = grey(frame.image, self.wanted.width_px)
         if self.wanted.every_frame:
             areas = [whole(picture)]

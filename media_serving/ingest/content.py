@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import BinaryIO, Final
+from io import BufferedReader
+from typing import BinaryIO, Final, cast
 
 from media_serving.ingest.capture_time import exif
 from media_serving.ingest.capture_time.clues import Reading
 from media_serving.ingest.capture_time.container import readings_of
-from nvr.errors import Invalid
+from nvr.errors import Invalid, NvrError
 from nvr.media import ffmpeg, images
-from nvr.media.endings import has_its_end
+from nvr.media.decoder import pictures
+from nvr.media.decoder.reading import PlacedFile
 from nvr.media.paths import named_errors
+from nvr.media.picture_errors import NotAnImage, TornImage
 from nvr.media.video_endings import video_has_its_end
 
 MOST_PICTURE_BYTES: Final = 256 * 2**20
@@ -38,39 +42,54 @@ class Facts:
     said: tuple[Reading, ...] = ()
 
 
-def facts_of(file: BinaryIO, *, is_picture: bool, may_grow: bool = True) -> Facts:
-    """Raises `Incomplete`, and what `images.opened` or `ffmpeg.probe` raise for what it never will be.
+class WithoutEnd(Incomplete):
+    """All of the picture is there but its last bytes, which come within seconds if they come at all."""
 
-    Of a video that `may_grow` no more, what is there counts: the rest of it will never come.
+    title = "The picture lacks its last bytes"
+
+
+def facts_of(file: BinaryIO, *, is_picture: bool, may_grow: bool = True, may_end: bool = True) -> Facts:
+    """Raises `Incomplete`, and what `pictures.check` or `ffmpeg.probe` raise for what it never will be.
+
+    Of a video that `may_grow` no more, what is there counts: the rest of it will never come. So it does of a picture
+    that lacks its last bytes only, if those `may_end` no more.
     """
     with named_errors():
         size = os.fstat(file.fileno()).st_size
     if size == 0:
         raise Incomplete("The file is empty.")
-    return of_picture(file, size) if is_picture else of_video(file, size, may_grow=may_grow)
+    return of_picture(file, size, may_end=may_end) if is_picture else of_video(file, size, may_grow=may_grow)
 
 
-def of_picture(file: BinaryIO, size: int) -> Facts:
+def of_picture(file: BinaryIO, size: int, *, may_end: bool) -> Facts:
     if size > MOST_PICTURE_BYTES:
         raise Invalid(f"The picture has {size} bytes; at most {MOST_PICTURE_BYTES} are read.")
-    with named_errors():
-        data = os.pread(file.fileno(), size, 0)
     try:
-        with images.opened(data) as image:
-            size_px, said = image.size, () if image.format == "PNG" else exif.readings_in(image)
-            image.draft("L", (1, 1))  # at 1/8 every coefficient is still read
-            image.load()
-            if image.format == "PNG":
-                said = exif.readings_in(image)
-            if not has_its_end(data, image.format or ""):
-                raise Incomplete("The picture breaks off before its end.")
-    except images.TornImage as error:
+        found = pictures.check(file)
+    except TornImage as error:
         raise Incomplete("The picture is incomplete or damaged.") from error
-    except images.NotAnImage as error:
-        if begins_like_a_picture(data):
+    except NotAnImage as error:
+        with named_errors():
+            head = os.pread(file.fileno(), HEAD_BYTES, 0)
+        if begins_like_a_picture(head):
             raise Incomplete("The picture is incomplete or damaged.") from error
         raise
-    return Facts(*size_px, said=said)
+    if may_end and not found.has_end:
+        raise WithoutEnd("The picture lacks its last bytes.")
+    return Facts(found.width, found.height, said=said_in(file))
+
+
+def said_in(file: BinaryIO) -> tuple[Reading, ...]:
+    """What the picture says of its time: of one that was decoded within bounds before.
+
+    In a PNG some of that may lie behind the pixels.
+    """
+    placed = cast(BinaryIO, BufferedReader(PlacedFile(file.fileno())))
+    with suppress(*images.BROKEN, NvrError), images.opened(placed) as image:
+        if image.format == "PNG":
+            image.load()
+        return exif.readings_in(image)
+    return ()
 
 
 def begins_like_a_picture(data: bytes) -> bool:

@@ -8,11 +8,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, BinaryIO
 
+from PIL import Image
+
 from cameras.models import Camera, Detector
 from media_serving import detectors
 from media_serving.detectors import Found, Frame, sampling
 from media_serving.models import CameraTurn
-from nvr.media import images
+from nvr.media.decoder import pictures
 from nvr.media.ffmpeg import FfmpegFailed, FfmpegKilled
 
 
@@ -34,7 +36,7 @@ def find_in(camera: Camera, turn: CameraTurn, file: BinaryIO, taken_at: datetime
         return findings
     detector = detectors.detector_for(detectors.wanted_of(camera))
     memory = bytes(turn.memory) if turn.detector == camera.detector else b""
-    frames = picture(file, taken_at) if is_picture else sampling.frames_of(file, taken_at)
+    frames = picture(file, taken_at, detector.width_px) if is_picture else sampling.frames_of(file, taken_at)
     with closing(frames):
         try:
             for frame in frames:
@@ -50,10 +52,11 @@ def find_in(camera: Camera, turn: CameraTurn, file: BinaryIO, taken_at: datetime
     return findings
 
 
-def picture(file: BinaryIO, taken_at: datetime) -> Generator[Frame]:
-    file.seek(0)
-    with images.opened(file) as image:
-        yield Frame(image, taken_at)
+def picture(file: BinaryIO, taken_at: datetime, width_px: int) -> Generator[Frame]:
+    """In grey and as small as the detector wants it: a child process decodes it so."""
+    grey = pictures.in_grey(file, width_px)
+    image = Image.frombytes("L", (grey.width, grey.height), grey.data)
+    yield Frame(image, taken_at, full_size=grey.full_size)
 
 
 def columns(frame: Frame, found: Found) -> dict[str, Any]:

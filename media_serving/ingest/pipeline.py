@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, BinaryIO
 
+from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
@@ -70,8 +71,10 @@ def read_whole(job: Job) -> None:
 def recognise(job: Job) -> None:
     """Raises `Incomplete` for what may still grow, and what `nvr.media` raises for what is no picture or video."""
     if job.duplicate_of is None:
-        may_grow = not job.upload.is_given_up(timezone.now())
-        job.facts = content.facts_of(job.file, is_picture=job.is_picture, may_grow=may_grow)
+        now = timezone.now()
+        may_grow = not job.upload.is_given_up(now)
+        may_end = job.upload.quiet_for(now) < settings.NVR_INGEST_END_WAIT
+        job.facts = content.facts_of(job.file, is_picture=job.is_picture, may_grow=may_grow, may_end=may_end)
 
 
 def keep_copy(job: Job) -> None:

@@ -77,8 +77,11 @@ def making(make: Callable[[], Path]) -> Path:
 
 
 @contextmanager
-def alone(name: str) -> Iterator[None]:
-    """Only one thread of all processes is inside for the same `name` (or, rarely, for two that begin alike)."""
+def alone(name: str, *, patience_s: float | None = None) -> Iterator[None]:
+    """Only one thread of all processes is inside for the same `name` (or, rarely, for two that begin alike).
+
+    Raises `Unavailable` after `patience_s` (15 s) of waiting.
+    """
     folder = cache_folder("locks")
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -87,12 +90,12 @@ def alone(name: str) -> Iterator[None]:
         reason = os.strerror(fault.errno or 0)
         raise Unavailable(f"The cache folder cannot be written ({reason}): see its owner and disk.") from fault
     with lock:
-        wait_for(lock)
+        wait_for(lock, PATIENCE_S if patience_s is None else patience_s)
         yield
 
 
-def wait_for(lock: BinaryIO) -> None:
-    deadline = time.monotonic() + PATIENCE_S
+def wait_for(lock: BinaryIO, patience_s: float) -> None:
+    deadline = time.monotonic() + patience_s
     while True:
         with suppress(BlockingIOError):
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

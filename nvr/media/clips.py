@@ -21,9 +21,10 @@ from typing import Any, BinaryIO, cast
 from django.conf import settings
 from PIL import Image
 
+from nvr.errors import Invalid
 from nvr.media import ffmpeg as ff
 from nvr.media.copying import can_be_copied
-from nvr.media.images import ImageTooLarge, NotAnImage, TornImage, fitted, opened
+from nvr.media.decoder import pictures
 from nvr.media.processes import (
     FfmpegFailed,
     FfmpegKilled,
@@ -149,14 +150,14 @@ def run_for(cut: Cut, arguments: list[str], deadline: Deadline, *fds: int) -> No
     run(arguments, timeout=deadline.left(), pass_fds=[cut.source.descriptor, *fds])
 
 
-def play_stills(pictures: Iterable[BinaryIO], part: Path, *, timeout: timedelta) -> None:
+def play_stills(files: Iterable[BinaryIO], part: Path, *, timeout: timedelta) -> None:
     """Write the pictures, two for each second and the last for one more, to `part`; in the size of the first.
 
     Torn ones are left out. Raises `NothingToShow` if all are, else what `cut_videos` raises.
     """
     deadline = Deadline(timeout)
     with tempfile.TemporaryFile(dir=part.parent) as reel:
-        for frame in held(jpegs_of_one_size(pictures)):
+        for frame in held(jpegs_of_one_size(files)):
             deadline.check()
             reel.write(frame)
         reel.flush()
@@ -313,23 +314,21 @@ def even(side: float) -> int:
     return max(2, round(side / 2) * 2)
 
 
-def jpegs_of_one_size(pictures: Iterable[BinaryIO]) -> Iterator[bytes]:
+def jpegs_of_one_size(files: Iterable[BinaryIO]) -> Iterator[bytes]:
     size: tuple[int, int] | None = None
-    for picture in pictures:
+    for picture in files:
         try:
-            with opened(picture) as image:
-                upright = fitted(image, *(size or (MOST_WIDTH_PX, MOST_HEIGHT_PX)))
-                size = size or (even(upright.width), even(upright.height))
-                frame = encoded(letterboxed(upright, size))
-        except (NotAnImage, TornImage, ImageTooLarge):
+            pixels = pictures.in_rgb(picture, *(size or (MOST_WIDTH_PX, MOST_HEIGHT_PX)))
+        except Invalid:
             continue
-        yield frame
+        upright = Image.frombytes("RGB", (pixels.width, pixels.height), pixels.data)
+        size = size or (even(upright.width), even(upright.height))
+        yield encoded(letterboxed(upright, size))
 
 
 def letterboxed(picture: Image.Image, size: tuple[int, int]) -> Image.Image:
     ground = Image.new("RGB", size)
-    mask = picture if picture.mode == "RGBA" else None
-    ground.paste(picture, ((size[0] - picture.width) // 2, (size[1] - picture.height) // 2), mask)
+    ground.paste(picture, ((size[0] - picture.width) // 2, (size[1] - picture.height) // 2))
     return ground
 
 

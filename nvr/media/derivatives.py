@@ -6,6 +6,7 @@ from pathlib import Path
 
 from nvr.media.cached_files import made_once, place_of
 from nvr.media.paths import named_errors
+from nvr.media.verdicts import remembered
 
 WIDTHS = (160, 320, 640, 1280)  # pixels
 FOLDER = "derivatives"
@@ -14,7 +15,7 @@ FOLDER = "derivatives"
 def derivative_of(path: Path, width: int) -> Path:
     """The picture at `path` (resolved) at most `width` pixels wide; a changed file gets a new one.
 
-    Raises what `images.derivative` and `made_once` raise, and `NoSuchFile` if the file is gone.
+    Raises what `pictures.small_copy` and `made_once` raise, and `NoSuchFile` if the file is gone.
     """
     with named_errors():
         facts = path.stat()
@@ -30,8 +31,9 @@ def kept(source: Path | bytes, identity: str, width: int) -> Path:
     place = place_of(FOLDER, f"{identity}-{width}")
 
     def make() -> Path:
-        from nvr.media.images import derivative  # Pillow: not for what has been made already
+        from nvr.media.decoder.pictures import small_copy  # not for what has been made already
 
-        return derivative(source, width, place)
+        with remembered(identity):  # also by who waited for another to make it
+            return small_copy(source, width, place)
 
     return made_once([place.with_suffix(".jpg"), place.with_suffix(".png")], make)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 PNG_END = b"\x00\x00\x00\x00IEND\xaeB\x60\x82"
 # In JPEG's scans FF is followed by 00 (stuffing), a restart marker or a fill byte; anything else is a marker.
 JPEG_MARKER = re.compile(rb"\xff([^\x00\xd0-\xd7\xff])", re.DOTALL)
 JPEG_BARE = {0x01, 0xD8}  # TEM, SOI: without a length
-JPEG_END = 0xD9
+JPEG_END, JPEG_SCAN = 0xD9, 0xDA
 GIF_EXTENSION, GIF_IMAGE, GIF_END = 0x21, 0x2C, 0x3B
 
 
@@ -24,31 +25,52 @@ def png_ends(data: bytes) -> bool:
 
 def jpeg_ends(data: bytes) -> bool:
     """From marker to marker, over each segment's length, so that the end of an embedded preview does not count."""
+    return any(marker == JPEG_END for marker in jpeg_markers(data))
+
+
+def jpeg_scans(data: bytes) -> int:
+    """How often a decoder goes over the picture: a progressive one comes in about ten."""
+    return sum(marker == JPEG_SCAN for marker in jpeg_markers(data))
+
+
+def jpeg_markers(data: bytes) -> Iterator[int]:
+    """Up to the end of the picture, or of the data."""
     position = 0
     while match := JPEG_MARKER.search(data, position):
         marker, position = match[1][0], match.end()
+        yield marker
         if marker == JPEG_END:
-            return True
+            return
         if marker not in JPEG_BARE:
             position += int.from_bytes(data[position : position + 2])
-    return False
 
 
 def gif_ends(data: bytes) -> bool:
     """From block to block up to the trailer."""
+    return gif_walk(data)[0]
+
+
+def gif_lacks_only_its_end(data: bytes) -> bool:
+    """Whether the data ends where the trailer would stand, or with the empty block that comes before it."""
+    ends, position = gif_walk(data)
+    return not ends and len(data) <= position <= len(data) + 1
+
+
+def gif_walk(data: bytes) -> tuple[bool, int]:
+    """Whether the trailer was met, and where the walk ended."""
     position = 13 + colour_table_bytes(data[10:11])
     while position < len(data):
         kind = data[position]
         if kind == GIF_END:
-            return True
+            return True, position
         if kind == GIF_IMAGE:
             position += 10 + colour_table_bytes(data[position + 9 : position + 10]) + 1
         elif kind == GIF_EXTENSION:
             position += 2
         else:
-            return False
+            return False, 0
         position = after_sub_blocks(data, position)
-    return False
+    return False, position
 
 
 def colour_table_bytes(flags: bytes) -> int:

@@ -1,32 +1,42 @@
-"""Pictures: opened only as formats that we name, never larger than the cap, made small before anything else."""
+"""Pictures: opened only as formats that we name, never larger than the cap, made small before anything else.
+
+What came from outside is decoded by `nvr.media.decoder`'s child processes, which use this module without Django's
+settings; the process that serves or ingests asks those.
+"""
 
 from __future__ import annotations
 
 import io
+import logging
 import struct
+import warnings
 import zlib
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import BinaryIO
 
-from django.conf import settings
 from PIL import ExifTags, Image, PngImagePlugin
 
 from nvr.errors import Invalid, NvrError
-from nvr.media.endings import has_its_end
-from nvr.media.parts import write_to
+from nvr.media.colours import in_srgb
+from nvr.media.limits import MAX_SIDE_PX, max_pixels
 from nvr.media.paths import error_for, open_regular
+from nvr.media.picture_errors import ImageTooLarge, NotAnImage, TornImage
 
-# Pillow's own guard, in effect for every image that is opened anywhere; `recognised` makes it an error of ours.
-Image.MAX_IMAGE_PIXELS = settings.NVR_MAX_IMAGE_PIXELS
+# Of a broken file Pillow has a word to say of each of its tags; what it amounts to is raised.
+warnings.filterwarnings("ignore", module=r"PIL\.")
+logging.getLogger("PIL").setLevel(logging.ERROR)
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP")
 JPEG_QUALITY = 82
 # A JPEG is decoded at 1/2, 1/4 or 1/8 when that leaves this many times the width wanted. At 1.9 a 4000-pixel JPEG
 # becomes 256 wide from 1/8: 50 to 52 dB (PSNR) from the result of decoding it whole, in a fifth of the time.
 REDUCING_GAP = 1.9
 # What Pillow's decoders raise on broken data, beside OSError (which covers UnidentifiedImageError).
-BROKEN = (OSError, SyntaxError, ValueError, TypeError, LookupError, EOFError, OverflowError, struct.error, zlib.error)
+BROKEN = (
+    *(OSError, SyntaxError, ValueError, TypeError, LookupError, EOFError, OverflowError, struct.error, zlib.error),
+    *(AttributeError, AssertionError, RecursionError),
+)
 TURNS = {
     2: (Image.Transpose.FLIP_LEFT_RIGHT,),
     3: (Image.Transpose.ROTATE_180,),
@@ -37,18 +47,6 @@ TURNS = {
     8: (Image.Transpose.ROTATE_90,),
 }
 SIDEWAYS = {5, 6, 7, 8}
-
-
-class NotAnImage(Invalid):
-    title = "The file is not an image of a known format"
-
-
-class TornImage(Invalid):
-    title = "The image is incomplete or damaged"
-
-
-class ImageTooLarge(Invalid):
-    title = "The image has too many pixels"
 
 
 @contextmanager
@@ -62,8 +60,8 @@ def opened(source: Path | bytes | BinaryIO) -> Iterator[Image.Image]:
             image = recognised(file)
         except Image.DecompressionBombError as error:  # of more than twice the cap, before its size is told
             raise ImageTooLarge(
-                f"The image has more than {2 * settings.NVR_MAX_IMAGE_PIXELS:,} pixels; at most "
-                f"{settings.NVR_MAX_IMAGE_PIXELS:,} are read (NVR_MAX_IMAGE_PIXELS)."
+                f"The image has more than {2 * max_pixels():,} pixels; at most "
+                f"{max_pixels():,} are read (NVR_MAX_IMAGE_PIXELS)."
             ) from error
         except BROKEN as error:
             raise meaning(error, NotAnImage) from error
@@ -85,12 +83,17 @@ def meaning(error: Exception, of_bytes: type[Invalid]) -> NvrError:
 
 
 def recognised(file: BinaryIO) -> Image.Image:
+    Image.MAX_IMAGE_PIXELS = max_pixels()  # Pillow's own guard, within formats of which the size is told late
     image = Image.open(file, formats=FORMATS)
-    pixels = image.width * image.height
-    if pixels > settings.NVR_MAX_IMAGE_PIXELS:
+    if image.width * image.height > max_pixels():
         raise ImageTooLarge(
             f"The image has {image.width:,} by {image.height:,} pixels; at most "
-            f"{settings.NVR_MAX_IMAGE_PIXELS:,} in all are read (NVR_MAX_IMAGE_PIXELS)."
+            f"{max_pixels():,} in all are read (NVR_MAX_IMAGE_PIXELS)."
+        )
+    if max(image.size) > MAX_SIDE_PX:
+        raise ImageTooLarge(
+            f"The image has {image.width:,} by {image.height:,} pixels; neither side may have more than "
+            f"{MAX_SIDE_PX:,}."
         )
     return image
 
@@ -104,6 +107,7 @@ def fitted(image: Image.Image, width: int, height: int) -> Image.Image:
     image.draft(None, (across, down))
     image = resizable(image)
     image.thumbnail(box, Image.Resampling.BICUBIC, reducing_gap=REDUCING_GAP)
+    image = in_srgb(image)
     for method in TURNS.get(turn, ()):
         image = image.transpose(method)
     return image if image.mode in {"L", "RGB", "RGBA"} else image.convert("RGB")
@@ -144,21 +148,6 @@ def thumbnail_png(source: Path | bytes, size: int = 256, *, text: dict[str, str]
     return buffer.getvalue()
 
 
-def derivative(source: Path | bytes, width: int, target: Path) -> Path:
-    """Write the image at most `width` pixels wide beside `target`; answers where: `.jpg`, or `.png` with alpha.
-
-    A picture that is narrower keeps its size. Raises what `opened` raises, and OSError when the disk is full.
-    """
-    with opened(source) as image:
-        small = fitted(image, width, image.width + image.height)
-        kind = "PNG" if small.mode == "RGBA" else "JPEG"
-        data = encoded(small, kind)
-    place = target.with_suffix(".png" if kind == "PNG" else ".jpg")
-    with write_to(place) as part:
-        part.write_bytes(data)
-    return place
-
-
 def encoded(image: Image.Image, kind: str) -> bytes:
     buffer = io.BytesIO()
     if kind == "PNG":
@@ -166,14 +155,3 @@ def encoded(image: Image.Image, kind: str) -> bytes:
     else:
         image.save(buffer, kind, quality=JPEG_QUALITY, exif=b"", icc_profile=None)
     return buffer.getvalue()
-
-
-def is_whole(data: bytes) -> bool:
-    """Whether an image file is complete: it decodes to its last row, and its format's end is there."""
-    try:
-        with opened(data) as image:
-            image.draft("L", (1, 1))  # at 1/8 every coefficient is still read
-            image.load()
-            return has_its_end(data, image.format or "")
-    except (NotAnImage, TornImage, ImageTooLarge):
-        return False

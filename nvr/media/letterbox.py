@@ -20,7 +20,11 @@ CONTENT = "X-NVR::Content"  # the picture's size within the square, as `256x192`
 def thumbnail_png(source: Path | bytes | BinaryIO, size: int, *, text: dict[str, str]) -> bytes:
     """A PNG of `size` by `size` pixels with `text` in tEXt chunks. Raises what `opened` raises."""
     with opened(source) as image:
-        return png_of(fitted(image, size, size), size, text)
+        return square_png(image, size, text)
+
+
+def square_png(image: Image.Image, size: int, text: dict[str, str]) -> bytes:
+    return png_of(fitted(image, size, size), size, text)
 
 
 def smaller_png(thumbnail: bytes, size: int, *, text: dict[str, str]) -> bytes:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import io
 import os
+import subprocess
+import sys
+import threading
 import time
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -15,9 +18,13 @@ from django.test import Client
 from PIL import Image
 from rest_framework.test import APIClient
 
+from cameras import snapshots
+from cameras.folders import newest_files
 from cameras.models import Camera
+from nvr.media.decoder import pictures
 from tests.conftest import client_of
 from tests.factories import folder_of, jpeg, make_camera, make_user, make_video, put
+from tests.hostile import of_many_scans
 
 SNAPSHOT = "/api/cameras/front_door/snapshot"
 
@@ -90,8 +97,10 @@ def test_an_overwrite_in_place_shows_at_once(stranger: APIClient, camera: Camera
     assert bytes_of(stranger.get(SNAPSHOT)) == jpeg(seed=2)
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF"])
-def test_a_picture_torn_anywhere_is_never_served(api: APIClient, camera: Camera, kind: str) -> None:
+@pytest.mark.parametrize(("kind", "end_bytes"), [("JPEG", 2), ("PNG", 22), ("GIF", 2)])
+def test_a_torn_picture_is_never_served_but_one_that_lacks_only_its_end_is(
+    api: APIClient, camera: Camera, kind: str, end_bytes: int
+) -> None:
     whole = jpeg(seed=1)
     buffer = io.BytesIO()
     Image.open(io.BytesIO(jpeg(96, 64, seed=2))).save(buffer, kind)
@@ -101,7 +110,8 @@ def test_a_picture_torn_anywhere_is_never_served(api: APIClient, camera: Camera,
 
     for cut in sorted(cuts):
         put(folder_of(camera), f"new.{kind.lower()}", newer[:cut], age_s=5)
-        assert bytes_of(api.get(SNAPSHOT)) == whole, f"cut at {cut} of {len(newer)}"
+        shown = newer[:cut] if len(newer) - cut <= end_bytes else whole
+        assert bytes_of(api.get(SNAPSHOT)) == shown, f"cut at {cut} of {len(newer)}"
 
     put(folder_of(camera), f"new.{kind.lower()}", newer, age_s=5)
     assert bytes_of(api.get(SNAPSHOT)) == newer
@@ -368,3 +378,63 @@ def test_a_picture_from_the_future_alone_is_shown_with_the_time_of_its_arrival(
 
     assert response.status_code == 200
     assert abs(parsedate_to_datetime(response["Last-Modified"]) - datetime.now(UTC)) < timedelta(minutes=1)
+
+
+def test_a_hostile_picture_is_decoded_once_whoever_asks_and_the_one_before_it_is_shown(
+    api: APIClient, camera: Camera, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(folder_of(camera), "old.jpg", jpeg(seed=1), age_s=60)
+    put(folder_of(camera), "new.jpg", of_many_scans(200), age_s=5)
+    checked: list[bytes] = []
+    check = pictures.check
+    monkeypatch.setattr(pictures, "check", lambda data: checked.append(data) or check(data))
+
+    for _ in range(3):
+        assert bytes_of(api.get(SNAPSHOT)) == jpeg(seed=1)
+        snapshots._verdicts = snapshots.Verdicts()  # as another process
+
+    assert len([data for data in checked if data == of_many_scans(200)]) == 1
+
+
+def test_who_asks_while_another_looks_into_a_picture_gets_the_one_before_it(
+    api: APIClient, camera: Camera, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(snapshots, "OTHERS_WAIT_S", 0.05)
+    put(folder_of(camera), "old.jpg", jpeg(seed=1), age_s=60)
+    assert bytes_of(api.get(SNAPSHOT)) == jpeg(seed=1)
+    put(folder_of(camera), "new.jpg", jpeg(seed=2), age_s=5)
+    begun, go_on = threading.Event(), threading.Event()
+    check = pictures.check
+
+    def slow(data: bytes) -> pictures.Checked:
+        begun.set()
+        go_on.wait(30)
+        return check(data)
+
+    monkeypatch.setattr(pictures, "check", slow)
+    (newest, *_) = newest_files(camera, videos=False)
+    first = threading.Thread(target=snapshots.whole_image, args=[newest])
+    first.start()
+    begun.wait(30)
+
+    assert bytes_of(api.get(SNAPSHOT)) == jpeg(seed=1)
+    go_on.set()
+    first.join()
+    assert bytes_of(api.get(SNAPSHOT)) == jpeg(seed=2)
+
+
+def test_a_process_that_serves_snapshots_decodes_none_itself(camera: Camera) -> None:
+    """In a process of its own, which has imported nothing yet."""
+    put(folder_of(camera), "a.jpg", jpeg(800, 600), age_s=5)
+    script = (
+        "import sys, django; django.setup();"
+        "from nvr import urls;"
+        "from pathlib import Path;"
+        "from nvr.media.decoder import pictures;"
+        f"data = Path({str(folder_of(camera) / 'a.jpg')!r}).read_bytes();"
+        "from cameras import snapshots;"
+        "from nvr.media.derivatives import derivative_of_bytes;"
+        "assert snapshots.is_shown_whole(data, 'x'); derivative_of_bytes(data, 'y', 160);"
+        "assert 'PIL.JpegImagePlugin' not in sys.modules, 'decoded here'"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=120)

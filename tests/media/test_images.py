@@ -10,12 +10,22 @@ import zlib
 from pathlib import Path
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
 
-from nvr.media import images
-from nvr.media.images import ImageTooLarge, NotAnImage, TornImage, derivative, is_whole, thumbnail_png
+from nvr.errors import Invalid
+from nvr.media import colours, images
+from nvr.media.decoder import pictures
+from nvr.media.decoder.pictures import small_copy as derivative
+from nvr.media.images import ImageTooLarge, NotAnImage, TornImage, thumbnail_png
 from nvr.media.paths import NoSuchFile
 from nvr.media.types import content_type_for
+
+
+def is_whole(data: bytes) -> bool:
+    try:
+        return pictures.check(data).has_end
+    except Invalid:
+        return False
 
 
 def picture(mode: str = "RGB", size: tuple[int, int] = (640, 480)) -> Image.Image:
@@ -284,3 +294,57 @@ def test_pictures_are_read_from_files_as_from_bytes(tmp_path: Path):
     (tmp_path / "a.png").write_bytes(WHOLE["png"])
 
     assert thumbnail_png(tmp_path / "a.png") == thumbnail_png(WHOLE["png"])
+
+
+def swapped_profile() -> bytes:
+    """sRGB with red and blue exchanged, which no eye misses, and without its name."""
+    profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    for name, other in ((b"rXYZ", b"qXYZ"), (b"bXYZ", b"rXYZ"), (b"qXYZ", b"bXYZ")):
+        place = profile.index(name, 128, 600)
+        profile[place : place + 4] = other
+    return bytes(profile).replace(b"sRGB", b"sXXX").replace("sRGB".encode("utf-16-be"), "sXXX".encode("utf-16-be"))
+
+
+def small(data: bytes, tmp_path: Path) -> Image.Image:
+    with Image.open(derivative(data, 160, tmp_path / "made")) as image:
+        image.load()
+        return image
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
+@pytest.mark.parametrize("mode", ["RGB", "RGBA"])
+def test_a_small_copy_has_the_colours_of_the_original(tmp_path, kind, mode):
+    if (kind, mode) == ("JPEG", "RGBA"):
+        pytest.skip("JPEG has no alpha")
+    data = saved(Image.new(mode, (640, 480), (200, 40, 20)), kind, icc_profile=swapped_profile())
+
+    red, green, blue = small(data, tmp_path).convert("RGB").getpixel((80, 60))
+
+    assert red < 60 < 150 < blue and green < 60
+
+
+@pytest.mark.parametrize("profile", [b"", b"x", b"x" * 500, os.urandom(3000), swapped_profile()[:200], bytes(5000)])
+def test_a_broken_profile_is_ignored(tmp_path, profile):
+    data = saved(Image.new("RGB", (640, 480), (200, 40, 20)), "JPEG", icc_profile=profile)
+
+    red, _, blue = small(data, tmp_path).convert("RGB").getpixel((80, 60))
+
+    assert red > 150 and blue < 60
+
+
+@pytest.mark.parametrize("mode", ["L", "CMYK", "LA"])
+def test_a_profile_of_other_colours_than_the_pictures_is_ignored(tmp_path, mode):
+    kind = "JPEG" if mode == "CMYK" else "PNG"
+    image = Image.new("RGB", (640, 480), (128, 128, 128)).convert(mode)
+
+    copy = small(saved(image, kind, icc_profile=swapped_profile()), tmp_path)
+
+    level = copy.convert("L").getpixel((80, 60))
+    assert level == pytest.approx(image.convert("L").getpixel((80, 60)), abs=3)
+
+
+def test_srgb_is_known_by_its_name_and_left_alone():
+    image = Image.new("RGB", (8, 8))
+    image.info["icc_profile"] = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+
+    assert colours.in_srgb(image) is image

@@ -118,7 +118,7 @@ def test_a_copy_is_made_once_and_answers_304_without_pillow(api, camera, monkeyp
     put(folder_of(camera), "a.jpg", jpeg(400, 300))
     path = f"cameras/{camera.slug}/a.jpg?width=160"
     first = fetch(api, path)
-    monkeypatch.setattr("nvr.media.images.derivative", lambda *args: pytest.fail("made again"))
+    monkeypatch.setattr("nvr.media.decoder.pictures.small_copy", lambda *args: pytest.fail("made again"))
 
     assert fetch(api, path, HTTP_IF_NONE_MATCH=first["ETag"]).status_code == 304
     assert fetch(api, path)["ETag"] == first["ETag"]

@@ -1,0 +1,60 @@
+"""Colour profiles: a small copy carries none, so what it shows is converted to sRGB, which is meant without one."""
+
+from __future__ import annotations
+
+import io
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from PIL import Image
+
+if TYPE_CHECKING:
+    from PIL import ImageCms
+
+# By its signature in the profile's head: the modes that a profile of this colour space speaks of.
+SPACES = {b"RGB ": {"RGB", "RGBA"}, b"CMYK": {"CMYK"}, b"GRAY": {"L"}}
+SRGB_NAMES = (b"sRGB", "sRGB".encode("utf-16-be"))
+NAME_WITHIN_BYTES = 4096
+MOST_PROFILE_BYTES = 4 * 2**20
+HEAD_BYTES = 128
+
+
+def in_srgb(image: Image.Image) -> Image.Image:
+    """`image` in sRGB if it carries another profile that can be read; as it is otherwise, and if it is sRGB."""
+    profile = image.info.get("icc_profile")
+    if not profile or not isinstance(profile, bytes) or is_srgb(profile):
+        return image
+    if image.mode not in SPACES.get(profile[16:20], set()):
+        return image
+    target = "RGBA" if image.mode == "RGBA" else "L" if image.mode == "L" else "RGB"
+    # Of a hostile profile littlecms raises these, and Pillow passes on what it raises itself.
+    try:
+        return converted(image, transform(profile, image.mode, target))
+    except (OSError, ValueError, TypeError, SyntaxError, LookupError):
+        return image
+
+
+def is_srgb(profile: bytes) -> bool:
+    """By what the profile calls itself; one that is too short or too long to be a profile needs no conversion."""
+    if not HEAD_BYTES < len(profile) <= MOST_PROFILE_BYTES:
+        return True
+    return any(name in profile[:NAME_WITHIN_BYTES] for name in SRGB_NAMES)
+
+
+@lru_cache(maxsize=4)
+def transform(profile: bytes, mode: str, target: str) -> ImageCms.ImageCmsTransform:
+    from PIL import ImageCms  # only for pictures that need it
+
+    source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+    # For grey there is no sRGB: the same curve, without colours.
+    aim: Any = ImageCms.createProfile("sRGB")
+    return ImageCms.buildTransform(source, aim, mode, "RGB" if target == "L" else target)
+
+
+def converted(image: Image.Image, change: ImageCms.ImageCmsTransform) -> Image.Image:
+    from PIL import ImageCms
+
+    changed = ImageCms.applyTransform(image, change)
+    if changed is None:
+        return image
+    return changed.convert("L") if image.mode == "L" else changed

@@ -1,0 +1,83 @@
+"""The child that decodes: `python -m nvr.media.decoder.child FD MAX_PIXELS`, fed over the socket FD.
+
+It limits itself before it reads the first byte from outside, has no settings and no secrets, logs nothing, writes no
+file, and ends when nobody has asked for a while or the process that it works for is gone.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import resource
+import socket
+import sys
+import warnings
+from contextlib import suppress
+from typing import Final
+
+from nvr.errors import NvrError
+from nvr.media import limits
+from nvr.media.decoder.messages import Closed, receive_request, send_answer
+
+IDLE_S: Final = 20.0
+CPU_S: Final = 10
+BASE_BYTES: Final = 640 * 2**20  # of address space, which is more than what is used of it
+BYTES_PER_PIXEL: Final = 10  # a progressive JPEG's coefficients, and its pixels
+NO_FILES_BYTES: Final = 0
+
+
+def main(descriptor: int, max_pixels: int) -> None:
+    limits.limit_pixels(max_pixels)
+    limit_self(max_pixels)
+    logging.disable(logging.CRITICAL)
+    warnings.simplefilter("ignore")
+    from nvr.media.decoder import operations  # Pillow, within the limits
+
+    connection = socket.socket(fileno=descriptor)
+    with suppress(Closed, TimeoutError, ConnectionError):
+        while True:
+            connection.settimeout(IDLE_S)
+            head, file = receive_request(connection)
+            connection.settimeout(None)
+            limit_cpu()
+            is_sound = answer(connection, operations.perform, head, file)
+            os.close(file)
+            if not is_sound:
+                return
+
+
+def limit_self(max_pixels: int) -> None:
+    memory = BASE_BYTES + BYTES_PER_PIXEL * max_pixels
+    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (NO_FILES_BYTES, NO_FILES_BYTES))
+    limit_cpu()
+
+
+def limit_cpu() -> None:
+    """So much for the next picture; whoever uses more is ended by the system."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    seconds = int(used.ru_utime + used.ru_stime) + CPU_S
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds, resource.RLIM_INFINITY))
+
+
+def answer(connection: socket.socket, perform: object, head: dict[str, object], file: int) -> bool:
+    """False if this process had better end: where memory ran out, what is left of it lies in pieces."""
+    try:
+        facts, payload = perform(head, file)  # type: ignore[operator]
+    except NvrError as error:
+        send_answer(connection, {"error": type(error).__name__, "detail": error.detail})
+    except MemoryError:
+        send_answer(connection, {"error": "MemoryError"})
+        return False
+    except OSError as error:
+        send_answer(connection, {"error": "OSError", "errno": error.errno or 0})
+    except Exception as error:  # noqa: BLE001 - of a broken picture a decoder may raise anything
+        send_answer(connection, {"error": "TornImage", "detail": "", "fault": type(error).__name__})
+    else:
+        send_answer(connection, facts, payload)
+    return True
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), int(sys.argv[2]))

@@ -1,0 +1,80 @@
+"""What a picture's head tells, without decoding any of it."""
+
+from __future__ import annotations
+
+from typing import Any, BinaryIO, Final
+
+from PIL import ExifTags, Image
+
+from nvr.media.decoder.reading import PlacedFile
+from nvr.media.images import BROKEN, opened, orientation
+from nvr.media.limits import max_pixels
+from nvr.media.picture_errors import ImageTooLarge, TornImage
+
+MOST_CHUNKS: Final = 64
+MOST_EXIF_BYTES: Final = 2**20
+
+
+def header_of(raw: PlacedFile, file: BinaryIO) -> dict[str, Any]:
+    """`width` and `height` in pixels as coded, EXIF's `orientation`, `format`."""
+    head = file.read(12)
+    file.seek(0)
+    if head[:4] == b"RIFF" and head[8:] == b"WEBP":
+        return webp_header(raw)  # Pillow would read, and prepare to decode, all of it
+    with opened(file) as image:
+        turn = 1 if image.format == "PNG" and "exif" not in image.info else orientation(image)
+        return {"width": image.width, "height": image.height, "orientation": turn, "format": image.format}
+
+
+def webp_header(file: PlacedFile) -> dict[str, Any]:
+    """From its chunks (developers.google.com/speed/webp/docs/riff_container)."""
+    width = height = 0
+    turn, place = 1, 12
+    for _ in range(MOST_CHUNKS):
+        kind, length, head = chunk_at(file, place)
+        if not kind:
+            break
+        if not width:
+            width, height = webp_size(kind, head)
+        if kind == b"EXIF" and length <= MOST_EXIF_BYTES:
+            file.seek(place + 8)
+            turn = turn_in(read_all(file, length))
+        place += 8 + length + length % 2
+    if not (width and height):
+        raise TornImage
+    if width * height > max_pixels():
+        raise ImageTooLarge
+    return {"width": width, "height": height, "orientation": turn, "format": "WEBP"}
+
+
+def chunk_at(file: PlacedFile, place: int) -> tuple[bytes, int, bytes]:
+    file.seek(place)
+    data = read_all(file, 18)
+    return (data[:4], int.from_bytes(data[4:8], "little"), data[8:]) if len(data) == 18 else (b"", 0, b"")
+
+
+def read_all(file: PlacedFile, length: int) -> bytes:
+    data = b""
+    while len(data) < length and (piece := file.read(length - len(data))):
+        data += piece
+    return data
+
+
+def webp_size(kind: bytes, head: bytes) -> tuple[int, int]:
+    if kind == b"VP8X":
+        return 1 + int.from_bytes(head[4:7], "little"), 1 + int.from_bytes(head[7:10], "little")
+    if kind == b"VP8L" and head[0] == 0x2F:
+        bits = int.from_bytes(head[1:5], "little")
+        return 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
+    if kind == b"VP8 " and head[3:6] == b"\x9d\x01\x2a":
+        return int.from_bytes(head[6:8], "little") & 0x3FFF, int.from_bytes(head[8:10], "little") & 0x3FFF
+    return 0, 0
+
+
+def turn_in(data: bytes) -> int:
+    exif = Image.Exif()
+    try:
+        exif.load(data)
+        return int(exif.get(ExifTags.Base.Orientation, 1))
+    except BROKEN:
+        return 1

@@ -1,0 +1,121 @@
+"""What is asked of a picture from outside. All of it is found out in a child process; Pillow is not imported here.
+
+Everything here raises `NotAnImage`, `TornImage`, `ImageTooLarge` and `ImageTooSlow` for the picture; `NoSuchFile` and
+`StorageFault` for its file; `Unavailable` where too many are being read.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from nvr.media.decoder.messages import Head
+from nvr.media.decoder.pool import pool
+from nvr.media.parts import write_to
+from nvr.media.paths import open_regular
+
+Picture = Path | bytes | BinaryIO
+SIDEWAYS = {5, 6, 7, 8}
+
+
+@dataclass(frozen=True)
+class Header:
+    """In pixels as it is shown."""
+
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A picture that decodes to its last row; in pixels as coded. `has_end` is False if only its last bytes lack."""
+
+    width: int
+    height: int
+    format: str
+    has_end: bool
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """Rows of pixels, in RGB or grey; `full_size` is that of the whole, as it is shown."""
+
+    width: int
+    height: int
+    data: bytes
+    full_size: tuple[int, int] = (0, 0)
+
+
+def header_of(source: Picture) -> Header:
+    facts, _ = ask(source, "header")
+    width, height = int(facts["width"]), int(facts["height"])
+    return Header(height, width) if facts["orientation"] in SIDEWAYS else Header(width, height)
+
+
+def check(source: Picture) -> Checked:
+    facts, _ = ask(source, "check")
+    return Checked(int(facts["width"]), int(facts["height"]), str(facts["format"]), facts["state"] == "whole")
+
+
+def small_copy(source: Picture, width: int, target: Path) -> Path:
+    """Write the picture at most `width` pixels wide beside `target`; answers where: `.jpg`, or `.png` with alpha.
+
+    A picture that is narrower keeps its size. Raises OSError when the disk is full.
+    """
+    facts, data = ask(source, "small", width=width, height=0)
+    place = target.with_suffix(".png" if facts["kind"] == "PNG" else ".jpg")
+    with write_to(place) as part:
+        part.write_bytes(data)
+    return place
+
+
+def in_rgb(source: Picture, width: int, height: int = 0) -> Pixels:
+    """Upright, at most `width` by `height` (0: as high as it comes); `full_size` holds the longest side twice."""
+    facts, data = ask(source, "raw", width=width, height=height)
+    longest = int(facts["longest"])
+    return Pixels(int(facts["width"]), int(facts["height"]), data, (longest, longest))
+
+
+def in_grey(source: Picture, width: int) -> Pixels:
+    """Upright, at most `width` wide, averaged."""
+    facts, data = ask(source, "grey", width=width)
+    full_width, full_height = facts["full"]
+    return Pixels(int(facts["width"]), int(facts["height"]), data, (int(full_width), int(full_height)))
+
+
+def square_png(source: Picture, size: int, *, text: dict[str, str]) -> bytes:
+    """The reviewer's thumbnail: `size` by `size` pixels, the picture in the middle."""
+    return ask(source, "square", size=size, text=text)[1]
+
+
+def smaller_png(source: Picture, size: int, *, text: dict[str, str]) -> bytes:
+    """The same from a larger one."""
+    return ask(source, "smaller", size=size, text=text)[1]
+
+
+def ask(source: Picture, do: str, **options: Any) -> tuple[Head, bytes]:
+    with descriptor_of(source) as descriptor:
+        return pool.ask({"do": do, **options}, descriptor)
+
+
+@contextmanager
+def descriptor_of(source: Picture) -> Iterator[int]:
+    """An open file stays open, and its place is not moved."""
+    if isinstance(source, Path):
+        with open_regular(source) as file:
+            yield file.fileno()
+    elif isinstance(source, (bytes, io.BytesIO)):
+        descriptor = os.memfd_create("picture", os.MFD_CLOEXEC)
+        try:
+            with os.fdopen(os.dup(descriptor), "wb") as file:
+                file.write(source if isinstance(source, bytes) else source.getbuffer())
+            yield descriptor
+        finally:
+            os.close(descriptor)
+    else:
+        yield source.fileno()

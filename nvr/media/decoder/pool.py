@@ -1,0 +1,167 @@
+"""The children of this process that decode: begun when needed, a few at most, ended when they do not answer.
+
+A child is used by one thread at a time. What breaks one costs only the picture that broke it: the next one begins
+a new child.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any, Final
+
+from nvr.errors import NvrError, Unavailable
+from nvr.media import picture_errors
+from nvr.media.decoder.messages import Closed, Head, receive_answer, send_request
+from nvr.media.limits import max_pixels
+from nvr.media.paths import error_for
+from nvr.media.picture_errors import DecodingTimedOut, ImageTooLarge, ImageTooSlow, TornImage
+
+logger = logging.getLogger(__name__)
+
+AT_ONCE: Final = 2
+WALL_S: Final = 15.0  # of one picture, also where the machine is busy; the child's own limit is on its CPU time
+WAIT_S: Final = 15.0  # for a child that is free
+BASE_DIR: Final = Path(__file__).resolve().parents[3]
+BUSY = "Too many pictures are being prepared at once: try again."
+
+
+class Child:
+    """One decoder, and our end of its socket."""
+
+    def __init__(self) -> None:
+        self.max_pixels = max_pixels()
+        ours, theirs = socket.socketpair()
+        with theirs:
+            self.process = begin(theirs.fileno(), self.max_pixels)
+        self.connection = ours
+        # Reaps it when it ends by itself.
+        threading.Thread(target=self.process.wait, name="decoder", daemon=True).start()
+
+    def ask(self, head: Head, descriptor: int, deadline: float) -> tuple[Head, bytes]:
+        self.connection.settimeout(max(0.1, deadline - time.monotonic()))
+        send_request(self.connection, head, descriptor)
+        return receive_answer(self.connection, deadline)
+
+    def end(self) -> int:
+        """Its exit status: less than 0 is the signal that ended it."""
+        self.connection.close()
+        self.process.kill()
+        return self.process.wait()
+
+    def forget(self) -> None:
+        """In a process that was forked from ours: the child is not its own."""
+        self.connection.close()
+
+
+def begin(descriptor: int, pixels: int) -> subprocess.Popen[bytes]:
+    """With nothing of our environment but where programs are: no secret is in it."""
+    command = [sys.executable, "-m", "nvr.media.decoder.child", str(descriptor), str(pixels)]
+    return subprocess.Popen(  # noqa: S603  (a list, no shell, and nothing from outside in it)
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        cwd=BASE_DIR,
+        env={"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8"},
+        start_new_session=True,
+        pass_fds=(descriptor,),
+    )
+
+
+class Pool:
+    def __init__(self, *, at_once: int = AT_ONCE) -> None:
+        self._free: list[Child] = []
+        self._lock = threading.Lock()
+        self._places = threading.BoundedSemaphore(at_once)
+
+    def ask(self, head: Head, descriptor: int) -> tuple[Head, bytes]:
+        """What a child answers. Raises what it says is wrong with the picture, and `Unavailable`."""
+        if not self._places.acquire(timeout=WAIT_S):
+            raise Unavailable(BUSY, retry_after=5)
+        try:
+            answer, payload = self._asked(head, descriptor)
+        finally:
+            self._places.release()
+        raise_for(answer)
+        return answer, payload
+
+    def _asked(self, head: Head, descriptor: int) -> tuple[Head, bytes]:
+        deadline = time.monotonic() + WALL_S
+        child = self._taken()
+        while True:
+            is_new = child is None
+            child = child or Child()
+            try:
+                answer = child.ask(head, descriptor, deadline)
+            except (OSError, ValueError) as fault:
+                status = child.end()
+                if not is_new and status == 0 and isinstance(fault, (Closed, BrokenPipeError, ConnectionError)):
+                    child = None  # it went, for nobody had asked, just when we did
+                    continue
+                raise meaning_of(status, fault) from fault
+            except BaseException:
+                child.end()
+                raise
+            self._put_back(child)
+            return answer
+
+    def _taken(self) -> Child | None:
+        with self._lock:
+            while self._free:
+                child = self._free.pop()
+                if child.process.returncode is None and child.max_pixels == max_pixels():
+                    return child
+                child.end()
+        return None
+
+    def _put_back(self, child: Child) -> None:
+        with self._lock:
+            self._free.append(child)
+
+    def end_all(self) -> None:
+        with self._lock:
+            for child in self._free:
+                child.end()
+            self._free.clear()
+
+    def forget(self) -> None:
+        """After a fork: children, lock and places belong to the process that we came from."""
+        for child in self._free:
+            child.forget()
+        self.__init__()  # type: ignore[misc]
+
+
+def meaning_of(status: int, fault: Exception) -> NvrError:
+    """Of a child that did not answer: what ended it, or that we did."""
+    if status == -signal.SIGXCPU:
+        return ImageTooSlow()
+    if isinstance(fault, TimeoutError):
+        return DecodingTimedOut(retry_after=30)
+    if status == -signal.SIGKILL:
+        return Unavailable("Reading the picture was cut short by the system: try again.", retry_after=30)
+    logger.warning("a decoder ended with status %s", status)
+    return TornImage("The image broke the program that decodes it.")
+
+
+def raise_for(answer: dict[str, Any]) -> None:
+    name = answer.get("error")
+    if name is None:
+        return
+    if name == "OSError":
+        number = int(answer.get("errno", 0))
+        raise error_for(OSError(number, os.strerror(number)))
+    if name == "MemoryError":
+        raise ImageTooLarge("The image takes more memory to decode than is allowed.")
+    raise getattr(picture_errors, str(name), TornImage)(str(answer.get("detail", "")))
+
+
+pool = Pool()
+os.register_at_fork(after_in_child=pool.forget)

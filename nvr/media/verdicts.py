@@ -1,0 +1,62 @@
+"""Pictures that cannot be shown, remembered by the identity of their files: for all processes of this machine.
+
+So that one is not decoded again for everyone who asks; a small file for each, which is swept as the caches are.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from nvr.errors import Invalid, NvrError
+from nvr.media import picture_errors
+from nvr.media.cached_files import place_of
+from nvr.media.parts import write_to
+from nvr.media.picture_errors import DecodingTimedOut
+
+logger = logging.getLogger(__name__)
+
+FOLDER = "refusals"
+REMEMBERED_S = 24 * 3600
+BUSY_S = 60  # what took too long may be quicker when the machine is not so busy
+
+
+@contextmanager
+def remembered(identity: str) -> Iterator[None]:
+    """What the block raises against the picture of this `identity` is raised at once when it is asked for again."""
+    check_known(identity)
+    try:
+        yield
+    except (Invalid, DecodingTimedOut) as error:
+        note(identity, error)
+        raise
+
+
+def check_known(identity: str) -> None:
+    """Raises what was found to be wrong with it lately."""
+    place = place_for(identity)
+    try:
+        age_s = time.time() - place.stat().st_mtime
+        known = json.loads(place.read_bytes())
+        kind = getattr(picture_errors, known["error"])
+        lasts_s = BUSY_S if issubclass(kind, DecodingTimedOut) else REMEMBERED_S
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return
+    if 0 <= age_s < lasts_s:
+        raise kind(str(known.get("detail", "")))
+
+
+def note(identity: str, error: NvrError) -> None:
+    name = type(error).__name__
+    if not hasattr(picture_errors, name):
+        return
+    with suppress(OSError), write_to(place_for(identity)) as part:  # without it, it is only found out again
+        part.write_text(json.dumps({"error": name, "detail": error.detail}))
+
+
+def place_for(identity: str) -> Path:
+    return place_of(FOLDER, identity)
