@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import unicodedata
 from dataclasses import dataclass
 
 from django.conf import settings
@@ -11,6 +12,8 @@ from django_ratelimit.core import get_usage
 
 from nvr.api.counters import drawn_for
 from nvr.errors import TooManyRequests
+
+MAX_NAME = 150  # a longer one is nobody's
 
 
 @dataclass(frozen=True)
@@ -51,9 +54,14 @@ def count_login(request: HttpRequest, name: str) -> Usage:
     Counted for the pair, so that nobody can lock another's name from elsewhere. The address alone is counted by the
     caller, under the default tier, so that nobody tries one password on many names.
     """
-    usage = count(request, "login", user_id=None, extra=f":name:{name[:150].casefold()}")
+    usage = count(request, "login", user_id=None, extra=f":name:{name_meant(name)}")
     enforce(usage)
     return usage
+
+
+def name_meant(text: str) -> str:
+    """The user name that the login form reads in `text`: blanks around it go, and full-width letters are letters."""
+    return unicodedata.normalize("NFKC", text.strip()[:MAX_NAME]).casefold()
 
 
 def enforce(usage: Usage) -> None:

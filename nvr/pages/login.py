@@ -34,10 +34,17 @@ class LoginView(views.LoginView):
 
 
 class PasswordChangeView(views.PasswordChangeView):
-    """Ends every other session and every token of the user; it is on the record, without the password."""
+    """Ends every other session and every token of the user; it is on the record, without the password.
+
+    Limited as the login is: whoever finds an open session must not try out the password.
+    """
 
     success_url = reverse_lazy("password_change_done")
     http_method_names = FORM_METHODS
+
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        ratelimits.enforce(ratelimits.count(request, "login", user_id=request.user.pk))
+        return super().post(request, *args, **kwargs)
 
     def form_valid(self, form: PasswordChangeForm) -> HttpResponse:
         with transaction.atomic():

@@ -183,6 +183,47 @@ def test_logging_in_is_limited_by_name_and_address(stranger: APIClient, db: None
     assert attempt("kim", "10.0.0.2", PASSWORD) == 200  # nobody locks another's name from elsewhere
 
 
+WIDE, BOLD = "\uff4b\uff49\uff4d", "\U0001d424\U0001d422\U0001d426"
+VARIANTS = [
+    " kim",
+    "kim\t",
+    "\u3000kim",
+    WIDE,
+    "KIM",
+    f"{WIDE[0]}IM ",
+    f"\xa0{WIDE}\u2003",
+    "kim" + " " * 200,
+    BOLD,
+    "Kim",
+]
+
+
+@pytest.mark.parametrize("by", ["page", "api"])
+def test_another_spelling_of_a_name_is_no_other_name(stranger: APIClient, db: None, by: str) -> None:
+    def attempt(name: str) -> int:
+        body = {"username": name, "password": "x"}
+        answer = stranger.post("/login", body) if by == "page" else stranger.post("/api/token", body, format="json")
+        return answer.status_code
+
+    assert 429 not in [attempt(name) for name in VARIANTS]
+    assert [attempt(name) for name in ["kim", *VARIANTS]] == [429] * 11
+    assert attempt("kim2") != 429
+
+
+def test_guessing_ones_password_on_the_page_that_changes_it_is_limited(admin: User) -> None:
+    browser = Client()
+    browser.force_login(admin)
+    new = "a wholly other pass phrase"
+
+    def attempt(old: str) -> int:
+        return browser.post("/password", {"old_password": old, "new_password1": new, "new_password2": new}).status_code
+
+    assert [attempt("x") for _ in range(10)] == [200] * 10
+    assert attempt(PASSWORD) == 429
+    assert browser.get("/password").status_code == 200
+    assert User.objects.get(pk=admin.pk).check_password(PASSWORD)
+
+
 def test_one_password_on_many_names_is_limited_by_address(stranger: APIClient, rates, db: None) -> None:
     rates("default", anonymous="5/m")
 
