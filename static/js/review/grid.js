@@ -1,6 +1,7 @@
 // The grid: only the tiles in sight exist, however many files there are. A listbox, so that a screen reader is told the
 // place of the cursor among all of them.
 import { fillOf, thumbnailOf } from "./api.js";
+import { LongPress } from "./long_press.js";
 import { inWords } from "./status.js";
 
 const LEAST_WIDTH_PX = 148;
@@ -21,6 +22,7 @@ export class Grid extends EventTarget {
     frame.addEventListener("scroll", () => this.#scroll(), { passive: true });
     frame.addEventListener("scrollend", () => this.#align());
     new ResizeObserver(() => this.layOut()).observe(frame);
+    this.press = new LongPress(this);
     element.addEventListener("click", (event) => this.#clicked(event));
     element.addEventListener("dblclick", (event) => { if (event.target.closest(".shot")) this.dispatchEvent(new Event("open")); });
   }
@@ -196,6 +198,7 @@ export class Grid extends EventTarget {
     const tile = event.target.closest(".shot");
     if (!tile) return;
     const place = Number(tile.dataset.place);
+    if (event.pointerType === "touch" && this.picked.size) { this.#toggle(place); return; } // one is choosing
     const isChosen = place === this.cursor && !this.picked.size;
     if (event.ctrlKey || event.metaKey) this.#toggle(place);
     else this.move(place, { extend: event.shiftKey });
@@ -204,9 +207,26 @@ export class Grid extends EventTarget {
   }
 
   #toggle(place) {
-    if (!this.picked.delete(place)) this.picked.add(place);
-    this.cursor = place;
+    if (this.picked.delete(place)) this.#chosen(place); else this.pick(place);
+  }
+
+  // Choose one more, from which a range may begin.
+  pick(place) {
+    this.picked.add(place);
     this.anchor = place;
+    this.#chosen(place);
+  }
+
+  // Choose from there to `place`, beside those in `others`.
+  pickTo(place, others) {
+    if (place === this.cursor) return;
+    this.picked = new Set(others);
+    for (let at = Math.min(this.anchor, place); at <= Math.max(this.anchor, place); at += 1) this.picked.add(at);
+    this.#chosen(place);
+  }
+
+  #chosen(place) {
+    this.cursor = place;
     this.render();
     this.dispatchEvent(new Event("move"));
   }

@@ -5,7 +5,7 @@ const BOTH = {
   s: "seen", t: "trash", d: "trash", l: "lock", f: "lock", u: "undo", a: "above",
   n: "nextUnseen", p: "previousUnseen", o: "nextLocked",
 };
-const SCREEN = { escape: "close", enter: "close", b: "brighten", " ": "play", "[": "slower", "]": "faster", z: "zoomIn" };
+const SCREEN = { escape: "close", enter: "close", b: "brighten", " ": "play", "[": "slower", "]": "faster", z: "zoomIn", "+": "closer", "=": "closer", "-": "farther", 0: "whole" };
 const GRID = { enter: "open", escape: "clear", j: "down", k: "up", arrowdown: "down", arrowup: "up", pagedown: "pageDown", pageup: "pageUp" };
 const SHIFTED = {
   s: "unseen", arrowright: "extendNext", arrowleft: "extendPrevious", arrowdown: "extendDown", arrowup: "extendUp",
@@ -28,7 +28,7 @@ function commandOf(event, isOpen) {
   const key = event.key.toLowerCase();
   if (event.ctrlKey) return key === "z" && !event.shiftKey ? "undo" : null;
   if (event.shiftKey && (key === "s" || !isOpen) && SHIFTED[key]) return SHIFTED[key];
-  if (event.shiftKey) return null;
+  if (event.shiftKey && !(isOpen && key === "+")) return null;
   return (isOpen ? SCREEN[key] : GRID[key]) ?? BOTH[key] ?? null;
 }
 

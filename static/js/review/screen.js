@@ -18,6 +18,7 @@ export class Screen {
     this.strip = element.querySelector("[data-strip]");
     this.strip.addEventListener("click", (event) => this.#stripClicked(event));
     this.#watchSwipes();
+    this.stage.zoom.addEventListener("change", () => this.#press("zoom", this.stage.zoom.isClose));
   }
 
   get isOpen() { return !this.element.hidden; }
@@ -121,7 +122,8 @@ export class Screen {
   #watchSwipes() {
     const area = this.find("stage");
     let start = null;
-    area.addEventListener("pointerdown", (event) => { start = event.pointerType === "mouse" || event.target.closest("video") ? null : event; });
+    const { zoom } = this.stage;
+    area.addEventListener("pointerdown", (event) => { start = event.pointerType === "mouse" || zoom.isClose || zoom.isPinched || event.target.closest("video") ? null : event; });
     area.addEventListener("pointerup", (event) => {
       if (!start || event.pointerId !== start.pointerId) return;
       const [x, y] = [event.clientX - start.clientX, event.clientY - start.clientY];

@@ -1,6 +1,7 @@
 // The picture, all of it, on black; a video in its place. A new picture replaces the old one when it is decoded.
 import { fileOf, thumbnailOf } from "./api.js";
 import { Album } from "./pictures.js";
+import { Zoom } from "./zoom.js";
 
 const PLAYABLE = /\.(mp4|m4v|mov|webm)$/i;
 const RUSH_MS = 100;
@@ -17,7 +18,13 @@ export class Stage {
     this.album = new Album();
     this.speed = 1;
     this.shownAt = -RUSH_MS;
-    element.addEventListener("pointermove", (event) => this.#point(event));
+    this.zoom = new Zoom(element, this.frame, () => this.#pixels());
+  }
+
+  // How wide what is shown is in its own pixels; videos are shown whole.
+  #pixels() {
+    const picture = this.frame.querySelector(".stage-picture");
+    return picture && this.item ? Math.max(this.item.width ?? 0, picture.naturalWidth) : 0;
   }
 
   get video() { return this.frame.querySelector("video"); }
@@ -26,7 +33,8 @@ export class Stage {
     this.item = item;
     this.note.hidden = true;
     this.note.textContent = "";
-    this.zoom(false);
+    this.zoom.isHeld = false;
+    this.zoom.whole();
     this.#calmDown();
     this.#shape(item.width, item.height);
     this.pictures = null;
@@ -35,6 +43,7 @@ export class Stage {
 
   clear() {
     this.item = null;
+    this.zoom.whole();
     this.frame.replaceChildren();
   }
 
@@ -85,9 +94,7 @@ export class Stage {
     picture.className = isOriginal ? "stage-picture" : "stage-picture stage-cut";
     picture.alt = item.name;
     picture.draggable = false;
-    picture.style.transformOrigin = this.frame.querySelector(".stage-picture")?.style.transformOrigin ?? "";
     this.frame.replaceChildren(picture);
-    if (this.element.hasAttribute("data-zoom")) this.zoom(true);
     this.element.toggleAttribute("data-waiting", false);
     this.element.dataset.shown = item.path;
     this.element.dataset.quality = isOriginal ? "original" : "preview";
@@ -151,23 +158,5 @@ export class Stage {
 
   brighten(on) {
     this.element.toggleAttribute("data-bright", on);
-  }
-
-  // One pixel of the picture on one of the screen, around where the pointer is.
-  zoom(on) {
-    const picture = this.frame.querySelector(".stage-picture");
-    this.element.toggleAttribute("data-zoom", on);
-    if (!picture) return;
-    const shown = picture.clientWidth * devicePixelRatio;
-    const whole = Math.max(this.item?.width ?? 0, picture.naturalWidth);
-    picture.style.transform = on && shown ? `scale(${Math.max(1, whole / shown)})` : "";
-  }
-
-  #point({ clientX, clientY }) {
-    const picture = this.frame.querySelector(".stage-picture");
-    if (!picture) return;
-    const { left, top, width, height } = this.frame.getBoundingClientRect();
-    const part = (at, start, size) => `${Math.max(0, Math.min(100, (100 * (at - start)) / size))}%`;
-    picture.style.transformOrigin = `${part(clientX, left, width)} ${part(clientY, top, height)}`;
   }
 }
