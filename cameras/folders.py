@@ -9,7 +9,7 @@ from django.conf import settings
 
 from cameras.folder_index import MediaFile, index_of
 from cameras.models import Camera
-from cameras.ownership import Folders, folders_for
+from cameras.ownership import Folders, check_own, current_folders, folders_for
 from nvr.errors import Forbidden
 from nvr.media.mounts import Mount, mount_of
 from nvr.media.paths import StorageFault, error_for, is_inside
@@ -26,8 +26,12 @@ def resolved(folder: Path) -> Path:
     return Path(os.path.realpath(folder))
 
 
-def folder_of(camera: Camera) -> Path:
-    """The camera's folder, links resolved; raises `FolderOutsideBase` if that leaves the base path."""
+def folder_of(camera: Camera, folders: Folders | None = None) -> Path:
+    """The camera's folder, links resolved.
+
+    Raises `FolderOutsideBase` if that leaves the base path, and `FolderStrayed` if it leads to another camera's.
+    """
+    check_own(camera, folders or current_folders())
     folder = resolved(Path(camera.folder_path))
     if not is_inside(folder, resolved(Path(settings.NVR_CAMERA_ROOT))):
         raise FolderOutsideBase(OUTSIDE)
@@ -66,8 +70,8 @@ def newest_files(
 ) -> list[MediaFile]:
     """Up to 64 of the camera's own files, newest first; what lies in another camera's folder is none of them.
 
-    With `folders` as they are now it asks the database nothing.
+    With `folders` as they are now it asks the database nothing. Raises `FolderOutsideBase` and what the index raises.
     """
     folders = folders_for(camera, folders)
-    folder = folder_of(camera)
+    folder = folder_of(camera, folders)
     return index_of(str(folder)).newest(images=images, videos=videos, excluded=folders.inside(folder))

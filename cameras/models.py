@@ -154,6 +154,8 @@ class Camera(models.Model):
     notes = models.TextField(max_length=5000, blank=True)
     # The volume that held the folder when it was last seen well: should it be away, the folder is not just empty.
     mount = models.JSONField(null=True, editable=False)
+    # Where the folder really lay when it was chosen, below the base path if it lies there; empty if nobody looked.
+    chosen_place = models.CharField(max_length=4096, blank=True, editable=False)
 
     everything = models.Manager.from_queryset(CameraQuerySet)()
     objects = LiveManager()

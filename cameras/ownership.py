@@ -10,6 +10,7 @@ import os
 import threading
 import time
 import unicodedata
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,6 +26,14 @@ from nvr.media.paths import is_inside
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
 
+
+class FolderStrayed(FolderUnreadable):
+    """The folder has become a link to another camera's: whoever sees this camera need not see that one."""
+
+    status = 403
+    title = "The camera's folder leads to another camera's"
+
+
 # A change to a camera counts at once. A folder that becomes a link to elsewhere, without one, counts after this.
 RESOLVED_FOR_S = 2.0
 PATIENCE_S = 1.0
@@ -36,8 +45,9 @@ class Folders:
     """All cameras' folders as they were when the list had the number `version`; `resolved` is without symlinks.
 
     `live` are the cameras that are not trashed, by slug; little of them is loaded, and nobody may change them.
-    The folders of the cameras in `silent` do not answer; they stand where they were last seen. `base` is
-    NVR_CAMERA_ROOT without symlinks.
+    The folders of the cameras in `silent` do not answer; they stand where they were last seen. Those of the cameras in
+    `strayed` have become links that lead to another camera's files: they hold none. `base` is NVR_CAMERA_ROOT without
+    symlinks.
     """
 
     version: int
@@ -48,6 +58,7 @@ class Folders:
     live: dict[str, Camera]
     holders: dict[str, frozenset[int]]
     silent: frozenset[int]
+    strayed: frozenset[int] = frozenset()
 
     def is_current(self, version: int) -> bool:
         return version == self.version and time.monotonic() - self.read_at < RESOLVED_FOR_S
@@ -62,9 +73,9 @@ class Folders:
         return frozenset()
 
     def place_of(self, camera: Camera) -> str | None:
-        """Where the camera's folder really lies; None if that is outside of the base path."""
+        """Where the camera's folder really lies; None if that is outside of the base path, or another camera's."""
         folder = self.resolved[camera.pk]
-        return folder if is_inside(folder, self.base) else None
+        return folder if is_inside(folder, self.base) and camera.pk not in self.strayed else None
 
     def inside(self, folder: Path) -> frozenset[str]:
         """Cameras' folders below `folder` (without symlinks): what lies in them is theirs alone."""
@@ -96,16 +107,37 @@ def folders_for(camera: Camera, known: Folders | None = None) -> Folders:
     folders = folders_with(camera, known)
     if camera.pk in folders.silent:
         raise FolderUnreadable(f"The folder {camera.folder_path} does not answer: check its disk or mount.")
+    check_own(camera, folders)
     return folders
+
+
+def check_own(camera: Camera, folders: Folders) -> None:
+    """Raises `FolderStrayed`."""
+    if camera.pk in folders.strayed:
+        raise FolderStrayed(f"The folder {camera.folder_path} has become a link to another camera's: remove the link.")
+
+
+def true_place(folder_path: str) -> str:
+    """Where it lies without symlinks; as it is written if its disk does not answer."""
+    asked = Camera(pk=0, folder_path=folder_path)
+    return _lookout.see([asked], lambda camera: os.path.realpath(camera.folder_path)).get(asked.pk) or folder_path
+
+
+def place_to_remember(folder_path: str) -> str:
+    """Where a folder that is chosen now really lies, in the form of `Camera.chosen_place`."""
+    return below_base(true_place(folder_path), true_place(str(settings.NVR_CAMERA_ROOT)))
+
+
+def below_base(place: str, base: str) -> str:
+    """A place below `base` by its path from there, which stays the same when the base path moves."""
+    return os.path.relpath(place, base) if is_inside(place, base) else place
 
 
 def cameras_around(folder_path: str) -> frozenset[int]:
     """Primary keys of the cameras in whose folder `folder_path` lies, as it is written and without symlinks."""
-    asked = Camera(pk=0, folder_path=folder_path)
-    resolved = _lookout.see([asked], lambda camera: os.path.realpath(camera.folder_path)).get(asked.pk)
     folders = current_folders(again=True)
     around: set[int] = set()
-    for place in {folder_path, resolved or folder_path}:
+    for place in {folder_path, true_place(folder_path)}:
         for folder in (Path(place), *Path(place).parents):
             around |= folders.holders.get(str(folder), frozenset())
             around |= {pk for pk, written in folders.written.items() if written == str(folder)}
@@ -131,23 +163,54 @@ def current_folders(*, again: bool = False) -> Folders:
 
 
 def read_folders(version: int, before: Folders | None) -> Folders:
-    cameras = list(Camera.everything.only("pk", "slug", "folder_path", "deleted_at").order_by())
+    cameras = list(Camera.everything.only("pk", "slug", "folder_path", "chosen_place", "deleted_at").order_by())
     base = Camera(pk=0, folder_path=str(settings.NVR_CAMERA_ROOT))
     seen = _lookout.see([base, *cameras], lambda camera: os.path.realpath(camera.folder_path))
     resolved = {camera.pk: seen.get(camera.pk) or last_place_of(camera, before) for camera in cameras}
+    place_of_base = seen.get(base.pk) or (before.base if before else base.folder_path)
+    strayed = strayed_among(cameras, resolved, place_of_base)
     holders: dict[str, frozenset[int]] = {}
     for pk, folder in resolved.items():
-        holders[folder] = holders.get(folder, frozenset()) | {pk}
+        if pk not in strayed:
+            holders[folder] = holders.get(folder, frozenset()) | {pk}
     return Folders(
         version=version,
         read_at=time.monotonic(),
-        base=seen.get(base.pk) or (before.base if before else base.folder_path),
+        base=place_of_base,
         written={camera.pk: camera.folder_path for camera in cameras},
         resolved=resolved,
         live={camera.slug: camera for camera in cameras if camera.deleted_at is None},
         holders=holders,
         silent=frozenset(pk for pk, folder in seen.items() if folder == NO_ANSWER),
+        strayed=strayed,
     )
+
+
+def strayed_among(cameras: Iterable[Camera], resolved: Mapping[int, str], base: str) -> frozenset[int]:
+    """The cameras whose folder, or one above it, has become a link to another camera's since it was chosen.
+
+    Of a folder that was chosen before places were remembered, only one link is believed to be as it always was: that
+    which does not lead to the very folder of another camera.
+    """
+    linked = {camera.pk: camera for camera in cameras if is_linked(camera, resolved[camera.pk], base)}
+    straight = {folder for pk, folder in resolved.items() if pk not in linked}
+    return frozenset(pk for pk, camera in linked.items() if strays(camera, resolved[pk], base, straight))
+
+
+def is_linked(camera: Camera, place: str, base: str) -> bool:
+    """Whether there is a link on the way to its folder, from the base path on."""
+    written_base = str(settings.NVR_CAMERA_ROOT)
+    if not is_inside(camera.folder_path, written_base):
+        return place != camera.folder_path
+    return place != os.path.normpath(f"{base}/{os.path.relpath(camera.folder_path, written_base)}")
+
+
+def strays(camera: Camera, place: str, base: str, straight: set[str]) -> bool:
+    if not camera.chosen_place:
+        return place in straight
+    if camera.chosen_place == below_base(place, base):
+        return False
+    return any(is_inside(place, other) or is_inside(other, place) for other in straight)
 
 
 def last_place_of(camera: Camera, before: Folders | None) -> str:

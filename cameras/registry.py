@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from django.conf import settings
 from django.contrib.auth.models import Group
 from django.db import IntegrityError, transaction
 from django.utils import timezone
@@ -15,17 +16,21 @@ from django.utils import timezone
 from cameras import purging
 from cameras.models import Camera, Purge, sees_all
 from cameras.naming import slug_from
-from cameras.ownership import cameras_around
+from cameras.ownership import cameras_around, place_to_remember, true_place
 from cameras.signals import camera_restored, camera_trashed
 from nvr.audit.record import asker_of, record
 from nvr.errors import BadRequest, Conflict, NotFound
+from nvr.media.paths import is_inside
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 
-    Actor = AbstractBaseUser | AnonymousUser | None
+    Person = AbstractBaseUser | AnonymousUser
+    Actor = Person | None
 
 ResultT = TypeVar("ResultT")
+FolderCheck = Callable[[str], str]
+_folder_checks: list[FolderCheck] = []
 
 
 class CameraExists(Conflict):
@@ -54,6 +59,17 @@ class FolderOfAnother(CameraExists):
         self.field = "folder_path"
 
 
+class FolderForSuperusers(CameraExists):
+    """Only a superuser may give the folder to a camera."""
+
+    status = 403
+    title = "Only a superuser may choose this folder"
+
+    def __init__(self, value: str, reason: str) -> None:
+        Conflict.__init__(self, f"folder_path {value!r} takes a superuser: {reason}. Choose a folder of its own.")
+        self.field = "folder_path"
+
+
 class BeingPurged(Conflict):
     """Some of the camera's rows are gone already: nothing can bring it back whole."""
 
@@ -68,10 +84,11 @@ def create_camera(actor: Actor, values: dict[str, Any], *, groups: Iterable[Grou
     """
     wanted = {"name": values["name"], "folder_path": values["folder_path"], "id": slug_from(values["name"])}
     listed = list(groups) or groups_of_who_sees_no_more(actor)
-    _refuse_what_another_holds(actor, values["folder_path"], None)
+    _check_folder(actor, values["folder_path"], None)
+    place = place_to_remember(values["folder_path"])
 
     def create() -> Camera:
-        camera = Camera(**values)
+        camera = Camera(**values, chosen_place=place)
         camera.save(force_insert=True)
         camera.groups.set(listed)
         given = {field: getattr(camera, field) for field in sorted(values)}
@@ -96,7 +113,8 @@ def update_camera(
     """Change what differs, and only that; nothing is written or recorded when nothing does."""
     wanted: dict[str, str] = {field: values[field] for field in ("name", "folder_path") if field in values}
     if "folder_path" in wanted:
-        _refuse_what_another_holds(actor, wanted["folder_path"], camera)
+        _check_folder(actor, wanted["folder_path"], camera)
+    place = place_to_remember(wanted["folder_path"]) if "folder_path" in wanted else ""
 
     def update() -> Camera:
         current = _held(camera)
@@ -104,9 +122,10 @@ def update_camera(
         if changes:
             if "folder_path" in changes:
                 current.mount = None
+                current.chosen_place = place
             if "status" in changes:  # the reason was the former one's
                 current.status_reason = ""
-            current.save(update_fields=[*changes, "mount", "status_reason"])
+            current.save(update_fields=[*changes, "mount", "chosen_place", "status_reason"])
         if groups is not None:
             changes |= _assign_groups(current, list(groups))
         if changes:
@@ -191,11 +210,35 @@ def _refuse_taken(actor: Actor, wanted: dict[str, str], camera: Camera | None) -
             raise CameraExists(field, value, holder, actor)
 
 
-def _refuse_what_another_holds(actor: Actor, folder_path: str, camera: Camera | None) -> None:
-    """A file belongs to the deepest folder, so a folder in another's takes files away from it."""
+def check_folders_also(check: FolderCheck) -> None:
+    """Have `check(place)` say why a folder outside the base path takes a superuser; empty if it does not."""
+    _folder_checks.append(check)
+
+
+def _check_folder(actor: Actor, folder_path: str, camera: Camera | None) -> None:
+    """Raises `FolderOfAnother` and `FolderForSuperusers`."""
     unmoved = camera is not None and Camera.everything.filter(pk=camera.pk, folder_path=folder_path).exists()
     if actor is None or unmoved:  # asked of the database: a form has already changed the object
         return
+    _refuse_what_another_holds(actor, folder_path, camera)
+    if not getattr(actor, "is_superuser", False):
+        _refuse_what_takes_a_superuser(folder_path)
+
+
+def _refuse_what_takes_a_superuser(folder_path: str) -> None:
+    """A folder that holds the base path holds all that no camera has; one outside may hold what others work with."""
+    base = true_place(str(settings.NVR_CAMERA_ROOT))
+    for place in {folder_path, true_place(folder_path)}:
+        if is_inside(base, place):
+            raise FolderForSuperusers(folder_path, "it holds the folders of all cameras")
+        if not is_inside(place, base):
+            for check in _folder_checks:
+                if reason := check(place):
+                    raise FolderForSuperusers(folder_path, reason)
+
+
+def _refuse_what_another_holds(actor: Person, folder_path: str, camera: Camera | None) -> None:
+    """A file belongs to the deepest folder, so a folder in another's takes files away from it."""
     others = Camera.everything.filter(pk__in=cameras_around(folder_path)).exclude(folder_path=folder_path)
     if camera is not None:
         others = others.exclude(pk=camera.pk)

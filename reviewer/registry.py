@@ -14,6 +14,7 @@ from cameras.ownership import current_folders
 from nvr.audit.record import record
 from nvr.errors import BadRequest, Forbidden, NotFound
 from nvr.media.mounts import remember
+from nvr.media.paths import is_inside
 from reviewer.models import ReviewPath
 from reviewer.policy import Policy, cameras_at, unseen_cameras
 
@@ -68,6 +69,16 @@ def check_path(user: Person, given: Any) -> str:
     if cameras_at(place) and not getattr(user, "is_superuser", False):
         raise Forbidden("A camera keeps its files there: only a superuser may make it a review path.")
     return place
+
+
+def reason_against_camera(place: str) -> str:
+    """Why a camera's folder at `place` takes a superuser: a review path there would be only for who sees the camera.
+
+    None is named: who asks may not see them.
+    """
+    if not any(is_inside(row.path, place) or is_inside(place, row.path) for row in ReviewPath.objects.all()):
+        return ""
+    return "it holds, or lies in, a folder that is reviewed"
 
 
 def is_utf8(path: str) -> bool:

@@ -6,6 +6,7 @@ from django.contrib.auth.models import User
 from django.db.models import Q
 from django.http import HttpRequest
 
+from cameras.registry import check_folders_also
 from cameras.unknown_folders import known_elsewhere
 from nvr.audit.models import register_actions, register_target
 from nvr.health.details import tell
@@ -13,7 +14,7 @@ from nvr.pages import navigation
 from reviewer import emptying, health, thumbnails, trash
 from reviewer.api import shape
 from reviewer.models import ReviewPath, TrashRun, all_review_paths, sees_all
-from reviewer.registry import known_paths
+from reviewer.registry import known_paths, reason_against_camera
 
 ACTIONS = ("review_path_added", "review_path_updated", "review_path_removed", "media_marked")
 
@@ -26,6 +27,7 @@ def connect() -> None:
     register_actions("trashrun", *trash.ACTIONS)
     tell("reviewer.review", health.details)
     emptying.prune_also(thumbnails.prune)
+    check_folders_also(reason_against_camera)
     known_elsewhere(review_folders)
     navigation.add(navigation.Entry("Review", "review", "review", order=30, allowed=may_review))
 

@@ -1,0 +1,201 @@
+"""Which folders take a superuser, and what becomes of a folder that is exchanged for a link later."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Group, User
+from django.test import Client
+from rest_framework.test import APIClient
+
+from cameras.folders import newest_files
+from cameras.models import Camera
+from cameras.ownership import FolderStrayed, current_folders
+from cameras.registry import create_camera, update_camera
+from reviewer.registry import add_path, known_paths
+from tests.factories import folder_of, jpeg, make_camera, make_user, put
+
+pytestmark = pytest.mark.django_db
+CAMERAS, MEDIA = "/api/cameras", "/api/media/cameras"
+
+
+@pytest.fixture
+def cams(settings: Any, tmp_path: Path) -> Path:
+    settings.NVR_CAMERA_ROOT = tmp_path.resolve() / "cams"
+    settings.NVR_CAMERA_ROOT.mkdir()
+    return settings.NVR_CAMERA_ROOT
+
+
+@pytest.fixture
+def editor(db: None) -> User:
+    rights = ("cameras.view_all", "cameras.add_camera", "cameras.change_camera", "cameras.view_camera")
+    return make_user("editor", *rights, is_staff=True)
+
+
+@pytest.fixture
+def chief(db: None) -> User:
+    return make_user("chief", is_superuser=True, is_staff=True)
+
+
+@pytest.fixture
+def card(tmp_path: Path, chief: User) -> Path:
+    folder = tmp_path.resolve() / "outside/card"
+    put(folder, "a.jpg", jpeg())
+    add_path(chief, str(folder))
+    return folder
+
+
+def client_of(user: User) -> APIClient:
+    client = APIClient()
+    client.force_authenticate(user)
+    return client
+
+
+def created(user: User, folder: Path) -> Any:
+    body = {"name": f"Camera at {folder.name or 'root'}", "folder_path": str(folder)}
+    return client_of(user).post(CAMERAS, body, format="json")
+
+
+@pytest.mark.parametrize("below", ["", "..", "../..", "inner"])
+def test_a_folder_outside_that_overlaps_a_review_path_takes_a_superuser(cams, card, editor, chief, below):
+    folder = (card / below).resolve()
+    camera = make_camera()
+
+    for answer in (
+        created(editor, folder),
+        client_of(editor).patch(f"{CAMERAS}/{camera.slug}", {"folder_path": str(folder)}, format="json"),
+    ):
+        assert answer.status_code == 403
+        assert "superuser" in answer.json()["detail"]
+        assert str(card.name) not in answer.json()["detail"].replace(str(folder), "")
+    assert Camera.objects.count() == 1
+    assert created(chief, folder).status_code == 201
+
+
+def test_the_root_of_all_takes_a_superuser(cams, card, editor, chief):
+    reviewer = make_user("ranger", "reviewer.review", "reviewer.change_reviewpath")
+    assert created(editor, Path("/")).status_code == 403
+
+    assert [root.path for root in known_paths(reviewer)] == [str(card)]
+
+
+def test_a_folder_that_holds_the_camera_root_takes_a_superuser(cams, editor, chief):
+    (cams / "link").symlink_to(cams)
+
+    for folder in (cams, cams.parent, cams / "link"):
+        assert created(editor, folder).status_code == 403
+    assert created(editor, cams / "gate").status_code == 201
+    assert created(chief, cams).status_code == 201
+
+
+def test_inside_the_camera_root_the_rules_of_overlap_stay(cams, editor, chief):
+    (cams / "demo/card").mkdir(parents=True)
+    add_path(chief, str(cams / "demo/card"))
+
+    assert created(editor, cams / "demo").status_code == 201
+
+
+def test_the_admins_form_refuses_it_beside_the_field(cams, card, editor):
+    camera = make_camera(name="Gate")
+    desk = Client()
+    desk.force_login(editor)
+    page = f"/admin/cameras/camera/{camera.pk}/change/"
+    form = desk.get(page).context["adminform"].form
+    values = {name: "" if value is None else value for name, value in form.initial.items() if value not in (False, [])}
+
+    answer = desk.post(page, values | {"folder_path": str(card.parent), "detection_classes": ""})
+
+    assert answer.status_code == 200
+    assert "takes a superuser" in answer.content.decode()
+    camera.refresh_from_db()
+    assert camera.folder_path != str(card.parent)
+
+
+def test_a_camera_that_stays_where_it_is_can_be_edited_by_others(cams, card, editor, chief):
+    slug = created(chief, card.parent).json()["id"]
+
+    answer = client_of(editor).patch(
+        f"{CAMERAS}/{slug}", {"name": "Renamed", "folder_path": str(card.parent)}, format="json"
+    )
+    assert answer.status_code == 200
+
+
+# Folders that became links
+
+
+@pytest.fixture
+def pair(cams: Path, chief: User) -> tuple[Camera, Camera]:
+    """The camera `mine` of a limited user, and `theirs`, of which they see nothing."""
+    for name in ("mine", "theirs/2026"):
+        put(cams / name, "a.jpg", jpeg(seed=len(name)))
+    mine = create_camera(chief, {"name": "Mine", "folder_path": str(cams / "mine")})
+    theirs = create_camera(chief, {"name": "Theirs", "folder_path": str(cams / "theirs")})
+    guests = Group.objects.create(name="guests")
+    update_camera(chief, mine, {}, groups=[guests])
+    return mine, theirs
+
+
+@pytest.fixture
+def limited(pair: tuple[Camera, Camera]) -> APIClient:
+    return client_of(make_user("guest", groups=(Group.objects.get(name="guests"),)))
+
+
+def link_to(camera: Camera, target: Path) -> None:
+    shutil.rmtree(folder_of(camera))
+    folder_of(camera).symlink_to(target)
+    current_folders(again=True)
+
+
+@pytest.mark.parametrize("target", ["theirs", "theirs/2026", ""])
+def test_a_folder_that_became_a_link_to_anothers_is_not_read(cams, pair, limited, target):
+    mine, theirs = pair
+    assert limited.get(f"{MEDIA}/mine/a.jpg").status_code == 200
+
+    link_to(mine, cams / target)
+
+    for name in ("a.jpg", "2026/a.jpg", "theirs/2026/a.jpg"):
+        assert limited.get(f"{MEDIA}/mine/{name}").status_code in {403, 404}
+    assert limited.get(f"{CAMERAS}/mine/snapshot").status_code in {403, 404}
+    with pytest.raises(FolderStrayed):
+        newest_files(mine)
+    assert [Path(file.path).name for file in newest_files(theirs)] == ["a.jpg"]
+    assert current_folders().owners_of(cams / "theirs/2026/a.jpg") == {theirs.pk}
+    assert current_folders().place_of(mine) is None
+
+
+def test_the_same_of_a_camera_whose_place_nobody_remembers(cams, pair, limited):
+    mine, _ = pair
+    Camera.objects.filter(pk=mine.pk).update(chosen_place="")
+
+    link_to(mine, cams / "theirs")
+
+    assert limited.get(f"{MEDIA}/mine/2026/a.jpg").status_code == 403
+
+
+def test_a_link_that_was_chosen_as_such_is_read(cams, chief):
+    put(cams / "store/front", "a.jpg", jpeg())
+    create_camera(chief, {"name": "Store", "folder_path": str(cams / "store")})
+    (cams / "front").symlink_to(cams / "store/front")
+    front = create_camera(chief, {"name": "Front", "folder_path": str(cams / "front")})
+
+    assert [Path(file.path).name for file in newest_files(front)] == ["a.jpg"]
+
+
+def test_a_link_to_what_no_camera_has_is_read_as_before(cams, pair, limited):
+    mine, _ = pair
+    put(cams / "disk2/mine", "b.jpg", jpeg())
+
+    link_to(mine, cams / "disk2/mine")
+
+    assert limited.get(f"{MEDIA}/mine/b.jpg").status_code == 200
+
+
+def test_a_camera_root_that_moved_strays_nobody(cams, pair, tmp_path, settings):
+    cams.rename(tmp_path / "new-disk")
+    cams.symlink_to(tmp_path / "new-disk")
+
+    assert current_folders(again=True).strayed == frozenset()
+    assert [Path(file.path).name for file in newest_files(pair[0])] == ["a.jpg"]
