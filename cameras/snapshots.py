@@ -20,7 +20,7 @@ from cameras.folders import check_volume, newest_files
 from cameras.models import Camera
 from nvr.errors import BadRequest, Invalid, NotFound, NvrError, Unavailable
 from nvr.media.cached_files import alone
-from nvr.media.containers import HEAD_BYTES, demuxer_for
+from nvr.media.containers import demuxer_in
 from nvr.media.decoder import pictures
 from nvr.media.derivatives import WIDTHS, derivative_of_bytes
 from nvr.media.endings import PNG_END
@@ -174,7 +174,7 @@ def may_give_a_frame(video: MediaFile) -> bool:
     path = Path(video.path)
     try:
         with open_regular(path, root=path.parent) as stream:
-            demuxer_for(stream.read(HEAD_BYTES))
+            demuxer_in(stream.fileno())
     except (OSError, NvrError):
         return False
     return _verdicts.get(f"{video.path}:{video.identity}") is not False

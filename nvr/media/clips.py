@@ -258,7 +258,7 @@ def lead_of(cut: Cut) -> float:
     And in Matroska files that lost their end, a seek to the first pictures finds none at all.
     """
     if cut.source.demuxer in ff.WITHOUT_INDEX:
-        return min(cut.start, ff.LEAD_S)
+        return ff.lead_for(cut.source, cut.start)
     return cut.start if cut.start <= NEAR_BEGINNING_S else 0.0
 
 

@@ -18,7 +18,7 @@ from typing import Any, BinaryIO, cast
 
 from django.conf import settings
 
-from nvr.media.containers import UnknownContainer
+from nvr.media.containers import BARE, UnknownContainer
 from nvr.media.parts import write_to
 from nvr.media.probing import QUICK, MediaFacts, Source, ask, facts_of, picture_of, probe, source_in, source_of
 from nvr.media.processes import (
@@ -61,7 +61,7 @@ __all__ = [
 PLAYABLE_PIXELS = {"yuv420p", "yuvj420p"}
 PLAYABLE_SOUND = {None, "aac", "mp3"}
 EVEN = "'trunc(max(iw,2)/2)*2':'trunc(max(ih,2)/2)*2'"  # 4:2:0 halves both sides
-WITHOUT_INDEX = {"mpegts", "mpeg", "mpegvideo"}
+WITHOUT_INDEX = {"mpegts", "mpeg", "dhav", *BARE}
 LEAST_BYTES_PER_S = 1000  # a still picture at the worst quality that cameras offer takes more
 LEAD_S = 10.0  # longer than the key frames of most cameras lie apart
 H264 = {"vcodec": "libx264", "preset": "veryfast", "crf": 23, "pix_fmt": "yuv420p", "max_muxing_queue_size": 1024}
@@ -127,10 +127,17 @@ def until(deadline: float) -> timedelta:
 def attempts(source: Source, at: float) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
     """Options for reading and writing: the place itself, the last of the last second's frames, the first of all."""
     # Without an index a seek ends at a key frame behind the place: begin earlier and decode up to it.
-    lead = min(at, LEAD_S) if source.demuxer in WITHOUT_INDEX else 0.0
+    lead = lead_for(source, at)
     yield {"ss": f"{at - lead:.3f}"}, {"ss": f"{lead:.3f}", "frames:v": 1}
     yield last_second(source), {}
     yield {}, {"frames:v": 1}
+
+
+def lead_for(source: Source, at: float) -> float:
+    """Seconds to begin before `at`; what has no times at all is read from its beginning."""
+    if source.demuxer in BARE:
+        return at
+    return min(at, LEAD_S) if source.demuxer in WITHOUT_INDEX else 0.0
 
 
 def last_second(source: Source) -> dict[str, str]:

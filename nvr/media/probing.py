@@ -18,7 +18,7 @@ from typing import Any, BinaryIO
 
 from nvr.media import tracks
 from nvr.media.boxes import NoBoxes, Reader, picture_tracks
-from nvr.media.containers import HEAD_BYTES, demuxer_for
+from nvr.media.containers import demuxer_in
 from nvr.media.paths import named_errors, open_regular
 from nvr.media.processes import FfmpegFailed, run
 from nvr.media.tracks import seconds_from
@@ -91,8 +91,7 @@ def source_of(video: Path | BinaryIO, *, root: Path | None = None) -> Iterator[S
 def source_in(file: BinaryIO) -> Source:
     """For as long as `file` is open. Raises `UnknownContainer`, and `StorageFault` if the storage does not answer."""
     with named_errors():
-        head = os.pread(file.fileno(), HEAD_BYTES, 0)
-    return Source(file.fileno(), demuxer_for(head))
+        return Source(file.fileno(), demuxer_in(file.fileno()))
 
 
 def probe(video: Path | BinaryIO, *, root: Path | None = None, timeout: timedelta = QUICK) -> MediaFacts:

@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import BinaryIO, Final
 
 from nvr.media import ffmpeg
-from nvr.media.containers import HEAD_BYTES, demuxer_for
+from nvr.media.containers import demuxer_in
 
 MOST_PARTS: Final = 200_000  # ten hours in fragments of a second are half of that
 AVI_UNFINISHED: Final = (0, 0xFFFFFFFF)  # what is filled in when the recording ends
@@ -26,9 +26,7 @@ def video_has_its_end(file: BinaryIO) -> bool:
     """
     descriptor = file.fileno()
     size = os.fstat(descriptor).st_size
-    check = {"mov": mov_ends, "avi": avi_ends, "matroska": matroska_ends}.get(
-        demuxer_for(os.pread(descriptor, HEAD_BYTES, 0))
-    )
+    check = {"mov": mov_ends, "avi": avi_ends, "matroska": matroska_ends}.get(demuxer_in(descriptor))
     return check is None or check(descriptor, size)
 
 

@@ -172,7 +172,7 @@ def test_a_video_that_the_storage_does_not_give_is_told_from_one_cut_short(tmp_p
     short = put(tmp_path, "short.mkv", whole.read_bytes()[:100])
     for target, fault in (
         ("reviewer.probes.check_readable", StorageFault()),
-        ("nvr.media.probing.demuxer_for", OSError(errno.EIO, "Input/output error")),  # as reading the head does
+        ("nvr.media.probing.demuxer_in", OSError(errno.EIO, "Input/output error")),  # as reading the head does
     ):
         with monkeypatch.context() as patched:
             patched.setattr(target, raising(fault))
