@@ -19,8 +19,12 @@ from numpy.typing import NDArray
 Cells = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
-VERSION = 1
-HEADER = struct.Struct("<BBHHq")  # version, pictures seen (up to 255), width, height, moment in ms since 1970
+VERSION = 2
+# Version, pictures seen (up to 255), width, height, the moment accounted for, the last picture's and how long before it
+# the one before had come, all in ms since 1970.
+HEADER = struct.Struct("<BBHHqqq")
+FRESH = timedelta(seconds=60)  # a background without a picture for longer does not tell what moves now
+REGULAR, REGULAR_MS = 0.1, 2000  # by how much the pauses of a camera differ that sends by the clock
 LEVEL_LASTS = timedelta(seconds=1.5)
 MOST_LEVELS = 8  # in one step, however long no picture came: somebody may stand in the first one after a pause
 YOUNG = 8  # pictures whose plain mean is the background: who stood in the first one fades as soon as he leaves
@@ -34,19 +38,25 @@ LIT_ALIKE = 0.02  # a smaller change of the whole picture's brightness is not ap
 
 @dataclass(frozen=True)
 class Background:
+    """`moment_ms` is up to when the time is accounted for, `last_ms` when the last picture was taken, and `pause_ms`
+    how long before it the one before (0: there was none)."""
+
     levels: NDArray[np.uint8]
     seen: int
     moment_ms: int
+    last_ms: int
+    pause_ms: int = 0
 
     @classmethod
-    def starting(cls, cells: NDArray[np.uint8], at: datetime) -> Background:
-        return cls(cells, 1, milliseconds(at))
+    def starting(cls, cells: NDArray[np.uint8], at: datetime, before: Background | None = None) -> Background:
+        now_ms = milliseconds(at)
+        return cls(cells, 1, now_ms, now_ms, before.pause_until(at) if before else 0)
 
     @classmethod
     def remembered(cls, memory: bytes, shape: tuple[int, ...]) -> Background | None:
         """None for memory that is empty, damaged, of another version or of a picture of another shape."""
         try:
-            version, seen, width, height, moment_ms = HEADER.unpack_from(memory)
+            version, seen, width, height, *moments = HEADER.unpack_from(memory)
             if version != VERSION or (height, width) != shape:
                 return None
             unpacker = zlib.decompressobj()
@@ -55,11 +65,24 @@ class Background:
             return None
         if len(data) != width * height:
             return None
-        return cls(np.frombuffer(data, np.uint8).reshape(shape), seen, moment_ms)
+        return cls(np.frombuffer(data, np.uint8).reshape(shape), seen, *moments)
 
     def packed(self) -> bytes:
         height, width = self.levels.shape
-        return HEADER.pack(VERSION, self.seen, width, height, self.moment_ms) + zlib.compress(self.levels.tobytes(), 1)
+        moments = self.moment_ms, self.last_ms, self.pause_ms
+        return HEADER.pack(VERSION, self.seen, width, height, *moments) + zlib.compress(self.levels.tobytes(), 1)
+
+    def pause_until(self, at: datetime) -> int:
+        """In ms; pictures may come out of order."""
+        return abs(milliseconds(at) - self.last_ms)
+
+    def is_fresh(self, at: datetime) -> bool:
+        return self.pause_until(at) <= FRESH // timedelta(milliseconds=1)
+
+    def expects(self, at: datetime) -> bool:
+        """Whether a picture comes when one was due: the camera sends by the clock, not because it saw something."""
+        difference_ms = abs(self.pause_until(at) - self.pause_ms)
+        return self.pause_ms > 0 and difference_ms <= max(REGULAR_MS, REGULAR * self.pause_ms)
 
     def lit_like(self, cells: Cells) -> Cells:
         """The background in the light of `cells`: a camera that opens its iris makes all of it brighter at once."""
@@ -72,14 +95,15 @@ class Background:
     def followed(self, cells: Cells, expected: Cells, differs: Mask, at: datetime) -> Background:
         """The background after a picture of which `differs` is not background; `expected` is from `lit_like`."""
         change = cells - expected
+        now_ms, pause_ms = milliseconds(at), self.pause_until(at)
         if self.seen < YOUNG:
             moved = expected + change / (self.seen + 1)
-            return Background(rounded(moved), self.seen + 1, milliseconds(at))
-        levels, moment_ms = self.levels_due(milliseconds(at))
+            return Background(rounded(moved), self.seen + 1, now_ms, now_ms, pause_ms)
+        levels, moment_ms = self.levels_due(now_ms)
         follows = np.sign(change) * np.maximum(np.abs(change) / FOLLOWS, np.minimum(np.abs(change), 1))
         absorbs = np.clip(change, -levels, levels)
         moved = expected + np.where(differs, absorbs, follows).astype(np.float32)
-        return replace(self, levels=rounded(moved), moment_ms=moment_ms)
+        return replace(self, levels=rounded(moved), moment_ms=moment_ms, last_ms=now_ms, pause_ms=pause_ms)
 
     def levels_due(self, now_ms: int) -> tuple[int, int]:
         """By how many levels it may move where it differs, and up to which moment that accounts for the time.

@@ -3,6 +3,11 @@
 Not motion: light that changes for the whole picture or in a part of it (exposure, clouds, a shadow, the switch to
 infrared), noise, and specks. Every region that moves is a detection of its own, up to `MOST_REGIONS`: one box around
 two people at both ends of the picture would be the whole picture, and its thumbnail would show neither.
+
+The first picture of a burst is compared with the background from before the pause, however long that was. Where it
+cannot be (the light is another), the picture counts as a whole: a camera that uploads when it saw something has
+already decided that something moved. Not of a camera that sends by the clock, and not in a video, where the next frame
+tells. A camera's very first picture is no motion: the others are compared with it.
 """
 
 from __future__ import annotations
@@ -33,6 +38,7 @@ JOINS = (3, 5)  # width, height in cells: legs and head belong to the coat betwe
 ALIKE = 0.04  # half of the middle 50 % of the ratio's logarithm: in a shadow 0.02, in people mostly 0.1 to 0.5
 LEAST_CORE = 20  # cells whose eight neighbours belong to the region too; fewer say nothing about light
 SHADE = (0.4, 2.5)
+BY_THE_CAMERA = 0.5  # how sure it is that something moved where the camera alone says so
 
 
 @dataclass(frozen=True)
@@ -45,11 +51,17 @@ class Region:
 
 @dataclass(frozen=True)
 class Movement:
-    """Regions, largest first, and their share of the picture in percent."""
+    """Regions, largest first, and their share of the picture in percent.
+
+    `is_compared` if that was told by a background, and by a fresh one. `is_unannounced` if the picture came after a
+    pause, not by the clock, and in another light than all before it.
+    """
 
     regions: list[Region]
     percent: float
     memory: bytes
+    is_compared: bool = True
+    is_unannounced: bool = False
 
 
 @dataclass(frozen=True)
@@ -62,7 +74,9 @@ class Motion:
         width, height = frame.size
         movement = movement_in(frame, grey(frame.image, GRID_PX), memory)
         found: list[Found] = []
-        if fires(movement, self.wanted.sensitivity):
+        if movement.is_unannounced and frame.offset_ms is None:
+            found = [Found("motion", BY_THE_CAMERA, (0.0, 0.0, float(width), float(height)))]
+        elif fires(movement, self.wanted.sensitivity):
             confidence = confidence_of(movement, self.wanted.sensitivity)
             boxes = [enlarged(region.box, width, height) for region in movement.regions[:MOST_REGIONS]]
             found = [Found("motion", confidence, box) for box in boxes]
@@ -88,22 +102,25 @@ def confidence_of(movement: Movement, sensitivity: float) -> float:
 
 
 def movement_in(frame: Frame, picture: Image.Image, memory: bytes) -> Movement:
-    """What moves in `picture`, which is `frame`'s, grey. The first picture of a background moves nothing."""
+    """What moves in `picture`, which is `frame`'s, grey."""
     small = picture if picture.width <= GRID_PX else grey(picture, GRID_PX)
     levels = np.asarray(small, dtype=np.uint8)
     cells = levels.astype(np.float32)
     background = Background.remembered(memory, levels.shape)
     if background is None:
-        return Movement([], 0.0, Background.starting(levels, frame.at).packed())
+        return Movement([], 0.0, Background.starting(levels, frame.at).packed(), is_compared=False)
+    is_fresh = background.is_fresh(frame.at)
     expected = background.lit_like(cells)
     differs = differing(cells, expected)
     if differs.mean() > WHOLE_PICTURE or np.median(np.abs(cells - expected)) > ANOTHER_LIGHT:
-        return Movement([], 0.0, Background.starting(levels, frame.at).packed())
+        anew = Background.starting(levels, frame.at, background)
+        is_unannounced = not is_fresh and not background.expects(frame.at)
+        return Movement([], 0.0, anew.packed(), is_compared=False, is_unannounced=is_unannounced)
     regions = regions_of(differs, cells, expected)
     # A shadow is no motion, and no background either: where it moves on, the light is as it was.
     after = background.followed(cells, expected, differs, frame.at)
     percent = 100 * sum(region.cells for region in regions) / differs.size
-    return Movement(regions, percent, after.packed())
+    return Movement(regions, percent, after.packed(), is_fresh)
 
 
 def regions_of(differs: Mask, cells: Cells, expected: Cells) -> list[Region]:

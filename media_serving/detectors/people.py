@@ -1,7 +1,8 @@
 """`people`: OpenCV's pedestrian detector (histograms of oriented gradients), where something moves or everywhere.
 
 It knows upright people at least 96 pixels high, and security cameras show them at 50 to 90: pictures are enlarged
-first. Looking only where something moves pays for that, and spares the lamp posts that look like people to it.
+first. Looking only where something moves pays for that, and spares the lamp posts that look like people to it. Where
+no fresh background tells what moves, all of the picture is looked at: the first picture of a burst is often the best.
 """
 
 from __future__ import annotations
@@ -81,12 +82,14 @@ class People:
     def look(self, frame: Frame, memory: bytes) -> Sight:
         width, height = frame.size
         picture = grey(frame.image, self.wanted.width_px)
-        if self.wanted.every_frame:
-            areas = [whole(picture)]
-        else:
+        areas: list[Area] = []
+        is_of_all = self.wanted.every_frame
+        if not is_of_all:
             movement = movement_in(frame, picture, memory)
-            memory = movement.memory
+            memory, is_of_all = movement.memory, not movement.is_compared
             areas = areas_of(movement, picture) if fires(movement, self.wanted.sensitivity) else []
+        if is_of_all and whole(picture) not in areas:
+            areas.append(whole(picture))
         found = [found_from(each, picture, width, height) for each in people_in(picture, areas)]
         return Sight(self.wanted.best_of(found), memory, width, height)
 
@@ -136,8 +139,9 @@ def around(one: Area, other: Area) -> Area:
 
 def people_in(picture: Image.Image, areas: list[Area]) -> list[Seen]:
     pixels = np.asarray(picture, dtype=np.uint8)
-    care = QUICK if areas == [whole(picture)] else CAREFUL
-    return surest([seen for area in areas for seen in people_within(pixels, area, care)])
+    cares = [QUICK if area == whole(picture) else CAREFUL for area in areas]
+    found = (people_within(pixels, area, care) for area, care in zip(areas, cares, strict=True))
+    return surest([seen for each in found for seen in each])
 
 
 def people_within(pixels: Pixels, area: Area, care: Care) -> list[Seen]:

@@ -213,6 +213,46 @@ def test_who_stands_there_after_a_long_pause_is_not_background_at_once(watch):
     assert watch.see(scene(FIGURE), after_s=1)
 
 
+def test_the_first_picture_of_a_burst_is_compared_with_those_before_the_pause(watch):
+    (found,) = watch.see(scene(FIGURE), after_s=7200)
+
+    for side, expected in zip(found.box, FIGURE, strict=True):
+        assert side == pytest.approx(expected, abs=20)
+
+
+def test_where_the_light_is_another_after_a_pause_the_camera_is_believed_that_something_moved(watch):
+    (found,) = watch.see(infrared(), after_s=7200)
+
+    assert (found.object_class, found.confidence, found.box) == ("motion", 0.5, (0, 0, *SIZE))
+    assert watch.see(infrared(), after_s=1) == []
+    assert watch.see(scene(), after_s=30) == []  # no pause: a lamp was switched on
+
+
+def test_a_camera_that_sends_by_the_clock_is_not_believed_in_another_light():
+    """Every five minutes, give or take some seconds, by day and by night."""
+    watch = Watch()
+    day = [lit(1 - abs(step - 20) / 30) for step in range(40)] + [infrared()] * 20 + [lit(0.4)] * 10
+
+    seen = [watch.see(picture, after_s=300 + step % 7) for step, picture in enumerate(day)]
+
+    assert [found for pictures in seen for found in pictures] == []
+
+
+def test_a_camera_that_looks_elsewhere_each_time_by_the_clock_is_no_flood():
+    watch, elsewhere = Watch(), scene().transpose(Image.Transpose.FLIP_TOP_BOTTOM).point(lambda level: 255 - level)
+
+    seen = [watch.see((scene(), elsewhere)[step % 2], after_s=300) for step in range(50)]
+
+    assert sum(map(len, seen)) <= 2
+
+
+def test_in_a_video_the_next_frame_tells_what_moves(watch):
+    data = encoded(infrared())
+    with images.opened(data) as image:
+        frame = Frame(image, watch.at + timedelta(hours=2), offset_ms=0)
+        assert detector_for(WANTED).look(frame, watch.memory).found == []
+
+
 def test_pictures_out_of_order_are_no_error(watch):
     assert watch.see(scene(FIGURE), after_s=-3600)
     assert watch.see(scene(), after_s=-86_400) == []

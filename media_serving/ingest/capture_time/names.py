@@ -20,7 +20,7 @@ Parts = dict[str, str]
 LONGEST_NAME, LONGEST_PATH = 255, 2000
 YEAR, MONTH, DAY = r"(?P<year>19[7-9]\d|20\d\d)", r"(?P<month>0[1-9]|1[0-2])", r"(?P<day>0[1-9]|[12]\d|3[01])"
 SHORT_MONTH, SHORT_DAY = r"(?P<month>0?[1-9]|1[0-2])", r"(?P<day>0?[1-9]|[12]\d|3[01])(?!\d)"
-MONTH_NAME: Final = rf"(?P<month_name>{'|'.join(MONTHS)})[a-z]*"
+MONTH_NAME: Final = rf"(?P<month_name>{'|'.join(MONTHS)})[a-z]{{0,6}}"
 BETWEEN: Final = r"(?P<sep>[-_.: ])"
 DATES: Final = (  # most certain first
     rf"{YEAR}{MONTH}{DAY}",
