@@ -281,6 +281,7 @@ REST_FRAMEWORK = {
     "ALLOWED_VERSIONS": ["1", "2"],
     "EXCEPTION_HANDLER": "nvr.api.errors.exception_handler",
     "DEFAULT_SCHEMA_CLASS": "nvr.api.schema.Schema",
+    "DEFAULT_METADATA_CLASS": None,  # what OPTIONS would tell, /api/schema tells better
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
 }
 NVR_ACCESS_TOKEN_LIFETIME = env.duration("NVR_ACCESS_TOKEN_LIFETIME", timedelta(minutes=15), minimum="1s", maximum="1d")

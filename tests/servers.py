@@ -46,15 +46,16 @@ def running(command: list[str], url: str, **environment: str) -> Iterator[str]:
     finally:
         process.terminate()
         try:
-            process.wait(timeout=15)
+            process.wait(timeout=30)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, 9)
 
 
 def wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    for _ in range(200):
+    deadline = time.monotonic() + 90
+    while time.monotonic() < deadline:
         try:
-            urllib.request.urlopen(url, timeout=2).close()
+            urllib.request.urlopen(url, timeout=10).close()
         except urllib.error.HTTPError:
             return
         except OSError:
@@ -66,7 +67,7 @@ def wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
     raise RuntimeError(f"{url} did not come up:\n{log.read_text(errors='replace')[-3000:]}")
 
 
-def wait_until_idle(address: str, *, seconds: float = 20) -> None:
+def wait_until_idle(address: str, *, seconds: float = 60) -> None:
     """Until the server has closed all its connections: it closes none that it still works for."""
     deadline = time.monotonic() + seconds
     while left := connections_of(int(address.rpartition(":")[2])):

@@ -27,7 +27,7 @@ PHONE = {"width": 390, "height": 844}
 
 Open = Callable[..., Page]
 
-expect.set_options(timeout=20_000)  # ms: of a machine that does something else as well
+expect.set_options(timeout=60_000)  # ms: of a machine that does something else as well
 
 
 @pytest.fixture(scope="session")

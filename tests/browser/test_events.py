@@ -187,7 +187,7 @@ def test_pictures_come_while_the_event_goes_on(page: Page, chief: User, camera: 
     happen(camera, now + timedelta(seconds=2))
     happen(camera, now + timedelta(seconds=2))
 
-    expect(page.locator("[data-still]")).to_have_count(2, timeout=15_000)
+    expect(page.locator("[data-still]")).to_have_count(2)
     expect(page.locator("h1")).to_contain_text("2 people")
     expect(page.locator("[data-still]").first).to_have_attribute("aria-current", "true")
     expect(page.locator("[data-still]").first).to_be_focused()
@@ -219,7 +219,7 @@ def test_who_was_signed_out_is_told_that_nothing_new_is_shown(page: Page, chief:
 
     page.context.clear_cookies()
 
-    expect(page.locator("[data-lost]")).to_contain_text("You are signed out", timeout=15_000)
+    expect(page.locator("[data-lost]")).to_contain_text("You are signed out")
 
 
 def test_a_picture_that_is_gone_is_told_in_words(page: Page, chief: User, camera: Camera) -> None:

@@ -58,7 +58,7 @@ def marks_of(card: Path, number: int) -> set[str]:
 
 
 def wait_for(check: Callable[[], bool], page: Page) -> None:
-    for _ in range(400):
+    for _ in range(1200):
         if check():
             return
         page.wait_for_timeout(50)

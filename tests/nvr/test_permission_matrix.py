@@ -314,6 +314,7 @@ def test_every_other_method_is_405_for_who_may_come_in_and_changes_nothing(house
         assert ask(house, route, method, "chief") == 405, method
         assert ask(house, route, method, "stranger") in {401, 405}, method
         assert ask(house, route, method, "member") in {403, 405}, method
+    assert ask(house, route, "OPTIONS", "chief") == 405
 
 
 def test_the_ways_in_without_credentials_are_these(house: House) -> None:

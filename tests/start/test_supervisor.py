@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from nvr.supervision.parts import BACKOFF_SECONDS, Part
+from nvr.supervision.supervisor import STOP_STEPS
 
 from .conftest import wait_until
 
@@ -35,7 +36,7 @@ class Running:
         """Send the signal and wait; seconds that it took."""
         started = time.monotonic()
         self.process.send_signal(signal_number)
-        self.process.wait(30)
+        self.process.wait(60)
         return time.monotonic() - started
 
 
@@ -97,7 +98,7 @@ def test_a_signal_ends_all_parts_and_their_children(supervise: Callable[..., Run
 
     seconds = running.end(signal_number)
 
-    assert seconds < 5
+    assert seconds < STOP_STEPS[1][0]  # before it would be ordered
     assert running.process.returncode == 0
     assert not [pid for pid in pids if is_alive(pid)]
 
@@ -135,7 +136,7 @@ def test_a_killed_supervisor_leaves_nothing_behind(supervise: Callable[..., Runn
 
     running.end(signal.SIGKILL)
 
-    assert wait_until(lambda: not [pid for pid in pids if is_alive(pid)], seconds=15)
+    assert wait_until(lambda: not [pid for pid in pids if is_alive(pid)], seconds=60)
 
 
 @pytest.mark.slow
@@ -154,7 +155,7 @@ def test_what_a_supervisor_and_its_guard_left_is_ended_by_the_next_one(
 
     following = supervise("steady")
 
-    assert wait_until(lambda: following.pids("steady"), seconds=25)
+    assert wait_until(lambda: following.pids("steady"), seconds=60)
     assert not is_alive(stubborn)
 
 
@@ -189,7 +190,7 @@ def test_a_second_instance_on_the_same_folder_is_refused(supervise: Callable[...
     assert wait_until(lambda: first.pids("steady"))
 
     second = supervise("steady")
-    second.process.wait(20)
+    second.process.wait(60)
 
     assert second.process.returncode != 0
     assert "already runs on" in second.said

@@ -59,7 +59,7 @@ class Installation:
         return sorted((pid for pid in self.processes if argument.encode() in command_line(pid)), key=began)
 
     def get(self, path: str, **headers: str) -> tuple[int, bytes]:
-        with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)) as client:
+        with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)) as client:
             client.request("GET", path, headers=headers)
             response = client.getresponse()
             return response.status, response.read()
@@ -110,7 +110,7 @@ def installation_on(data_dir: Path, folder: Path, start: Start, *arguments: str,
 def end(installation: Installation) -> None:
     if installation.process.poll() is None:
         installation.process.send_signal(signal.SIGTERM)
-        installation.process.wait(20)
+        installation.process.wait(60)
 
 
 @pytest.fixture
@@ -140,7 +140,7 @@ def common(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 @pytest.fixture
 def installation(common: Installation) -> Installation:
     """One for all tests that leave it running: its start takes longer than they do."""
-    assert wait_until(common.is_answering, seconds=60), common.said
+    assert wait_until(common.is_answering), common.said
     return common
 
 
@@ -158,7 +158,7 @@ def shown(said: str, label: str) -> str:
 
 def test_one_command_brings_up_everything_and_one_signal_ends_it(up: Callable[..., Installation]) -> None:
     installation = up()
-    assert wait_until(installation.is_answering, seconds=60), installation.said
+    assert wait_until(installation.is_answering), installation.said
 
     key = shown(installation.said, "API key")
     assert installation.get("/api/cameras", **{"X-API-Key": key})[0] == 200
@@ -175,9 +175,9 @@ def test_one_command_brings_up_everything_and_one_signal_ends_it(up: Callable[..
 
     started = time.monotonic()
     installation.process.send_signal(signal.SIGTERM)
-    installation.process.wait(20)
+    installation.process.wait(60)
 
-    assert time.monotonic() - started < 15
+    assert time.monotonic() - started < 30  # after 12 s it would be by force: see the supervisor's tests
     assert installation.process.returncode == 0
     assert not installation.processes
 
@@ -189,7 +189,7 @@ def test_workers_serve_every_queue_soon(installation: Installation) -> None:
         return {f["name"]: f["level"] for f in json.loads(examined.stdout)}
 
     # The pause is the workers': asking takes as much of the machine as their start.
-    assert wait_until(lambda: findings()["workers"] == "ok", seconds=60, pause_s=1)
+    assert wait_until(lambda: findings()["workers"] == "ok", pause_s=1)
     assert "fail" not in findings().values()
 
 
@@ -204,12 +204,12 @@ def test_a_killed_web_server_is_back_soon_and_no_client_was_refused(installation
 @pytest.mark.slow
 def test_a_killed_supervisor_leaves_no_process(prepared: Path, up: Callable[..., Installation]) -> None:
     installation = up()
-    assert wait_until(installation.is_answering, seconds=60)
+    assert wait_until(installation.is_answering)
 
     installation.process.kill()
-    installation.process.wait(5)
+    installation.process.wait(60)
 
-    assert wait_until(lambda: not installation.processes, seconds=20)
+    assert wait_until(lambda: not installation.processes)
 
 
 @pytest.mark.slow
@@ -217,7 +217,7 @@ def test_a_second_one_on_the_same_data_folder_is_refused(
     installation: Installation, tmp_path: Path, start: Start
 ) -> None:
     second = installation_on(installation.data_dir, tmp_path, start, env=environment(installation.data_dir))
-    second.process.wait(20)
+    second.process.wait(60)
 
     assert second.process.returncode == 1
     assert "already runs on" in second.said
@@ -228,7 +228,7 @@ def test_a_port_in_use_is_told_in_one_sentence(up: Callable[..., Installation]) 
     with closing(socket.create_server(("127.0.0.1", 0))) as occupied:
         port = occupied.getsockname()[1]
         installation = up("--port", str(port))
-        installation.process.wait(20)
+        installation.process.wait(60)
 
     assert installation.process.returncode == 1
     assert f"port {port} is in use" in installation.said
@@ -241,7 +241,7 @@ def test_a_port_in_use_is_told_in_one_sentence(up: Callable[..., Installation]) 
 )
 def test_a_wrong_host_is_told_in_one_sentence(up: Callable[..., Installation], host: str, sentence: str) -> None:
     installation = up("--host", host)
-    installation.process.wait(20)
+    installation.process.wait(60)
 
     assert installation.process.returncode == 1
     assert sentence in installation.said
@@ -292,12 +292,12 @@ def test_a_database_file_that_is_moved_away_is_told_and_all_goes_on_when_it_is_b
     env = environment(installation.data_dir)
     key = manage("create_api_key", "test", "--user", "admin", env=env).stdout.strip()
     database, away = installation.data_dir / "nvr.sqlite3", installation.data_dir / "away"
-    assert wait_until(lambda: installation.get("/api/health")[1].startswith(b'{"status":"ok"'), seconds=60)
+    assert wait_until(lambda: installation.get("/api/health")[1].startswith(b'{"status":"ok"'))
     assert installation.get("/api/cameras", **{"X-API-Key": key})[0] == 200
 
     database.rename(away)
 
-    assert wait_until(lambda: b"degraded" in installation.get("/api/health")[1], seconds=5)
+    assert wait_until(lambda: b"degraded" in installation.get("/api/health")[1])
     for _ in range(40):  # every thread has had a connection to it
         assert installation.get("/api/cameras", **{"X-API-Key": key})[0] == 503
     status, body = installation.get("/api/system/health", **{"X-API-Key": key})
@@ -308,7 +308,7 @@ def test_a_database_file_that_is_moved_away_is_told_and_all_goes_on_when_it_is_b
 
     away.rename(database)
 
-    assert wait_until(lambda: installation.get("/api/health")[1].startswith(b'{"status":"ok"'), seconds=60)
+    assert wait_until(lambda: installation.get("/api/health")[1].startswith(b'{"status":"ok"'))
     assert installation.get("/api/cameras", **{"X-API-Key": key})[0] == 200
 
 

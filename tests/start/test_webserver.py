@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -20,6 +20,7 @@ from tests.servers import free_port, wait_until_idle
 from .conftest import environment, starting, wait_until
 
 LIMIT_SECONDS = 3
+PATIENCE_SECONDS = 600
 REQUEST = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbody"
 CONTENT = bytes(range(256)) * 128 * 1024
 
@@ -38,12 +39,26 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     }
 
 
+@contextmanager
+def small_server(folder: Path, env: dict[str, str]) -> Iterator[int]:
+    port, configuration = free_port(), "python:nvr.webserver.configuration"
+    with starting(folder) as start:
+        start("-m", "gunicorn", "-c", configuration, "-b", f"127.0.0.1:{port}", "tests.start.small_app", env=env)
+        assert wait_until(lambda: answers(port))
+        yield port
+
+
 @pytest.fixture(scope="module")
 def started(small: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-    port, configuration = free_port(), "python:nvr.webserver.configuration"
-    with starting(tmp_path_factory.mktemp("output")) as start:
-        start("-m", "gunicorn", "-c", configuration, "-b", f"127.0.0.1:{port}", "tests.start.small_app", env=small)
-        assert wait_until(lambda: answers(port))
+    with small_server(tmp_path_factory.mktemp("output"), small) as port:
+        yield port
+
+
+@pytest.fixture(scope="module")
+def patient(small: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    """It closes nobody for minutes: whoever is answered meanwhile was not kept waiting by slow clients."""
+    env = small | {"NVR_SOCKET_TIMEOUT": str(PATIENCE_SECONDS)}
+    with small_server(tmp_path_factory.mktemp("patient"), env) as port:
         yield port
 
 
@@ -62,20 +77,14 @@ def answers(port: int) -> bool:
 
 
 def ask(port: int, path: str = "/", method: str = "GET", body: bytes | None = None) -> tuple[int, bytes]:
-    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=10)) as client:
+    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=60)) as client:
         client.request(method, path, body)
         response = client.getresponse()
         return response.status, response.read()
 
 
 def connect(port: int) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", port), timeout=10)
-
-
-def seconds_to_answer(port: int) -> float:
-    started = time.monotonic()
-    assert ask(port) == (200, b"ok")
-    return time.monotonic() - started
+    return socket.create_connection(("127.0.0.1", port), timeout=60)
 
 
 def is_closed(client: socket.socket, *, within: float) -> bool:
@@ -94,7 +103,7 @@ def is_closed(client: socket.socket, *, within: float) -> bool:
 
 
 def test_requests_are_answered_and_connections_are_kept(server: int) -> None:
-    with closing(http.client.HTTPConnection("127.0.0.1", server, timeout=10)) as client:
+    with closing(http.client.HTTPConnection("127.0.0.1", server, timeout=60)) as client:
         for _ in range(3):
             client.request("GET", "/")
             assert client.getresponse().read() == b"ok"
@@ -127,24 +136,23 @@ def test_a_request_that_follows_in_pieces_is_answered(server: int, cut: int, pau
             assert received.count(b"HTTP/1.1 200 OK") == 1
 
 
-def test_clients_that_ask_on_and_on_leave_room_for_others(server: int) -> None:
+def test_clients_that_ask_on_and_on_leave_room_for_others(patient: int) -> None:
     over = threading.Event()
 
     def ask_on_and_on() -> None:
-        with closing(http.client.HTTPConnection("127.0.0.1", server, timeout=10)) as client:
+        with closing(http.client.HTTPConnection("127.0.0.1", patient, timeout=60)) as client:
             while not over.is_set():
                 client.request("GET", "/")
                 assert client.getresponse().read() == b"ok"
 
     with ThreadPoolExecutor(12) as clients:  # of eight threads
         busy = [clients.submit(ask_on_and_on) for _ in range(12)]
-        time.sleep(0.2)
-        waits = [seconds_to_answer(server) for _ in range(10)]
-        over.set()
+        try:
+            assert [ask(patient) for _ in range(10)] == [(200, b"ok")] * 10
+        finally:
+            over.set()
         for client in busy:
             client.result()
-
-    assert max(waits) < LIMIT_SECONDS
 
 
 @pytest.mark.parametrize("size", [0, 10, 65_536, 65_537, 3_000_000])
@@ -179,15 +187,33 @@ def test_a_file_is_sent_from_its_position_with_the_promised_length(server: int) 
     assert body == CONTENT[100:30_000_100]
 
 
-def test_clients_that_send_half_a_head_cost_no_thread_and_are_closed(server: int) -> None:
+HALF_A_HEAD = b"GET / HTTP/1.1\r\nHost: a\r\nX-Slow: "
+SMALL_BODY = b"POST /body HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n{"
+LARGE_BODY = b"POST /body HTTP/1.1\r\nHost: a\r\nContent-Length: 50000000\r\n\r\n" + b"x" * 1000
+CLOSING = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+
+
+@contextmanager
+def clients_that_send(port: int, beginning: bytes, count: int = 50) -> Iterator[list[socket.socket]]:
+    """That many clients which send `beginning`, and then nothing more, until the block ends."""
     with ExitStack() as stack:
-        clients = [stack.enter_context(closing(connect(server))) for _ in range(50)]
+        clients = [stack.enter_context(closing(connect(port))) for _ in range(count)]
         for client in clients:
-            client.sendall(b"GET / HTTP/1.1\r\nHost: a\r\nX-Slow: ")
+            client.sendall(beginning)
+        yield clients
 
-        assert seconds_to_answer(server) < 1
 
-        assert all(is_closed(client, within=LIMIT_SECONDS + 3) for client in clients)
+@pytest.mark.parametrize("beginning", [HALF_A_HEAD, SMALL_BODY, LARGE_BODY, CLOSING], ids=len)
+def test_slow_clients_leave_threads_for_the_others(patient: int, beginning: bytes) -> None:
+    """Half a head or a small body costs no thread, large bodies at most half of them."""
+    with clients_that_send(patient, beginning):
+        assert [ask(patient) for _ in range(5)] == [(200, b"ok")] * 5
+
+
+@pytest.mark.parametrize("beginning", [HALF_A_HEAD, SMALL_BODY, LARGE_BODY], ids=len)
+def test_slow_clients_are_closed(server: int, beginning: bytes) -> None:
+    with clients_that_send(server, beginning) as clients:
+        assert all(is_closed(client, within=60) for client in clients)
 
 
 def test_a_client_that_trickles_its_head_is_closed_although_bytes_move(server: int) -> None:
@@ -195,31 +221,11 @@ def test_a_client_that_trickles_its_head_is_closed_although_bytes_move(server: i
         client.sendall(b"GET / HTTP/1.1\r\nX-Slow: ")
         started = time.monotonic()
         with pytest.raises(OSError):
-            while time.monotonic() - started < 20:
+            while time.monotonic() - started < 60:
                 client.sendall(b"a")
                 time.sleep(0.2)
 
-        assert time.monotonic() - started < LIMIT_SECONDS + 6
-
-
-def test_clients_that_trickle_small_bodies_cost_no_thread(server: int) -> None:
-    with ExitStack() as stack:
-        clients = [stack.enter_context(closing(connect(server))) for _ in range(50)]
-        for client in clients:
-            client.sendall(b"POST /body HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n{")
-
-        assert seconds_to_answer(server) < 1
-
-
-def test_clients_that_stall_in_large_bodies_leave_half_of_the_threads_and_are_closed(server: int) -> None:
-    with ExitStack() as stack:
-        clients = [stack.enter_context(closing(connect(server))) for _ in range(50)]
-        for client in clients:
-            client.sendall(b"POST /body HTTP/1.1\r\nHost: a\r\nContent-Length: 50000000\r\n\r\n" + b"x" * 1000)
-
-        assert max(seconds_to_answer(server) for _ in range(5)) < 1
-
-        assert all(is_closed(client, within=2 * LIMIT_SECONDS + 6) for client in clients)
+        assert time.monotonic() - started < 60
 
 
 @pytest.mark.parametrize("path", ["/file", "/long"])
@@ -257,15 +263,6 @@ def test_a_client_that_reads_steadily_gets_all_of_a_long_answer(server: int) -> 
 
     assert time.monotonic() - started > LIMIT_SECONDS
     assert received > 50 * 2**20
-
-
-def test_clients_that_keep_their_closed_connections_open_do_not_stop_the_server(server: int) -> None:
-    with ExitStack() as stack:
-        clients = [stack.enter_context(closing(connect(server))) for _ in range(20)]
-        for client in clients:
-            client.sendall(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
-
-        assert seconds_to_answer(server) < 1
 
 
 @pytest.mark.parametrize(
