@@ -20,7 +20,7 @@ from reviewer import times
 from reviewer.runs import TABLES as RUN_TABLES
 from reviewer.runs import Packed, Runs
 
-VERSION: Final = 5
+VERSION: Final = 6
 TREE: Final = 0  # the run of all files; a folder's has the folder's id
 TREE_BLOCK: Final = 1000  # files
 FOLDER_BLOCK: Final = 1024  # names

@@ -4,26 +4,41 @@ from __future__ import annotations
 
 import os
 import stat
+import time
 from dataclasses import dataclass, field
 
 from nvr.media.companions import since_ns
 from nvr.media.system_folders import has_hidden_folder, is_system_folder
-from reviewer.kinds import BYTES_COMPANIONS, BYTES_ENDINGS, BYTES_KINDS, FORMER, IN_QUESTION, kind_of_bytes
+from reviewer.kinds import (
+    BYTES_COMPANIONS,
+    BYTES_ENDINGS,
+    BYTES_KINDS,
+    FORMER,
+    IN_QUESTION,
+    holds_video,
+    is_believed,
+    kind_of_bytes,
+)
 
 MARKS = {ending: int(mark) for ending, mark in BYTES_COMPANIONS}
 JUDGED = [(ending, int(mark), int(FORMER[mark])) for ending, mark in BYTES_COMPANIONS if mark in FORMER]
 DOT = ord(".")
 # Four letters tell most files of a camera from the rest, so that a million names take half the time.
 USUAL = {b"." + case for ending in BYTES_KINDS for case in (ending, ending.upper()) if len(ending) == 3}
+SOON_S = 3600.0
 
 
 @dataclass(slots=True)
 class Listing:
-    """`files` are the marks of each picture and video by name; `ignored` counts what is neither, nor marks one."""
+    """`files` are the marks of each picture and video by name; `ignored` counts what is neither, nor marks one.
+
+    `is_open`: a file that is empty yet may turn out to be a video, without another change of the folder.
+    """
 
     files: dict[bytes, int] = field(default_factory=dict)
     folders: list[bytes] = field(default_factory=list)
     ignored: int = 0
+    is_open: bool = False
 
 
 def listing_of(path: bytes, root: bytes) -> Listing:
@@ -46,7 +61,7 @@ def listing_of(path: bytes, root: bytes) -> Listing:
             elif name.startswith(b"."):
                 listing.ignored += not entry.is_dir(follow_symlinks=False)
             elif kind_of_bytes(name) and is_own_file(entry, root):
-                listing.files[name] = 0
+                take(listing, entry)
             elif not entry.is_dir(follow_symlinks=False):
                 listing.ignored += 1
             elif not is_system_folder(name):
@@ -55,6 +70,17 @@ def listing_of(path: bytes, root: bytes) -> Listing:
         if name in listing.files:
             listing.files[name] = judged(path + b"/" + name, marked)
     return listing
+
+
+def take(listing: Listing, entry: os.DirEntry[bytes]) -> None:
+    """A picture or video by its name, if it is one."""
+    if not is_believed(entry.name):
+        facts = entry.stat()
+        if not holds_video(entry.path, facts):
+            listing.ignored += 1
+            listing.is_open |= not facts.st_size and time.time() - facts.st_mtime < SOON_S
+            return
+    listing.files[entry.name] = 0
 
 
 def judged(file: bytes, marks: int) -> int:

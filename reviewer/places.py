@@ -15,7 +15,7 @@ from nvr.errors import BadRequest, Forbidden
 from nvr.media.paths import error_for, is_inside, true_place
 from nvr.media.system_folders import has_hidden_folder
 from reviewer.broken_names import REPLACED, as_on_disk
-from reviewer.kinds import kind_of
+from reviewer.kinds import holds_video, is_believed, kind_of
 from reviewer.models import ReviewPath
 from reviewer.registry import checked, known_path, known_paths
 from reviewer.scanner import PathAway, absence_of
@@ -118,6 +118,9 @@ def media_at(user: Person, given: Any, known: list[ReviewPath] | None = None) ->
         raise Missing
     kind = kind_of(place.path.name)
     if kind is None or (place is not target and kind != kind_of(target.path.name)):
+        raise NotMedia
+    name = os.fsencode(target.path)
+    if not is_believed(name) and not holds_video(name, facts):
         raise NotMedia
     return Media(place.path, place.root, facts, file=target.path, holding=place.holding)
 

@@ -246,7 +246,7 @@ class Scanner:
             listing = listing_of(self._place(path), self.root)
         except OSError:
             return Folder(path, NEVER, now, now), Listing()
-        recheck_ns = now if now - mtime_ns <= UNSURE_NS else 0
+        recheck_ns = now if listing.is_open or now - mtime_ns <= UNSURE_NS else 0
         return Folder(path, mtime_ns, now, recheck_ns, listing.ignored), listing
 
     def _read(self, paths: Iterable[bytes]) -> bool:
