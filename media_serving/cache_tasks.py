@@ -5,7 +5,7 @@ from __future__ import annotations
 from celery import shared_task
 from django.conf import settings
 
-from media_serving import conversion
+from media_serving import conversion, kept_copies
 from media_serving.removal import remove_kept_folders
 from nvr.media.cached_files import sweep
 from nvr.media.parts import remove_abandoned_parts
@@ -35,4 +35,5 @@ def sweep_caches() -> None:
     conversion.forget_unused()
     for folder in (settings.CLIP_DIR, settings.THUMBNAIL_DIR, *settings.KEPT_DIR.glob("*/")):
         remove_abandoned_parts(folder)
+    kept_copies.remove_strays()
     remove_kept_folders()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -20,9 +21,9 @@ from cameras.folders import check_volume, place_of
 from cameras.models import Camera
 from cameras.ownership import Folders, folders_for
 from media_serving.ingest.ledger import stamp
-from media_serving.models import Detection, Event, MediaType, Upload, UploadState
+from media_serving.models import Detection, Event, MediaType, Upload, UploadCopy, UploadState
 from media_serving.models.uploads import digest_of
-from media_serving.serving import relative_to_camera
+from media_serving.serving import MOST_COPIES, relative_to_camera
 from nvr.errors import Forbidden, Invalid, NotFound
 from nvr.media.paths import NoSuchFile, check_inside, named_errors, open_regular, true_place
 from nvr.media.types import VIDEO_EXTENSIONS, is_image, is_video
@@ -101,25 +102,38 @@ def opened(footage: Footage, folders: Folders) -> BinaryIO:
     upload = footage.upload
     if upload is not None and upload.is_kept:
         return open_regular(upload.kept_path)
-    file = open_own(footage, folders)
-    if upload is not None and not is_unchanged(file, upload):
-        file.close()
+    if upload is None:
+        return open_own(footage, footage.file, folders)
+    try:
+        return open_unchanged(footage, footage.file, upload, folders)
+    except NoSuchFile:
+        for copy in upload.copies.order_by("-pk")[:MOST_COPIES]:
+            file = Path(os.fsdecode(os.fsencode(footage.camera.folder_path) + b"/" + copy.below))
+            with suppress(NoSuchFile):
+                return open_unchanged(footage, file, copy, folders)
+        raise
+
+
+def open_unchanged(footage: Footage, file: Path, as_known: Upload | UploadCopy, folders: Folders) -> BinaryIO:
+    opened = open_own(footage, file, folders)
+    if not is_unchanged(opened, as_known):
+        opened.close()
         raise NoSuchFile
-    return file
+    return opened
 
 
-def open_own(footage: Footage, folders: Folders) -> BinaryIO:
+def open_own(footage: Footage, file: Path, folders: Folders) -> BinaryIO:
     """A file in the camera's folder that belongs to no camera nested in it."""
     folder = place_of(footage.camera, folders)
     with named_errors():
-        place, _ = true_place(str(footage.file))
+        place, _ = true_place(str(file))
     check_inside(place, folder)
     if footage.camera.pk not in folders.owners_of(place):
         raise NoSuchFile
     return open_regular(Path(place), root=Path(folder))
 
 
-def is_unchanged(file: BinaryIO, upload: Upload) -> bool:
+def is_unchanged(file: BinaryIO, upload: Upload | UploadCopy) -> bool:
     with named_errors():
         facts = os.fstat(file.fileno())
     return (facts.st_size, stamp(facts)) == (upload.size_bytes, upload.mtime_ns)
@@ -131,10 +145,15 @@ def done_uploads(event: Event) -> QuerySet[Upload]:
 
 
 def videos_in(uploads: QuerySet[Upload]) -> QuerySet[Upload]:
+    return uploads.filter(is_a_video())
+
+
+def is_a_video() -> Q:
+    """Of an upload, by its name."""
     ends = Q()
     for extension in VIDEO_EXTENSIONS:
         ends |= Q(path__iendswith=extension)
-    return uploads.filter(ends)
+    return ends
 
 
 def from_ledger(event: Event, upload: Upload) -> Footage:

@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from cameras.models import Camera
 from media_serving.ingest.state import WATCHER
+from media_serving.kept_copies import kept_copies
 from media_serving.models import CaptureClue, Upload, UploadState
 from media_serving.models.uploads import UploadQuerySet
 from nvr.health.models import Heartbeat
@@ -89,6 +90,7 @@ def state_of_ingest(user: User | AnonymousUser) -> dict[str, Any]:
         "watcher_is_alive": heart is not None and heart.is_alive,
         "cameras": cameras_with_last_file(user),
         "failures": listed,
+        "kept": kept_copies(),
         "unlisted": unread + late.number - len(listed),
     }
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,7 +19,7 @@ from cameras.models import Camera
 from cameras.ownership import Folders, current_folders, folders_for, live_camera
 from media_serving.addresses import check_form
 from media_serving.ingest.ledger import stamp
-from media_serving.models import Detection, Event, Upload, clip_path, thumbnail_path
+from media_serving.models import Detection, Event, Upload, UploadCopy, clip_path, thumbnail_path
 from nvr.errors import NotFound
 from nvr.media.paths import NoSuchFile, OutsideRoot, named_errors, resolve_below, resolve_inside, resolve_raw
 from nvr.media.types import content_type_for, is_video
@@ -34,6 +35,10 @@ THUMBNAIL = re.compile(r"detection_([0-9]{1,18})(?:_thumb)?\.jpg")
 CLIP = re.compile(r"([0-9]{1,18})_clip\.mp4")
 OVERWRITTEN = "File not found: the camera has overwritten it since."
 COPY_GONE = "File not found: the camera has overwritten it, and the copy that was kept of it is gone."
+COPY_REMOVED = (
+    "File not found: the camera has overwritten it, and the copy that was kept of it was removed to make room."
+)
+MOST_COPIES = 5  # looked for
 UNSUPPORTED = "Unsupported media path (expected cameras/..., thumbnails/..., detections/..., or clips/...)"
 
 
@@ -164,13 +169,25 @@ def source_of(detection: Detection) -> StoredFile:
 
 
 def delivered(upload: Upload, camera: Camera) -> StoredFile:
-    """What the camera delivered then: our copy, else its file, if that is still the same."""
+    """What the camera delivered then: our copy, else its file where it lies now, if that is still the same."""
     if upload.is_kept:
         return replace(made_by_us(upload.kept_path, COPY_GONE), name=Path(upload.path).name)
-    file = own_file(camera, os.fsdecode(upload.below), resolve=resolve_raw)
+    try:
+        return unchanged(upload, camera)
+    except NotFound as error:
+        for copy in upload.copies.order_by("-pk")[:MOST_COPIES]:
+            with suppress(NotFound):
+                return unchanged(copy, camera)
+        if upload.copy_removed_at is not None:
+            raise NotFound(COPY_REMOVED) from error
+        raise
+
+
+def unchanged(place: Upload | UploadCopy, camera: Camera) -> StoredFile:
+    file = own_file(camera, os.fsdecode(place.below), resolve=resolve_raw)
     with named_errors():
         facts = file.path.stat()
-    if (facts.st_size, stamp(facts)) != (upload.size_bytes, upload.mtime_ns):
+    if (facts.st_size, stamp(facts)) != (place.size_bytes, place.mtime_ns):
         raise NotFound(OVERWRITTEN)
     return file
 

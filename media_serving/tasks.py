@@ -5,9 +5,9 @@ from __future__ import annotations
 from celery import shared_task
 from django.utils import timezone
 
-from media_serving import reported_thumbnails, thumbnails
+from media_serving import kept_copies, reported_thumbnails, thumbnails
 from media_serving.events import close_quiet
-from media_serving.ingest import sending, working
+from media_serving.ingest import places, sending, working
 from media_serving.tombstones import carry_out_owed
 
 
@@ -20,6 +20,13 @@ def close_events() -> None:
 def remove_files() -> None:
     """Files whose rows are gone and that could not be removed when they went."""
     carry_out_owed()
+
+
+@shared_task(name="media.trim_kept_copies", ignore_result=True)
+def trim_kept_copies() -> None:
+    """Bring the copies of overwritten files below their limits, and note where moved files lie now."""
+    kept_copies.trim()
+    places.follow_copies(timezone.now())
 
 
 @shared_task(name=sending.TASK, ignore_result=True)

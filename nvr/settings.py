@@ -244,7 +244,10 @@ NVR_INGEST_SWEEP = env.duration("NVR_INGEST_SWEEP", timedelta(seconds=30), minim
 NVR_INGEST_POLLING = env.flag("NVR_INGEST_POLLING", False)
 NVR_INGEST_PATIENCE = env.duration("NVR_INGEST_PATIENCE", timedelta(hours=6), minimum="1s", maximum="30d")
 NVR_INGEST_END_WAIT = env.duration("NVR_INGEST_END_WAIT", timedelta(seconds=20), maximum="1h")
-NVR_INGEST_DEDUPE = env.duration("NVR_INGEST_DEDUPE", timedelta(hours=1), maximum="30d")
+NVR_INGEST_LARGE_FILES = env.integer("NVR_INGEST_LARGE_FILES", 1, minimum=1, maximum=64)
+NVR_KEPT_MB = env.integer("NVR_KEPT_MB", 10_000, maximum=100_000_000)
+NVR_KEPT_MAX_AGE = env.duration("NVR_KEPT_MAX_AGE", timedelta(days=30), minimum="1h", maximum="3650d")
+NVR_KEPT_FREE_MB = env.integer("NVR_KEPT_FREE_MB", 1_000, maximum=100_000_000)
 NVR_EVENT_IDLE = env.duration("NVR_EVENT_IDLE", timedelta(seconds=30), minimum="1s", maximum="1h")
 NVR_EVENT_MAX = env.duration("NVR_EVENT_MAX", timedelta(seconds=90), minimum="1s", maximum="1h")
 

@@ -15,7 +15,7 @@ from cameras.models import Camera
 from media_serving.ingest.capture_time import FileFacts, capture_time
 from media_serving.ingest.names import is_media
 from media_serving.ingest.sweep import Sighting
-from media_serving.models import Upload, UploadState
+from media_serving.models import Upload, UploadCopy, UploadState
 from media_serving.models.uploads import digest_of, moment_of, quoted, readable
 
 TOGETHER = 500
@@ -56,6 +56,8 @@ def unknown(camera: Camera, sightings: dict[bytes, Sighting]) -> list[Sighting]:
     digests = {digest_of(raw): raw for raw in sightings}
     rows = Upload.objects.filter(camera=camera, path_digest__in=digests).exclude(WAS_MISSING)
     found = set(rows.values_list("path_digest", "size_bytes", "mtime_ns"))
+    copies = UploadCopy.objects.filter(camera=camera, path_digest__in=digests).order_by()
+    found.update(copies.values_list("path_digest", "size_bytes", "mtime_ns"))
     names = {digest for digest, _, _ in found}
     return [
         sighting

@@ -7,9 +7,11 @@ done nothing, and whoever dies after it leaves only thumbnails to be made.
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from typing import Any, BinaryIO
 
 from django.conf import settings
@@ -19,12 +21,12 @@ from django.utils import timezone
 from cameras.models import Camera
 from media_serving.clips import want_clips_with
 from media_serving.events import attach_all
-from media_serving.ingest import content, keeping
+from media_serving.ingest import content, digests, keeping, places
 from media_serving.ingest.capture_time import CaptureTime, FileFacts, capture_time
 from media_serving.ingest.finding import Findings, find_in
 from media_serving.ingest.turns import hold
 from media_serving.models import CameraTurn, Detection, MediaType, Upload, UploadState
-from media_serving.models.uploads import LONGEST_REASON, moment_of
+from media_serving.models.uploads import LARGE_BYTES, LONGEST_REASON, moment_of
 from media_serving.thumbnails import make_thumbnails
 from nvr.errors import NvrError, StorageFull
 from nvr.media.types import is_image
@@ -37,17 +39,21 @@ LONGEST_S = 86_400
 @dataclass
 class Job:
     """One upload on its way: what each step found out for those behind it. `file` is open: who looks at it looks at
-    the same bytes, whatever lies at its name by then. `is_again` says that the camera has used the name before."""
+    the same bytes, whatever lies at its name by then. `is_again` says that the camera has used the name before; after
+    `until` (monotonic seconds) a large file gives way to others. If it is `duplicate_of` another upload, `has_moved`
+    says that the other's file is not where it was."""
 
     upload: Upload
     turn: CameraTurn
     file: BinaryIO
     is_again: bool = False
+    until: float = math.inf
     digest: str = ""
     facts: content.Facts | None = None
     taken: CaptureTime | None = None
     findings: Findings = field(default_factory=Findings)
     duplicate_of: Upload | None = None
+    has_moved: bool = False
 
     @property
     def camera(self) -> Camera:
@@ -61,20 +67,32 @@ class Job:
 Step = Callable[[Job], None]
 
 
-def read_whole(job: Job) -> None:
-    """The content's digest; and the upload that it is already, if the camera has used this name before."""
-    keeping.check_same(job.upload, job.file)
-    job.digest = keeping.digest_of(job.file)
-    job.duplicate_of = keeping.same_content(job.upload, job.digest) if job.is_again else None
-
-
 def recognise(job: Job) -> None:
     """Raises `Incomplete` for what may still grow, and what `nvr.media` raises for what is no picture or video."""
-    if job.duplicate_of is None:
-        now = timezone.now()
-        may_grow = not job.upload.is_given_up(now)
-        may_end = job.upload.quiet_for(now) < settings.NVR_INGEST_END_WAIT
-        job.facts = content.facts_of(job.file, is_picture=job.is_picture, may_grow=may_grow, may_end=may_end)
+    digests.check_same(job.upload, job.file)
+    now = timezone.now()
+    may_grow = not job.upload.is_given_up(now)
+    may_end = job.upload.quiet_for(now) < settings.NVR_INGEST_END_WAIT
+    job.facts = content.facts_of(job.file, is_picture=job.is_picture, may_grow=may_grow, may_end=may_end)
+
+
+def read_whole(job: Job) -> None:
+    """The content's digest. Raises `Incomplete` for what is mostly empty, and `Unfinished` when the time is over."""
+    digests.check_is_written(job.file)
+    check = partial(digests.check_is_wanted, job.upload, job.file)
+    if job.upload.size_bytes <= LARGE_BYTES:
+        job.digest = digests.digest_of(job.file, check)
+    else:
+        job.digest = digests.digest_in_slices(job.file, job.upload.block_digests, job.until, check)
+
+
+def find_known(job: Job) -> None:
+    """The upload that these bytes are already, and whether its file still lies where it was."""
+    if job.taken is not None:
+        job.duplicate_of = places.same_content(job.upload, job.digest, job.taken)
+    if job.duplicate_of is not None:
+        job.duplicate_of.camera = job.camera
+        job.has_moved = not places.lies_at(job.camera, job.duplicate_of)
 
 
 def keep_copy(job: Job) -> None:
@@ -112,11 +130,11 @@ def record(job: Job) -> None:
 
     Raises `Changed` if the file was written to while it was read: then what was found is of no content.
     """
-    keeping.check_same(job.upload, job.file)
+    digests.check_same(job.upload, job.file)
     with transaction.atomic():
         hold(job.turn)
         if job.duplicate_of is not None:
-            keeping.merge(job.upload, job.duplicate_of)
+            places.merge(job.upload, job.duplicate_of, has_moved=job.has_moved)
             return
         attach_all([Detection(**described(job), **values) for values in job.findings.found])
         remember(job)
@@ -132,16 +150,12 @@ def described(job: Job) -> dict[str, Any]:
     return {
         "camera": job.camera,
         "upload": job.upload,
-        "file_path": shown_path(job.upload),
+        "file_path": places.shown_path(job.camera, job.upload.path),
         "media_type": MediaType.IMAGE if job.is_picture else MediaType.VIDEO,
         "frame_width": job.findings.width,
         "frame_height": job.findings.height,
         "source": job.camera.detector,
     }
-
-
-def shown_path(upload: Upload) -> str:
-    return f"{upload.camera.folder_path}/{upload.path}"[:4096]
 
 
 def remember(job: Job) -> None:
@@ -153,6 +167,7 @@ def finish(job: Job) -> None:
     upload, taken = job.upload, job.taken
     upload.state, upload.reason, upload.retry_at = UploadState.DONE, job.findings.note[:LONGEST_REASON], None
     upload.content_digest, upload.done_at, upload.missing_since = job.digest, timezone.now(), None
+    upload.block_digests = ""
     if taken is not None:
         upload.captured_at, upload.clock_is_absurd = taken.at, taken.is_absurd
         upload.capture_clue, upload.capture_note = taken.clue, taken.note
@@ -169,6 +184,7 @@ def finish(job: Job) -> None:
             "clock_is_absurd",
             "is_kept",
             "missing_since",
+            "block_digests",
         ]
     )
 
@@ -187,7 +203,16 @@ def draw_thumbnails(job: Job) -> None:
         logger.exception("thumbnails wait upload=%s", job.upload.pk)
 
 
-STEPS: tuple[Step, ...] = (read_whole, recognise, keep_copy, tell_capture_time, detect, record, draw_thumbnails)
+STEPS: tuple[Step, ...] = (
+    recognise,
+    tell_capture_time,
+    read_whole,
+    find_known,
+    keep_copy,
+    detect,
+    record,
+    draw_thumbnails,
+)
 
 
 def work_through(job: Job) -> None:

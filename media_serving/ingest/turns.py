@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 
+from django.conf import settings
 from django.db import transaction
 from django.db.models import F, OuterRef, Q, Subquery
 from django.utils import timezone
@@ -18,6 +19,7 @@ from django.utils import timezone
 from cameras.models import Camera
 from media_serving import leases
 from media_serving.models import CameraTurn, Upload, UploadState
+from media_serving.models.uploads import LARGE_BYTES
 
 LEASE = timedelta(seconds=10)  # renewed while the worker lives: a killed one's camera is free again after this
 BATCH = 32
@@ -91,19 +93,40 @@ def release_lapsed(camera_id: int, *, all_died: bool) -> None:
 
 
 def next_batch(camera_id: int, now: datetime) -> list[Upload]:
-    """Of the newest hour that has work, the oldest files."""
+    """Of the newest hour that has work, the oldest files; what is read in slices comes last.
+
+    Without large files, while others' are in hand.
+    """
     due = Upload.objects.due(now).filter(camera=camera_id)
+    if not may_begin_large(camera_id, now):
+        due = due.filter(size_bytes__lte=LARGE_BYTES)
     newest = due.order_by("-captured_at", "-pk").values_list("captured_at", flat=True).first()
     if newest is None:
         return []
     hour = newest.replace(minute=0, second=0, microsecond=0)
-    return list(due.filter(captured_at__gte=hour).select_related("camera").order_by("captured_at", "pk")[:BATCH])
+    rows = due.filter(captured_at__gte=hour).select_related("camera").order_by("captured_at", "pk")[:BATCH]
+    return sorted(rows, key=lambda row: bool(row.block_digests))
+
+
+def may_begin_large(camera_id: int, now: datetime) -> bool:
+    """Whether a worker may take a long video in hand: else those of a few cameras keep all others waiting."""
+    in_hand = Upload.objects.filter(state=UploadState.WORKING, size_bytes__gt=LARGE_BYTES)
+    others = in_hand.filter(camera__turn__leased_until__gt=now).exclude(camera=camera_id)
+    return others.order_by().count() < settings.NVR_INGEST_LARGE_FILES
+
+
+def has_large_slot(turn: CameraTurn) -> bool:
+    """Whether the camera may begin with a large file, two workers asking one after the other; in a transaction."""
+    CameraTurn.objects.select_for_update().order_by("pk").first()
+    return may_begin_large(turn.camera_id, timezone.now())
 
 
 def begin(turn: CameraTurn, upload: Upload) -> bool:
-    """Note that the file is in hand; False if it is not waiting any more."""
+    """Note that the file is in hand; False if it is not waiting any more, or large while others' are in hand."""
     with transaction.atomic():
         hold(turn)
+        if upload.size_bytes > LARGE_BYTES and not has_large_slot(turn):
+            return False
         waiting = Upload.objects.filter(pk=upload.pk, state=UploadState.WAITING)
         begun = waiting.update(state=UploadState.WORKING, attempts=F("attempts") + 1)
     upload.attempts += 1

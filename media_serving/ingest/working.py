@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import stat
 import time
@@ -21,7 +22,8 @@ from cameras import health
 from cameras.folders import FolderOutsideBase, folder_of
 from cameras.ownership import current_folders
 from media_serving.ingest.content import Incomplete
-from media_serving.ingest.keeping import Changed, used_again
+from media_serving.ingest.digests import Changed, NotWanted, Unfinished
+from media_serving.ingest.keeping import used_again
 from media_serving.ingest.ledger import GONE, NOT_MEDIA, NOT_REGULAR, stamp
 from media_serving.ingest.missing import Missing, check_folder, meaning_of
 from media_serving.ingest.names import is_media
@@ -76,12 +78,13 @@ def work_on(camera_id: int) -> int:
             return 0
         batch = next_batch(camera_id, timezone.now())
         again = used_again(batch)
-        taken, arrived = 0, []
+        taken, arrived, until = 0, [], time.monotonic() + TURN_S
         try:
-            for upload in in_time(batch, time.monotonic() + TURN_S):
-                taken += 1
-                if attempt(turn, upload, is_again=upload.pk in again):
-                    arrived.append(upload)
+            for upload in in_time(batch, until):
+                if begin(turn, upload):
+                    taken += 1
+                    if attempt(turn, upload, is_again=upload.pk in again, until=until):
+                        arrived.append(upload)
         except TurnLost:
             logger.warning("turn lost camera=%s", camera_id)
         if arrived:
@@ -95,13 +98,11 @@ def note_sight(uploads: list[Upload]) -> None:
     health.note(uploads[0].camera, health.Evidence(newest_at=min(newest, timezone.now())))
 
 
-def attempt(turn: CameraTurn, upload: Upload, *, is_again: bool = False) -> bool:
-    """Whether something was made of it. Whatever is wrong with it is on record afterwards."""
-    if not begin(turn, upload):
-        return False
+def attempt(turn: CameraTurn, upload: Upload, *, is_again: bool = False, until: float = math.inf) -> bool:
+    """Whether something was made of what was begun. Whatever is wrong with it is on record afterwards."""
     try:
         with opened(turn, upload) as job:
-            job.is_again = is_again
+            job.is_again, job.until = is_again, until
             work_through(job)
     except TurnLost:
         raise  # who took the camera over has the row wait again
@@ -110,18 +111,19 @@ def attempt(turn: CameraTurn, upload: Upload, *, is_again: bool = False) -> bool
             put_off(turn, upload)
         raise
     except Exception as error:  # noqa: BLE001 - one file must not keep the others from being looked at
-        fail(turn, upload, looked_again(upload, error) if isinstance(error, Changed) else error)
+        fail(turn, upload, looked_again(upload, error))
         return False
     return True
 
 
-def looked_again(upload: Upload, changed: Changed) -> NvrError:
-    """With what the file is now; or what it means that it is not there."""
-    try:
-        changed.facts = upload.file.lstat()
-    except OSError as fault:
-        return meaning_of(upload) if isinstance(error_for(fault), NoSuchFile) else error_for(fault)
-    return changed
+def looked_again(upload: Upload, error: Exception) -> Exception:
+    """What it means that the file is not there; of one that changed, with what it is now. The disk is asked."""
+    if isinstance(error, Changed):
+        try:
+            error.facts = upload.file.lstat()
+        except OSError as fault:
+            error = error_for(fault)
+    return meaning_of(upload) if isinstance(error, NoSuchFile) else error
 
 
 @contextmanager
@@ -136,7 +138,7 @@ def opened(turn: CameraTurn, upload: Upload) -> Iterator[Job]:
     except NoSuchFile as error:
         check_folder(upload.camera)
         refuse_what_is_there(path, error)
-        raise meaning_of(upload) from error
+        raise
     with file:
         yield Job(upload, turn, file)
 
@@ -185,6 +187,10 @@ def settle(upload: Upload, error: Exception) -> None:
         take_anew(upload, error.facts)
     elif isinstance(error, NoSuchFile):
         end(upload, UploadState.REJECTED, GONE)
+    elif isinstance(error, Unfinished):
+        go_on_later(upload, error)
+    elif isinstance(error, NotWanted):
+        wait(upload, as_sentence(error), timedelta(0), attempts=0)
     elif isinstance(error, FolderOutsideBase):
         wait(upload, as_sentence(error), TROUBLED_FOR, attempts=0)
     elif isinstance(error, Incomplete):
@@ -199,6 +205,13 @@ def settle(upload: Upload, error: Exception) -> None:
         end(upload, UploadState.REJECTED, as_sentence(error))
     else:
         try_again(upload, f"It could not be read: {type(error).__name__}. The log tells more.")
+
+
+def go_on_later(upload: Upload, error: Unfinished) -> None:
+    """When the others have had their turn; as far as it was read, it need not be read again."""
+    upload.block_digests = error.block_digests
+    upload.save(update_fields=["block_digests"])
+    wait(upload, error.detail, timedelta(0), attempts=0)
 
 
 def as_sentence(error: NvrError) -> str:

@@ -24,6 +24,7 @@ LONGEST_NOTE = 300
 CLOCKS_DIFFER = timedelta(minutes=10)  # at most; a file's time that is further ahead says nothing
 LONGEST_WAIT = timedelta(minutes=30)  # until the next look at a file that could not be read
 MOST_NS = 2**63 - 1
+LARGE_BYTES = 64 * 2**20  # what is larger is read in slices, and few such files at a time
 
 
 class UploadState(models.TextChoices):

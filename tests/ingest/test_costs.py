@@ -7,8 +7,11 @@ from django.db import connection
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from media_serving.ingest import keeping, state, turns
-from media_serving.models import Upload
+from media_serving import kept_copies
+from media_serving.ingest import keeping, places, state, turns
+from media_serving.ingest.capture_time import CaptureTime
+from media_serving.ingest.missing import names_of_missing
+from media_serving.models import CaptureClue, Upload
 from media_serving.thumbnails import make_owed
 from tests.factories import folder_of, jpeg, put
 from tests.ingest.conftest import swept
@@ -37,9 +40,24 @@ def asked_of(tables: tuple[str, ...], captured: list[dict[str, str]]) -> list[st
         lambda camera: state.ingest_state(),
         lambda camera: make_owed(),
         lambda camera: keeping.used_again([Upload(camera=camera, path_digest="0" * 64)]),
-        lambda camera: keeping.same_content(Upload(camera=camera, raw_path="a.jpg"), "0" * 64),
+        lambda camera: places.same_content(
+            Upload(camera=camera, raw_path="a.jpg"), "0" * 64, CaptureTime(timezone.now(), CaptureClue.FILE)
+        ),
+        lambda camera: state.section(),
+        lambda camera: kept_copies.trim(),
+        lambda camera: names_of_missing(camera, before=None, limit=10),
     ],
-    ids=["who has work", "the next batch", "the state", "owed thumbnails", "names used again", "the same content"],
+    ids=[
+        "who has work",
+        "the next batch",
+        "the state",
+        "owed thumbnails",
+        "names used again",
+        "the same content",
+        "health",
+        "kept",
+        "missing",
+    ],
 )
 def test_nothing_looks_at_every_row(porch, django_assert_max_num_queries, work):
     put(folder_of(porch), "a.jpg", jpeg())
@@ -50,7 +68,7 @@ def test_nothing_looks_at_every_row(porch, django_assert_max_num_queries, work):
 
     told = plans(asked_of(("media_serving_upload", "media_serving_detection"), captured.captured_queries))
     # An index that holds only what is not done yet may be walked; the table itself may not.
-    small = ("upload_waiting", "upload_in_hand", "upload_not_done", "detection_without_thumbnail")
+    small = ("upload_waiting", "upload_in_hand", "upload_not_done", "detection_without_thumbnail", "upload_kept")
     walked = [plan for plan in told if plan.startswith("SCAN media") and not plan.endswith(small)]
     assert told and not walked
 

@@ -1,0 +1,283 @@
+"""The same bytes of one camera at another place, or once more: detected in once, and found where they are now."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from django.db import OperationalError
+from django.utils import timezone
+
+from cameras.models import Camera
+from media_serving import clip_sources
+from media_serving.ingest import places, working
+from media_serving.models import ClipWork, Detection, Event, Upload, UploadCopy, WorkState
+from media_serving.removal import remove_some_of
+from tests.factories import folder_of, jpeg, make_camera, make_video, put
+from tests.ingest.conftest import swept, uploads
+from tests.ingest.test_faults import scene
+from tests.ingest.test_working import read_all
+from tests.media_serving.evidence import detect
+from tests.media_serving.stored import MEDIA, body_of
+
+FILM = "Front_00_20261129120000.mp4"
+
+
+@pytest.fixture
+def yard(db: None) -> Camera:
+    return make_camera("Yard", detector="motion", time_zone="Europe/Berlin")
+
+
+def found(camera: Camera) -> list[int]:
+    return list(Detection.objects.filter(camera=camera).order_by("pk").values_list("pk", flat=True))
+
+
+def film_in(camera: Camera) -> Path:
+    return make_video(folder_of(camera) / FILM, seconds=4)
+
+
+def test_a_film_that_is_sorted_into_a_folder_that_is_renamed_is_detected_in_once(yard, api):
+    film = film_in(yard)
+    read_all(yard)
+    first = found(yard)
+    assert first and Event.objects.count() == 1
+
+    for place in ("2026-11-29", "2026-11-29 front", "archive/2026/11"):
+        target = folder_of(yard) / place / FILM
+        target.parent.mkdir(parents=True)
+        film = film.rename(target)
+        read_all(yard)
+
+        assert found(yard) == first and Upload.objects.count() == 1
+        assert uploads(yard) == {f"{place}/{FILM}": ("done", "")}
+        assert {row.file_path for row in Detection.objects.all()} == {str(target)}
+        assert api.get(f"{MEDIA}detections/{first[0]}").status_code == 200
+    assert Event.objects.get().detection_count == len(first)
+
+
+@pytest.mark.parametrize("detector", ["motion", "none"])
+def test_what_is_sent_again_days_later_is_no_new_upload_but_the_camera_was_seen(yard, detector):
+    Camera.objects.update(detector=detector)
+    put(folder_of(yard), "snap.jpg", scene(0), age_s=5 * 86_400)
+    put(folder_of(yard), "other.jpg", scene(150), age_s=5 * 86_400 - 1)
+    read_all(yard)
+    first = found(yard)
+    Upload.objects.update(received_at=timezone.now() - timedelta(days=5))
+
+    for age_s in (40, 5):
+        put(folder_of(yard), "snap.jpg", scene(0), age_s=age_s)
+        read_all(yard)
+
+    yard.refresh_from_db()
+    assert found(yard) == first and Upload.objects.count() == 2
+    assert timezone.now() - yard.last_seen_at < timedelta(seconds=60)
+    assert Upload.objects.get(path="snap.jpg").mtime_ns == (folder_of(yard) / "snap.jpg").stat().st_mtime_ns
+
+
+NAMES = [
+    # with the same bytes: the former name, the new one, and whether it is the same upload
+    ("20261129_120000.jpg", "20261129_120001.jpg", False),
+    ("20261129_120000.jpg", "day/20261129_120000.jpg", True),
+    ("day1/a.jpg", "day2/a.jpg", True),
+    ("2026-11-28/snap.jpg", "2026-11-29/snap.jpg", True),
+    ("a.jpg", "b.jpg", True),
+    ("Front_00_20261129120000.jpg", "sorted/20261129_120000.jpg", True),
+    ("2026-11-29/001/jpg/12/00/00[M][0@0][0].jpg", "2026-11-29/001/jpg/12/00/05[M][0@0][0].jpg", False),
+    ("20261129_120000.jpg", "renamed.jpg", True),
+]
+
+
+@pytest.mark.parametrize(("former", "latter", "is_same"), NAMES)
+def test_only_another_time_in_the_name_makes_another_upload_of_the_same_bytes(porch, former, latter, is_same):
+    """As of a lens that is covered: one black frame is like the other."""
+    put(folder_of(porch), former, jpeg(), age_s=300)
+    read_all(porch)
+    put(folder_of(porch), latter, jpeg(), age_s=10)
+    read_all(porch)
+
+    assert Upload.objects.filter(state="done").count() == (1 if is_same else 2)
+    assert not Upload.objects.exclude(state="done")
+    assert UploadCopy.objects.count() == (1 if is_same else 0)
+
+
+def test_a_name_that_tells_what_the_files_time_told_before_is_the_same(porch):
+    file = put(folder_of(porch), "a.jpg", jpeg(), age_s=3600)
+    read_all(porch)
+    stamp = time.strftime("%Y%m%d_%H%M%S", time.gmtime(file.stat().st_mtime))
+    file.rename(folder_of(porch) / f"{stamp}.jpg")
+    read_all(porch)
+
+    assert [row.path for row in Upload.objects.all()] == [f"{stamp}.jpg"]
+
+
+def test_other_bytes_and_another_cameras_bytes_are_uploads_of_their_own(porch):
+    yard = make_camera("Yard", detector="none")
+    put(folder_of(porch), "a.jpg", jpeg())
+    read_all(porch)
+    put(folder_of(porch), "b.jpg", jpeg(seed=1))
+    put(folder_of(yard), "a.jpg", jpeg())
+    read_all(porch)
+    read_all(yard)
+
+    assert Upload.objects.filter(state="done").count() == 3
+
+
+def copied_and_deleted(source: Path, target: Path) -> None:
+    shutil.copy2(source, target)
+
+
+def linked(source: Path, target: Path) -> None:
+    os.link(source, target)
+
+
+@pytest.mark.parametrize("doubles", [copied_and_deleted, linked])
+def test_of_two_places_the_first_counts_until_it_is_gone(yard, api, doubles: Callable[[Path, Path], None]):
+    put(folder_of(yard), "a.jpg", scene(0), age_s=30)
+    film = film_in(yard)
+    read_all(yard)
+    (first, *_) = found(yard)
+    target = folder_of(yard) / "sorted" / FILM
+    target.parent.mkdir()
+    doubles(film, target)
+    read_all(yard)
+    assert Upload.objects.filter(path=FILM).exists() and UploadCopy.objects.get().path == f"sorted/{FILM}"
+    assert swept(yard) == 0  # a place that is known is not read again
+
+    film.unlink()
+    assert api.get(f"{MEDIA}detections/{first}").status_code == 200  # nobody has noticed yet
+    assert places.follow_copies(timezone.now()) == 1
+    assert Detection.objects.get(pk=first).file_path == str(target)
+    assert not UploadCopy.objects.exists()
+    assert api.get(f"{MEDIA}detections/{first}").status_code == 200
+    assert places.follow_copies(timezone.now()) == 0
+
+
+def test_what_moved_and_came_back_is_where_it_was(yard):
+    film = film_in(yard)
+    read_all(yard)
+    first = found(yard)
+    aside = folder_of(yard) / "aside.mp4"
+    film.rename(aside)
+    read_all(yard)
+    aside.rename(film)
+    read_all(yard)
+
+    assert found(yard) == first
+    assert uploads(yard) == {FILM: ("done", "")}
+
+
+def test_a_b_and_a_under_one_name_are_two_uploads(porch, api):
+    for number, seed in enumerate((0, 1, 0)):
+        put(folder_of(porch), "snap.jpg", jpeg(seed=seed), age_s=60 - 20 * number)
+        read_all(porch)
+
+    assert Upload.objects.count() == 2
+    former, latter = Upload.objects.order_by("pk")
+    assert body_of(api.get(f"{MEDIA}uploads/{former.pk}")) == jpeg(seed=0)
+    assert body_of(api.get(f"{MEDIA}uploads/{latter.pk}")) == jpeg(seed=1)
+
+
+def test_what_is_sent_again_while_the_first_still_waits_is_one_upload(yard):
+    film = film_in(yard)
+    swept(yard)
+    shutil.copy2(film, folder_of(yard) / f"again_{FILM}")
+    swept(yard)
+    working.work()
+    once = found(yard)
+
+    assert Upload.objects.filter(state="done").count() == 1
+    assert len(once) == len(set(Detection.objects.values_list("offset_ms", "bbox_x", "bbox_y")))
+
+
+def test_a_fault_while_it_is_merged_leaves_all_as_it_was(yard, monkeypatch):
+    film = film_in(yard)
+    read_all(yard)
+    before = list(Detection.objects.values())
+    film.rename(folder_of(yard) / "moved.mp4")
+
+    def away(*args: object) -> None:
+        raise OperationalError("away")
+
+    with monkeypatch.context() as faulty:
+        faulty.setattr(places, "remake_clips", away)
+        swept(yard)
+        with pytest.raises(OperationalError):
+            working.work()
+    assert list(Detection.objects.values()) == before
+    assert Upload.objects.get(path=FILM).state == "done"
+
+    Upload.objects.update(retry_at=None)
+    working.work()
+    assert uploads(yard) == {"moved.mp4": ("done", "")}
+
+
+def test_where_the_first_place_does_not_answer_nothing_is_decided(yard, monkeypatch):
+    film = film_in(yard)
+    read_all(yard)
+    shutil.copy2(film, folder_of(yard) / "copy.mp4")
+    swept(yard)
+    really = os.lstat
+
+    def failing(path, *args, **kwargs):
+        if os.fsencode(path).endswith(FILM.encode()):
+            raise OSError(5, "Input/output error")
+        return really(path, *args, **kwargs)
+
+    monkeypatch.setattr(places.os, "lstat", failing)
+    working.work()
+
+    assert uploads(yard)["copy.mp4"][0] == "waiting"
+
+
+def test_a_clip_finds_the_moved_film_and_is_made_where_there_was_none(yard):
+    film = film_in(yard)
+    read_all(yard)
+    event = Event.objects.get()
+    Event.objects.update(ended_at=event.last_detected_at)
+    ClipWork.objects.update_or_create(event=event, defaults={"state": WorkState.FAILED, "reason": "no footage"})
+    film.rename(folder_of(yard) / "moved.mp4")
+    read_all(yard)
+
+    event.refresh_from_db()
+    clip_sources.check_footage(event)
+    assert [each.file.name for each in clip_sources.videos_around(event)] == ["moved.mp4"]
+    assert ClipWork.objects.get().state == WorkState.WAITING
+
+
+def test_a_report_on_a_film_follows_it(porch):
+    film = make_video(folder_of(porch) / "v.mp4", seconds=1)
+    read_all(porch)
+    report = detect(porch, Upload.objects.get().captured_at, file_path=str(film), media_type="video", offset_ms=0)
+    film.rename(folder_of(porch) / "w.mp4")
+    read_all(porch)
+
+    report.refresh_from_db()
+    assert report.file_path == str(folder_of(porch) / "w.mp4")
+
+
+def test_the_copy_that_was_kept_stays_with_what_moved(porch):
+    put(folder_of(porch), "snap.jpg", jpeg(), age_s=60)
+    read_all(porch)
+    put(folder_of(porch), "snap.jpg", jpeg(seed=3), age_s=20)
+    read_all(porch)
+    (folder_of(porch) / "snap.jpg").rename(folder_of(porch) / "noon.jpg")
+    read_all(porch)
+
+    latest = Upload.objects.get(path="noon.jpg")
+    assert latest.is_kept and latest.kept_path.read_bytes() == jpeg(seed=3)
+
+
+def test_a_purge_removes_the_other_places_too(porch):
+    put(folder_of(porch), "a.jpg", jpeg(), age_s=60)
+    read_all(porch)
+    put(folder_of(porch), "b.jpg", jpeg(), age_s=20)
+    read_all(porch)
+    assert UploadCopy.objects.count() == 1
+    assert remove_some_of(porch, 100)
+
+    assert not UploadCopy.objects.exists() and not Upload.objects.exists()

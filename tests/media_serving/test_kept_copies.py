@@ -1,0 +1,145 @@
+"""Copies of overwritten files: bounded by age and room, never at the cost of what an event to be kept needs."""
+
+from __future__ import annotations
+
+import os
+import time
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from cameras.models import Camera
+from media_serving import kept_copies
+from media_serving.ingest import keeping
+from media_serving.ingest.state import section
+from media_serving.models import Detection, Tombstone, Upload
+from tests.factories import folder_of, jpeg, make_camera, put
+from tests.media_serving.evidence import detect
+from tests.media_serving.ledger import enter
+from tests.media_serving.stored import MEDIA
+
+pytestmark = pytest.mark.django_db(transaction=True)
+MIB = 2**20
+
+
+@pytest.fixture
+def porch(settings, tmp_path: Path) -> Camera:
+    settings.KEPT_DIR = tmp_path / "kept"
+    settings.NVR_KEPT_FREE_MB = 0
+    return make_camera("Porch", detector="none")
+
+
+def copy_of(camera: Camera, name: str, *, days: float = 0, size: int = MIB, **values: object) -> Upload:
+    """An upload of which a copy was kept, `days` ago."""
+    at = timezone.now() - timedelta(days=days)
+    times = {"received_at": at, "captured_at": at} | values
+    upload = enter(camera, name, state="done", is_kept=True, size_bytes=size, mtime_ns=int(days * 1e9), **times)
+    put(upload.kept_path.parent, upload.kept_path.name, bytes(size))
+    return upload
+
+
+def kept_names() -> list[str]:
+    return sorted(Upload.objects.filter(is_kept=True).values_list("path", flat=True))
+
+
+def test_the_oldest_copies_go_when_there_are_too_many(porch, settings):
+    settings.NVR_KEPT_MB = 2
+    uploads = [copy_of(porch, f"{number}.jpg", days=5 - number) for number in range(5)]
+
+    assert kept_copies.trim() == 3
+
+    assert kept_names() == ["3.jpg", "4.jpg"]
+    assert [row.kept_path.exists() for row in uploads] == [False, False, False, True, True]
+    assert not Tombstone.objects.exists()
+    assert kept_copies.trim() == 0
+
+
+def test_what_is_too_old_goes_whatever_room_there_is(porch, settings):
+    settings.NVR_KEPT_MAX_AGE = timedelta(days=3)
+    copy_of(porch, "old.jpg", days=4)
+    copy_of(porch, "new.jpg", days=2)
+    kept_copies.trim()
+
+    assert kept_names() == ["new.jpg"]
+
+
+def test_what_an_event_to_be_kept_needs_stays(porch, settings):
+    settings.NVR_KEPT_MB, settings.NVR_KEPT_MAX_AGE = 0, timedelta(days=3)
+    detected, near, film = copy_of(porch, "a.jpg", days=9), copy_of(porch, "b.jpg", days=9), None
+    event = detect(porch, detected.captured_at, upload=detected).event
+    film = copy_of(porch, "c.mp4", captured_at=event.started_at - timedelta(minutes=20), days=9)
+    copy_of(porch, "far.jpg", captured_at=event.started_at - timedelta(minutes=20), days=9)
+    near.captured_at = event.started_at + timedelta(seconds=3)
+    near.save()
+    type(event).objects.update(keep=True)
+
+    kept_copies.trim()
+    assert kept_names() == ["a.jpg", "b.jpg", film.path]
+
+    type(event).objects.update(keep=False)
+    kept_copies.trim()
+    assert kept_names() == []
+
+
+def test_the_picture_of_a_copy_that_was_removed_says_that_it_is_gone(porch, settings, api):
+    settings.NVR_KEPT_MB = 0
+    upload = copy_of(porch, "snap.jpg")
+    detection = detect(porch, upload.captured_at, upload=upload, file_path=str(upload.file))
+    put(folder_of(porch), "snap.jpg", jpeg())
+    kept_copies.trim()
+
+    response = api.get(f"{MEDIA}detections/{detection.pk}")
+    assert response.status_code == 404
+    assert response.json()["error"].endswith("the copy that was kept of it was removed to make room.")
+    assert Detection.objects.filter(pk=detection.pk).exists()
+
+
+def test_what_dies_between_the_row_and_the_file_is_made_good(porch, settings, monkeypatch):
+    settings.NVR_KEPT_MB = 0
+    upload = copy_of(porch, "a.jpg")
+    monkeypatch.setattr("media_serving.tombstones.carry_out", lambda stones: 0)
+    kept_copies.trim()
+    assert upload.kept_path.exists() and Tombstone.objects.count() == 1
+    monkeypatch.undo()
+
+    from media_serving.tombstones import carry_out_owed
+
+    carry_out_owed()
+    assert not upload.kept_path.exists() and not Tombstone.objects.exists()
+
+
+def test_copies_that_no_row_tells_of_go_after_a_day(porch):
+    known = copy_of(porch, "a.jpg")
+    other = put(known.kept_path.parent, "999999.jpg", b"left by a crash", age_s=90_000)
+    young = put(known.kept_path.parent, "999998.jpg", b"just being made")
+    foreign = put(known.kept_path.parent, "notes.txt", b"not ours", age_s=90_000)
+    os.utime(known.kept_path, (time.time() - 90_000,) * 2)
+    kept_copies.remove_strays()
+
+    assert [path.exists() for path in (known.kept_path, other, young, foreign)] == [True, False, True, True]
+
+
+def test_no_copy_is_made_of_what_has_no_room(porch, settings, tmp_path):
+    upload = enter(porch, "a.jpg", size_bytes=MIB)
+    file = put(tmp_path, "a.jpg", bytes(MIB))
+    for quota, reserve, is_kept in ((0, 0, False), (10, 10**8, False), (10, 0, True)):
+        settings.NVR_KEPT_MB, settings.NVR_KEPT_FREE_MB = quota, reserve
+        with file.open("rb") as opened:
+            assert keeping.keep(upload, opened) is is_kept
+        assert upload.kept_path.exists() is is_kept
+
+
+def test_the_page_and_the_health_of_ingest_tell_of_the_copies(porch, settings, admin):
+    settings.NVR_KEPT_MB = 2_000
+    copy_of(porch, "a.jpg", days=3)
+    copy_of(porch, "b.jpg")
+
+    browser = Client()
+    browser.force_login(admin)
+    page = browser.get("/uploads").content.decode().replace("\xa0", " ")
+    assert "2.0 MB" in page and "of 2.0 GB" in page and "2 files, the oldest came" in page
+    facts = section().facts
+    assert (facts["kept_copies"], facts["kept_bytes"], facts["kept_limit_bytes"]) == (2, 2 * MIB, 2_000 * MIB)
