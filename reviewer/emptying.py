@@ -20,16 +20,18 @@ from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 from django.conf import settings
 from django.contrib.auth.models import User
-from django.db import transaction
+from django.db import OperationalError, transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
+from nvr.api.errors import is_disk_full
 from nvr.errors import Forbidden, NvrError
 from nvr.media.paths import is_inside
 from reviewer.deletion import ChangedError, KeptError, Listed, LockedError, delete, reason_of, tidied
 from reviewer.library import dropped
 from reviewer.models import ReviewPath, RunState, TrashLines, TrashRun, TrashRunQuerySet
 from reviewer.registry import known_paths
+from reviewer.room import with_room
 from reviewer.scanner import PathAway, absence_of
 from reviewer.trash import LEASE, end
 from reviewer.trash_lines import DELETED, DELETING, ERROR, SKIPPED, Told
@@ -63,13 +65,10 @@ def empty(run_pk: int) -> None:
 def claimed(run_pk: int) -> TrashRun | None:
     now = timezone.now()
     free = Q(state=RunState.WAITING) | Q(state=RunState.WORKING, lease_until__lt=now)
-    if not TrashRun.objects.filter(free, pk=run_pk).update(
-        state=RunState.WORKING,
-        lease_until=now + LEASE,
-        attempts=F("attempts") + 1,
-        skipped=0,  # what stayed is listed again
-        errors=0,
-    ):
+    found = TrashRun.objects.filter(free, pk=run_pk)
+    taken = {"state": RunState.WORKING, "lease_until": now + LEASE, "attempts": F("attempts") + 1}
+    # What stayed is listed again.
+    if not with_room(lambda: found.update(**taken, skipped=0, errors=0)):
         return None
     return TrashRun.objects.get(pk=run_pk)
 
@@ -234,7 +233,13 @@ class Emptying:
                 self.in_hand.pop(line.path, None)
         ours = TrashRun.objects.filter(pk=self.run.pk, state=RunState.WORKING, attempts=self.run.attempts)
         if told or time.monotonic() >= self.renew_at:
-            self.write(ours, told)
+            try:
+                with_room(lambda: self.write(ours, told))
+            except OperationalError as error:
+                if not is_disk_full(error):
+                    raise
+                # What it deletes may make room: it is written down then.
+                self.told.extendleft(reversed(told))
         self.cancelled = self.cancelled or ours.filter(is_cancelled=True).exists()
         if self.cancelled:
             self.stop.set()
@@ -264,6 +269,8 @@ class Emptying:
             self.record()
         except Lost:
             return
+        if self.told:
+            logger.warning("the disk is too full to write down %s lines run=%s", len(self.told), self.run.pk)
         state = RunState.CANCELLED if self.cancelled else RunState.DONE
         if self.reason:
             state = RunState.FAILED

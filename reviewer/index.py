@@ -11,7 +11,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -106,9 +106,15 @@ def use_wal(db: sqlite3.Connection) -> None:
 class Index:
     """One open index file; of one thread."""
 
-    def __init__(self, file: Path) -> None:
-        """Raises `sqlite3.DatabaseError` if it is not an index, or a damaged one: delete it and open it anew."""
-        self.db = sqlite3.connect(file, timeout=BUSY_S, isolation_level=None)
+    def __init__(self, file: Path, *, in_memory: bool = False) -> None:
+        """Raises `sqlite3.DatabaseError` if it is not an index, or a damaged one: delete it and open it anew.
+
+        `in_memory` it is a copy of what can be read of `file`, for any thread, one at a time.
+        """
+        place = ":memory:" if in_memory else file
+        self.db = sqlite3.connect(place, timeout=BUSY_S, isolation_level=None, check_same_thread=not in_memory)
+        if in_memory:
+            self._copy(file)
         self.runs = Runs(self.db)
         use_wal(self.db)
         for pragma in PRAGMAS:
@@ -120,6 +126,11 @@ class Index:
 
     def close(self) -> None:
         self.db.close()
+
+    def _copy(self, file: Path) -> None:
+        """As far as it can be opened; without it the index is built anew."""
+        with suppress(sqlite3.Error), closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True)) as source:
+            source.backup(self.db)
 
     def _version(self) -> int:
         return int(self.db.execute("PRAGMA user_version").fetchone()[0])

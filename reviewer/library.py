@@ -21,7 +21,7 @@ from django.conf import settings
 
 from nvr.errors import FULL, NvrError, StorageFull, Unavailable
 from nvr.media.mounts import is_network_or_fuse, mount_of
-from reviewer import orders
+from reviewer import orders, room
 from reviewer.index import Index, Row
 from reviewer.kinds import Mark
 from reviewer.models import ReviewPath
@@ -37,6 +37,8 @@ AnswerT = TypeVar("AnswerT")
 # Where a directory's time does not change with its content, or only in steps of seconds.
 COARSE: Final = {"vfat", "msdos", "exfat", "ntfs", "ntfs3", "hfs", "hfsplus", "iso9660", "udf"}
 OPEN_PER_THREAD: Final = 8
+FULL_FOR_S: Final = 10.0
+BESIDE: Final = {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR_SHMSIZE, sqlite3.SQLITE_IOERR_SHMOPEN}
 LOOKS: Final = 4  # at the files of a page of which some were written over
 
 _local = threading.local()
@@ -84,7 +86,19 @@ def close(root: ReviewPath) -> None:
         found.scanner.index.close()
 
 
-def new_scanner(root: ReviewPath, file: Path) -> Scanner:
+def new_scanner(root: ReviewPath, file: Path, *, in_memory: bool = False) -> Scanner:
+    index = Index(file, in_memory=True) if in_memory else index_at(root, file)
+    return Scanner(
+        Path(root.path),
+        index,
+        None if in_memory else file.with_suffix(".lock"),
+        mount=root.remembered_mount,
+        trusted=is_trusted(root.path),
+        tell=Progress(root.path),
+    )
+
+
+def index_at(root: ReviewPath, file: Path) -> Index:
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
         index = Index(file)
@@ -93,15 +107,7 @@ def new_scanner(root: ReviewPath, file: Path) -> Scanner:
             raise
         discard(root)
         index = Index(file)
-    lock = file.with_suffix(".lock")
-    return Scanner(
-        Path(root.path),
-        index,
-        lock,
-        mount=root.remembered_mount,
-        trusted=is_trusted(root.path),
-        tell=Progress(root.path),
-    )
+    return index
 
 
 def is_trusted(path: str) -> bool:
@@ -132,11 +138,55 @@ def asked(root: ReviewPath, question: Callable[[Scanner], AnswerT]) -> AnswerT:
 
     Raises `StorageFull` and `Unavailable` if the index cannot be used, and what `question` raises.
     """
+    if time.monotonic() < _spares.not_before.get(root.path, 0):
+        return answered_in_memory(root, question)
     try:
-        return answered(root, question)
+        answer = answered(root, question)
     except (sqlite3.Error, OSError) as error:
+        fault = fault_of(error)
         logger.error("index cannot be used path=%s error=%s", root.pk, error)
-        raise fault_of(error) from error
+        if isinstance(fault, StorageFull):
+            return answered_in_memory(root, question)
+        raise fault from error
+    _spares.forget(root.path)
+    return answer
+
+
+class Spares:
+    """This process's indexes in memory, of the paths for whose index the disk has had no room."""
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self.opened: dict[str, Opened] = {}
+        self.not_before: dict[str, float] = {}  # monotonic seconds: when the one on disk is tried again
+
+    def forget(self, path: str) -> None:
+        if path in self.not_before:
+            with self.lock:
+                self.not_before.pop(path, None)
+                self.opened.pop(path, None)
+
+
+_spares = Spares()
+
+
+def answered_in_memory(root: ReviewPath, question: Callable[[Scanner], AnswerT]) -> AnswerT:
+    """`question`'s answer while there is no room for an index: it would keep back the emptying that makes room.
+
+    One question at a time: it is one index for all threads. Raises `StorageFull` if even that cannot be.
+    """
+    with _spares.lock:
+        _spares.not_before[root.path] = time.monotonic() + FULL_FOR_S
+        circumstances = circumstances_of(root, index_dir())
+        spare = _spares.opened.get(root.path)
+        try:
+            if spare is None or spare.circumstances[1:] != circumstances[1:]:
+                spare = Opened(circumstances, new_scanner(root, index_file(root.path), in_memory=True))
+                _spares.opened[root.path] = spare
+            return question(spare.scanner)
+        except (sqlite3.Error, OSError) as error:
+            _spares.opened.pop(root.path, None)
+            raise fault_of(error) from error
 
 
 def answered(root: ReviewPath, question: Callable[[Scanner], AnswerT]) -> AnswerT:
@@ -151,7 +201,9 @@ def answered(root: ReviewPath, question: Callable[[Scanner], AnswerT]) -> Answer
 
 def fault_of(error: sqlite3.Error | OSError) -> NvrError:
     """It is the disk of our own data that does not do as it should, or somebody who holds the index for long."""
-    full = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
+    code = getattr(error, "sqlite_errorcode", None)
+    # SQLite tells otherwise of a file beside its database for which there was no room.
+    full = code == sqlite3.SQLITE_FULL or (code in BESIDE and room.is_full())
     if full or (isinstance(error, OSError) and error.errno in FULL):
         return StorageFull("The disk is full: make room where the data directory lies.")
     why = error.strerror if isinstance(error, OSError) else error

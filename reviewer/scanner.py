@@ -67,10 +67,10 @@ def check_there(root: ReviewPath) -> None:
 
 
 class Scanner:
-    """Of one review path: `root` without links and without a `/` at its end."""
+    """Of one review path: `root` without links and without a `/` at its end; without `lock` nobody else is at it."""
 
     def __init__(
-        self, root: Path, index: Index, lock: Path, *, mount: Mount | None, trusted: bool, tell: Teller
+        self, root: Path, index: Index, lock: Path | None, *, mount: Mount | None, trusted: bool, tell: Teller
     ) -> None:
         self.root = os.fsencode(root)
         self.index, self.lock, self.mount, self.trusted, self.tell = index, lock, mount, trusted, tell
@@ -190,6 +190,9 @@ class Scanner:
     @contextmanager
     def _alone(self) -> Iterator[None]:
         """Raises `BeingRead`."""
+        if self.lock is None:
+            yield
+            return
         with self.lock.open("wb") as file:
             taken(file.fileno(), WAIT_S)
             try:

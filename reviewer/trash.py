@@ -25,6 +25,7 @@ from nvr.media.system_folders import has_hidden_folder
 from reviewer.models import OPEN_STATES, ReviewPath, RunState, TrashLines, TrashRun
 from reviewer.places import exactly
 from reviewer.registry import known_paths
+from reviewer.room import keep_room, with_room
 from reviewer.scanner import absence_of, check_there
 
 if TYPE_CHECKING:
@@ -74,19 +75,24 @@ def begin(user: Person, path: Any = None) -> TrashRun:
     """A new run, which the workers are told of. Raises `Conflict` while another is on, and what `roots_of` raises."""
     roots = roots_of(user, path)
     asker = asker_of(user)
+
+    @transaction.atomic
+    def written() -> TrashRun:
+        left = end_lapsed()
+        run = TrashRun.objects.create(
+            path="" if path is None else roots[0].path,
+            roots=[root.path for root in roots],
+            started_by_id=user.pk,
+            started_by_name=asker.actor_name,
+            asker=asdict(asker),
+            in_hand=left,
+            lease_until=timezone.now() + LEASE,
+        )
+        record(asker, "trash_emptying_started", run, {"folders": (None, run.roots)})
+        return run
+
     try:
-        with transaction.atomic():
-            left = end_lapsed()
-            run = TrashRun.objects.create(
-                path="" if path is None else roots[0].path,
-                roots=[root.path for root in roots],
-                started_by_id=user.pk,
-                started_by_name=asker.actor_name,
-                asker=asdict(asker),
-                in_hand=left,
-                lease_until=timezone.now() + LEASE,
-            )
-            record(asker, "trash_emptying_started", run, {"folders": (None, run.roots)})
+        run = with_room(written)
     except IntegrityError:
         raise Conflict("The trash is being emptied already: wait for that run, or cancel it.") from None
     send(run)
@@ -149,6 +155,8 @@ def look_after() -> None:
             send_again(run)
     over = Q(run__finished_at__lt=timezone.now() - LINES_KEPT) & ~Q(run__state__in=OPEN_STATES)
     TrashLines.objects.filter(over).delete()
+    if not TrashRun.objects.open().exists():  # else it may be working in the room that was given up
+        keep_room()
 
 
 def send_again(run: TrashRun) -> None:
