@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from heapq import merge
 from operator import itemgetter
 from typing import Any
 
 from django.db.models import QuerySet
+from django.http import QueryDict
 
 from cameras.models import Camera, CameraStatus
 from media_serving.days import Span
@@ -24,9 +25,11 @@ ACTIONS = ("camera_status_changed", "camera_updated")
 TRACKED = ("status", "enabled", "reason")
 AWAY = {CameraStatus.OFFLINE: "Offline", CameraStatus.ERROR: "Error"}
 BAND_PX = 1440  # the band's own units: a minute of a plain day
-SMALLEST_PX = 3.0
-SMALLEST = timedelta(minutes=3)  # the same, of a plain day
-NEAR = timedelta(minutes=1)
+NARROWEST_PX = 720  # on a screen, where the band is as narrow as it gets
+SMALLEST_SHARE = 3 / NARROWEST_PX  # of the band: an event is at least three pixels wide there,
+NEAR_SHARE = 1 / NARROWEST_PX  # and one apart from the next, or they are drawn as one
+SMALLEST_PX = SMALLEST_SHARE * BAND_PX
+ZOOMS = {"6": 6, "1": 1}  # hours
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,33 @@ class Mark:
     level: str = ""
 
 
+@dataclass(frozen=True)
+class Zoom:
+    """The part of the day that the band shows: `hours` from the hour number `first` on; all of it if `hours` is 0."""
+
+    span: Span
+    hours: int = 0
+    first: int = 0
+
+    @property
+    def ticks(self) -> list[datetime]:
+        """Where the scale below the band has its numbers."""
+        count = 4 if not self.hours else 6
+        return [self.span.start + number * (self.span.end - self.span.start) / count for number in range(count)]
+
+
+def zoom_asked_for(day: Span, hours: list[Span], query: QueryDict, now: datetime) -> Zoom:
+    """Without `at`, around now, or from the day's middle on. A value that makes no sense shows the whole day."""
+    length = ZOOMS.get(query.get("zoom", ""), 0)
+    if not length:
+        return Zoom(day)
+    inside = next((number for number, hour in enumerate(hours) if hour.start <= now < hour.end), 12)
+    text = query.get("at", "")
+    wanted = int(text) if text.isascii() and text.isdigit() and len(text) <= 2 else inside // length * length
+    first = max(0, min(wanted, len(hours) - length))
+    return Zoom(Span(hours[first].start, hours[first + length - 1].end), length, first)
+
+
 def gaps_of(camera: Camera, day: Span, now: datetime) -> list[Gap]:
     """Oldest first; what lies ahead of `now` is no gap. Four queries."""
     past = Span(day.start, min(day.end, now))
@@ -91,11 +121,15 @@ def newest_of(camera: Camera, day: Span, count: int) -> list[Event]:
 
 
 def spells_of(camera: Camera, day: Span) -> list[Spell]:
-    """The day's events, newest first, those that the band cannot tell apart together; of very many the newest."""
+    """The day's events, newest first, those that the band cannot tell apart together; of very many the newest.
+
+    Of a part of the day, the band can tell more of them apart.
+    """
+    smallest, near = ((day.end - day.start) * share for share in (SMALLEST_SHARE, NEAR_SHARE))
     rows = _events(camera, day).values_list("pk", "started_at", "last_detected_at", "reviewed", "object_classes")
     spells: list[Spell] = []
     for pk, start, end, reviewed, classes in rows[:MOST_EVENTS]:
-        if spells and spells[-1].span.start - max(end, start + SMALLEST) < NEAR:
+        if spells and spells[-1].span.start - max(end, start + smallest) < near:
             spells[-1] = spells[-1].with_earlier(Span(start, end), classes, reviewed=reviewed)
         else:
             spells.append(Spell(Span(start, end), pk, 1, frozenset(classes), reviewed=reviewed))
@@ -113,7 +147,8 @@ def event_marks(spells: Iterable[Spell], day: Span, camera: Camera) -> list[Mark
 
 
 def gap_marks(gaps: Iterable[Gap], day: Span) -> list[Mark]:
-    return [Mark(*_place(gap.span, day), title=gap.word, level=gap.level) for gap in gaps]
+    shown = (gap for gap in gaps if gap.span.start < day.end and gap.span.end > day.start)
+    return [Mark(*_place(gap.span, day), title=gap.word, level=gap.level) for gap in shown]
 
 
 def now_mark(now: datetime, day: Span) -> float | None:
@@ -126,7 +161,7 @@ def _events(camera: Camera, day: Span) -> QuerySet[Event]:
 
 
 def _event_mark(spell: Spell, day: Span, camera: Camera) -> Mark:
-    x, width = _place(Span(spell.span.start, max(spell.span.end, spell.span.start + SMALLEST)), day)
+    x, width = _place(spell.span, day)
     width = max(width, SMALLEST_PX)
     return Mark(min(x, BAND_PX - width), width, _title(spell, camera), spell.event_id, reviewed=spell.reviewed)
 

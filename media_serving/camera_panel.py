@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 from django.http import HttpRequest
 from django.template.loader import render_to_string
 from django.utils import timezone
@@ -22,10 +24,12 @@ def camera_day_panel(request: HttpRequest, camera: Camera) -> SafeString:
     now = timezone.now()
     day = camera_files.day_asked_for(camera, request.GET)
     today, span = today_in(camera.zone, now), span_of(day, camera.zone)
-    spells, gaps = camera_day.spells_of(camera, span), camera_day.gaps_of(camera, span, now)
-    event_count = camera_day.count_of(camera, span, spells)
+    hours = hours_of(day, camera.zone)
+    zoom = camera_day.zoom_asked_for(span, hours, request.GET, now)
+    spells, gaps = camera_day.spells_of(camera, zoom.span), camera_day.gaps_of(camera, span, now)
+    event_count = camera_day.count_of(camera, zoom.span, spells)
     asked = Asked({"camera_id": camera.slug, "day": day.isoformat()})
-    hour = camera_files.hour_asked_for(hours_of(day, camera.zone), request.GET)
+    hour = camera_files.hour_asked_for(hours, request.GET)
     words = {
         "camera": camera,
         "day": day,
@@ -34,11 +38,17 @@ def camera_day_panel(request: HttpRequest, camera: Camera) -> SafeString:
         "after_url": camera_files.address(camera, day + DAY) if day < today else None,
         "today_url": camera.get_absolute_url() if day != today else None,
         "marks": [
-            (mark, asked.event_address(mark.event_id or 0)) for mark in camera_day.event_marks(spells, span, camera)
+            (mark, asked.event_address(mark.event_id or 0))
+            for mark in camera_day.event_marks(spells, zoom.span, camera)
         ],
-        "gap_marks": camera_day.gap_marks(gaps, span),
+        "gap_marks": camera_day.gap_marks(gaps, zoom.span),
         "gaps": gaps,
-        "now_x": camera_day.now_mark(now, span),
+        "zoom": zoom,
+        "zooms": zooms_of(camera, day, hour, zoom),
+        **neighbours_of(camera, day, hour, zoom, len(hours)),
+        "today": today,
+        "is_future": zoom.span.start >= now,
+        "now_x": camera_day.now_mark(now, zoom.span),
         "hours": camera_files.hours_with_counts(camera, day, hour),
         "cards": cards_of(camera_day.newest_of(camera, span, CARDS_OF_A_DAY), asked.event_address),
         "event_count": event_count,
@@ -47,6 +57,31 @@ def camera_day_panel(request: HttpRequest, camera: Camera) -> SafeString:
         "clock": clock_of(camera),
     }
     return render_to_string("events/camera_day.html", words, request=request)
+
+
+def zooms_of(camera: Camera, day: date, hour: int | None, zoom: camera_day.Zoom) -> list[tuple[str, str, bool]]:
+    """Label, address, and whether it is the present one. From the whole day one goes to where one was, or is now."""
+    at = {"at": str(zoom.first)} if zoom.hours else ({"at": str(hour)} if hour is not None else {})
+    whole = ("24 h", camera_files.address(camera, day, hour), not zoom.hours)
+    return [
+        whole,
+        *(
+            (f"{length} h", camera_files.address(camera, day, hour, zoom=name, **at), zoom.hours == length)
+            for name, length in camera_day.ZOOMS.items()
+        ),
+    ]
+
+
+def neighbours_of(camera: Camera, day: date, hour: int | None, zoom: camera_day.Zoom, count: int) -> dict[str, str]:
+    """The parts of the day before and after the one that is shown."""
+    if not zoom.hours:
+        return {}
+    places = {"earlier_url": zoom.first - zoom.hours, "later_url": zoom.first + zoom.hours}
+    return {
+        name: camera_files.address(camera, day, hour, zoom=str(zoom.hours), at=str(max(0, min(at, count - zoom.hours))))
+        for name, at in places.items()
+        if -zoom.hours < at < count
+    }
 
 
 def clock_of(camera: Camera) -> str:

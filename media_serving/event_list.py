@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
@@ -21,11 +21,13 @@ from media_serving.event_cards import Card, by_day, cards_of, with_camera
 from media_serving.event_words import class_in_words
 from media_serving.models import Event
 from nvr.api.pagination import KeysetPage
+from nvr.errors import Invalid
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AnonymousUser, User
 
-FILTERS = ("camera_id", "object_class", "reviewed", "day")
+FILTERS = ("camera_id", "object_class", "reviewed", "day", "from", "to", "q")
+MINUTE = timedelta(minutes=1)  # a time is written without its seconds
 PAGE_EVENTS = 30
 MOST_EVENTS = 200
 MOST_CHIPS = 6  # of cameras, and of classes; more are offered by a list
@@ -33,7 +35,8 @@ EVENTS_THAT_TELL_CLASSES = 200
 CHOSEN_BY_LIST = {"camera_id", "object_class"}
 Choices = list[tuple[str, str]]
 Zones = dict[str, ZoneInfo]
-API_FILTERS = ("camera_id", "object_class", "reviewed")
+API_FILTERS = ("camera_id", "object_class", "reviewed", "q")
+TYPED = ("day", "from", "to", "q")  # into the page's own fields
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,19 @@ class Asked:
     def day(self) -> date | None:
         return parse_day(self.query["day"]) if "day" in self.query else None
 
+    def clock_time(self, name: str) -> datetime | None:
+        """`from` or `to` as the page writes it: by each camera's own clock. Raises `Invalid`."""
+        text = self.query.get(name)
+        if text is None:
+            return None
+        try:
+            moment = datetime.fromisoformat(text)
+        except ValueError:
+            raise Invalid.field(name, "must be a date and time, as in 2026-01-31T22:00.") from None
+        if not FIRST <= moment.date() <= LAST:
+            raise Invalid.field(name, f"must lie from {FIRST} to {LAST}.")
+        return moment
+
 
 def _query_of(query: Mapping[str, str | None]) -> str:
     given = {name: value for name, value in query.items() if value is not None}
@@ -86,8 +102,31 @@ def events_asked_for(user: User | AnonymousUser, asked: Asked) -> QuerySet[Event
 
 def _of_any_day(user: User | AnonymousUser, asked: Asked) -> QuerySet[Event]:
     query = QueryDict(mutable=True)
-    query.update(asked.query)
-    return filtered_events(user, query)
+    query.update({name: value for name, value in asked.query.items() if name not in {"from", "to"}})
+    rows = filtered_events(user, query)
+    start, end = asked.clock_time("from"), asked.clock_time("to")
+    if start is None and end is None:
+        return rows
+    if start and end and start.replace(tzinfo=None) > end.replace(tzinfo=None):
+        raise Invalid.field("to", "must not be before `from`.")
+    return rows.filter(_overlapping(start, end, zones_known(user)))
+
+
+def _overlapping(start: datetime | None, end: datetime | None, zones: Zones) -> Q:
+    """Events of which some lies between these times, which each camera's clock showed, both included."""
+    found = Q(pk__in=[])
+    for name, zone in zones.items():
+        fits = Q(camera__time_zone=name)
+        if start is not None:
+            fits &= Q(last_detected_at__gte=_by_clock(start, zone))
+        if end is not None:
+            fits &= Q(started_at__lt=_by_clock(end, zone) + MINUTE)
+        found |= fits
+    return found
+
+
+def _by_clock(moment: datetime, zone: ZoneInfo) -> datetime:
+    return moment if moment.tzinfo else moment.replace(tzinfo=zone)
 
 
 def _began_on(day: date, zones: Zones) -> Q:
@@ -132,7 +171,10 @@ def page_of_events(user: User | AnonymousUser, query: QueryDict) -> dict[str, An
         "filters": chips(asked, cameras, classes),
         "asked": asked.query,
         "choices": choices(asked, cameras, classes),
-        "other_filters": [(name, value) for name, value in asked.query.items() if name not in {"day", *CHOSEN_BY_LIST}],
+        "other_filters": [
+            (name, value) for name, value in asked.query.items() if name not in {*TYPED, *CHOSEN_BY_LIST}
+        ],
+        "range": {"from": asked.query.get("from", ""), "to": asked.query.get("to", "")},
         "beside": [(day, asked.with_day(day).address()) if day else None for day in days_beside(user, asked)],
         "all_url": asked.address(**dict.fromkeys(FILTERS)),
         "api_url": asked.api_address(page.limit) if "cursor" not in query else "",
@@ -192,7 +234,17 @@ def chips(asked: Asked, cameras: Choices, classes: Choices) -> list[dict[str, An
     ]
     if asked.day is not None:
         found.append(_chip(asked, "day", asked.query["day"], date_format(asked.day, "j F Y")))
-    return found
+    found += [
+        _chip(asked, name, asked.query[name], _typed(asked, name))
+        for name in ("from", "to", "q")
+        if name in asked.query
+    ]
+    return found[:1] + sorted(found[1:], key=lambda chip: not chip["pressed"])
+
+
+def _typed(asked: Asked, name: str) -> str:
+    moment = None if name == "q" else asked.clock_time(name)
+    return f"“{asked.query[name]}”" if moment is None else f"{name.title()} {date_format(moment, 'j F, H:i')}"
 
 
 def choices(asked: Asked, cameras: Choices, classes: Choices) -> list[dict[str, Any]]:

@@ -38,6 +38,13 @@ def class_in_words(name: str) -> str:
     return word[:1].upper() + word[1:]
 
 
+def classes_called(word: str) -> list[str]:
+    """The classes that pages call by another word: "people" are of the class person."""
+    called = {plural: name for name, plural in PLURALS.items()} | {"movement": MOTION}
+    whole, single = called.get(word.lower()), word.lower().removesuffix("s")
+    return [name for name in (whole, single) if name]
+
+
 def sureness(confidence: float) -> str:
     """Such as "97%"; cut off, not rounded: nothing is told as certain that is not."""
     return f"{int(confidence * 100 + 1e-9)}%"

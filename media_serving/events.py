@@ -97,6 +97,21 @@ def update_event(actor: AbstractBaseUser | AnonymousUser | None, event: Event, v
     return current
 
 
+def update_events(
+    actor: AbstractBaseUser | AnonymousUser, event_ids: Iterable[int], values: dict[str, Any]
+) -> dict[int, bool]:
+    """`update_event` for each of these that `actor` sees; whether something changed, by the event's id."""
+    found = Event.objects.visible_to(actor).in_bulk(list(event_ids))
+    return {pk: update_and_tell(actor, event, values) for pk, event in found.items()}
+
+
+def update_and_tell(actor: AbstractBaseUser | AnonymousUser, event: Event, values: dict[str, Any]) -> bool:
+    differs = any(getattr(event, name) != new for name, new in values.items())
+    if differs:
+        update_event(actor, event, values)
+    return differs
+
+
 def longest_event() -> timedelta:
     return min(settings.NVR_EVENT_MAX, LONGEST_EVENT)
 

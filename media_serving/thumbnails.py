@@ -1,4 +1,4 @@
-"""A small picture for each detection: the frame at 320 pixels, with the box and what it is."""
+"""A small picture for each detection: the frame at 320 pixels, with the box, and without words over anybody."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ from itertools import groupby
 from pathlib import Path
 
 from django.conf import settings
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
-from media_serving.event_words import sureness
 from media_serving.models import Detection, Upload
 from media_serving.serving import delivered
 from nvr.errors import FULL, NvrError, StorageFull
@@ -27,7 +26,6 @@ logger = logging.getLogger(__name__)
 
 WIDTH_PX = 320
 LINE_PX = 2
-LABEL_PX = 13
 NONE_TO_BE_HAD = 0  # instead of a size: the picture itself cannot be had any more
 TOGETHER = 200
 SLICE_S = 40.0  # of one look at what is owed
@@ -86,14 +84,6 @@ def draw_box(image: Image.Image, detection: Detection, *, scale: float) -> None:
     left, top = (detection.bbox_x or 0) * scale, (detection.bbox_y or 0) * scale
     right, bottom = left + (detection.bbox_width or 0) * scale, top + (detection.bbox_height or 0) * scale
     canvas.rectangle((left, top, right, bottom), outline=colour, width=LINE_PX)
-    text = f"{detection.object_class} {sureness(detection.confidence)}"
-    font = ImageFont.load_default(LABEL_PX)
-    box = canvas.textbbox((0, 0), text, font=font)
-    height, width = box[3] + 3, box[2] + 6
-    left = max(0.0, min(left, image.width - width))
-    above = top - height if top >= height else top
-    canvas.rectangle((left, above, left + width, above + height), fill=colour)
-    canvas.text((left + 3, above), text, fill=(0, 0, 0), font=font)
 
 
 def keep(detection: Detection, data: bytes) -> bool:

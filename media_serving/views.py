@@ -12,9 +12,9 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.generic import TemplateView, View
 
 from media_serving.clips import make_again
-from media_serving.event_list import Asked, page_of_events
+from media_serving.event_list import MOST_EVENTS, Asked, page_of_events
 from media_serving.event_page import CHANGE, NotesForm, find_event, page_of_event
-from media_serving.events import update_event
+from media_serving.events import update_event, update_events
 from media_serving.ingest.retrying import retry
 from media_serving.ingest_page import RETRY, state_of_ingest
 from media_serving.models import Event, Upload
@@ -38,7 +38,16 @@ class EventsView(TemplateView):
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         may_change = self.request.user.has_perm(CHANGE)
         found = page_of_events(self.request.user, self.request.GET)
-        return super().get_context_data(may_change=may_change, **found, **kwargs)
+        return super().get_context_data(may_change=may_change, here=self.request.get_full_path(), **found, **kwargs)
+
+    def post(self, request: HttpRequest) -> HttpResponse:
+        """Marks the chosen events; the list comes again as it was."""
+        if not request.user.has_perm(CHANGE):
+            raise PermissionDenied
+        reviewed, ids = flag_in(request.POST, "reviewed"), ids_in(request.POST)
+        count = len(update_events(request.user, ids, {"reviewed": reviewed}))
+        messages.success(request, f"{count} event{'' if count == 1 else 's'}: {DONE['reviewed', reviewed].lower()}")
+        return redirect(request.get_full_path())
 
 
 class EventView(View):
@@ -85,6 +94,13 @@ class ClipView(View):
 def marks_in(form: QueryDict) -> dict[str, bool]:
     """The form's marks. Raises `Invalid` for one that is neither true nor false."""
     return {name: flag_in(form, name) for name in ("reviewed", "keep") if name in form}
+
+
+def ids_in(form: QueryDict) -> list[int]:
+    ids = form.getlist("ids")
+    if not 1 <= len(ids) <= MOST_EVENTS or not all(pk.isdecimal() and pk.isascii() for pk in ids):
+        raise Invalid.field("ids", f"must be 1 to {MOST_EVENTS} events: choose some of the list first.")
+    return [min(int(pk), MOST_ID) for pk in ids]
 
 
 def flag_in(form: QueryDict, name: str) -> bool:

@@ -145,4 +145,4 @@ def can_be_opened(path: str) -> bool:
     return hasattr(getattr(view, "view_class", None), "get")
 
 
-PAGES = {404, 500, 503}
+PAGES = {404, 413, 500, 503}

@@ -8,7 +8,15 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, inline_serializer
 from rest_framework import serializers
 
-from media_serving.api.serializers import DetectionIn, DetectionOut, EventOut, EventUpdate, UploadOut
+from media_serving.api.serializers import (
+    DetectionIn,
+    DetectionOut,
+    EventBatch,
+    EventOut,
+    EventOutcome,
+    EventUpdate,
+    UploadOut,
+)
 from media_serving.models import UploadState
 from nvr.api.audit import CURSOR_PARAMETERS, CursorPagination
 
@@ -53,7 +61,16 @@ LIST_EVENTS: dict[str, Any] = {
     "tags": ["events"],
     "description": "Events that overlap the time asked for, newest first. Class and confidence are those of one "
     "detection in the event.",
-    "parameters": [*FILTERS, OpenApiParameter("reviewed", bool), *CURSOR_PARAMETERS],
+    "parameters": [
+        *FILTERS,
+        OpenApiParameter("reviewed", bool),
+        OpenApiParameter(
+            "q",
+            {"type": "string", "minLength": 1, "maxLength": 200},
+            description="Words that all stand in the notes, the classes or the camera's name.",
+        ),
+        *CURSOR_PARAMETERS,
+    ],
     "responses": {200: _page("EventPage", EventOut)},
 }
 RETRIEVE_EVENT: dict[str, Any] = {"operation_id": "get_event", "tags": ["events"], "responses": {200: EventOut}}
@@ -62,6 +79,13 @@ UPDATE_EVENT: dict[str, Any] = {
     "tags": ["events"],
     "request": EventUpdate,
     "responses": {200: EventOut},
+}
+UPDATE_EVENTS: dict[str, Any] = {
+    "operation_id": "update_events",
+    "tags": ["events"],
+    "description": "Up to 500 at once; each has its own outcome, in the order in which they were given.",
+    "request": EventBatch,
+    "responses": {207: inline_serializer("EventOutcomes", {"results": EventOutcome(many=True)})},
 }
 MAKE_CLIP: dict[str, Any] = {
     "operation_id": "make_event_clip",

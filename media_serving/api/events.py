@@ -9,9 +9,9 @@ from rest_framework.response import Response
 from media_serving.api import documents
 from media_serving.api.filters import filtered_events
 from media_serving.api.representation import detection_as_json, detection_rows, event_as_json, event_rows
-from media_serving.api.serializers import EventOut, EventUpdate
+from media_serving.api.serializers import EventBatch, EventOut, EventUpdate
 from media_serving.clips import make_again
-from media_serving.events import update_event
+from media_serving.events import update_event, update_events
 from media_serving.models import Detection, Event
 from nvr.api.known_input import as_answered
 from nvr.api.pagination import KeysetPage
@@ -40,6 +40,23 @@ class EventListView(ApiView):
         found = event_rows(filtered_events(request.user, request.query_params))
         page = KeysetPage(found, request.query_params, moment="started_at")
         return Response(page.envelope([event_as_json(row) for row in page.items]))
+
+
+class EventBatchView(ApiView):
+    """Marks many events at once; each has its own outcome."""
+
+    permission_classes = (HasPermission("media_serving.change_event"),)
+    body_keys = {"post": EventBatch}
+
+    @extend_schema(**documents.UPDATE_EVENTS)
+    def post(self, request: Request) -> Response:
+        given = EventBatch(data=request.data)
+        given.is_valid(raise_exception=True)
+        values = dict(given.validated_data)
+        ids = list(dict.fromkeys(values.pop("ids")))
+        changed = update_events(request.user, ids, values)
+        results = [{"id": pk, "status": 200 if pk in changed else 404, "changed": changed.get(pk, False)} for pk in ids]
+        return Response({"results": results}, status=207)
 
 
 class EventView(ApiView):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.http import QueryDict
 
 from cameras.models import Camera
+from media_serving.event_words import classes_called
 from media_serving.models import Detection, Event, Upload, UploadState
 from media_serving.moments import NotAMoment, parse_moment, within_reach
 from nvr.api.fields import has_control_characters
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
 DECIMAL = re.compile(r"[0-9]{0,20}\.?[0-9]{1,20}([eE][-+]?[0-9]{1,3})?", re.ASCII)
 FEW = 2000
+MOST_WORDS = 8
 FLAGS = {"true": True, "false": False}
 
 
@@ -33,12 +36,25 @@ def filtered_detections(user: User | AnonymousUser, query: QueryDict) -> QuerySe
 
 
 def filtered_events(user: User | AnonymousUser, query: QueryDict) -> QuerySet[Event]:
-    """Events that overlap `from` to `to`, and in which one detection is of the class and confidence asked for."""
+    """Events that overlap `from` to `to`, and in which one detection is of the class and confidence asked for.
+
+    Each word of `q` stands in the notes, the classes or the camera's name.
+    """
     rows: QuerySet[Event] = Event.objects.overlapping(*_span(query)).filter(**_camera(user, query))
     if found := _found(query):
         rows = rows.filter(_with_one_of(Detection.objects.filter(**_camera(user, query), **found).order_by()))
+    for word in (_text(query, "q", longest=200) or "").split()[:MOST_WORDS]:
+        rows = rows.filter(_says(word))
     reviewed = _flag(query, "reviewed")
     return rows if reviewed is None else rows.filter(reviewed=reviewed)
+
+
+def _says(word: str) -> Q:
+    said = Q(notes__icontains=word) | Q(camera__name__icontains=word)
+    for name in {word, *classes_called(word)}:
+        # Classes are a list in JSON, which keeps other letters than ASCII's as escapes.
+        said |= Q(object_classes__icontains=json.dumps(name)[1:-1])
+    return said
 
 
 def _with_one_of(found: QuerySet[Detection]) -> Q:

@@ -18,6 +18,7 @@ from nvr.errors import Invalid
 CLOCK_SKEW = timedelta(minutes=5)
 MAX_FRAME_PX = 100_000
 MAX_OFFSET_MS = 2**31 - 1
+MAX_BATCH = 500
 ROUNDING_PX = 0.01  # what a detector that scales its boxes may be off by at the frame's edge
 
 
@@ -84,6 +85,23 @@ class EventUpdate(serializers.Serializer[Event]):
     keep = Flag(required=False)
     reviewed = Flag(required=False)
     notes = Text(required=False, allow_blank=True, max_length=MAX_NOTES, multiline=True)
+
+
+class EventBatch(serializers.Serializer[Event]):
+    ids = serializers.ListField(child=Whole(min_value=1, max_value=2**63 - 1), min_length=1, max_length=MAX_BATCH)
+    keep = Flag(required=False)
+    reviewed = Flag(required=False)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if "keep" not in attrs and "reviewed" not in attrs:
+            raise serializers.ValidationError({"reviewed": "or keep must be given."})
+        return attrs
+
+
+class EventOutcome(serializers.Serializer[Event]):
+    id = serializers.IntegerField()
+    status = serializers.IntegerField(help_text="200, or 404 for an event that is not there or that you may not see.")
+    changed = serializers.BooleanField(help_text="False where it was so already.")
 
 
 class DetectionOut(serializers.Serializer[Detection]):

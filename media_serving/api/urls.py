@@ -4,7 +4,7 @@ from django.urls import path, register_converter
 from django.urls.converters import StringConverter
 
 from media_serving.api.detections import DetectionListView, DetectionView
-from media_serving.api.events import EventClipView, EventDetectionsView, EventListView, EventView
+from media_serving.api.events import EventBatchView, EventClipView, EventDetectionsView, EventListView, EventView
 from media_serving.api.media import (
     CameraFileView,
     ClipView,
@@ -35,6 +35,7 @@ urlpatterns = [
     path("detections", DetectionListView.as_view(), name="api_detections"),
     path("detections/<int:detection_id>", DetectionView.as_view(), name="api_detection"),
     path("events", EventListView.as_view(), name="api_events"),
+    path("events/batch", EventBatchView.as_view(), name="api_events_batch"),
     path("events/<int:event_id>", EventView.as_view(), name="api_event"),
     path("events/<int:event_id>/detections", EventDetectionsView.as_view(), name="api_event_detections"),
     path("uploads", UploadListView.as_view(), name="api_uploads"),

@@ -73,3 +73,8 @@ if (viewer()) {
   document.addEventListener("click", clicked);
   addEventListener("popstate", () => (showsFile(viewer()) ? show(location.href, { remember: false }) : location.reload()));
 }
+
+// A day that is chosen is shown at once; one that is being typed is whole at every digit of its year.
+document.querySelector("[data-day-choose]")?.addEventListener("change", (event) => {
+  if (event.target.value.slice(0, 4) >= "1970") event.currentTarget.requestSubmit();
+});

@@ -140,6 +140,39 @@ def test_of_a_crowd_the_picture_has_boxes_and_no_words_over_each_other(
     expect(page.locator(".viewer-text")).to_contain_text("person")
 
 
+def test_many_are_reviewed_at_once_and_taken_back_from_the_message(
+    page: Page, chief: User, events: list[Event]
+) -> None:
+    Event.objects.filter(pk=events[0].pk).update(reviewed=True)
+    sign_in(page, "chief")
+    page.goto("/events")
+
+    page.get_by_role("button", name="Select", exact=True).click()
+    page.get_by_role("button", name="All shown").click()
+    expect(page.locator("[data-bulk-count]")).to_have_text("3 selected")
+    page.get_by_role("button", name="Reviewed", exact=True).click()
+
+    expect(page.locator("[data-event][data-unseen]")).to_have_count(0)
+    expect(page.locator("[data-toast]")).to_contain_text("2 events: reviewed.")
+    page.get_by_role("button", name="Undo").click()
+    expect(page.locator("[data-event][data-unseen]")).to_have_count(2)
+    expect(page.locator("[data-toast]").first).to_contain_text("Taken back: 2 events.")
+    assert [event.pk for event in Event.objects.filter(reviewed=True)] == [events[0].pk]
+
+
+def test_while_one_selects_a_card_is_its_box_and_opens_nothing(page: Page, chief: User, events: list[Event]) -> None:
+    sign_in(page, "chief")
+    page.goto("/events")
+    page.get_by_role("button", name="Select", exact=True).click()
+
+    page.locator(".event-link").first.click()
+
+    expect(page.locator("[data-bulk-count]")).to_have_text("1 selected")
+    assert page.url.endswith("/events")
+    page.keyboard.press("Escape")
+    expect(page.locator("[data-bulk]")).to_be_hidden()
+
+
 def test_a_newer_event_comes_by_itself_and_does_not_push_what_is_read(
     page: Page, chief: User, camera: Camera, events: list[Event]
 ) -> None:

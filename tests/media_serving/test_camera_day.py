@@ -288,3 +288,23 @@ def test_the_files_of_an_hour_are_not_read_from_the_disk(browser, old_camera):
     os.rmdir(old_camera.folder_path)
 
     assert "file=gone.jpg" in page_of(browser, "day=2026-01-31&hour=12")
+
+
+def test_a_part_of_the_day_tells_events_apart_that_the_whole_cannot(browser, old_camera):
+    for minute in (0, 2, 4):
+        detect(old_camera, after(60 * minute))
+    detect(old_camera, after(-6 * 3600))
+
+    whole, near = page_of(browser, "day=2026-01-31"), page_of(browser, "day=2026-01-31&zoom=1&at=12")
+
+    assert whole.count('class="band-event"') == 2
+    assert near.count('class="band-event"') == 3
+    assert "12:00 to 13:00" in near
+    assert "zoom=1&at=11" in near and "zoom=1&at=13" in near
+    widths = [float(width) for width in re.findall(r'class="band-event" [^>]*width="([0-9.]+)"', near)]
+    assert min(widths) >= camera_day.SMALLEST_PX
+
+
+@pytest.mark.parametrize("query", ["zoom=7", "zoom=x", "zoom=6&at=99", "zoom=6&at=-1", "zoom=1&at=%C2%B2"])
+def test_a_zoom_that_makes_no_sense_shows_something_that_does(browser, old_camera, query):
+    assert "band" in page_of(browser, f"day=2026-03-29&{query}")

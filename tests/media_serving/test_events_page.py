@@ -189,3 +189,42 @@ def test_of_many_classes_one_is_chosen_from_a_list(browser, camera):
 
     assert '<option value="class-3" selected>Class-3s</option>' in page
     assert page.count('class="chip"') == 3  # all, not reviewed, and the chosen one
+
+
+def test_a_time_range_is_by_each_cameras_clock_and_means_overlap(browser, camera):
+    far = make_camera("Far", time_zone="Pacific/Auckland")
+    noon, evening = detect(camera, after(0)).event, detect(camera, after(8 * 3600)).event  # 12:00 and 20:00 in London
+    there = detect(far, after(-5 * 3600)).event  # 20:00 there
+
+    assert ids_in(page_of(browser, "?from=2026-01-31T19:00&to=2026-01-31T20:00")) == [evening.pk, there.pk]
+    assert ids_in(page_of(browser, "?from=2026-01-31T12:00&to=2026-01-31T12:00")) == [noon.pk]
+    assert ids_in(page_of(browser, "?to=2026-01-31T11:59")) == []
+    assert "From 31 January, 19:00" in page_of(browser, "?from=2026-01-31T19:00")
+
+
+@pytest.mark.parametrize(
+    "query", ["?from=yesterday", "?to=9999-12-31T00:00", "?from=2026-02-01T00:00&to=2026-01-01T00:00", "?q=%00"]
+)
+def test_a_range_or_a_search_that_makes_no_sense_is_refused(browser, camera, query):
+    assert browser.get(f"/events{query}").status_code == 422
+
+
+def test_a_search_looks_into_notes_classes_and_cameras_names(browser, api, camera, family_camera):
+    fox = detect(camera, after(0), object_class="motion").event
+    Event.objects.filter(pk=fox.pk).update(notes="A FOX, 100% sure")
+    car = detect(family_camera, after(100), object_class="car").event
+    man = detect(family_camera, after(9000)).event
+    searches = {
+        "fox": [fox.pk],
+        "100%": [fox.pk],
+        "yard": [man.pk, car.pk],
+        "yard cars": [car.pk],
+        "people": [man.pk],
+        "Movement": [fox.pk],
+        "fox yard": [],
+        "_": [],
+    }
+
+    for words, found in searches.items():
+        assert ids_in(page_of(browser, f"?q={words.replace('%', '%25')}")) == found, words
+        assert [item["id"] for item in api.get("/api/events", {"q": words}).json()["items"]] == found, words

@@ -75,6 +75,7 @@ API: dict[str, dict[str, str]] = {
     "api/detections": {"GET": SIGNED_IN, "POST": "401 403 403 403 201 403 201 403"},
     "api/detections/<int:detection_id>": {"GET": SEEN},
     "api/events": {"GET": SIGNED_IN},
+    "api/events/batch": {"POST": "401 403 403 403 207 403 207 403"},
     "api/events/<int:event_id>": {"GET": SEEN, "PATCH": "401 403 403 403 200 403 200 403"},
     "api/events/<int:event_id>/detections": {"GET": SEEN},
     "api/uploads": {"GET": STAFF},
@@ -114,7 +115,7 @@ PAGES: dict[str, dict[str, str]] = {
     "": {"GET": PAGE},
     "live.json": {"GET": PAGE},
     "cameras/<str:camera_id>": {"GET": "302 404 200 200 200 404 200 302"},
-    "events": {"GET": PAGE},
+    "events": {"GET": PAGE, "POST": "302 403 403 403 302 403 302 302"},
     "events/<int:event_id>": {
         "GET": "302 404 200 200 200 404 200 302",
         "POST": "302 404 403 403 302 404 302 302",
@@ -135,12 +136,14 @@ PAGES: dict[str, dict[str, str]] = {
     ADMIN: {"GET": "302 302 302 302 302 200 200 302"},
 }
 BODIES: dict[tuple[str, str], Any] = {
+    ("events", "POST"): {"ids": "1", "reviewed": "true"},
     ("api/token", "POST"): {"username": "member", "password": PASSWORD},
     ("api/token/refresh", "POST"): {"refresh": "x"},
     ("api/cameras", "POST"): NEW_CAMERA,
     ("api/cameras/<str:camera_id>", "PATCH"): {"notes": "x"},
     ("api/detections", "POST"): NEW_DETECTION,
     ("api/events/<int:event_id>", "PATCH"): {"notes": "x"},
+    ("api/events/batch", "POST"): {"ids": [1], "reviewed": True},
     ("api/signed-urls", "POST"): {"path": "/api/media/cameras/back_yard/a.jpg"},
     ("login", "POST"): {"username": "member", "password": PASSWORD},
     ("review/paths", "POST"): {"path": "{card}"},

@@ -26,6 +26,7 @@ KNOWN: dict[tuple[str, str], tuple[set[str], set[str]]] = {
     ("api/cameras/<str:camera_id>/purge", "POST"): NOTHING,
     ("api/detections", "POST"): (set(), set(DetectionIn().fields)),
     ("api/events/<int:event_id>", "PATCH"): (set(), {*EventUpdate().fields, *EventOut().fields}),
+    ("api/events/batch", "POST"): (set(), {"ids", "keep", "reviewed"}),
     ("api/events/<int:event_id>/clip", "POST"): NOTHING,
     ("api/uploads/<int:upload_id>/retry", "POST"): NOTHING,
     ("api/signed-urls", "POST"): (set(), {"path", "expires_in"}),

@@ -94,7 +94,7 @@ def test_an_address_that_only_takes_forms_leads_to_the_page_above_it(
 
 
 def test_a_form_sent_to_a_page_that_takes_none_is_refused(browser: Client) -> None:
-    response = browser.post("/events")
+    response = browser.post("/uploads")
 
     assert response.status_code == 405
     assert "GET" in response["Allow"]

@@ -53,8 +53,17 @@ document.addEventListener("keydown", (event) => {
 
 // A filter that is chosen applies at once. A date that is being typed is whole at every digit of its year.
 root.ownerDocument.querySelector("[data-choose]")?.addEventListener("change", (event) => {
+  if (event.target.type === "datetime-local") return; // its other end may follow; the button shows the range
   const year = event.target.type === "date" ? event.target.value.slice(0, 4) : "2000";
   if (!event.target.value || year >= "1970") event.currentTarget.requestSubmit();
+});
+
+// What was left empty is no filter, and is not in the address.
+root.ownerDocument.querySelector("[data-choose]")?.addEventListener("submit", (event) => {
+  for (const field of event.currentTarget.elements) if (field.name && !field.value) field.disabled = true;
+});
+addEventListener("pageshow", () => {
+  for (const field of document.querySelectorAll("[data-choose] [disabled]")) field.disabled = false;
 });
 
 // News
@@ -113,6 +122,8 @@ function renewKnown(page) {
     const hadFocus = card.contains(document.activeElement);
     hideOwnZone(fresh.ownerDocument);
     const next = document.adoptNode(fresh.cloneNode(true));
+    const box = next.querySelector("input[name=ids]");
+    if (box) box.checked = card.querySelector("input[name=ids]")?.checked ?? false;
     card.replaceWith(next);
     if (hadFocus) next.querySelector(".event-link").focus({ preventScroll: true });
   }
@@ -120,7 +131,7 @@ function renewKnown(page) {
 
 // At the top, with nobody's hand or eye on a card.
 function movesNothing() {
-  return scrollY < AT_TOP_PX && !current() && !root.querySelector("[data-event]:hover");
+  return scrollY < AT_TOP_PX && !current() && !root.hasAttribute("data-selecting") && !root.querySelector("[data-event]:hover");
 }
 
 function showWaiting() {
@@ -147,7 +158,7 @@ document.addEventListener("error", (event) => { if (event.target.matches?.(".eve
 
 // Which page of the list one leaves for an event, so that the event's page leads back to it.
 document.addEventListener("click", (event) => {
-  if (!event.target.closest(".event-link")) return;
+  if (event.defaultPrevented || !event.target.closest(".event-link")) return;
   try { sessionStorage.setItem("events", location.pathname + location.search); } catch { /* then it leads to the newest */ }
 });
 

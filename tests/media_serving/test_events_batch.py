@@ -1,0 +1,89 @@
+"""Many events at once: by the API, and by the list's form, with the same function."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Group
+from django.test import Client
+
+from media_serving.models import Event
+from nvr.audit.models import AuditEntry
+from tests.conftest import client_of
+from tests.factories import make_user
+from tests.media_serving.evidence import after, detect
+
+BATCH = "/api/events/batch"
+CHANGE = "media_serving.change_event"
+
+
+@pytest.fixture
+def events(camera: Any) -> list[Event]:
+    return [detect(camera, after(number * 600)).event for number in range(3)]
+
+
+def reviewed() -> dict[int, bool]:
+    return dict(Event.objects.values_list("pk", "reviewed"))
+
+
+def test_each_has_its_outcome(api: Any, events: list[Event]) -> None:
+    first, second, third = (event.pk for event in events)
+    Event.objects.filter(pk=second).update(reviewed=True)
+
+    response = api.post(BATCH, {"ids": [first, second, 999_999], "reviewed": True}, format="json")
+
+    assert response.status_code == 207
+    assert response.json() == {
+        "results": [
+            {"id": first, "status": 200, "changed": True},
+            {"id": second, "status": 200, "changed": False},
+            {"id": 999_999, "status": 404, "changed": False},
+        ]
+    }
+    assert reviewed() == {first: True, second: True, third: False}
+    assert [entry.target_pk for entry in AuditEntry.objects.filter(action="event_updated")] == [first]
+
+
+def test_what_one_may_not_see_is_not_there(events: list[Event], family_camera: Any, family: Group) -> None:
+    theirs = detect(family_camera, after(0)).event
+    editor = make_user("ed", CHANGE, groups=(family,))
+
+    response = client_of(editor).post(BATCH, {"ids": [events[0].pk, theirs.pk], "keep": True}, format="json")
+
+    assert [(row["status"], row["changed"]) for row in response.json()["results"]] == [(404, False), (200, True)]
+    assert not Event.objects.get(pk=events[0].pk).keep
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"ids": [1]},
+        {"ids": [], "reviewed": True},
+        {"ids": ["one"], "reviewed": True},
+        {"ids": [0], "reviewed": True},
+        {"ids": list(range(1, 502)), "reviewed": True},
+        {"ids": 1, "reviewed": True},
+        {"ids": [1], "reviewed": "perhaps"},
+        {"ids": [1], "reviewed": True, "notes": "x"},
+        {"ids": [1], "review": True},
+    ],
+)
+def test_what_makes_no_sense_is_422_and_changes_nothing(api: Any, events: list[Event], body: dict[str, Any]) -> None:
+    assert api.post(BATCH, body, format="json").status_code == 422
+    assert not any(reviewed().values())
+
+
+def test_the_lists_form_does_the_same_without_a_script(admin: Any, events: list[Event]) -> None:
+    browser = Client()
+    browser.force_login(admin)
+    first, second, third = (event.pk for event in events)
+
+    page = browser.post("/events?reviewed=false", {"ids": [first, second], "reviewed": "true"}, follow=True)
+
+    assert page.redirect_chain == [("/events?reviewed=false", 302)]
+    assert "2 events: reviewed." in page.content.decode()
+    assert reviewed() == {first: True, second: True, third: False}
+    assert browser.post("/events", {"reviewed": "true"}).status_code == 422
+    assert browser.post("/events", {"ids": ["x"], "reviewed": "true"}).status_code == 422
