@@ -21,9 +21,10 @@ from django.utils import timezone
 from cameras.models import Camera
 from media_serving.clips import want_clips_with
 from media_serving.events import attach_all
-from media_serving.ingest import content, digests, keeping, places
+from media_serving.ingest import content, digests, keeping, places, snapshots
 from media_serving.ingest.capture_time import CaptureTime, FileFacts, capture_time
 from media_serving.ingest.finding import Findings, find_in
+from media_serving.ingest.ledger import stamp
 from media_serving.ingest.turns import hold
 from media_serving.models import CameraTurn, Detection, MediaType, Upload, UploadState
 from media_serving.models.uploads import LARGE_BYTES, LONGEST_REASON, moment_of
@@ -38,15 +39,19 @@ LONGEST_S = 86_400
 
 @dataclass
 class Job:
-    """One upload on its way: what each step found out for those behind it. `file` is open: who looks at it looks at
-    the same bytes, whatever lies at its name by then. `is_again` says that the camera has used the name before; after
+    """One upload on its way: what each step found out for those behind it.
+
+    `file` is open: who looks at it looks at the same bytes, whatever lies at its name by then. `is_again` says that
+    the camera has used the name before, `is_snapshot` that `file` is a copy in memory, which no longer changes. After
     `until` (monotonic seconds) a large file gives way to others. If it is `duplicate_of` another upload, `has_moved`
-    says that the other's file is not where it was."""
+    says that the other's file is not where it was.
+    """
 
     upload: Upload
     turn: CameraTurn
     file: BinaryIO
     is_again: bool = False
+    is_snapshot: bool = False
     until: float = math.inf
     digest: str = ""
     facts: content.Facts | None = None
@@ -67,9 +72,23 @@ class Job:
 Step = Callable[[Job], None]
 
 
+def take_snapshot(job: Job) -> None:
+    """Of a picture whose name is used again: it may be overwritten each second, also while it is read."""
+    if not (job.is_again and job.is_picture and job.upload.size_bytes <= LARGE_BYTES):
+        return
+    copy, facts = snapshots.snapshot_of(job.file)
+    job.file.close()
+    job.file, job.is_snapshot = copy, True
+    if (facts.st_size, stamp(facts)) != (job.upload.size_bytes, job.upload.mtime_ns):
+        with transaction.atomic():
+            hold(job.turn)
+            snapshots.adopt(job.upload, facts)
+
+
 def recognise(job: Job) -> None:
     """Raises `Incomplete` for what may still grow, and what `nvr.media` raises for what is no picture or video."""
-    digests.check_same(job.upload, job.file)
+    if not job.is_snapshot:
+        digests.check_same(job.upload, job.file)
     now = timezone.now()
     may_grow = not job.upload.is_given_up(now)
     may_end = job.upload.quiet_for(now) < settings.NVR_INGEST_END_WAIT
@@ -78,6 +97,9 @@ def recognise(job: Job) -> None:
 
 def read_whole(job: Job) -> None:
     """The content's digest. Raises `Incomplete` for what is mostly empty, and `Unfinished` when the time is over."""
+    if job.is_snapshot:
+        job.digest = digests.digest_of(job.file)
+        return
     digests.check_is_written(job.file)
     check = partial(digests.check_is_wanted, job.upload, job.file)
     if job.upload.size_bytes <= LARGE_BYTES:
@@ -130,7 +152,8 @@ def record(job: Job) -> None:
 
     Raises `Changed` if the file was written to while it was read: then what was found is of no content.
     """
-    digests.check_same(job.upload, job.file)
+    if not job.is_snapshot:
+        digests.check_same(job.upload, job.file)
     with transaction.atomic():
         hold(job.turn)
         if job.duplicate_of is not None:
@@ -204,6 +227,7 @@ def draw_thumbnails(job: Job) -> None:
 
 
 STEPS: tuple[Step, ...] = (
+    take_snapshot,
     recognise,
     tell_capture_time,
     read_whole,

@@ -44,6 +44,7 @@ TURN_S = 5.0  # then another camera's turn comes: videos take minutes, and what 
 AGAIN_AFTER = timedelta(seconds=15)  # what may still grow
 TROUBLED_FOR = timedelta(seconds=30)  # what failed for want of a disk, of memory or of ffmpeg
 TRANSIENT = (503, 507)
+CHANGED = "It changed while it was read."
 REFUSED = "The database did not take what was found in it: see to its disk, and to its log."
 # Perhaps the file's fault, perhaps the machine's.
 HARD_TO_READ = (FfmpegTimedOut, FfmpegKilled)
@@ -83,7 +84,8 @@ def work_on(camera_id: int) -> int:
             for upload in in_time(batch, until):
                 if begin(turn, upload):
                     taken += 1
-                    if attempt(turn, upload, is_again=upload.pk in again, until=until):
+                    is_again = upload.pk in again or upload.reason == CHANGED
+                    if attempt(turn, upload, is_again=is_again, until=until):
                         arrived.append(upload)
         except TurnLost:
             logger.warning("turn lost camera=%s", camera_id)
@@ -139,8 +141,11 @@ def opened(turn: CameraTurn, upload: Upload) -> Iterator[Job]:
         check_folder(upload.camera)
         refuse_what_is_there(path, error)
         raise
-    with file:
-        yield Job(upload, turn, file)
+    job = Job(upload, turn, file)
+    try:
+        yield job
+    finally:
+        job.file.close()
 
 
 def refuse_what_is_there(path: Path, error: NoSuchFile) -> None:
@@ -276,4 +281,4 @@ def take_anew(upload: Upload, facts: os.stat_result) -> None:
         other.delete()
     upload.size_bytes, upload.mtime_ns, upload.block_digests = facts.st_size, stamp(facts), ""
     upload.save(update_fields=["size_bytes", "mtime_ns", "block_digests"])
-    wait(upload, "It changed while it was read.", settings.NVR_SETTLE_TIME, attempts=0)
+    wait(upload, CHANGED, settings.NVR_SETTLE_TIME, attempts=0)
