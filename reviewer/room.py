@@ -20,7 +20,7 @@ from nvr.api.errors import is_disk_full
 
 ResultT = TypeVar("ResultT")
 RESERVE_BYTES: Final = 4 << 20
-PLENTY_BYTES: Final = 8 * RESERVE_BYTES
+PLENTY_BYTES: Final = 2 * RESERVE_BYTES
 NO_ROOM_BYTES: Final = 64 << 10
 
 

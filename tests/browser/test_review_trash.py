@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from pathlib import Path
 
@@ -111,6 +112,19 @@ def test_enter_begins_it_and_done_ends_it(trashed: Page) -> None:
     trashed.keyboard.press("Enter")
     expect(trashed.locator("#trash")).to_be_hidden()
     expect(trashed.get_by_role("button", name="Empty trash")).to_be_focused()
+
+
+def test_what_came_after_a_trashed_file_is_told_and_stays(trashed: Page, tmp_path: Path) -> None:
+    trashed.keyboard.press("Escape")
+    card = tmp_path.resolve() / "card"
+    for name, earlier_s in (("IMG_0000.JPG", 9000),):
+        moment = (card / name).stat().st_mtime - earlier_s
+        os.utime(card / f"{name}.trash", (moment, moment))
+    trashed.get_by_role("button", name="Empty trash").click()
+
+    told = "1 file came after what was trashed under its name, and stays."
+    expect(trashed.locator("[data-trash-sum]")).to_contain_text(told)
+    keep_picture(trashed, "review-trash-changed")
 
 
 def test_a_second_enter_does_not_stop_it(trashed: Page) -> None:

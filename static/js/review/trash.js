@@ -15,6 +15,12 @@ const when = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle
 const nameOf = (path) => path.slice(path.lastIndexOf("/") + 1);
 const files = (count) => `${inDigits(count)} ${count === 1 ? "file" : "files"}`;
 
+// What an emptying skips, in words: `kept` are how many by the server's reason.
+const whatStays = ({ locked, changed }, told) => [
+  ...(locked ? [`${told(locked)} ${locked === 1 ? "is locked and stays" : "are locked and stay"}`] : []),
+  ...(changed ? [`${told(changed)} ${changed === 1 ? "came after what was trashed under its name, and stays" : "came after what was trashed under their names, and stay"}`] : []),
+];
+
 // What stays and why, each reason once: a read-only card has the same one for every file.
 class Troubles {
   constructor(list) { Object.assign(this, { list, told: new Map() }); }
@@ -68,14 +74,14 @@ export class TrashDialog extends EventTarget {
     }
   }
 
-  // What would go: how many files, how many bytes, the first names, how many locked ones stay.
+  // What would go: how many files, how many bytes, the first names, how many stay and why.
   async survey() {
     this.trial = new AbortController();
-    const found = { count: 0, bytes: 0, names: [], locked: 0, errors: new Troubles(document.createElement("ul")) };
+    const found = { count: 0, bytes: 0, names: [], kept: { locked: 0, changed: 0 }, errors: new Troubles(document.createElement("ul")) };
     const response = await ask("/api/empty-trash?dry_run=1", { body: { path: this.path }, signal: this.trial.signal });
     for await (const line of linesOf(response)) {
       if (line.type === "would_delete") this.#counted(found, line);
-      if (line.type === "skipped") found.locked += 1;
+      if (line.type === "skipped") found.kept[line.reason] += 1;
       if (line.type === "error") found.errors.add(line);
       if (line.type === "done") found.bytes = line.bytes;
     }
@@ -88,10 +94,10 @@ export class TrashDialog extends EventTarget {
     if (found.count % COUNTED === 0) this.find("sum").textContent = `Counting… ${files(found.count)} so far`;
   }
 
-  ask({ count, bytes, names, locked, errors }) {
+  ask({ count, bytes, names, kept, errors }) {
     this.count = count;
-    const kept = locked ? ` ${files(locked)} ${locked === 1 ? "is" : "are"} locked and ${locked === 1 ? "stays" : "stay"}.` : "";
-    this.find("sum").textContent = (count ? `${files(count)}, ${sizeInWords(bytes)}.` : "The trash is empty.") + kept;
+    const stay = whatStays(kept, files).map((words) => ` ${words}.`).join("");
+    this.find("sum").textContent = (count ? `${files(count)}, ${sizeInWords(bytes)}.` : "The trash is empty.") + stay;
     this.find("names").replaceChildren(...names.map(row), ...(count > names.length ? [row(`and ${files(count - names.length)} more`)] : []), ...errors.list.children);
     this.find("confirm").hidden = !count;
     this.find("word").textContent = count;
@@ -112,7 +118,7 @@ export class TrashDialog extends EventTarget {
     this.find("names").replaceChildren();
     this.#note("");
     this.find("progress").value = 0;
-    const result = { deleted: 0, errors: 0, skipped: 0, reason: "", isDone: false };
+    const result = { deleted: 0, errors: 0, kept: { locked: 0, changed: 0 }, reason: "", isDone: false };
     try {
       await this.#follow(result);
       this.#tell(result);
@@ -150,7 +156,7 @@ export class TrashDialog extends EventTarget {
     for await (const line of linesOf(response)) {
       if (line.type === "deleting") this.find("now").textContent = nameOf(line.path);
       if (line.type === "deleted") result.deleted += 1;
-      if (line.type === "skipped") result.skipped += 1;
+      if (line.type === "skipped") result.kept[line.reason] += 1;
       if (line.type === "error") this.#failed(result, line);
       if (line.type === "done") result.isDone = true;
       this.find("progress").value = (result.deleted + result.errors) / Math.max(1, this.count);
@@ -168,7 +174,7 @@ export class TrashDialog extends EventTarget {
   #tell(result) {
     const parts = [`${files(result.deleted)} deleted`];
     if (result.errors) parts.push(`${inDigits(result.errors)} could not be deleted`);
-    if (result.skipped) parts.push(`${inDigits(result.skipped)} ${result.skipped === 1 ? "is locked and stays" : "are locked and stay"}`);
+    parts.push(...whatStays(result.kept, inDigits));
     const isShort = result.deleted + result.errors < this.count;
     const how = result.reason ? "Broken off: " : (this.isHalted && isShort ? "Stopped: " : "");
     this.find("sum").textContent = `${how}${parts.join(", ")}.`;
