@@ -36,6 +36,11 @@ STORED = (
     "notes",
 )
 
+CLOSED = (
+    "Counts for nothing now: snapshots are only for who signs in, unless NVR_PUBLIC_SNAPSHOTS is set "
+    "where other machines reach NVR."
+)
+
 
 class ClassesField(forms.CharField):
     """Classes as people write them, `person, dog`; a JSON list too, for a name that holds a comma."""
@@ -109,6 +114,8 @@ class CameraForm(forms.ModelForm[Camera]):
             stored = bool(self.instance.pk and self.instance.rtsp_password)
             told = "One is stored. Leave empty to keep it." if stored else "None is stored."
             self.fields["new_rtsp_password"].help_text = told
+        if "public" in self.fields and not settings.NVR_PUBLIC_SNAPSHOTS:
+            self.fields["public"].help_text = CLOSED
 
     def clean_name(self) -> str:
         rule = validation.clean_name if self.instance.pk else validation.clean_new_name

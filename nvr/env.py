@@ -26,7 +26,16 @@ LONGEST = "3650d"  # of any duration
 MAX_INTEGER = 2**53
 MIN_KEY_LENGTH = 32
 # They begin like ours and are no settings: see the reference.
-READ_BY_OTHERS = {"NVR_PROCESS", "NVR_UP", "NVR_PORT", "NVR_SCHEME", "NVR_UPSTREAM", "NVR_LISTEN", "NVR_QUEUE"}
+READ_BY_OTHERS = {
+    "NVR_PROCESS",
+    "NVR_UP",
+    "NVR_UP_ADDRESS",
+    "NVR_PORT",
+    "NVR_SCHEME",
+    "NVR_UPSTREAM",
+    "NVR_LISTEN",
+    "NVR_QUEUE",
+}
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 

@@ -19,6 +19,14 @@ def own_hosts() -> list[str]:
     return list(dict.fromkeys([*LOOPBACK, *names, *ipv4_addresses(), *ipv6_addresses()]))
 
 
+def is_loopback(address: str) -> bool:
+    """Whether only this machine reaches what listens on `address`; a unix socket is where a proxy reaches it."""
+    try:
+        return ipaddress.ip_address(address.partition("%")[0]).is_loopback
+    except ValueError:
+        return False
+
+
 def ipv4_addresses() -> list[str]:
     addresses = []
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:

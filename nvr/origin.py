@@ -83,10 +83,10 @@ def request_id_from(given: str) -> str:
 
 
 def is_trusted_proxy(address: str) -> bool:
+    if not address:  # a unix socket: only the machine's own proxy can reach it
+        return bool(settings.ON_UNIX_SOCKET or settings.NVR_TRUSTED_PROXIES)
     if not settings.NVR_TRUSTED_PROXIES:
         return False
-    if not address:  # a unix socket: only the machine's own proxy can reach it
-        return True
     parsed = parsed_address(address)
     return parsed is not None and any(parsed in network for network in settings.NVR_TRUSTED_PROXIES)
 

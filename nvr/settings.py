@@ -14,7 +14,7 @@ from dotenv import load_dotenv
 from nvr.data_folder import check_same, make_private
 from nvr.database_url import database_from
 from nvr.env import Environment
-from nvr.hosts import LOOPBACK, own_hosts
+from nvr.hosts import LOOPBACK, is_loopback, own_hosts
 from nvr.private_files import close_by_default
 from nvr.secret_key import stored_key
 
@@ -42,7 +42,17 @@ make_private(NVR_DATA_DIR, CACHE_DIR, RUN_DIR)
 NVR_DEBUG = DEBUG = env.flag("NVR_DEBUG", False)
 NVR_PUBLIC_URL = env.web_address("NVR_PUBLIC_URL")
 public = urlsplit(NVR_PUBLIC_URL)
-NVR_TRUSTED_PROXIES = env.networks("NVR_TRUSTED_PROXIES", ["127.0.0.1", "::1"] if NVR_PUBLIC_URL else [])
+UP_ADDRESS = os.environ.get("NVR_UP_ADDRESS", "")  # where `manage.py up` listens; it tells its processes
+ON_UNIX_SOCKET = UP_ADDRESS.startswith("unix:")  # where only the proxy comes: nobody else needs to be believed
+LOCAL_PROXIES = ["127.0.0.1", "::1"] if NVR_PUBLIC_URL and not ON_UNIX_SOCKET else []
+NVR_TRUSTED_PROXIES = env.networks("NVR_TRUSTED_PROXIES", LOCAL_PROXIES)
+
+
+def public_snapshots(address: str) -> bool:
+    """Whether strangers see snapshots while NVR listens on `address`: unless it is said, only from this machine."""
+    return env.flag("NVR_PUBLIC_SNAPSHOTS", is_loopback(address) and not NVR_PUBLIC_URL and not NVR_TRUSTED_PROXIES)
+
+
 NVR_ALLOWED_HOSTS = env.words(
     "NVR_ALLOWED_HOSTS",
     pattern=r"\.?[\w-]+(\.[\w-]+)*\.?|\[[0-9a-fA-F:.]+\]",
@@ -73,7 +83,7 @@ CSRF_COOKIE_NAME = f"{NVR_COOKIE_PREFIX}_csrftoken"
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 SESSION_COOKIE_AGE = 14 * 86400
 SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
-SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if NVR_TRUSTED_PROXIES else None
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if NVR_TRUSTED_PROXIES or ON_UNIX_SOCKET else None
 CSRF_TRUSTED_ORIGINS = [f"{public.scheme}://{public.netloc}"] if NVR_PUBLIC_URL else []
 CSRF_FAILURE_VIEW = "nvr.fallbacks.csrf_failure"
 X_FRAME_OPTIONS = "DENY"
@@ -215,7 +225,7 @@ CELERY_BROKER_URL = env.server(
 
 # Media
 NVR_ACCEL_REDIRECT = env.roots("NVR_ACCEL_REDIRECT", base=BASE_DIR)
-NVR_PUBLIC_SNAPSHOTS = env.flag("NVR_PUBLIC_SNAPSHOTS", True)
+NVR_PUBLIC_SNAPSHOTS = public_snapshots(UP_ADDRESS)
 NVR_MAX_IMAGE_PIXELS = env.integer("NVR_MAX_IMAGE_PIXELS", 100_000_000, minimum=1_000_000, maximum=1_000_000_000)
 NVR_PLAYABLE_CACHE_MB = env.integer("NVR_PLAYABLE_CACHE_MB", 5_000, maximum=100_000_000)
 NVR_PLAYABLE_TIME_LIMIT = env.duration("NVR_PLAYABLE_TIME_LIMIT", timedelta(minutes=30), minimum="1s", maximum="1d")

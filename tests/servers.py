@@ -83,10 +83,14 @@ def connections_of(port: int) -> int:
 
 
 @contextmanager
-def our_server(**environment: str) -> Iterator[str]:
-    """gunicorn with the product's own configuration, on the test database; rate limits raised, not removed."""
+def our_server(*also: str, **environment: str) -> Iterator[str]:
+    """gunicorn with the product's own configuration, on the test database; rate limits raised, not removed.
+
+    It listens on `also`, too.
+    """
     address = f"127.0.0.1:{free_port()}"
     gunicorn = [sys.executable, "-m", "gunicorn", "-c", "python:nvr.webserver.configuration", "-b", address]
+    gunicorn += [word for bind in also for word in ("-b", bind)]
     database = settings.DATABASES["default"]
     url = os.environ.get("DATABASE_URL", "")
     if database["ENGINE"].endswith("sqlite3"):

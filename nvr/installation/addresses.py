@@ -5,13 +5,16 @@ from __future__ import annotations
 from django.conf import settings
 
 from nvr.hosts import ipv4_addresses
+from nvr.supervision.listening import UNIX
 
 EVERYWHERE = {"0.0.0.0", "::", ""}  # noqa: S104 - recognised, not used
 
 
 def addresses(host: str, port: int) -> list[str]:
-    """The public address first if there is one, then this machine's own."""
+    """The public address first if there is one, then this machine's own; of a unix socket only its path."""
     public = [settings.NVR_PUBLIC_URL] if settings.NVR_PUBLIC_URL else []
+    if host.startswith(UNIX):
+        return public or [host]
     if host not in EVERYWHERE:
         return [*public, _address(host, port)]
     own = [address for address in ipv4_addresses() if not address.startswith("127.")]

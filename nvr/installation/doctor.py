@@ -15,12 +15,14 @@ from django.conf import settings
 from django.db import DatabaseError, connection
 
 from nvr.health.sections import Section, check_all
+from nvr.hosts import is_loopback
 from nvr.installation.migrations import pending_migrations
 from nvr.installation.places import places
 from nvr.media.mounts import mount_of
 from nvr.private_files import open_paths
-from nvr.settings import env
+from nvr.settings import env, public_snapshots
 from nvr.sqlite3.files import file_of
+from nvr.supervision.instance import address_of_running
 
 OLDEST_FFMPEG = 4
 # The day this was written: a clock before it is wrong, whatever it says.
@@ -136,6 +138,19 @@ def check_settings() -> Iterator[Finding]:
         yield Finding("ok", "settings", "every variable is known")
 
 
+def check_public_snapshots() -> Iterator[Finding]:
+    """As the running `up` has it; other starts show strangers nothing unless it is set."""
+    address = address_of_running(settings.RUN_DIR)
+    name, what = "snapshots", "of cameras that list no group are shown without signing in"
+    if not public_snapshots(address):
+        yield Finding("ok", name, "only for who signs in")
+    elif is_loopback(address) and not settings.NVR_PUBLIC_URL:
+        yield Finding("ok", name, f"{what}, on this machine")
+    else:
+        fix = "If strangers must not see them, set NVR_PUBLIC_SNAPSHOTS=false, or let the cameras list a group."
+        yield Finding("warn", name, what, fix)
+
+
 def check_clock() -> Iterator[Finding]:
     now = datetime.now(UTC)
     newest = max((path.stat().st_mtime for path in settings.RUN_DIR.iterdir()), default=0.0)
@@ -200,6 +215,7 @@ CHECKS: tuple[Callable[[], Iterator[Finding]], ...] = (
     check_folders,
     check_private_files,
     check_settings,
+    check_public_snapshots,
     check_clock,
     check_migrations,
     check_health,

@@ -10,6 +10,8 @@ from typing import IO
 
 from nvr.supervision.guard import end_marked
 
+ADDRESS_FILE = "listens_on"
+
 
 class AlreadyRunning(Exception):
     """Another process holds the lock of this data directory."""
@@ -40,6 +42,23 @@ class Instance:
         file = os.fdopen(descriptor, "r+")
         file.seek(0)
         return cls(file, file.read())
+
+
+def remember_address(run_dir: Path, address: str) -> None:
+    """For `doctor`, which runs beside it."""
+    (run_dir / ADDRESS_FILE).write_text(address)
+
+
+def address_of_running(run_dir: Path) -> str:
+    """Where the `up` of this data directory listens; empty if none runs."""
+    try:
+        with (run_dir / "up.lock").open("r+") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return ""
+    except BlockingIOError:
+        return (run_dir / ADDRESS_FILE).read_text()
+    except FileNotFoundError:
+        return ""
 
 
 def _lock(path: Path) -> IO[str]:

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import socket
+from pathlib import Path
+
+UNIX = "unix:"
+BACKLOG = 2048
+# Whoever may enter the folder and is of its group: the proxy.
+SOCKET_MODE = 0o660
 
 
 class CannotListen(Exception):
@@ -18,7 +25,9 @@ REASONS = {
 
 
 def listening_socket(host: str, port: int) -> socket.socket:
-    """A listening TCP socket; raises `CannotListen`."""
+    """A listening TCP socket, or for `unix:/path` a unix socket; raises `CannotListen`."""
+    if host.startswith(UNIX):
+        return unix_socket(Path(host.removeprefix(UNIX)))
     if not 0 <= port <= 65535:
         raise CannotListen(f"{port} is not a port: use 1024 to 65535.")
     try:
@@ -29,9 +38,51 @@ def listening_socket(host: str, port: int) -> socket.socket:
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
-        listener.listen(2048)
+        listener.listen(BACKLOG)
     except OSError as error:
         listener.close()
         reason = REASONS.get(error.errno or 0, f"cannot listen on {host}: {error.strerror}.")
         raise CannotListen(reason.format(host=host, port=port, other=port + 1)) from error
     return listener
+
+
+def unix_socket(path: Path) -> socket.socket:
+    """What a former run left there is replaced; a socket that still answers, or another file, is not."""
+    if not path.is_absolute():
+        raise CannotListen(f"{UNIX}{path} is no full path: write {UNIX}/run/nvr/nvr.sock, say.")
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        remove_stale(path)
+        listener.bind(str(path))
+        path.chmod(SOCKET_MODE)
+        listener.listen(BACKLOG)
+    except OSError as error:
+        listener.close()
+        reason = error.strerror or error
+        raise CannotListen(
+            f"cannot listen on {path}: {reason}. Its folder must be there, and NVR's to write."
+        ) from error
+    return listener
+
+
+def remove_stale(path: Path) -> None:
+    """Raises `CannotListen` for what is in use or is no socket."""
+    if not path.exists() and not path.is_symlink():
+        return
+    if not path.is_socket():
+        raise CannotListen(f"{path} is there and is no socket: choose another path.")
+    with contextlib.closing(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)) as probe:
+        if probe.connect_ex(str(path)) == 0:
+            raise CannotListen(f"{path} is in use: stop what listens there, or choose another path.")
+    path.unlink()
+
+
+def address_of(listener: socket.socket) -> str:
+    """Where it listens, without a port: an IP address, or `unix:/path`."""
+    name = listener.getsockname()
+    return f"{UNIX}{name}" if listener.family == socket.AF_UNIX else str(name[0])
+
+
+def port_of(listener: socket.socket) -> int:
+    """0 for a unix socket."""
+    return 0 if listener.family == socket.AF_UNIX else int(listener.getsockname()[1])

@@ -58,6 +58,8 @@ logconfig_dict: dict[str, Any] = {
 
 def on_starting(server: Any) -> None:
     """Allow more open files where the machine permits: each kept-alive connection is one."""
+    # gunicorn removes a unix socket when it ends, unless others made it: the supervisor did, and starts it again.
+    server.systemd = any(isinstance(address, int) for address in server.cfg.address)
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = MAX_OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, MAX_OPEN_FILES)
     if soft < wanted:

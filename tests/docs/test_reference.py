@@ -25,7 +25,14 @@ API = read("docs/reference/api.md")
 CHANGELOG = read("docs/changelog.md")
 PERFORMANCE = read("docs/design/performance.md")
 # Their defaults follow from the machine or from another setting, and are told in words.
-TOLD_IN_WORDS = {"NVR_DATA_DIR", "NVR_CAMERA_ROOT", "DATABASE_URL", "NVR_TRUSTED_PROXIES", "NVR_REVIEW_ROOTS"}
+TOLD_IN_WORDS = {
+    "NVR_DATA_DIR",
+    "NVR_CAMERA_ROOT",
+    "DATABASE_URL",
+    "NVR_TRUSTED_PROXIES",
+    "NVR_REVIEW_ROOTS",
+    "NVR_PUBLIC_SNAPSHOTS",
+}
 
 
 def own_commands() -> dict[str, BaseCommand]:

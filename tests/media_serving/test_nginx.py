@@ -131,6 +131,32 @@ def test_a_body_in_chunks_arrives_whole_through_nginx(camera, tmp_path, bufferin
         assert json.loads(link.getresponse().read())["notes"] == "in pieces"
 
 
+@pytest.mark.django_db(transaction=True)
+def test_on_a_unix_socket_nginx_is_believed_and_a_local_client_is_not(camera, tmp_path):
+    socket_path, port = tmp_path / "nvr.sock", free_port()
+    environment = {
+        "NVR_WEB_WORKERS": "1",
+        "NVR_UP_ADDRESS": f"unix:{socket_path}",  # as `up` tells its processes
+        "NVR_PUBLIC_URL": f"http://127.0.0.1:{port}",
+        "NVR_ACCEL_REDIRECT": documented("NVR_ACCEL_REDIRECT"),
+        "NVR_RATE_DEFAULT_ANONYMOUS": "3/d",
+    }
+    with our_server(f"unix:{socket_path}", **environment) as direct:
+        site = configuration(tmp_path, f"unix:{socket_path}", port)
+        # A client that claims an address of its own: nginx overwrites it, here with one that we can tell.
+        site_file = tmp_path / "nvr-site.conf"
+        site_file.write_text(site_file.read_text().replace("$remote_addr", "$arg_from"))
+        with running(["nginx", "-c", str(site), "-g", "daemon off;"], f"http://127.0.0.1:{port}/login") as url:
+            through = [Raw(url, "").get(f"/api/events?from=203.0.113.{n}").status for n in (1, 1, 1, 1, 2)]
+            claimed = [Raw(direct, "").get("/api/events", X_Forwarded_For=f"198.51.100.{n}").status for n in range(4)]
+            chief = client(url, "chief", is_superuser=True)
+            picture = chief.get(f"{MEDIA}cameras/{camera.slug}/a.jpg")
+
+    assert (picture.status, picture.body) == (200, b"0123456789")
+    assert through == [401, 401, 401, 429, 401]
+    assert claimed[-1] == 429
+
+
 def the_bytes_are_the_files(chief: Raw, camera: Camera, path: str) -> None:
     answer = chief.get(f"{path}/large.mp4")
 

@@ -60,6 +60,15 @@ def test_the_clients_address(settings, trusted: str, peer: str, forwarded: str, 
     assert origin_of(factory.get("/", REMOTE_ADDR=peer, HTTP_X_FORWARDED_FOR=forwarded)).address == address
 
 
+def test_on_a_unix_socket_of_our_own_the_proxy_is_believed_and_nobody_else(settings) -> None:
+    settings.ON_UNIX_SOCKET = True
+
+    def seen(peer: str) -> str:
+        return origin_of(factory.get("/", REMOTE_ADDR=peer, HTTP_X_FORWARDED_FOR="203.0.113.5")).address
+
+    assert (seen(""), seen("127.0.0.1")) == ("203.0.113.5", "127.0.0.1")
+
+
 def test_each_client_behind_a_proxy_that_adds_ports_is_counted_by_itself(settings, db: None) -> None:
     trust(settings, "10.0.0.1")
     settings.RATES = settings.RATES | {"default": {"user": "9/d", "anonymous": "1/d"}}

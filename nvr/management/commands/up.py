@@ -17,9 +17,10 @@ from nvr.installation.migrations import migrate
 from nvr.installation.places import places
 from nvr.installation.static_files import collect_if_changed
 from nvr.private_files import close_all, make_shared
+from nvr.settings import public_snapshots
 from nvr.supervision.__main__ import become_supervisor, say
-from nvr.supervision.instance import AlreadyRunning, Instance
-from nvr.supervision.listening import CannotListen, listening_socket
+from nvr.supervision.instance import AlreadyRunning, Instance, remember_address
+from nvr.supervision.listening import CannotListen, address_of, listening_socket, port_of
 
 
 class Command(BaseCommand):
@@ -27,7 +28,9 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
-            "--host", default="127.0.0.1", help="address to listen on; 0.0.0.0 for all of this machine's"
+            "--host",
+            default="127.0.0.1",
+            help="address to listen on; 0.0.0.0 for all of this machine's, unix:/path for a proxy on it alone",
         )
         parser.add_argument("--port", type=int, default=8000)
         parser.add_argument("--prepare", action="store_true", help="migrate and so on, but start nothing")
@@ -38,7 +41,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, host: str, port: int, prepare: bool, **options: Any) -> None:
         try:
             if prepare:
-                self.prepare([])
+                self.prepare([], "")
             else:
                 self.run(host, port, with_demo=options["demo"])
         except (AlreadyRunning, CannotListen) as error:
@@ -51,13 +54,16 @@ class Command(BaseCommand):
     def run(self, host: str, port: int, *, with_demo: bool) -> None:
         instance = Instance.begin(settings.RUN_DIR)
         listener = listening_socket(host, port)
-        reachable = addresses(host, listener.getsockname()[1])
-        self.prepare(reachable)
+        address = address_of(listener)
+        os.environ["NVR_UP_ADDRESS"] = address  # for the processes to come
+        remember_address(settings.RUN_DIR, address)
+        reachable = addresses(host, port_of(listener))
+        self.prepare(reachable, address)
         say("supervisor", f"starting; open {'  or  '.join(reachable)}")
         os.chdir(settings.BASE_DIR)
         become_supervisor(instance, listener.fileno(), with_demo=with_demo)
 
-    def prepare(self, reachable: list[str]) -> None:
+    def prepare(self, reachable: list[str], address: str) -> None:
         make_shared(settings.NVR_CAMERA_ROOT)
         migrate(lambda line: say("supervisor", line))
         for warning in close_all(places()):
@@ -66,13 +72,14 @@ class Command(BaseCommand):
             say("supervisor", "Static files were collected.")
         created = create_first_administrator()
         if created:
-            self.stdout.write(welcome(created, reachable))
+            self.stdout.write(welcome(created, reachable, strangers_see=public_snapshots(address)))
             self.stdout.flush()
         connections.close_all()
 
 
-def welcome(created: FirstAdministrator, reachable: list[str]) -> str:
+def welcome(created: FirstAdministrator, reachable: list[str], *, strangers_see: bool) -> str:
     """A box with what will not be shown again."""
+    snapshots = "of cameras that list no group: without signing in" if strangers_see else "only for who signs in"
     rows = [
         "The first administrator was created. This is shown once:",
         "",
@@ -80,6 +87,7 @@ def welcome(created: FirstAdministrator, reachable: list[str]) -> str:
         f"username  {created.username}",
         f"password  {created.password or 'the one in NVR_ADMIN_PASSWORD'}",
         f"API key   {created.api_key}",
+        f"snapshots {snapshots} (NVR_PUBLIC_SNAPSHOTS)",
     ]
     width = max(len(row) for row in rows)
     edge = "─" * (width + 4)

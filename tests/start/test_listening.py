@@ -1,0 +1,90 @@
+"""Where `up` listens: an address, or a unix socket that only the proxy can open."""
+
+from __future__ import annotations
+
+import socket
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from nvr.hosts import is_loopback
+from nvr.supervision.instance import Instance, address_of_running, remember_address
+from nvr.supervision.listening import CannotListen, address_of, listening_socket, port_of
+
+
+def test_a_unix_socket_is_for_its_user_and_the_group_of_its_folder(tmp_path: Path) -> None:
+    path = tmp_path / "nvr.sock"
+
+    with closing(listening_socket(f"unix:{path}", 8000)) as listener:
+        assert path.stat().st_mode & 0o777 == 0o660
+        assert (address_of(listener), port_of(listener)) == (f"unix:{path}", 0)
+        with closing(socket.socket(socket.AF_UNIX)) as client:
+            client.connect(str(path))
+
+
+def test_one_that_a_former_run_left_is_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "nvr.sock"
+    listening_socket(f"unix:{path}", 0).close()
+    assert path.exists()
+
+    listening_socket(f"unix:{path}", 0).close()
+
+
+def test_one_that_still_answers_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "nvr.sock"
+    with closing(listening_socket(f"unix:{path}", 0)):
+        with pytest.raises(CannotListen, match="in use"):
+            listening_socket(f"unix:{path}", 0)
+        assert path.is_socket()
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("nvr.sock", "no full path"),
+        ("/{}/none/nvr.sock", "Its folder"),
+        ("/{}/file", "no socket"),
+        ("/{}", "no socket"),
+    ],
+)
+def test_where_none_can_be_is_told_in_one_sentence(tmp_path: Path, name: str, sentence: str) -> None:
+    (tmp_path / "file").write_text("precious")
+
+    with pytest.raises(CannotListen, match=sentence):
+        listening_socket(f"unix:{name.format(str(tmp_path)[1:])}", 0)
+
+    assert (tmp_path / "file").read_text() == "precious"
+
+
+def test_a_path_that_is_too_long_is_told(tmp_path: Path) -> None:
+    with pytest.raises(CannotListen, match="too long"):
+        listening_socket(f"unix:{tmp_path}/{'x' * 120}", 0)
+
+
+@pytest.mark.parametrize(
+    ("address", "loopback"),
+    [
+        ("127.0.0.1", True),
+        ("127.1.2.3", True),
+        ("::1", True),
+        ("0.0.0.0", False),
+        ("::", False),
+        ("192.168.1.2", False),
+        ("unix:/run/nvr.sock", False),
+        ("", False),
+    ],
+)
+def test_what_only_this_machine_reaches(address: str, loopback: bool) -> None:
+    assert is_loopback(address) is loopback
+
+
+def test_doctor_knows_where_the_running_one_listens(tmp_path: Path) -> None:
+    remember_address(tmp_path, "0.0.0.0")
+    assert address_of_running(tmp_path) == ""
+
+    instance = Instance.begin(tmp_path)
+    assert address_of_running(tmp_path) == "0.0.0.0"
+
+    instance.file.close()
+    assert address_of_running(tmp_path) == ""
