@@ -33,7 +33,7 @@ def doubt(at: datetime, told: datetime, arrival: Arrival) -> str:
     if at < EARLIEST:
         return f"lies before {EARLIEST.year}: the clock was never set"
     if at > arrival.received + FAST:
-        return "lies ahead of the arrival: the clock is ahead"
+        return "lies ahead of the arrival: the clock is ahead, or the camera's time zone is another"
     if abs(at - arrival.written) <= AGREES:
         return ""
     if at < arrival.received - LONG_AGO and (is_factory_morning(told) or is_factory_morning(at)):
