@@ -27,10 +27,6 @@ from nvr.media.copying import can_be_copied
 from nvr.media.decoder import pictures
 from nvr.media.processes import (
     FfmpegFailed,
-    FfmpegKilled,
-    FfmpegMissing,
-    FfmpegOutOfSpace,
-    FfmpegTimedOut,
     run,
     timed_out,
 )
@@ -45,7 +41,6 @@ STILLS_PER_SECOND = 2
 LAST_STILL_TWICE_MORE = 2  # for one second
 LAST_STILL_S = (1 + LAST_STILL_TWICE_MORE) / STILLS_PER_SECOND
 STILL_QUALITY = 92
-NO_FAULT_OF_THE_FILE = (FfmpegMissing, FfmpegKilled, FfmpegTimedOut, FfmpegOutOfSpace)
 SOUND = {"sample_fmts": "fltp", "channel_layouts": "stereo"}
 
 
@@ -99,7 +94,7 @@ def cut_one(cut: Cut, part: Path, deadline: Deadline) -> None:
             run_for(cut, arguments, deadline)
             check_shows_something(part, at_most_s=cut.length + LATE_S)
             check_key_frames(part, deadline)
-        except NO_FAULT_OF_THE_FILE:
+        except ff.NO_FAULT_OF_THE_FILE:
             raise
         except FfmpegFailed as error:
             failed = error
@@ -140,7 +135,7 @@ def add_piece(cut: Cut, reel: BinaryIO, size: tuple[int, int], fps: Fraction, de
     raw = {"format": "h264", "bf": 0}
     try:
         run_for(cut, command(cut, f"pipe:{reel.fileno()}", raw, size=size, fps=fps), deadline, reel.fileno())
-    except NO_FAULT_OF_THE_FILE:
+    except ff.NO_FAULT_OF_THE_FILE:
         raise
     except FfmpegFailed:
         os.ftruncate(reel.fileno(), before)
@@ -172,7 +167,7 @@ def check_shows_something(part: Path, *, at_most_s: float = math.inf) -> None:
     """ffmpeg is content with having written no frame at all; and with more than was asked for, where times are wild."""
     try:
         shown = ff.probe(part).duration
-    except NO_FAULT_OF_THE_FILE:
+    except ff.NO_FAULT_OF_THE_FILE:
         raise
     except FfmpegFailed as error:
         raise NothingToShow from error

@@ -67,6 +67,7 @@ LEAD_S = 10.0  # longer than the key frames of most cameras lie apart
 H264 = {"vcodec": "libx264", "preset": "veryfast", "crf": 23, "pix_fmt": "yuv420p", "max_muxing_queue_size": 1024}
 AAC = {"acodec": "aac", "ab": "128k"}
 ONE_JPEG = {"format": "image2", "update": 1, "vcodec": "mjpeg", "pix_fmt": "yuvj420p", "q:v": 3, "an": None}
+NO_FAULT_OF_THE_FILE = (FfmpegMissing, FfmpegKilled, FfmpegTimedOut, FfmpegOutOfSpace)
 MP4 = {"format": "mp4", "movflags": "+faststart", "map_metadata": -1, "sn": None, "dn": None}
 
 
@@ -157,7 +158,7 @@ def written_frame(
     arguments = command(source, part, {**reading, "threads": 1}, {**ONE_JPEG, **writing}, streams=(picture,))
     try:
         run(arguments, timeout=timeout, pass_fds=[source.descriptor])
-    except (FfmpegTimedOut, FfmpegMissing, FfmpegKilled, FfmpegOutOfSpace):
+    except NO_FAULT_OF_THE_FILE:
         raise
     except FfmpegFailed:
         if not reading:
@@ -235,9 +236,14 @@ def can_remux(facts: MediaFacts) -> bool:
 
 
 def remux_mp4(source: Path, target: Path, *, timeout: timedelta) -> None:
-    """The same streams in an MP4 that plays while it loads. Raises `FfmpegFailed`; then `target` is untouched."""
+    """The same pictures in an MP4 that plays while it loads. Raises `FfmpegFailed`; then `target` is untouched.
+
+    The sound is copied too if it can be, else coded anew; one that cannot be decoded is left out.
+    """
     # AVI has no presentation times; MP4 needs them.
-    convert(source, target, {"fflags": "+genpts"}, {**MP4, "codec": "copy"}, timeout=timeout)
+    reading = {"fflags": "+genpts"}
+    pictures = {**MP4, "vcodec": "copy"}
+    convert(source, target, reading, [{**pictures, "acodec": "copy"}, {**pictures, **AAC}], timeout=timeout)
 
 
 def transcode_mp4(source: Path, target: Path, *, timeout: timedelta) -> None:
@@ -245,26 +251,42 @@ def transcode_mp4(source: Path, target: Path, *, timeout: timedelta) -> None:
 
     A sound that cannot be decoded does not cost the pictures: then they come without it.
     """
-    options = {**MP4, **H264, **AAC, "vf": f"scale={EVEN}"}
-    convert(source, target, {}, options, timeout=timeout)
+    convert(source, target, {}, [{**MP4, **H264, **AAC, "vf": f"scale={EVEN}"}], timeout=timeout)
 
 
-def convert(path: Path, target: Path, reading: dict[str, Any], writing: dict[str, Any], *, timeout: timedelta) -> None:
+def convert(
+    path: Path, target: Path, reading: dict[str, Any], ways: list[dict[str, Any]], *, timeout: timedelta
+) -> None:
+    """The first of `ways` that works with the sound, else the first without it."""
     deadline = time.monotonic() + timeout.total_seconds()
     with source_of(path) as source, write_to(target) as part:
         facts = facts_of(source, timeout=min(timeout, QUICK))
-        silent = (facts.picture,)
-        for streams in ((*silent, facts.sound), silent) if facts.sound else (silent,):
-            arguments = command(source, part, reading, writing, streams=streams)
+        attempts: list[tuple[tuple[str, ...], dict[str, Any]]] = [((facts.picture,), {**ways[0], "an": None})]
+        if facts.sound is not None and can_be_heard(source, facts.sound, timeout=min(timeout, QUICK)):
+            attempts = [*(((facts.picture, facts.sound), way) for way in ways), *attempts]
+        for number, (streams, writing) in enumerate(attempts, 1):
             try:
+                arguments = command(source, part, reading, writing, streams=streams)
                 run(arguments, timeout=until(deadline), pass_fds=[source.descriptor])
-            except (FfmpegTimedOut, FfmpegMissing, FfmpegKilled, FfmpegOutOfSpace):
+            except NO_FAULT_OF_THE_FILE:
                 raise
             except FfmpegFailed:
-                if streams == silent:
+                if number == len(attempts):
                     raise
             else:
                 return
+
+
+def can_be_heard(source: Source, sound: str, *, timeout: timedelta) -> bool:
+    """Whether a decoder takes its first seconds: a browser plays nothing of a file of which it cannot play all."""
+    arguments = command(source, None, {"t": 2}, {"format": "null"}, streams=(sound,))
+    try:
+        run(arguments, timeout=timeout, pass_fds=[source.descriptor])
+    except NO_FAULT_OF_THE_FILE:
+        raise
+    except FfmpegFailed:
+        return False
+    return True
 
 
 def command(
@@ -282,7 +304,7 @@ def command(
     import ffmpeg  # only where a video is touched: it costs the web process a tenth of its start-up
 
     # The cap lies on the decoder: a file that claims to be enormous fails before memory is taken for it.
-    limits = {} if writing.get("codec") == "copy" else {"max_pixels": settings.NVR_MAX_IMAGE_PIXELS}
+    limits = {} if writing.get("vcodec") == "copy" else {"max_pixels": settings.NVR_MAX_IMAGE_PIXELS}
     video = ffmpeg.input(source.address, **source.options(), **limits, **reading)
     target = "pipe:1" if part is None else f"file:{part}"
     output = ffmpeg.output(*(video[stream] for stream in streams), target, **writing)

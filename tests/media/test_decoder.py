@@ -20,6 +20,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from media_serving.ingest import content
 from nvr.errors import Invalid, NvrError, Unavailable
 from nvr.media.decoder import pictures, pool
 from nvr.media.decoder.pool import Pool
@@ -359,3 +360,16 @@ def test_a_grey_bottom_is_no_picture(progressive):
             pictures.check(whole[:-missing])
             taken.append(missing)
     assert taken == []
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_picture_costs_ingest_little_and_says_nothing_in_its_log(tmp_path, own_pool, caplog, recwarn, name):
+    file = tmp_path / "a.jpg"
+    file.write_bytes(HOSTILE[name]())
+    used = time.process_time()
+
+    with suppress(NvrError), file.open("rb", buffering=0) as opened:
+        content.facts_of(opened, is_picture=True)
+
+    assert time.process_time() - used < HARMLESS_S
+    assert len(caplog.records) + len(recwarn) == 0
