@@ -75,7 +75,7 @@ def make_clip(event: Event, part: Path) -> list[Stretch]:
             try:
                 if shown := way():
                     return shown
-            except clips.NO_FAULT_OF_THE_FILE:
+            except ffmpeg.NO_FAULT_OF_THE_FILE:
                 raise
             except ffmpeg.FfmpegFailed as error:
                 unreadable = error
@@ -188,7 +188,7 @@ def held_length(source: ffmpeg.Source, facts: ffmpeg.MediaFacts, until: float, d
     """What of its first seconds can be read. One that cannot be counted is believed: cutting it tells."""
     try:
         return length_there(source, facts, until=until, timeout=deadline.left())
-    except clips.NO_FAULT_OF_THE_FILE:
+    except ffmpeg.NO_FAULT_OF_THE_FILE:
         raise
     except ffmpeg.FfmpegFailed:
         return math.inf

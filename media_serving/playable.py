@@ -115,7 +115,7 @@ def plays_as_it_is(file: Path) -> bool:
         return False
     container, video, audio = form
     playable = facts.video_codec in video and facts.audio_codec in audio and facts.pix_fmt in PIXELS
-    return playable and facts.container == container
+    return playable and facts.container == container and not facts.has_other_tracks
 
 
 def try_again(row: PlayableForm) -> None:

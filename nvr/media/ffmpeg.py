@@ -143,6 +143,8 @@ def lead_for(source: Source, at: float) -> float:
 
 def last_second(source: Source) -> dict[str, str]:
     """Of its pictures: a sound may go on for longer, and a file that does not begin at 0 is not as long as it says."""
+    if source.demuxer in BARE:
+        return {}  # all of it is read, and the last picture stays
     if source.demuxer not in WITHOUT_INDEX:
         with suppress(FfmpegFailed):
             duration = facts_of(source).duration

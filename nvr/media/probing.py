@@ -10,7 +10,7 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from fractions import Fraction
 from pathlib import Path
@@ -18,12 +18,13 @@ from typing import Any, BinaryIO
 
 from nvr.media import tracks
 from nvr.media.boxes import NoBoxes, Reader, picture_tracks
-from nvr.media.containers import demuxer_in
+from nvr.media.containers import BARE, demuxer_in
 from nvr.media.paths import named_errors, open_regular
-from nvr.media.processes import FfmpegFailed, run
+from nvr.media.processes import FfmpegFailed, FfmpegTimedOut, run
 from nvr.media.tracks import seconds_from
 
 QUICK = timedelta(seconds=15)
+COUNTED = {"mpeg", *BARE}  # of which often nobody knows how long they are
 TABLES_BYTES = 65_536  # in which AVI and Matroska tell of their tracks
 MATROSKA_PICTURES = b"\x83\x81\x01"  # a track of the kind "video"
 LEAST_BYTES_IN_ANY_S = 100  # also where a picture is taken every few minutes only
@@ -37,6 +38,7 @@ class MediaFacts:
     `is_reordered` if pictures are not coded in the order in which they are shown. `picture` and `sound` are ffmpeg's
     specifiers of the tracks to show and to hear; `audio_codec` is None if no sound can be decoded. `start_time` is
     what the file's clock shows at its beginning, in seconds. `tags` are the picture track's and the file's own.
+    `has_other_tracks` if there are more pictures or sounds: a browser might choose another of them, or fail on it.
     """
 
     width: int
@@ -53,6 +55,7 @@ class MediaFacts:
     picture: str = "V:0"
     sound: str | None = None
     start_time: float = 0.0
+    has_other_tracks: bool = False
     tags: dict[str, str] = field(default_factory=dict, compare=False)
 
     @property
@@ -102,7 +105,19 @@ def probe(video: Path | BinaryIO, *, root: Path | None = None, timeout: timedelt
 
 def facts_of(source: Source, *, timeout: timedelta = QUICK) -> MediaFacts:
     answer = ask(source, "-show_format", "-show_streams", timeout=timeout)
-    return facts_from(answer, source.demuxer, os.fstat(source.descriptor).st_size)
+    facts = facts_from(answer, source.demuxer, os.fstat(source.descriptor).st_size)
+    if source.demuxer in COUNTED and not tracks.tells_length(answer["streams"], facts.picture):
+        with suppress(FfmpegTimedOut):  # of hours of it, what the file says has to do
+            facts = replace(facts, duration=counted_length(source, facts, timeout=timeout) or facts.duration)
+    return facts
+
+
+def counted_length(source: Source, facts: MediaFacts, *, timeout: timedelta) -> float | None:
+    """In s, by the number of its pictures: the last of them may lie far before the end of the sound."""
+    questions = ("-select_streams", facts.picture, "-count_packets", "-show_entries", "stream=nb_read_packets")
+    streams = ask(source, *questions, timeout=timeout).get("streams")
+    pictures = str(streams[0].get("nb_read_packets")) if streams else ""
+    return float(int(pictures) / facts.frame_rate) if facts.frame_rate and pictures.isdecimal() else None
 
 
 def ask(source: Source, *questions: str, timeout: timedelta) -> dict[str, Any]:
@@ -140,6 +155,7 @@ def facts_from(answer: dict[str, Any], container: str, size_bytes: int) -> Media
         picture=str(tracks.index_of(video)),
         sound=str(tracks.index_of(sound)) if sound else None,
         start_time=seconds_from(answer.get("format", {}).get("start_time")) or 0.0,
+        has_other_tracks=tracks.count(streams) > (2 if sound else 1),
         tags=tags_of(video) | tags_of(answer.get("format", {})),
     )
 

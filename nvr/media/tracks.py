@@ -56,6 +56,19 @@ def length_of(stream: Stream, container: str) -> float | None:
     return end - begin if end is not None and end > begin else None
 
 
+def count(streams: list[Stream]) -> int:
+    """Of pictures that move, and of sounds."""
+    return sum(
+        stream.get("codec_type") == "audio"
+        or (stream.get("codec_type") == "video" and not stream.get("disposition", {}).get("attached_pic"))
+        for stream in streams
+    )
+
+
+def tells_length(streams: list[Stream], picture: str) -> bool:
+    return any(seconds_from(stream.get("duration")) for stream in streams if str(index_of(stream)) == picture)
+
+
 def pictures_length(file: Stream, stream: Stream, container: str) -> float | None:
     """Seconds from the first picture to the last: a sound may go on for longer, or have a wrong clock.
 

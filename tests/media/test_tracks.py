@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from media_serving.ingest import content
+from media_serving.playable import plays_as_it_is
 from nvr.media import ffmpeg
 from nvr.media.boxes import NoBoxes, movie_facts
 from nvr.media.clips import Cut, cut_videos
@@ -231,3 +232,28 @@ def test_a_sound_that_cannot_be_copied_is_coded_anew(tmp_path):
     for name in ("a.ts", "a.mkv"):
         ffmpeg.remux_mp4(tmp_path / name, tmp_path / "b.mp4", timeout=LONG)
         assert ffmpeg.probe(tmp_path / "b.mp4").audio_codec == "aac", name
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "b.mp4"])
+def test_what_holds_more_than_one_plays_is_no_file_for_browsers(tmp_path, name):
+    film = silenced(tmp_path / name) if name == "b.mp4" else with_preview(tmp_path / name)
+
+    assert plays_as_it_is(film) is False
+
+
+def test_a_program_stream_is_as_long_as_its_pictures_though_the_sound_goes_on(tmp_path):
+    run(*colour("red", "160x120", 4), *tone(90), "-c:v", "mpeg2video", "-r", 25, "-c:a", "mp2", tmp_path / "a.mpg")
+
+    assert ffmpeg.probe(tmp_path / "a.mpg").duration == pytest.approx(4, abs=0.2)
+
+
+@pytest.mark.parametrize("codec", [H264, ("-c:v", "libx265", "-x265-params", "log-level=0")])
+def test_a_bare_stream_is_as_long_as_its_pictures(tmp_path, codec):
+    film = tmp_path / ("a.h264" if codec == H264 else "a.hevc")
+    run(*colour("red", "160x120", 2), *colour("blue", "160x120", 2), "-filter_complex", "[0][1]concat", *codec, film)
+    film.rename(tmp_path / "a.mp4")
+
+    ffmpeg.extract_frame(tmp_path / "a.mp4", 30, tmp_path / "frame.jpg")
+
+    assert ffmpeg.probe(tmp_path / "a.mp4").duration == pytest.approx(4, abs=0.3)
+    assert colour_of(tmp_path / "frame.jpg") == "blue"
