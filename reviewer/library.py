@@ -11,8 +11,8 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar
@@ -28,7 +28,7 @@ from reviewer.models import ReviewPath
 from reviewer.orders import View
 from reviewer.reading import Progress, Reading
 from reviewer.runs import TO_EMPTY
-from reviewer.scanner import UNSURE_NS, Scanner
+from reviewer.scanner import UNSURE_NS, WAIT_S, BeingRead, Scanner
 from reviewer.stamps import stamp_of
 
 logger = logging.getLogger(__name__)
@@ -160,6 +160,16 @@ class Spares:
         self.opened: dict[str, Opened] = {}
         self.not_before: dict[str, float] = {}  # monotonic seconds: when the one on disk is tried again
 
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Raises `BeingRead`."""
+        if not self.lock.acquire(timeout=WAIT_S):
+            raise BeingRead
+        try:
+            yield
+        finally:
+            self.lock.release()
+
     def forget(self, path: str) -> None:
         if path in self.not_before:
             with self.lock:
@@ -173,9 +183,10 @@ _spares = Spares()
 def answered_in_memory(root: ReviewPath, question: Callable[[Scanner], AnswerT]) -> AnswerT:
     """`question`'s answer while there is no room for an index: it would keep back the emptying that makes room.
 
-    One question at a time: it is one index for all threads. Raises `StorageFull` if even that cannot be.
+    One question at a time: it is one index for all threads. Raises `StorageFull` if even that cannot be, and
+    `BeingRead`.
     """
-    with _spares.lock:
+    with _spares.held():
         _spares.not_before[root.path] = time.monotonic() + FULL_FOR_S
         circumstances = circumstances_of(root, index_dir())
         spare = _spares.opened.get(root.path)

@@ -20,7 +20,7 @@ from django.utils import timezone
 
 from cameras import health
 from cameras.folders import FolderOutsideBase, folder_of
-from cameras.ownership import current_folders
+from cameras.ownership import FolderStrayed, current_folders
 from media_serving.ingest.content import Incomplete
 from media_serving.ingest.digests import Changed, NotWanted, Unfinished
 from media_serving.ingest.keeping import used_again
@@ -196,7 +196,7 @@ def settle(upload: Upload, error: Exception) -> None:
         go_on_later(upload, error)
     elif isinstance(error, NotWanted):
         wait(upload, as_sentence(error), timedelta(0), attempts=0)
-    elif isinstance(error, FolderOutsideBase):
+    elif isinstance(error, FolderOutsideBase | FolderStrayed):
         wait(upload, as_sentence(error), TROUBLED_FOR, attempts=0)
     elif isinstance(error, Incomplete):
         be_patient(upload, as_sentence(error), "It is looked at again when it grows.")

@@ -13,12 +13,13 @@ import pytest
 from django.utils import timezone
 
 from cameras.models import Camera
+from cameras.ownership import current_folders
 from media_serving.ingest import missing, watched, working
 from media_serving.ingest.sweep import Sweep
 from media_serving.ingest.watcher import Watcher
 from media_serving.models import Upload
 from tests import disks
-from tests.factories import folder_of, jpeg, put
+from tests.factories import folder_of, jpeg, make_camera, put
 from tests.ingest.conftest import swept, uploads
 
 
@@ -168,6 +169,22 @@ def test_a_camera_whose_folder_leads_outside_for_a_while_loses_nothing(porch, tm
 
     folder_of(porch).unlink()
     (tmp_path / "aside").rename(folder_of(porch))
+    work_now()
+    assert set(states(porch).values()) == {"done"}
+
+
+def test_a_camera_whose_folder_leads_to_anothers_for_a_while_loses_nothing(porch, tmp_path):
+    other = make_camera("Other")
+    deliver(porch, "a.jpg", "b.jpg")
+    folder_of(porch).rename(tmp_path / "aside")
+    folder_of(porch).symlink_to(folder_of(other))
+    current_folders(again=True)
+    work_now()
+    assert set(states(porch).values()) == {"waiting"}
+
+    folder_of(porch).unlink()
+    (tmp_path / "aside").rename(folder_of(porch))
+    current_folders(again=True)
     work_now()
     assert set(states(porch).values()) == {"done"}
 
