@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from django.contrib import admin, messages
@@ -27,10 +28,14 @@ from cameras.unknown_folders import offer_for
 from nvr.audit.models import AuditEntry
 from nvr.model_admin import ModelAdmin
 from nvr.pages.templatetags.nvr_pages import age
+from nvr.private_files import make_shared
 
 EVIDENCE = ("status_reason", "last_picture_at", "last_seen_at", "slug", "uuid", "created_at")
 LIVE_FIELDSETS: Any = (
-    (None, {"fields": ("name", "folder_path", "folder_check", "enabled", "notes")}),
+    (
+        None,
+        {"fields": ("name", "folder_path", "create_folder", "save_anyway", "folder_check", "enabled", "notes")},
+    ),
     (
         "Who may see it",
         {
@@ -42,6 +47,7 @@ LIVE_FIELDSETS: Any = (
     (
         "Source",
         {
+            "classes": ("collapse",),
             "description": "RTSP and ONVIF are kept for later: NVR does not pull streams yet. It shows what a camera "
             "uploads into its folder.",
             "fields": (
@@ -58,6 +64,7 @@ LIVE_FIELDSETS: Any = (
     (
         "Detection",
         {
+            "classes": ("collapse",),
             "fields": (
                 "detector",
                 "motion_sensitivity",
@@ -65,10 +72,10 @@ LIVE_FIELDSETS: Any = (
                 "detection_confidence",
                 "detection_classes",
                 "detection_width",
-            )
+            ),
         },
     ),
-    ("Watching", {"fields": ("time_zone", "offline_after_seconds")}),
+    ("Watching", {"classes": ("collapse",), "fields": ("time_zone", "offline_after_seconds")}),
     (
         "How it is",
         {"fields": ("status", "status_reason", "last_picture_at", "last_seen_at", "slug", "uuid", "created_at")},
@@ -147,7 +154,7 @@ class CameraAdmin(VisibleCameras):
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         own = [group.pk for group in registry.groups_of_who_sees_no_more(request.user)]
-        initial = {"status": CameraStatus.UNKNOWN} | super().get_changeform_initial_data(request)
+        initial = {"status": CameraStatus.UNKNOWN, "create_folder": True} | super().get_changeform_initial_data(request)
         return initial | ({"groups": own} if own else {})
 
     @admin.display(description="")
@@ -187,6 +194,18 @@ class CameraAdmin(VisibleCameras):
             obj.pk, obj.slug = camera.pk, camera.slug
             if not self.get_queryset(request).filter(pk=camera.pk).exists():
                 messages.warning(request, f"{camera.name} lists no group of yours: you do not see it.")
+
+        if form.makes_folder():
+            self.make_folder(request, Path(values["folder_path"]))
+
+    def make_folder(self, request: HttpRequest, folder: Path) -> None:
+        try:
+            make_shared(folder)
+            messages.info(request, f"The folder {folder} was created: have the camera upload into it.")
+        except OSError as error:
+            messages.warning(
+                request, f"The folder {folder} could not be created ({error.strerror}): create it yourself."
+            )
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         """The groups were saved with the camera, in one transaction and one audit entry."""

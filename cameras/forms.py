@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 from django import forms
@@ -10,8 +11,11 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 
 from cameras import validation
+from cameras.folders import resolved
 from cameras.models import Camera
+from cameras.naming import slug_from
 from cameras.registry import CameraExists
+from nvr.media.paths import is_inside
 
 STORED = (
     "name",
@@ -59,6 +63,29 @@ class ClassesField(forms.CharField):
         return super().has_changed(self.prepare_value(initial), data)
 
 
+def suggested_folder(name: str) -> str:
+    return str(Path(settings.NVR_CAMERA_ROOT, slug_from(name)))
+
+
+def is_below_root(path: Path) -> bool:
+    root = resolved(Path(settings.NVR_CAMERA_ROOT))
+    return is_inside(resolved(path), root)
+
+
+def folder_warnings(path: str, *, will_be_made: bool) -> list[str]:
+    """What is odd about a camera's folder that may be stored all the same, a sentence each."""
+    folder, below = Path(path), is_below_root(Path(path))
+    found = []
+    if not below:
+        found.append(f"The folder lies outside {settings.NVR_CAMERA_ROOT}: its pictures are not shown.")
+    if any(part != " ".join(part.split()) for part in folder.parts[1:]):
+        found.append("A name in it begins or ends with a blank, or has several in a row.")
+    if not folder.is_dir() and not (will_be_made and below):
+        word = "is not a folder but a file" if folder.exists() else "does not exist"
+        found.append(f"The folder {word}.")
+    return found
+
+
 def split(text: str) -> list[str]:
     return [name for name in text.split(",") if name.strip()]
 
@@ -71,6 +98,16 @@ def listed(text: str) -> list[str]:
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise ValidationError('must be names with commas between them, or a JSON list such as ["person", "dog"].')
     return names
+
+
+class ShareInput(forms.NumberInput):
+    """A number from 0 to 1 as people write it: 0.3, not 0.30000000000000004."""
+
+    def __init__(self) -> None:
+        super().__init__({"min": "0", "max": "1", "step": "any", "class": "nvr-short"})
+
+    def format_value(self, value: Any) -> str | None:
+        return f"{value:.4g}" if isinstance(value, float) else super().format_value(value)
 
 
 class CameraForm(forms.ModelForm[Camera]):
@@ -95,12 +132,25 @@ class CameraForm(forms.ModelForm[Camera]):
         widget=forms.TextInput(attrs={"class": "vTextField"}),
         help_text="Such as person, dog. Empty: whatever is found.",
     )
+    create_folder = forms.BooleanField(
+        label="Create the folder if it is not there",
+        required=False,
+        help_text="Below the camera root only. Whoever may write into the folder above may write into it.",
+    )
+    # The path that was warned of: ticked, it is saved all the same; another path is looked at anew.
+    save_anyway = forms.CharField(label="Save anyway", required=False, widget=forms.HiddenInput, strip=False)
     forget_rtsp_password = forms.BooleanField(label="Forget the stored RTSP password", required=False)
 
     class Meta:
         model = Camera
         fields = STORED
-        widgets = {"groups": forms.CheckboxSelectMultiple}
+        widgets = {
+            "groups": forms.CheckboxSelectMultiple,
+            "motion_sensitivity": ShareInput,
+            "detection_confidence": ShareInput,
+        }
+        labels = {"offline_after_seconds": "Offline after (seconds)", "detection_width": "Detection width (pixels)"}
+        help_texts = {"motion_sensitivity": "0 to 1: the higher, the smaller the change that counts as movement."}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -108,8 +158,7 @@ class CameraForm(forms.ModelForm[Camera]):
             if name in self.fields:
                 self.fields[name].strip = False  # type: ignore[attr-defined]  # the rules look at what was typed
         if "folder_path" in self.fields:
-            base = settings.NVR_CAMERA_ROOT
-            self.fields["folder_path"].help_text = f"Where the camera uploads to: an absolute path below {base}."
+            self._describe_folder(self.fields["folder_path"])
         if "new_rtsp_password" in self.fields:
             stored = bool(self.instance.pk and self.instance.rtsp_password)
             told = "One is stored. Leave empty to keep it." if stored else "None is stored."
@@ -117,12 +166,34 @@ class CameraForm(forms.ModelForm[Camera]):
         if "public" in self.fields and not settings.NVR_PUBLIC_SNAPSHOTS:
             self.fields["public"].help_text = CLOSED
 
+    def _describe_folder(self, field: forms.Field) -> None:
+        base = settings.NVR_CAMERA_ROOT
+        field.help_text = f"Where the camera uploads to: an absolute path below {base}."
+        if not self.instance.pk:
+            field.required = False
+            field.help_text += " Empty: a folder there with the camera's name."
+            field.widget.attrs["data-suggested-below"] = str(base)
+
     def clean_name(self) -> str:
         rule = validation.clean_name if self.instance.pk else validation.clean_new_name
         return rule(self.cleaned_data["name"])
 
     def clean_folder_path(self) -> str:
-        return validation.clean_folder_path(self.cleaned_data["folder_path"])
+        typed = self.cleaned_data["folder_path"].strip(" ")
+        if not typed and not self.instance.pk and self.cleaned_data.get("name"):
+            return suggested_folder(self.cleaned_data["name"])
+        return validation.clean_folder_path(typed)
+
+    def clean_motion_sensitivity(self) -> float:
+        return self._as_stored("motion_sensitivity")
+
+    def clean_detection_confidence(self) -> float:
+        return self._as_stored("detection_confidence")
+
+    def _as_stored(self, name: str) -> float:
+        """The stored number, if what was sent is how it was shown."""
+        given, stored = float(self.cleaned_data[name]), getattr(self.instance, name)
+        return stored if f"{given:.4g}" == f"{stored:.4g}" else given
 
     def clean_rtsp_url(self) -> str:
         return validation.clean_stream_url(self.cleaned_data["rtsp_url"])
@@ -144,10 +215,33 @@ class CameraForm(forms.ModelForm[Camera]):
         mode, address = cleaned.get("ingestion_mode"), cleaned.get("rtsp_url", self.instance.rtsp_url)
         if mode and "rtsp_url" not in self.errors:
             validation.check_stream(mode, address)
+        self._warn_of_folder(cleaned)
         if self.conflict is not None:
             beside = "folder_path" if self.conflict.field == "folder_path" else "name"
             self.add_error(beside, self.conflict.detail)
         return cleaned
+
+    def _warn_of_folder(self, cleaned: dict[str, Any]) -> None:
+        """What is allowed and seldom meant is asked for once more, in the form; a path that stays is not."""
+        path = cleaned.get("folder_path")
+        if not path or "folder_path" not in self.fields or path == self.instance.folder_path:
+            return
+        warnings = folder_warnings(path, will_be_made=bool(cleaned.get("create_folder")))
+        if not warnings or cleaned.get("save_anyway") == path:
+            return
+        for warning in warnings:
+            self.add_error("folder_path", f"{warning} Correct it, or tick “Save anyway”.")
+        sent: Any = self.data
+        self.data = sent = sent.copy()
+        sent[self.add_prefix("folder_path")] = path  # as it would be saved
+        sent.pop(self.add_prefix("save_anyway"), None)
+        if "save_anyway" in self.fields:
+            self.fields["save_anyway"].widget = forms.CheckboxInput({"value": path})
+
+    def makes_folder(self) -> bool:
+        path = Path(self.cleaned_data.get("folder_path", ""))
+        wanted = bool(self.cleaned_data.get("create_folder"))
+        return wanted and is_below_root(path) and not path.exists()
 
     def validate_unique(self) -> None:
         """Left to the registry, which names the holder to who may see it, and cannot be overtaken."""

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import html
+import re
+from pathlib import Path
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import Group, User
@@ -37,8 +40,9 @@ def editor(family: Group) -> Client:
 
 
 def typed(**values: object) -> dict[str, object]:
-    """What the form sends when someone fills in name and folder only."""
+    """What the form sends when someone fills in name and folder only, and saves a folder that is not there anyway."""
     return {
+        "save_anyway": values.get("folder_path", "/cams/front"),
         "name": "Front Door",
         "folder_path": "/cams/front",
         "status": "online",
@@ -528,3 +532,88 @@ def test_only_superusers_make_keys_for_others(admin: User) -> None:
 )
 def test_every_page_of_the_admin_opens(browser: Client, camera: Camera, page: str) -> None:
     assert browser.get(f"/admin/{page}").status_code == 200
+
+
+@pytest.fixture
+def root(settings: Any, tmp_path: Path) -> Path:
+    settings.NVR_CAMERA_ROOT = tmp_path / "cams"
+    settings.NVR_CAMERA_ROOT.mkdir()
+    return settings.NVR_CAMERA_ROOT
+
+
+def add(browser: Client, **values: object) -> Any:
+    return browser.post(ADD, typed(**({"save_anyway": "", "create_folder": ""} | values)))
+
+
+def test_without_a_folder_the_one_that_the_name_suggests_is_taken_and_made(browser: Client, root: Path) -> None:
+    response = add(browser, folder_path="", create_folder="on")
+
+    assert response.status_code == 302
+    assert Camera.objects.get().folder_path == str(root / "front_door")
+    assert (root / "front_door").is_dir()
+
+
+@pytest.mark.parametrize(
+    ("path", "told"),
+    [
+        ("{root}/front", "does not exist"),
+        ("{root}/a.txt", "is not a folder but a file"),
+        ("{root}/two  blanks", "blank"),
+        ("{root}/ before/in", "blank"),
+        ("/tmp", "outside"),
+    ],
+)
+def test_a_folder_that_is_seldom_meant_is_warned_of_and_saved_when_one_insists(
+    browser: Client, root: Path, path: str, told: str
+) -> None:
+    (root / "a.txt").write_text("x")
+    folder = path.format(root=root)
+
+    warned = add(browser, folder_path=folder)
+    page = html.unescape(warned.content.decode())
+    another = add(browser, folder_path=f"{root}/other", save_anyway=folder)
+    anyway = add(browser, folder_path=folder, save_anyway=folder)
+
+    assert told in errors_of(warned)
+    (tick,) = re.findall(r'<input type="checkbox" name="save_anyway"[^>]*>', page)
+    assert f'value="{folder}"' in tick and "checked" not in tick
+    assert "does not exist" in errors_of(another)
+    assert anyway.status_code == 302
+    assert Camera.objects.get().folder_path == folder
+
+
+def test_blanks_around_the_path_are_taken_away(browser: Client, root: Path) -> None:
+    (root / "front").mkdir()
+
+    assert add(browser, folder_path=f" {root}/front  ").status_code == 302
+    assert Camera.objects.get().folder_path == str(root / "front")
+
+
+def test_no_folder_is_made_outside_the_root(browser: Client, root: Path, tmp_path: Path) -> None:
+    elsewhere = str(tmp_path / "elsewhere")
+
+    warned = add(browser, folder_path=elsewhere, create_folder="on")
+    add(browser, folder_path=elsewhere, create_folder="on", save_anyway=elsewhere)
+
+    assert "outside" in errors_of(warned)
+    assert Camera.objects.get().folder_path == elsewhere
+    assert not Path(elsewhere).exists()
+
+
+def test_a_folder_that_stays_is_not_warned_of_again(browser: Client, root: Path) -> None:
+    camera = make_camera("Front Door", folder_path="/cams/front")
+
+    response = browser.post(change_of(camera), typed(notes="x", save_anyway=""))
+
+    assert response.status_code == 302
+
+
+def test_numbers_are_shown_as_people_write_them_and_stay_what_they_are(browser: Client, root: Path) -> None:
+    camera = make_camera("Front Door", folder_path="/cams/front", motion_sensitivity=0.1 + 0.2)
+
+    page = browser.get(change_of(camera)).content.decode()
+    browser.post(change_of(camera), typed(notes="x", motion_sensitivity="0.3"))
+
+    camera.refresh_from_db()
+    assert 'value="0.3"' in page and "0.30000000000000004" not in page
+    assert camera.motion_sensitivity == 0.1 + 0.2
