@@ -2,7 +2,8 @@
 HOST ?= 127.0.0.1
 PORT ?= 8000
 PYTHON ?= python3
-PYTEST_ARGS ?= -n 3
+# More processes than cores: many tests wait for servers, browsers and files.
+PYTEST_ARGS ?= -n 4
 # What starts whole installations and kills them takes as long as all the rest.
 SELECT = $(if $(SLOW),,-m "not slow")
 BIN := .venv/bin
