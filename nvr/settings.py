@@ -233,6 +233,7 @@ NVR_CLIP_PADDING = env.duration("NVR_CLIP_PADDING", timedelta(seconds=5), maximu
 NVR_CLIP_TIME_LIMIT = env.duration("NVR_CLIP_TIME_LIMIT", timedelta(minutes=10), minimum="1s", maximum="1d")
 NVR_WEB_WORKERS = env.integer("NVR_WEB_WORKERS", 2, minimum=1, maximum=64)
 NVR_WEB_THREADS = env.integer("NVR_WEB_THREADS", 16, minimum=2, maximum=256)
+NVR_CONNECTIONS_PER_ADDRESS = env.integer("NVR_CONNECTIONS_PER_ADDRESS", 100, minimum=10, maximum=100_000)
 NVR_SOCKET_TIMEOUT = env.duration("NVR_SOCKET_TIMEOUT", timedelta(seconds=30), minimum="1s", maximum="1h")
 
 # Cameras

@@ -102,6 +102,7 @@ def our_server(*also: str, **environment: str) -> Iterator[str]:
         "NVR_DATA_DIR": str(settings.NVR_DATA_DIR),
         "DATABASE_URL": url,
         **GENEROUS,
+        "NVR_CONNECTIONS_PER_ADDRESS": "100000",
         **environment,
     }
     with running([*gunicorn, "nvr.wsgi"], f"http://{address}/api/health", **given):

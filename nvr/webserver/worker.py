@@ -3,7 +3,8 @@
 As it comes, a connection takes a thread from its first byte on, its socket waits for ever, and the main loop
 lingers up to two seconds over a connection that it closes: a few dozen clients that trickle stop the server.
 Here a request gets a thread when its head (and a small body) is there, at most half of the threads read large
-bodies, a socket that moves no byte for `NVR_SOCKET_TIMEOUT` is closed, and the main loop waits for nobody.
+bodies, a socket that moves no byte for `NVR_SOCKET_TIMEOUT` is closed, no address holds more than its share of
+connections, and the main loop waits for nobody.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from django.conf import settings
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
 from nvr.webserver.arrivals import Arrival
+from nvr.webserver.per_address import ConnectionsPerAddress
 from nvr.webserver.refusals import refusal, status_for
 from nvr.webserver.sockets import PatientSocket
 
@@ -41,12 +43,17 @@ class Connection(TConn):
     """A connection whose graceful end is left to the worker, so that nobody waits for it."""
 
     is_large = False
+    is_open = True
 
     def __init__(self, worker: PatientWorker, sock: PatientSocket, client: Any, server: Any) -> None:
         super().__init__(worker.cfg, sock, client, server)
         self.worker = worker
+        worker.per_address.opened(client)
 
     def close(self, graceful: bool = False) -> None:
+        if self.is_open:
+            self.is_open = False
+            self.worker.per_address.closed(self.client)
         if graceful:
             self.worker.linger(self.sock)
         else:
@@ -57,6 +64,7 @@ class PatientWorker(ThreadWorker):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.limit = settings.NVR_SOCKET_TIMEOUT.total_seconds()
+        self.per_address = ConnectionsPerAddress(settings.NVR_CONNECTIONS_PER_ADDRESS)
         self.arrivals: set[Arrival] = set()
         self.lingering: deque[tuple[float, PatientSocket]] = deque()
         self.large_waiting: deque[Arrival] = deque()
@@ -87,9 +95,19 @@ class PatientWorker(ThreadWorker):
         except OSError as error:
             self.not_accepted(error)
             return
-        self.nr_conns += 1
         sock = PatientSocket.adopt(client_sock, self.limit)
+        if self.per_address.is_full(client):
+            self.turn_away(sock)
+            return
+        self.nr_conns += 1
         self.enqueue_req(Connection(self, sock, client, listener.getsockname()))
+
+    def turn_away(self, sock: PatientSocket) -> None:
+        """Of an address that has its share already: closed at once, so that it costs nothing."""
+        with contextlib.suppress(OSError):
+            sock.setblocking(False)
+            sock.send(refusal(HTTPStatus.SERVICE_UNAVAILABLE))
+        sock.close()
 
     def not_accepted(self, error: OSError) -> None:
         """Without room for one more, let new connections wait in the queue: gunicorn ends, and all it has with it."""

@@ -228,6 +228,44 @@ def test_a_client_that_trickles_its_head_is_closed_although_bytes_move(server: i
         assert time.monotonic() - started < 60
 
 
+@pytest.fixture
+def crowded(small: dict[str, str], start: Callable[..., object], port: int) -> int:
+    """One process that has room for a thousand connections, and lets an address have ten."""
+    arguments = ["-c", "python:nvr.webserver.configuration", "-b", f"0.0.0.0:{port}", "tests.start.small_app"]
+    settings = {"NVR_WEB_WORKERS": "1", "NVR_CONNECTIONS_PER_ADDRESS": "10", "NVR_SOCKET_TIMEOUT": "300"}
+    start("-m", "gunicorn", *arguments, env=small | settings | {"NVR_TRUSTED_PROXIES": "127.0.0.3"})
+    assert wait_until(lambda: answers(port))
+    wait_until_idle(f"127.0.0.1:{port}")
+    return port
+
+
+def connect_from(address: str, port: int) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", port), timeout=10, source_address=(address, 0))
+
+
+def answer_to(client: socket.socket) -> bytes:
+    """The first bytes; nothing if the server has closed before it heard the request."""
+    try:
+        client.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        return client.recv(64)
+    except OSError:
+        return b""
+
+
+def test_idle_connections_of_one_address_leave_room_for_others(crowded: int) -> None:
+    with ExitStack() as stack:
+        idle = [stack.enter_context(closing(connect_from("127.0.0.1", crowded))) for _ in range(1200)]
+
+        with closing(connect_from("127.0.0.2", crowded)) as other:
+            assert answer_to(other).startswith(b"HTTP/1.1 200 OK")
+        proxy = [stack.enter_context(closing(connect_from("127.0.0.3", crowded))) for _ in range(30)]
+        assert all(answer_to(client).startswith(b"HTTP/1.1 200 OK") for client in proxy)
+        assert answer_to(idle[0]).startswith(b"HTTP/1.1 200 OK")
+        assert not answer_to(idle[-1]).startswith(b"HTTP/1.1 200 OK")
+
+    assert wait_until(lambda: answers(crowded))
+
+
 @pytest.mark.parametrize("path", ["/file", "/long"])
 def test_a_client_that_stops_reading_is_closed(server: int, path: str) -> None:
     with closing(socket.socket()) as client:

@@ -1,0 +1,35 @@
+"""How many connections an address may have open: idle ones cost little, but their number is limited."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from nvr.api.ratelimits import network_of
+from nvr.origin import is_trusted_proxy
+
+
+class ConnectionsPerAddress:
+    """Of one process. Trusted proxies, and whoever comes by a unix socket, carry many clients: they have no limit."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.open: Counter[str] = Counter()
+
+    def is_full(self, client: Any) -> bool:
+        """`client` is what `accept` gives: an address and port, or an empty text for a unix socket."""
+        address = address_of(client)
+        return self.open[address] >= self.limit and bool(address) and not is_trusted_proxy(address)
+
+    def opened(self, client: Any) -> None:
+        self.open[address_of(client)] += 1
+
+    def closed(self, client: Any) -> None:
+        address = address_of(client)
+        self.open[address] -= 1
+        if not self.open[address]:
+            del self.open[address]
+
+
+def address_of(client: Any) -> str:
+    return network_of(client[0]) if isinstance(client, tuple) else ""
