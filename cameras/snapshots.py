@@ -151,8 +151,20 @@ def is_shown(file: MediaFile) -> bool:
     """Whether a snapshot shows this picture: of most their two ends tell, without decoding them."""
     if not file.path.lower().endswith(SNAPSHOT_IMAGES):
         return False
-    known = _verdicts.get(f"{file.path}:{file.identity}")
-    return known if known is not None else has_both_ends(file) or whole_image(file) is not None
+    key = f"{file.path}:{file.identity}"
+    known = _verdicts.get(key)
+    if known is not None:
+        return known
+    return not is_refused(key) and (has_both_ends(file) or whole_image(file) is not None)
+
+
+def is_refused(key: str) -> bool:
+    """Whether some process found it to be no picture that can be shown."""
+    try:
+        check_known(key)
+    except NvrError:
+        return True
+    return False
 
 
 def has_both_ends(file: MediaFile) -> bool:

@@ -12,12 +12,15 @@ import resource
 import socket
 import sys
 import warnings
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
 from nvr.errors import NvrError
 from nvr.media import limits
-from nvr.media.decoder.messages import Closed, receive_request, send_answer
+from nvr.media.decoder.messages import Closed, Head, receive_request, send_answer
+
+Perform = Callable[[Head, int], tuple[Head, bytes]]
 
 IDLE_S: Final = 20.0
 CPU_S: Final = 10
@@ -61,10 +64,10 @@ def limit_cpu() -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (seconds, resource.RLIM_INFINITY))
 
 
-def answer(connection: socket.socket, perform: object, head: dict[str, object], file: int) -> bool:
+def answer(connection: socket.socket, perform: Perform, head: Head, file: int) -> bool:
     """False if this process had better end: where memory ran out, what is left of it lies in pieces."""
     try:
-        facts, payload = perform(head, file)  # type: ignore[operator]
+        facts, payload = perform(head, file)
     except NvrError as error:
         send_answer(connection, {"error": type(error).__name__, "detail": error.detail})
     except MemoryError:
