@@ -30,7 +30,8 @@ def uploads(camera: Camera) -> dict[str, tuple[str, str]]:
     return {row.path: (row.state, row.reason) for row in Upload.objects.filter(camera=camera)}
 
 
-def wait_for(what: object, *, seconds: float = 15) -> None:
+def wait_for(what: object, *, seconds: float = 90) -> None:
+    """Until it is so; `seconds` only tell when to give up, on a machine that is busy with much else."""
     deadline = time.monotonic() + seconds
     while not what():  # type: ignore[operator]
         assert time.monotonic() < deadline, "it did not come to pass"

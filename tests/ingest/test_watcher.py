@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from datetime import timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -68,19 +69,22 @@ def test_what_was_there_before_the_start_is_entered(porch, request):
 
 
 @pytest.mark.parametrize("settle_s", [2])
-def test_a_file_is_entered_when_it_has_settled_and_the_workers_are_told(porch, watching, woken):
+def test_a_file_is_entered_when_it_has_settled_and_the_workers_are_told(porch, watching, woken, settle_s):
     file = folder_of(porch) / "a.jpg"
+    written_at = [time.monotonic()]
     with file.open("wb") as upload:
         for part in range(6):  # a slow upload
             upload.write(jpeg(640, 480)[part * 1000 : (part + 1) * 1000])
             upload.flush()
+            written_at.append(time.monotonic())
             time.sleep(0.4)
-        assert entered() == set()
-    ended = time.monotonic()
+        # Where the machine itself made a pause, the file had settled in it.
+        pauses = [after - before for before, after in pairwise([*written_at, time.monotonic()])]
+        assert entered() == set() or max(pauses) > settle_s
 
     wait_for(lambda: entered() == {"a.jpg"})
-    assert 1.5 < time.monotonic() - ended < 5
-    assert Upload.objects.get().size_bytes == 6000
+    assert time.monotonic() - written_at[-1] >= settle_s or max(pauses) > settle_s
+    wait_for(lambda: Upload.objects.get().size_bytes == 6000)
     assert woken
 
 
@@ -164,7 +168,7 @@ def test_while_the_database_is_away_nothing_is_lost(porch, watching, monkeypatch
     monkeypatch.setattr(module, "DATABASE_AWAY_S", 0.2)
     put(folder_of(porch), "a.jpg", jpeg())
 
-    wait_for(lambda: entered() == {"a.jpg"}, seconds=20)
+    wait_for(lambda: entered() == {"a.jpg"})
 
 
 def test_a_file_that_grows_while_it_is_read_is_entered_again_when_it_has_been_read(porch, watching, settle_s):
@@ -208,6 +212,7 @@ def test_a_folder_with_very_many_files_leaves_the_others_their_turn(porch, monke
         (folder_of(full) / f"{number:05}.jpg").touch()
     put(folder_of(porch), "a.jpg", jpeg())
     monkeypatch.setattr(watched.Settling, "has_settled", lambda self, now: True)
+    monkeypatch.setattr(module, "PATIENCE_S", 60.0)  # what a late look found is entered with the next one's
     watcher = Watcher(lambda: None)
     watcher.reload()
 
@@ -283,9 +288,9 @@ def test_it_is_said_once_that_the_system_has_not_watches_for_all_folders(porch, 
     for day in range(5):
         (folder_of(porch) / f"{day}").mkdir()
     watcher = Watcher(lambda: None)
-    watcher.look()
+    wait_for(lambda: watcher.look() == 0 and watcher.watched[porch.pk].has_been_swept)
     watcher.close()
-    wait_for(lambda: hints.watches() < 6)
+    wait_for(lambda: not hints.watches())
 
     watcher.count_watches()
     watcher.count_watches()
@@ -298,8 +303,15 @@ def test_as_many_folders_are_watched_as_there_are(porch, watching, caplog):
         (folder_of(porch) / f"{day}").mkdir()
     put(folder_of(porch), "4/a.jpg", jpeg())
     wait_for(lambda: entered() == {"4/a.jpg"})
-    wait_for(lambda: hints.watches() >= watching.watched[porch.pk].sweep.folder_count >= 6)
+    wait_for(lambda: hints.watches() >= 7)  # the root, the camera's folder, and five days
+    wait_for(lambda: folder_count(watching.watched[porch.pk]) == 6)
+    caplog.clear()  # on a busy machine the folders may have been counted before they were watched
 
     watching.count_watches()
 
     assert "max_user_watches" not in caplog.text
+
+
+def folder_count(folder: watched.Watched) -> int:
+    """After a sweep: while one is under way it is how far that has come."""
+    return 0 if folder.sweeping else folder.sweep.folder_count

@@ -126,30 +126,52 @@ def test_a_folder_that_cannot_be_read_is_no_empty_one(tmp_path):
         list(Sweep(os.fsencode(tmp_path / "away")).look())
 
 
-def test_a_file_settles_when_it_has_held_for_the_span(root):
-    settling = Settling(timedelta(seconds=0.3))
-    file = root / "a.jpg"
-    file.write_bytes(b"begun")
-    now = lambda: seen(os.fsencode(root), b"a.jpg")  # noqa: E731
+class Clock:
+    """The clock of what settles; it moves when it is told to, and not while the machine is busy."""
 
-    assert not settling.has_settled(now())
-    time.sleep(0.2)
+    def __init__(self) -> None:
+        self.now = time.time()
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def time_ns(self) -> int:
+        return int(self.now * 1e9)
+
+
+@pytest.fixture
+def clock(monkeypatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr("media_serving.ingest.settling.time", clock)
+    return clock
+
+
+def test_a_file_settles_when_it_has_held_for_the_span(root, clock):
+    settling = Settling(timedelta(seconds=3))
+    file = root / "a.jpg"
+
+    def has_settled(after: float) -> bool:
+        clock.now = file.stat().st_ctime + after
+        return settling.has_settled(seen(os.fsencode(root), b"a.jpg"))
+
+    file.write_bytes(b"begun")
+    assert not has_settled(2)
     file.write_bytes(b"begun, and more")
-    assert not settling.has_settled(now())
-    time.sleep(0.2)
-    assert not settling.has_settled(now())
-    time.sleep(0.2)
-    assert settling.has_settled(now())
+    assert not has_settled(2)
+    assert not has_settled(2.9)
+    assert has_settled(3.1)
     assert len(settling) == 0
 
 
-def test_where_the_clock_says_nothing_a_file_settles_by_being_watched():
-    settling = Settling(timedelta(seconds=0.2))
-    ahead = time.time_ns() + 3_600_000_000_000
+def test_where_the_clock_says_nothing_a_file_settles_by_being_watched(clock):
+    settling = Settling(timedelta(seconds=3))
+    ahead = clock.time_ns() + 3_600_000_000_000
     sighting = Sighting(b"a.jpg", 10, ahead, ahead, True)
 
     assert not settling.has_settled(sighting)
-    time.sleep(0.25)
+    clock.now += 2.9
+    assert not settling.has_settled(sighting)
+    clock.now += 0.2
     assert settling.has_settled(sighting)
 
 
