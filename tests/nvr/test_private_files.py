@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 import subprocess
 import sys
@@ -11,11 +12,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from django.conf import settings
 
 from nvr.media import companions
-from nvr.private_files import FOLDERS, Places, close_all, make_shared, open_paths
+from nvr.private_files import FILES, FOLDERS, Places, close_all, make_shared, open_paths
 
 NOBODY = 65534
+APPS = ("nvr", "cameras", "media_serving", "reviewer")
 
 
 @pytest.fixture
@@ -112,6 +115,13 @@ def test_a_database_that_lies_elsewhere_is_closed_too(places: Places, root: Path
 
     assert (mode_of(database), mode_of(Path(f"{database}-wal"))) == (0o600, 0o600)
     assert mode_of(root) == 0o755
+
+
+def test_all_that_is_made_in_the_data_folder_is_known() -> None:
+    sources = [path.read_text() for app in APPS for path in Path(settings.BASE_DIR, app).rglob("*.py")]
+    made = {name for source in sources for name in re.findall(r'\bNVR_DATA_DIR \}?/ "([^"]+)"', source)}
+
+    assert made - {"cameras"} <= {*FOLDERS, *FILES}
 
 
 def test_a_link_is_told_and_what_it_leads_to_is_left_alone(places: Places, root: Path) -> None:
