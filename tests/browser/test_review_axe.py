@@ -1,0 +1,107 @@
+"""What axe-core finds in the review: nothing grave in any of its states, wide and narrow, light and dark."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from reviewer.registry import add_path
+from tests.browser.axe import violations_in_every_look
+from tests.browser.conftest import sign_in
+from tests.browser.test_review import opened_at, shows
+from tests.factories import jpeg, make_user, make_video, put
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture
+def card(tmp_path: Path) -> Path:
+    """A file in each state, in two folders, and a video."""
+    root, picture = tmp_path.resolve() / "card", jpeg(320, 240)
+    for number, mark in enumerate(("", "seen", "lock", "trash")):
+        put(root / "100MEDIA", f"IMG_{number:04}.JPG", picture)
+        if mark:
+            put(root / "100MEDIA", f"IMG_{number:04}.JPG.{mark}", b"")
+    make_video(root / "101MEDIA" / "VID_0001.MP4", size="320x240", seconds=1)
+    return root
+
+
+@pytest.fixture
+def opened(page: Page, site: str, card: Path) -> Page:
+    user = make_user("chief", is_staff=True, is_superuser=True)
+    add_path(user, str(card))
+    sign_in(page, "chief")
+    return page
+
+
+def test_the_grid_its_bar_messages_and_dialogs(opened: Page, card: Path) -> None:
+    opened_at(opened, card)
+    expect(opened.locator(".shot")).to_have_count(5)
+    opened.locator("[data-grid]").press("Shift+ArrowRight")
+    opened.keyboard.press("s")
+    expect(opened.locator("[data-toast]")).to_be_visible()
+    found = violations_in_every_look(opened)
+
+    opened.get_by_role("button", name="Empty trash").click()
+    expect(opened.locator("[data-trash-sum]")).to_contain_text("1 file")
+    found += violations_in_every_look(opened)
+    opened.keyboard.press("Escape")
+    opened.locator("[data-grid]").press("?")
+    found += violations_in_every_look(opened)
+
+    assert not found, "\n".join(found)
+
+
+def test_the_full_screen_with_a_picture_and_with_a_video(opened: Page, card: Path) -> None:
+    opened_at(opened, card).keyboard.press("Enter")
+    shows(opened, 0)
+    found = violations_in_every_look(opened)
+    opened.keyboard.press("End")
+    expect(opened.locator("[data-frame] video")).to_be_visible()
+    found += violations_in_every_look(opened)
+
+    assert not found, "\n".join(found)
+
+
+def test_what_is_empty_and_what_is_away(opened: Page, card: Path) -> None:
+    opened_at(opened, card)
+    opened.locator("[data-type]").select_option("video")
+    opened.locator('[data-filter="trashed"].chip').click()
+    expect(opened.locator("[data-empty]")).to_be_visible()
+    found = violations_in_every_look(opened)
+    card.rename(card.parent / "away")
+    opened.goto(f"/review?path={card}")
+    expect(opened.locator("[data-failure]")).to_be_visible()
+    found += violations_in_every_look(opened)
+
+    assert not found, "\n".join(found)
+
+
+def test_the_choice_of_a_folder_and_a_refusal(opened: Page, card: Path) -> None:
+    opened.goto("/review")
+    opened.get_by_text("Look for it in the folders").click()
+    opened.get_by_role("button", name="Folders", exact=True).click()
+    expect(opened.get_by_role("link", name="100MEDIA")).to_be_visible()
+    expect(opened.locator("[data-folder-picker] [data-toggle]").first).to_be_visible()
+    found = violations_in_every_look(opened)
+    opened.get_by_label("Folder on the server").fill("/proc/1")
+    opened.get_by_role("button", name="Add and review").click()
+    expect(opened.get_by_role("alert")).to_be_visible()
+    found += violations_in_every_look(opened)
+
+    assert not found, "\n".join(found)
+
+
+def test_the_pages_without_scripts(opened: Page, card: Path) -> None:
+    opened.goto(f"/review?path={card}&plain=1")
+    found = violations_in_every_look(opened)
+    opened.locator(".plain-file a").first.click()
+    expect(opened).to_have_url(re.compile("file="))
+    found += violations_in_every_look(opened)
+    opened.goto(f"/review/trash?path={card}")
+    found += violations_in_every_look(opened)
+
+    assert not found, "\n".join(found)
