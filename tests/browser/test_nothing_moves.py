@@ -11,19 +11,21 @@ from playwright.sync_api import Page, expect
 
 from reviewer.registry import add_path
 from tests.browser.conftest import DESKTOP, PHONE, Open, keep_picture, sign_in
+from tests.browser.test_every_page import PAGES
+from tests.browser.test_every_page import chief as household  # noqa: F401
 from tests.browser.test_review import opened_at, wait_for
 from tests.factories import jpeg, make_user, put
 
 pytestmark = pytest.mark.browser
 # What moved, and from where to where, since `window.moved` was emptied.
-WATCH = """() => {
+WATCH = """(buffered) => {
     window.moved = [];
     new PerformanceObserver((list) => {
         for (const shift of list.getEntries()) for (const { node, previousRect, currentRect } of shift.sources) {
             const place = ({ x, y, width, height }) => `${x},${y} ${width}x${height}`;
             window.moved.push(`${node?.className || node?.nodeName} ${place(previousRect)} -> ${place(currentRect)}`);
         }
-    }).observe({ type: "layout-shift", buffered: false });
+    }).observe({ type: "layout-shift", buffered });
 }"""
 FRAMES = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done))))"
 
@@ -54,7 +56,7 @@ def opened(open_browser: Open, chief: User, card: Path, request: pytest.FixtureR
 
 def moved(page: Page, act: Callable[[], object]) -> list[str]:
     page.evaluate(FRAMES)
-    page.evaluate(WATCH)
+    page.evaluate(WATCH, False)
     act()
     page.evaluate(FRAMES)
     found: list[str] = page.evaluate("window.moved")
@@ -121,3 +123,22 @@ def test_messages_and_notices_move_nothing(opened: Page) -> None:
         opened.locator("[data-review]").evaluate("review => { review.toggleAttribute('data-reading', true); }")
 
     assert moved(opened, tell) == []
+
+
+@pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["wide", "narrow"])
+def test_nothing_moves_while_a_page_loads(open_browser: Open, household: User, viewport: dict[str, int]) -> None:  # noqa: F811
+    page = open_browser(viewport)
+    sign_in(page, "chief")
+    page.add_init_script(f"({WATCH})(true)")
+
+    found: list[str] = []
+    for name, address in PAGES.items():
+        if name.startswith(("admin", "api")):
+            continue
+        page.goto(address)
+        page.evaluate("document.fonts.ready")
+        page.wait_for_timeout(500)  # for what comes a little later
+        moved_here = [line for line in page.evaluate("window.moved") if "rail-foot" not in line]  # it grows upwards
+        found += [f"{name}: {line}" for line in moved_here]
+
+    assert not found, "\n".join(found)

@@ -184,6 +184,12 @@ export class Grid extends EventTarget {
     this.dispatchEvent(new Event("move"));
   }
 
+  // The cursor to `place` while the grid is not to be seen: it is drawn when it is.
+  stand(place) {
+    this.cursor = place;
+    if (this.picked.size) this.unpick();
+  }
+
   reveal() {
     if (!this.row) return;
     const y = Math.floor(this.cursor / this.columns) * this.row;

@@ -148,8 +148,9 @@ async function loadAndLand(from, step) {
 }
 
 function land(to) {
-  grid.move(to);
-  if (screen.isOpen) showCurrent();
+  if (!screen.isOpen) { grid.move(to); return; }
+  grid.stand(to);
+  showCurrent();
 }
 
 function showCurrent() {

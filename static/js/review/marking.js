@@ -69,8 +69,8 @@ export class Marking {
   refresh() {
     const { grid, screen } = this;
     const item = this.list()?.at(this.place);
-    grid.render();
-    if (screen.isOpen && item) { screen.mark(item); screen.canUndo(this.marks.canUndo); }
+    if (!screen.isOpen) grid.render();
+    else if (item) { screen.mark(item); screen.canUndo(this.marks.canUndo); }
   }
 
   // The newest action that is not taken back yet, and back to where it was done.

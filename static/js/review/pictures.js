@@ -93,15 +93,19 @@ export class Album {
     if (this.scouted === item.path) this.scouted = null;
   }
 
-  // Make ready what comes next, the most likely first; the very next one together with the one that is looked at, or
-  // whoever goes on before that is there would stay ahead of all that is prepared.
-  async prepare(current, others) {
+  // Make ready what comes next, the most likely first, two at a time: the very next one together with the one that is
+  // looked at, or whoever goes on before that is there would stay ahead of all that is prepared. Originals only when
+  // one rests at a picture: fetching and decoding them would hold up the next ones.
+  async prepare(current, others, rest) {
     const mine = ++this.#turn;
-    const previews = (items) => Promise.allSettled(items.map((item) => this.of(item).preview(item === current ? "high" : "auto")));
-    await previews([current, ...others.slice(0, 1)].filter((item) => !item.isVideo)); // a failure is told when it is shown
-    if (mine !== this.#turn) return;
-    await previews(others.slice(1));
-    for (const item of SPARING ? [] : [current, ...others]) {
+    const wanted = [current, ...others].filter((item) => !item.isVideo);
+    for (let at = 0; at < wanted.length; at += 2) {
+      const pair = wanted.slice(at, at + 2).map((item) => this.of(item).preview(item === current ? "high" : "auto"));
+      await Promise.allSettled(pair); // a failure is told when it is shown
+      if (mine !== this.#turn) return;
+    }
+    await rest;
+    for (const item of SPARING ? [] : [current, ...others.slice(0, 3)]) {
       if (mine !== this.#turn) return;
       if (!item.isVideo) await this.of(item).fetchOriginal(item === current ? "high" : "low");
     }

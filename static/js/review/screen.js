@@ -4,7 +4,7 @@ import { shield } from "../shield.js";
 import { Stage } from "./stage.js";
 import { progressInWords, sizeInWords } from "./pace.js";
 
-const AHEAD = [1, 2, 3, -1]; // in the direction in which one goes
+const AHEAD = [1, -1, 2, 3, -2, 4, 5]; // in the direction in which one goes, the most urgent first; and back
 const STRIP_REACH = 12;
 const SWIPE_PX = 56;
 const MARKS = ["seen", "locked", "trashed"];
@@ -85,11 +85,11 @@ export class Screen {
     const places = AHEAD.map((step) => place + step * direction);
     stage.album.keep([item, ...places.map((at) => source.at(at)).filter(Boolean)]);
     const near = await Promise.all(places.map((at) => source.load(at).catch(() => null)));
-    if (stage.isOutrun) stage.album.scout(near[2]);
+    if (stage.isOutrun) stage.album.scout(near[AHEAD.indexOf(3)]);
     await stage.calm;
     if (stage.item !== item) return;
     this.#drawStrip(source, place);
-    stage.album.prepare(item, near.filter((one) => one && !one.isVideo));
+    stage.album.prepare(item, near.filter((one) => one && !one.isVideo), stage.rest);
   }
 
   #direction(place) {

@@ -6,7 +6,8 @@ import { Zoom } from "./zoom.js";
 const PLAYABLE = /\.(mp4|m4v|mov|webm)$/i;
 const RUSH_MS = 100;
 const OUTRUN_MS = 250; // the same, where a file was left before its picture had been made
-const SETTLE_MS = 150; // a large original takes a while to be painted: not while one is about to go on
+const SETTLE_MS = 150; // a large original takes a while to be decoded and painted: not while one is about to go on
+const WALK_MS = 600; // whoever went on sooner than that will do so again: this long one rests then first
 const SPEEDS = [0.25, 0.5, 1, 1.5, 2, 4, 8];
 
 export class Stage {
@@ -50,7 +51,6 @@ export class Stage {
   async #showPicture(item) {
     const pictures = this.album.of(item);
     this.pictures = pictures;
-    const settled = new Promise((resolve) => { setTimeout(resolve, SETTLE_MS); });
     this.element.toggleAttribute("data-waiting", !pictures.quick); // what is still shown is another file
     if (pictures.quick) this.#put(item, pictures.quick); else this.#bridge(item, pictures);
     await this.calm;
@@ -58,7 +58,7 @@ export class Stage {
     try {
       await pictures.preview("high").catch(() => {});
       if (pictures.quick) this.#put(item, pictures.quick);
-      await settled;
+      await this.rest;
       if (this.item === item) this.#put(item, await pictures.original("high"));
     } catch {
       if (this.item === item) this.#say(`${item.name} cannot be shown: it may be damaged, or gone.`);
@@ -83,6 +83,8 @@ export class Stage {
     const least = outran ? OUTRUN_MS : RUSH_MS;
     const isRush = now - this.shownAt < least;
     this.isOutrun = outran && isRush;
+    const wait = now - this.shownAt < WALK_MS ? WALK_MS : SETTLE_MS;
+    this.rest = new Promise((resolve) => { setTimeout(resolve, wait); });
     this.calm = isRush ? new Promise((resolve) => { setTimeout(resolve, least); }) : null;
     this.shownAt = now;
   }
