@@ -41,7 +41,7 @@ def _create(file: Path) -> None:
         os.link(draft, file)  # fails if another process was first: then its key is the one
     except FileExistsError:
         pass
-    except PermissionError:  # a file system without links, such as FAT
+    except OSError:  # a file system without links, such as FAT and some shares
         draft.replace(file)
     finally:
         draft.unlink(missing_ok=True)
