@@ -12,12 +12,11 @@ from itertools import count
 from pathlib import Path
 from typing import Final
 
-import ffmpeg
 from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
 
+from nvr.demo.films import film
 from nvr.demo.scenes import Scene, barn_at_night, draw, garden
-from nvr.media.processes import run
 from reviewer.registry import put_path
 
 DAYS: Final = 3
@@ -27,7 +26,6 @@ BURST: Final = 3
 BURST_PAUSE: Final = timedelta(seconds=4)
 VIDEO_S, VIDEO_FPS = 3, 8
 DAYLIGHT: Final = range(6, 20)  # hours
-TIME_LIMIT: Final = timedelta(seconds=60)
 
 
 @dataclass(frozen=True)
@@ -83,22 +81,7 @@ def put(shot: Shot, card: Path) -> None:
     target = card / shot.name
     target.parent.mkdir(parents=True, exist_ok=True)
     if target.suffix == ".JPG":
-        picture(shot, 0, target)
+        draw(shot.scene, shot.moment.timestamp()).save(target, "JPEG", quality=80)
     else:
-        film(shot, target)
+        film(shot.scene, shot.moment, target, seconds=VIDEO_S, fps=VIDEO_FPS)
     os.utime(target, (shot.moment.timestamp(), shot.moment.timestamp()))
-
-
-def picture(shot: Shot, after_s: float, target: Path) -> None:
-    draw(shot.scene, shot.moment.timestamp() + after_s).save(target, "JPEG", quality=80)
-
-
-def film(shot: Shot, target: Path) -> None:
-    frames = target.with_suffix(".frames")
-    frames.mkdir()
-    for number in range(VIDEO_S * VIDEO_FPS):
-        picture(shot, number / VIDEO_FPS, frames / f"{number:03}.jpg")
-    pictures = ffmpeg.input(str(frames / "%03d.jpg"), format="image2", framerate=VIDEO_FPS)
-    how = {"vcodec": "libx264", "preset": "veryfast", "pix_fmt": "yuv420p", "movflags": "+faststart"}
-    run(ffmpeg.compile(pictures.output(str(target), **how).global_args("-v", "error", "-nostdin")), timeout=TIME_LIMIT)
-    shutil.rmtree(frames)

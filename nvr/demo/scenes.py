@@ -70,7 +70,7 @@ def car(canvas: ImageDraw.ImageDraw, x: float, ground: float, colour: Colour) ->
 
 
 def front_door(canvas: ImageDraw.ImageDraw, seconds: float) -> None:
-    """A house wall with a door and a plant in the wind; someone comes by every minute or so."""
+    """A house wall with a door and a plant; someone comes by every minute or so."""
     gradient(canvas, 0, 560, (214, 202, 184), (190, 176, 158))
     gradient(canvas, 560, 720, (128, 124, 120), (96, 92, 90))
     canvas.rectangle((520, 130, 780, 560), fill=(92, 58, 42), outline=(60, 36, 26), width=10)
@@ -78,26 +78,23 @@ def front_door(canvas: ImageDraw.ImageDraw, seconds: float) -> None:
     canvas.ellipse((738, 350, 760, 372), fill=(220, 190, 90))
     for x in (140, 930):
         canvas.rectangle((x, 170, x + 220, 400), fill=(120, 158, 180), outline=(240, 236, 228), width=12)
-    for leaf in range(-3, 4):
-        top = 860 + leaf * 26 + math.sin(seconds * 1.3 + leaf) * 14
-        canvas.line((860, 520, top, 420 + abs(leaf) * 16), fill=(70, 120, 66), width=9)
+    canvas.ellipse((800, 440, 920, 540), fill=(70, 120, 66))
     canvas.polygon([(826, 510), (894, 510), (882, 580), (838, 580)], fill=(156, 92, 66))
     come = passing(seconds, period=46, share=0.5)
     if come is not None:
-        person(canvas, 60 + come * 1160, 660, 380, (176, 58, 52), seconds * 5)
+        person(canvas, 60 + come * 1160, 690, 200, (52, 60, 110), seconds * 5)
 
 
 def garden(canvas: ImageDraw.ImageDraw, seconds: float) -> None:
-    """Lawn, trees in the wind, clouds, and a cat on its round."""
+    """Lawn, trees, clouds, and a cat on its round: nothing else moves."""
     gradient(canvas, 0, HORIZON, (118, 172, 220), (206, 226, 236))
     gradient(canvas, HORIZON, 720, (104, 150, 78), (66, 110, 50))
     for number in range(4):
-        x = (number * 400 + seconds * 6) % 1700 - 220
+        x = number * 400 - 120
         canvas.ellipse((x, 60 + 40 * (number % 2), x + 220, 120 + 40 * (number % 2)), fill=(240, 244, 246))
     for number, x in enumerate((150, 470, 1010)):
-        sway = math.sin(seconds * 0.9 + number) * 12
         canvas.rectangle((x - 16, 300, x + 16, 480), fill=(96, 70, 48))
-        canvas.ellipse((x - 110 + sway, 120, x + 110 + sway, 350), fill=(58, 104 + 14 * number, 52))
+        canvas.ellipse((x - 110, 120, x + 110, 350), fill=(58, 104 + 14 * number, 52))
     walk = passing(seconds, period=34, share=0.6)
     if walk is not None:
         cat(canvas, 1240 - walk * 1200, 610, seconds)

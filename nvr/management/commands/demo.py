@@ -24,7 +24,7 @@ class Command(BaseCommand):
         parser.add_argument("--pictures", type=int, metavar="N", help="end after N pictures for each camera")
 
     def handle(self, *args: Any, pictures: int | None, **options: Any) -> None:
-        stop = threading.Event()
+        stop, self.failed = threading.Event(), set[str]()
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: stop.set())
         cameras = demo_cameras()
@@ -53,13 +53,22 @@ class Command(BaseCommand):
         except OSError as error:
             self.stderr.write(f"There is no card to review ({error}): make room, or correct NVR_CAMERA_ROOT.")
 
+    def upload(self, camera: DemoCamera) -> None:
+        """A camera that cannot film (no ffmpeg, a full disk) keeps no other from its pictures."""
+        try:
+            camera.upload(datetime.now(UTC))
+            camera.forget_old()
+        except NvrError as error:
+            if camera.name not in self.failed:
+                self.stderr.write(f"There is nothing from {camera.name}: {error.detail}")
+            self.failed.add(camera.name)
+
     def feed(self, cameras: list[DemoCamera], stop: threading.Event, pictures: int | None) -> None:
         """A picture of each camera, spread over the interval, until `stop` is set or there are enough."""
         written = 0
         while not stop.is_set() and (pictures is None or written < pictures):
             for camera in cameras:
-                camera.upload(datetime.now(UTC))
-                camera.forget_old()
+                self.upload(camera)
                 if stop.wait(INTERVAL_SECONDS / len(cameras)):
                     return
             written += 1
