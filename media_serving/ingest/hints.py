@@ -19,6 +19,7 @@ from nvr.seldom import Seldom
 logger = logging.getLogger(__name__)
 
 MOST_HINTS = 100_000
+STOPS_WITHIN_MS = 1000
 failed = Seldom(timedelta(hours=1))  # a name that is no UTF-8 ends the listening each time it is told of
 
 
@@ -46,7 +47,7 @@ class Hints:
                 stop_event=self._stop,
                 debounce=200,
                 step=50,
-                rust_timeout=1000,
+                rust_timeout=STOPS_WITHIN_MS,
                 raise_interrupt=False,
                 force_polling=False,
                 ignore_permission_denied=True,

@@ -18,9 +18,9 @@ from media_serving.ingest import working
 from media_serving.models import Upload
 from tests.factories import folder_of, jpeg
 from tests.ingest.conftest import uploads, wait_for
-from tests.ingest.test_watcher import watching, woken
+from tests.ingest.test_watcher import soon, watching, woken
 
-__all__ = ["watching", "woken"]
+__all__ = ["soon", "watching", "woken"]
 pytestmark = pytest.mark.django_db(transaction=True)
 
 

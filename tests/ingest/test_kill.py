@@ -90,18 +90,18 @@ def site(tmp_path: Path, start: Start) -> Callable[[str], Site]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(900)
 def test_after_kill_9_of_everything_all_is_as_in_an_undisturbed_run(site: Callable[[str], Site]) -> None:
     disturbed, quiet = site("disturbed"), site("quiet")
     disturbed.start()
     for killed_at in (FRAMES // 4, FRAMES // 2):
-        assert wait_until(lambda at=killed_at: disturbed.done() >= at, seconds=60, pause_s=0.005)
+        assert wait_until(lambda at=killed_at: disturbed.done() >= at, seconds=240, pause_s=0.005)
         disturbed.kill()
         time.sleep(0.2)
         disturbed.start()
     quiet.start()
 
-    assert wait_until(lambda: disturbed.done() == quiet.done() == FRAMES, seconds=90, pause_s=0.2)
+    assert wait_until(lambda: disturbed.done() == quiet.done() == FRAMES, seconds=240, pause_s=0.2)
 
     assert found(disturbed) == found(quiet)
     assert disturbed.asked("detections")

@@ -38,7 +38,14 @@ def settle_s() -> float:
 
 
 @pytest.fixture
-def watching(porch: Camera, woken: list[float], settle_s: float, settings: Any) -> Iterator[Watcher]:
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tests need not wait as long as users do for a new camera, nor for the listening to end."""
+    monkeypatch.setattr(hints, "STOPS_WITHIN_MS", 100)
+    monkeypatch.setattr(module, "RELOAD_S", 0.3)
+
+
+@pytest.fixture
+def watching(porch: Camera, woken: list[float], settle_s: float, settings: Any, soon: None) -> Iterator[Watcher]:
     settings.NVR_SETTLE_TIME = timedelta(seconds=settle_s)
     wait_for(lambda: not hints.watches())  # those of the test before
     stop, watcher = threading.Event(), Watcher(lambda: woken.append(time.monotonic()))
@@ -54,7 +61,7 @@ def watching(porch: Camera, woken: list[float], settle_s: float, settings: Any) 
     wait_for(lambda: watcher.hints is not None and porch.pk in watcher.watched)
     yield watcher
     stop.set()
-    thread.join(10)
+    thread.join()
 
 
 def entered() -> set[str]:
