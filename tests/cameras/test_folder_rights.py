@@ -106,7 +106,8 @@ def test_the_admins_form_refuses_it_beside_the_field(cams, card, editor):
     form = desk.get(page).context["adminform"].form
     values = {name: "" if value is None else value for name, value in form.initial.items() if value not in (False, [])}
 
-    answer = desk.post(page, values | {"folder_path": str(card.parent), "detection_classes": ""})
+    folder = {"folder_path": str(card.parent), "save_anyway": str(card.parent)}
+    answer = desk.post(page, values | folder | {"detection_classes": ""})
 
     assert answer.status_code == 200
     assert "takes a superuser" in answer.content.decode()
