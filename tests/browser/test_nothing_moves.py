@@ -14,7 +14,7 @@ from tests.browser.conftest import DESKTOP, PHONE, Open, keep_picture, sign_in
 from tests.browser.test_every_page import PAGES
 from tests.browser.test_every_page import chief as household  # noqa: F401
 from tests.browser.test_review import opened_at, wait_for
-from tests.factories import jpeg, make_user, put
+from tests.factories import jpeg, make_user, make_video, put
 
 pytestmark = pytest.mark.browser
 # What moved, and from where to where, since `window.moved` was emptied.
@@ -123,6 +123,26 @@ def test_messages_and_notices_move_nothing(opened: Page) -> None:
         opened.locator("[data-review]").evaluate("review => { review.toggleAttribute('data-reading', true); }")
 
     assert moved(opened, tell) == []
+
+
+def test_no_button_moves_when_a_video_or_a_mark_comes(opened: Page, card: Path) -> None:
+    make_video(card / "VID_0001.MP4", size="320x240", seconds=1)
+    opened_at(opened, card)
+    opened.keyboard.press("Home")
+    opened.keyboard.press("Enter")
+    expect(opened.locator("[data-stage]")).to_have_attribute("data-quality", "original")
+    places = (
+        "() => [...document.querySelectorAll('.screen button[data-do]')].map((one) => one.getBoundingClientRect().x)"
+    )
+    before = opened.evaluate(places)
+
+    opened.keyboard.press("End")
+    expect(opened.locator("[data-frame] video")).to_be_visible()
+    expect(opened.get_by_role("button", name="+ speed")).to_be_visible()
+    opened.keyboard.press("s")
+    expect(opened.locator("[data-marks] [data-mark=seen]")).to_be_visible()
+
+    assert opened.evaluate(places) == before
 
 
 @pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["wide", "narrow"])

@@ -49,7 +49,7 @@ export class Screen {
     if (this.stage.item !== item) this.stage.show(item);
     this.find("place").textContent = folderOf(this.root, item.path);
     this.find("facts").textContent = factsOf(item);
-    this.find("video-tools").hidden = !item.isVideo;
+    this.find("video-tools").inert = !item.isVideo;
     this.mark(item);
     this.#drawStrip(source, place);
     this.#prepare(source, place, item);
