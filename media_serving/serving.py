@@ -197,10 +197,11 @@ def relative_to_camera(detection: Detection) -> str:
     file, folder = Path(detection.file_path), Path(detection.camera.folder_path)
     if not file.is_absolute():
         return detection.file_path
-    for root in (folder, folder_of(detection.camera)):
-        if file.is_relative_to(root):
-            return str(file.relative_to(root))
-    raise OutsideRoot
+    if not file.is_relative_to(folder):
+        folder = folder_of(detection.camera)  # which asks the database
+    if not file.is_relative_to(folder):
+        raise OutsideRoot
+    return str(file.relative_to(folder))
 
 
 ROUTES: dict[str, Callable[[str, User], StoredFile]] = {
