@@ -10,11 +10,13 @@ from playwright.sync_api import Page, Route, expect
 
 from cameras.models import Camera
 from cameras.registry import create_camera, trash_camera
+from media_serving.models import Event
 from nvr.fallbacks import page as error_page
 from nvr.pages.security import PAGE_POLICY
 from tests.browser.axe import violations_in_every_look
 from tests.browser.conftest import DESKTOP, Open, keep_picture, sign_in
 from tests.factories import jpeg, make_user, make_video, put
+from tests.media_serving.evidence import after, detection_of
 from tests.media_serving.ledger import enter
 
 pytestmark = pytest.mark.browser
@@ -28,6 +30,9 @@ PAGES = {
     "password": "/password",
     "password-done": "/password/done",
     "events": "/events",
+    "events-range": "/events?from=2026-01-31T00:00&q=front",
+    "event": "/events/1",
+    "camera-zoom": "/cameras/front_door?day=2026-01-31&zoom=6",
     "camera-day": "/cameras/front_door?day=2026-01-31&hour=3",
     "uploads": "/uploads",
     "review": "/review",
@@ -36,6 +41,8 @@ PAGES = {
     "admin": "/admin/",
     "admin-cameras": "/admin/cameras/camera/",
     "admin-camera-add": "/admin/cameras/camera/add/",
+    "admin-user-add": "/admin/auth/user/add/",
+    "admin-group-add": "/admin/auth/group/add/",
     "admin-trash": "/admin/cameras/trashedcamera/",
     "admin-keys": "/admin/accounts/apikey/",
     "admin-audit": "/admin/audit/auditentry/",
@@ -63,6 +70,10 @@ def chief(site: str) -> User:
     make_video(root / "every_front" / "b.mp4", size="320x240")
     put(root / "every_unknown_camera_that_has_a_rather_long_name_without_any_blank", "a.jpg", jpeg())
     front = Camera.objects.get(slug="front_door")
+    times = {"started_at": after(0), "last_detected_at": after(0), "ended_at": after(0)}
+    event = Event.objects.create(pk=1, camera=front, object_classes=["person"], detection_count=1, **times)
+    box = {"bbox_x": 10, "bbox_y": 10, "bbox_width": 40, "bbox_height": 90, "frame_width": 320, "frame_height": 240}
+    detection_of(front, after(0), event=event, **box).save()
     enter(front, f"FI9900P_00626E44C831/snap/{'a_long_name_' * 8}.jpg", state="rejected")
     enter(front, "2026/01/31/a.jpg", state="failed", attempts=3)
     enter(front, "2026/01/31/b.jpg", state="done", attempts=1)
