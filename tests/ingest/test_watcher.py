@@ -291,13 +291,13 @@ def test_what_breaks_at_each_look_is_told_seldom(porch, monkeypatch, caplog):
     assert caplog.text.count("folder not looked at") == 1
 
 
-def test_it_is_said_once_that_the_system_has_not_watches_for_all_folders(porch, caplog):
+def test_it_is_said_once_that_the_system_has_not_watches_for_all_folders(porch, caplog, monkeypatch):
     for day in range(5):
         (folder_of(porch) / f"{day}").mkdir()
     watcher = Watcher(lambda: None)
     wait_for(lambda: watcher.look() == 0 and watcher.watched[porch.pk].has_been_swept)
     watcher.close()
-    wait_for(lambda: not hints.watches())
+    monkeypatch.setattr(module, "watches", lambda: 3)
 
     watcher.count_watches()
     watcher.count_watches()
