@@ -15,9 +15,12 @@ def database_from(url: str) -> dict[str, Any]:
     """Django's settings of it; raises `ImproperlyConfigured` without the URL, which may hold a password."""
     example = "postgres://nvr:password@db.lan/nvr or sqlite:////srv/nvr/nvr.sqlite3"
     try:
-        database = dict(dj_database_url.parse(url))
+        database: dict[str, Any] = dict(dj_database_url.parse(url))
     except (ValueError, KeyError) as error:
         raise wrong_secret("DATABASE_URL", f"an address such as {example}") from error
-    if database["ENGINE"] not in ENGINES or not database["NAME"] or database.get("PORT") == 0:
+    is_named = database["NAME"] or (database.get("OPTIONS") or {}).get(
+        "service"
+    )  # a service of pg_service.conf names it
+    if database["ENGINE"] not in ENGINES or not is_named or database.get("PORT") == 0:
         raise wrong_secret("DATABASE_URL", f"SQLite or PostgreSQL with the name of a database, such as {example}")
     return database

@@ -132,16 +132,14 @@ class Environment:
         return keys
 
     def server(self, name: str, default: str = "", *, schemes: Collection[str], example: str) -> str:
-        """The URL of a server, or of a socket or folder on this machine; it may hold a password."""
+        """The URL of a server, or of a socket or folder on this machine; it may hold a password.
+
+        Of several, of which the next is tried when one is away, a `;` stands between them.
+        """
         value = self.secret(name, default)
-        wanted = f"an address such as {example}"
-        try:
-            parts = urlsplit(value)
-            usable = parts.scheme in schemes and bool(parts.netloc or parts.path) and parts.port != 0
-        except ValueError as error:
-            raise wrong_secret(name, wanted) from error
-        if value and not usable:
-            raise wrong_secret(name, wanted)
+        addresses = re.split(r";(?=[a-z+]+://)", value) if value else []
+        if not all(is_server(address, schemes) for address in addresses):
+            raise wrong_secret(name, f"an address such as {example}")
         return value
 
     def flag(self, name: str, default: bool) -> bool:
@@ -233,6 +231,15 @@ class Environment:
 def parse_duration(text: str) -> timedelta | None:
     match = re.fullmatch(r"([0-9]{1,9})\s*([smhd]?)", text)
     return timedelta(seconds=int(match[1]) * DURATION_UNITS[match[2] or "s"]) if match else None
+
+
+def is_server(address: str, schemes: Collection[str]) -> bool:
+    try:
+        parts = urlsplit(address)
+        has_place = bool(parts.netloc or parts.path) and parts.port != 0
+    except ValueError:
+        return False
+    return parts.scheme in schemes and "://" in address and has_place
 
 
 def is_something_else(path: Path) -> bool:

@@ -219,7 +219,7 @@ BROKER_DIR = RUN_DIR / "broker"
 CELERY_BROKER_URL = env.server(
     "CELERY_BROKER_URL",
     "filesystem://localhost//",
-    schemes={"filesystem", "amqp", "amqps", "pyamqp", "redis", "rediss", "sentinel"},
+    schemes={"filesystem", "amqp", "amqps", "pyamqp", "redis", "rediss", "redis+socket"},
     example="amqp://nvr:password@rabbit.lan//",
 )
 

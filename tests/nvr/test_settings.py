@@ -13,6 +13,7 @@ from django.core.exceptions import ImproperlyConfigured
 from pytest_django import Settings
 
 from nvr.audit.models import AuditEntry
+from nvr.database_url import database_from
 from nvr.env import READ_BY_OTHERS, Environment
 from nvr.errors import Invalid
 from nvr.installation.checks import check_first_password
@@ -58,8 +59,15 @@ BY_NAME = {
         "postgres://h:hunter2/x",
         "postgres://[hunter2/x",
     ],
-    "REDIS_URL": ["x", "http://u:hunter2@h/0", "redis://h:hunter2/0", "redis://"],
-    "CELERY_BROKER_URL": ["x", "kafka://u:hunter2@h", "amqp://h:hunter2//", "amqp://"],
+    "REDIS_URL": ["x", "http://u:hunter2@h/0", "redis://h:hunter2/0", "redis://", "unix:/run/redis.sock"],
+    "CELERY_BROKER_URL": [
+        "x",
+        "kafka://u:hunter2@h",
+        "amqp://h:hunter2//",
+        "amqp://",
+        "amqp://h//;kafka://u:hunter2@h",
+        "sentinel://h:26379",
+    ],
 }
 # Looked at while there is no superuser, and by Django's validators: see tests/start.
 BY_A_CHECK = {"NVR_ADMIN_PASSWORD"}
@@ -123,6 +131,32 @@ def test_what_is_allowed_is_taken(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     assert read["SECRET_KEY_FALLBACKS"] == ["a" * 32, "b" * 40]
     assert (read["NVR_TIME_ZONE"], read["NVR_LOG_LEVEL"]) == ("Europe/Berlin", "WARNING")
     assert read["NVR_PUBLIC_URL"] == "https://nvr.example.org"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "redis+socket:///run/redis.sock",
+        "amqp://nvr:secret@one.lan:5672;amqp://nvr:secret@two.lan:5672",
+        "redis://:p%3Bss@[fd00::1]:6379/1",
+    ],
+)
+def test_every_form_of_a_brokers_address_is_taken(value: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert load(monkeypatch, tmp_path, CELERY_BROKER_URL=value)["CELERY_BROKER_URL"] == value
+
+
+@pytest.mark.parametrize(
+    ("url", "database"),
+    [
+        ("postgres:///nvr", {"NAME": "nvr", "HOST": ""}),
+        ("postgres://%2Frun%2Fpostgresql/nvr", {"NAME": "nvr", "HOST": "/run/postgresql"}),
+        ("postgres:///nvr?host=/run/postgresql", {"NAME": "nvr", "OPTIONS": {"host": "/run/postgresql"}}),
+        ("postgres:///?service=nvr", {"NAME": "", "OPTIONS": {"service": "nvr"}}),
+        ("postgres://nvr@[fd00::1]:5432/nvr", {"HOST": "fd00::1", "PORT": 5432}),
+    ],
+)
+def test_every_form_of_a_databases_address_is_taken(url: str, database: dict[str, object]) -> None:
+    assert database_from(url).items() >= database.items()
 
 
 @pytest.mark.parametrize("content", [b"", b"\n", b"\xff\xfe\x00"])
