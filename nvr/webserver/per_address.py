@@ -18,8 +18,9 @@ class ConnectionsPerAddress:
 
     def is_full(self, client: Any) -> bool:
         """`client` is what `accept` gives: an address and port, or an empty text for a unix socket."""
-        address = address_of(client)
-        return self.open[address] >= self.limit and bool(address) and not is_trusted_proxy(address)
+        if not isinstance(client, tuple) or self.open[address_of(client)] < self.limit:
+            return False
+        return not is_trusted_proxy(client[0])
 
     def opened(self, client: Any) -> None:
         self.open[address_of(client)] += 1

@@ -10,11 +10,14 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
+from ipaddress import ip_network
 from pathlib import Path
+from typing import Any
 
 import pytest
 from gunicorn.config import Config
 
+from nvr.webserver.per_address import ConnectionsPerAddress
 from tests.servers import free_port, wait_until_idle
 
 from .conftest import environment, starting, wait_until
@@ -264,6 +267,21 @@ def test_idle_connections_of_one_address_leave_room_for_others(crowded: int) -> 
         assert not answer_to(idle[-1]).startswith(b"HTTP/1.1 200 OK")
 
     assert wait_until(lambda: answers(crowded))
+
+
+def test_a_proxy_is_known_by_its_own_address_and_others_by_their_network(settings: Any) -> None:
+    settings.NVR_TRUSTED_PROXIES = [ip_network("::1/128"), ip_network("fd00::7/128"), ip_network("192.0.2.7/32")]
+    connections = ConnectionsPerAddress(1)
+
+    for address in ("::1", "fd00::7", "::ffff:192.0.2.7", "fd00:0:0:1::5"):
+        connections.opened((address, 1, 0, 0))
+
+    assert not connections.is_full(("::1", 2, 0, 0))
+    assert not connections.is_full(("fd00::7", 2, 0, 0))
+    assert not connections.is_full(("::ffff:192.0.2.7", 2, 0, 0))
+    assert connections.is_full(("fd00::8", 2, 0, 0))  # of the proxy's network, and no proxy
+    assert connections.is_full(("fd00:0:0:1::6", 2, 0, 0))
+    assert not connections.is_full("")
 
 
 @pytest.mark.parametrize("path", ["/file", "/long"])
