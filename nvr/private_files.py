@@ -6,7 +6,9 @@ is closed when NVR starts: the database holds the passwords of cameras and peopl
 
 from __future__ import annotations
 
+import grp
 import os
+import pwd
 import stat
 from collections.abc import Iterator
 from contextlib import suppress
@@ -16,6 +18,7 @@ from pathlib import Path
 OTHERS = 0o077
 PASS_THROUGH = 0o011  # to reach what lies below, without seeing what else there is
 WRITABLE_BY_OTHERS = 0o002
+ACCESS_LIST = "system.posix_acl_access"
 # What NVR makes in its data folder; whatever else lies there is somebody else's.
 FOLDERS = ("backups", "cache", "clips", "kept", "review-index", "run", "static", "thumbnails")
 FILES = ("secret_key", "nvr.sqlite3")
@@ -116,8 +119,25 @@ def _is_anothers(folder: Path) -> bool:
         found = folder.stat()
     except OSError:
         return False
-    is_group_writable = bool(found.st_mode & stat.S_IWGRP) and found.st_gid != os.getegid()
-    return found.st_uid != os.geteuid() or is_group_writable or bool(found.st_mode & WRITABLE_BY_OTHERS)
+    if found.st_uid != os.geteuid() or found.st_mode & WRITABLE_BY_OTHERS or _has_access_list(folder):
+        return True
+    return bool(found.st_mode & stat.S_IWGRP) and (found.st_gid != os.getegid() or _has_other_members(found.st_gid))
+
+
+def _has_access_list(folder: Path) -> bool:
+    """Whether it lets users in by name (`setfacl`), which the mode does not tell."""
+    with suppress(OSError):  # a file system without them
+        return ACCESS_LIST in os.listxattr(folder)
+    return False
+
+
+def _has_other_members(group_id: int) -> bool:
+    """Of our own group: an FTP server's user may have been put into it."""
+    users = pwd.getpwall()
+    with suppress(KeyError):
+        named = set(grp.getgrgid(group_id).gr_mem)
+        return any(user.pw_uid != os.geteuid() and (user.pw_gid == group_id or user.pw_name in named) for user in users)
+    return False
 
 
 def make_shared(folder: Path) -> None:

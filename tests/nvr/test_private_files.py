@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import grp
 import os
+import pwd
 import re
 import stat
+import struct
 import subprocess
 import sys
 import tempfile
@@ -96,6 +99,35 @@ def test_a_camera_root_that_others_write_to_stays_within_their_reach(places: Pla
 
     assert (mode_of(places.data), mode_of(places.cameras)) == (0o711, 0o777)
     assert mode_of(places.data / "nvr.sqlite3") == 0o600
+
+
+@pytest.mark.parametrize(("members", "mode"), [((), 0o700), (("ftp",), 0o711)])
+def test_a_member_of_our_own_group_keeps_its_way_to_the_cameras(
+    places: Places, monkeypatch: pytest.MonkeyPatch, members: tuple[str, ...], mode: int
+) -> None:
+    """A group of one's own is made with each user, and folders are often writable for it."""
+    ours, ftp = pwd.getpwuid(os.geteuid()), pwd.struct_passwd(("ftp", "x", 4711, 4711, "", "/", "/bin/false"))
+    monkeypatch.setattr(pwd, "getpwall", lambda: [ours, ftp])
+    monkeypatch.setattr(grp, "getgrgid", lambda gid: grp.struct_group((ours.pw_name, "x", gid, list(members))))
+    (places.cameras / "door").chmod(0o775)
+
+    list(close_all(places))
+
+    assert mode_of(places.data) == mode
+
+
+def test_who_is_let_in_by_an_access_list_keeps_the_way_to_the_cameras(places: Places) -> None:
+    everybody = 0xFFFFFFFF
+    entries = [(1, 7, everybody), (2, 7, NOBODY), (4, 5, everybody), (16, 7, everybody), (32, 0, everybody)]
+    access_list = struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *entry) for entry in entries)
+    try:
+        os.setxattr(places.cameras / "door", "system.posix_acl_access", access_list)
+    except OSError as error:
+        pytest.skip(f"this file system has no access lists ({error.strerror})")
+
+    list(close_all(places))
+
+    assert mode_of(places.data) == 0o711
 
 
 def test_what_somebody_else_keeps_in_the_data_folder_is_left_alone(places: Places) -> None:
