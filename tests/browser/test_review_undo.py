@@ -191,3 +191,20 @@ def test_the_key_returns_to_where_it_was_done(opened: Page, card: Path) -> None:
 
     stands_on(opened, 3)
     have(opened, card, range(3, 4), set())
+
+
+def test_a_long_list_does_not_forget_what_is_still_on_its_way(opened: Page) -> None:
+    """Its place counts for all that follows: without it a choice made by place would be of the files beside."""
+    kept = opened.evaluate(
+        """async () => {
+            const loaded = performance.getEntriesByType("resource").map(({ name }) => name);
+            const { PagedSource } = await import(loaded.find((name) => name.includes("review/source")));
+            const source = new PagedSource("/", { filter: "unseen", order: "name" });
+            const item = (pending) => ({ confirmed: { seen: false }, pending });
+            for (let at = 0; at < 150; at += 1) source.chunks.set(at, [item(at ? 0 : 1)]);
+            source.forgetFar(149);
+            return [...source.chunks.keys()].slice(0, 2);
+        }"""
+    )
+
+    assert kept == [0, 2]

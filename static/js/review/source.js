@@ -75,10 +75,11 @@ export class PagedSource extends EventTarget {
     return left;
   }
 
+  // Not what left this filter, or is about to: the places of all that follows are counted with it.
   forgetFar(number) {
     if (this.chunks.size < CHUNKS_KEPT) return;
     const far = [...this.chunks.keys()].sort((a, b) => Math.abs(b - number) - Math.abs(a - number));
-    const dropped = far.find((key) => this.chunks.get(key).every((item) => item && fits(this.filter, item.confirmed)));
+    const dropped = far.find((key) => this.chunks.get(key).every((item) => item && !item.pending && fits(this.filter, item.confirmed)));
     if (dropped !== undefined) this.chunks.delete(dropped);
   }
 
