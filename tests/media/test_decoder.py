@@ -7,6 +7,7 @@ import os
 import random
 import resource
 import signal
+import socket
 import struct
 import subprocess
 import sys
@@ -173,7 +174,10 @@ def test_a_child_that_uses_up_its_time_is_ended_and_the_picture_named_for_it(own
     assert pictures.check(jpeg()).has_end
 
 
-@pytest.mark.parametrize(("number", "error"), [(signal.SIGSEGV, TornImage), (signal.SIGKILL, Unavailable)])
+@pytest.mark.parametrize(
+    ("number", "error"),
+    [(signal.SIGSEGV, TornImage), (signal.SIGKILL, Unavailable), (signal.SIGTERM, Unavailable)],
+)
 def test_a_child_that_breaks_costs_one_picture(own_pool, number, error):
     stuck(own_pool, number)
 
@@ -214,6 +218,34 @@ def test_a_child_that_went_for_want_of_work_is_replaced_without_a_word(own_pool)
     child.process.wait(10)
 
     assert pictures.check(jpeg()).has_end
+
+
+def test_a_child_that_is_just_going_is_replaced_too(own_pool):
+    """It has closed its end of the socket and not ended yet: whoever ended it would not know that it went by itself."""
+    pictures.check(jpeg())
+    (child,) = own_pool._free
+    slow, theirs = socket.socketpair()
+    theirs.close()
+    child.connection.close()  # it goes when it reads that
+    child.connection = slow
+    os.kill(child.process.pid, signal.SIGSTOP)
+    threading.Timer(0.5, os.kill, [child.process.pid, signal.SIGCONT]).start()
+
+    assert pictures.check(jpeg()).has_end
+    assert child.process.returncode == 0
+
+
+@pytest.mark.parametrize("program", [["false"], ["true"], ["/nowhere"]])
+def test_a_program_that_does_not_begin_is_no_fault_of_the_picture(tmp_path, monkeypatch, own_pool, program):
+    """As after an upgrade beside a running server. Remembered against the picture, it would not be shown for a day."""
+    file = tmp_path / "a.jpg"
+    file.write_bytes(jpeg())
+    with monkeypatch.context() as patched:
+        patched.setattr(pool, "begin", lambda *_: subprocess.Popen(program))
+        with pytest.raises(Unavailable):
+            derivative_of(file, 160)
+
+    assert derivative_of(file, 160).exists()
 
 
 def test_no_child_stays_behind_the_process_that_began_it(tmp_path):

@@ -66,20 +66,23 @@ def limit_cpu() -> None:
 
 def answer(connection: socket.socket, perform: Perform, head: Head, file: int) -> bool:
     """False if this process had better end: where memory ran out, what is left of it lies in pieces."""
+    facts, payload = outcome(perform, head, file)
+    send_answer(connection, facts, payload)
+    return facts.get("error") != "MemoryError"
+
+
+def outcome(perform: Perform, head: Head, file: int) -> tuple[Head, bytes]:
+    """What is answered. It is sent when this has ended: what filled the memory is free by then."""
     try:
-        facts, payload = perform(head, file)
+        return perform(head, file)
     except NvrError as error:
-        send_answer(connection, {"error": type(error).__name__, "detail": error.detail})
+        return {"error": type(error).__name__, "detail": error.detail}, b""
     except MemoryError:
-        send_answer(connection, {"error": "MemoryError"})
-        return False
+        return {"error": "MemoryError"}, b""
     except OSError as error:
-        send_answer(connection, {"error": "OSError", "errno": error.errno or 0})
+        return {"error": "OSError", "errno": error.errno or 0}, b""
     except Exception as error:  # noqa: BLE001 - of a broken picture a decoder may raise anything
-        send_answer(connection, {"error": "TornImage", "detail": "", "fault": type(error).__name__})
-    else:
-        send_answer(connection, facts, payload)
-    return True
+        return {"error": "TornImage", "detail": "", "fault": type(error).__name__}, b""
 
 
 if __name__ == "__main__":

@@ -14,12 +14,13 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
 from nvr.errors import NvrError, Unavailable
 from nvr.media import picture_errors
-from nvr.media.decoder.messages import Closed, Head, receive_answer, send_request
+from nvr.media.decoder.messages import Head, receive_answer, send_request
 from nvr.media.limits import max_pixels
 from nvr.media.paths import error_for
 from nvr.media.picture_errors import DecodingTimedOut, ImageTooLarge, ImageTooSlow, TornImage
@@ -29,8 +30,12 @@ logger = logging.getLogger(__name__)
 AT_ONCE: Final = 2
 WALL_S: Final = 15.0  # of one picture, also where the machine is busy; the child's own limit is on its CPU time
 WAIT_S: Final = 15.0  # for a child that is free
+GOES_WITHIN_S: Final = 5.0  # a child that has closed its end of the socket
+# Somebody ended it, such as the system for want of memory, or who stops the service: no picture did.
+ENDED_FROM_OUTSIDE: Final = {-signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT, -signal.SIGHUP}
 BASE_DIR: Final = Path(__file__).resolve().parents[3]
 BUSY = "Too many pictures are being prepared at once: try again."
+DOES_NOT_RUN = "The program that decodes pictures does not run: see the log, and restart NVR after an upgrade."
 
 
 class Child:
@@ -50,15 +55,26 @@ class Child:
         send_request(self.connection, head, descriptor)
         return receive_answer(self.connection, deadline)
 
-    def end(self) -> int:
-        """Its exit status: less than 0 is the signal that ended it."""
+    def end(self, *, patience_s: float = 0.0) -> int:
+        """Its exit status, by itself if it goes within `patience_s`: less than 0 is the signal that ended it."""
         self.connection.close()
+        with suppress(subprocess.TimeoutExpired):
+            return self.process.wait(patience_s)
         self.process.kill()
         return self.process.wait()
 
     def forget(self) -> None:
         """In a process that was forked from ours: the child is not its own."""
         self.connection.close()
+
+
+def new_child() -> Child:
+    """Raises `Unavailable` where the system has no room for another process."""
+    try:
+        return Child()
+    except OSError as fault:
+        reason = os.strerror(fault.errno or 0)
+        raise Unavailable(f"No program could be started to decode pictures ({reason}).", retry_after=30) from fault
 
 
 def begin(descriptor: int, pixels: int) -> subprocess.Popen[bytes]:
@@ -98,12 +114,13 @@ class Pool:
         child = self._taken()
         while True:
             is_new = child is None
-            child = child or Child()
+            child = child or new_child()
             try:
                 answer = child.ask(head, descriptor, deadline)
             except (OSError, ValueError) as fault:
-                status = child.end()
-                if not is_new and status == 0 and isinstance(fault, (Closed, BrokenPipeError, ConnectionError)):
+                has_left = isinstance(fault, ConnectionError)
+                status = child.end(patience_s=GOES_WITHIN_S if has_left else 0.0)
+                if has_left and not is_new and status == 0:
                     child = None  # it went, for nobody had asked, just when we did
                     continue
                 raise meaning_of(status, fault) from fault
@@ -140,14 +157,20 @@ class Pool:
 
 
 def meaning_of(status: int, fault: Exception) -> NvrError:
-    """Of a child that did not answer: what ended it, or that we did."""
+    """Of a child that did not answer: what ended it, or that we did.
+
+    Only what a decoder dies of is the picture's fault: a child that ends by itself could not begin, or was replaced on
+    the disk by another version.
+    """
     if status == -signal.SIGXCPU:
         return ImageTooSlow()
     if isinstance(fault, TimeoutError):
         return DecodingTimedOut(retry_after=30)
-    if status == -signal.SIGKILL:
+    if status in ENDED_FROM_OUTSIDE:
         return Unavailable("Reading the picture was cut short by the system: try again.", retry_after=30)
     logger.warning("a decoder ended with status %s", status)
+    if status >= 0:
+        return Unavailable(DOES_NOT_RUN, retry_after=30)
     return TornImage("The image broke the program that decodes it.")
 
 
