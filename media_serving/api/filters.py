@@ -51,9 +51,10 @@ def filtered_events(user: User | AnonymousUser, query: QueryDict) -> QuerySet[Ev
 
 def _says(word: str) -> Q:
     said = Q(notes__icontains=word) | Q(camera__name__icontains=word)
-    for name in {word, *classes_called(word)}:
-        # Classes are a list in JSON, which keeps other letters than ASCII's as escapes.
-        said |= Q(object_classes__icontains=json.dumps(name)[1:-1])
+    names = {word, *classes_called(word)}
+    # Classes are a list in JSON: SQLite keeps other letters than ASCII's as escapes, PostgreSQL as they are.
+    for text in {json.dumps(name, ensure_ascii=escaped)[1:-1] for name in names for escaped in (True, False)}:
+        said |= Q(object_classes__icontains=text)
     return said
 
 

@@ -214,10 +214,12 @@ def test_a_search_looks_into_notes_classes_and_cameras_names(browser, api, camer
     Event.objects.filter(pk=fox.pk).update(notes="A FOX, 100% sure")
     car = detect(family_camera, after(100), object_class="car").event
     man = detect(family_camera, after(9000)).event
+    goose = detect(family_camera, after(20_000), object_class="gänse").event
     searches = {
         "fox": [fox.pk],
         "100%": [fox.pk],
-        "yard": [man.pk, car.pk],
+        "yard": [goose.pk, man.pk, car.pk],
+        "gänse": [goose.pk],
         "yard cars": [car.pk],
         "people": [man.pk],
         "Movement": [fox.pk],
