@@ -44,7 +44,7 @@ class Job:
     `file` is open: who looks at it looks at the same bytes, whatever lies at its name by then. `is_again` says that
     the camera has used the name before, `is_snapshot` that `file` is a copy in memory, which no longer changes. After
     `until` (monotonic seconds) a large file gives way to others. If it is `duplicate_of` another upload, `has_moved`
-    says that the other's file is not where it was.
+    says that the other's file is not where it was, and `has_new_copy` that a copy was kept for that one.
     """
 
     upload: Upload
@@ -59,6 +59,7 @@ class Job:
     findings: Findings = field(default_factory=Findings)
     duplicate_of: Upload | None = None
     has_moved: bool = False
+    has_new_copy: bool = False
 
     @property
     def camera(self) -> Camera:
@@ -118,9 +119,24 @@ def find_known(job: Job) -> None:
 
 
 def keep_copy(job: Job) -> None:
-    """Of a name that is used again: the camera is likely to overwrite these bytes as well."""
-    if job.is_again and job.duplicate_of is None:
+    """Of a name that is used again: the camera is likely to overwrite these bytes as well.
+
+    Also if they are on record and were overwritten before; but not again what was removed to make room.
+    """
+    if not job.is_again:
+        return
+    if job.duplicate_of is None:
         job.upload.is_kept = keeping.keep(job.upload, job.file)
+    elif lacks_copy(job.duplicate_of, job.upload):
+        job.has_new_copy = keeping.keep(job.duplicate_of, job.file)
+
+
+def lacks_copy(known: Upload, upload: Upload) -> bool:
+    """Whether the name has had other bytes too, and will again: what is merely sent twice is not overwritten."""
+    if known.path_digest != upload.path_digest or known.is_kept or known.copy_removed_at is not None:
+        return False
+    contents = Upload.objects.of_file(upload.camera_id, upload.below)
+    return contents.exclude(pk__in=[known.pk, upload.pk]).exists()
 
 
 def tell_capture_time(job: Job) -> None:
@@ -158,6 +174,8 @@ def record(job: Job) -> None:
         hold(job.turn)
         if job.duplicate_of is not None:
             places.merge(job.upload, job.duplicate_of, has_moved=job.has_moved)
+            if job.has_new_copy:
+                Upload.objects.filter(pk=job.duplicate_of.pk).update(is_kept=True)
             return
         attach_all([Detection(**described(job), **values) for values in job.findings.found])
         remember(job)

@@ -21,6 +21,8 @@ from media_serving.clips import SETTLES_AFTER, want_clip
 from media_serving.ingest.capture_time import CaptureTime
 from media_serving.ingest.ledger import stamp
 from media_serving.models import CaptureClue, Detection, Event, Upload, UploadCopy, UploadState
+from media_serving.models.uploads import kept_path
+from media_serving.tombstones import bury
 from nvr.media.paths import NoSuchFile, StorageFault, error_for
 
 CANDIDATES: Final = 20
@@ -34,9 +36,10 @@ def same_content(upload: Upload, digest: str, taken: CaptureTime) -> Upload | No
     """The upload that these bytes are already; the earliest, should there be several."""
     rows = Upload.objects.filter(camera=upload.camera_id, content_digest=digest).exclude(content_digest="")
     rows = rows.filter(state=UploadState.DONE).exclude(pk=upload.pk).order_by("pk")
-    # With the same name first: of very many black frames it must not lie behind the candidates.
-    named = rows.filter(path_digest=upload.path_digest)[:1]
-    return next((row for some in (named, rows[:CANDIDATES]) for row in some if is_same(upload, taken, row)), None)
+    # Of very many black frames the one that is meant must not lie behind the candidates.
+    named, of_its_time = rows.filter(path_digest=upload.path_digest)[:1], rows.filter(captured_at=taken.at)
+    several = (named, of_its_time[:CANDIDATES], rows[:CANDIDATES])
+    return next((row for some in several for row in some if is_same(upload, taken, row)), None)
 
 
 def is_same(upload: Upload, taken: CaptureTime, other: Upload) -> bool:
@@ -95,11 +98,20 @@ def move(upload: Upload, place: dict[str, Any]) -> None:
         mtime_ns=place["mtime_ns"],
     ).delete()
     Upload.objects.filter(pk=upload.pk).update(**place, missing_since=None)
+    forget_misnamed_copy(upload, place["path"])
     if is_elsewhere:
         now = shown_path(upload.camera, place["path"])
         upload.detections.update(file_path=now)
         reports_of(upload, before).update(file_path=now)
         remake_clips(upload)
+
+
+def forget_misnamed_copy(upload: Upload, path: str) -> None:
+    """What we keep of it ends like the file's name: under a name that ends otherwise it would not be found."""
+    before = upload.kept_path
+    if upload.is_kept and before != kept_path(upload.camera_id, upload.pk, path):
+        Upload.objects.filter(pk=upload.pk).update(is_kept=False)
+        bury([before])
 
 
 def follow_copies(now: datetime) -> int:

@@ -14,10 +14,11 @@ from django.db import OperationalError
 from django.utils import timezone
 
 from cameras.models import Camera
-from media_serving import clip_sources
+from media_serving import clip_sources, kept_copies
 from media_serving.ingest import places, working
 from media_serving.models import ClipWork, Detection, Event, Upload, UploadCopy, WorkState
 from media_serving.removal import remove_some_of
+from media_serving.tombstones import carry_out_owed
 from tests.factories import folder_of, jpeg, make_camera, make_video, put
 from tests.ingest.conftest import swept, uploads
 from tests.ingest.test_faults import scene
@@ -182,6 +183,28 @@ def test_a_b_and_a_under_one_name_are_two_uploads(porch, api):
     assert body_of(api.get(f"{MEDIA}uploads/{latter.pk}")) == jpeg(seed=1)
 
 
+def test_what_was_overwritten_and_is_there_again_is_still_shown_when_it_is_overwritten_again(porch, api):
+    for number, seed in enumerate((0, 1, 0, 1)):
+        put(folder_of(porch), "snap.jpg", jpeg(seed=seed), age_s=60 - 10 * number)
+        read_all(porch)
+
+    first = Upload.objects.earliest("pk")
+    assert Upload.objects.count() == 2
+    assert first.is_kept and body_of(api.get(f"{MEDIA}uploads/{first.pk}")) == jpeg(seed=0)
+
+
+def test_a_copy_that_was_removed_to_make_room_is_not_made_again(porch, settings):
+    for number, seed in enumerate((0, 1, 0, 1, 0)):
+        put(folder_of(porch), "snap.jpg", jpeg(seed=seed), age_s=60 - 10 * number)
+        if number == 4:
+            settings.NVR_KEPT_MAX_AGE = timedelta(0)
+            kept_copies.trim(timezone.now() + timedelta(seconds=1))
+        read_all(porch)
+
+    first = Upload.objects.earliest("pk")
+    assert not first.is_kept and first.copy_removed_at is not None
+
+
 def test_what_is_sent_again_while_the_first_still_waits_is_one_upload(yard):
     film = film_in(yard)
     swept(yard)
@@ -270,6 +293,36 @@ def test_the_copy_that_was_kept_stays_with_what_moved(porch):
 
     latest = Upload.objects.get(path="noon.jpg")
     assert latest.is_kept and latest.kept_path.read_bytes() == jpeg(seed=3)
+
+
+def test_what_moved_to_a_name_that_ends_otherwise_is_found_there(porch, api):
+    for seed in (0, 3):
+        put(folder_of(porch), "snap.jpg", jpeg(seed=seed), age_s=60 - 10 * seed)
+        read_all(porch)
+    kept = Upload.objects.latest("pk").kept_path
+    (folder_of(porch) / "snap.jpg").rename(folder_of(porch) / "noon.jpeg")
+    read_all(porch)
+    carry_out_owed()
+
+    latest = Upload.objects.get(path="noon.jpeg")
+    assert body_of(api.get(f"{MEDIA}uploads/{latest.pk}")) == jpeg(seed=3)
+    assert not kept.exists()
+
+
+def test_of_more_equal_frames_than_are_looked_at_each_is_known_where_it_is_sorted_to(porch):
+    """As of a lens that was covered for a night."""
+    names = [f"20250301_1200{second:02}.jpg" for second in range(places.CANDIDATES + 5)]
+    for name in names:
+        put(folder_of(porch), name, jpeg(), age_s=30)
+    read_all(porch)
+    assert Upload.objects.filter(state="done").count() == len(names)
+
+    (folder_of(porch) / "2025-03-01").mkdir()
+    for name in names:
+        (folder_of(porch) / name).rename(folder_of(porch) / "2025-03-01" / name)
+    read_all(porch)
+
+    assert uploads(porch) == {f"2025-03-01/{name}": ("done", "") for name in names}
 
 
 def test_a_purge_removes_the_other_places_too(porch):
