@@ -146,6 +146,7 @@ def asked(root: ReviewPath, question: Callable[[Scanner], AnswerT]) -> AnswerT:
         fault = fault_of(error)
         logger.error("index cannot be used path=%s error=%s", root.pk, error)
         if isinstance(fault, StorageFull):
+            _spares.not_before[root.path] = time.monotonic() + FULL_FOR_S
             return answered_in_memory(root, question)
         raise fault from error
     _spares.forget(root.path)
@@ -187,7 +188,6 @@ def answered_in_memory(root: ReviewPath, question: Callable[[Scanner], AnswerT])
     `BeingRead`.
     """
     with _spares.held():
-        _spares.not_before[root.path] = time.monotonic() + FULL_FOR_S
         circumstances = circumstances_of(root, index_dir())
         spare = _spares.opened.get(root.path)
         try:

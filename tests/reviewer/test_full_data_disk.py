@@ -75,6 +75,17 @@ def test_the_index_on_disk_is_used_again_when_there_is_room(review, card, folder
     assert library.index_file(str(card)).stat().st_size > 0
 
 
+def test_who_goes_on_asking_does_not_put_off_the_next_try_of_the_disk(review, card, folder, disk):
+    fill(disk)
+    everything(review, card, folder)
+    next_try = dict(library._spares.not_before)
+
+    assert everything(review, card, folder) == (ALL, 4, 3)
+
+    assert next_try
+    assert library._spares.not_before == next_try
+
+
 @pytest.mark.django_db(transaction=True)
 def test_the_trash_is_emptied(review, card, folder, disk, worker):
     fill(disk)
