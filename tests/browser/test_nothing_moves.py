@@ -84,6 +84,13 @@ def test_a_second_click_on_the_bar_does_not_reach_what_it_covered(opened: Page) 
     assert not opened.evaluate("window.hit")
 
 
+def test_a_double_click_opens_a_picture_also_while_others_are_chosen(opened: Page) -> None:
+    opened.locator(".shot[data-place='1']").click(modifiers=["Control"])
+    opened.locator(".shot[data-place='0']").dblclick()
+
+    expect(opened.locator("[data-screen]")).to_be_visible()
+
+
 def test_a_double_click_that_opens_a_picture_marks_nothing(opened: Page, card: Path) -> None:
     tile = opened.locator(".shot[data-place='0']")
     place = tile.bounding_box()

@@ -122,7 +122,7 @@ function tellSum() {
 // The bar covers the tools.
 function tellChosen(count) {
   const bar = find("chosen");
-  if (!count && !bar.inert) shield();
+  if (!count && !bar.inert) shield(bar);
   if (!count && bar.contains(document.activeElement)) grid.element.focus({ preventScroll: true });
   bar.inert = !count;
   find("tools").inert = Boolean(count);
