@@ -35,6 +35,7 @@ from media_serving.models.uploads import LONGEST_REASON, LONGEST_WAIT, moment_of
 from nvr.errors import Forbidden, Invalid, NvrError
 from nvr.media.ffmpeg import FfmpegKilled, FfmpegTimedOut
 from nvr.media.paths import NoSuchFile, error_for, open_regular
+from nvr.media.picture_errors import DecodingTimedOut
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -204,6 +205,8 @@ def settle(upload: Upload, error: Exception) -> None:
         be_patient(upload, as_sentence(error), "Change its owner or mode: it is looked at again.")
     elif isinstance(error, HARD_TO_READ):
         try_again(upload, as_sentence(error))
+    elif isinstance(error, DecodingTimedOut):  # by a disk that is slow, or a picture: seldom, so that others have turns
+        wait(upload, as_sentence(error), next_look(upload), attempts=0)
     elif isinstance(error, NvrError) and error.status in TRANSIENT:
         wait(upload, as_sentence(error), TROUBLED_FOR, attempts=0)
     elif isinstance(error, NvrError):

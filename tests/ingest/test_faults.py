@@ -20,6 +20,7 @@ from media_serving.detectors import sampling
 from media_serving.ingest import finding, pipeline, turns, working
 from media_serving.ingest.retrying import retry
 from media_serving.models import Detection, Upload
+from nvr.media.decoder import pool
 from tests.factories import folder_of, jpeg, make_camera, make_video, put
 from tests.ingest.conftest import swept, uploads
 from tests.ingest.test_working import read_all
@@ -141,6 +142,27 @@ def test_a_video_that_takes_too_long_each_time_is_given_up(yard, monkeypatch):
         Upload.objects.update(retry_at=None)
 
     assert uploads(yard)["a.mp4"][0] == "failed"
+
+
+def test_a_picture_that_takes_too_long_is_tried_ever_more_seldom_and_never_given_up(porch, monkeypatch):
+    """The disk may be slow for a night. Each try takes a worker for as long as one waits for a decoder."""
+    put(folder_of(porch), "a.jpg", jpeg(), age_s=86_400)
+    swept(porch)
+    pauses = []
+    with monkeypatch.context() as slow:
+        slow.setattr(pool, "WALL_S", 0.0)
+        for quiet_for in (timedelta(0), timedelta(minutes=10), timedelta(hours=20)):
+            Upload.objects.update(received_at=timezone.now() - quiet_for, retry_at=None)
+            begun = timezone.now()
+            working.work()
+            row = Upload.objects.get()
+            assert (row.state, row.attempts) == ("waiting", 0) and "too long" in row.reason
+            pauses.append(row.retry_at - begun)
+    assert pauses[0] < timedelta(minutes=2) < pauses[1] < pauses[2]
+
+    Upload.objects.update(retry_at=None)
+    working.work()
+    assert uploads(porch) == {"a.jpg": ("done", "")}
 
 
 @pytest.mark.parametrize("fault", [DataError("too large"), IntegrityError("check")])
