@@ -27,11 +27,12 @@ def children_of(user: Person, given: str) -> dict[str, Any]:
 
     Raises `HiddenPath`, `Forbidden` outside of what is reviewed for whoever does not manage paths, `BadRequest`.
     """
-    path, policy = checked(given), Policy(user)
+    reviewed = [root.path for root in known_paths(user)]
+    path, policy = checked(given), Policy(user, reviewed=reviewed)
     place = os.path.realpath(path)
     if policy.hides(path) or policy.hides(place):
         raise HiddenPath
-    known = any(is_inside(place, root.path) for root in known_paths(user))
+    known = any(is_inside(place, root) for root in reviewed)
     if not known and not user.has_perm("reviewer.change_reviewpath"):  # type: ignore[union-attr]
         raise Forbidden("The path is not under a known review path.")
     if not known and not policy.leads_on(place):

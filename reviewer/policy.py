@@ -36,9 +36,15 @@ def with_places(paths: Iterable[str]) -> frozenset[str]:
 
 
 class Policy:
-    """What is hidden from review, as it is set now: for everybody, or for `user`, who may not look everywhere."""
+    """What is hidden from review, as it is set now: for everybody, or for `user`, who may not look everywhere.
 
-    def __init__(self, user: User | AbstractBaseUser | AnonymousUser | None = None) -> None:
+    What lies in a folder of `reviewed` stays to be seen, although a folder that holds it has been hidden since.
+    """
+
+    def __init__(
+        self, user: User | AbstractBaseUser | AnonymousUser | None = None, *, reviewed: Iterable[str] = ()
+    ) -> None:
+        self.reviewed = frozenset(reviewed)
         self.data = os.path.realpath(settings.NVR_DATA_DIR)
         self.cameras = os.path.realpath(settings.NVR_CAMERA_ROOT)
         self.own = {self.data, os.path.realpath(settings.BASE_DIR)}
@@ -49,7 +55,9 @@ class Policy:
 
     def hiding(self, path: str) -> str:
         """The folder that hides it: the deepest that holds it decides; empty if none does."""
-        hidden, shown = deepest(self.hidden, path), deepest(self.shown, path)
+        hidden, shown, reviewed = (deepest(folders, path) for folders in (self.hidden, self.shown, self.reviewed))
+        if reviewed and len(reviewed) >= len(hidden):
+            return ""
         return hidden if len(hidden) > len(shown) or hidden == shown else ""
 
     def check(self, path: str) -> None:

@@ -266,6 +266,22 @@ def test_paths_that_were_added_stay(manage, chief, tmp_path, settings):
     assert manage.get("/api/media-items/summary", {"path": str(tmp_path)}).status_code == 200
 
 
+@pytest.mark.parametrize("hidden", ["", "card"])
+def test_the_folders_of_a_path_that_was_added_stay_to_be_chosen(manage, chief, tmp_path, settings, hidden):
+    card = tmp_path / "card"
+    for name in ("DCIM/100MEDIA", "keys/old"):
+        (card / name).mkdir(parents=True)
+    assert add(chief, card).status_code == 201
+
+    settings.NVR_REVIEW_HIDDEN_PATHS = [str(tmp_path / hidden), str(card / "keys")]
+
+    assert picked(manage, card) == {str(card / "DCIM")}
+    assert picked(manage, card / "DCIM") == {str(card / "DCIM/100MEDIA")}
+    assert manage.get(FOLDERS, {"path": str(card / "keys")}).status_code == 403
+    (tmp_path / "beside").mkdir()
+    assert add(chief, tmp_path / "beside").status_code == (403 if not hidden else 201)
+
+
 def test_the_cameras_root_is_open_wherever_it_lies(chief, manage, tmp_path, settings):
     hidden, cameras = tmp_path / "system", tmp_path / "system/srv/cameras"
     (cameras / "demo/trail_camera").mkdir(parents=True)
