@@ -89,7 +89,7 @@ def extract_frame(path: Path, at: float, target: Path, width: int | None = None,
     deadline = time.monotonic() + timeout.total_seconds()
     with source_of(path) as source, write_to(target) as part:
         picture = picture_of(source, timeout=timeout)
-        for reading, writing in attempts(source, max(0.0, at)):
+        for reading, writing in attempts(source, max(0.0, at), deadline):
             if width is not None:
                 writing["vf"] = f"scale='min({int(width)},iw)':-1"
             if written_frame(source, part, reading, writing, picture, timeout=until(deadline)):
@@ -116,8 +116,8 @@ def extract_early_frame(
 
 def early_attempts(source: Source, at: float, deadline: float) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
     """Only a video that is too short is asked how long it is."""
-    yield next(attempts(source, at))
-    yield from attempts(source, (facts_of(source, timeout=until(deadline)).duration or 0.0) / 2)
+    yield next(attempts(source, at, deadline))
+    yield from attempts(source, (facts_of(source, timeout=until(deadline)).duration or 0.0) / 2, deadline)
 
 
 def until(deadline: float) -> timedelta:
@@ -125,12 +125,12 @@ def until(deadline: float) -> timedelta:
     return timedelta(seconds=max(0.1, deadline - time.monotonic()))
 
 
-def attempts(source: Source, at: float) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+def attempts(source: Source, at: float, deadline: float) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
     """Options for reading and writing: the place itself, the last of the last second's frames, the first of all."""
     # Without an index a seek ends at a key frame behind the place: begin earlier and decode up to it.
     lead = lead_for(source, at)
     yield {"ss": f"{at - lead:.3f}"}, {"ss": f"{lead:.3f}", "frames:v": 1}
-    yield last_second(source), {}
+    yield last_second(source, timeout=until(deadline)), {}
     yield {}, {"frames:v": 1}
 
 
@@ -141,13 +141,13 @@ def lead_for(source: Source, at: float) -> float:
     return min(at, LEAD_S) if source.demuxer in WITHOUT_INDEX else 0.0
 
 
-def last_second(source: Source) -> dict[str, str]:
+def last_second(source: Source, *, timeout: timedelta) -> dict[str, str]:
     """Of its pictures: a sound may go on for longer, and a file that does not begin at 0 is not as long as it says."""
     if source.demuxer in BARE:
         return {}  # all of it is read, and the last picture stays
     if source.demuxer not in WITHOUT_INDEX:
         with suppress(FfmpegFailed):
-            duration = facts_of(source).duration
+            duration = facts_of(source, timeout=timeout).duration
             if duration is not None:
                 return {"ss": f"{max(0.0, duration - 1):.3f}"}
     return {"sseof": "-1"}

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from nvr.media import containers, ffmpeg, processes
+from nvr.media import containers, ffmpeg, probing, processes
 from nvr.media.containers import HEAD_BYTES, demuxer_for
 from nvr.media.decoder import pictures
 from nvr.media.ffmpeg import FfmpegFailed, FfmpegMissing, FfmpegTimedOut, UnknownContainer
@@ -136,6 +136,24 @@ def test_a_place_outside_the_video_gives_its_nearest_end(films, tmp_path, at, co
     ffmpeg.extract_frame(films / "a.mp4", at, tmp_path / "frame.jpg")
 
     assert dominant(tmp_path / "frame.jpg") == colour
+
+
+@pytest.mark.parametrize("extract", ["extract_frame", "extract_early_frame"])
+def test_all_that_is_run_for_one_frame_shares_one_time_limit(films, tmp_path, monkeypatch, extract):
+    """Behind the end of a video ffprobe is asked too: a web server waits for it."""
+    limits: list[timedelta] = []
+
+    def noted(arguments, *, timeout, **options):
+        limits.append(timeout)
+        return processes.run(arguments, timeout=timeout, **options)
+
+    monkeypatch.setattr(ffmpeg, "run", noted)
+    monkeypatch.setattr(probing, "run", noted)
+
+    getattr(ffmpeg, extract)(films / "a.mp4", 60, tmp_path / "frame.jpg", 160, timeout=timedelta(seconds=9))
+
+    assert len(limits) >= 3
+    assert max(limits) <= timedelta(seconds=9) and limits[1:] == sorted(limits[1:], reverse=True)
 
 
 @pytest.mark.parametrize(("width", "expected"), [(None, (160, 120)), (80, (80, 60)), (999, (160, 120)), (81, (81, 61))])
