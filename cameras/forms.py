@@ -73,14 +73,17 @@ def is_below_root(path: Path) -> bool:
 
 
 def folder_warnings(path: str, *, will_be_made: bool) -> list[str]:
-    """What is odd about a camera's folder that may be stored all the same, a sentence each."""
+    """What is odd about a camera's folder that may be stored all the same, a sentence each.
+
+    Outside of the root it is not said whether it exists: that would list the server's folders to every editor.
+    """
     folder, below = Path(path), is_below_root(Path(path))
     found = []
     if not below:
         found.append(f"The folder lies outside {settings.NVR_CAMERA_ROOT}: its pictures are not shown.")
     if any(part != " ".join(part.split()) for part in folder.parts[1:]):
         found.append("A name in it begins or ends with a blank, or has several in a row.")
-    if not folder.is_dir() and not (will_be_made and below):
+    if below and not folder.is_dir() and (folder.exists() or not will_be_made):
         word = "is not a folder but a file" if folder.exists() else "does not exist"
         found.append(f"The folder {word}.")
     return found

@@ -2,5 +2,5 @@
 const own = Intl.DateTimeFormat().resolvedOptions().timeZone;
 
 export function hideOwnZone(root = document) {
-  for (const zone of root.querySelectorAll("[data-zone]")) zone.hidden = zone.dataset.zone === own;
+  for (const zone of root.querySelectorAll("[data-zone]")) zone.toggleAttribute("data-own-zone", zone.dataset.zone === own);
 }

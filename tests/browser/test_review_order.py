@@ -77,6 +77,22 @@ def test_one_stays_at_the_file_in_another_order(opened: Page) -> None:
         expect(opened.locator(".shot[data-cursor]")).to_have_attribute("title", re.compile(f"{NAMES[1]}$"))
 
 
+def test_one_stays_at_the_file_when_the_order_changes_before_the_list_is_there(opened: Page) -> None:
+    opened.keyboard.press("ArrowRight")
+    expect(opened.locator(".shot[data-cursor]")).to_have_attribute("title", re.compile(f"{NAMES[1]}$"))
+
+    opened.evaluate("""() => {
+        const choice = document.querySelector("[data-order]");
+        for (const order of ["name", "time", "folder", "name"]) {
+            choice.value = order;
+            choice.dispatchEvent(new Event("change", { bubbles: true }));
+        }
+    }""")
+
+    expect(opened.locator(".shot[data-place='1'] .shot-caption")).to_have_text(caption(NAMES[3]))
+    expect(opened.locator(".shot[data-cursor]")).to_have_attribute("title", re.compile(f"{NAMES[1]}$"))
+
+
 def test_a_file_in_the_address_is_found_by_time(opened: Page, card: Path) -> None:
     opened.goto(f"/review?path={card}&filter=all&order=time&item={card / NAMES[1]}")
     expect(opened.locator("[data-facts]")).to_contain_text("IMG_0001.JPG")

@@ -596,8 +596,15 @@ def test_no_folder_is_made_outside_the_root(browser: Client, root: Path, tmp_pat
     add(browser, folder_path=elsewhere, create_folder="on", save_anyway=elsewhere)
 
     assert "outside" in errors_of(warned)
+    assert "exist" not in errors_of(warned)  # what else lies on the server is not told to whoever edits cameras
     assert Camera.objects.get().folder_path == elsewhere
     assert not Path(elsewhere).exists()
+
+
+def test_a_file_is_warned_of_also_when_a_folder_is_to_be_created(browser: Client, root: Path) -> None:
+    (root / "a.txt").write_text("x")
+
+    assert "is not a folder but a file" in errors_of(add(browser, folder_path=f"{root}/a.txt", create_folder="on"))
 
 
 def test_a_folder_that_stays_is_not_warned_of_again(browser: Client, root: Path) -> None:

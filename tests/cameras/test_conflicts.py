@@ -202,7 +202,8 @@ def test_the_admins_form_also_refuses_a_folder_in_that_of_an_unseen_camera(tmp_p
     address = f"/admin/cameras/camera/{yard.pk}/change/"
     form = client.get(address).context["adminform"].form
     values = {name: "" if value is None else value for name, value in form.initial.items()}
-    values |= {"groups": [mine.pk], "folder_path": str(tmp_path / "front/sub")}
+    folder = str(tmp_path / "front/sub")
+    values |= {"groups": [mine.pk], "folder_path": folder, "save_anyway": folder}  # it lies outside of the root as well
 
     response = client.post(address, values)
 

@@ -29,6 +29,7 @@ const marking = new Marking({ grid, screen, marks, step, goTo, source: () => sou
 let source = null;
 let view = address.read();
 let turn = 0;
+let landing = null; // where the list that is being loaded will stand: `current` is not that yet
 
 // The list
 function takes({ type, folder }) {
@@ -37,6 +38,7 @@ function takes({ type, folder }) {
 
 async function load({ item = null, place = 0, refresh = false } = {}) {
   const mine = ++turn;
+  landing = item ? { item, place } : null;
   source?.close?.();
   await queue.settled(); // the server's counts are those after what was marked
   const next = view.type || view.folder ? new GatheredSource(path, view, takes(view)) : new PagedSource(path, view);
@@ -45,7 +47,7 @@ async function load({ item = null, place = 0, refresh = false } = {}) {
     whileReading(path, opening, (told) => { if (mine === turn) tellReading(told); });
     await opening;
   } catch (error) {
-    if (mine === turn) tellFailure(error);
+    if (mine === turn) { landing = null; tellFailure(error); }
     return;
   }
   if (mine !== turn) return;
@@ -53,7 +55,10 @@ async function load({ item = null, place = 0, refresh = false } = {}) {
   source = next;
   source.addEventListener("change", tellSum);
   grid.show(source, view.order === "name");
-  grid.cursor = item ? await source.find(item, place) : 0;
+  const cursor = item ? await source.find(item, place) : 0;
+  if (mine !== turn) return;
+  landing = null;
+  grid.cursor = cursor;
   grid.reveal();
   grid.render();
   tellCounts();
@@ -132,6 +137,7 @@ function tellChosen(count) {
 // Moving
 const place = () => grid.cursor;
 const current = () => source?.at(place());
+const standing = () => landing ?? { item: current()?.path, place: place() };
 
 // At once when the file is known; else a promise, behind which further keys wait.
 function goTo(wanted, { step = 1 } = {}) {
@@ -271,7 +277,7 @@ document.addEventListener("click", (event) => {
   if (button) run(button.dataset.do);
 });
 find("start").addEventListener("click", open);
-find("refresh").addEventListener("click", () => hold(load({ item: current()?.path, place: place(), refresh: true })));
+find("refresh").addEventListener("click", () => hold(load({ ...standing(), refresh: true })));
 document.querySelector(".page-filters").addEventListener("click", (event) => {
   const chip = event.target.closest("[data-filter]");
   if (!chip || event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
@@ -281,11 +287,11 @@ document.querySelector(".page-filters").addEventListener("click", (event) => {
 for (const name of ["type", "folder", "order"]) find(name).addEventListener("change", (event) => change({ [name]: event.target.value }));
 
 function change(news) {
-  const at = current()?.path;
+  const at = standing();
   view = { ...view, ...news };
   address.push(view);
   showView();
-  hold(load({ item: at, place: place() }));
+  hold(load(at));
 }
 
 function showView() {
@@ -309,7 +315,7 @@ async function begin() {
   const kept = address.remembered(path);
   const trash = new TrashDialog(find("trash"), path);
   find("trash-open").addEventListener("click", async () => { await queue.settled(); trash.open(); });
-  trash.addEventListener("emptied", () => hold(load({ item: current()?.path, place: place() })));
+  trash.addEventListener("emptied", () => hold(load(standing())));
   fillFolders(find("folder"), path, view.folder).then((count) => { showView(); if (count) grid.tellFolders(); });
   showView();
   await load(view.item ? { item: view.item } : kept);
