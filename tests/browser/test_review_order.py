@@ -130,3 +130,22 @@ def test_a_phone_has_room_for_the_order(open_browser: Open, chief: User, card: P
     captions(page, caption(NAMES[-1]))
     keep_picture(page, "review-order-phone")
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_by_time_the_list_goes_on_behind_a_file_that_is_gone(opened: Page, card: Path) -> None:
+    """Somebody else removed it: a hundred files are known here, have left the filter, and the last of them is away."""
+    names = opened.evaluate(
+        """async (root) => {
+            const loaded = performance.getEntriesByType("resource").map(({ name }) => name);
+            const { PagedSource } = await import(loaded.find((name) => name.includes("review/source")));
+            const source = new PagedSource(root, { filter: "unseen", order: "time" });
+            const seen = { confirmed: { seen: true }, exact: `${root}/GONE.JPG` };
+            source.total = 106;
+            source.chunks.set(0, Array(100).fill(seen));
+            await source.load(100);
+            return source.chunks.get(1).map(({ path }) => path);
+        }""",
+        str(card),
+    )
+
+    assert names == [str(card / name) for name in reversed(NAMES)]

@@ -56,9 +56,11 @@ export class PagedSource extends EventTarget {
   async fetchChunk(number) {
     const first = number * CHUNK;
     const before = this.at(first - 1);
-    const start = before ? { after: before.exact } : { offset: Math.max(0, first - this.leftBefore(first)) };
     const size = Math.min(CHUNK, this.total - first);
-    const items = await itemsOf({ path: this.root, statusFilter: this.filter, order: this.order, limit: size, ...start });
+    const query = { path: this.root, statusFilter: this.filter, order: this.order, limit: size };
+    const byNumber = () => itemsOf({ ...query, offset: Math.max(0, first - this.leftBefore(first)) });
+    // By time, a file that was removed meanwhile has no place behind which to go on.
+    const items = await (before ? itemsOf({ ...query, after: before.exact }).catch((error) => (error.status === 400 ? byNumber() : Promise.reject(error))) : byNumber());
     while (items.length < size) items.push(null);
     this.forgetFar(number);
     this.chunks.set(number, items);
