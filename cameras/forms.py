@@ -79,13 +79,15 @@ def folder_warnings(path: str, *, will_be_made: bool) -> list[str]:
     """
     folder, below = Path(path), is_below_root(Path(path))
     found = []
+    if resolved(folder) == resolved(Path(settings.NVR_CAMERA_ROOT)):
+        found.append("This is the folder of all cameras: whatever no other camera has in it would be this camera's.")
     if not below:
         found.append(f"The folder lies outside {settings.NVR_CAMERA_ROOT}: its pictures are not shown.")
     if any(part != " ".join(part.split()) for part in folder.parts[1:]):
         found.append("A name in it begins or ends with a blank, or has several in a row.")
     if below and not folder.is_dir() and (folder.exists() or not will_be_made):
-        word = "is not a folder but a file" if folder.exists() else "does not exist"
-        found.append(f"The folder {word}.")
+        cure = "is not a folder but a file." if folder.exists() else "does not exist: tick “Create the folder”."
+        found.append(f"The folder {cure}")
     return found
 
 
@@ -183,8 +185,9 @@ class CameraForm(forms.ModelForm[Camera]):
 
     def clean_folder_path(self) -> str:
         typed = self.cleaned_data["folder_path"].strip(" ")
-        if not typed and not self.instance.pk and self.cleaned_data.get("name"):
-            return suggested_folder(self.cleaned_data["name"])
+        if not typed and not self.instance.pk:
+            name = self.cleaned_data.get("name")
+            return suggested_folder(name) if name else ""  # without a name, that alone is what is wrong
         return validation.clean_folder_path(typed)
 
     def clean_motion_sensitivity(self) -> float:

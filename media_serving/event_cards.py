@@ -80,9 +80,13 @@ def glances_at(events: Iterable[Event]) -> dict[int, Glance]:
 
 
 def _several_at_once(event_ids: Iterable[int]) -> Iterable[tuple[int, str, int]]:
-    """Event, class and number, of each picture that shows more than one of a class."""
+    """Event, class and number, of each picture that shows more than one of a class.
+
+    Pictures of a burst may have been taken in the same second.
+    """
     pictures = Detection.objects.order_by().filter(event__in=list(event_ids)).exclude(object_class=MOTION)
-    groups = pictures.values("event_id", "object_class", "detected_at").annotate(number=Count("pk"))
+    picture = ("detected_at", "upload_id", "file_path")
+    groups = pictures.values("event_id", "object_class", *picture).annotate(number=Count("pk"))
     return groups.filter(number__gt=1).values_list("event_id", "object_class", "number").distinct()
 
 

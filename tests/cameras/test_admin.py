@@ -561,6 +561,7 @@ def test_without_a_folder_the_one_that_the_name_suggests_is_taken_and_made(brows
         ("{root}/two  blanks", "blank"),
         ("{root}/ before/in", "blank"),
         ("/tmp", "outside"),
+        ("{root}", "the folder of all cameras"),
     ],
 )
 def test_a_folder_that_is_seldom_meant_is_warned_of_and_saved_when_one_insists(
@@ -605,6 +606,10 @@ def test_a_file_is_warned_of_also_when_a_folder_is_to_be_created(browser: Client
     (root / "a.txt").write_text("x")
 
     assert "is not a folder but a file" in errors_of(add(browser, folder_path=f"{root}/a.txt", create_folder="on"))
+
+
+def test_without_a_name_only_the_name_is_asked_for(browser: Client, root: Path) -> None:
+    assert list(add(browser, name="", folder_path="").context["adminform"].form.errors) == ["name"]
 
 
 def test_a_folder_that_stays_is_not_warned_of_again(browser: Client, root: Path) -> None:

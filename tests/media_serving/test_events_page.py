@@ -61,6 +61,14 @@ def test_the_sentence_counts_what_one_picture_shows(browser, camera):
     assert sentences_in(page_of(browser)) == ["2 people at Front Door"]
 
 
+def test_the_pictures_of_a_burst_are_counted_apart_though_taken_in_the_same_second(browser, camera):
+    for name in ("a.jpg", "b.jpg", "c.jpg"):
+        for confidence in (0.8, 0.6):
+            detect(camera, after(0), file_path=f"{camera.folder_path}/{name}", confidence=confidence)
+
+    assert sentences_in(page_of(browser)) == ["2 people at Front Door"]
+
+
 def test_a_day_is_that_of_the_cameras_clock(browser, camera):
     far = make_camera("Far", time_zone="Pacific/Auckland")
     here, there = detect(camera, after(0)).event, detect(far, after(0)).event  # noon in London, 1:00 tomorrow there
