@@ -85,8 +85,8 @@ def _several_at_once(event_ids: Iterable[int]) -> Iterable[tuple[int, str, int]]
     Pictures of a burst may have been taken in the same second.
     """
     pictures = Detection.objects.order_by().filter(event__in=list(event_ids)).exclude(object_class=MOTION)
-    picture = ("detected_at", "upload_id", "file_path")
-    groups = pictures.values("event_id", "object_class", *picture).annotate(number=Count("pk"))
+    groups = pictures.values("event_id", "object_class", "detected_at", "upload_id", "file_path")
+    groups = groups.annotate(number=Count("pk"))
     return groups.filter(number__gt=1).values_list("event_id", "object_class", "number").distinct()
 
 

@@ -80,7 +80,7 @@ NVR_COOKIE_PREFIX = env.text(
 )
 SESSION_COOKIE_NAME = f"{NVR_COOKIE_PREFIX}_sessionid"
 CSRF_COOKIE_NAME = f"{NVR_COOKIE_PREFIX}_csrftoken"
-MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
+MESSAGE_STORAGE = "nvr.pages.message_storage.MessageStorage"
 SESSION_COOKIE_AGE = 14 * 86400
 SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if NVR_TRUSTED_PROXIES or ON_UNIX_SOCKET else None

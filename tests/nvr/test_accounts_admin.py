@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 import pytest
 from django.contrib.auth.models import Group, Permission, User
+from django.contrib.sessions.models import Session
 from django.test import Client
 from django.utils import timezone
 
@@ -103,3 +104,15 @@ def test_an_expired_key_can_still_be_renamed(browser: Client, chief: User) -> No
     browser.post(f"/admin/accounts/apikey/{key.pk}/change/", form_of("old phone", ended))
 
     assert ApiKey.objects.get().name == "old phone"
+
+
+def test_a_new_key_waits_for_its_page_in_the_browser_and_not_in_the_database(browser: Client, chief: User) -> None:
+    form = {"name": "phone", "user": chief.pk, "read_only": "", "expires_at_0": "", "expires_at_1": ""}
+
+    response = browser.post("/admin/accounts/apikey/add/", form)
+
+    key = ApiKey.objects.get()
+    assert response.status_code == 302
+    assert response.cookies["nvr_messages"].value
+    assert key.prefix not in str([session.get_decoded() for session in Session.objects.all()])
+    assert key.prefix in browser.get("/admin/").content.decode()

@@ -127,7 +127,7 @@ def test_every_cookie_has_a_name_of_our_own(admin: User) -> None:
 
     ours = {name for name, cookie in browser.cookies.items() if cookie.value != "a neighbour's"}
 
-    assert ours == {"nvr_sessionid", "nvr_csrftoken"}
+    assert ours == {"nvr_sessionid", "nvr_csrftoken", "nvr_messages"}
     assert browser.get("/").status_code == 200
 
 
