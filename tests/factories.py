@@ -84,7 +84,7 @@ def video(suffix: str, seconds: float, size: str, codec: tuple[str, ...]) -> byt
     source = f"testsrc2=size={size}:rate=10:duration={seconds}"
     command = ["ffmpeg", "-v", "error", "-y", "-f", "lavfi", "-i", source, "-pix_fmt", "yuv420p", *codec]
     with tempfile.NamedTemporaryFile(suffix=suffix) as file:
-        subprocess.run([*command, file.name], check=True, timeout=60)
+        subprocess.run([*command, file.name], check=True, timeout=150)
         return Path(file.name).read_bytes()
 
 

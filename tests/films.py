@@ -33,7 +33,7 @@ def _film(suffix: str, options: tuple[str, ...], first: int, frames: int, size: 
         inputs += ["-f", "lavfi", "-i", f"sine=duration={frames / FPS}"]
     with tempfile.NamedTemporaryFile(suffix=suffix) as file:
         command = ["ffmpeg", "-v", "error", "-y", *inputs, *options, file.name]
-        subprocess.run(command, check=True, timeout=60)
+        subprocess.run(command, check=True, timeout=150)
         return Path(file.name).read_bytes()
 
 
@@ -51,12 +51,12 @@ def frames_of(film: Path, *, middle: bool = True) -> list[int]:
     # YUV keeps the levels as they are coded: to grey they would be stretched.
     writing = ["-vf", f"{crop}scale=2:2:flags=area", "-pix_fmt", "yuv420p", "-vsync", "passthrough", "-f", "rawvideo"]
     command = ["ffmpeg", "-v", "error", "-i", str(film), *writing, "-"]
-    output = subprocess.run(command, check=True, capture_output=True, timeout=60).stdout[::6]
+    output = subprocess.run(command, check=True, capture_output=True, timeout=150).stdout[::6]
     return [round((level - DARKEST) / STEP) for level in output]
 
 
 def streams_of(film: Path) -> dict[str, dict[str, str]]:
     """What ffprobe says of the streams, by their kind."""
     command = ["ffprobe", "-v", "error", "-print_format", "json", "-show_streams", str(film)]
-    streams = json.loads(subprocess.run(command, check=True, capture_output=True, timeout=60).stdout)["streams"]
+    streams = json.loads(subprocess.run(command, check=True, capture_output=True, timeout=150).stdout)["streams"]
     return {stream["codec_type"]: stream for stream in streams}

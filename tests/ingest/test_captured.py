@@ -35,7 +35,7 @@ H264 = ("-c:v", "libx264", "-preset", "veryfast", "-crf", "35", "-pix_fmt", "yuv
 
 
 def film(path: Path, *arguments: str) -> Path:
-    subprocess.run(["ffmpeg", "-v", "error", "-y", *FRAMES, *arguments, str(path)], check=True, timeout=60)
+    subprocess.run(["ffmpeg", "-v", "error", "-y", *FRAMES, *arguments, str(path)], check=True, timeout=150)
     return path
 
 

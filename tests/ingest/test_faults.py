@@ -240,7 +240,7 @@ def test_a_file_that_we_may_not_read_is_told_so_and_read_when_we_may(porch, monk
 
 
 def ffmpeg(path: Path, *arguments: str) -> Path:
-    subprocess.run(["ffmpeg", "-v", "error", "-y", *arguments, str(path)], check=True, timeout=60)
+    subprocess.run(["ffmpeg", "-v", "error", "-y", *arguments, str(path)], check=True, timeout=150)
     return path
 
 

@@ -23,7 +23,7 @@ BRIGHTER = "color=black:s=160x120:r=10:d={seconds},format=yuv420p,geq=lum='16+3*
 
 def film(path: Path, *options: str, seconds: float = 4) -> Path:
     source = ["-f", "lavfi", "-i", BRIGHTER.format(seconds=seconds)]
-    subprocess.run(["ffmpeg", "-v", "error", "-y", *source, *(options or H264), str(path)], check=True, timeout=60)
+    subprocess.run(["ffmpeg", "-v", "error", "-y", *source, *(options or H264), str(path)], check=True, timeout=150)
     return path
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.db import OperationalError
+from django.db import OperationalError, connection
 from rest_framework.test import APIClient
 
 from nvr.media.companions import act
@@ -124,6 +124,7 @@ def full_database(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return refused
 
 
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="a server's database lies on a disk of its own")
 def test_a_run_for_which_there_is_no_room_is_made_in_the_reserve(review, sent, known, full_database, monkeypatch):
     room.keep_room()
     assert room.reserve().stat().st_blocks * 512 >= room.RESERVE_BYTES

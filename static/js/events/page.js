@@ -1,5 +1,4 @@
 // One event: by keys, from picture to picture and mark to mark without loading the page again.
-import { hideOwnZone } from "../zones.js";
 import { drawClipBoxes } from "./clip_boxes.js";
 import { isBusy, isPlainClick, NoAnswer, pageAt, pageNow, send, tellLost } from "../asking.js";
 import { tellWhy } from "../no_picture.js";
@@ -83,7 +82,6 @@ function putParts(page, names) {
     old.replaceWith(document.adoptNode(fresh));
     if (focused) fresh.querySelector(focused)?.focus({ preventScroll: true });
   }
-  hideOwnZone();
 }
 
 // Where what has the focus is found again: a mark's button, or the link to the same place.
@@ -182,7 +180,6 @@ async function tellGone(picture) {
 
 document.addEventListener("error", (event) => { if (event.target.matches?.(".boxed img")) tellGone(event.target); }, true);
 
-hideOwnZone();
 leadBack();
 fitBoxes();
 drawClipBoxes();
