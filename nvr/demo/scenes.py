@@ -101,15 +101,30 @@ def garden(canvas: ImageDraw.ImageDraw, seconds: float) -> None:
 
 
 def cat(canvas: ImageDraw.ImageDraw, x: float, ground: float, seconds: float) -> None:
-    fur = (52, 48, 46)
+    """A tabby: in fur of one colour it would darken the lawn evenly, as a shadow does, and shadows are not reported."""
+    fur, stripe, white = (86, 77, 68), (34, 30, 28), (232, 226, 214)
     for leg in (0, 24, 78, 102):
         swing = math.sin(seconds * 6 + leg) * 12
         canvas.line((x + leg, ground - 40, x + leg + swing, ground), fill=fur, width=12)
+        canvas.ellipse((x + leg + swing - 9, ground - 10, x + leg + swing + 6, ground + 2), fill=white)
+    canvas.line((x + 112, ground - 60, x + 160, ground - 110 + math.sin(seconds * 2) * 14), fill=stripe, width=11)
     canvas.ellipse((x - 14, ground - 84, x + 118, ground - 28), fill=fur)
+    canvas.chord((x - 14, ground - 84, x + 118, ground - 28), 25, 165, fill=white)
+    for band in range(14, 110, 24):
+        back = ground - 56 - 28 * math.sqrt(1 - ((band - 52) / 66) ** 2)
+        canvas.line((x + band, back + 3, x + band - 5, ground - 48), fill=stripe, width=12)
+    cat_head(canvas, x, ground, fur, stripe, white)
+
+
+def cat_head(canvas: ImageDraw.ImageDraw, x: float, ground: float, fur: Colour, stripe: Colour, white: Colour) -> None:
+    canvas.polygon([(x - 42, ground - 96), (x - 38, ground - 128), (x - 22, ground - 108)], fill=stripe)
+    canvas.polygon([(x - 14, ground - 110), (x + 2, ground - 128), (x + 4, ground - 96)], fill=stripe)
     canvas.ellipse((x - 46, ground - 112, x + 8, ground - 62), fill=fur)
-    canvas.polygon([(x - 42, ground - 96), (x - 38, ground - 128), (x - 22, ground - 108)], fill=fur)
-    canvas.polygon([(x - 14, ground - 110), (x + 2, ground - 128), (x + 4, ground - 96)], fill=fur)
-    canvas.line((x + 112, ground - 60, x + 160, ground - 110 + math.sin(seconds * 2) * 14), fill=fur, width=11)
+    canvas.chord((x - 46, ground - 112, x + 8, ground - 62), 20, 160, fill=white)
+    for eye in (x - 36, x - 14):
+        canvas.ellipse((eye, ground - 97, eye + 10, ground - 87), fill=(196, 204, 84))
+        canvas.ellipse((eye + 3, ground - 97, eye + 7, ground - 87), fill=stripe)
+    canvas.polygon([(x - 25, ground - 82), (x - 15, ground - 82), (x - 20, ground - 76)], fill=(206, 130, 124))
 
 
 def driveway(canvas: ImageDraw.ImageDraw, seconds: float) -> None:

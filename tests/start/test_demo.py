@@ -24,6 +24,8 @@ from reviewer.models import ReviewPath
 
 pytestmark = pytest.mark.django_db
 
+ANIMALS_AWAY = 1_790_000_108.0 - 12  # then they come, into the garden (every 34 s) and to the barn (every 52 s)
+
 
 @pytest.fixture
 def camera_root(tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -148,3 +150,42 @@ def test_what_the_detector_finds_is_who_walks_there(camera: DemoCamera, tmp_path
 
     assert max(counts) == 1
     assert 4 <= sum(counts) < len(counts)
+
+
+@pytest.mark.parametrize("camera", [camera for camera in demo_cameras() if camera.settings["detector"] == "motion"])
+def test_an_animal_wholly_in_view_is_reported_where_it_is(camera: DemoCamera, tmp_path: Path) -> None:
+    """And while none is there, nothing is."""
+    detector, memory, reported, alone = detector_for(Wanted(detector="motion")), b"", [], []
+    path = tmp_path / "picture.jpg"
+    empty = draw(camera.scene, ANIMALS_AWAY)
+    for second in range(1, 61):
+        at = datetime.fromtimestamp(ANIMALS_AWAY + second, UTC)
+        picture = draw(camera.scene, at.timestamp())
+        picture.save(path, "JPEG", quality=80)
+        with images.opened(path) as image:
+            sight = detector.look(Frame(image, at), memory)
+        memory = sight.memory
+        animal = what_differs(picture, empty)
+        if animal is None:
+            alone.append(bool(sight.found))
+        elif animal[0] > 0 and animal[2] < picture.width:
+            reported.append(any(overlap(found.box, animal) > 0.5 for found in sight.found if found.box))
+
+    assert len(reported) >= 20 and sum(reported) >= 0.9 * len(reported)
+    assert len(alone) >= 20 and not any(alone)
+
+
+def what_differs(picture: Image.Image, empty: Image.Image) -> tuple[int, ...] | None:
+    """Left, top, right, bottom; without the time in the corner, and without noise."""
+    difference = ImageChops.difference(picture, empty).crop((0, 0, 1280, 660)).convert("L").reduce(8)
+    box = difference.point(lambda level: 255 * (level > 10)).getbbox()
+    return tuple(8 * side for side in box) if box else None
+
+
+def overlap(found: tuple[float, ...], there: tuple[int, ...]) -> float:
+    """What both have in common, as a share of what either covers."""
+    x, y, width, height = found
+    left, top, right, bottom = there
+    across = max(0.0, min(x + width, right) - max(x, left))
+    down = max(0.0, min(y + height, bottom) - max(y, top))
+    return across * down / (width * height + (right - left) * (bottom - top) - across * down)
