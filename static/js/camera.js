@@ -4,6 +4,7 @@ import { tellWhy } from "./no_picture.js";
 import { hideOwnZone } from "./zones.js";
 
 const KEYS = { j: "[data-older]", arrowright: "[data-older]", k: "[data-newer]", arrowleft: "[data-newer]", d: "[data-download]", escape: "[data-close]" };
+const BAND_ROOM_PX = 24; // between the newest and the frame's edge
 const STEPS = "[data-file], [data-newer], [data-older]";
 
 const viewer = () => document.querySelector("#viewer");
@@ -73,6 +74,14 @@ if (viewer()) {
   document.addEventListener("click", clicked);
   addEventListener("popstate", () => (showsFile(viewer()) ? show(location.href, { remember: false }) : location.reload()));
 }
+
+// On a phone the band is wider than its frame: seen at first is now, or another day's newest event, not midnight.
+function scrollBand(frame) {
+  const newest = frame?.querySelector(".band-now") ?? frame?.querySelector(".band-event"); // events stand newest first
+  if (newest) frame.scrollLeft += newest.getBoundingClientRect().right + BAND_ROOM_PX - frame.getBoundingClientRect().right;
+}
+
+scrollBand(document.querySelector(".band-frame"));
 
 // A day that is chosen is shown at once; one that is being typed is whole at every digit of its year.
 document.querySelector("[data-day-choose]")?.addEventListener("change", (event) => {

@@ -433,3 +433,30 @@ def test_a_jump_within_the_page_leaves_the_clip_as_it_is(page: Page, chief: User
     page.wait_for_timeout(1500)
 
     assert page.locator("#viewer video").get_attribute("data-same") == "yes"
+
+
+def test_on_a_phone_the_day_begins_with_what_is_newest(open_browser: Open, camera: Camera) -> None:
+    page = open_browser(PHONE)
+    today = timezone.now().astimezone(camera.zone)
+    late = today.replace(hour=22, minute=0) - timedelta(days=1)
+    Camera.objects.filter(pk=camera.pk).update(created_at=late - timedelta(days=9))
+    happen(camera, late - timedelta(hours=20))
+    newest = happen(camera, late)
+    sign_in(page, "chief")
+
+    page.goto("/cameras/front_door")
+    page.wait_for_load_state("load")
+    assert is_in_frame(page, ".band-now")
+    assert page.evaluate("scrollY") == 0
+
+    page.goto(f"/cameras/front_door?day={late:%Y-%m-%d}")
+    page.wait_for_load_state("load")
+    assert is_in_frame(page, f'a[href*="/events/{newest.pk}"] .band-event')
+    assert page.evaluate("scrollY") == 0
+    keep_picture(page, "camera-day-phone")
+
+
+def is_in_frame(page: Page, mark: str) -> bool:
+    frame, found = (page.locator(name).bounding_box() for name in (".band-frame", f".band {mark}"))
+    assert frame and found
+    return frame["x"] <= found["x"] and found["x"] + found["width"] <= frame["x"] + frame["width"]
