@@ -107,6 +107,21 @@ def test_what_was_marked_again_since_keeps_the_newer_mark(opened: Page, card: Pa
     have(opened, card, range(3), set())
 
 
+def test_a_marking_that_changes_nothing_tells_of_no_success(opened: Page, card: Path) -> None:
+    mark(opened, 0, 0, "d")
+    mark(opened, 1, 3, "f")
+    have(opened, card, range(1), TRASHED)
+    have(opened, card, range(1, 4), LOCKED)
+
+    mark(opened, 0, 3, "d")
+    expect(message(opened, "3 are locked and stay. Unlock them first.")).to_be_visible()
+    expect(message(opened, "0 files")).to_have_count(0)
+
+    mark(opened, 0, 3, "s")
+    expect(message(opened, "Nothing changed: these files are marked so already.")).to_be_visible()
+    expect(message(opened, "0 files")).to_have_count(0)
+
+
 def test_a_trashing_that_was_taken_back_already_does_not_come_again(opened: Page, card: Path) -> None:
     mark(opened, 0, 1, "d")
     mark(opened, 0, 1, "d")

@@ -47,12 +47,14 @@ export class Marking {
 
   #apply(items, action, { many, stays }) {
     const free = action === "trash" ? items.filter((item) => !item.status.locked) : items;
-    if (free.length < items.length) toast(many ? `${items.length - free.length} are locked and stay. Unlock them first.` : "It is locked. Unlock it first (F), then trash it.");
+    const areLocked = free.length < items.length;
+    if (areLocked) toast(many ? `${items.length - free.length} are locked and stay. Unlock them first.` : "It is locked. Unlock it first (F), then trash it.");
     if (!free.length) return null;
     const entry = this.marks.mark(free, action, this.place);
     this.refresh();
     if (many) {
-      this.#tellDone(entry, (count) => `${count === 1 ? "file" : "files"} ${WORDS[action]}.`);
+      if (entry) this.#tellDone(entry, (count) => `${count === 1 ? "file" : "files"} ${WORDS[action]}.`);
+      else if (!areLocked) toast("Nothing changed: these files are marked so already.");
       return null;
     }
     say(`${free[0].name}: ${WORDS[action]}.`);
@@ -61,9 +63,8 @@ export class Marking {
 
   // With a button that takes back what it tells of, and nothing else.
   #tellDone(entry, words) {
-    const count = entry?.records.length ?? 0;
-    const message = toast(`${inDigits(count)} ${words(count)}`, "success", entry && (() => this.#takeBack(entry)));
-    if (entry) entry.messages = [message];
+    const { length: count } = entry.records;
+    entry.messages = [toast(`${inDigits(count)} ${words(count)}`, "success", () => this.#takeBack(entry))];
   }
 
   refresh() {
