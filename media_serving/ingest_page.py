@@ -79,12 +79,12 @@ def state_of_ingest(user: User | AnonymousUser) -> dict[str, Any]:
     owed = {state: (number, oldest_at) for state, number, oldest_at in _not_done(mine)}
     unread, late = sum(owed.get(state, NONE)[0] for state in UNREAD), postponed(mine, now)
     listed = failures(mine, late.newest)
-    oldest = [oldest_at for state in OWED if (oldest_at := owed.get(state, NONE)[1])]
+    waiting, oldest_at = owed.get(UploadState.WAITING, NONE)
     return {
-        "waiting": owed.get(UploadState.WAITING, NONE)[0],
+        "waiting": waiting,
         "working": owed.get(UploadState.WORKING, NONE)[0],
         "unread": unread,
-        "oldest_at": min(oldest, default=None),
+        "oldest_at": oldest_at,
         "postponed": late.number,
         "rates": _rates(mine, now),
         "watcher_is_alive": heart is not None and heart.is_alive,

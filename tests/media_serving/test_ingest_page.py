@@ -43,6 +43,14 @@ def test_it_counts_what_waits_and_what_came(admin, camera):
     assert [(row.span, row.done, row.arrived) for row in state["rates"]] == [("minute", 1, 2), ("hour", 2, 3)]
 
 
+def test_the_oldest_is_of_those_that_wait_as_the_number_is(admin, browser, camera):
+    upload(camera, b"long.avi", after(0), state="working", received_at=timezone.now() - timedelta(minutes=5))
+    assert "nothing waits" in page_of(browser)
+
+    following = upload(camera, b"next.jpg", after(1), state="waiting")
+    assert state_of_ingest(admin)["oldest_at"] == following.received_at
+
+
 def test_each_camera_tells_its_last_file(admin, camera, family_camera):
     now = timezone.now()
     upload(camera, b"old.jpg", after(50), received_at=now - timedelta(minutes=2))
