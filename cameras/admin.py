@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from django.contrib import admin, messages
+from django.contrib.admin.options import IS_POPUP_VAR
+from django.contrib.admin.templatetags.admin_urls import add_preserved_filters
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
@@ -236,6 +238,15 @@ class CameraAdmin(VisibleCameras):
         for camera in queryset:
             registry.trash_camera(request.user, camera)
 
+    def response_delete(self, request: HttpRequest, obj_display: str, obj_id: int) -> HttpResponse:
+        if IS_POPUP_VAR in request.POST:
+            return super().response_delete(request, obj_display, obj_id)
+        messages.success(request, told_of_trash([obj_display]))
+        if not self.has_view_or_change_permission(request):
+            return HttpResponseRedirect(reverse("admin:index"))
+        preserved: Any = {"preserved_filters": self.get_preserved_filters(request), "opts": self.opts}
+        return HttpResponseRedirect(add_preserved_filters(preserved, reverse("admin:cameras_camera_changelist")))
+
     def get_deleted_objects(
         self, objs: Any, request: HttpRequest
     ) -> tuple[list[str], dict[str, int], set[str], list[str]]:
@@ -267,11 +278,19 @@ class CameraAdmin(VisibleCameras):
         names = [camera.name for camera in cameras]
         for camera in cameras:
             registry.trash_camera(request.user, camera)
-        trash = reverse("admin:cameras_trashedcamera_changelist")
-        messages.success(
-            request,
-            format_html('{} moved to the <a href="{}">trash</a>: restore them there.', ", ".join(names), trash),
-        )
+        messages.success(request, told_of_trash(names))
+
+
+def told_of_trash(names: list[str]) -> SafeString:
+    quoted = ", ".join(f"“{name}”" for name in names)
+    what = (
+        "The camera {} is in the trash. Restore it"
+        if len(names) == 1
+        else "The cameras {} are in the trash. Restore them"
+    )
+    return format_html(
+        what + ' from <a href="{}">Trash</a>.', quoted, reverse("admin:cameras_trashedcamera_changelist")
+    )
 
 
 @admin.register(TrashedCamera)

@@ -368,11 +368,20 @@ def test_the_admins_own_delete_is_the_trash(browser: Client, camera: Camera) -> 
     asked = browser.get(address).content.decode()
     assert "Move “Front Door” to the trash?" in asked
     assert "comes back when you restore it" in asked
-    assert browser.post(address, {"post": "yes"}).status_code == 302
+    told = browser.post(address, {"post": "yes"}, follow=True).content.decode()
+    assert f'The camera “Front Door” is in the trash. Restore it from <a href="{TRASH}">Trash</a>.' in told
+    assert "deleted successfully" not in told
 
     camera.refresh_from_db()
     assert camera.is_trashed
     assert actions() == ["camera_deleted"]
+
+
+def test_the_action_says_where_the_cameras_are(browser: Client, camera: Camera, family_camera: Camera) -> None:
+    told = run_action(browser, LIST, "move_to_trash", camera, family_camera).content.decode()
+
+    assert "“Front Door”" in told and "“Back Yard”" in told
+    assert f'are in the trash. Restore them from <a href="{TRASH}">Trash</a>.' in told
 
 
 def test_a_purge_counts_what_goes_and_asks_first(browser: Client, camera: Camera, pictures: list[str]) -> None:
