@@ -24,6 +24,7 @@ MOST_ENTRIES = 1000
 ACTIONS = ("camera_status_changed", "camera_updated")
 TRACKED = ("status", "enabled", "reason")
 AWAY = {CameraStatus.OFFLINE: "Offline", CameraStatus.ERROR: "Error"}
+COULD_NOT_SEE = "Could not see"
 BAND_PX = 1440  # the band's own units: a minute of a plain day
 NARROWEST_PX = 720  # on a screen, where the band is as narrow as it gets
 SMALLEST_SHARE = 3 / NARROWEST_PX  # of the band: an event is at least three pixels wide there,
@@ -149,6 +150,16 @@ def event_marks(spells: Iterable[Spell], day: Span, camera: Camera) -> list[Mark
 def gap_marks(gaps: Iterable[Gap], day: Span) -> list[Mark]:
     shown = (gap for gap in gaps if gap.span.start < day.end and gap.span.end > day.start)
     return [Mark(*_place(gap.span, day), title=gap.word, level=gap.level) for gap in shown]
+
+
+def legend_of(marks: Iterable[Mark]) -> dict[str, list[str]]:
+    """What the band's gaps mean, of those that it shows, each meaning with the levels it is coloured by."""
+    found: dict[str, list[str]] = {}
+    for mark in marks:
+        levels = found.setdefault(mark.title if mark.level == "none" else COULD_NOT_SEE, [])
+        if mark.level not in levels:
+            levels.append(mark.level)
+    return found
 
 
 def now_mark(now: datetime, day: Span) -> float | None:

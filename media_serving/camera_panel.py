@@ -27,6 +27,7 @@ def camera_day_panel(request: HttpRequest, camera: Camera) -> SafeString:
     hours = hours_of(day, camera.zone)
     zoom = camera_day.zoom_asked_for(span, hours, request.GET, now)
     spells, gaps = camera_day.spells_of(camera, zoom.span), camera_day.gaps_of(camera, span, now)
+    gap_marks = camera_day.gap_marks(gaps, zoom.span)
     event_count = camera_day.count_of(camera, zoom.span, spells)
     asked = Asked({"camera_id": camera.slug, "day": day.isoformat()})
     hour = camera_files.hour_asked_for(hours, request.GET)
@@ -41,7 +42,8 @@ def camera_day_panel(request: HttpRequest, camera: Camera) -> SafeString:
             (mark, asked.event_address(mark.event_id or 0))
             for mark in camera_day.event_marks(spells, zoom.span, camera)
         ],
-        "gap_marks": camera_day.gap_marks(gaps, zoom.span),
+        "gap_marks": gap_marks,
+        "legend": camera_day.legend_of(gap_marks),
         "gaps": gaps,
         "zoom": zoom,
         "zooms": zooms_of(camera, day, hour, zoom),

@@ -145,6 +145,26 @@ def test_before_a_camera_was_added_there_was_nothing_to_see(camera):
     assert gaps(camera) == [("00:00", "12:00", "Not here yet", "It was added later.")]
 
 
+def test_the_legend_has_the_kinds_of_gap_that_the_band_shows_in_their_colours(browser, camera):
+    Camera.objects.filter(pk=camera.pk).update(created_at=after(-3600))
+    changed(camera, after(600), status=("online", "offline"))
+    changed(camera, after(1200), status=("offline", "error"))
+    changed(camera, after(1800), status=("error", "online"))
+    not_here, away = (
+        '<i data-level="none"></i>Not here yet',
+        '<i data-level="warn"></i><i data-level="bad"></i>Could not see',
+    )
+
+    assert legend_of(page_of(browser, "day=2026-01-31")) == [not_here, away]
+    assert legend_of(page_of(browser, "day=2026-01-31&zoom=1&at=12")) == [away]
+    assert legend_of(page_of(browser, "day=2026-01-31&zoom=1&at=3")) == [not_here]
+    assert legend_of(page_of(browser, "day=2026-01-31&zoom=1&at=14")) == []
+
+
+def legend_of(page: str) -> list[str]:
+    return re.findall(r'<span data-means="gap">(.*?)</span>', page)
+
+
 def test_the_band_shows_the_days_events(browser, old_camera):
     inside = detect(old_camera, after(0)).event
     outside = detect(old_camera, after(86400)).event
