@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Self
 
@@ -70,7 +71,13 @@ def mount_of(path: Path) -> Mount:
 
 def mounts() -> list[Mount]:
     """All mounts that this process sees, in the order in which they were made."""
-    return [mount_from(line) for line in os.fsdecode(MOUNTINFO.read_bytes()).splitlines()]
+    return list(parse_mounts(MOUNTINFO.read_bytes()))
+
+
+@lru_cache(maxsize=4)
+def parse_mounts(table: bytes) -> tuple[Mount, ...]:
+    """Cached: the table is read for each request but seldom changes, and parsing it takes longer than reading it."""
+    return tuple(mount_from(line) for line in os.fsdecode(table).splitlines())
 
 
 def mount_from(line: str) -> Mount:
