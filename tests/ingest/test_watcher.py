@@ -20,6 +20,7 @@ from media_serving.ingest import watcher as module
 from media_serving.ingest.sweep import Sweep
 from media_serving.ingest.watcher import Watcher
 from media_serving.models import Upload
+from nvr.seldom import Seldom
 from tests.factories import folder_of, jpeg, make_camera, put
 from tests.ingest.conftest import wait_for
 
@@ -310,13 +311,17 @@ def test_as_many_folders_are_watched_as_there_are(porch, watching, caplog):
         (folder_of(porch) / f"{day}").mkdir()
     put(folder_of(porch), "4/a.jpg", jpeg())
     wait_for(lambda: entered() == {"4/a.jpg"})
-    wait_for(lambda: hints.watches() >= 7)  # the root, the camera's folder, and five days
-    wait_for(lambda: folder_count(watching.watched[porch.pk]) == 6)
-    caplog.clear()  # on a busy machine the folders may have been counted before they were watched
+    wait_for(lambda: folder_count(watching.watched[porch.pk]) == 6)  # the camera's folder, and five days
 
-    watching.count_watches()
+    # Never, if not all are watched. Now and then the kernel's messages are subscribed to anew, and nothing is watched.
+    wait_for(lambda: reports_no_missing_watches(watching, caplog))
 
-    assert "max_user_watches" not in caplog.text
+
+def reports_no_missing_watches(watcher: Watcher, caplog: pytest.LogCaptureFixture) -> bool:
+    caplog.clear()
+    watcher._overlooked = Seldom(timedelta(hours=1))  # so that it would be logged again
+    watcher.count_watches()
+    return "max_user_watches" not in caplog.text
 
 
 def folder_count(folder: watched.Watched) -> int:
