@@ -14,7 +14,7 @@ from nvr.media.paths import is_inside
 from nvr.media.system_folders import is_hidden_folder
 from reviewer.items import text
 from reviewer.policy import HiddenPath, Policy, unseen_cameras
-from reviewer.registry import checked, known_paths
+from reviewer.registry import NO_FOLDER, checked, known_paths
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
@@ -43,7 +43,7 @@ def children_of(user: Person, given: str) -> dict[str, Any]:
     except OSError:
         names = None
     if names is None:  # of a camera that one may not see, nobody can tell that its folder is there
-        raise BadRequest("The path is not an existing folder.")
+        raise BadRequest(NO_FOLDER)
     folders = [str(Path(place, os.fsdecode(name))) for name in names]
     return {
         "path": text(os.fsencode(place)),

@@ -76,7 +76,10 @@ class Policy:
     def check_reach(self, path: str) -> None:
         """Raises `Forbidden` for what `user` may not add, whether or not it is there."""
         if not self.reaches(path):
-            raise Forbidden(f"Only a superuser may add this folder; you may add those in {self.reach}.")
+            raise self.out_of_reach()
+
+    def out_of_reach(self) -> Forbidden:
+        return Forbidden(f"Only a superuser may add this folder; you may add those in {self.reach}.")
 
     @property
     def reach(self) -> str:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     Person = User | AbstractBaseUser | AnonymousUser
 
 LONGEST_BYTES: Final = 2000  # what stands in an index of PostgreSQL ends at 2 704
+NO_FOLDER: Final = "The path is not an existing folder."
 
 
 def known_paths(user: Person) -> list[ReviewPath]:
@@ -50,7 +51,8 @@ def check_path(user: Person, given: Any) -> str:
     """Where `given` really lies, if it may be reviewed; what is reviewed already stays so.
 
     Raises `BadRequest` for what is no folder, `HiddenPath`, and, unless `user` is a superuser, `Forbidden` for what
-    lies beyond NVR_REVIEW_ROOTS and for a camera's folder.
+    lies beyond NVR_REVIEW_ROOTS and for a camera's folder. Cameras that `user` may not see are not revealed: what lies
+    in the folder of one does not exist, and what holds one is answered as if it lay beyond their reach.
     """
     path = checked(given)
     place = os.path.realpath(path)
@@ -61,14 +63,29 @@ def check_path(user: Person, given: Any) -> str:
     policy.check(place)
     policy.check_reach(place)
     if not os.path.isdir(place):  # noqa: PTH112 - Path's raises for a name that is too long
-        raise BadRequest("The path is not an existing folder.")
+        raise BadRequest(NO_FOLDER)
+    check_cameras(user, place, policy)
     if len(os.fsencode(place)) > LONGEST_BYTES:
         raise BadRequest(f"The folder's path is too long: at most {LONGEST_BYTES} bytes.")
     if not is_utf8(place):
         raise BadRequest("The folder's name, or that of a folder above it, is not UTF-8: rename it.")
-    if cameras_at(place) and not getattr(user, "is_superuser", False):
-        raise Forbidden("A camera keeps its files there: only a superuser may make it a review path.")
     return place
+
+
+def check_cameras(user: Person, place: str, policy: Policy) -> None:
+    """Raises `Forbidden` or `BadRequest` where a camera keeps its files, unless `user` is a superuser."""
+    if getattr(user, "is_superuser", False):
+        return
+    folders = current_folders()
+    overlaps = cameras_at(place, folders)
+    unseen = unseen_cameras(user, overlaps)
+    if not overlaps:
+        return
+    if overlaps - unseen:
+        raise Forbidden("A camera keeps its files there: only a superuser may make it a review path.")
+    if any(is_inside(place, folders.resolved[pk]) for pk in unseen):
+        raise BadRequest(NO_FOLDER)
+    raise policy.out_of_reach()
 
 
 def reason_against_camera(place: str) -> str:

@@ -135,11 +135,28 @@ def chief(db) -> APIClient:
     return client
 
 
-def test_a_cameras_folder_is_for_superusers(manage, chief):
-    camera = make_camera("Barn")
+def test_a_cameras_folder_is_for_superusers(manage, manager, chief, group):
+    manager.groups.add(group)
+    camera = make_camera("Barn", groups=(group,))
 
-    assert add(manage, folder_of(camera)).status_code == 403
+    refused = add(manage, folder_of(camera))
+    assert refused.status_code == 403
+    assert "camera" in refused.json()["error"]
     assert add(chief, folder_of(camera)).status_code == 201
+
+
+def test_a_refusal_does_not_reveal_a_camera_that_one_may_not_see(manage, chief, tmp_path, settings):
+    settings.NVR_CAMERA_ROOT = root = tmp_path.resolve() / "cameras"
+    (root / "yard/barn/day").mkdir(parents=True)
+    (tmp_path / "alias").symlink_to(root / "yard/barn")
+    make_camera("Barn", folder_path=str(root / "yard/barn"))
+    missing, out_of_reach = add(manage, root / "nothing"), add(manage, "/opt")
+    assert (missing.status_code, out_of_reach.status_code) == (400, 403)
+
+    for inside in (root / "yard/barn", root / "yard/barn/day", tmp_path / "alias"):
+        assert (add(manage, inside).status_code, add(manage, inside).json()) == (400, missing.json())
+    assert (add(manage, root / "yard").status_code, add(manage, root / "yard").json()) == (403, out_of_reach.json())
+    assert add(chief, root / "yard").status_code == 201
 
 
 def test_where_a_camera_that_one_may_not_see_keeps_its_files_is_unknown(manage, chief):
