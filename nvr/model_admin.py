@@ -6,9 +6,13 @@ A staff member types them: `?notes__contains=fox`. Django's admin passes on what
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from django.contrib import admin
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import FieldDoesNotExist, ValidationError
 from django.db import DataError, models
 from django.db.models import QuerySet
@@ -59,20 +63,41 @@ class ModelAdmin(admin.ModelAdmin[RowT]):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[RowT], search_term: str
     ) -> tuple[QuerySet[RowT], bool]:
-        if len(search_term) > MAX_SEARCH_LENGTH or "\0" in search_term:
+        if "\0" in search_term:
+            raise BadRequest("The search text contains a NUL character: remove it.")
+        if len(search_term) > MAX_SEARCH_LENGTH:
             raise BadRequest(f"The search text is too long: use at most {MAX_SEARCH_LENGTH} characters.")
         return super().get_search_results(request, queryset, search_term)
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
-        """Drawn here, so that what the database finds unusable only when it is asked is answered as well."""
+        """Rendered here, because some look-ups fail only when the template reads the rows."""
         values = [value for _, each in request.GET.lists() for value in each]
         if len(values) > MAX_LOOKUPS or any(len(value) > MAX_VALUE_LENGTH for value in values):
             raise BadRequest(NOT_USABLE)
-        try:
+        if request.method == "POST":  # what an action raises is no fault of the address
             return drawn(super().changelist_view(request, extra_context))
-        except (ValueError, OverflowError, ValidationError, DataError) as error:
-            logger.warning("unusable address in the admin path=%s", request.path, exc_info=True)
-            raise BadRequest(NOT_USABLE) from error
+        with usable_lookups(request):
+            return drawn(super().changelist_view(request, extra_context))
+
+    def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
+        with usable_lookups(request):
+            return super().get_changelist_instance(request)
+
+    def response_action(self, request: HttpRequest, queryset: QuerySet[RowT]) -> HttpResponseBase | None:
+        """Checks that the chosen ids can be looked up before the action runs."""
+        with usable_lookups(request):
+            queryset.filter(pk__in=request.POST.getlist(ACTION_CHECKBOX_NAME)).exists()
+        return super().response_action(request, queryset)
+
+
+@contextmanager
+def usable_lookups(request: HttpRequest) -> Iterator[None]:
+    """Raises `BadRequest` for look-ups that the database cannot answer."""
+    try:
+        yield
+    except (ValueError, OverflowError, ValidationError, DataError) as error:
+        logger.warning("unusable address in the admin path=%s", request.path, exc_info=True)
+        raise BadRequest(NOT_USABLE) from error
 
 
 def drawn(response: HttpResponseBase) -> HttpResponseBase:

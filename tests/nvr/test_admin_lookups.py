@@ -12,6 +12,7 @@ from django.test import Client, RequestFactory
 
 from cameras.models import Camera
 from nvr.audit.models import AuditEntry
+from nvr.errors import BadRequest
 from nvr.model_admin import ModelAdmin
 from tests.factories import make_camera, make_user
 
@@ -94,6 +95,39 @@ def test_no_admin_action_fails_whatever_is_chosen(browser: Client, request_: Any
             for chosen in ("x", HUGE, "\0", ""):
                 form = {"action": action, "_selected_action": chosen, "index": "0"}
                 assert browser.post(list_of(model), form).status_code in {200, 302, 400, 403}
+
+
+def test_what_an_action_raises_is_no_bad_look_up(admin: User, camera: Camera) -> None:
+    class BrokenAdmin(ModelAdmin[Camera]):
+        actions = ("fail",)
+
+        @django_admin.action
+        def fail(self, request: Any, queryset: Any) -> None:
+            raise ValueError("a defect")
+
+    def post(chosen: Any) -> Any:
+        request = RequestFactory().post(
+            "/", {"action": "fail", "_selected_action": chosen, "index": "0"}, headers={"accept": "text/html"}
+        )
+        request.user = admin
+        request._dont_enforce_csrf_checks = True  # type: ignore[attr-defined]
+        return BrokenAdmin(Camera, django_admin.site).changelist_view(request)
+
+    with pytest.raises(ValueError, match="a defect"):
+        post(camera.pk)
+    with pytest.raises(BadRequest):
+        post("x")
+
+
+def test_a_search_is_refused_for_what_is_wrong_with_it(browser: Client) -> None:
+    for query, reason in (("q=%00", "ull"), ("q=" + "x" * 300, "too long")):
+        page = browser.get(f"/admin/cameras/camera/?{query}").content.decode()
+        assert reason in page
+    search = {"app_label": "cameras", "model_name": "camera", "field_name": "groups"}
+    for term, reason in (("\0", "NUL"), ("x" * 300, "too long")):
+        answer = browser.get("/admin/autocomplete/", search | {"term": term})
+        assert answer.status_code == 400
+        assert reason in answer.content.decode()
 
 
 def test_a_refused_look_up_is_told_as_a_page(browser: Client) -> None:
