@@ -90,7 +90,7 @@ def state_of_ingest(user: User | AnonymousUser) -> dict[str, Any]:
         "watcher_is_alive": heart is not None and heart.is_alive,
         "cameras": cameras_with_last_file(user),
         "failures": listed,
-        "kept": kept_copies(),
+        "kept": kept_copies(user),
         "unlisted": unread + late.number - len(listed),
     }
 

@@ -14,16 +14,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from django.conf import settings
 from django.db import transaction
 from django.db.models import Count, Exists, Min, OuterRef, Q, QuerySet, Sum
 from django.utils import timezone
 
+from cameras.models import Camera
 from media_serving.clip_sources import LONGEST_VIDEO, is_a_video
 from media_serving.models import LONGEST_EVENT, Detection, Event, Upload
 from media_serving.tombstones import bury
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +39,10 @@ IN_USE: Final = Q(is_kept=True)
 
 @dataclass(frozen=True)
 class KeptCopies:
-    """`oldest_at` is when the oldest one arrived; `limit_bytes` and `max_age` are the operator's."""
+    """`oldest_at` is when the oldest one arrived; `limit_bytes` and `max_age` are the operator's.
+
+    `size_bytes` is of all cameras, which share the room; the other two may be of those that a user may see.
+    """
 
     count: int
     size_bytes: int
@@ -44,8 +51,13 @@ class KeptCopies:
     max_age: timedelta
 
 
-def kept_copies() -> KeptCopies:
-    found = kept().aggregate(count=Count("pk"), size_bytes=Sum("size_bytes"), oldest_at=Min("received_at"))
+def kept_copies(user: User | AbstractBaseUser | AnonymousUser | None = None) -> KeptCopies:
+    counted = Q() if user is None else Q(camera__in=Camera.objects.visible_to(user).order_by().values("pk"))
+    found = kept().aggregate(
+        count=Count("pk", filter=counted),
+        size_bytes=Sum("size_bytes"),
+        oldest_at=Min("received_at", filter=counted),
+    )
     return KeptCopies(
         count=found["count"],
         size_bytes=found["size_bytes"] or 0,

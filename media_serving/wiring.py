@@ -15,7 +15,7 @@ from media_serving.api.media_shape import MEDIA_ERROR, media_shape
 from media_serving.camera_files import listing_of_hour
 from media_serving.camera_panel import camera_day_panel
 from media_serving.clips import on_event_closed
-from media_serving.ingest.state import section
+from media_serving.ingest.state import figures, section
 from media_serving.models import Detection, Event, Upload
 from media_serving.removal import remove_some_of
 from media_serving.signals import event_closed
@@ -36,7 +36,7 @@ def connect() -> None:
     register_actions("event", "event_updated", "clip_requested")
     register_target("upload", entries_about(Upload))
     register_actions("upload", "upload_retried")
-    register_section("ingest", section)
+    register_section("ingest", section, figures=figures)
     register_shape(PREFIX, media_shape)
     register_error_schema(PREFIX, "MediaError", MEDIA_ERROR)
     navigation.add(navigation.Entry("Events", "events", "events", order=20))

@@ -83,11 +83,11 @@ class ModelAdmin(admin.ModelAdmin[RowT]):
         with usable_lookups(request):
             return super().get_changelist_instance(request)
 
-    def response_action(self, request: HttpRequest, queryset: QuerySet[RowT]) -> HttpResponseBase | None:
+    def response_action(self, request: HttpRequest, queryset: QuerySet[RowT], *options: Any) -> Any:
         """Checks that the chosen ids can be looked up before the action runs."""
         with usable_lookups(request):
             queryset.filter(pk__in=request.POST.getlist(ACTION_CHECKBOX_NAME)).exists()
-        return super().response_action(request, queryset)
+        return super().response_action(request, queryset, *options)
 
 
 @contextmanager

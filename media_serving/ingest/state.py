@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
 
 from django.db.models import F, QuerySet
 from django.utils import timezone
@@ -11,8 +12,12 @@ from django.utils import timezone
 from cameras.models import Camera
 from media_serving.kept_copies import kept_copies
 from media_serving.models import Upload, UploadState
+from media_serving.models.uploads import UploadQuerySet
 from nvr.health.models import Heartbeat
 from nvr.health.sections import Section
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
 
 COUNTED = 10_000  # nobody needs to know more exactly how many wait
 WATCHER = "watcher"
@@ -24,26 +29,23 @@ class IngestState:
     """`waiting` up to 10 000; `oldest_at` is since when the one that waits longest has been there."""
 
     waiting: int
-    postponed: int
     working: int
     failed: int
-    done_last_minute: int
     oldest_at: datetime | None
     watcher_is_alive: bool
 
 
-def ingest_state() -> IngestState:
+def ingest_state(uploads: UploadQuerySet | None = None) -> IngestState:
+    """Of `uploads`, or of all."""
     now = timezone.now()
-    due = workable(Upload.objects.due(now))
-    postponed = workable(Upload.objects.postponed(now))
-    failed = Upload.objects.exclude(state=UploadState.DONE).filter(state=UploadState.FAILED).order_by()
+    every = Upload.objects.all() if uploads is None else uploads
+    due = workable(every.due(now))
+    failed = every.exclude(state=UploadState.DONE).filter(state=UploadState.FAILED).order_by()
     heart = Heartbeat.objects.filter(name=WATCHER).first()
     return IngestState(
         waiting=due[:COUNTED].count(),
-        postponed=postponed[:COUNTED].count(),
-        working=Upload.objects.filter(state=UploadState.WORKING).count(),
+        working=every.filter(state=UploadState.WORKING).count(),
         failed=failed.filter(received_at__gte=now - timedelta(days=1))[:COUNTED].count(),
-        done_last_minute=Upload.objects.filter(done_at__gte=now - timedelta(minutes=1)).order_by()[:COUNTED].count(),
         # What is read in slices is being worked on, though it takes its time.
         oldest_at=due.filter(block_digests="").order_by("received_at").values_list("received_at", flat=True).first(),
         watcher_is_alive=heart is not None and heart.is_alive,
@@ -59,11 +61,20 @@ def workable(uploads: QuerySet[Upload]) -> QuerySet[Upload]:
 
 def section() -> Section:
     state = ingest_state()
-    kept = kept_copies()
-    facts = {"waiting": state.waiting, "working": state.working, "failed": state.failed}
-    facts |= {"kept_copies": kept.count, "kept_bytes": kept.size_bytes, "kept_limit_bytes": kept.limit_bytes}
     if not state.watcher_is_alive:
-        return Section("degraded", "Nobody watches the cameras' folders: start manage.py ingest.", facts)
+        detail = "Nobody watches the cameras' folders: start manage.py ingest."
+        return Section("degraded", detail, is_stopped=True)
     if state.oldest_at and timezone.now() - state.oldest_at > BEHIND:
-        return Section("degraded", f"{state.waiting} uploads wait, some for more than five minutes.", facts)
-    return Section("ok", "Uploads are read as they come.", facts)
+        return Section("degraded", "Uploads wait, some for more than five minutes.")
+    return Section("ok", "Uploads are read as they come.")
+
+
+def figures(user: User | AbstractBaseUser | AnonymousUser) -> dict[str, Any]:
+    """Uploads and copies of the cameras that `user` may see; how full the room for copies is concerns all of them."""
+    state, kept = ingest_state(Upload.objects.visible_among(user)), kept_copies(user)
+    facts = {"waiting": state.waiting, "working": state.working, "failed": state.failed}
+    return facts | {
+        "kept_copies": kept.count,
+        "kept_bytes": kept.size_bytes,
+        "kept_limit_bytes": kept.limit_bytes,
+    }

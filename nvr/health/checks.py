@@ -54,7 +54,8 @@ def workers() -> Section:
     silent = [queue for queue in QUEUES if queue not in beats or not beats[queue].is_alive]
     facts = {"last_beat": {queue: beats[queue].beat_at if queue in beats else None for queue in QUEUES}}
     if silent:
-        return Section("degraded", f"No worker serves {', '.join(silent)}: start one, or look at its log.", facts)
+        detail = f"No worker serves {', '.join(silent)}: start one, or look at its log."
+        return Section("degraded", detail, facts, is_stopped=True)
     return Section("ok", "Workers serve every queue.", facts)
 
 

@@ -14,7 +14,7 @@ from rest_framework.response import Response
 from nvr.api.permissions import IsStaff
 from nvr.api.views import ApiView
 from nvr.health.details import details_for
-from nvr.health.sections import check_all, overall
+from nvr.health.sections import check_all, figures_for, overall
 
 SERVICE = "mediareviewer-api"  # the contract's literal name
 
@@ -55,12 +55,14 @@ class HealthView(ApiView):
 
 
 class SystemHealthView(ApiView):
-    """What an operator needs: each part with its status and what to do."""
+    """What an operator needs: each part with its status and what to do. Uploads are counted of visible cameras."""
 
     permission_classes = (IsStaff,)
 
     @extend_schema(operation_id="system_health", responses=SystemHealthOut, tags=["health"])
     def get(self, request: Request) -> Response:
         sections = check_all()
-        body = {name: section.as_dict() for name, section in sections.items()}
+        body = {
+            name: section.as_dict() | figures_for(request.user, name, section) for name, section in sections.items()
+        }
         return Response({"status": overall(sections), "sections": body})

@@ -28,7 +28,6 @@ OLDEST_FFMPEG = 4
 # The day this was written: a clock before it is wrong, whatever it says.
 NOT_BEFORE = datetime(2026, 11, 21, tzinfo=UTC)
 WITHOUT_MODES = {"msdos", "vfat", "exfat", "ntfs", "ntfs3", "fuseblk", "cifs", "smb3", "9p"}
-NOT_RUNNING = ("No worker serves", "Nobody watches")
 LEVELS = {"ok": "ok", "degraded": "warn", "failed": "fail"}
 
 
@@ -174,7 +173,7 @@ def check_health() -> Iterator[Finding]:
 def finding_from(name: str, section: Section) -> Finding:
     what, colon, fix = section.detail.partition(": ")
     # Without workers nothing is read, made or removed: that a page still opens does not make it work.
-    level = "fail" if section.detail.startswith(NOT_RUNNING) else LEVELS[section.status]
+    level = "fail" if section.is_stopped else LEVELS[section.status]
     if section.status == "ok" or not colon:
         return Finding(
             level,

@@ -14,7 +14,7 @@ from django.utils import timezone
 from cameras.models import Camera
 from media_serving import kept_copies
 from media_serving.ingest import keeping
-from media_serving.ingest.state import section
+from media_serving.ingest.state import figures
 from media_serving.models import Detection, Tombstone, Upload
 from tests.factories import folder_of, jpeg, make_camera, put
 from tests.media_serving.evidence import detect
@@ -141,5 +141,5 @@ def test_the_page_and_the_health_of_ingest_tell_of_the_copies(porch, settings, a
     browser.force_login(admin)
     page = browser.get("/uploads").content.decode().replace("\xa0", " ")
     assert "2.0 MB" in page and "of 2.0 GB" in page and "; 2 files, the oldest came" in page
-    facts = section().facts
+    facts = figures(admin)
     assert (facts["kept_copies"], facts["kept_bytes"], facts["kept_limit_bytes"]) == (2, 2 * MIB, 2_000 * MIB)

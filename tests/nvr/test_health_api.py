@@ -9,15 +9,18 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Group, User
 from django.utils import timezone
 from rest_framework.test import APIClient
 
+from cameras.models import Camera
+from media_serving.models import Upload
 from nvr.health import sections
 from nvr.health.models import Heartbeat, beat
 from nvr.health.sections import Section
 from tests.conftest import client_of
-from tests.factories import make_user
+from tests.factories import make_camera, make_user
+from tests.media_serving.ledger import enter
 
 HEALTH = "/api/health"
 SYSTEM = "/api/system/health"
@@ -29,7 +32,7 @@ def fresh() -> Iterator[None]:
     """No answer of an earlier test is shared."""
     before = dict(sections._probes)
     for name, probe in before.items():
-        sections.register(name, probe.check, essential=probe.essential)
+        sections.register(name, probe.check, essential=probe.essential, figures=probe.figures)
     yield
     sections._probes.clear()
     sections._probes.update(before)
@@ -47,7 +50,8 @@ def workers_beat() -> None:
 
 
 def section(client: APIClient, name: str) -> dict[str, object]:
-    sections.register(name, sections._probes[name].check, essential=sections._probes[name].essential)
+    probe = sections._probes[name]
+    sections.register(name, probe.check, essential=probe.essential, figures=probe.figures)
     return client.get(SYSTEM).json()["sections"][name]
 
 
@@ -77,6 +81,27 @@ def test_staff_see_each_part(operator: APIClient) -> None:
 def test_system_health_is_for_staff(stranger: APIClient) -> None:
     assert stranger.get(SYSTEM).status_code == 401
     assert client_of(make_user("u", "cameras.view_all")).get(SYSTEM).status_code == 403
+
+
+def test_uploads_are_counted_of_the_cameras_that_one_may_see(family: Group, family_camera: Camera) -> None:
+    workers_beat()
+    hidden = make_camera("Hidden")
+    for camera in (family_camera, hidden, hidden):
+        for state in ("waiting", "working", "failed"):
+            enter(camera, f"{state}.jpg", state=state, is_kept=True, mtime_ns=Upload.objects.count())
+    member = client_of(make_user("staff", is_staff=True, groups=(family,)))
+    chief = client_of(make_user("boss", is_staff=True, is_superuser=True))
+
+    def counts(client: APIClient) -> list[object]:
+        facts = section(client, "ingest")
+        return [facts[name] for name in ("waiting", "working", "failed", "kept_copies")]
+
+    assert counts(chief) == [3, 3, 3, 9]
+    assert counts(member) == [1, 1, 1, 3]
+    Upload.objects.update(received_at=timezone.now() - timedelta(hours=1))
+    late = section(member, "ingest")
+    assert late["status"] == "degraded"
+    assert not any(figure in str(late["detail"]) for figure in "0123456789")
 
 
 def test_a_silent_worker_is_degraded_and_named(operator: APIClient, stranger: APIClient) -> None:

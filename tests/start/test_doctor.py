@@ -15,6 +15,7 @@ from django.core.management import call_command
 from pytest_django import Settings
 
 from nvr.data_folder import make_private
+from nvr.health.sections import Section
 from nvr.installation import doctor
 from nvr.installation.doctor import Finding
 from nvr.media.mounts import Mount
@@ -118,6 +119,13 @@ def test_an_installation_in_which_nothing_runs_fails() -> None:
     levels = {finding.name: finding.level for finding in doctor.check_health()}
 
     assert (levels["workers"], levels["ingest"]) == ("fail", "fail")
+
+
+@pytest.mark.parametrize(("is_stopped", "level"), [(True, "fail"), (False, "warn")])
+def test_what_does_not_run_fails_whatever_its_sentence_is(is_stopped: bool, level: str) -> None:
+    section = Section("degraded", "No worker serves them: start one.", is_stopped=is_stopped)
+
+    assert doctor.finding_from("uploads", section).level == level
 
 
 def test_a_check_that_cannot_look_is_a_finding(folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
