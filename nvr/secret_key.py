@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import secrets
 from pathlib import Path
@@ -42,6 +43,16 @@ def _create(file: Path) -> None:
     except FileExistsError:
         pass
     except OSError:  # a file system without links, such as FAT and some shares
-        draft.replace(file)
+        _move_first(draft, file)
     finally:
         draft.unlink(missing_ok=True)
+
+
+def _move_first(draft: Path, file: Path) -> None:
+    """Rename `draft` to `file` unless another process was first: a rename alone would replace its key."""
+    lock = file.with_name(f".{file.name}.lock")
+    with lock.open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        if not file.exists():
+            draft.replace(file)
+    lock.unlink(missing_ok=True)  # who still waits for it finds the key made

@@ -62,6 +62,37 @@ def test_processes_that_start_at_once_agree_on_one_key(tmp_path: Path) -> None:
     assert len(keys.pop()) >= 50
 
 
+WITHOUT_LINKS = """
+import os, pathlib, sys, time
+import nvr.secret_key
+
+file, others = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2])
+
+def refuse(*names):
+    (others / str(os.getpid())).touch()
+    while len(list(others.iterdir())) < 6:
+        time.sleep(0.001)
+    raise PermissionError(1, "Operation not permitted")
+
+os.link = refuse
+print(nvr.secret_key.stored_key(file))
+"""
+
+
+def test_processes_agree_on_one_key_also_without_links(tmp_path: Path) -> None:
+    """All of them have found no key and written one of their own before the first puts it in place."""
+    others = tmp_path / "others"
+    others.mkdir()
+    command = [sys.executable, "-c", WITHOUT_LINKS, str(tmp_path / "data/key"), str(others)]
+    started = [subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) for _ in range(6)]
+
+    keys = {process.communicate(timeout=60)[0].strip() for process in started}
+
+    assert len(keys) == 1
+    assert len(keys.pop()) >= 50
+    assert [path.name for path in (tmp_path / "data").iterdir()] == ["key"]
+
+
 def test_the_machine_answers_to_its_own_names_and_never_to_any() -> None:
     hosts = own_hosts()
 
