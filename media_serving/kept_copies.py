@@ -23,7 +23,7 @@ from django.utils import timezone
 
 from cameras.models import Camera
 from media_serving.clip_sources import LONGEST_VIDEO, is_a_video
-from media_serving.models import LONGEST_EVENT, Detection, Event, Upload
+from media_serving.models import LONGEST_EVENT, Detection, Event, Upload, UploadState
 from media_serving.tombstones import bury
 
 if TYPE_CHECKING:
@@ -35,6 +35,8 @@ BATCH: Final = 200
 MIB: Final = 2**20
 STRAY_S: Final = 86_400.0  # a copy is written before its row says so
 IN_USE: Final = Q(is_kept=True)
+# A worker writes the copy of these again, under the same name: a tombstone would remove the new one.
+PENDING: Final = (UploadState.WAITING, UploadState.WORKING)
 
 
 @dataclass(frozen=True)
@@ -125,14 +127,18 @@ def remove(rows: list[Upload], now: datetime) -> int:
         still = list(not_needed(kept().filter(pk__in=[row.pk for row in rows])).select_for_update(of=("self",)))
         Upload.objects.filter(pk__in=[row.pk for row in still]).update(is_kept=False, copy_removed_at=now)
         bury(row.kept_path for row in still)
-    return sum(row.size_bytes for row in rows)
+    return sum(row.size_bytes for row in still)
 
 
 def not_needed(rows: QuerySet[Upload]) -> QuerySet[Upload]:
-    """Without those in which something was detected of an event that is kept, or that its clip may show."""
+    """Without pending uploads, and without those that a kept event needs: for a detection, or for its clip."""
     detections = Detection.objects.filter(upload=OuterRef("pk"), event__keep=True)
     shown = Exists(detections) | Exists(kept_events_from(timedelta(0)))
-    return rows.exclude(shown).exclude(is_a_video() & Q(Exists(kept_events_from(LONGEST_VIDEO))))
+    return (
+        rows.exclude(state__in=PENDING)
+        .exclude(shown)
+        .exclude(is_a_video() & Q(Exists(kept_events_from(LONGEST_VIDEO))))
+    )
 
 
 def kept_events_from(length: timedelta) -> QuerySet[Event]:

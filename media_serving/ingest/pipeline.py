@@ -125,10 +125,10 @@ def keep_copy(job: Job) -> None:
     """
     if not job.is_again:
         return
-    if job.duplicate_of is None:
+    if job.duplicate_of is not None:
+        job.has_new_copy = lacks_copy(job.duplicate_of, job.upload) and keeping.keep(job.duplicate_of, job.file)
+    elif job.upload.copy_removed_at is None:
         job.upload.is_kept = keeping.keep(job.upload, job.file)
-    elif lacks_copy(job.duplicate_of, job.upload):
-        job.has_new_copy = keeping.keep(job.duplicate_of, job.file)
 
 
 def lacks_copy(known: Upload, upload: Upload) -> bool:

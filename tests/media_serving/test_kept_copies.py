@@ -13,12 +13,13 @@ from django.utils import timezone
 
 from cameras.models import Camera
 from media_serving import kept_copies
-from media_serving.ingest import keeping
+from media_serving.ingest import keeping, retrying, working
 from media_serving.ingest.state import figures
 from media_serving.models import Detection, Tombstone, Upload
+from media_serving.tombstones import carry_out_owed
 from tests.factories import folder_of, jpeg, make_camera, put
 from tests.media_serving.evidence import detect
-from tests.media_serving.ledger import enter
+from tests.media_serving.ledger import enter, enter_file
 from tests.media_serving.stored import MEDIA
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -36,7 +37,8 @@ def copy_of(camera: Camera, name: str, *, days: float = 0, size: int = MIB, **va
     """An upload of which a copy was kept, `days` ago."""
     at = timezone.now() - timedelta(days=days)
     times = {"received_at": at, "captured_at": at} | values
-    upload = enter(camera, name, state="done", is_kept=True, size_bytes=size, mtime_ns=int(days * 1e9), **times)
+    plain = {"state": "done", "is_kept": True, "size_bytes": size, "mtime_ns": int(days * 1e9)}
+    upload = enter(camera, name, **(plain | times))
     put(upload.kept_path.parent, upload.kept_path.name, bytes(size))
     return upload
 
@@ -105,10 +107,38 @@ def test_what_dies_between_the_row_and_the_file_is_made_good(porch, settings, mo
     assert upload.kept_path.exists() and Tombstone.objects.count() == 1
     monkeypatch.undo()
 
-    from media_serving.tombstones import carry_out_owed
-
     carry_out_owed()
     assert not upload.kept_path.exists() and not Tombstone.objects.exists()
+
+
+def test_a_copy_of_a_pending_upload_stays(porch, settings):
+    settings.NVR_KEPT_MB = 0
+    for state in ("waiting", "working", "rejected"):
+        copy_of(porch, f"{state}.jpg", state=state, days=len(state))
+
+    assert kept_copies.trim() == 1
+    assert kept_names() == ["waiting.jpg", "working.jpg"]
+
+
+@pytest.mark.parametrize("state", ["waiting", "failed"])
+def test_a_late_tombstone_removes_no_copy_of_a_second_attempt(porch, settings, monkeypatch, state):
+    """The first attempt made a copy and then failed; the copy was to be removed while the upload waited."""
+    enter(porch, "snap.jpg", state="done", content_digest="0" * 64)  # the name is used again
+    file = put(folder_of(porch), "snap.jpg", jpeg(), age_s=30)
+    upload = enter_file(porch, file, state=state, is_kept=True, reason="It could not be read.")
+    put(upload.kept_path.parent, upload.kept_path.name, jpeg())
+
+    with monkeypatch.context() as killed:
+        killed.setattr("media_serving.tombstones.carry_out", lambda stones: 0)
+        kept_copies.trim(timezone.now() + settings.NVR_KEPT_MAX_AGE * 2)
+    if state == "failed":
+        retrying.retry(None, upload)
+    working.work()
+    carry_out_owed()
+
+    upload.refresh_from_db()
+    assert upload.state == "done"
+    assert upload.is_kept is (state == "waiting") is upload.kept_path.exists()
 
 
 def test_copies_that_no_row_tells_of_go_after_a_day(porch):
