@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -85,9 +86,14 @@ def close_quiet(now: datetime) -> int:
 
 
 def update_event(actor: AbstractBaseUser | AnonymousUser | None, event: Event, values: dict[str, Any]) -> Event:
-    """Set `keep`, `reviewed` or `notes`; nothing is written or recorded when nothing differs."""
+    """Set `keep`, `reviewed` or `notes`; nothing is written or recorded when nothing differs.
+
+    Raises `NotFound` if the event was purged meanwhile.
+    """
     with transaction.atomic():
-        current = Event.objects.select_for_update().get(pk=event.pk)
+        current = Event.objects.select_for_update().filter(pk=event.pk).first()
+        if current is None:
+            raise NotFound("Event not found")
         changes = {name: (getattr(current, name), new) for name, new in values.items() if getattr(current, name) != new}
         for name, (_, new) in changes.items():
             setattr(current, name, new)
@@ -100,9 +106,15 @@ def update_event(actor: AbstractBaseUser | AnonymousUser | None, event: Event, v
 def update_events(
     actor: AbstractBaseUser | AnonymousUser, event_ids: Iterable[int], values: dict[str, Any]
 ) -> dict[int, bool]:
-    """`update_event` for each of these that `actor` sees; whether something changed, by the event's id."""
-    found = Event.objects.visible_to(actor).in_bulk(list(event_ids))
-    return {pk: update_and_tell(actor, event, values) for pk, event in found.items()}
+    """`update_event` for each of these that `actor` sees; whether something changed, by the event's id.
+
+    One that is purged meanwhile is left out, like one that `actor` does not see.
+    """
+    changed = {}
+    for pk, event in Event.objects.visible_to(actor).in_bulk(list(event_ids)).items():
+        with suppress(NotFound):
+            changed[pk] = update_and_tell(actor, event, values)
+    return changed
 
 
 def update_and_tell(actor: AbstractBaseUser | AnonymousUser, event: Event, values: dict[str, Any]) -> bool:

@@ -40,7 +40,9 @@ class DetectionListView(ApiView):
         given.is_valid(raise_exception=True)
         camera = find(Camera.objects.visible_to(request.user), given.validated_data["camera_id"])
         detection, is_new = report_detection(camera, columns_for(camera, given.validated_data))
-        row = detection_rows(Detection.objects.filter(pk=detection.pk)).get()
+        row = detection_rows(Detection.objects.filter(pk=detection.pk)).first()
+        if row is None:  # its camera was purged meanwhile
+            raise NotFound("Camera not found")
         return Response(detection_as_json(row), status=201 if is_new else 200)
 
 

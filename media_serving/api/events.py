@@ -28,7 +28,10 @@ def find_event(request: Request, event_id: int) -> Event:
 
 
 def event_response(event_id: int) -> Response:
-    return Response(event_as_json(event_rows(Event.objects.filter(pk=event_id)).get()))
+    event = event_rows(Event.objects.filter(pk=event_id)).first()
+    if event is None:
+        raise NotFound("Event not found")
+    return Response(event_as_json(event))
 
 
 class EventListView(ApiView):

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import Group
+from django.db import connection
 from django.test import Client
 
-from media_serving.models import Event
+from media_serving.models import Detection, Event
 from nvr.audit.models import AuditEntry
 from tests.conftest import client_of
 from tests.factories import make_user
@@ -53,6 +56,47 @@ def test_what_one_may_not_see_is_not_there(events: list[Event], family_camera: A
 
     assert [(row["status"], row["changed"]) for row in response.json()["results"]] == [(404, False), (200, True)]
     assert not Event.objects.get(pk=events[0].pk).keep
+
+
+@contextmanager
+def purged_after_first_read(event: Event) -> Iterator[None]:
+    """The event goes right after the request has read events for the first time."""
+    is_gone = False
+
+    def purge(execute: Any, sql: str, *rest: Any) -> Any:
+        nonlocal is_gone
+        answer = execute(sql, *rest)
+        if not is_gone and sql.startswith("SELECT") and 'FROM "media_serving_event"' in sql:
+            is_gone = True
+            Detection.objects.filter(event=event).delete()
+            Event.objects.filter(pk=event.pk).delete()
+        return answer
+
+    with connection.execute_wrapper(purge):
+        yield
+    assert is_gone and not Event.objects.filter(pk=event.pk).exists()
+
+
+def test_an_event_that_is_purged_meanwhile_is_its_own_404(api: Any, events: list[Event]) -> None:
+    first, second = events[0].pk, events[1].pk
+
+    with purged_after_first_read(events[0]):
+        response = api.post(BATCH, {"ids": [first, second], "reviewed": True}, format="json")
+
+    assert response.status_code == 207
+    assert [(row["id"], row["status"]) for row in response.json()["results"]] == [(first, 404), (second, 200)]
+    assert reviewed()[second]
+
+
+def test_one_event_that_is_purged_meanwhile_is_404(api: Any, admin: Any, events: list[Event]) -> None:
+    browser = Client()
+    browser.force_login(admin)
+    first, second = events[0], events[1]
+
+    with purged_after_first_read(first):
+        assert api.patch(f"/api/events/{first.pk}", {"keep": True}, format="json").status_code == 404
+    with purged_after_first_read(second):
+        assert browser.post(f"/events/{second.pk}", {"keep": "true"}).status_code == 404
 
 
 @pytest.mark.parametrize(
