@@ -7,12 +7,13 @@ name makes another upload: two black frames need not differ in a single byte.
 
 from __future__ import annotations
 
+import logging
 import os
-from contextlib import suppress
 from datetime import datetime, timedelta
+from math import ceil
 from typing import Any, Final
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 
 from cameras.models import Camera
@@ -25,9 +26,11 @@ from media_serving.models.uploads import kept_path
 from media_serving.tombstones import bury
 from nvr.media.paths import NoSuchFile, StorageFault, error_for
 
+logger = logging.getLogger(__name__)
+
 CANDIDATES: Final = 20
-FOLLOWED: Final = 2000  # places looked at in one go
-FOLLOWED_FOR: Final = timedelta(days=2)
+FOLLOWED: Final = 2000  # places checked in one go
+FOLLOWED_FOR: Final = timedelta(days=2)  # only what is shown as its path depends on it: pictures are found for ever
 SAME_TIME: Final = timedelta(minutes=1)  # between a name's time and one that was known otherwise
 LONGEST_VIDEO: Final = timedelta(hours=12)
 
@@ -117,14 +120,22 @@ def forget_misnamed_copy(upload: Upload, path: str) -> None:
 def follow_copies(now: datetime) -> int:
     """Have uploads whose file is gone lie where another of its places is: a script copies first and deletes later.
 
-    Of places that were found lately; how many moved.
+    Of places that were found lately; how many moved. Each minute checks the next `FOLLOWED` of them: those whose first
+    place stays would otherwise keep the others from being checked.
     """
     moved = 0
     silent = current_folders().silent
-    rows = UploadCopy.objects.filter(found_at__gte=now - FOLLOWED_FOR).order_by("-found_at").exclude(camera__in=silent)
-    for copy in rows.select_related("upload__camera")[:FOLLOWED].iterator():
-        with suppress(StorageFault):
+    rows = UploadCopy.objects.filter(found_at__gte=now - FOLLOWED_FOR).exclude(camera__in=silent)
+    parts = max(1, ceil(rows.count() / FOLLOWED))
+    first = FOLLOWED * (int(now.timestamp() // 60) % parts)
+    rows = rows.order_by("-found_at", "-pk").select_related("upload__camera")
+    for copy in rows[first : first + FOLLOWED].iterator():
+        try:
             moved += follow(copy)
+        except StorageFault:
+            pass  # its volume is away
+        except IntegrityError:  # a new upload was entered for that place: a worker merges it
+            logger.warning("moved file not followed upload=%s copy=%s", copy.upload_id, copy.pk)
     return moved
 
 

@@ -24,6 +24,7 @@ from tests.ingest.conftest import swept, uploads
 from tests.ingest.test_faults import scene
 from tests.ingest.test_working import read_all
 from tests.media_serving.evidence import detect
+from tests.media_serving.ledger import enter_file
 from tests.media_serving.stored import MEDIA, body_of
 
 FILM = "Front_00_20261129120000.mp4"
@@ -156,6 +157,44 @@ def test_of_two_places_the_first_counts_until_it_is_gone(yard, api, doubles: Cal
     assert not UploadCopy.objects.exists()
     assert api.get(f"{MEDIA}detections/{first}").status_code == 200
     assert places.follow_copies(timezone.now()) == 0
+
+
+def copied(camera: Camera, name: str, seed: int) -> Path:
+    """A file that was copied into a folder; where it was before."""
+    source, target = put(folder_of(camera), name, jpeg(seed=seed), age_s=30), folder_of(camera) / "sorted" / name
+    read_all(camera)
+    target.parent.mkdir(exist_ok=True)
+    shutil.copy2(source, target)
+    read_all(camera)
+    return source
+
+
+def test_a_place_that_another_upload_has_by_now_stops_no_other(porch):
+    for seed, name in enumerate(("a.jpg", "b.jpg", "c.jpg")):
+        copied(porch, name, seed).unlink()
+    enter_file(porch, folder_of(porch) / "sorted/b.jpg", state="working")  # as by a scan that ran meanwhile
+
+    assert places.follow_copies(timezone.now()) == 2
+    assert set(Upload.objects.exclude(state="working").values_list("path", flat=True)) == {
+        "sorted/a.jpg",
+        "b.jpg",
+        "sorted/c.jpg",
+    }
+
+    Upload.objects.filter(state="working").update(state="waiting")
+    working.work()
+    assert set(uploads(porch)) == {"sorted/a.jpg", "sorted/b.jpg", "sorted/c.jpg"}
+
+
+def test_files_that_stay_where_they_were_keep_no_other_from_being_followed(porch, monkeypatch):
+    monkeypatch.setattr(places, "FOLLOWED", 1)
+    copied(porch, "a.jpg", 0).unlink()
+    copied(porch, "b.jpg", 1)
+    copied(porch, "c.jpg", 2)
+
+    now = timezone.now()
+    assert sum(places.follow_copies(now + timedelta(minutes=minute)) for minute in range(3)) == 1
+    assert Upload.objects.filter(path="sorted/a.jpg").exists()
 
 
 def test_what_moved_and_came_back_is_where_it_was(yard):
