@@ -24,6 +24,7 @@ from cameras.lookout import Lookout
 from cameras.models import Camera, sees_all
 from cameras.ownership import Folders, current_folders
 from cameras.validation import clean_folder_path, clean_new_name
+from nvr.media.paths import is_inside
 from nvr.media.system_folders import is_system_folder
 from nvr.media.types import is_image, is_video
 
@@ -110,14 +111,45 @@ def known_elsewhere(paths: Callable[[], Iterable[str]]) -> None:
 
 def offer_of(finding: Finding, folders: Folders) -> Offer:
     taken = set(folders.written.values())  # perhaps only since the search, which others share
-    base = Path(os.path.realpath(settings.NVR_CAMERA_ROOT))
-    used = {place for paths in _elsewhere for path in paths() if base in (place := Path(path)).parents}
-    found = [
-        folder
-        for below in finding.below
-        if (folder := unknown_folder(below)).path not in taken and not used & {base / below, *(base / below).parents}
-    ]
-    return Offer(found[:SHOWN], max(0, len(found) - SHOWN), finding.note)
+    used = used_elsewhere()
+    root = str(Path(settings.NVR_CAMERA_ROOT))
+    # Each poll of the live view asks: of perhaps ten thousand folders only those that are shown are described.
+    found = [below for below in finding.below if f"{root}/{below}" not in taken and not is_below_any(below, used)]
+    notes = [finding.note, *(note_on_trashed(folders) if found else [])]
+    return Offer(
+        [unknown_folder(below) for below in found[:SHOWN]],
+        max(0, len(found) - SHOWN),
+        " ".join(note for note in notes if note),
+    )
+
+
+def used_elsewhere() -> set[str]:
+    """Folders that an app above uses, by their place below the camera root."""
+    base = os.path.realpath(settings.NVR_CAMERA_ROOT)
+    paths = (path for paths in _elsewhere for path in paths())
+    return {os.path.relpath(path, base) for path in paths if Path(base) in Path(path).parents}
+
+
+def is_below_any(below: str, places: set[str]) -> bool:
+    """Whether it is one of `places` or lies in one."""
+    while below and below not in places:
+        below = below.rpartition("/")[0]
+    return bool(below)
+
+
+def trashed_around_root(folders: Folders) -> frozenset[int]:
+    """Cameras in the trash whose folder is, or holds, the camera root: all below it would be theirs.
+
+    Nothing of a trashed camera is processed, so what arrives there would go unnoticed until the camera is purged.
+    """
+    live = {camera.pk for camera in folders.live.values()}
+    around = (pk for pk, place in folders.resolved.items() if is_inside(folders.base, place))
+    return frozenset(around) - live - folders.strayed
+
+
+def note_on_trashed(folders: Folders) -> list[str]:
+    names = Camera.everything.filter(pk__in=trashed_around_root(folders)).values_list("name", flat=True)
+    return [f"They may also be folders of {name}, a camera in the trash that holds the camera root." for name in names]
 
 
 def unknown_folder(below: str) -> UnknownFolder:
@@ -177,7 +209,7 @@ class Search:
     """One search below `base` (without symlinks). Hidden, system and cameras' folders, and links, are not entered."""
 
     def __init__(self, base: str, folders: Folders) -> None:
-        self.base, self.folders = base, folders
+        self.base, self.folders, self.passed_over = base, folders, trashed_around_root(folders)
         self.above = {str(parent) for holder in folders.holders for parent in Path(holder).parents}
         self.entries_left, self.deadline = MAX_ENTRIES, time.monotonic() + SEARCH_S
         self.found: list[str] = []  # below `base`
@@ -196,7 +228,7 @@ class Search:
 
     def to_be_entered(self, folder: str) -> list[str]:
         """The folder itself, if cameras' folders lie in it; else it is none or one of the unknown ones."""
-        if self.folders.owners_of(f"{folder}/"):
+        if self.folders.owners_of(f"{folder}/") - self.passed_over:
             return []
         if folder in self.above:
             return [folder]

@@ -16,6 +16,7 @@ from django.utils import timezone
 
 from cameras import unknown_folders
 from cameras.models import Camera
+from cameras.registry import trash_camera
 from cameras.unknown_folders import MAX_DEPTH, Offer, offer_for
 from nvr.audit.models import AuditEntry
 from reviewer.models import ReviewPath
@@ -95,6 +96,39 @@ def test_a_camera_of_the_whole_root_leaves_nothing_unknown(root: Path, upload: A
     make_camera("All", folder_path=str(root))
 
     assert offered(root, admin) == []
+
+
+@pytest.mark.parametrize("place", [".", ".."])
+def test_a_trashed_camera_of_the_whole_root_silences_nothing(
+    root: Path, upload: Any, admin: User, desk: Client, place: str
+) -> None:
+    for name in ("gate/a.jpg", "door/a.jpg", "old/a.jpg", "top.jpg"):
+        upload(name)
+    folder = os.path.normpath(root / place)
+    everything = make_camera("All", folder_path=folder)
+    make_camera("Door", folder_path=str(root / "door"))
+    make_camera("Old", folder_path=str(root / "old"), deleted_at=timezone.now())
+    assert offered(root, admin) == []
+
+    trash_camera(admin, everything)
+
+    assert offered(root, admin) == ["gate"]
+    assert "All, a camera in the trash" in offer_for(admin).note
+    assert TITLE in page_of(desk) and TITLE in wall_of(desk)
+
+
+def test_of_very_many_only_those_that_are_shown_are_described(
+    root: Path, upload: Any, admin: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(30):
+        upload(f"gate_{number:02}/a.jpg")
+    described, really = [], unknown_folders.unknown_folder
+    monkeypatch.setattr(unknown_folders, "unknown_folder", lambda below: described.append(below) or really(below))
+
+    offer = offer_for(admin)
+
+    assert (len(offer.folders), offer.more) == (20, 10)
+    assert described == [f"gate_{number:02}" for number in range(20)]
 
 
 def test_a_camera_whose_folder_is_a_link_into_the_root_has_what_it_leads_to(
