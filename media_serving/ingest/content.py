@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import os
-from contextlib import suppress
 from dataclasses import dataclass
-from io import BufferedReader
-from typing import BinaryIO, Final, cast
+from typing import BinaryIO, Final
 
 from media_serving.ingest.capture_time import exif
 from media_serving.ingest.capture_time.clues import Reading
 from media_serving.ingest.capture_time.container import readings_of
-from nvr.errors import Invalid, NvrError
-from nvr.media import ffmpeg, images
+from nvr.errors import Invalid
+from nvr.media import ffmpeg
 from nvr.media.decoder import pictures
-from nvr.media.decoder.reading import PlacedFile
 from nvr.media.paths import named_errors
 from nvr.media.picture_errors import NotAnImage, TornImage
 from nvr.media.video_endings import video_has_its_end
@@ -65,7 +62,7 @@ def of_picture(file: BinaryIO, size: int, *, may_end: bool) -> Facts:
     if size > MOST_PICTURE_BYTES:
         raise Invalid(f"The picture has {size} bytes; at most {MOST_PICTURE_BYTES} are read.")
     try:
-        found = pictures.check(file)
+        found = pictures.check(file, tags=exif.WANTED)
     except TornImage as error:
         raise Incomplete("The picture is incomplete or damaged.") from error
     except NotAnImage as error:
@@ -76,20 +73,7 @@ def of_picture(file: BinaryIO, size: int, *, may_end: bool) -> Facts:
         raise
     if may_end and not found.has_end:
         raise WithoutEnd("The picture lacks its last bytes.")
-    return Facts(found.width, found.height, said=said_in(file))
-
-
-def said_in(file: BinaryIO) -> tuple[Reading, ...]:
-    """What the picture says of its time: of one that was decoded within bounds before.
-
-    In a PNG some of that may lie behind the pixels.
-    """
-    placed = cast(BinaryIO, BufferedReader(PlacedFile(file.fileno())))
-    with suppress(*images.BROKEN, NvrError), images.opened(placed) as image:
-        if image.format == "PNG":
-            image.load()
-        return exif.readings_in(image)
-    return ()
+    return Facts(found.width, found.height, said=exif.readings_of(found.tags))
 
 
 def begins_like_a_picture(data: bytes) -> bool:

@@ -19,9 +19,11 @@ from PIL import Image
 from media_serving.ingest import working
 from media_serving.ingest.capture_time import FileFacts, capture_time
 from media_serving.ingest.capture_time.container import readings_of
-from media_serving.ingest.capture_time.exif import OFFSETS, TIME_ZONE_OFFSET, TIMES, reading_of, readings_in
+from media_serving.ingest.capture_time.exif import OFFSETS, TIME_ZONE_OFFSET, TIMES, WANTED, reading_of
+from media_serving.ingest.capture_time.exif import readings_of as readings_of_tags
 from media_serving.ingest.capture_time.plausibility import EARLIEST, FAST
 from media_serving.models import Detection, Event, Upload
+from nvr.media.decoder.tags import tags_in
 from tests.factories import folder_of, make_camera, make_user, put
 from tests.ingest.conftest import swept
 from tests.ingest.test_exif import ORIGINAL, exif, picture
@@ -195,7 +197,7 @@ def test_any_path_gives_a_plausible_time(path, mtime, zone, length):
 def test_any_exif_gives_a_plausible_time(tags, others, text, zone):
     image = Image.new("RGB", (8, 8))
     image.getexif().update(tags | others)
-    said = (*readings_in(image), reading_of("XMP", text))
+    said = (*readings_of_tags(tags_in(image, WANTED)), reading_of("XMP", text))
 
     found = capture_time(
         FileFacts("a.jpg", RECEIVED, RECEIVED, said=said, container=readings_of({"date": text})), ZoneInfo(zone)
@@ -212,7 +214,7 @@ def test_rubbish_in_the_place_of_exif_costs_nothing(data):
     image.info["exif"] = b"Exif\0\0" + data
     image.info["xmp"] = data
 
-    readings_in(image)
+    readings_of_tags(tags_in(image, WANTED))
 
 
 def test_other_pictures_than_jpeg_are_read_by_the_worker_too(db):

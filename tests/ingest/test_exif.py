@@ -191,6 +191,19 @@ def test_other_kinds_of_pictures_say_it_as_well(kind, tmp_path):
     assert (found.at, found.clue) == (at("09:06:00"), "exif")
 
 
+@pytest.mark.parametrize("kind", PICTURES)
+def test_what_a_picture_says_is_read_in_a_child_process_alone(kind, tmp_path, monkeypatch):
+    file = PICTURES[kind]()
+
+    def parsed_here(*args: Any, **kwargs: Any) -> None:
+        raise AssertionError("an untrusted picture is parsed in this process")
+
+    for name in ("open", "Exif"):
+        monkeypatch.setattr(Image, name, parsed_here)
+
+    assert taken(file, tmp_path).at == at("09:06:00")
+
+
 def test_of_day_and_month_either_way_round_that_near_the_files_time_is_meant(tmp_path):
     assert taken(picture(exif=exif({ORIGINAL: "05/11/2026 10:06:00"})), tmp_path).at.month == 11
     assert taken(picture(exif=exif({ORIGINAL: "11/05/2026 10:06:00"})), tmp_path).at.month == 11

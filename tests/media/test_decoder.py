@@ -103,6 +103,23 @@ def deep_exif() -> bytes:
     return plain[:2] + b"\xff\xe1" + struct.pack(">H", len(segment) + 2) + segment + plain[2:]
 
 
+def jpeg_with(segment: bytes, marker: bytes = b"\xe1") -> bytes:
+    plain = jpeg()
+    return plain[:2] + b"\xff" + marker + struct.pack(">H", len(segment) + 2) + segment + plain[2:]
+
+
+def with_tags(text: bytes) -> bytes:
+    """Each of the times that a picture says of itself is this text."""
+    tags = Image.Exif()
+    tags[0x0132] = text
+    tags.get_ifd(0x8769)[0x9003] = text
+    tags.get_ifd(0x8825)[29] = text
+    buffer = io.BytesIO()
+    info = f'<x exif:DateTimeOriginal="{text.decode()}" xmp:CreateDate="{text.decode()[:64]}"/>'
+    Image.open(io.BytesIO(jpeg())).save(buffer, "JPEG", exif=tags.tobytes(), xmp=info.encode())
+    return buffer.getvalue()
+
+
 HOSTILE: dict[str, Callable[[], bytes]] = {
     "progressive jpeg of 200 scans": lambda: of_many_scans(200),
     "progressive jpeg of 56 scans": lambda: of_many_scans(46),
@@ -117,7 +134,37 @@ HOSTILE: dict[str, Callable[[], bytes]] = {
     "gif of frames": gif_of_frames,
     "animated webp": animated_webp,
     "deep exif": deep_exif,
+    "exif of long texts": lambda: with_tags(b"2026:11:29 10:06:00" * 1000),
+    "xmp of names": lambda: jpeg_with(b"http://ns.adobe.com/xap/1.0/\0" + b"exif:DateTimeOriginal " * 2900),
+    "xmp of blanks": lambda: jpeg_with(b"http://ns.adobe.com/xap/1.0/\0exif:DateTimeOriginal" + b" " * 65_000),
+    "png of an endless xmp": lambda: png(8, 8, chunk(b"tEXt", b"XML:com.adobe.xmp\0" + b"xmp:CreateDate=" * 500_000)),
+    "iptc of pieces": lambda: jpeg_with(
+        b"Photoshop 3.0\x008BIM\x04\x04\0\0" + struct.pack(">I", 60_000) + b"\x1c\x02\x37\0\1x" * 10_000, b"\xed"
+    ),
 }
+TAGS = {"exif": [0x9003, 0x0132], "gps": [29, 7], "xmp": ["exif:DateTimeOriginal", "xmp:CreateDate"]}
+TAGS |= {"iptc": [(2, 55)], "png": ["Creation Time"]}
+
+
+def check_with_tags(file: Path) -> pictures.Checked:
+    return pictures.check(file, tags=TAGS)
+
+
+def test_the_tags_of_a_picture_are_text_and_cut(tmp_path):
+    file = tmp_path / "a.jpg"
+    file.write_bytes(with_tags(b"2026:11:29 10:06:00"))
+    assert check_with_tags(file).tags == {
+        "exif": {"306": ["2026:11:29 10:06:00"], "36867": ["2026:11:29 10:06:00"]},
+        "gps": {"29": ["2026:11:29 10:06:00"]},
+        "xmp": {"exif:DateTimeOriginal": ["2026:11:29 10:06:00"], "xmp:CreateDate": ["2026:11:29 10:06:00"]},
+        "iptc": {},
+        "png": {},
+    }
+    assert pictures.check(file).tags == {}
+
+    file.write_bytes(with_tags(b"2026:11:29 10:06:00" * 1000))
+    texts = [text for kind in check_with_tags(file).tags.values() for values in kind.values() for text in values]
+    assert len(texts) == 4 and max(map(len, texts)) == 256
 
 
 @pytest.mark.parametrize("name", HOSTILE)
@@ -126,7 +173,7 @@ def test_a_hostile_picture_costs_a_bounded_time_and_breaks_nothing(tmp_path, own
     file.write_bytes(HOSTILE[name]())
     used = cpu_of_children()
 
-    for work in (pictures.header_of, pictures.check, lambda file: pictures.small_copy(file, 160, tmp_path / "b")):
+    for work in (pictures.header_of, check_with_tags, lambda file: pictures.small_copy(file, 160, tmp_path / "b")):
         try:
             work(file)
         except (Invalid, DecodingTimedOut):

@@ -1,26 +1,24 @@
 """What a picture says itself: EXIF in all its tags, and what stands for EXIF where there is none (XMP, IPTC, PNG).
 
-Reading is tolerant of the form and strict about the whole: a tag is a time from its first character to its last, or
-it is no clue and the next one is asked.
+The decoder's child process takes the tags out of the picture; here their text is read. Reading is tolerant of the form
+and strict about the whole: a tag is a time from its first character to its last, or it is no clue and the next one is
+asked.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any, Final, NamedTuple
 
-from PIL import ExifTags, Image, ImageFile, IptcImagePlugin
-
 from media_serving.ingest.capture_time.clues import Reading
 from media_serving.ingest.capture_time.written import date_in, times_in, with_fraction
 from media_serving.ingest.capture_time.zones import from_hours, zone_from
-from nvr.media.images import BROKEN
+from nvr.media.decoder.pictures import Tags
 
-Tags = dict[int, Any]
-UNREADABLE: Final = (*BROKEN, ArithmeticError, AttributeError, RecursionError)
+Texts = Mapping[str, list[str]]
+UNREADABLE: Final = (ValueError, ArithmeticError)
 
 
 class TimeTag(NamedTuple):
@@ -47,50 +45,50 @@ XMP_TIMES: Final = (
     "xmp:ModifyDate",
     "tiff:DateTime",
 )
+PNG_TIMES: Final = ("Creation Time", "creation time", "CreationTime")
 IPTC_DATE, IPTC_TIME = (2, 55), (2, 60)
-MOST_XMP_BYTES: Final = 2**20
 LONGEST_TEXT: Final = 64
 BLANKS: Final = " :-/.,0\t\r\n"
+WANTED: Final[dict[str, list[Any]]] = {
+    "exif": [*{number for tag in (*TIMES, PREVIEW_TIME) for number in tag[1:] if number}, TIME_ZONE_OFFSET],
+    "gps": [GPS_DATE, GPS_TIME],
+    "xmp": [*XMP_TIMES],
+    "iptc": [IPTC_DATE, IPTC_TIME],
+    "png": [*PNG_TIMES],
+}
 
 
-def readings_in(image: Image.Image) -> tuple[Reading, ...]:
-    """In the order in which they count. A PNG has to be loaded: what it says may lie behind its pixels."""
-    readings: list[Reading] = []
-    for source in (of_exif, of_xmp, of_iptc, of_png):
-        with suppress(*UNREADABLE):
-            for reading in source(image):
-                readings.append(reading)
-    return tuple(readings)
+def readings_of(tags: Tags) -> tuple[Reading, ...]:
+    """In the order in which they count."""
+    exif = tags.get("exif", {})
+    return (
+        *filter(None, (of_tag(tag, exif) for tag in TIMES)),
+        *of_gps(tags.get("gps", {})),
+        *filter(None, (of_tag(PREVIEW_TIME, exif),)),
+        *(reading_of(f"XMP {name}", text) for name, text in each(XMP_TIMES, tags.get("xmp", {}))),
+        *of_iptc(tags.get("iptc", {})),
+        *(reading_of(f"PNG {name}", text) for name, text in each(PNG_TIMES, tags.get("png", {}))),
+    )
 
 
-def of_exif(image: Image.Image) -> Iterator[Reading]:
-    exif = image.getexif()
-    tags: Tags = {}
-    with suppress(*UNREADABLE):
-        tags |= dict(exif)
-    with suppress(*UNREADABLE):
-        tags |= exif.get_ifd(ExifTags.IFD.Exif)
-    yield from (reading for tag in TIMES if (reading := of_tag(tag, tags)))
-    with suppress(*UNREADABLE):
-        yield from of_gps(exif.get_ifd(ExifTags.IFD.GPSInfo))
-    if reading := of_tag(PREVIEW_TIME, tags):
-        yield reading
+def each(names: Iterable[str], texts: Texts) -> Iterator[tuple[str, str]]:
+    return ((name, first(texts, name)) for name in names if name in texts)
 
 
-def of_tag(tag: TimeTag, tags: Tags) -> Reading | None:
+def of_tag(tag: TimeTag, tags: Texts) -> Reading | None:
     """None for a tag that is not there."""
-    if tag.number not in tags:
+    if str(tag.number) not in tags:
         return None
-    zone, fraction = zone_of(tag, tags), text_of(tags.get(tag.fraction, ""))
+    zone, fraction = zone_of(tag, tags), text_of(first(tags, tag.fraction))
 
     def completed(at: datetime) -> datetime:
         at = at if at.microsecond else with_fraction(at, fraction)
         return at if at.tzinfo else at.replace(tzinfo=zone)
 
-    return reading_of(f"EXIF {tag.name}", tags[tag.number], completed)
+    return reading_of(f"EXIF {tag.name}", first(tags, tag.number), completed)
 
 
-def reading_of(where: str, value: Any, completed: Callable[[datetime], datetime] = lambda at: at) -> Reading:
+def reading_of(where: str, value: str, completed: Callable[[datetime], datetime] = lambda at: at) -> Reading:
     text = text_of(value)
     if not text.strip(BLANKS):
         return Reading(where, problem="is blank")
@@ -100,59 +98,46 @@ def reading_of(where: str, value: Any, completed: Callable[[datetime], datetime]
     return Reading(where, tuple(completed(at) for at in found))
 
 
-def zone_of(tag: TimeTag, tags: Tags) -> tzinfo | None:
+def zone_of(tag: TimeTag, tags: Texts) -> tzinfo | None:
     """The tag's own offset, else another's: a camera has one clock."""
     for number in (tag.offset, *OFFSETS):
-        if zone := zone_from(text_of(tags.get(number, ""))):
+        if zone := zone_from(text_of(first(tags, number))):
             return zone
-    hours = first(tags.get(TIME_ZONE_OFFSET))
-    return from_hours(hours) if isinstance(hours, int) else None
+    with suppress(*UNREADABLE):
+        return from_hours(int(first(tags, TIME_ZONE_OFFSET)))
+    return None
 
 
-def of_gps(tags: Tags) -> Iterator[Reading]:
+def of_gps(tags: Texts) -> Iterator[Reading]:
     """In UTC, by the satellites: after a power cut the first to be right, under a roof hours old."""
-    if GPS_DATE not in tags or GPS_TIME not in tags:
+    clock = tags.get(str(GPS_TIME))
+    if str(GPS_DATE) not in tags or clock is None:
         return
-    date = date_in(text_of(tags[GPS_DATE]))
+    date = date_in(text_of(first(tags, GPS_DATE)))
     if date is None:
         yield Reading("EXIF GPS time", problem="is no time")
         return
-    hours, minutes, seconds = (float(part) for part in tags[GPS_TIME])
-    midnight = datetime.fromisoformat("-".join(date)).replace(tzinfo=UTC)
-    yield Reading("EXIF GPS time", (midnight + timedelta(hours=hours, minutes=minutes, seconds=seconds),))
+    with suppress(*UNREADABLE):
+        hours, minutes, seconds = (float(part) for part in clock)
+        midnight = datetime.fromisoformat("-".join(date)).replace(tzinfo=UTC)
+        yield Reading("EXIF GPS time", (midnight + timedelta(hours=hours, minutes=minutes, seconds=seconds),))
 
 
-def of_xmp(image: Image.Image) -> Iterator[Reading]:
-    packet = image.info.get("xmp") or image.info.get("XML:com.adobe.xmp") or b""
-    text = packet.decode("utf-8", "replace") if isinstance(packet, bytes) else str(packet)
-    for name in XMP_TIMES:
-        form = rf"{name}\s*(?:=\s*[\"']([^\"'<>]{{1,64}})[\"']|>([^<>]{{1,64}})<)"
-        if match := re.search(form, text[:MOST_XMP_BYTES]):
-            yield reading_of(f"XMP {name}", match[1] or match[2])
+def of_iptc(tags: Texts) -> Iterator[Reading]:
+    date, time = (text_of(first(tags, pair)) for pair in (IPTC_DATE, IPTC_TIME))
+    if str(IPTC_DATE) in tags and str(IPTC_TIME) in tags:
+        yield reading_of("IPTC", f"{date} {time}")
 
 
-def of_iptc(image: Image.Image) -> Iterator[Reading]:
-    found = IptcImagePlugin.getiptcinfo(image) or {} if isinstance(image, ImageFile.ImageFile) else {}
-    if IPTC_DATE in found and IPTC_TIME in found:
-        yield reading_of("IPTC", f"{text_of(found[IPTC_DATE])} {text_of(found[IPTC_TIME])}")
+def first(tags: Texts, name: object) -> str:
+    """The tag's first value; empty if it has none."""
+    return next(iter(tags.get(str(name), ())), "")
 
 
-def of_png(image: Image.Image) -> Iterator[Reading]:
-    for name in ("Creation Time", "creation time", "CreationTime"):
-        if name in image.info:
-            yield reading_of(f"PNG {name}", image.info[name])
-
-
-def text_of(value: Any, *, all_of_it: bool = False) -> str:
-    """Of whatever type a tag is: up to its NUL, which ends text in EXIF, or with all NULs left out."""
-    value = first(value)
-    text = value.decode("latin-1") if isinstance(value, bytes) else "" if value is None else str(value)
-    text = text.strip("\0")
+def text_of(value: str, *, all_of_it: bool = False) -> str:
+    """Up to its NUL, which ends text in EXIF, or with all NULs left out."""
+    text = value.strip("\0")
     return (text.replace("\0", "") if all_of_it else text.partition("\0")[0])[:LONGEST_TEXT].strip()
-
-
-def first(value: Any) -> Any:
-    return (value[0] if value else None) if isinstance(value, (tuple, list)) else value
 
 
 def shown(text: str) -> str:

@@ -12,6 +12,7 @@ from PIL import Image
 from nvr.media import letterbox
 from nvr.media.decoder.headers import header_of
 from nvr.media.decoder.reading import PlacedFile
+from nvr.media.decoder.tags import tags_in
 from nvr.media.endings import has_its_end, jpeg_scans
 from nvr.media.grey import grey, upright_size
 from nvr.media.images import encoded, fitted, opened
@@ -20,6 +21,7 @@ from nvr.media.repair import repaired
 
 Facts = dict[str, Any]
 Result = tuple[Facts, bytes]
+Wanted = dict[str, list[Any]]  # tags by their kind
 T = TypeVar("T")
 
 MOST_BYTES: Final = 256 * 2**20
@@ -41,11 +43,11 @@ def header(descriptor: int) -> Result:
     return header_of(file, cast(BinaryIO, io.BufferedReader(file, 16_384))), b""
 
 
-def check(descriptor: int) -> Result:
-    """Whether it decodes to its last row and has its end (`whole`), or lacks only that (`lacks_end`)."""
+def check(descriptor: int, tags: Wanted | None = None) -> Result:
+    """Whether it decodes to its last row and has its end (`whole`), or lacks only that (`lacks_end`); with `tags`."""
     data = bytes_of(descriptor)
     try:
-        facts = decoded(data)
+        facts = decoded(data, tags)
     except TornImage:
         facts = {"has_end": False, "width": 0}
     except NotAnImage:
@@ -55,14 +57,18 @@ def check(descriptor: int) -> Result:
     mended = repaired(data)
     if mended is None:
         raise TornImage if "width" in facts else NotAnImage
-    return decoded(mended) | {"state": "lacks_end"}, b""
+    return decoded(mended, tags) | {"state": "lacks_end"}, b""
 
 
-def decoded(data: bytes) -> Facts:
+def decoded(data: bytes, tags: Wanted | None) -> Facts:
     with opened(checked(data)) as image:
         facts: Facts = {"width": image.width, "height": image.height, "format": image.format}
+        is_png = image.format == "PNG"  # what it says may lie behind its pixels; others may close their file by then
+        facts["tags"] = {} if is_png else tags_in(image, tags or {})
         image.draft("L", (1, 1))  # at 1/8 every coefficient is still read
         image.load()
+        if is_png:
+            facts["tags"] = tags_in(image, tags or {})
         return facts | {"has_end": has_its_end(data, image.format or "")}
 
 

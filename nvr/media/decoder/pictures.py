@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -20,6 +20,7 @@ from nvr.media.parts import write_to
 from nvr.media.paths import open_regular
 
 Picture = Path | bytes | BinaryIO
+Tags = dict[str, dict[str, list[str]]]
 SIDEWAYS = {5, 6, 7, 8}
 
 
@@ -33,12 +34,17 @@ class Header:
 
 @dataclass(frozen=True)
 class Checked:
-    """A picture that decodes to its last row; in pixels as coded. `has_end` is False if only its last bytes lack."""
+    """A picture that decodes to its last row; in pixels as coded. `has_end` is False if only its last bytes lack.
+
+    `tags` are the first values of those that were asked for, as text and cut, by kind (`exif`, `gps`, `xmp`, `iptc`,
+    `png`) and name.
+    """
 
     width: int
     height: int
     format: str
     has_end: bool
+    tags: Tags = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -57,9 +63,10 @@ def header_of(source: Picture) -> Header:
     return Header(height, width) if facts["orientation"] in SIDEWAYS else Header(width, height)
 
 
-def check(source: Picture) -> Checked:
-    facts, _ = ask(source, "check")
-    return Checked(int(facts["width"]), int(facts["height"]), str(facts["format"]), facts["state"] == "whole")
+def check(source: Picture, *, tags: Mapping[str, Sequence[Any]] | None = None) -> Checked:
+    facts, _ = ask(source, "check", tags=tags)
+    is_whole = facts["state"] == "whole"
+    return Checked(int(facts["width"]), int(facts["height"]), str(facts["format"]), is_whole, facts["tags"])
 
 
 def small_copy(source: Picture, width: int, target: Path) -> Path:
