@@ -175,6 +175,37 @@ def test_a_chunked_body_arrives_whole(server: int) -> None:
         assert answer.endswith(b"\r\n\r\n1\r\n5\r\n0\r\n\r\n")
 
 
+def chunked(*sizes: int) -> bytes:
+    head = b"POST /body HTTP/1.1\r\nHost: a\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
+    chunks = b"".join(b"%x;a=b\r\n%b\r\n" % (size, b"0\r\n\r\n"[: min(size, 5)].ljust(size)) for size in sizes)
+    return head + chunks + b"0\r\nX-Trailer: 1\r\n\r\n"
+
+
+def sent_in_pieces(port: int, *pieces: bytes) -> bytes:
+    with closing(connect(port)) as client:
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for piece in pieces:
+            client.sendall(piece)
+            time.sleep(0.001)
+        answer = b""
+        while data := client.recv(65536):
+            answer += data
+        return answer
+
+
+@pytest.mark.parametrize("sizes", [(), (5,), (1, 2, 3) * 20, (65_530, 20), (70_000, 70_000), (1,) * 20_000])
+def test_chunked_bodies_of_any_size_arrive_whole(server: int, sizes: tuple[int, ...]) -> None:
+    body = chunked(*sizes)
+    for step in (len(body), 1 if len(body) < 1000 else 20_000):
+        answer = sent_in_pieces(server, *(body[at : at + step] for at in range(0, len(body), step)))
+        assert f"\r\n{sum(sizes)}\r\n".encode() in answer, (step, answer)
+
+
+def test_small_chunked_bodies_do_not_wait_for_large_ones(patient: int) -> None:
+    with clients_that_send(patient, LARGE_BODY):
+        assert b"\r\n300\r\n" in sent_in_pieces(patient, chunked(100, 200))
+
+
 def test_a_client_that_expects_to_be_asked_for_its_body_is_asked(server: int) -> None:
     with closing(connect(server)) as client:
         client.sendall(b"POST /body HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n")
@@ -193,6 +224,7 @@ def test_a_file_is_sent_from_its_position_with_the_promised_length(server: int) 
 HALF_A_HEAD = b"GET / HTTP/1.1\r\nHost: a\r\nX-Slow: "
 SMALL_BODY = b"POST /body HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n{"
 LARGE_BODY = b"POST /body HTTP/1.1\r\nHost: a\r\nContent-Length: 50000000\r\n\r\n" + b"x" * 1000
+SOME_CHUNKS = b"POST /body HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n5\r\nhel"
 CLOSING = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
 
 
@@ -206,14 +238,14 @@ def clients_that_send(port: int, beginning: bytes, count: int = 50) -> Iterator[
         yield clients
 
 
-@pytest.mark.parametrize("beginning", [HALF_A_HEAD, SMALL_BODY, LARGE_BODY, CLOSING], ids=len)
+@pytest.mark.parametrize("beginning", [HALF_A_HEAD, SMALL_BODY, LARGE_BODY, SOME_CHUNKS, CLOSING], ids=len)
 def test_slow_clients_leave_threads_for_the_others(patient: int, beginning: bytes) -> None:
     """Half a head or a small body costs no thread, large bodies at most half of them."""
     with clients_that_send(patient, beginning):
         assert [ask(patient) for _ in range(5)] == [(200, b"ok")] * 5
 
 
-@pytest.mark.parametrize("beginning", [HALF_A_HEAD, SMALL_BODY, LARGE_BODY], ids=len)
+@pytest.mark.parametrize("beginning", [HALF_A_HEAD, SMALL_BODY, LARGE_BODY, SOME_CHUNKS], ids=len)
 def test_slow_clients_are_closed(server: int, beginning: bytes) -> None:
     with clients_that_send(server, beginning) as clients:
         assert all(is_closed(client, within=60) for client in clients)
