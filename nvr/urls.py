@@ -3,6 +3,7 @@
 from django.contrib import admin
 from django.contrib.auth import views as auth
 from django.urls import URLPattern, URLResolver, include, path
+from django.views.generic import RedirectView
 
 from nvr import fallbacks
 from nvr.api.audit import AuditListView
@@ -33,7 +34,11 @@ urlpatterns = [
     path("login", LoginView.as_view(), name="login"),
     path("logout", auth.LogoutView.as_view(), name="logout"),
     path("password", PasswordChangeView.as_view(), name="password_change"),
-    path("password/done", auth.PasswordChangeDoneView.as_view(), name="password_change_done"),
+    path(
+        "password/done",
+        RedirectView.as_view(pattern_name="password_change", http_method_names=["get", "head"]),
+        name="password_change_done",
+    ),
     path("admin/", admin.site.urls),
     path("", include("cameras.urls")),
     path("", include("media_serving.urls")),

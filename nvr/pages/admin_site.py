@@ -33,6 +33,8 @@ class NvrAdminSite(AdminSite):
         """There is one page for it, which leaves an audit entry."""
         return redirect("password_change")
 
+    password_change_done = password_change
+
     def get_urls(self) -> list[URLResolver | URLPattern]:
         own = path("r/<content_type_id>/<object_id>/", self.admin_view(self.view_on_site), name="view_on_site")
         return [own, *super().get_urls()]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.contrib import messages
 from django.contrib.auth import views
 from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.forms import PasswordChangeForm
@@ -15,6 +16,7 @@ from django.utils.decorators import method_decorator
 from nvr.api import ratelimits
 from nvr.audit.record import record
 
+CHANGED = "Your password is changed. Your other sessions and tokens have ended: sign in there with the new one."
 FORM_METHODS = ["get", "head", "options", "post"]  # Django's form views would take PUT for POST
 
 
@@ -39,7 +41,7 @@ class PasswordChangeView(views.PasswordChangeView):
     Limited as the login is: whoever finds an open session must not try out the password.
     """
 
-    success_url = reverse_lazy("password_change_done")
+    success_url = reverse_lazy("wall")
     http_method_names = FORM_METHODS
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
@@ -50,4 +52,5 @@ class PasswordChangeView(views.PasswordChangeView):
         with transaction.atomic():
             response = super().form_valid(form)
             record(self.request.user, "password_changed", form.user)
+        messages.success(self.request, CHANGED)
         return response

@@ -28,7 +28,6 @@ PAGES = {
     "picture": "/cameras/front_door?file=a.jpg",
     "video": "/cameras/front_door?file=b.mp4",
     "password": "/password",
-    "password-done": "/password/done",
     "events": "/events",
     "events-range": "/events?from=2026-01-31T00:00&q=front",
     "event": "/events/1",

@@ -40,6 +40,17 @@ def test_an_administrator_sets_a_password(browser: Client) -> None:
     assert entries() == [("password_changed", "chief", "kim")]
 
 
+def test_a_changed_password_is_confirmed_once_and_only_then(browser: Client) -> None:
+    for address in ("/password/done", "/admin/password_change/done/"):
+        assert browser.get(address)["Location"] == "/password"
+    form = {"old_password": PASSWORD, "new_password1": NEW, "new_password2": NEW}
+
+    page = browser.post("/password", form, follow=True)
+
+    assert "Your password is changed" in page.content.decode()
+    assert "Your password is changed" not in browser.get("/").content.decode()
+
+
 def test_an_administrator_takes_a_password_away(browser: Client) -> None:
     kim = make_user("kim")
 

@@ -132,7 +132,7 @@ PAGES: dict[str, dict[str, str]] = {
     "login": {"GET": "200 302 302 302 302 302 302 200", "POST": "302 302 302 302 302 302 302 302"},
     "logout": {"POST": "302 302 302 302 302 302 302 302"},
     "password": {"GET": PAGE, "POST": PAGE},
-    "password/done": {"GET": PAGE},
+    "password/done": {"GET": "302 302 302 302 302 302 302 302"},
     ADMIN: {"GET": "302 302 302 302 302 200 200 302"},
 }
 BODIES: dict[tuple[str, str], Any] = {
