@@ -5,12 +5,14 @@ from __future__ import annotations
 import fcntl
 import os
 import secrets
+import time
 from pathlib import Path
 from typing import IO
 
 from nvr.supervision.guard import end_marked
 
 ADDRESS_FILE = "listens_on"
+RETRY_S = 0.5
 
 
 class AlreadyRunning(Exception):
@@ -52,26 +54,37 @@ def remember_address(run_dir: Path, address: str) -> None:
 def address_of_running(run_dir: Path) -> str:
     """Where the `up` of this data directory listens; empty if none runs."""
     try:
-        with (run_dir / "up.lock").open("r+") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with (run_dir / "up.lock").open() as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)  # shared: two that ask are not taken for an instance
         return ""
-    except BlockingIOError:
-        return (run_dir / ADDRESS_FILE).read_text()
     except FileNotFoundError:
         return ""
+    except BlockingIOError:
+        file_of_address = run_dir / ADDRESS_FILE
+        return file_of_address.read_text() if file_of_address.exists() else ""
 
 
 def _lock(path: Path) -> IO[str]:
+    """Retries for a moment: `address_of_running` holds the lock while it asks."""
     file = path.open("a+")
+    until = time.monotonic() + RETRY_S
+    while not _is_taken(file):
+        if time.monotonic() > until:
+            file.close()
+            raise AlreadyRunning(
+                f"NVR already runs on {path.parent.parent}: stop it first, "
+                "or give the second one a data folder of its own (NVR_DATA_DIR)."
+            )
+        time.sleep(0.01)
+    return file
+
+
+def _is_taken(file: IO[str]) -> bool:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        file.close()
-        raise AlreadyRunning(
-            f"NVR already runs on {path.parent.parent}: stop it first, "
-            "or give the second one a data folder of its own (NVR_DATA_DIR)."
-        ) from error
-    return file
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _end_leftovers(file: IO[str]) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import fcntl
 import socket
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from nvr.hosts import is_loopback
+from nvr.supervision import instance as supervision
 from nvr.supervision.instance import Instance, address_of_running, remember_address
 from nvr.supervision.listening import CannotListen, address_of, listening_socket, port_of
 
@@ -88,3 +91,26 @@ def test_doctor_knows_where_the_running_one_listens(tmp_path: Path) -> None:
 
     instance.file.close()
     assert address_of_running(tmp_path) == ""
+
+
+def test_who_asks_for_the_address_hinders_no_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervision, "RETRY_S", 60.0)
+    remember_address(tmp_path, "of a former run")
+    Instance.begin(tmp_path).file.close()
+    with (tmp_path / "up.lock").open() as asking, ThreadPoolExecutor() as pool:
+        fcntl.flock(asking, fcntl.LOCK_SH)
+        assert address_of_running(tmp_path) == ""  # another that asks is no instance
+
+        starting = pool.submit(Instance.begin, tmp_path)
+        with pytest.raises(TimeoutError):
+            starting.result(0.1)
+        fcntl.flock(asking, fcntl.LOCK_UN)
+
+        starting.result().file.close()
+
+
+def test_one_that_starts_for_the_first_time_has_no_address_yet(tmp_path: Path) -> None:
+    instance = Instance.begin(tmp_path)
+
+    assert address_of_running(tmp_path) == ""
+    instance.file.close()
