@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import gc
+import shutil
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.contrib.auth.models import Group, User
 from django.core.cache import caches
+from django.core.management import call_command
+from django.db import connection
+from pytest_django.plugin import DjangoDbBlocker
 from rest_framework.test import APIClient
 
 from cameras.api import list_cache
@@ -16,6 +23,33 @@ from cameras.models import Camera
 from nvr.accounts.models import ApiKey
 from nvr.api import counters
 from tests.factories import folder_of, jpeg, make_camera, make_user, put
+from tests.shared import made_once
+
+gc.disable()  # until all tests are collected: almost nothing of what that makes is garbage
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)  # as in the web server
+    gc.enable()
+
+
+@pytest.fixture(scope="session")
+def django_db_keepdb(django_db_modify_db_settings: None, django_db_blocker: DjangoDbBlocker) -> bool:
+    """On SQLite one process of the run migrates, and each begins with a copy of its database."""
+    database = settings.DATABASES["default"]
+    if not database["ENGINE"].endswith("sqlite3"):
+        return False
+    with django_db_blocker.unblock():
+        migrated = made_once("migrated.sqlite3", migrate)
+    shutil.copyfile(migrated, database["TEST"]["NAME"])
+    return True
+
+
+def migrate(path: Path) -> None:
+    connection.settings_dict["NAME"] = str(path)
+    call_command("migrate", verbosity=0)
+    connection.close()
 
 
 @pytest.fixture(autouse=True)

@@ -8,6 +8,9 @@ import tempfile
 scratch = tempfile.mkdtemp(prefix="nvr-tests-")
 atexit.register(shutil.rmtree, scratch, ignore_errors=True)
 os.environ["NVR_DATA_DIR"] = scratch
+if "TESTS_SHARED_DIR" not in os.environ:  # the first process of a run, which starts the others
+    os.environ["TESTS_SHARED_DIR"] = tempfile.mkdtemp(prefix="nvr-tests-shared-")
+    atexit.register(shutil.rmtree, os.environ["TESTS_SHARED_DIR"], ignore_errors=True)
 os.environ.pop("NVR_CAMERA_ROOT", None)
 if os.environ.get("REDIS_URL"):
     # Each test process has a Redis database of its own: they empty it between tests.
