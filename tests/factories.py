@@ -6,8 +6,6 @@ import io
 import itertools
 import os
 import random
-import subprocess
-import tempfile
 import time
 from functools import cache
 from pathlib import Path
@@ -18,6 +16,7 @@ from django.contrib.auth.models import Group, Permission, User
 from PIL import Image
 
 from cameras.models import Camera
+from tests.films import encoded
 
 _numbers = itertools.count(1)
 PASSWORD = "a long enough pass phrase"
@@ -43,9 +42,10 @@ def folder_of(camera: Camera) -> Path:
 def make_user(name: str | None = None, *permissions: str, groups: tuple[Group, ...] = (), **values: Any) -> User:
     """An active user with Django permissions such as `cameras.view_all`."""
     user = User.objects.create_user(name or f"user{next(_numbers)}", password=PASSWORD, **values)
-    for permission in permissions:
-        app, codename = permission.split(".")
-        user.user_permissions.add(Permission.objects.get(content_type__app_label=app, codename=codename))
+    if permissions:
+        named = Permission.objects.filter(codename__in=[name.partition(".")[2] for name in permissions])
+        known = {f"{one.content_type.app_label}.{one.codename}": one for one in named.select_related("content_type")}
+        user.user_permissions.add(*(known[name] for name in permissions))
     user.groups.set(groups)
     return User.objects.get(pk=user.pk)  # without the permission cache
 
@@ -74,18 +74,9 @@ def make_video(
 ) -> Path:
     """A moving test picture; `codec` are ffmpeg's options."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(video(path.suffix, seconds, size, codec))
-    return path
-
-
-@cache
-def video(suffix: str, seconds: float, size: str, codec: tuple[str, ...]) -> bytes:
-    """What ffmpeg makes of it, once for all tests that want the same."""
     source = f"testsrc2=size={size}:rate=10:duration={seconds}"
-    command = ["ffmpeg", "-v", "error", "-y", "-f", "lavfi", "-i", source, "-pix_fmt", "yuv420p", *codec]
-    with tempfile.NamedTemporaryFile(suffix=suffix) as file:
-        subprocess.run([*command, file.name], check=True, timeout=150)
-        return Path(file.name).read_bytes()
+    path.write_bytes(encoded(path.suffix, "-f", "lavfi", "-i", source, "-pix_fmt", "yuv420p", *codec))
+    return path
 
 
 SYSTEM_FILES = (

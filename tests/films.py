@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import subprocess
-import tempfile
 from functools import cache
 from pathlib import Path
 
 from PIL import Image
+
+from tests.shared import made_once
 
 FPS = 10
 DARKEST, STEP = 20, 2
@@ -26,15 +28,22 @@ def numbered_film(
 
 
 @cache
+def encoded(suffix: str, *arguments: str) -> bytes:
+    """The file that ffmpeg writes with these arguments, encoded once in a run."""
+
+    def encode(path: Path) -> None:
+        subprocess.run(["ffmpeg", "-v", "error", "-y", *arguments, str(path)], check=True, timeout=150)
+
+    name = hashlib.sha256("\0".join(arguments).encode()).hexdigest()[:32]
+    return made_once(f"{name}{suffix}", encode).read_bytes()
+
+
 def _film(suffix: str, options: tuple[str, ...], first: int, frames: int, size: str, sound: bool) -> bytes:
     grey = f"nullsrc=s={size}:r={FPS}:d={frames / FPS},geq=lum='{DARKEST}+{STEP}*(N+{first})':cb=128:cr=128"
     inputs = ["-f", "lavfi", "-i", grey]
     if sound:
         inputs += ["-f", "lavfi", "-i", f"sine=duration={frames / FPS}"]
-    with tempfile.NamedTemporaryFile(suffix=suffix) as file:
-        command = ["ffmpeg", "-v", "error", "-y", *inputs, *options, file.name]
-        subprocess.run(command, check=True, timeout=150)
-        return Path(file.name).read_bytes()
+    return encoded(suffix, *inputs, *options)
 
 
 def numbered_still(number: int, size: tuple[int, int] = (64, 48), kind: str = "JPEG") -> bytes:

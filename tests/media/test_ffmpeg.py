@@ -22,6 +22,7 @@ from nvr.media.decoder import pictures
 from nvr.media.ffmpeg import FfmpegFailed, FfmpegMissing, FfmpegTimedOut, UnknownContainer
 from nvr.media.parts import remove_abandoned_parts, write_to
 from nvr.media.paths import NoSuchFile
+from tests.films import encoded
 
 LONG = timedelta(minutes=2)
 BASE_DIR = Path(__file__).resolve().parents[2]
@@ -33,8 +34,7 @@ def film(path: Path, *options: str, size: str = "160x120", seconds: float = 2, s
     inputs = ["-f", "lavfi", "-i", picture]
     if sound:
         inputs += ["-f", "lavfi", "-i", f"sine=duration={seconds}"]
-    command = ["ffmpeg", "-v", "error", "-y", *inputs, *(options or ("-c:v", "libx264", "-pix_fmt", "yuv420p"))]
-    subprocess.run([*command, str(path)], check=True, timeout=60)
+    path.write_bytes(encoded(path.suffix, *inputs, *(options or ("-c:v", "libx264", "-pix_fmt", "yuv420p"))))
     return path
 
 

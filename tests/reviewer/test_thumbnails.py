@@ -22,6 +22,7 @@ from reviewer import thumbnails
 from reviewer.items import moment
 from reviewer.models import ReviewPath
 from tests.factories import jpeg, make_user, make_video, put
+from tests.films import encoded
 
 URL = "/api/media-thumbnail"
 FLAVOURS = {128: "normal", 256: "large", 512: "x-large", 1024: "xx-large"}
@@ -269,8 +270,7 @@ def striped(path: Path, *colours: str, seconds: float = 1) -> Path:
     sources = [f"color={colour}:s=160x90:r=25:d={seconds}" for colour in colours]
     inputs = [part for source in sources for part in ("-f", "lavfi", "-i", source)]
     joined = f"concat=n={len(colours)}"
-    command = ["ffmpeg", "-v", "error", "-y", *inputs, "-filter_complex", joined, "-pix_fmt", "yuv420p", str(path)]
-    subprocess.run(command, check=True, timeout=60)
+    path.write_bytes(encoded(path.suffix, *inputs, "-filter_complex", joined, "-pix_fmt", "yuv420p"))
     return path
 
 
