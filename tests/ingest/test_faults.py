@@ -248,7 +248,8 @@ def ffmpeg(path: Path, *arguments: str) -> Path:
 def test_a_video_that_is_cut_off_waits_for_its_rest(porch, name):
     flags = ("-movflags", "+faststart") if name.endswith(("mp4", "mov")) else ()
     codec = ("-c:v", "libvpx") if name.endswith("webm") else ("-c:v", "mpeg4")
-    file = ffmpeg(folder_of(porch) / name, "-f", "lavfi", "-i", "testsrc=duration=6:size=320x240", *codec, *flags)
+    source = "testsrc=duration=6:size=320x240:rate=10"
+    file = ffmpeg(folder_of(porch) / name, "-f", "lavfi", "-i", source, *codec, *flags)
     whole = file.read_bytes()
     put(folder_of(porch), name, whole[: len(whole) // 2], age_s=30)
     state, reason = read_all(porch)[name]
@@ -279,7 +280,7 @@ def test_what_was_found_in_a_video_that_is_damaged_further_on_is_kept(yard, monk
 
 
 def test_what_there_is_of_a_video_is_read_when_its_rest_has_not_come_for_hours(porch, settings):
-    file = ffmpeg(folder_of(porch) / "a.avi", "-f", "lavfi", "-i", "testsrc=duration=6:size=320x240")
+    file = ffmpeg(folder_of(porch) / "a.avi", "-f", "lavfi", "-i", "testsrc=duration=6:size=320x240:rate=10")
     put(folder_of(porch), "a.avi", file.read_bytes()[:40_000], age_s=30)
     assert read_all(porch)["a.avi"][0] == "waiting"
 

@@ -167,6 +167,7 @@ def shown(said: str, label: str) -> str:
     return match[1]
 
 
+@pytest.mark.slow
 def test_one_command_brings_up_everything_and_one_signal_ends_it(up: Callable[..., Installation]) -> None:
     installation = up()
     assert wait_until(installation.is_answering), installation.said
