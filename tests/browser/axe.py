@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
+import pytest
 from axe_playwright_python.base import AXE_SCRIPT
 from playwright.sync_api import Page
 
@@ -15,6 +16,21 @@ SETTLED = """() => Promise.allSettled(document.getAnimations()
     .map((animation) => animation.finished))"""
 FOREIGN = {"nested-interactive": ".opblock-summary"}  # Swagger UI's own markup
 CONTRAST_ONLY = ["color-contrast", "link-in-text-block"]  # what a colour scheme changes
+VIEWPORTS = {"narrow": PHONE, "wide": DESKTOP}
+
+
+class Look(NamedTuple):
+    width: str
+    scheme: Literal["dark", "light"]
+    rules: list[str] | None = None  # all
+
+
+# All rules at each width and in each colour scheme; the other pairs can differ in their colours only.
+LOOKS = (Look("narrow", "dark"), Look("wide", "light"))
+OTHER_LOOKS = (Look("narrow", "light", CONTRAST_ONLY), Look("wide", "dark", CONTRAST_ONLY))
+every_look = pytest.mark.parametrize(
+    "looks", [pytest.param(LOOKS, id="looks"), pytest.param(OTHER_LOOKS, id="other-looks", marks=pytest.mark.slow)]
+)
 
 
 def violations(page: Page, *, rules: list[str] | None = None) -> list[str]:
@@ -39,12 +55,13 @@ def in_words(finding: dict[str, Any], node: dict[str, Any]) -> str:
     return f"{finding['id']} ({finding['impact']}): {' '.join(map(str, node['target']))}: {details or finding['help']}"
 
 
-def violations_in_every_look(page: Page) -> list[str]:
-    """The findings wide and narrow, light and dark; the page ends as it began: wide and light."""
+def violations_in(page: Page, looks: tuple[Look, ...]) -> list[str]:
+    """The findings in each of the looks; the page ends as it began: wide and light."""
     found: list[str] = []
-    for width, viewport in (("narrow", PHONE), ("wide", DESKTOP)):
-        page.set_viewport_size(viewport)  # type: ignore[arg-type]
-        for scheme, rules in (("dark", CONTRAST_ONLY), ("light", None)):
-            page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
-            found += [f"{width} {scheme}: {line}" for line in violations(page, rules=rules)]
+    for look in looks:
+        page.set_viewport_size(VIEWPORTS[look.width])  # type: ignore[arg-type]
+        page.emulate_media(color_scheme=look.scheme)
+        found += [f"{look.width} {look.scheme}: {line}" for line in violations(page, rules=look.rules)]
+    page.set_viewport_size(DESKTOP)  # type: ignore[arg-type]
+    page.emulate_media(color_scheme="light")
     return found

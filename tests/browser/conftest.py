@@ -4,6 +4,7 @@ violations of its own content security policy."""
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,10 @@ from django.test import Client
 from playwright.sync_api import Browser, BrowserContext, Error, Page, expect, sync_playwright
 
 from nvr.installation.static_files import collect_if_changed
+from reviewer.registry import add_path
+from tests.factories import make_user
 from tests.servers import BASE_DIR, our_server, wait_until_idle
+from tests.shared import made_once
 
 # Playwright's synchronous API runs an event loop in this thread; our ORM calls are synchronous all the same.
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
@@ -30,6 +34,11 @@ Open = Callable[..., Page]
 expect.set_options(timeout=60_000)  # ms: of a machine that does something else as well
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    if config.option.markexpr == "not slow":
+        os.environ["WITHOUT_PICTURES"] = "1"
+
+
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
@@ -41,9 +50,14 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture(scope="session")
 def server(django_db_setup: None) -> Iterator[str]:
     """The address of our server on the test database, one for all tests: its start takes longer than most of them."""
-    collect_if_changed()
+    shutil.copytree(made_once("static", collect), settings.STATIC_ROOT, dirs_exist_ok=True)
     with our_server() as address:
         yield address
+
+
+def collect(folder: Path) -> None:
+    collect_if_changed()
+    shutil.copytree(settings.STATIC_ROOT, folder)
 
 
 @pytest.fixture
@@ -91,6 +105,27 @@ def page(open_browser: Open) -> Page:
     return open_browser()
 
 
+@pytest.fixture
+def chief(site: str, card: Path) -> User:
+    """They review the folder `card`, which each module fills."""
+    user = make_user("chief", is_staff=True, is_superuser=True)
+    add_path(user, str(card))
+    return user
+
+
+@pytest.fixture
+def opened(page: Page, chief: User, card: Path) -> Page:
+    """The grid of all files, the cursor on the first."""
+    sign_in(page, "chief")
+    return opened_at(page, card)
+
+
+def opened_at(page: Page, card: Path, query: str = "filter=all") -> Page:
+    page.goto(f"/review?path={card}&{query}")
+    expect(page.locator("[data-start]")).to_be_enabled()
+    return page
+
+
 def sign_in(page: Page, name: str) -> None:
     """As the form does, without its two pages and the slow check of the password."""
     client = Client()
@@ -108,8 +143,10 @@ def sign_in_by_form(page: Page, name: str, password: str) -> None:
     page.wait_for_url("/")
 
 
-def keep_picture(page: Page, name: str) -> Path:
-    """A screenshot for people to look at."""
+def keep_picture(page: Page, name: str) -> None:
+    """A screenshot for people to look at; the everyday run, without slow tests, takes none."""
+    if os.environ.get("WITHOUT_PICTURES"):
+        return
     ARTIFACTS.mkdir(exist_ok=True)
     path = ARTIFACTS / f"{name}.png"
     for left in reversed(range(3)):
@@ -121,4 +158,3 @@ def keep_picture(page: Page, name: str) -> Path:
             page.wait_for_timeout(500)
         else:
             break
-    return path

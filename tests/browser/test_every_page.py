@@ -13,7 +13,7 @@ from cameras.registry import create_camera, trash_camera
 from media_serving.models import Event
 from nvr.fallbacks import page as error_page
 from nvr.pages.security import PAGE_POLICY
-from tests.browser.axe import violations_in_every_look
+from tests.browser.axe import Look, every_look, violations_in
 from tests.browser.conftest import DESKTOP, Open, keep_picture, sign_in
 from tests.factories import jpeg, make_user, make_video, put
 from tests.media_serving.evidence import after, detection_of
@@ -91,17 +91,20 @@ def test_nothing_is_cut_off(open_browser: Open, chief: User, look: str, viewport
     assert not too_wide
 
 
-def test_axe_finds_nothing_critical_or_serious_on_any_page(open_browser: Open, chief: User) -> None:
+@every_look
+def test_axe_finds_nothing_critical_or_serious_on_any_page(
+    open_browser: Open, chief: User, looks: tuple[Look, ...]
+) -> None:
     """At both widths, in both colour schemes. The policy is off: axe tries things that it forbids."""
     page = open_browser(reduced_motion="reduce", bypass_csp=True)
     page.goto("/login")
-    found = [f"login {line}" for line in violations_in_every_look(page)]
+    found = [f"login {line}" for line in violations_in(page, looks)]
     sign_in(page, "chief")
 
     for name, address in PAGES.items():
         page.goto(address)
         page.wait_for_load_state("networkidle" if name == "api" else "load")
-        found += [f"{name} {line}" for line in violations_in_every_look(page)]
+        found += [f"{name} {line}" for line in violations_in(page, looks)]
 
     assert not found, "\n".join(found)
 

@@ -10,12 +10,11 @@ import pytest
 from django.contrib.auth.models import User
 from playwright.sync_api import Page, Route, expect
 
-from reviewer.registry import add_path
-from tests.browser.conftest import DESKTOP, PHONE, Open, keep_picture, sign_in
+from tests.browser.conftest import DESKTOP, PHONE, Open, keep_picture, opened_at, sign_in
 from tests.browser.test_every_page import PAGES
 from tests.browser.test_every_page import chief as household  # noqa: F401
-from tests.browser.test_review import opened_at, wait_for
-from tests.factories import jpeg, make_user, make_video, put
+from tests.browser.test_review import wait_for
+from tests.factories import jpeg, make_video, put
 
 pytestmark = pytest.mark.browser
 # What moved, and from where to where, since `window.moved` was emptied.
@@ -45,13 +44,6 @@ def card(tmp_path: Path) -> Path:
     for number in range(60):
         put(folder, f"IMG_{number:04}.JPG", picture)
     return folder
-
-
-@pytest.fixture
-def chief(site: str, card: Path) -> User:
-    user = make_user("chief", is_staff=True, is_superuser=True)
-    add_path(user, str(card))
-    return user
 
 
 @pytest.fixture(params=[DESKTOP, PHONE], ids=["wide", "narrow"])

@@ -12,9 +12,8 @@ from django.contrib.auth.models import User
 from PIL import Image, ImageChops
 from playwright.sync_api import Locator, Page, expect
 
-from reviewer.registry import add_path
-from tests.browser.conftest import DESKTOP, PHONE, Open, keep_picture, sign_in
-from tests.factories import jpeg, make_user, make_video, put
+from tests.browser.conftest import DESKTOP, PHONE, Open, keep_picture, opened_at, sign_in
+from tests.factories import jpeg, make_video, put
 
 pytestmark = pytest.mark.browser
 FILES = 120
@@ -26,26 +25,6 @@ def card(tmp_path: Path) -> Path:
     for number in range(FILES):
         put(folder / f"DCIM/10{number // 60}MEDIA", f"IMG_{number:04}.JPG", jpeg(320, 240, seed=number % 7))
     return folder
-
-
-@pytest.fixture
-def chief(site: str, card: Path) -> User:
-    user = make_user("chief", is_staff=True, is_superuser=True)
-    add_path(user, str(card))
-    return user
-
-
-@pytest.fixture
-def opened(page: Page, chief: User, card: Path) -> Page:
-    """The grid of all files, the cursor on the first."""
-    sign_in(page, "chief")
-    return opened_at(page, card)
-
-
-def opened_at(page: Page, card: Path, query: str = "filter=all") -> Page:
-    page.goto(f"/review?path={card}&{query}")
-    expect(page.locator("[data-start]")).to_be_enabled()
-    return page
 
 
 def file_at(card: Path, number: int) -> Path:

@@ -6,13 +6,13 @@ import re
 from pathlib import Path
 
 import pytest
+from django.contrib.auth.models import User
 from playwright.sync_api import Page, expect
 
-from reviewer.registry import add_path
-from tests.browser.axe import violations_in_every_look
-from tests.browser.conftest import sign_in
-from tests.browser.test_review import opened_at, shows
-from tests.factories import jpeg, make_user, make_video, put
+from tests.browser.axe import Look, every_look, violations_in
+from tests.browser.conftest import opened_at, sign_in
+from tests.browser.test_review import shows
+from tests.factories import jpeg, make_video, put
 
 pytestmark = pytest.mark.browser
 
@@ -30,78 +30,81 @@ def card(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def opened(page: Page, site: str, card: Path) -> Page:
-    user = make_user("chief", is_staff=True, is_superuser=True)
-    add_path(user, str(card))
+def opened(page: Page, chief: User) -> Page:
     sign_in(page, "chief")
     return page
 
 
-def test_the_grid_its_bar_messages_and_dialogs(opened: Page, card: Path) -> None:
+@every_look
+def test_the_grid_its_bar_messages_and_dialogs(opened: Page, card: Path, looks: tuple[Look, ...]) -> None:
     opened_at(opened, card)
     expect(opened.locator(".shot")).to_have_count(5)
     opened.locator("[data-grid]").press("Shift+ArrowRight")
     opened.keyboard.press("s")
     expect(opened.locator("[data-toast]")).to_be_visible()
-    found = violations_in_every_look(opened)
+    found = violations_in(opened, looks)
 
     opened.get_by_role("button", name="Empty trash").click()
     expect(opened.locator("[data-trash-sum]")).to_contain_text("1 file")
-    found += violations_in_every_look(opened)
+    found += violations_in(opened, looks)
     opened.keyboard.press("Escape")
     opened.locator("[data-grid]").press("?")
-    found += violations_in_every_look(opened)
+    found += violations_in(opened, looks)
 
     assert not found, "\n".join(found)
 
 
-def test_the_full_screen_with_a_picture_and_with_a_video(opened: Page, card: Path) -> None:
+@every_look
+def test_the_full_screen_with_a_picture_and_with_a_video(opened: Page, card: Path, looks: tuple[Look, ...]) -> None:
     opened_at(opened, card).keyboard.press("Enter")
     shows(opened, 0)
-    found = violations_in_every_look(opened)
+    found = violations_in(opened, looks)
     opened.keyboard.press("End")
     expect(opened.locator("[data-frame] video")).to_be_visible()
-    found += violations_in_every_look(opened)
+    found += violations_in(opened, looks)
 
     assert not found, "\n".join(found)
 
 
-def test_what_is_empty_and_what_is_away(opened: Page, card: Path) -> None:
+@every_look
+def test_what_is_empty_and_what_is_away(opened: Page, card: Path, looks: tuple[Look, ...]) -> None:
     opened_at(opened, card)
     opened.locator("[data-type]").select_option("video")
     opened.locator('[data-filter="trashed"].chip').click()
     expect(opened.locator("[data-empty]")).to_be_visible()
-    found = violations_in_every_look(opened)
+    found = violations_in(opened, looks)
     card.rename(card.parent / "away")
     opened.goto(f"/review?path={card}")
     expect(opened.locator("[data-failure]")).to_be_visible()
-    found += violations_in_every_look(opened)
+    found += violations_in(opened, looks)
 
     assert not found, "\n".join(found)
 
 
-def test_the_choice_of_a_folder_and_a_refusal(opened: Page, card: Path) -> None:
+@every_look
+def test_the_choice_of_a_folder_and_a_refusal(opened: Page, card: Path, looks: tuple[Look, ...]) -> None:
     opened.goto("/review")
     opened.get_by_text("Look for it in the folders").click()
     opened.get_by_role("button", name="Folders", exact=True).click()
     expect(opened.get_by_role("link", name="100MEDIA")).to_be_visible()
     expect(opened.locator("[data-folder-picker] [data-toggle]").first).to_be_visible()
-    found = violations_in_every_look(opened)
+    found = violations_in(opened, looks)
     opened.get_by_label("Folder on the server").fill("/proc/1")
     opened.get_by_role("button", name="Add and review").click()
     expect(opened.get_by_role("alert")).to_be_visible()
-    found += violations_in_every_look(opened)
+    found += violations_in(opened, looks)
 
     assert not found, "\n".join(found)
 
 
-def test_the_pages_without_scripts(opened: Page, card: Path) -> None:
+@every_look
+def test_the_pages_without_scripts(opened: Page, card: Path, looks: tuple[Look, ...]) -> None:
     opened.goto(f"/review?path={card}&plain=1")
-    found = violations_in_every_look(opened)
+    found = violations_in(opened, looks)
     opened.locator(".plain-file a").first.click()
     expect(opened).to_have_url(re.compile("file="))
-    found += violations_in_every_look(opened)
+    found += violations_in(opened, looks)
     opened.goto(f"/review/trash?path={card}")
-    found += violations_in_every_look(opened)
+    found += violations_in(opened, looks)
 
     assert not found, "\n".join(found)

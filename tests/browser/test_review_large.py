@@ -6,13 +6,11 @@ import re
 from pathlib import Path
 
 import pytest
-from django.contrib.auth.models import User
 from playwright.sync_api import Page, Request, Route, expect
 
-from reviewer.registry import add_path
-from tests.browser.conftest import sign_in
-from tests.browser.test_review import opened_at, wait_for
-from tests.factories import jpeg, make_user, put
+from tests.browser.conftest import opened_at
+from tests.browser.test_review import wait_for
+from tests.factories import jpeg, put
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 FILES = 600
@@ -24,14 +22,6 @@ def card(tmp_path: Path) -> Path:
     for number in range(FILES):
         put(folder, f"IMG_{number:04}.JPG", picture)
     return folder
-
-
-@pytest.fixture
-def opened(page: Page, site: str, card: Path) -> Page:
-    user: User = make_user("chief", is_staff=True, is_superuser=True)
-    add_path(user, str(card))
-    sign_in(page, "chief")
-    return opened_at(page, card)
 
 
 def test_what_one_runs_past_is_not_fetched_whole(opened: Page) -> None:

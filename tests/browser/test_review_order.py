@@ -10,10 +10,9 @@ import pytest
 from django.contrib.auth.models import User
 from playwright.sync_api import Page, expect
 
-from reviewer.registry import add_path
-from tests.browser.conftest import PHONE, Open, keep_picture, sign_in
-from tests.browser.test_review import opened_at, wait_for
-from tests.factories import jpeg, make_user, put
+from tests.browser.conftest import PHONE, Open, keep_picture, opened_at, sign_in
+from tests.browser.test_review import wait_for
+from tests.factories import jpeg, put
 
 pytestmark = pytest.mark.browser
 NAMES = [f"DCIM/{folder}MEDIA/IMG_{number:04}.JPG" for folder in (100, 101) for number in range(3)]
@@ -27,19 +26,6 @@ def card(tmp_path: Path) -> Path:
         put(root / Path(name).parent, Path(name).name, picture)
         os.utime(root / name, (1_700_000_000 - 60 * age,) * 2)
     return root
-
-
-@pytest.fixture
-def chief(site: str, card: Path) -> User:
-    user = make_user("chief", is_staff=True, is_superuser=True)
-    add_path(user, str(card))
-    return user
-
-
-@pytest.fixture
-def opened(page: Page, chief: User, card: Path) -> Page:
-    sign_in(page, "chief")
-    return opened_at(page, card)
 
 
 def caption(name: str) -> str:

@@ -9,10 +9,9 @@ import pytest
 from django.contrib.auth.models import User
 from playwright.sync_api import CDPSession, Page, expect
 
-from reviewer.registry import add_path
-from tests.browser.conftest import PHONE, Open, keep_picture, sign_in
-from tests.browser.test_review import opened_at, pressed, shows, wait_for
-from tests.factories import jpeg, make_user, put
+from tests.browser.conftest import PHONE, Open, keep_picture, opened_at, sign_in
+from tests.browser.test_review import pressed, shows, wait_for
+from tests.factories import jpeg, put
 
 pytestmark = pytest.mark.browser
 SCALE = """() => { const frame = document.querySelector("[data-frame]");
@@ -25,13 +24,6 @@ def card(tmp_path: Path) -> Path:
     for number in range(24):
         put(folder, f"IMG_{number:04}.JPG", picture)
     return folder
-
-
-@pytest.fixture
-def chief(site: str, card: Path) -> User:
-    user = make_user("chief", is_staff=True, is_superuser=True)
-    add_path(user, str(card))
-    return user
 
 
 @pytest.fixture

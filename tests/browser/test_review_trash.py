@@ -14,8 +14,8 @@ from playwright.sync_api import Page, Route, expect
 from reviewer import trash
 from reviewer.models import TrashRun
 from reviewer.registry import add_path
-from tests.browser.conftest import keep_picture, sign_in
-from tests.browser.test_review import opened_at, wait_for
+from tests.browser.conftest import keep_picture, opened_at, sign_in
+from tests.browser.test_review import wait_for
 from tests.factories import jpeg, make_user, put
 from tests.reviewer.test_trash_real import until, working
 
