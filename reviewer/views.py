@@ -125,6 +125,13 @@ class PathsView(Reviewing):
 
     permission_required = (REVIEW, MANAGE)
 
+    def get(self, request: HttpRequest) -> HttpResponse:
+        """Asks for a confirmation before `path` is removed."""
+        if not request.GET.get("path"):
+            return redirect("review")
+        root = exactly(request.user, request.GET["path"])
+        return render(request, "reviewer/remove.html", {"root": root, "name": plain.short_name(root)})
+
     def post(self, request: HttpRequest) -> HttpResponse:
         given = request.POST.get("path", "").strip()
         try:

@@ -127,7 +127,7 @@ PAGES: dict[str, dict[str, str]] = {
     "api/docs": {"GET": PAGE},
     "review": {"GET": REVIEW_PAGE},
     "review/mark": {"POST": "302 403 302 403 302 403 302 302"},
-    "review/paths": {"POST": "302 403 403 403 302 403 302 302"},
+    "review/paths": {"GET": "302 403 403 403 200 403 200 302", "POST": "302 403 403 403 302 403 302 302"},
     "review/trash": {"GET": REVIEW_PAGE, "POST": "302 403 302 403 302 403 302 302"},
     "login": {"GET": "200 302 302 302 302 302 302 200", "POST": "302 302 302 302 302 302 302 302"},
     "logout": {"POST": "302 302 302 302 302 302 302 302"},
@@ -156,6 +156,7 @@ BODIES: dict[tuple[str, str], Any] = {
 QUERIES: dict[str, dict[str, str]] = {
     "api/folders": {"path": "{card}"},
     "api/folders/files": {"path": "{card}"},
+    "review/paths": {"path": "{card}"},
     "review/trash": {"path": "{card}"},
     "api/media-items/stream": {"path": "{card}"},
     "api/media-items/position": {"path": "{card}", "item": "{card}/a.jpg"},

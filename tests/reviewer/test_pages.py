@@ -92,6 +92,17 @@ def test_a_folder_is_removed_and_nothing_on_the_disk(manager: User, known: Revie
     assert photo.exists()
 
 
+def test_removing_a_folder_asks_first_and_says_that_the_files_stay(manager: User, known: ReviewPath) -> None:
+    browser = client_of(manager)
+    asked = browser.get("/review/paths", {"path": known.path})
+
+    assert f"/review/paths?path={quote(known.path, safe='')}" in text(browser.get("/review"))
+    assert "Its files and their marks stay on the disk" in text(asked)
+    assert 'name="remove" value="1"' in text(asked)
+    assert ReviewPath.objects.exists()
+    assert browser.get("/review/paths").headers["Location"] == "/review"
+
+
 def test_a_path_that_one_may_not_review_is_refused(page: Client) -> None:
     assert page.get("/review", {"path": "/etc"}).status_code == 403
     assert page.get("/review", {"path": "/etc", "plain": "1"}).status_code == 403
