@@ -103,7 +103,12 @@ def test_enter_begins_it_and_done_ends_it(trashed: Page) -> None:
     trashed.locator("[data-trash-typed]").fill("4")
     trashed.keyboard.press("Enter")
     expect(trashed.locator("[data-trash-run]")).to_be_hidden()
+    expect(trashed.get_by_role("alert")).to_have_text(
+        f"Nothing was deleted. Type {FILES}, the number of files, to delete them."
+    )
+    keep_picture(trashed, "review-trash-wrong")
     trashed.locator("[data-trash-typed]").fill(str(FILES))
+    expect(trashed.get_by_role("alert")).to_be_hidden()
     trashed.keyboard.press("Enter")
 
     expect(trashed.locator("[data-trash-sum]")).to_have_text("0 files deleted.")

@@ -51,7 +51,8 @@ export class TrashDialog extends EventTarget {
     this.troubles = new Troubles(this.find("troubles"));
     this.find("confirm").addEventListener("submit", (event) => { event.preventDefault(); this.empty(); });
     this.find("cancel").addEventListener("click", () => this.halt());
-    this.find("typed").addEventListener("input", () => { this.find("go").disabled = this.find("typed").value.replace(SPACING, "") !== String(this.count); });
+    this.find("typed").addEventListener("input", () => { this.find("go").disabled = !this.#isConfirmed(); this.#explain(false); });
+    this.find("typed").addEventListener("keydown", (event) => { if (event.key === "Enter") this.#explain(!this.#isConfirmed()); });
     this.find("history").addEventListener("toggle", () => this.tellHistory());
     element.addEventListener("close", () => this.trial?.abort());
     this.#watchHold(this.find("hold"));
@@ -103,7 +104,17 @@ export class TrashDialog extends EventTarget {
     this.find("word").textContent = count;
     this.find("typed").value = "";
     this.find("go").disabled = true;
+    this.#explain(false);
     if (count) this.find("typed").focus(); else this.#end();
+  }
+
+  #isConfirmed() { return this.find("typed").value.replace(SPACING, "") === String(this.count); }
+
+  // A disabled button leaves Enter without an answer.
+  #explain(isWrong) {
+    this.find("wrong").hidden = !isWrong;
+    this.find("typed").setAttribute("aria-invalid", String(isWrong));
+    this.find("why").textContent = isWrong ? `Nothing was deleted. Type ${this.count}, the number of files, to delete them.` : "";
   }
 
   async empty() {
