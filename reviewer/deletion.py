@@ -98,7 +98,7 @@ def folder_of(path: bytes) -> Iterator[tuple[int, str]]:
     descriptor = os.open(place or "/", FOLDER_FLAGS)
     try:
         if place_of(descriptor) != place:
-            raise KeptError("Its folder is not where it was when it was listed.")
+            raise KeptError("Its folder has moved since it was listed. Reload the page, then review it there.")
         yield descriptor, name
     finally:
         os.close(descriptor)
@@ -112,7 +112,7 @@ def check(folder: int, name: str, file: Listed) -> int:
     if not (stat.S_ISLNK(facts.st_mode) or stat.S_ISREG(facts.st_mode)):
         raise KeptError("It is not a regular file.")
     if identity_of(facts) != file.identity:
-        raise KeptError("It has changed since it was listed.")
+        raise KeptError("It has changed since it was listed. Review it again.")
     if exists(folder, name + LOCK):
         raise LockedError
     if not exists(folder, name + TRASH):

@@ -64,9 +64,9 @@ class Policy:
         """Raises `HiddenPath` for what lies in a hidden folder, and for what holds one: that would show it."""
         hiding = self.hiding(path)
         if hiding in self.own:
-            raise HiddenPath("This folder holds this application's own data.")
+            raise HiddenPath("This folder holds this application's own data. Choose another folder.")
         if hiding:
-            raise HiddenPath(f"{hiding} is hidden from review.")
+            raise HiddenPath(f"{hiding} is hidden from review. Choose another folder.")
         if any(is_inside(own, path) for own in self.own):
             raise HiddenPath(f"{path} holds this application's own data: choose a folder below it.")
         for hidden in self.hidden:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     Person = User | AbstractBaseUser | AnonymousUser
 
 LONGEST_BYTES: Final = 2000  # what stands in an index of PostgreSQL ends at 2 704
-NO_FOLDER: Final = "The path is not an existing folder."
+NO_FOLDER: Final = "The path is not an existing folder. Check its spelling, and that its disk is connected."
 
 
 def known_paths(user: Person) -> list[ReviewPath]:
@@ -82,7 +82,9 @@ def check_cameras(user: Person, place: str, policy: Policy) -> None:
     if not overlaps:
         return
     if overlaps - unseen:
-        raise Forbidden("A camera keeps its files there: only a superuser may make it a review path.")
+        raise Forbidden(
+            "A camera keeps its files there: only a superuser may make it a review path. Choose another folder."
+        )
     if any(is_inside(place, folders.resolved[pk]) for pk in unseen):
         raise BadRequest(NO_FOLDER)
     raise policy.out_of_reach()
@@ -130,7 +132,7 @@ def remove_path(user: Person, given: Any) -> str:
     with transaction.atomic():
         row = known_path(user, given)
         if row is None:
-            raise NotFound("The path is not a known review path.")
+            raise NotFound("The path is not a known review path. Reload the list of folders.")
         record(user, "review_path_removed", row, {"path": (row.path, None)})
         row.delete()
     return row.path
@@ -148,11 +150,11 @@ def checked(given: Any) -> str:
     if not isinstance(given, str) or not given:
         raise BadRequest("path is required: an absolute folder.")
     if "\0" in given or len(given) > 4096:
-        raise BadRequest("The path is not valid.")
+        raise BadRequest("The path is not valid. Enter a full path starting with /.")
     try:
         os.fsencode(given)
     except UnicodeEncodeError:
         raise BadRequest("The path is not valid Unicode.") from None
     if not given.startswith("/"):
-        raise BadRequest("The path must begin with /.")
+        raise BadRequest("Enter a full path starting with /.")
     return "/" + os.path.normpath(given).lstrip("/")
