@@ -9,6 +9,8 @@ from typing import Any
 from django import forms
 from django.conf import settings
 from django.core.exceptions import ValidationError
+from django.urls import reverse
+from django.utils.html import format_html
 
 from cameras import validation
 from cameras.folders import resolved
@@ -224,7 +226,7 @@ class CameraForm(forms.ModelForm[Camera]):
         self._warn_of_folder(cleaned)
         if self.conflict is not None:
             beside = "folder_path" if self.conflict.field == "folder_path" else "name"
-            self.add_error(beside, self.conflict.detail)
+            self.add_error(beside, told_of_conflict(self.conflict))
         return cleaned
 
     def _warn_of_folder(self, cleaned: dict[str, Any]) -> None:
@@ -260,3 +262,10 @@ class CameraForm(forms.ModelForm[Camera]):
         elif self.cleaned_data.get("forget_rtsp_password"):
             values["rtsp_password"] = None
         return values
+
+
+def told_of_conflict(conflict: CameraExists) -> str:
+    if not conflict.is_in_trash:
+        return conflict.detail
+    trash = reverse("admin:cameras_trashedcamera_changelist")
+    return format_html('{} See <a href="{}">Trash</a>.', conflict.detail, trash)

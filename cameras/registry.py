@@ -36,11 +36,14 @@ _folder_checks: list[FolderCheck] = []
 class CameraExists(Conflict):
     """Another camera has the name, the folder or the id; it is named to those who may see it."""
 
+    is_in_trash = False  # of a camera that the actor may see
+
     def __init__(self, field: str, value: str, holder: Camera, actor: Actor) -> None:
         shown = actor is None or Camera.everything.visible_to(actor).filter(pk=holder.pk).exists()
         whose = f"camera {holder.slug}" if shown else "another camera"
         super().__init__(f"{field} {value!r} is taken by {whose}{self._where(holder)}.")
         self.field = field
+        self.is_in_trash = shown and holder.is_trashed
 
     @staticmethod
     def _where(holder: Camera) -> str:

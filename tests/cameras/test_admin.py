@@ -299,7 +299,10 @@ def test_a_camera_created_meanwhile_loses_nothing_that_was_typed(
 def test_a_trashed_holder_is_told_in_the_form(browser: Client) -> None:
     make_camera("Front Door", folder_path="/cams/front", deleted_at=timezone.now())
 
-    assert "in the trash" in errors_of(browser.post(ADD, typed()))
+    response = browser.post(ADD, typed())
+
+    assert "in the trash" in errors_of(response)
+    assert f'See <a href="{TRASH}">Trash</a>.' in response.content.decode()
 
 
 def test_the_list_shows_cameras_with_status_and_age(browser: Client, camera: Camera) -> None:
