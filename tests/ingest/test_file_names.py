@@ -112,6 +112,20 @@ def test_of_the_days_that_a_name_may_mean_that_near_the_files_time_counts(path, 
     assert f"{found.at.astimezone(BERLIN):%Y-%m-%d %H:%M}" == f"{expected} 12:00"
 
 
+@pytest.mark.parametrize(
+    "path",
+    ["img_12-11-10_120000.jpg", "img_12-11-10_12-00-00.jpg", "img_12-11-10_000123.jpg", "12-11-10/120000.jpg"],
+)
+def test_a_day_with_a_year_of_two_digits_counts_only_near_the_files_time(path):
+    """Far from it, nothing tells which of its numbers is the year, or whether any is."""
+    then = taken(path, written=datetime(2012, 11, 12, tzinfo=UTC))
+    assert (f"{then.at:%Y-%m}", then.clue in {"name", "folder"}) == ("2012-11", True)
+
+    found = taken(path)
+
+    assert (found.clue, found.is_absurd) == ("file", False)
+
+
 def test_four_digits_behind_a_minus_are_a_number_where_the_files_time_says_so():
     path = "yard_20261129_120000-0500.jpg"
 

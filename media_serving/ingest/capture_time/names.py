@@ -32,7 +32,7 @@ DATES: Final = (  # most certain first
     rf"{YEAR}[-_. ]?{MONTH_NAME}[-_. ]?{SHORT_DAY}",
     rf"(?P<one>\d\d)(?P<two>\d\d){YEAR}",
 )
-SHORT_DATES: Final = (  # whose order the file's time decides
+SHORT_DATES: Final = (  # whose order the file's time decides; far from it they are some other numbers
     rf"(?P<a>\d\d){BETWEEN}(?P<b>\d\d)(?P=sep)(?P<c>\d\d)",
     r"(?P<a>\d\d)(?P<b>\d\d)(?P<c>\d\d)",
 )
@@ -150,7 +150,7 @@ def reading_of(match: re.Match[str], stem: str) -> Reading | None:
     found = [time_of(parts | more | dict(day), zone) for day in days_of(parts)]
     if zone is not None and not tail.zone_is_sure and parts.get("gap") not in {"T", "t"}:
         found += [time_of(parts | more | dict(day)) for day in days_of(parts)]
-    return reading(stem, found, prefers_first=zone is not None, only_near="a" in parts and "sep" not in parts)
+    return reading(stem, found, prefers_first=zone is not None, only_near="a" in parts)
 
 
 def days_of(parts: Parts) -> Iterator[Parts]:
@@ -226,7 +226,7 @@ def told_by_folders(folders: list[str], name: str) -> Reading | None:
         for date in dates_of(folders[:depth]):
             times = list(times_beside(date, folders[depth:], folders[depth - 1], name))
             found = [time_of(date | time | dict(day)) for time in times[:1] for day in days_of(date)]
-            if told := reading("/".join([*folders[-2:], name]), found, only_near="a" in date and "sep" not in date):
+            if told := reading("/".join([*folders[-2:], name]), found, only_near="a" in date):
                 return told
     return None
 
