@@ -103,15 +103,6 @@ def directory_of(file: Path) -> Iterator[int]:
         os.close(descriptor)
 
 
-def status_of(file: Path) -> Status:
-    """Raises `NoSuchFile` and `StorageFault` for its folder."""
-    try:
-        with directory_of(file) as directory:
-            return status_in(directory, file.name)
-    except OSError as fault:
-        raise error_for(fault) from fault
-
-
 def status_in(directory: int, name: str) -> Status:
     stamps = {ending: stamp_of(directory, name + ending) for ending in ENDINGS}
     outdated: tuple[str, ...] = ()

@@ -171,14 +171,6 @@ def check_opened(descriptor: int, root: Path | None) -> None:
         raise OutsideRoot
 
 
-def open_inside(root: Path, relative: str) -> BinaryIO:
-    """`resolve_inside` and open; raises the same."""
-    resolved = resolve_inside(root, relative)
-    with named_errors():
-        resolved_root = Path(os.path.realpath(root, strict=True))
-    return open_regular(resolved, root=resolved_root)
-
-
 def is_inside(path: Path | str, root: Path | str) -> bool:
     """Whether `path` is `root` or lies below it, by name alone: resolve both first if links matter."""
     inner, outer = str(path), str(root)

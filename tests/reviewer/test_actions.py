@@ -13,9 +13,10 @@ from rest_framework.test import APIClient
 
 from nvr.audit.models import AuditEntry
 from nvr.media import companions
-from nvr.media.companions import ACTIONS, Locked, NameTooLong, ReadOnly, status_of
+from nvr.media.companions import ACTIONS, Locked, NameTooLong, ReadOnly
 from reviewer import library
 from tests.factories import jpeg, make_camera, make_user, put
+from tests.reviewer.test_former_marks import status_of
 from tests.reviewer.test_listings import names, streamed
 
 ACT, BATCH = "/api/media-actions", "/api/media-items/batch"

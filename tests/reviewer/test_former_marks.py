@@ -13,7 +13,7 @@ import pytest
 from rest_framework.test import APIClient
 
 from nvr.media import companions
-from nvr.media.companions import Status, act, status_of
+from nvr.media.companions import Status, act, directory_of, status_in
 from tests.factories import jpeg, make_user, put
 from tests.reviewer.conftest import settle
 from tests.reviewer.emptying import emptied, of_type
@@ -23,6 +23,11 @@ pytestmark = pytest.mark.django_db
 
 AGES_AGO_S = 86_400.0
 NEITHER = Status(locked=False, trashed=False, seen=False)
+
+
+def status_of(file: Path) -> Status:
+    with directory_of(file) as directory:
+        return status_in(directory, file.name)
 
 
 def counts(client: APIClient, card: Path) -> dict[str, int]:
