@@ -14,6 +14,7 @@ from pathlib import Path
 from django.conf import settings
 from django.db import DatabaseError, connection
 
+from cameras.models import Camera, CameraStatus
 from nvr.health.sections import Section, check_all
 from nvr.hosts import is_loopback
 from nvr.installation.migrations import pending_migrations
@@ -25,6 +26,7 @@ from nvr.sqlite3.files import file_of
 from nvr.supervision.instance import address_of_running
 
 OLDEST_FFMPEG = 4
+MOST_CAMERAS = 20  # named one by one
 # The day this was written: a clock before it is wrong, whatever it says.
 NOT_BEFORE = datetime(2026, 11, 21, tzinfo=UTC)
 WITHOUT_MODES = {"msdos", "vfat", "exfat", "ntfs", "ntfs3", "fuseblk", "cifs", "smb3", "9p"}
@@ -184,6 +186,22 @@ def finding_from(name: str, section: Section) -> Finding:
     return Finding(level, name, what, fix[:1].upper() + fix[1:])
 
 
+def check_cameras() -> Iterator[Finding]:
+    """One finding for each camera in `error`: it delivers nothing, and the others do not suffer from it."""
+    rows = Camera.objects.filter(enabled=True)
+    try:
+        broken, count = list(rows.filter(status=CameraStatus.ERROR).order_by("name")[:MOST_CAMERAS]), rows.count()
+        total = rows.filter(status=CameraStatus.ERROR).count()
+    except DatabaseError:
+        return  # the migrations and the database have findings of their own
+    for camera in broken:
+        yield Finding("warn", "cameras", f"{camera.name} is in error", camera.status_reason or "Open its page.")
+    if total > len(broken):
+        yield Finding("warn", "cameras", f"{total - len(broken)} more are in error", "See the list in the admin.")
+    if not broken:
+        yield Finding("ok", "cameras", f"none of {count} is in error")
+
+
 FIXES = {
     "database": "Start it, or correct DATABASE_URL.",
     "cache": "Start it, or correct REDIS_URL.",
@@ -218,4 +236,5 @@ CHECKS: tuple[Callable[[], Iterator[Finding]], ...] = (
     check_clock,
     check_migrations,
     check_health,
+    check_cameras,
 )

@@ -12,13 +12,16 @@ from pathlib import Path
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import call_command
+from django.utils import timezone
 from pytest_django import Settings
 
+from cameras.health import refresh_all
 from nvr.data_folder import make_private
 from nvr.health.sections import Section
 from nvr.installation import doctor
 from nvr.installation.doctor import Finding
 from nvr.media.mounts import Mount
+from tests.factories import make_camera
 
 from .conftest import BASE_DIR
 
@@ -75,6 +78,33 @@ def test_an_old_ffmpeg_is_a_warning(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
 
     assert [finding.level for finding in doctor.check_ffmpeg()] == ["warn", "warn"]
+
+
+@pytest.mark.django_db
+def test_a_camera_in_error_is_a_warning_with_its_reason() -> None:
+    make_camera("Porch")
+    gate = make_camera("Gate", folder_path="/nowhere/gate")
+    make_camera("Off", status="error", enabled=False)
+    make_camera("Gone", status="error", deleted_at=timezone.now())
+    assert [str(finding) for finding in doctor.check_cameras()] == ["ok    cameras: none of 2 is in error"]
+
+    refresh_all()
+
+    gate.refresh_from_db()
+    (finding,) = doctor.check_cameras()
+    assert (finding.level, finding.what) == ("warn", "Gate is in error")
+    assert finding.fix == gate.status_reason and "/nowhere/gate" in finding.fix
+
+
+@pytest.mark.django_db
+def test_of_very_many_cameras_in_error_the_first_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "MOST_CAMERAS", 2)
+    for number in range(5):
+        make_camera(f"Camera {number}", status="error")
+
+    whats = [finding.what for finding in doctor.check_cameras()]
+
+    assert whats == ["Camera 0 is in error", "Camera 1 is in error", "3 more are in error"]
 
 
 def test_the_installed_ffmpeg_is_well_and_its_version_told() -> None:
