@@ -51,6 +51,8 @@ def filtered_events(user: User | AnonymousUser, query: QueryDict) -> QuerySet[Ev
 
 def _says(word: str) -> Q:
     said = Q(notes__icontains=word) | Q(camera__name__icontains=word)
+    if not any(sign.isalnum() for sign in word):
+        return said  # a bracket or comma stands in every list of classes
     names = {word, *classes_called(word)}
     # Classes are a list in JSON: SQLite keeps other letters than ASCII's as escapes, PostgreSQL as they are.
     for text in {json.dumps(name, ensure_ascii=escaped)[1:-1] for name in names for escaped in (True, False)}:

@@ -233,6 +233,9 @@ def test_a_search_looks_into_notes_classes_and_cameras_names(browser, api, camer
         "Movement": [fox.pk],
         "fox yard": [],
         "_": [],
+        "[": [],
+        ",": [fox.pk],
+        "car ]": [],
     }
 
     for words, found in searches.items():
