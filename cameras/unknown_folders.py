@@ -15,6 +15,7 @@ from functools import partial
 from os import DirEntry
 from pathlib import Path
 from typing import TYPE_CHECKING
+from zlib import crc32
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
@@ -47,6 +48,11 @@ class UnknownFolder:
     path: str
     name: str
     fault: str
+
+    @property
+    def key(self) -> str:
+        """Names it in the cookie of closed notices, which must stay small."""
+        return f"{crc32(self.path.encode()):08x}"
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
+from django.conf import settings
 from django.contrib.auth.models import User
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, QueryDict
@@ -19,6 +21,8 @@ from cameras.tiles import STATUS_WORDS, Tile, tiles_for
 from cameras.unknown_folders import Offer, recent_offer_for
 from nvr.api.json import dumps
 from nvr.pages import panels
+
+CLOSED_FOLDERS = f"{settings.NVR_COOKIE_PREFIX}_closed_folders"
 
 
 def chosen_cameras(request: HttpRequest) -> QuerySet[Camera]:
@@ -42,13 +46,18 @@ class WallView(TemplateView):
             add_url=reverse("admin:cameras_camera_add"),
             data_url=reverse("live_json") + (f"?{query}" if query else ""),
             unknown_folders=unknown_folders_for(self.request),
+            closed_folders_cookie=CLOSED_FOLDERS,
             **kwargs,
         )
 
 
 def unknown_folders_for(request: HttpRequest) -> Offer:
-    """Folders that no camera has, for who can add one in the admin."""
-    return recent_offer_for(request.user) if request.user.is_staff else Offer([])
+    """Folders that no camera has, for users who can add one in the admin and have not closed the notice of it."""
+    if not request.user.is_staff:
+        return Offer([])
+    offer = recent_offer_for(request.user)
+    closed = request.COOKIES.get(CLOSED_FOLDERS, "").split(".")
+    return replace(offer, folders=[folder for folder in offer.folders if folder.key not in closed])
 
 
 def status_chips(request: HttpRequest) -> list[dict[str, Any]]:
@@ -76,7 +85,7 @@ class LiveView(View):
 
     def get(self, request: HttpRequest) -> HttpResponse:
         tiles = [tile.as_json() for tile in tiles_for(chosen_cameras(request))]
-        news = {"tiles": tiles, "unknown_folders": len(unknown_folders_for(request).folders)}
+        news = {"tiles": tiles, "unknown_folders": [folder.key for folder in unknown_folders_for(request).folders]}
         response = HttpResponse(dumps(news), content_type="application/json")
         response["Cache-Control"] = "private, no-store"
         return response

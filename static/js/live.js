@@ -1,12 +1,19 @@
 // Keeps tiles up to date: asks for their state every few seconds and swaps in a picture once it is decoded,
 // so that nothing flickers and nothing jumps. Says so when the line to the server is gone.
+import { shield } from "./shield.js";
+
 const PERIOD_MS = 3000;
 const LONGEST_PAUSE_MS = 60000;
+const MOST_CLOSED = 100; // keys of folders that a cookie holds
 
 const root = document.querySelector("[data-live-url]");
 const notice = root?.querySelector("[data-live-notice]");
+const change = document.querySelector("[data-wall-news]");
 const tiles = new Map();
 const waiting = new Map(); // slug → news of a tile that is out of sight
+let newFolders = []; // keys of those that the page does not show
+let offered = ""; // the change that the page could show
+let closed = ""; // the one whose offer was closed
 let failures = 0;
 let timer = 0;
 let asking = false;
@@ -129,12 +136,46 @@ function markMissing(list) {
   }
 }
 
-// The set of cameras changed: say so, and let the person decide when the page may change under them.
-function tellChange(list, unknownFolders) {
-  if (!root.hasAttribute("data-wall-stage")) return "";
-  const known = list.filter((news) => tiles.has(news.slug)).length;
-  if (known !== tiles.size || known !== list.length) return "The list of cameras has changed.";
-  return unknownFolders > Number(root.dataset.unknownFolders) ? "Uploads from an unknown camera have arrived." : "";
+// Other cameras, or uploads into another folder: the person decides when the page may change under them.
+function offerChange(list, folders) {
+  if (!change) return;
+  const shown = root.dataset.unknownFolders.split(" ");
+  newFolders = folders.filter((key) => !shown.includes(key));
+  const slugs = list.map((news) => news.slug);
+  if (slugs.length !== tiles.size || slugs.some((slug) => !tiles.has(slug))) offer("cameras", slugs, "The list of cameras has changed: show it");
+  else offer("folders", newFolders, newFolders.length && "Show the uploads from an unknown camera");
+}
+
+function offer(kind, what, text) {
+  offered = [kind, ...what].join(" ");
+  change.hidden = !text || offered === closed;
+  if (change.hidden) return;
+  change.dataset.kind = kind;
+  const link = change.querySelector("a");
+  link.href = location.href;
+  link.title = text;
+  link.setAttribute("aria-label", text);
+  setText(change.querySelector("[data-news-text]"), kind === "cameras" ? "Cameras have changed" : "Unknown camera");
+}
+
+function closeOffer() {
+  closed = offered;
+  change.hidden = true;
+  if (change.dataset.kind === "folders") rememberClosed(newFolders);
+}
+
+// In a cookie, so that the server leaves their notice out from the first moment.
+function rememberClosed(keys) {
+  const name = root.dataset.closedCookie;
+  const before = document.cookie.split("; ").find((one) => one.startsWith(`${name}=`))?.slice(name.length + 1);
+  const all = [...new Set([...(before ? before.split(".") : []), ...keys])].slice(-MOST_CLOSED);
+  document.cookie = `${name}=${all.join(".")}; path=/; max-age=31536000; samesite=lax`;
+}
+
+function closeUnknown(notice) {
+  rememberClosed(root.dataset.unknownFolders.split(" ").filter(Boolean));
+  notice.remove();
+  shield(); // the pictures moved up
 }
 
 // The Date header steps by a second: only a clock that is clearly wrong is corrected.
@@ -166,11 +207,11 @@ async function round() {
   }
 }
 
-function connected({ tiles: list, unknown_folders: unknownFolders = 0 }) {
+function connected({ tiles: list, unknown_folders: unknownFolders = [] }) {
   failures = 0;
   root.removeAttribute("data-live-lost");
-  const change = tellChange(list, unknownFolders);
-  say(change, change && { text: "Show", href: location.href });
+  say("");
+  offerChange(list, unknownFolders);
   list.forEach(take);
   markMissing(list);
   again(PERIOD_MS);
@@ -201,6 +242,8 @@ if (root) {
     watchFirstPicture(tile);
     sight.observe(tile);
   }
+  change?.querySelector("[data-news-close]").addEventListener("click", closeOffer);
+  document.querySelector("[data-unknown-close]")?.addEventListener("click", (event) => closeUnknown(event.target.closest("[data-unknown]")));
   document.addEventListener("visibilitychange", round);
   addEventListener("online", round);
   again(PERIOD_MS);

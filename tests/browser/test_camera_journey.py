@@ -10,8 +10,8 @@ from django.contrib.auth.models import User
 from playwright.sync_api import Page, expect
 
 from cameras.registry import create_camera
-from tests.browser.conftest import keep_picture, sign_in, sign_in_by_form
-from tests.factories import PASSWORD, jpeg, make_user, put
+from tests.browser.conftest import DESKTOP, PHONE, Open, keep_picture, sign_in, sign_in_by_form
+from tests.factories import PASSWORD, jpeg, make_camera, make_user, put
 
 pytestmark = pytest.mark.browser
 
@@ -105,3 +105,40 @@ def test_a_picture_that_cannot_be_shown_is_told_in_words(page: Page, chief: User
     page.goto("/cameras/broken?file=torn.jpg")
 
     expect(page.locator("#viewer .no-picture")).to_have_text("The image is incomplete or damaged")
+
+
+@pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["wide", "narrow"])
+def test_the_notice_of_unknown_uploads_stays_closed_until_another_folder_appears(
+    open_browser: Open, chief: User, viewport: dict[str, int]
+) -> None:
+    page, root = open_browser(viewport), settings.NVR_CAMERA_ROOT
+    make_camera("Door", folder_path=str(root / f"notice_door_{viewport['width']}"))
+    first, second = (f"notice_{name}_{viewport['width']}" for name in ("first", "second"))
+    put(root / first, "a.jpg", jpeg())
+    sign_in(page, "chief")
+    notice, news = page.locator("[data-unknown]"), page.locator("[data-wall-news]")
+    page.goto("/")
+    expect(notice.or_(news.get_by_role("link"))).to_be_visible()  # a search that takes long is there for the next page
+    page.goto("/")
+    expect(notice).to_be_visible()
+    keep_picture(page, f"wall-unknown-{viewport['width']}")
+
+    notice.get_by_role("button", name="Close").click()
+    expect(notice).to_have_count(0)
+    page.reload()
+    expect(page.locator("[data-tile]")).to_be_visible()
+    expect(notice).to_have_count(0)
+
+    put(root / second, "a.jpg", jpeg())
+    expect(news.get_by_role("link", name="Show the uploads from an unknown camera")).to_be_visible()
+    keep_picture(page, f"wall-news-{viewport['width']}")
+    assert bottom_of(page, "[data-wall-news]") <= page.locator("[data-tile]").bounding_box()["y"]  # type: ignore[index]
+    news.get_by_role("link").click()
+    expect(notice).to_contain_text(second)
+    expect(notice).not_to_contain_text(first)
+
+
+def bottom_of(page: Page, selector: str) -> float:
+    box = page.locator(selector).bounding_box()
+    assert box is not None
+    return box["y"] + box["height"]

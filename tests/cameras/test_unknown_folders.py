@@ -343,11 +343,28 @@ def test_the_live_view_announces_them_to_who_may_add_cameras(root: Path, upload:
     assert TITLE not in wall_of(signed_in(watcher))
 
 
-def test_the_live_view_counts_them_in_its_news(root: Path, upload: Any, desk: Client) -> None:
+def test_the_live_view_has_them_in_its_news(root: Path, upload: Any, desk: Client) -> None:
     upload("gate/a.jpg")
 
-    assert desk.get("/live.json").json()["unknown_folders"] == 1
-    assert signed_in(make_user("ann")).get("/live.json").json()["unknown_folders"] == 0
+    assert len(desk.get("/live.json").json()["unknown_folders"]) == 1
+    assert signed_in(make_user("ann")).get("/live.json").json()["unknown_folders"] == []
+
+
+def test_a_notice_that_was_closed_stays_closed_until_another_folder_appears(
+    root: Path, upload: Any, desk: Client
+) -> None:
+    upload("gate/a.jpg")
+    (key,) = desk.get("/live.json").json()["unknown_folders"]
+    assert TITLE in wall_of(desk)
+
+    desk.cookies["nvr_closed_folders"] = f"00000000.{key}"
+    assert TITLE not in wall_of(desk)
+    assert desk.get("/live.json").json()["unknown_folders"] == []
+
+    upload("yard/a.jpg")
+    unknown_folders._recent.clear()
+    assert f"{root}/yard" in wall_of(desk)
+    assert f"{root}/gate" not in wall_of(desk)
 
 
 def test_the_live_view_waits_for_no_search_and_has_its_finding_next_time(
