@@ -51,7 +51,7 @@ export class Screen {
     this.find("facts").textContent = factsOf(item);
     this.find("video-tools").inert = !item.isVideo;
     this.mark(item);
-    this.#drawStrip(source, place);
+    this.#drawStripAfterPaint(source, place);
     this.#prepare(source, place, item);
   }
 
@@ -87,6 +87,7 @@ export class Screen {
     const near = await Promise.all(places.map((at) => source.load(at).catch(() => null)));
     if (stage.isOutrun) stage.album.scout(near[AHEAD.indexOf(3)]);
     await stage.calm;
+    await painted();
     if (stage.item !== item) return;
     this.#drawStrip(source, place);
     stage.album.prepare(item, near.filter((one) => one && !one.isVideo), stage.rest);
@@ -96,6 +97,17 @@ export class Screen {
     const isBack = place < this.before;
     this.before = place;
     return isBack ? -1 : 1;
+  }
+
+  // The picture is painted first: laying out the strip takes as long as painting it. A held key draws it once a frame.
+  async #drawStripAfterPaint(source, place) {
+    const isScheduled = this.stripPlace;
+    this.stripPlace = [source, place];
+    if (isScheduled) return;
+    await painted();
+    const [newest, at] = this.stripPlace;
+    this.stripPlace = null;
+    if (this.isOpen) this.#drawStrip(newest, at);
   }
 
   // Buttons are kept for the files that stay in the strip: nothing flickers.
@@ -132,6 +144,10 @@ export class Screen {
     });
     area.addEventListener("pointercancel", () => { start = null; });
   }
+}
+
+function painted() {
+  return new Promise((resolve) => { requestAnimationFrame(() => { setTimeout(resolve); }); });
 }
 
 function stripButton(item) {
