@@ -42,7 +42,7 @@ function showState(tile, news) {
   setText(tile.querySelector("[data-status-text]"), news.status_text);
   // Without a picture the page's own words stand, until there is a reason to tell.
   if (!tile.hasAttribute("data-empty")) sayWhy(tile, news.stale_reason, news.stale_detail);
-  else if (news.stale_detail) sayWhy(tile, "No picture yet", news.stale_detail);
+  else if (news.stale_detail) sayWhy(tile, news.stale_reason || "No picture yet", news.stale_detail);
 }
 
 function sayWhy(tile, reason, detail) {
