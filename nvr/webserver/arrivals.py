@@ -8,6 +8,7 @@ from typing import Any
 
 MAX_HEAD_BYTES = 64 * 1024
 SMALL_BODY_BYTES = 64 * 1024
+MAX_SIZE_LINE_BYTES = 1024  # of a chunk, with its extensions
 HEAD_END = b"\r\n\r\n"
 LINE_END = b"\r\n"
 CONTENT_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,18})[ \t]*\r\n", re.IGNORECASE)
@@ -71,7 +72,9 @@ class Arrival:
                 self.wanted = trailer + len(HEAD_END) if trailer >= 0 else None
                 break
             self.next_chunk = end + len(LINE_END) + int(match[1], 16) + len(LINE_END)
-        if self.wanted is None and max(self.next_chunk, len(self.data)) > self.head_length + SMALL_BODY_BYTES:
+        is_large = max(self.next_chunk, len(self.data)) > self.head_length + SMALL_BODY_BYTES
+        is_no_line = end < 0 and len(self.data) > self.next_chunk + MAX_SIZE_LINE_BYTES
+        if self.wanted is None and (is_large or is_no_line):
             self._leave_to_thread()
         return None
 
