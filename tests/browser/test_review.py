@@ -428,7 +428,7 @@ def test_without_scripts_the_same_by_forms(open_browser: Open, chief: User, card
     sign_in(page, "chief")
     page.goto("/")
     page.get_by_role("link", name="Review").click()
-    page.locator(".pick-root").get_by_role("link", name="Review").click()
+    page.locator(".pick-root").get_by_role("link", name="Review", exact=True).click()
     page.wait_for_url(re.compile("plain=1"))
     page.locator("input[name=files]").first.check()
     page.get_by_role("button", name="Trash", exact=True).click()

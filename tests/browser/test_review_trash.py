@@ -22,17 +22,19 @@ from tests.reviewer.test_trash_real import until, working
 pytestmark = pytest.mark.browser
 FILES = 40
 MANY = 8000
-# An emptying that deletes a file each 20 ms until it is told to stop; it then ends with the ones in hand, as the
-# server does.
+# A trash run that deletes a file each 20 ms, and pauses at half of them until it is stopped; it then ends with the
+# files in hand, as the server does.
 SLOW = """() => {
     const real = window.fetch;
+    const half = 20;
     let told = 0, stopped = false;
     const line = (fields) => new TextEncoder().encode(JSON.stringify(fields) + "\\n");
     const file = (type, n) => line({ type, path: `/card/IMG_${n}.JPG` });
     const lines = (signal) => ({
         start(stream) { signal.addEventListener("abort", () => stream.error(signal.reason)); },
         async pull(stream) {
-            await new Promise((resolve) => setTimeout(resolve, 20));
+            do await new Promise((resolve) => setTimeout(resolve, 20));
+            while (told === half && !stopped && !signal.aborted);
             if (signal.aborted) return;
             if (!stopped) { stream.enqueue(file("deleting", told)); stream.enqueue(file("deleted", told++)); return; }
             for (let more = 0; more < 3; more += 1) stream.enqueue(file("deleted", told++));

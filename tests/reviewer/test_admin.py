@@ -38,7 +38,7 @@ def test_a_path_is_added_changed_and_removed_on_the_record(desk, card, group):
 
 
 @pytest.mark.parametrize(
-    ("path", "sentence"), [("/proc", "hidden"), ("/tmp/not/there", "existing folder"), ("x", "begin")]
+    ("path", "sentence"), [("/proc", "hidden"), ("/tmp/not/there", "existing folder"), ("x", "starting with /")]
 )
 def test_what_may_not_be_added_is_told_beside_the_field(desk, path, sentence):
     answer = desk.post(ADD, {"path": path})

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from reviewer import kinds
-from tests.factories import put, video
+from tests.factories import make_video, put
 from tests.media.test_transport_streams import STREAM
 from tests.reviewer.conftest import settle
 from tests.reviewer.test_listings import ALL, names, streamed
@@ -22,7 +22,7 @@ SOURCE = b"export function greet(who: string): string { return `Good morning, ${
 def mixed(folder: Path) -> Path:
     for name in ("index.ts", "UPPER.TS"):
         put(folder, name, SOURCE)
-    put(folder, "real.ts", video(".ts", 1, "64x48", ("-c:v", "mpeg2video")))
+    make_video(folder / "real.ts", seconds=1, size="64x48", codec=("-c:v", "mpeg2video"))
     put(folder, "cut.TS", STREAM[60:])
     settle(folder)
     return folder

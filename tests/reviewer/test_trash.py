@@ -314,7 +314,8 @@ def test_a_missing_path_is_409_before_anything(review, sent, card):
     assert not TrashRun.objects.exists()
 
 
-def test_a_volume_that_vanishes_in_the_middle_ends_the_run(review, worker, card, monkeypatch):
+def test_a_volume_that_vanishes_in_the_middle_ends_the_run(review, worker, card, monkeypatch, settings):
+    settings.NVR_DELETION_WORKERS = 1  # or others go on while one waits for the rename
     for number in range(40):
         trashed(card, f"{number:02}.jpg")
     real, away = emptying.delete, card.with_name("away")
@@ -438,8 +439,9 @@ def test_exactly_the_path_that_is_away_is_409(review, sent, unplugged):
 
 
 def test_one_that_vanishes_in_the_middle_keeps_back_none_of_the_others(
-    review, worker, card, tmp_path, manager, group, monkeypatch
+    review, worker, card, tmp_path, manager, group, monkeypatch, settings
 ):
+    settings.NVR_DELETION_WORKERS = 1  # or others go on while one waits for the rename
     other = tmp_path.resolve() / "aaa"
     for number in range(40):
         trashed(other, f"{number:02}.jpg")
