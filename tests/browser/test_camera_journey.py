@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -112,6 +113,7 @@ def test_the_notice_of_unknown_uploads_stays_closed_until_another_folder_appears
     open_browser: Open, chief: User, viewport: dict[str, int]
 ) -> None:
     page, root = open_browser(viewport), settings.NVR_CAMERA_ROOT
+    clear(root)  # the notice shows only so many, and earlier tests leave some
     make_camera("Door", folder_path=str(root / f"notice_door_{viewport['width']}"))
     first, second = (f"notice_{name}_{viewport['width']}" for name in ("first", "second"))
     put(root / first, "a.jpg", jpeg())
@@ -133,6 +135,14 @@ def test_the_notice_of_unknown_uploads_stays_closed_until_another_folder_appears
     news.get_by_role("link").click()
     expect(notice).to_contain_text(second)
     expect(notice).not_to_contain_text(first)
+
+
+def clear(folder: Path) -> None:
+    for entry in folder.iterdir():
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry)
+        else:
+            entry.unlink()
 
 
 def open_until_it_shows(page: Page, folder: str) -> None:

@@ -91,6 +91,7 @@ def test_nothing_is_cut_off(open_browser: Open, chief: User, look: str, viewport
     assert not too_wide
 
 
+@pytest.mark.slow
 @every_look
 def test_axe_finds_nothing_critical_or_serious_on_any_page(
     open_browser: Open, chief: User, looks: tuple[Look, ...]

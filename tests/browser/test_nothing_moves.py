@@ -153,7 +153,9 @@ def test_no_button_moves_when_a_video_or_a_mark_comes(opened: Page, card: Path) 
     assert opened.evaluate(places) == before
 
 
-@pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["wide", "narrow"])
+@pytest.mark.parametrize(
+    "viewport", [pytest.param(DESKTOP, id="wide"), pytest.param(PHONE, id="narrow", marks=pytest.mark.slow)]
+)
 def test_nothing_moves_while_a_page_loads(open_browser: Open, household: User, viewport: dict[str, int]) -> None:  # noqa: F811
     page = open_browser(viewport)
     sign_in(page, "chief")
