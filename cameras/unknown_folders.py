@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from os import DirEntry
 from pathlib import Path
@@ -39,6 +39,7 @@ FRESH_S = 20
 MAX_ENTRIES = 10_000
 ROOT_PK = 0  # of no camera
 SHOWN = 20
+MAX_KEYS = 300  # a cookie has 4 KiB
 
 
 @dataclass(frozen=True)
@@ -49,19 +50,18 @@ class UnknownFolder:
     name: str
     fault: str
 
-    @property
-    def key(self) -> str:
-        """Names it in the cookie of closed notices, which must stay small."""
-        return f"{crc32(self.path.encode()):08x}"
-
 
 @dataclass(frozen=True)
 class Offer:
-    """Up to `SHOWN` folders by name, how many `more` there are, and in `note` why there may be others."""
+    """Up to `SHOWN` folders by name, how many `more` there are, and in `note` why there may be others.
+
+    `keys` names the first `MAX_KEYS` of them all, as the cookie of closed notices does: see `key_of`.
+    """
 
     folders: list[UnknownFolder]
     more: int = 0
     note: str = ""
+    keys: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -85,10 +85,11 @@ def offer_for(user: User | AbstractBaseUser | AnonymousUser) -> Offer:
     return offer_of(finding, folders)
 
 
-def recent_offer_for(user: User | AbstractBaseUser | AnonymousUser) -> Offer:
+def recent_offer_for(user: User | AbstractBaseUser | AnonymousUser, closed: frozenset[str] = frozenset()) -> Offer:
     """The same for a page that must not wait: of the last search, if it is fresh, else of one that ends at once.
 
-    A search that takes longer goes on; its finding is there for the next page.
+    A search that takes longer goes on; its finding is there for the next page. Folders whose keys are in `closed`
+    are left out: the user has closed the notice of them.
     """
     if not may_add(user):
         return Offer([])
@@ -97,7 +98,7 @@ def recent_offer_for(user: User | AbstractBaseUser | AnonymousUser) -> Offer:
     if known is None or time.monotonic() - known[0] > FRESH_S:
         _quick_lookout.see([root], partial(look_and_remember, folders=folders))
         known = _recent.get(root.folder_path)
-    return offer_of(known[1], folders) if known else Offer([])
+    return offer_of(known[1], folders, closed) if known else Offer([])
 
 
 def may_add(user: User | AbstractBaseUser | AnonymousUser) -> bool:
@@ -115,17 +116,25 @@ def known_elsewhere(paths: Callable[[], Iterable[str]]) -> None:
     _elsewhere.append(paths)
 
 
-def offer_of(finding: Finding, folders: Folders) -> Offer:
+def key_of(path: str) -> str:
+    """Names a folder in the cookie of closed notices, which must stay small."""
+    return f"{crc32(os.fsencode(path)):08x}"
+
+
+def offer_of(finding: Finding, folders: Folders, closed: frozenset[str] = frozenset()) -> Offer:
     taken = set(folders.written.values())  # perhaps only since the search, which others share
     used = used_elsewhere()
     root = str(Path(settings.NVR_CAMERA_ROOT))
     # Each poll of the live view asks: of perhaps ten thousand folders only those that are shown are described.
     found = [below for below in finding.below if f"{root}/{below}" not in taken and not is_below_any(below, used)]
+    if closed:
+        found = [below for below in found if key_of(f"{root}/{below}") not in closed]
     notes = [finding.note, *(note_on_trashed(folders) if found else [])]
     return Offer(
         [unknown_folder(below) for below in found[:SHOWN]],
         max(0, len(found) - SHOWN),
         " ".join(note for note in notes if note),
+        [key_of(f"{root}/{below}") for below in found[:MAX_KEYS]],
     )
 
 

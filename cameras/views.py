@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
 from typing import Any
 
 from django.conf import settings
@@ -55,9 +54,7 @@ def unknown_folders_for(request: HttpRequest) -> Offer:
     """Folders that no camera has, for users who can add one in the admin and have not closed the notice of it."""
     if not request.user.is_staff:
         return Offer([])
-    offer = recent_offer_for(request.user)
-    closed = request.COOKIES.get(CLOSED_FOLDERS, "").split(".")
-    return replace(offer, folders=[folder for folder in offer.folders if folder.key not in closed])
+    return recent_offer_for(request.user, frozenset(request.COOKIES.get(CLOSED_FOLDERS, "").split(".")))
 
 
 def status_chips(request: HttpRequest) -> list[dict[str, Any]]:
@@ -85,7 +82,7 @@ class LiveView(View):
 
     def get(self, request: HttpRequest) -> HttpResponse:
         tiles = [tile.as_json() for tile in tiles_for(chosen_cameras(request))]
-        news = {"tiles": tiles, "unknown_folders": [folder.key for folder in unknown_folders_for(request).folders]}
+        news = {"tiles": tiles, "unknown_folders": unknown_folders_for(request).keys}
         response = HttpResponse(dumps(news), content_type="application/json")
         response["Cache-Control"] = "private, no-store"
         return response

@@ -4,7 +4,7 @@ import { shield } from "./shield.js";
 
 const PERIOD_MS = 3000;
 const LONGEST_PAUSE_MS = 60000;
-const MOST_CLOSED = 100; // keys of folders that a cookie holds
+const MAX_CLOSED = 300; // keys of folders that a cookie holds
 
 const root = document.querySelector("[data-live-url]");
 const notice = root?.querySelector("[data-live-notice]");
@@ -168,7 +168,7 @@ function closeOffer() {
 function rememberClosed(keys) {
   const name = root.dataset.closedCookie;
   const before = document.cookie.split("; ").find((one) => one.startsWith(`${name}=`))?.slice(name.length + 1);
-  const all = [...new Set([...(before ? before.split(".") : []), ...keys])].slice(-MOST_CLOSED);
+  const all = [...new Set([...(before ? before.split(".") : []), ...keys])].slice(-MAX_CLOSED);
   document.cookie = `${name}=${all.join(".")}; path=/; max-age=31536000; samesite=lax`;
 }
 

@@ -367,6 +367,21 @@ def test_a_notice_that_was_closed_stays_closed_until_another_folder_appears(
     assert f"{root}/gate" not in wall_of(desk)
 
 
+def test_a_closed_notice_hides_no_later_folder_however_many_were_closed(root: Path, upload: Any, desk: Client) -> None:
+    for number in range(unknown_folders.SHOWN + 5):
+        upload(f"gate {number:02}/a.jpg")
+    keys = desk.get("/live.json").json()["unknown_folders"]
+    assert len(keys) == unknown_folders.SHOWN + 5
+
+    desk.cookies["nvr_closed_folders"] = ".".join(keys)
+    assert TITLE not in wall_of(desk)
+
+    upload("yard/a.jpg")
+    unknown_folders._recent.clear()
+    assert f"{root}/yard" in wall_of(desk)
+    assert len(desk.get("/live.json").json()["unknown_folders"]) == 1
+
+
 def test_the_live_view_waits_for_no_search_and_has_its_finding_next_time(
     root: Path, upload: Any, desk: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
