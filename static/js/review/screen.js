@@ -87,10 +87,10 @@ export class Screen {
     const near = await Promise.all(places.map((at) => source.load(at).catch(() => null)));
     if (stage.isOutrun) stage.album.scout(near[AHEAD.indexOf(3)]);
     await stage.calm;
-    await painted();
     if (stage.item !== item) return;
-    this.#drawStrip(source, place);
-    stage.album.prepare(item, near.filter((one) => one && !one.isVideo), stage.rest);
+    this.#drawStripAfterPaint(source, place); // with the neighbours that have been loaded meanwhile
+    await painted();
+    if (stage.item === item) stage.album.prepare(item, near.filter((one) => one && !one.isVideo), stage.rest);
   }
 
   #direction(place) {
