@@ -226,7 +226,7 @@ class CameraForm(forms.ModelForm[Camera]):
         self._warn_of_folder(cleaned)
         if self.conflict is not None:
             beside = "folder_path" if self.conflict.field == "folder_path" else "name"
-            self.add_error(beside, told_of_conflict(self.conflict))
+            self.add_error(beside, conflict_message(self.conflict))
         return cleaned
 
     def _warn_of_folder(self, cleaned: dict[str, Any]) -> None:
@@ -264,7 +264,7 @@ class CameraForm(forms.ModelForm[Camera]):
         return values
 
 
-def told_of_conflict(conflict: CameraExists) -> str:
+def conflict_message(conflict: CameraExists) -> str:
     if not conflict.is_in_trash:
         return conflict.detail
     trash = reverse("admin:cameras_trashedcamera_changelist")

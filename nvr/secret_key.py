@@ -55,4 +55,4 @@ def _move_first(draft: Path, file: Path) -> None:
         fcntl.flock(held, fcntl.LOCK_EX)
         if not file.exists():
             draft.replace(file)
-    lock.unlink(missing_ok=True)  # who still waits for it finds the key made
+    lock.unlink(missing_ok=True)  # a process that still waits for the lock finds the finished key

@@ -76,7 +76,7 @@ def mounts() -> list[Mount]:
 
 @lru_cache(maxsize=4)
 def parse_mounts(table: bytes) -> tuple[Mount, ...]:
-    """Cached: the table is read for each request but seldom changes, and parsing it takes longer than reading it."""
+    """Cached: the table is read for each request but rarely changes, and parsing it takes longer than reading it."""
     return tuple(mount_from(line) for line in os.fsdecode(table).splitlines())
 
 

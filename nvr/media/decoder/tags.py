@@ -17,9 +17,9 @@ from nvr.media.images import BROKEN
 Texts = dict[str, list[str]]
 
 UNREADABLE: Final = (*BROKEN, ArithmeticError)
-MOST_VALUES: Final = 3  # of one tag, such as hours, minutes and seconds
-LONGEST_TEXT: Final = 256
-MOST_XMP_BYTES: Final = 2**20
+MAX_VALUES: Final = 3  # of one tag, such as hours, minutes and seconds
+MAX_TEXT_LENGTH: Final = 256
+MAX_XMP_BYTES: Final = 2**20
 
 
 def tags_in(image: Image.Image, wanted: dict[str, list[Any]]) -> dict[str, Texts]:
@@ -44,7 +44,7 @@ def gps(image: Image.Image, numbers: list[int]) -> Texts:
 
 
 def xmp(image: Image.Image, names: list[str]) -> Texts:
-    packet = (image.info.get("xmp") or image.info.get("XML:com.adobe.xmp") or b"")[:MOST_XMP_BYTES]
+    packet = (image.info.get("xmp") or image.info.get("XML:com.adobe.xmp") or b"")[:MAX_XMP_BYTES]
     text = packet.decode("utf-8", "replace") if isinstance(packet, bytes) else str(packet)
     return texts(lambda name: value_in(text, name), names)
 
@@ -71,14 +71,14 @@ def texts(value_of: Callable[[Any], Any], names: Iterable[Any]) -> Texts:
             value = value_of(name)
             if value is not None:
                 several = value if isinstance(value, (tuple, list)) else (value,)
-                found[str(name)] = [text(each) for each in several[:MOST_VALUES]]
+                found[str(name)] = [text(each) for each in several[:MAX_VALUES]]
     return found
 
 
 def text(value: Any) -> str:
     """Of whatever type it is. Bytes are no text of a known kind: each is one character."""
     plain = value.decode("latin-1") if isinstance(value, bytes) else str(value)
-    return plain.strip("\0")[:LONGEST_TEXT]
+    return plain.strip("\0")[:MAX_TEXT_LENGTH]
 
 
 READERS: Final[dict[str, Callable[[Image.Image, list[Any]], Texts]]] = {
