@@ -255,7 +255,7 @@ def wait_for_worker(user: User, empty: Path) -> None:
     empty.mkdir()
     add_path(user, str(empty))
     run = trash.begin(user, str(empty))
-    until(lambda: TrashRun.objects.get(pk=run.pk).is_over, seconds=30)
+    until(lambda: TrashRun.objects.get(pk=run.pk).is_over, seconds=90)
 
 
 @pytest.mark.slow

@@ -85,7 +85,7 @@ def test_a_disk_that_hangs_refuses_its_own_camera_and_holds_up_no_other(api: API
         assert "Retry-After" in response
     assert api.get("/api/media/cameras/other/a.jpg").status_code == 200
     assert api.get("/api/cameras/other/snapshot").status_code == 200
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 20
 
 
 def test_the_path_check_does_not_hang_with_a_disk(api: APIClient, hang: set[str]) -> None:
@@ -116,18 +116,19 @@ def test_a_disk_that_answers_again_is_served_again(api: APIClient, hang: set[str
 
 def test_what_hangs_is_waited_for_once() -> None:
     camera, release = make_camera(), threading.Event()
-    lookout: Lookout[bool] = Lookout(late=lambda camera: False, patience_s=0.5, name="test")
+    lookout: Lookout[bool] = Lookout(late=lambda camera: False, patience_s=0.2, name="test")
 
     def look(camera: Camera) -> bool:
         return release.wait(30)
 
     lookout.see([camera], look)
+    lookout.patience_s = 25
     started = time.monotonic()
     assert lookout.see([camera], look) == {camera.pk: False}
-    assert time.monotonic() - started < 0.3
+    assert time.monotonic() - started < 10
 
     release.set()
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while not lookout.see([camera], look)[camera.pk] and time.monotonic() < deadline:
         time.sleep(0.01)
     assert lookout.see([camera], look) == {camera.pk: True}

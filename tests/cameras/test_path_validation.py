@@ -22,7 +22,7 @@ SCANDIR = os.scandir
 
 
 def slow_scandir(path: str) -> Any:
-    time.sleep(0.01)
+    time.sleep(0.3)
     return SCANDIR(path)
 
 
@@ -196,7 +196,7 @@ def test_a_slow_disk_is_searched_for_a_limited_time_and_that_is_said(
     started = time.monotonic()
 
     assert issues(api) == {"slow": ["no image or video files found within 0.2 s"]}
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 15  # all folders would take 30 s
 
 
 def test_folders_that_hang_while_they_are_searched_hold_up_nobody(
@@ -219,7 +219,7 @@ def test_folders_that_hang_while_they_are_searched_hold_up_nobody(
     finally:
         release.set()
 
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 15
     assert [row["id"] for row in answer["valid_cameras"]] == ["well"]
     assert {tuple(row["issues"]) for row in answer["invalid_cameras"]} == {("directory does not answer",)}
 

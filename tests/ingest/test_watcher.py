@@ -296,7 +296,7 @@ def test_it_is_said_once_that_the_system_has_not_watches_for_all_folders(porch, 
     for day in range(5):
         (folder_of(porch) / f"{day}").mkdir()
     watcher = Watcher(lambda: None)
-    wait_for(lambda: watcher.look() == 0 and watcher.watched[porch.pk].has_been_swept)
+    wait_for(lambda: watcher.look() == 0 and any(each.has_been_swept for each in watcher.watched.values()))
     watcher.close()
     monkeypatch.setattr(module, "watches", lambda: 3)
 

@@ -484,7 +484,7 @@ class TestSlots:
         with pytest.raises(TooManyStreams) as refusal:
             file_response(signed_in(), large)
 
-        assert 0.2 < time.monotonic() - started < 2
+        assert 0.2 < time.monotonic() - started < 20
         assert (refusal.value.status, refusal.value.headers) == (503, {"Retry-After": "2"})
         held[0].close()
         file_response(signed_in(), large).close()

@@ -488,7 +488,7 @@ def ffmpeg_on(parts: set[Path]) -> set[Path]:
 
 
 def gone(processes: set[Path]) -> bool:
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while any(process.exists() for process in processes):
         if time.monotonic() > deadline:
             return False

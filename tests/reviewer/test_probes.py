@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import errno
 import io
+import itertools
 import os
 import struct
 import subprocess
+import threading
 import time
 from collections.abc import Callable
 from datetime import timedelta
@@ -219,16 +221,24 @@ def test_all_processes_have_one_note_of_who_was_sent_for(monkeypatch):
 
 
 def test_a_page_waits_a_second_in_all_and_a_worker_does_the_rest(tmp_path, monkeypatch, settings, no_worker):
-    settings.NVR_REVIEW_PROBE_WAIT = timedelta(seconds=0.3)
+    settings.NVR_REVIEW_PROBE_WAIT = timedelta(seconds=1)
     files = [put(tmp_path, f"{number}.avi", b"x") for number in range(8)]
-    monkeypatch.setattr(probes, "of_any", lambda *_: time.sleep(0.2) or Facts(1, 2, 3.0))
+    begun, go_on = itertools.count(), threading.Event()
+
+    def first_two_answer(*_: object) -> Facts:
+        if next(begun) >= 2:
+            go_on.wait(60)
+        return Facts(1, 2, 3.0)
+
+    monkeypatch.setattr(probes, "of_any", first_two_answer)
     started = time.monotonic()
 
     first = found(*files)
 
-    assert time.monotonic() - started < 1
-    assert 1 <= first.count(Facts(1, 2, 3.0)) < 8
-    assert len(no_worker) == 1 and len(no_worker[0]) == first.count(None)
+    go_on.set()
+    assert time.monotonic() - started < 30
+    assert first.count(Facts(1, 2, 3.0)) == 2
+    assert len(no_worker) == 1 and len(no_worker[0]) == 6
     found(*files)
     assert len(no_worker) == 1  # asked once for each
     monkeypatch.setattr(probes, "of_any", lambda *_: Facts(4, 5, 6.0))
@@ -292,7 +302,7 @@ def test_hostile_boxes_end_quickly(data):
     started = time.monotonic()
     with pytest.raises(NoBoxes):
         movie_facts(io.BytesIO(data), len(data))
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < 10
 
 
 def test_a_box_may_claim_more_than_there_is():

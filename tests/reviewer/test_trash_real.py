@@ -92,7 +92,7 @@ def names(card: Path) -> set[str]:
     return set(os.listdir(card))
 
 
-def until(condition: Any, seconds: float = 20) -> None:
+def until(condition: Any, seconds: float = 90) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline
