@@ -11,10 +11,12 @@ from typing import Any
 
 import pytest
 from django.conf import settings
-from django.contrib.auth.models import Group, User
+from django.contrib.auth.models import Group, Permission, User
+from django.contrib.contenttypes.models import ContentType
 from django.core.cache import caches
 from django.core.management import call_command
-from django.db import connection
+from django.db import connection, transaction
+from django.test import TransactionTestCase
 from pytest_django.plugin import DjangoDbBlocker
 from rest_framework.test import APIClient
 
@@ -50,6 +52,18 @@ def migrate(path: Path) -> None:
     connection.settings_dict["NAME"] = str(path)
     call_command("migrate", verbosity=0)
     connection.close()
+
+
+def delete_rows(_: TransactionTestCase) -> None:
+    """Ends a test with transactions of its own. Django's `flush` also makes all content types and permissions anew."""
+    tables = set(connection.introspection.django_table_names(only_existing=True, include_views=False))
+    with transaction.atomic(), connection.cursor() as cursor:
+        for table in tables - {ContentType._meta.db_table, Permission._meta.db_table}:
+            cursor.execute(f"DELETE FROM {connection.ops.quote_name(table)}")  # constraints are checked at the end
+    ContentType.objects.clear_cache()
+
+
+TransactionTestCase._fixture_teardown = delete_rows  # type: ignore[attr-defined]
 
 
 @pytest.fixture(autouse=True)
