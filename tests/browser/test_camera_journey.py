@@ -52,7 +52,7 @@ def test_a_camera_is_added_seen_trashed_and_restored(page: Page, chief: User) ->
     page.wait_for_function(
         "before => document.querySelector('[data-tile=front_door] img').currentSrc !== before",
         arg=first,
-        timeout=15_000,
+        timeout=60_000,
     )
 
     page.goto("/admin/cameras/camera/")
@@ -108,6 +108,7 @@ def test_a_picture_that_cannot_be_shown_is_told_in_words(page: Page, chief: User
     expect(page.locator("#viewer .no-picture")).to_have_text("The image is incomplete or damaged")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["wide", "narrow"])
 def test_the_notice_of_unknown_uploads_stays_closed_until_another_folder_appears(
     open_browser: Open, chief: User, viewport: dict[str, int]
@@ -124,16 +125,15 @@ def test_the_notice_of_unknown_uploads_stays_closed_until_another_folder_appears
 
     notice.get_by_role("button", name="Close").click()
     expect(notice).to_have_count(0)
-    page.reload()
-    expect(page.locator("[data-tile]")).to_be_visible()
-    expect(notice).to_have_count(0)
+    open_until_nothing_new_is_shown(page, closed=first)
 
     put(root / second, "a.jpg", jpeg())
     expect(news.get_by_role("link", name="Show the uploads from an unknown camera")).to_be_visible()
     keep_picture(page, f"wall-news-{viewport['width']}")
     assert bottom_of(page, "[data-wall-news]") <= page.locator("[data-tile]").bounding_box()["y"]  # type: ignore[index]
     news.get_by_role("link").click()
-    expect(notice).to_contain_text(second)
+    expect(notice).to_be_visible()
+    open_until_it_shows(page, second)
     expect(notice).not_to_contain_text(first)
 
 
@@ -148,12 +148,25 @@ def clear(folder: Path) -> None:
 def open_until_it_shows(page: Page, folder: str) -> None:
     """Searches are shared for a while, and the result of a slow one is there for the next page."""
     notice = page.locator("[data-unknown]")
-    for _ in range(120):
+    for _ in range(240):
         page.goto("/")
         if notice.count() and folder in notice.inner_text():
             return
         page.wait_for_timeout(250)
     raise AssertionError(f"the notice never showed {folder}")
+
+
+def open_until_nothing_new_is_shown(page: Page, *, closed: str) -> None:
+    """Each process of the server remembers its own search for a while, perhaps of folders of an earlier test."""
+    notice = page.locator("[data-unknown]")
+    for _ in range(240):
+        page.reload()
+        expect(page.locator("[data-tile]")).to_be_visible()
+        if not notice.count():
+            return
+        expect(notice).not_to_contain_text(closed)
+        page.wait_for_timeout(250)
+    raise AssertionError(f"the notice stayed: {notice.inner_text()}")
 
 
 def bottom_of(page: Page, selector: str) -> float:

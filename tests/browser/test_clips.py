@@ -33,6 +33,7 @@ BRIGHTNESS = """async ([address, moments]) => {
 }"""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
 def test_a_copied_clip_begins_at_its_place_and_not_at_the_key_frame_before(browser: Browser, tmp_path: Path, suffix):
     film = numbered_film(tmp_path / f"film{suffix}", *H264, "-bf", "0")

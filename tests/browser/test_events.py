@@ -173,6 +173,7 @@ def test_while_one_selects_a_card_is_its_box_and_opens_nothing(page: Page, chief
     expect(page.locator("[data-bulk]")).to_be_hidden()
 
 
+@pytest.mark.slow
 def test_a_newer_event_comes_by_itself_and_does_not_push_what_is_read(
     page: Page, chief: User, camera: Camera, events: list[Event]
 ) -> None:
@@ -209,6 +210,7 @@ def test_the_clip_appears_when_it_is_made(page: Page, chief: User, events: list[
     assert page.evaluate("document.querySelector('#viewer video').duration") > 1
 
 
+@pytest.mark.slow
 def test_pictures_come_while_the_event_goes_on(page: Page, chief: User, camera: Camera) -> None:
     now = timezone.now()
     event = happen(camera, now)
@@ -245,6 +247,7 @@ def test_without_an_answer_the_page_stays_and_says_so(page: Page, chief: User, c
     assert page.url.endswith(f"/events/{event.pk}")
 
 
+@pytest.mark.slow
 def test_who_was_signed_out_is_told_that_nothing_new_is_shown(page: Page, chief: User, camera: Camera) -> None:
     event = happen(camera, timezone.now())
     sign_in(page, "chief")

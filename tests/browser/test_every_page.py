@@ -122,6 +122,7 @@ def test_the_api_page_follows_the_chosen_scheme(open_browser: Open, chief: User)
     expect(page.locator("html")).not_to_contain_class("dark-mode")
 
 
+@pytest.mark.slow
 @LOOKS
 def test_no_error_page_is_cut_off(open_browser: Open, look: str, viewport: dict[str, int], scheme: str) -> None:
     """As our server would send them, with the styles and scripts that it serves."""

@@ -54,6 +54,7 @@ def test_the_grid_its_bar_messages_and_dialogs(opened: Page, card: Path, looks: 
     assert not found, "\n".join(found)
 
 
+@pytest.mark.slow
 @every_look
 def test_the_full_screen_with_a_picture_and_with_a_video(opened: Page, card: Path, looks: tuple[Look, ...]) -> None:
     opened_at(opened, card).keyboard.press("Enter")
@@ -66,6 +67,7 @@ def test_the_full_screen_with_a_picture_and_with_a_video(opened: Page, card: Pat
     assert not found, "\n".join(found)
 
 
+@pytest.mark.slow
 @every_look
 def test_what_is_empty_and_what_is_away(opened: Page, card: Path, looks: tuple[Look, ...]) -> None:
     opened_at(opened, card)
@@ -81,6 +83,7 @@ def test_what_is_empty_and_what_is_away(opened: Page, card: Path, looks: tuple[L
     assert not found, "\n".join(found)
 
 
+@pytest.mark.slow
 @every_look
 def test_the_choice_of_a_folder_and_a_refusal(opened: Page, card: Path, looks: tuple[Look, ...]) -> None:
     opened.goto("/review")
@@ -97,6 +100,7 @@ def test_the_choice_of_a_folder_and_a_refusal(opened: Page, card: Path, looks: t
     assert not found, "\n".join(found)
 
 
+@pytest.mark.slow
 @every_look
 def test_the_pages_without_scripts(opened: Page, card: Path, looks: tuple[Look, ...]) -> None:
     opened.goto(f"/review?path={card}&plain=1")

@@ -76,6 +76,7 @@ def test_a_long_press_chooses_and_a_tap_then_adds(phone: Page) -> None:
     shows(phone, 3)
 
 
+@pytest.mark.slow
 def test_dragging_on_from_a_long_press_chooses_all_between(phone: Page, card: Path) -> None:
     touch(phone, "touchStart", centre(phone, 1))
     expect(phone.locator("[data-chosen-count]")).to_have_text("1 chosen")
@@ -91,6 +92,7 @@ def test_dragging_on_from_a_long_press_chooses_all_between(phone: Page, card: Pa
     wait_for(lambda: len(list(card.glob("*.seen"))) == 3, phone)
 
 
+@pytest.mark.slow
 def test_a_finger_that_moves_scrolls_and_chooses_nothing(phone: Page) -> None:
     x, y = centre(phone, 3)
     touch(phone, "touchStart", (x, y))
@@ -103,6 +105,7 @@ def test_a_finger_that_moves_scrolls_and_chooses_nothing(phone: Page) -> None:
     assert phone.locator("[data-grid-frame]").evaluate("frame => frame.scrollTop") > 50
 
 
+@pytest.mark.slow
 def test_two_fingers_look_closer_and_one_then_moves_the_picture(phone: Page) -> None:
     phone.locator(".shot").first.tap()
     shows(phone, 0)
@@ -156,6 +159,7 @@ def test_a_double_tap_looks_closer_and_back_and_a_swipe_goes_on(phone: Page) -> 
     shows(phone, 1)
 
 
+@pytest.mark.slow
 def test_the_wheel_looks_closer_where_the_pointer_is(opened: Page) -> None:
     stage = opened.locator("[data-stage]").bounding_box()
     assert stage is not None

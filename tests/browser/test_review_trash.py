@@ -174,6 +174,7 @@ def test_stopping_tells_all_that_went_until_then(trashed: Page) -> None:
     expect(trashed.get_by_role("button", name="Stop")).to_be_hidden()
 
 
+@pytest.mark.slow
 def test_stopping_ends_the_stream_when_the_server_does_not_hear(trashed: Page) -> None:
     trashed.route("**/api/trash-runs/7/cancel", lambda route: route.fulfill(status=503, json={"error": "busy"}))
     trashed.locator("[data-trash-go]").click()
@@ -200,6 +201,7 @@ def answered(page: Page, *lines: dict[str, object]) -> None:
     page.locator("[data-trash-go]").click()
 
 
+@pytest.mark.slow
 def test_a_reason_that_many_files_share_is_told_once(trashed: Page) -> None:
     why = "The folder is on a read-only medium."
     errors: list[dict[str, object]] = [
@@ -213,6 +215,7 @@ def test_a_reason_that_many_files_share_is_told_once(trashed: Page) -> None:
     expect(trashed.locator("[data-trash-progress]")).to_be_hidden()
 
 
+@pytest.mark.slow
 def test_why_the_whole_emptying_ended_is_no_files_trouble(trashed: Page, tmp_path: Path) -> None:
     why = "The folder is no longer reviewed."
     answered(
@@ -240,6 +243,7 @@ def test_a_refused_emptying_says_that_it_did_not_begin(trashed: Page) -> None:
     expect(trashed.locator("[data-trash-progress]")).to_be_hidden()
 
 
+@pytest.mark.slow
 def test_a_folder_that_went_away_is_not_counted(trashed: Page, tmp_path: Path) -> None:
     trashed.keyboard.press("Escape")
     (tmp_path.resolve() / "card").rename(tmp_path.resolve() / "elsewhere")

@@ -111,6 +111,7 @@ def client_with(key: str) -> APIClient:
     return client
 
 
+@pytest.mark.slow
 def test_twenty_who_create_the_same_camera_at_once_make_one(chief_key: str) -> None:
     body = {"name": "Front Door", "folder_path": "/cams/front"}
 
@@ -150,6 +151,7 @@ def test_ten_who_change_different_fields_at_once_lose_no_change(chief_key: str) 
     assert all(body[key] == value for change in changes for key, value in change.items())
 
 
+@pytest.mark.slow
 def test_ten_who_delete_at_once_leave_one_audit_line(chief_key: str) -> None:
     make_camera("cam", folder_path="/cams/cam")
 

@@ -423,6 +423,7 @@ def test_who_asks_while_another_looks_into_a_picture_gets_the_one_before_it(
     assert bytes_of(api.get(SNAPSHOT)) == jpeg(seed=2)
 
 
+@pytest.mark.slow
 def test_a_process_that_serves_snapshots_decodes_none_itself(camera: Camera) -> None:
     """In a process of its own, which has imported nothing yet."""
     put(folder_of(camera), "a.jpg", jpeg(800, 600), age_s=5)

@@ -89,6 +89,7 @@ def is_a_copy(clip: Path) -> bool:
     return b"crf=30" in data
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
 @pytest.mark.parametrize("sound", [(), ("-c:a", "pcm_s16le"), ("-c:a", "aac")], ids=["silent", "pcm", "aac"])
 def test_what_browsers_play_is_copied_and_its_sound_cut_to_it(tmp_path, suffix, sound):
@@ -270,6 +271,7 @@ def test_a_piece_behind_the_end_is_nothing(tmp_path):
     assert len(clip_of(tmp_path / "clip.part", (film, 1.0, 2.0), (film, 30.0, 2.0))) == 10
 
 
+@pytest.mark.slow
 def test_time_is_limited_over_all_pieces(tmp_path):
     film = numbered_film(tmp_path / "film.mp4")
     with cuts_from(*[(film, 0, 10)] * 30) as cuts, pytest.raises(FfmpegTimedOut):

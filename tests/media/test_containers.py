@@ -117,6 +117,7 @@ def test_what_cameras_write_is_read(base, tmp_path, name):
     is_read(base, tmp_path, name, ".mp4")
 
 
+@pytest.mark.slow
 @one_of_each_demuxer
 def test_what_cameras_write_is_read_whatever_they_call_it(base, tmp_path, name):
     is_read(base, tmp_path, name, ".avi")
@@ -140,6 +141,7 @@ def variant(base: Path, name: str, file: Path) -> Path:
     return file
 
 
+@pytest.mark.slow
 @one_of_each_demuxer
 def test_what_cameras_write_can_be_converted_and_cut(base, tmp_path, name):
     file = variant(base, name, tmp_path / "a.mp4")

@@ -442,6 +442,7 @@ def test_a_grey_bottom_is_no_picture(progressive):
     assert taken == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_hostile_picture_costs_ingest_little_and_says_nothing_in_its_log(tmp_path, own_pool, caplog, recwarn, name):
     file = tmp_path / "a.jpg"

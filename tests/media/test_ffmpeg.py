@@ -183,6 +183,7 @@ def test_no_name_is_taken_for_an_option_a_pattern_or_a_command(films, tmp_path, 
     assert sorted(os.listdir(tmp_path)) == sorted([name, target.name])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "playable"),
     [

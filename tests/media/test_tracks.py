@@ -125,6 +125,7 @@ def with_cover(path: Path) -> Path:
 
 
 # One demuxer reads .mp4 and .mov.
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["a.mp4", pytest.param("a.mov", marks=pytest.mark.slow), "a.mkv", "a.avi"])
 @pytest.mark.parametrize("make", [with_preview, with_cover])
 def test_the_real_pictures_are_shown_everywhere(tmp_path, make, name):
@@ -191,6 +192,7 @@ def test_the_sound_is_kept_where_it_can_be(tmp_path):
     assert ffmpeg.probe(tmp_path / "b.mp4").audio_codec == "aac"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["a.ts", "a.mkv", "a.mp4", "a.mpg", "fragments.mp4"])
 def test_a_clock_far_from_zero_moves_nothing(tmp_path, name):
     """The pictures are red for two seconds, then blue for two."""

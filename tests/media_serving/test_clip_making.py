@@ -199,6 +199,7 @@ def test_videos_that_promise_more_than_they_hold_do_not_hide_others(camera, part
     assert about(shown(event, part), *range(20, 110))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", [".mkv", ".avi", ".mp4"])
 def test_a_video_that_lost_its_end_is_as_long_as_what_is_there_of_it(camera, part, suffix):
     """It says ten seconds and holds about five; another begins before the five that it lacks are over."""

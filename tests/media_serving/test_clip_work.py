@@ -340,6 +340,7 @@ def test_a_purged_cameras_clips_and_the_wish_for_them_go(camera, admin, event, m
 # A disk that is full, really
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spare_bytes", [0, 2**20], ids=["in the middle", "before it is begun"])
 @pytest.mark.parametrize("footage", ["video", "stills"])
 def test_a_full_disk_stops_all_clips_with_one_alert_and_they_go_on_by_themselves(

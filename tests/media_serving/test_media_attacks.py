@@ -262,6 +262,7 @@ def raw(transactional_db) -> Iterator[Raw]:
         yield Raw(url, key)
 
 
+@pytest.mark.slow
 def test_a_real_server_refuses_the_same_and_lives_on(raw):
     for path, status, _ in ATTACKS:
         answer = raw.get(MEDIA + path)

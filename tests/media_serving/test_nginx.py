@@ -116,6 +116,7 @@ def test_nginx_serves_what_django_allows_and_nothing_else(nginx, camera):
     attacks_are_refused(chief, path)
 
 
+@pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("buffering", ["on", "off"])
 def test_a_body_in_chunks_arrives_whole_through_nginx(camera, tmp_path, buffering):
@@ -131,6 +132,7 @@ def test_a_body_in_chunks_arrives_whole_through_nginx(camera, tmp_path, bufferin
         assert json.loads(link.getresponse().read())["notes"] == "in pieces"
 
 
+@pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 def test_on_a_unix_socket_nginx_is_believed_and_a_local_client_is_not(camera, tmp_path):
     socket_path, port = tmp_path / "nvr.sock", free_port()

@@ -76,6 +76,7 @@ def list_queries(model: Any) -> list[str]:
     ]
 
 
+@pytest.mark.slow
 def test_no_admin_list_fails_whatever_is_typed(browser: Client, camera: Camera) -> None:
     """All of it in the three lists that differ most; in each of the others what its own fields and filters decide."""
     for model, _ in ADMINS:
@@ -89,6 +90,7 @@ def test_no_admin_list_fails_whatever_is_typed(browser: Client, camera: Camera) 
         assert answers["_facets=True"] == 200
 
 
+@pytest.mark.slow
 def test_no_admin_action_fails_whatever_is_chosen(browser: Client, request_: Any) -> None:
     for model, model_admin in ADMINS:
         for action in [*model_admin.get_actions(request_), "no_such_action"]:

@@ -202,6 +202,7 @@ def server(card: Path) -> Iterator[Server]:
         yield Server(urlsplit(url).netloc, key)
 
 
+@pytest.mark.slow
 def test_the_real_server_reads_chunks_and_refuses_what_is_malformed(server: Server, card: Path) -> None:
     """One server for many assertions: each part below reads as a test of its own."""
     make_camera("Front Door")

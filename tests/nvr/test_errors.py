@@ -293,6 +293,7 @@ def without_database() -> dict[str, list[Any]]:
     )
 
 
+@pytest.mark.slow
 def test_with_the_database_away_the_web_server_and_its_pool_answer_503() -> None:
     ((status, kind, retry_after, body),) = answers_without_database(["GET", CAMERAS, WITH_KEY], process="web").values()
 

@@ -188,6 +188,7 @@ def test_the_reference_names_the_variables_that_others_read() -> None:
     assert sorted(column(read("docs/reference/settings.md"), "Other variable")) == sorted(READ_BY_OTHERS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("program", "status"),
     [

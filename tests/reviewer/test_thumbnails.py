@@ -288,6 +288,7 @@ def test_a_video_shows_its_frame_at_two_seconds(review, card, ending):
     assert not list(cache_folder("review-thumbnails").rglob("*.jpg"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ending", ["mp4", "avi", "mkv", "ts"])
 def test_a_shorter_one_shows_its_middle(review, card, ending):
     file = striped(card / f"a.{ending}", "red")

@@ -11,6 +11,7 @@ import pytest
 from django.conf import settings
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "command",
     [["create_api_key", "hub", "--user", "a"], ["import_review_paths", "config.yaml"], ["changepassword", "a"]],

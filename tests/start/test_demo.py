@@ -88,6 +88,7 @@ def test_old_pictures_go_and_foreign_files_stay(camera_root: Path) -> None:
     assert "mine.jpg" in names and names[0] == "demo-20200101-000005.jpg"
 
 
+@pytest.mark.slow
 def test_it_adds_a_card_to_review_once(camera_root: Path) -> None:
     assert "Added the card" in run(1)
 
@@ -134,6 +135,7 @@ def test_in_every_scene_something_passes_within_a_minute(name: str) -> None:
     assert any(ImageChops.difference(former, latter).getbbox() for former, latter in itertools.pairwise(inside))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("camera", [camera for camera in demo_cameras() if camera.settings["detector"] == "people"])
 def test_what_the_detector_finds_is_who_walks_there(camera: DemoCamera, tmp_path: Path) -> None:
     """At most the one walker, and while nobody is there, nobody."""

@@ -217,6 +217,7 @@ def test_a_finding_is_one_line_and_only_a_failure_counts(monkeypatch: pytest.Mon
     assert output.getvalue() == "warn  disk: nearly full — Make room.\n"
 
 
+@pytest.mark.slow
 def test_an_installation_that_was_never_started_fails_with_fixes_for_programs_too(embedded: dict[str, str]) -> None:
     answer = subprocess.run(
         [sys.executable, "manage.py", "doctor", "--json"], env=embedded, cwd=BASE_DIR, capture_output=True, text=True
@@ -233,6 +234,7 @@ def test_an_installation_that_was_never_started_fails_with_fixes_for_programs_to
     assert not list(Path(embedded["NVR_DATA_DIR"]).glob("*.sqlite3"))
 
 
+@pytest.mark.slow
 def test_a_database_that_is_away_is_found_and_not_a_traceback(embedded: dict[str, str]) -> None:
     away = embedded | {"DATABASE_URL": "postgres://nobody@127.0.0.1:1/none"}
 
