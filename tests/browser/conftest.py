@@ -42,7 +42,7 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=OPTIONS)
+        chromium = playwright.chromium.launch(executable_path="/usr/bin/chromium-headless-shell", args=OPTIONS)
         yield chromium
         chromium.close()
 
