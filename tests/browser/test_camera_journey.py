@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import shutil
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from django.conf import settings
 from django.contrib.auth.models import User
+from django.utils import timezone
 from playwright.sync_api import Page, expect
 
 from cameras.registry import create_camera
@@ -106,6 +109,24 @@ def test_a_picture_that_cannot_be_shown_is_told_in_words(page: Page, chief: User
     page.goto("/cameras/broken?file=torn.jpg")
 
     expect(page.locator("#viewer .no-picture")).to_have_text("The image is incomplete or damaged")
+
+
+def test_a_lost_camera_whose_picture_does_not_load_shows_since_when(page: Page, chief: User) -> None:
+    reason = "The camera's folder is missing."
+    make_camera(
+        "Gone",
+        folder_path=str(settings.NVR_CAMERA_ROOT / "gone"),
+        status="error",
+        status_reason=reason,
+        last_picture_at=timezone.now() - timedelta(hours=3),
+    )
+    sign_in(page, "chief")
+    page.goto("/")
+
+    tile = page.locator("[data-tile=gone]")
+    expect(tile).to_have_attribute("data-empty", "")
+    expect(tile.locator("[data-stale-reason]")).to_have_text(re.compile(r"No picture for \d+ (minutes|hours)"))
+    expect(tile.locator("[data-stale-detail]")).to_have_text(reason)
 
 
 @pytest.mark.slow
