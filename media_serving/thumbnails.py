@@ -15,12 +15,12 @@ from PIL import Image, ImageDraw
 from media_serving.models import Detection, Upload
 from media_serving.serving import delivered
 from nvr.errors import FULL, NvrError, StorageFull
+from nvr.log_throttle import Seldom
 from nvr.media import images
 from nvr.media.decoder import pictures
 from nvr.media.parts import write_to
 from nvr.media.paths import StorageFault
 from nvr.media.video_frames import frame_of
-from nvr.seldom import Seldom
 
 logger = logging.getLogger(__name__)
 

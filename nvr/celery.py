@@ -29,7 +29,7 @@ app.conf.update(
     broker_connection_max_retries=None,
     task_publish_retry_policy={"max_retries": 1, "interval_start": 0, "interval_max": 0.2},
     timezone="UTC",
-    beat_scheduler="nvr.schedule:Scheduler",
+    beat_scheduler="nvr.queue.scheduler:Scheduler",
     beat_schedule_filename=str(settings.RUN_DIR / "beat-schedule.json"),
 )
 
@@ -60,7 +60,7 @@ app.conf.beat_schedule = {
     "sweep-review-thumbnails": every(3600, "reviewer.sweep_thumbnails", "bulk"),
     "sweep-caches": every(3600, "media.sweep_caches", "bulk"),
 }
-TRANSPORT_ALIASES["filesystem"] = "nvr.file_queue:Transport"
+TRANSPORT_ALIASES["filesystem"] = "nvr.queue.file_transport:Transport"
 if settings.CELERY_BROKER_URL.startswith("filesystem"):
     folders = {
         "data_folder_in": settings.BROKER_DIR / "messages",

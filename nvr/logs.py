@@ -10,8 +10,8 @@ from datetime import timedelta
 from celery.beat import SchedulingError
 from django.db.utils import OperationalError
 
-from nvr.origin import current_origin
-from nvr.seldom import Seldom
+from nvr.log_throttle import Seldom
+from nvr.request_context import current_origin
 
 SECRETS = re.compile(
     r"(?P<url>\b[a-z][a-z0-9+.-]*://)[^\s/@:\"'<>]*:[^\s\"'<>]*@"

@@ -15,8 +15,8 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from gunicorn.http.errors import ParseException
 
+from nvr.error_handlers import answer_for, is_api
 from nvr.errors import BadRequest, LengthRequired, NvrError, RequestTimeout, StorageFull, TooLarge
-from nvr.fallbacks import answer_for, is_api
 
 IN_MEMORY_BYTES = 64 * 1024
 STEP_BYTES = 64 * 1024

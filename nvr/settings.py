@@ -13,8 +13,8 @@ from dotenv import load_dotenv
 
 from nvr.data_folder import check_same, make_private
 from nvr.database_url import database_from
+from nvr.default_hosts import LOOPBACK, is_loopback, own_hosts
 from nvr.env import Environment
-from nvr.hosts import LOOPBACK, is_loopback, own_hosts
 from nvr.private_files import close_by_default
 from nvr.secret_key import stored_key
 
@@ -85,7 +85,7 @@ SESSION_COOKIE_AGE = 14 * 86400
 SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if NVR_TRUSTED_PROXIES or ON_UNIX_SOCKET else None
 CSRF_TRUSTED_ORIGINS = [f"{public.scheme}://{public.netloc}"] if NVR_PUBLIC_URL else []
-CSRF_FAILURE_VIEW = "nvr.fallbacks.csrf_failure"
+CSRF_FAILURE_VIEW = "nvr.error_handlers.csrf_failure"
 X_FRAME_OPTIONS = "DENY"
 SECURE_REFERRER_POLICY = "same-origin"
 # Whoever ends TLS also redirects to it; a redirect of ours would loop behind a proxy that is not listed as trusted.
@@ -117,7 +117,7 @@ INSTALLED_APPS = [
     "reviewer",
 ]
 MIDDLEWARE = [
-    "nvr.origin.OriginMiddleware",
+    "nvr.request_context.OriginMiddleware",
     "nvr.pages.security.SecurityHeadersMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -129,7 +129,7 @@ MIDDLEWARE = [
     "nvr.pages.access.LoginRequiredMiddleware",
     "nvr.pages.messages.PageMessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "nvr.fallbacks.DomainErrorMiddleware",
+    "nvr.error_handlers.DomainErrorMiddleware",
 ]
 ROOT_URLCONF = "nvr.urls"
 WSGI_APPLICATION = "nvr.wsgi.application"

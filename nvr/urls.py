@@ -5,17 +5,17 @@ from django.contrib.auth import views as auth
 from django.urls import URLPattern, URLResolver, include, path
 from django.views.generic import RedirectView
 
-from nvr import fallbacks
+from nvr import error_handlers
 from nvr.api.audit import AuditListView
 from nvr.api.schema_views import DocsPage, SchemaView
 from nvr.api.tokens import TokenRefreshView, TokenView
 from nvr.health.views import HealthView, SystemHealthView
 from nvr.pages.login import LoginView, PasswordChangeView
 
-handler400 = fallbacks.bad_request
-handler403 = fallbacks.permission_denied
-handler404 = fallbacks.not_found
-handler500 = fallbacks.server_error
+handler400 = error_handlers.bad_request
+handler403 = error_handlers.permission_denied
+handler404 = error_handlers.not_found
+handler500 = error_handlers.server_error
 
 api: list[URLPattern | URLResolver] = [
     path("", include("media_serving.api.urls")),  # first, as nothing is asked for as often

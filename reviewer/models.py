@@ -12,8 +12,8 @@ from django.db import models
 from django.utils import timezone
 
 from cameras.ownership import current_folders
+from nvr.compiled_queries import PreparedList
 from nvr.media.mounts import Mount
-from nvr.prepared import PreparedList
 from reviewer.policy import cameras_at, unseen_cameras
 
 if TYPE_CHECKING:

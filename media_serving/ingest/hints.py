@@ -12,9 +12,9 @@ from pathlib import Path
 
 from watchfiles import Change, watch
 
+from nvr.log_throttle import Seldom
 from nvr.media.mounts import mounts
 from nvr.media.paths import is_inside
-from nvr.seldom import Seldom
 
 logger = logging.getLogger(__name__)
 

@@ -15,10 +15,10 @@ from django.db.models import Count
 from media_serving.kept_copies import why_no_room
 from media_serving.models import Upload
 from nvr.errors import FULL
+from nvr.log_throttle import Seldom
 from nvr.media.parts import write_to
 from nvr.media.paths import StorageFault
 from nvr.media.sparse import copy_sparse
-from nvr.seldom import Seldom
 
 logger = logging.getLogger(__name__)
 

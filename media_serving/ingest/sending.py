@@ -11,7 +11,7 @@ from django.utils import timezone
 from kombu.exceptions import OperationalError
 
 from media_serving.ingest.turns import cameras_with_work
-from nvr.seldom import Seldom
+from nvr.log_throttle import Seldom
 
 logger = logging.getLogger(__name__)
 

@@ -22,9 +22,9 @@ from media_serving.ingest.hints import MOST_HINTS
 from media_serving.ingest.names import is_upload
 from media_serving.ingest.settling import Settling, has_been_still
 from media_serving.ingest.sweep import Sighting, Sweep, seen
+from nvr.log_throttle import Seldom
 from nvr.media.mounts import absence, is_network_or_fuse, keeps_folder_times, mount_of
 from nvr.media.system_folders import is_hidden_folder
-from nvr.seldom import Seldom
 
 logger = logging.getLogger(__name__)
 

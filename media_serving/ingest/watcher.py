@@ -25,7 +25,7 @@ from media_serving.ingest.ledger import enter, in_hand
 from media_serving.ingest.missing import names_of_missing
 from media_serving.ingest.sweep import Sweep
 from media_serving.ingest.watched import TROUBLE_SAID, Watched
-from nvr.seldom import Seldom
+from nvr.log_throttle import Seldom
 
 logger = logging.getLogger(__name__)
 

@@ -16,7 +16,7 @@ from django.db import DatabaseError, models, transaction
 from django.utils import timezone
 
 from nvr.audit.record import record
-from nvr.prepared import PreparedGet
+from nvr.compiled_queries import PreparedGet
 
 logger = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from django.db import models
 
 from nvr.audit.models import AuditEntry
-from nvr.origin import current_origin
+from nvr.request_context import current_origin
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser, AnonymousUser

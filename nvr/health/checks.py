@@ -42,7 +42,7 @@ def cache_answers() -> Section:
 
 
 def broker() -> Section:
-    from nvr.broker import connection_to_broker
+    from nvr.queue.broker import connection_to_broker
 
     with connection_to_broker(timeout_s=1) as link:
         link.ensure_connection(max_retries=1, interval_start=0, timeout=1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.conf import settings
 
-from nvr.hosts import ipv4_addresses
+from nvr.default_hosts import ipv4_addresses
 from nvr.supervision.listening import UNIX
 
 EVERYWHERE = {"0.0.0.0", "::", ""}  # noqa: S104 - recognised, not used

@@ -15,8 +15,8 @@ from django.conf import settings
 from django.db import DatabaseError, connection
 
 from cameras.models import Camera, CameraStatus
+from nvr.default_hosts import is_loopback
 from nvr.health.sections import Section, check_all
-from nvr.hosts import is_loopback
 from nvr.installation.migrations import pending_migrations
 from nvr.installation.places import places
 from nvr.media.mounts import mount_of

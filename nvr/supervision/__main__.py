@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from nvr.supervision.instance import Instance
-from nvr.supervision.parts import demo, installation
+from nvr.supervision.processes import demo, installation
 from nvr.supervision.supervisor import Supervisor
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import IO, cast
 
 from nvr.supervision.guard import DONE, end_marked, marked_processes
-from nvr.supervision.parts import Part, start_guard
+from nvr.supervision.processes import Part, start_guard
 
 READ_BYTES = 64 * 1024
 MAX_LINE_BYTES = 16 * 1024

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import Any
 
 from nvr.api.ratelimits import network_of
-from nvr.origin import is_trusted_proxy
+from nvr.request_context import is_trusted_proxy
 
 
 class ConnectionsPerAddress:

@@ -23,9 +23,9 @@ from typing import Any
 from django.conf import settings
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
-from nvr.webserver.arrivals import Arrival
+from nvr.webserver.error_responses import refusal, status_for
 from nvr.webserver.per_address import ConnectionsPerAddress
-from nvr.webserver.refusals import refusal, status_for
+from nvr.webserver.request_buffer import Arrival
 from nvr.webserver.sockets import PatientSocket
 
 LINGER_SECONDS = 2.0

@@ -11,7 +11,7 @@ from playwright.sync_api import Page, Route, expect
 from cameras.models import Camera
 from cameras.registry import create_camera, trash_camera
 from media_serving.models import Event
-from nvr.fallbacks import page as error_page
+from nvr.error_handlers import page as error_page
 from nvr.pages.security import PAGE_POLICY
 from tests.browser.axe import Look, every_look, violations_in
 from tests.browser.conftest import DESKTOP, Open, keep_picture, sign_in

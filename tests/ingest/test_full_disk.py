@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 from media_serving import thumbnails
 from media_serving.ingest import working
 from media_serving.models import Detection
-from nvr.seldom import Seldom
+from nvr.log_throttle import Seldom
 from tests.disks import fill, small_disk
 from tests.factories import folder_of, make_camera, put
 from tests.ingest.conftest import swept, uploads

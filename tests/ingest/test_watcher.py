@@ -20,7 +20,7 @@ from media_serving.ingest import watcher as module
 from media_serving.ingest.sweep import Sweep
 from media_serving.ingest.watcher import Watcher
 from media_serving.models import Upload
-from nvr.seldom import Seldom
+from nvr.log_throttle import Seldom
 from tests.factories import folder_of, jpeg, make_camera, put
 from tests.ingest.conftest import wait_for
 

@@ -18,9 +18,9 @@ from kombu import Connection, Consumer, Producer, Queue
 from kombu.asynchronous import Hub
 from kombu.exceptions import ChannelError
 
-from nvr import queue_reserve
 from nvr.celery import app
-from nvr.file_queue import Channel
+from nvr.queue import disk_reserve
+from nvr.queue.file_transport import Channel
 from tests.disks import fill, small_disk
 
 
@@ -177,25 +177,25 @@ def test_workers_hear_of_what_is_sent_on_a_full_disk(full_disk: Path) -> None:
     with queue_on(full_disk) as link:
         channel: Any = link.channel()
         fill(full_disk)
-        for number in range(queue_reserve.ROOMS * 3):
+        for number in range(disk_reserve.ROOMS * 3):
             channel._put("bulk", {"body": number})
             channel._put("ingest", {"body": -number})
             assert channel._get("bulk") == {"body": number}
             assert channel._get("ingest") == {"body": -number}
 
-        assert len(list((full_disk / "r").iterdir())) == queue_reserve.ROOMS
+        assert len(list((full_disk / "r").iterdir())) == disk_reserve.ROOMS
 
 
 def test_a_full_disk_takes_no_more_messages_than_there_was_room_for(full_disk: Path) -> None:
     with queue_on(full_disk) as link:
         channel: Any = link.channel()
         fill(full_disk)
-        for number in range(queue_reserve.ROOMS):
+        for number in range(disk_reserve.ROOMS):
             channel._put("bulk", {"body": number})
 
         with pytest.raises(ChannelError, match="No space left"):
             channel._put("bulk", {"body": "one more"})
-        assert [channel._get("bulk")["body"] for _ in range(queue_reserve.ROOMS)] == list(range(queue_reserve.ROOMS))
+        assert [channel._get("bulk")["body"] for _ in range(disk_reserve.ROOMS)] == list(range(disk_reserve.ROOMS))
 
 
 def test_a_table_that_a_full_disk_left_empty_is_written_anew(channel: Any, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from django.test import Client
 from django.urls import path
 
 from nvr.logs import LineFormatter, mask
-from nvr.origin import Origin, current_origin
+from nvr.request_context import Origin, current_origin
 
 SECRETS = [
     "rtsp://root:hunter2@10.0.0.1/main",
@@ -117,7 +117,7 @@ def broken(request: Any) -> None:
 
 
 urlpatterns = [path("broken", broken)]
-handler400, handler500 = "nvr.fallbacks.bad_request", "nvr.fallbacks.server_error"
+handler400, handler500 = "nvr.error_handlers.bad_request", "nvr.error_handlers.server_error"
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from django.http import HttpResponse
 from django.test import Client, RequestFactory
 
 from nvr.env import Environment
-from nvr.origin import OriginMiddleware, current_origin, origin_of
+from nvr.request_context import OriginMiddleware, current_origin, origin_of
 
 factory = RequestFactory()
 

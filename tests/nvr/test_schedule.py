@@ -13,7 +13,7 @@ from celery import Celery
 
 from nvr.celery import app
 from nvr.health.checks import QUEUES
-from nvr.schedule import Scheduler
+from nvr.queue.scheduler import Scheduler
 
 app.loader.import_default_modules()
 
@@ -108,4 +108,4 @@ def test_a_disk_without_room_does_not_end_the_scheduler(clock: Any, tmp_path: Pa
 
 
 def test_the_application_uses_this_scheduler() -> None:
-    assert app.Beat(app=app).scheduler_cls == "nvr.schedule:Scheduler"
+    assert app.Beat(app=app).scheduler_cls == "nvr.queue.scheduler:Scheduler"

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
-from nvr.hosts import own_hosts
+from nvr.default_hosts import own_hosts
 from nvr.secret_key import stored_key
 
 ROOT = Path(__file__).parent.parent.parent

@@ -11,9 +11,9 @@ from django.contrib.auth.models import User
 from django.http import HttpResponse
 from django.test import Client, RequestFactory
 
+from nvr.error_handlers import DomainErrorMiddleware, page
 from nvr.errors import Conflict, Forbidden, Invalid, NotFound, NvrError, StorageFull, TooManyRequests, Unavailable
-from nvr.fallbacks import DomainErrorMiddleware, page
-from nvr.origin import Origin, current_origin
+from nvr.request_context import Origin, current_origin
 from tests.factories import make_user
 
 TEMPLATES = sorted(path.name for path in Path(settings.BASE_DIR, "templates").glob("[45]*.html"))

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from nvr.supervision.instance import Instance
-from nvr.supervision.parts import Part
+from nvr.supervision.processes import Part
 from nvr.supervision.supervisor import Supervisor
 
 # Each says its process id, then lives on; `breeder` has children as ffmpeg is one: in a session of their own.

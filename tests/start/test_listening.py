@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from nvr.hosts import is_loopback
+from nvr.default_hosts import is_loopback
 from nvr.supervision import instance as supervision
 from nvr.supervision.instance import Instance, address_of_running, remember_address
 from nvr.supervision.listening import CannotListen, address_of, listening_socket, port_of

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from nvr.supervision.parts import BACKOFF_SECONDS, Part
+from nvr.supervision.processes import BACKOFF_SECONDS, Part
 from nvr.supervision.supervisor import STOP_STEPS
 
 from .conftest import wait_until

@@ -10,7 +10,7 @@ from typing import Any
 
 from celery import beat
 
-from nvr.seldom import Seldom
+from nvr.log_throttle import Seldom
 
 logger = logging.getLogger(__name__)
 

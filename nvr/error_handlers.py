@@ -16,7 +16,7 @@ from django.urls import Resolver404, resolve
 
 from nvr.api.errors import error_response
 from nvr.errors import Forbidden, NvrError, TooManyRequests
-from nvr.origin import current_origin
+from nvr.request_context import current_origin
 
 logger = logging.getLogger(__name__)
 

@@ -24,7 +24,7 @@ from kombu.transport.filesystem import exchange_queue_t as Binding
 from kombu.utils.json import dumps, loads
 
 from nvr.errors import FULL
-from nvr.queue_reserve import Reserve
+from nvr.queue.disk_reserve import Reserve
 
 logger = logging.getLogger(__name__)
 

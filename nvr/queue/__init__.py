@@ -1,0 +1,1 @@
+"""The embedded queue: its transport, its disk reserve, its scheduler."""
