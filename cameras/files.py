@@ -16,7 +16,7 @@ from cameras.folder_index import MediaFile
 from cameras.folders import folder_of, newest_files
 from cameras.models import Camera
 from nvr.errors import NvrError
-from nvr.media.types import is_image
+from nvr.media.files.content_types import is_image
 
 SHOWN = 60
 RENAME_IT = "Rename it"

@@ -21,8 +21,8 @@ from heapq import nlargest
 from pathlib import Path
 
 from nvr.errors import NotFound, Unavailable
-from nvr.media.system_folders import is_system_folder
-from nvr.media.types import is_image, is_video
+from nvr.media.files.content_types import is_image, is_video
+from nvr.media.files.system_folders import is_system_folder
 
 NEWEST = 64
 # File systems stamp in steps: a change within this span of the last one may leave the directory's mtime as it was.

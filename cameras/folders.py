@@ -11,8 +11,8 @@ from cameras.folder_index import MediaFile, index_of
 from cameras.models import Camera
 from cameras.ownership import Folders, check_own, current_folders, folders_for
 from nvr.errors import Forbidden
-from nvr.media.mounts import Mount, mount_of
-from nvr.media.paths import StorageFault, error_for, is_inside
+from nvr.media.files.mounts import Mount, mount_of
+from nvr.media.files.paths import StorageFault, error_for, is_inside
 
 OUTSIDE = "Camera folder is outside the base path"
 

@@ -17,7 +17,7 @@ from cameras.folders import resolved
 from cameras.models import Camera
 from cameras.naming import slug_from
 from cameras.registry import CameraExists
-from nvr.media.paths import is_inside
+from nvr.media.files.paths import is_inside
 
 STORED = (
     "name",

@@ -27,7 +27,7 @@ from cameras.ownership import Folders, current_folders
 from nvr.audit.record import record
 from nvr.errors import NvrError
 from nvr.health.models import downtime_since
-from nvr.media.mounts import Mount, mount_of
+from nvr.media.files.mounts import Mount, mount_of
 
 logger = logging.getLogger(__name__)
 

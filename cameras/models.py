@@ -19,7 +19,7 @@ from django.utils import timezone
 from cameras.naming import slug_from
 from cameras.secrets import SecretField, is_unreadable
 from nvr.audit.record import Asker
-from nvr.media.mounts import Mount
+from nvr.media.files.mounts import Mount
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User

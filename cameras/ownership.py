@@ -21,7 +21,7 @@ from django.db import connection
 from cameras.folder_index import FolderUnreadable
 from cameras.lookout import Lookout
 from cameras.models import Camera, ListVersion, sees_all
-from nvr.media.paths import is_inside
+from nvr.media.files.paths import is_inside
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User

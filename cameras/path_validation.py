@@ -22,9 +22,9 @@ from cameras.folders import resolved
 from cameras.lookout import Lookout
 from cameras.models import Camera
 from cameras.ownership import current_folders
-from nvr.media.paths import is_inside
-from nvr.media.system_folders import is_hidden_folder
-from nvr.media.types import is_image, is_video
+from nvr.media.files.content_types import is_image, is_video
+from nvr.media.files.paths import is_inside
+from nvr.media.files.system_folders import is_hidden_folder
 
 PATIENCE_S = 3.0  # for all folders together
 SEARCH_S = 2.0  # for one folder

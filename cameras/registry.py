@@ -20,7 +20,7 @@ from cameras.ownership import cameras_around, place_to_remember, true_place
 from cameras.signals import camera_restored, camera_trashed
 from nvr.audit.record import asker_of, record
 from nvr.errors import BadRequest, Conflict, NotFound
-from nvr.media.paths import is_inside
+from nvr.media.files.paths import is_inside
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser, AnonymousUser

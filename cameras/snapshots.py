@@ -19,16 +19,16 @@ from cameras.folder_index import MediaFile
 from cameras.folders import check_volume, newest_files
 from cameras.models import Camera
 from nvr.errors import BadRequest, Invalid, NotFound, NvrError, Unavailable
-from nvr.media.cached_files import alone
-from nvr.media.containers import demuxer_in
-from nvr.media.decoder import pictures
-from nvr.media.derivatives import WIDTHS, derivative_of_bytes
-from nvr.media.endings import PNG_END
-from nvr.media.paths import NoSuchFile, open_regular
-from nvr.media.responses import bytes_response
-from nvr.media.types import content_type_for
-from nvr.media.verdicts import check_known, remembered
-from nvr.media.video_frames import NoFrame, frame_of
+from nvr.media.ffmpeg.containers import demuxer_in
+from nvr.media.ffmpeg.video_frames import NoFrame, frame_of
+from nvr.media.files.cached_files import alone
+from nvr.media.files.content_types import content_type_for
+from nvr.media.files.paths import NoSuchFile, open_regular
+from nvr.media.http.responses import bytes_response
+from nvr.media.images.decoder import pictures
+from nvr.media.images.derivatives import WIDTHS, derivative_of_bytes
+from nvr.media.images.truncation import PNG_END
+from nvr.media.images.verdicts import check_known, remembered
 
 logger = logging.getLogger(__name__)
 

@@ -25,9 +25,9 @@ from cameras.lookout import Lookout
 from cameras.models import Camera, sees_all
 from cameras.ownership import Folders, current_folders
 from cameras.validation import clean_folder_path, clean_new_name
-from nvr.media.paths import is_inside
-from nvr.media.system_folders import is_system_folder
-from nvr.media.types import is_image, is_video
+from nvr.media.files.content_types import is_image, is_video
+from nvr.media.files.paths import is_inside
+from nvr.media.files.system_folders import is_system_folder
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User

@@ -13,7 +13,7 @@ from zoneinfo import available_timezones
 from django.core.exceptions import ValidationError
 
 from cameras.naming import MAX_SLUG, RESERVED, slug_from
-from nvr.media.paths import normalise_folder
+from nvr.media.files.paths import normalise_folder
 
 FORBIDDEN_IN_PATH = '<>:"|?*'
 MAX_CLASSES = 50

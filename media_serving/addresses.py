@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from nvr.errors import Forbidden, UriTooLong
-from nvr.media.paths import NulInPath, PathTraversal
+from nvr.media.files.paths import NulInPath, PathTraversal
 
 PREFIX = "/api/media/"
 MAX_PATH = 4096  # characters

@@ -7,8 +7,8 @@ from django.conf import settings
 
 from media_serving import conversion, kept_copies
 from media_serving.removal import remove_kept_folders
-from nvr.media.cached_files import sweep
-from nvr.media.parts import remove_abandoned_parts
+from nvr.media.files.atomic_write import remove_abandoned_parts
+from nvr.media.files.cached_files import sweep
 
 DERIVATIVES_BYTES = 1000 * 2**20
 FRAMES_BYTES = 500 * 2**20

@@ -28,9 +28,10 @@ from media_serving.clip_sources import (
 )
 from media_serving.models import Event
 from nvr.errors import Forbidden, NotFound
-from nvr.media import clips, ffmpeg
-from nvr.media.clips import Cut, Deadline
-from nvr.media.video_endings import length_there, video_has_its_end
+from nvr.media.ffmpeg import clips
+from nvr.media.ffmpeg import operations as ffmpeg
+from nvr.media.ffmpeg.clips import Cut, Deadline
+from nvr.media.ffmpeg.truncation import length_there, video_has_its_end
 
 logger = logging.getLogger(__name__)
 

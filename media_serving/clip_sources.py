@@ -25,8 +25,8 @@ from media_serving.models import Detection, Event, MediaType, Upload, UploadCopy
 from media_serving.models.uploads import digest_of
 from media_serving.serving import MOST_COPIES, relative_to_camera
 from nvr.errors import Forbidden, Invalid, NotFound
-from nvr.media.paths import NoSuchFile, check_inside, named_errors, open_regular, true_place
-from nvr.media.types import VIDEO_EXTENSIONS, is_image, is_video
+from nvr.media.files.content_types import VIDEO_EXTENSIONS, is_image, is_video
+from nvr.media.files.paths import NoSuchFile, check_inside, named_errors, open_regular, true_place
 
 LONGEST_VIDEO = timedelta(hours=12)
 VIDEOS_BEFORE = 20  # that may reach into the event; how long each is, only reading it tells

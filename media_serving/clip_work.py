@@ -19,8 +19,8 @@ from media_serving.leases import MAX_ATTEMPTS, lease_kept
 from media_serving.models import ClipWork, Event, WorkState, clip_path
 from media_serving.signals import clip_created
 from nvr.errors import FULL, NvrError, StorageFull, Unavailable
-from nvr.media import ffmpeg
-from nvr.media.parts import part_of
+from nvr.media.ffmpeg import operations as ffmpeg
+from nvr.media.files.atomic_write import part_of
 
 logger = logging.getLogger(__name__)
 

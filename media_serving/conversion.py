@@ -16,9 +16,9 @@ from media_serving.leases import lease_kept
 from media_serving.models import PlayableForm, WorkState
 from media_serving.playable import key_of, path_of, send, source_of
 from nvr.errors import FULL, NvrError, StorageFull, Unavailable
-from nvr.media import ffmpeg
-from nvr.media.cached_files import cache_folder, contents
-from nvr.media.paths import NoSuchFile, named_errors
+from nvr.media.ffmpeg import operations as ffmpeg
+from nvr.media.files.cached_files import cache_folder, contents
+from nvr.media.files.paths import NoSuchFile, named_errors
 
 logger = logging.getLogger(__name__)
 

@@ -11,8 +11,8 @@ from cameras.models import Camera
 from media_serving.events import attach, lock_camera
 from media_serving.models import Detection, MediaType
 from nvr.errors import Conflict, Invalid, NotFound
-from nvr.media.paths import normalise_folder
-from nvr.media.types import is_image, is_video
+from nvr.media.files.content_types import is_image, is_video
+from nvr.media.files.paths import normalise_folder
 
 MAX_PATH = 4096
 

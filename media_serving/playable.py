@@ -17,9 +17,9 @@ from kombu.exceptions import OperationalError
 
 from media_serving.models import PlayableForm, WorkState
 from nvr.errors import Invalid, NvrError, Unavailable
-from nvr.media.cached_files import cache_folder
-from nvr.media.paths import named_errors
-from nvr.media.types import extension
+from nvr.media.files.cached_files import cache_folder
+from nvr.media.files.content_types import extension
+from nvr.media.files.paths import named_errors
 
 logger = logging.getLogger(__name__)
 
@@ -107,7 +107,7 @@ def plays_as_it_is(file: Path) -> bool:
     form = BROWSERS_PLAY.get(extension(file.name))
     if form is None:
         return False
-    from nvr.media import ffmpeg  # for the first who asks only
+    from nvr.media.ffmpeg import operations as ffmpeg  # for the first who asks only
 
     try:
         facts = ffmpeg.probe(file)

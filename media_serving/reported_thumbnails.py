@@ -16,9 +16,9 @@ from media_serving.models import Detection
 from media_serving.serving import source_of
 from media_serving.thumbnails import WIDTH_PX, drawn, give_up, keep
 from nvr.errors import Invalid, NvrError, StorageFull
-from nvr.media.decoder import pictures
-from nvr.media.types import is_video
-from nvr.media.video_frames import NoFrame, frame_of
+from nvr.media.ffmpeg.video_frames import NoFrame, frame_of
+from nvr.media.files.content_types import is_video
+from nvr.media.images.decoder import pictures
 
 logger = logging.getLogger(__name__)
 

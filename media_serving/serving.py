@@ -21,9 +21,9 @@ from media_serving.addresses import check_form
 from media_serving.ingest.ledger import stamp
 from media_serving.models import Detection, Event, Upload, UploadCopy, clip_path, thumbnail_path
 from nvr.errors import NotFound
-from nvr.media.paths import NoSuchFile, OutsideRoot, named_errors, resolve_below, resolve_inside, resolve_raw
-from nvr.media.types import content_type_for, is_video
-from nvr.media.video_frames import frame_of
+from nvr.media.ffmpeg.video_frames import frame_of
+from nvr.media.files.content_types import content_type_for, is_video
+from nvr.media.files.paths import NoSuchFile, OutsideRoot, named_errors, resolve_below, resolve_inside, resolve_raw
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser, AnonymousUser

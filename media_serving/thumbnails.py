@@ -16,11 +16,11 @@ from media_serving.models import Detection, Upload
 from media_serving.serving import delivered
 from nvr.errors import FULL, NvrError, StorageFull
 from nvr.log_throttle import Seldom
-from nvr.media import images
-from nvr.media.decoder import pictures
-from nvr.media.parts import write_to
-from nvr.media.paths import StorageFault
-from nvr.media.video_frames import frame_of
+from nvr.media.ffmpeg.video_frames import frame_of
+from nvr.media.files.atomic_write import write_to
+from nvr.media.files.paths import StorageFault
+from nvr.media.images import opening as images
+from nvr.media.images.decoder import pictures
 
 logger = logging.getLogger(__name__)
 

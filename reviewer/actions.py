@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 from cameras.ownership import Folders, current_folders
 from nvr.audit.record import record
 from nvr.errors import BadRequest, Forbidden, NvrError
-from nvr.media import companions
-from nvr.media.companions import ACTIONS, Status
-from nvr.media.paths import NoSuchFile
+from nvr.media.files import companions
+from nvr.media.files.companions import ACTIONS, Status
+from nvr.media.files.paths import NoSuchFile
 from reviewer.kinds import COMPANIONS, FORMER, Mark
 from reviewer.library import marked
 from reviewer.models import ReviewPath

@@ -5,7 +5,7 @@ from __future__ import annotations
 from celery import shared_task
 from django.conf import settings
 
-from nvr.media.cached_files import sweep
+from nvr.media.files.cached_files import sweep
 from reviewer import thumbnail_passes, thumbnails
 
 

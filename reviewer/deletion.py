@@ -16,8 +16,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 
-from nvr.media.companions import LOCK, SEEN, TRASH, ReadOnly, exists, is_outdated, remove
-from nvr.media.paths import error_for, place_of
+from nvr.media.files.companions import LOCK, SEEN, TRASH, ReadOnly, exists, is_outdated, remove
+from nvr.media.files.paths import error_for, place_of
 
 logger = logging.getLogger(__name__)
 

@@ -26,7 +26,7 @@ from django.utils import timezone
 
 from nvr.api.errors import is_disk_full
 from nvr.errors import Forbidden, NvrError
-from nvr.media.paths import is_inside
+from nvr.media.files.paths import is_inside
 from reviewer.deletion import ChangedError, KeptError, Listed, LockedError, delete, reason_of, tidied
 from reviewer.library import dropped
 from reviewer.models import ReviewPath, RunState, TrashLines, TrashRun, TrashRunQuerySet

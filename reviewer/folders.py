@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from cameras.ownership import current_folders
 from nvr.errors import BadRequest, Forbidden
-from nvr.media.paths import is_inside
-from nvr.media.system_folders import is_hidden_folder
+from nvr.media.files.paths import is_inside
+from nvr.media.files.system_folders import is_hidden_folder
 from reviewer.items import text
 from reviewer.policy import HiddenPath, Policy, unseen_cameras
 from reviewer.registry import NO_FOLDER, checked, known_paths

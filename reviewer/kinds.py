@@ -11,7 +11,7 @@ from enum import IntFlag
 from functools import lru_cache
 from typing import Final
 
-from nvr.media.transport_streams import HEAD_BYTES, is_transport_stream
+from nvr.media.ffmpeg.transport_streams import HEAD_BYTES, is_transport_stream
 
 IMAGE: Final = "image"
 VIDEO: Final = "video"

@@ -20,7 +20,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 from django.conf import settings
 
 from nvr.errors import FULL, NvrError, StorageFull, Unavailable
-from nvr.media.mounts import is_network_or_fuse, mount_of
+from nvr.media.files.mounts import is_network_or_fuse, mount_of
 from reviewer import orders, room
 from reviewer.index import Index, Row
 from reviewer.kinds import Mark

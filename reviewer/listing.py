@@ -7,8 +7,8 @@ import stat
 import time
 from dataclasses import dataclass, field
 
-from nvr.media.companions import since_ns
-from nvr.media.system_folders import has_hidden_folder, is_system_folder
+from nvr.media.files.companions import since_ns
+from nvr.media.files.system_folders import has_hidden_folder, is_system_folder
 from reviewer.kinds import (
     BYTES_COMPANIONS,
     BYTES_ENDINGS,

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from cameras.ownership import current_folders
 from nvr.compiled_queries import PreparedList
-from nvr.media.mounts import Mount
+from nvr.media.files.mounts import Mount
 from reviewer.policy import cameras_at, unseen_cameras
 
 if TYPE_CHECKING:

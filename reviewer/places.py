@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from cameras.ownership import Folders, current_folders
 from nvr.errors import BadRequest, Forbidden
-from nvr.media.paths import error_for, is_inside, true_place
-from nvr.media.system_folders import has_hidden_folder
+from nvr.media.files.paths import error_for, is_inside, true_place
+from nvr.media.files.system_folders import has_hidden_folder
 from reviewer.broken_names import REPLACED, as_on_disk
 from reviewer.kinds import holds_video, is_believed, kind_of
 from reviewer.models import ReviewPath

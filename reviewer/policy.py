@@ -11,7 +11,7 @@ from django.conf import settings
 from cameras.models import Camera
 from cameras.ownership import Folders, current_folders
 from nvr.errors import Forbidden
-from nvr.media.paths import is_inside
+from nvr.media.files.paths import is_inside
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User

@@ -23,9 +23,9 @@ from django.core.cache import cache
 
 from nvr.api.counters import CACHE_FAULTS
 from nvr.errors import NvrError
-from nvr.media.boxes import NoBoxes, movie_facts
-from nvr.media.decoder import pictures
-from nvr.media.paths import named_errors, open_regular, true_place
+from nvr.media.ffmpeg.mp4_metadata import NoBoxes, movie_facts
+from nvr.media.files.paths import named_errors, open_regular, true_place
+from nvr.media.images.decoder import pictures
 from reviewer.kinds import IMAGE, kind_of_bytes
 from reviewer.probe_cache import NOTHING, Facts, remember, remembered
 
@@ -108,7 +108,7 @@ def of_movie(path: bytes, root: Path) -> Facts | None:
 
 def of_any(path: bytes, root: Path) -> Facts:
     """What ffprobe tells; nothing of what it cannot read. Raises `NvrError` for what is not the file's fault."""
-    from nvr.media import ffmpeg
+    from nvr.media.ffmpeg import operations as ffmpeg
 
     place = place_at(path)
     try:

@@ -13,8 +13,8 @@ from django.db import transaction
 from cameras.ownership import current_folders
 from nvr.audit.record import record
 from nvr.errors import BadRequest, Forbidden, NotFound
-from nvr.media.mounts import remember
-from nvr.media.paths import is_inside
+from nvr.media.files.mounts import remember
+from nvr.media.files.paths import is_inside
 from reviewer.models import ReviewPath
 from reviewer.policy import Policy, cameras_at, unseen_cameras
 

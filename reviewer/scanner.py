@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from nvr.errors import Conflict, Unavailable
-from nvr.media.mounts import Mount, absence
-from nvr.media.system_folders import has_hidden_folder
+from nvr.media.files.mounts import Mount, absence
+from nvr.media.files.system_folders import has_hidden_folder
 from reviewer import times
 from reviewer.gathering import Tree
 from reviewer.index import Folder, Index, Row

@@ -16,12 +16,12 @@ from typing import Final
 from django.core.cache import caches
 
 from nvr.errors import Invalid, NvrError
-from nvr.media import freedesktop
-from nvr.media.cached_files import alone, cache_folder, contents, is_there
-from nvr.media.freedesktop import FLAVOURS
-from nvr.media.parts import PART, write_to
-from nvr.media.paths import is_inside, named_errors, open_regular
-from nvr.media.verdicts import remembered
+from nvr.media.files.atomic_write import PART, write_to
+from nvr.media.files.cached_files import alone, cache_folder, contents, is_there
+from nvr.media.files.paths import is_inside, named_errors, open_regular
+from nvr.media.images import freedesktop
+from nvr.media.images.freedesktop import FLAVOURS
+from nvr.media.images.verdicts import remembered
 from reviewer.kinds import VIDEO, kind_of
 from reviewer.models import ReviewPath
 from reviewer.places import Media, Place
@@ -168,8 +168,8 @@ def has_room(root: Path) -> bool:
 
 def drawn(source: Source, size: int, larger: Thumbnail | None) -> bytes:
     """From a larger thumbnail if there is one, else from the file. Raises `NoThumbnail`."""
-    from nvr.media import ffmpeg  # not for what has been made already
-    from nvr.media.decoder import pictures
+    from nvr.media.ffmpeg import operations as ffmpeg  # not for what has been made already
+    from nvr.media.images.decoder import pictures
 
     try:
         if larger is not None:
@@ -196,7 +196,7 @@ def slot() -> Iterator[None]:
 
 def early_frame(source: Source, size: int) -> bytes:
     """A JPEG, large enough for `size` also if the video is upright."""
-    from nvr.media import ffmpeg
+    from nvr.media.ffmpeg import operations as ffmpeg
 
     target = cache_folder(CACHE) / f"{secrets.token_hex(8)}{PART}"  # swept away if this process is killed
     try:
@@ -210,7 +210,7 @@ def early_frame(source: Source, size: int) -> bytes:
 
 def placeholder(file: Path, size: int) -> bytes:
     """A PNG that says what is not shown; never kept on disk."""
-    from nvr.media.letterbox import placeholder_png
+    from nvr.media.images.letterbox import placeholder_png
 
     return placeholder_png(f"{file.suffix[1:].upper()[:5]}\nno preview", size)
 

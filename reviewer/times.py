@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
-from nvr.media.companions import earlier_ns
+from nvr.media.files.companions import earlier_ns
 from reviewer.runs import Block, Packed, packed
 
 if TYPE_CHECKING:

@@ -20,8 +20,8 @@ from kombu.exceptions import OperationalError
 
 from nvr.audit.record import Asker, asker_of, record
 from nvr.errors import Conflict, Unavailable
-from nvr.media.paths import is_inside
-from nvr.media.system_folders import has_hidden_folder
+from nvr.media.files.paths import is_inside
+from nvr.media.files.system_folders import has_hidden_folder
 from reviewer.models import OPEN_STATES, ReviewPath, RunState, TrashLines, TrashRun
 from reviewer.places import exactly
 from reviewer.registry import known_paths

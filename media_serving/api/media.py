@@ -15,10 +15,10 @@ from media_serving.serving import StoredFile, locate
 from nvr.api.signed_urls import SignedUrlAuthentication, embeddable, is_signed_for
 from nvr.api.views import BytesView
 from nvr.errors import BadRequest
-from nvr.media.derivatives import WIDTHS, derivative_of
-from nvr.media.responses import file_response
-from nvr.media.types import is_video
-from nvr.media.video_frames import frame_of
+from nvr.media.ffmpeg.video_frames import frame_of
+from nvr.media.files.content_types import is_video
+from nvr.media.http.responses import file_response
+from nvr.media.images.derivatives import WIDTHS, derivative_of
 
 POLL_S = 2
 

@@ -45,7 +45,7 @@ class Frame:
     @property
     def size(self) -> tuple[int, int]:
         """Width and height in pixels of the whole as people see it; ask before anything is decoded."""
-        from nvr.media.grey import upright_size
+        from nvr.media.images.grayscale import upright_size
 
         return self.full_size or upright_size(self.image)
 

@@ -20,7 +20,7 @@ from PIL import Image
 from media_serving.detectors import Detector, Found, Frame, Sight, Wanted
 from media_serving.detectors.motion import Movement, enlarged, fires, movement_in
 from media_serving.detectors.opencv import cv2
-from nvr.media.grey import grey
+from nvr.media.images.grayscale import grey
 
 Pixels = NDArray[np.uint8]
 

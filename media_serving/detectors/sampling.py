@@ -10,7 +10,7 @@ from typing import BinaryIO
 from PIL import Image
 
 from media_serving.detectors import Frame
-from nvr.media import ffmpeg
+from nvr.media.ffmpeg import operations as ffmpeg
 
 EVERY = timedelta(seconds=1)
 AT_MOST = 600  # frames of one video, evenly over its length

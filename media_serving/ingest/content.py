@@ -10,11 +10,11 @@ from media_serving.ingest.capture_time import exif
 from media_serving.ingest.capture_time.clues import Reading
 from media_serving.ingest.capture_time.container import readings_of
 from nvr.errors import Invalid
-from nvr.media import ffmpeg
-from nvr.media.decoder import pictures
-from nvr.media.paths import named_errors
-from nvr.media.picture_errors import NotAnImage, TornImage
-from nvr.media.video_endings import video_has_its_end
+from nvr.media.ffmpeg import operations as ffmpeg
+from nvr.media.ffmpeg.truncation import video_has_its_end
+from nvr.media.files.paths import named_errors
+from nvr.media.images.decoder import pictures
+from nvr.media.images.errors import NotAnImage, TornImage
 
 MOST_PICTURE_BYTES: Final = 256 * 2**20
 HEAD_BYTES: Final = 16

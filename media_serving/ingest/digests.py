@@ -20,8 +20,8 @@ from media_serving.ingest.ledger import stamp
 from media_serving.models import Upload
 from media_serving.models.uploads import LARGE_BYTES
 from nvr.errors import Conflict
-from nvr.media.paths import named_errors
-from nvr.media.sparse import data_bytes
+from nvr.media.files.paths import named_errors
+from nvr.media.files.sparse import data_bytes
 
 READ_BYTES: Final = 2**20
 CHECK_S: Final = 2.0  # between two looks whether the file is still wanted

@@ -14,8 +14,8 @@ from cameras.models import Camera, Detector
 from media_serving import detectors
 from media_serving.detectors import Found, Frame, sampling
 from media_serving.models import CameraTurn
-from nvr.media.decoder import pictures
-from nvr.media.ffmpeg import FfmpegFailed, FfmpegKilled
+from nvr.media.ffmpeg.operations import FfmpegFailed, FfmpegKilled
+from nvr.media.images.decoder import pictures
 
 
 @dataclass

@@ -13,8 +13,8 @@ from pathlib import Path
 from watchfiles import Change, watch
 
 from nvr.log_throttle import Seldom
-from nvr.media.mounts import mounts
-from nvr.media.paths import is_inside
+from nvr.media.files.mounts import mounts
+from nvr.media.files.paths import is_inside
 
 logger = logging.getLogger(__name__)
 

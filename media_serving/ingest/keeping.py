@@ -16,9 +16,9 @@ from media_serving.kept_copies import why_no_room
 from media_serving.models import Upload
 from nvr.errors import FULL
 from nvr.log_throttle import Seldom
-from nvr.media.parts import write_to
-from nvr.media.paths import StorageFault
-from nvr.media.sparse import copy_sparse
+from nvr.media.files.atomic_write import write_to
+from nvr.media.files.paths import StorageFault
+from nvr.media.files.sparse import copy_sparse
 
 logger = logging.getLogger(__name__)
 

@@ -15,9 +15,9 @@ from cameras.models import Camera
 from media_serving.ingest.names import is_upload
 from media_serving.models import Upload, UploadState
 from nvr.errors import NotFound, NvrError
-from nvr.media.mounts import absence
-from nvr.media.paths import NoSuchFile, StorageFault
-from nvr.media.system_folders import is_hidden_folder
+from nvr.media.files.mounts import absence
+from nvr.media.files.paths import NoSuchFile, StorageFault
+from nvr.media.files.system_folders import is_hidden_folder
 
 NEIGHBOURS: Final = 20  # on either side, in the order of arrival
 

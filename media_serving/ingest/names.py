@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from nvr.media.types import is_image, is_video
+from nvr.media.files.content_types import is_image, is_video
 
 # What FTP servers, browsers, rsync and cameras call a file that is still on its way, in lower case.
 UNFINISHED: Final = (

@@ -30,7 +30,7 @@ from media_serving.models import CameraTurn, Detection, MediaType, Upload, Uploa
 from media_serving.models.uploads import LARGE_BYTES, LONGEST_REASON, moment_of
 from media_serving.thumbnails import make_thumbnails
 from nvr.errors import NvrError, StorageFull
-from nvr.media.types import is_image
+from nvr.media.files.content_types import is_image
 
 logger = logging.getLogger(__name__)
 

@@ -24,7 +24,7 @@ from media_serving.ingest.ledger import stamp
 from media_serving.models import CaptureClue, Detection, Event, Upload, UploadCopy, UploadState
 from media_serving.models.uploads import kept_path
 from media_serving.tombstones import bury
-from nvr.media.paths import NoSuchFile, StorageFault, error_for
+from nvr.media.files.paths import NoSuchFile, StorageFault, error_for
 
 logger = logging.getLogger(__name__)
 

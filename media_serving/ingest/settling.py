@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from media_serving.ingest.sweep import Sighting
-from nvr.media.types import is_image
+from nvr.media.files.content_types import is_image
 
 ALIKE_S = 0.2  # between two looks that see the same
 DAY_NS = 86_400_000_000_000

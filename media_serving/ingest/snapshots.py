@@ -11,7 +11,7 @@ from django.conf import settings
 from media_serving.ingest.digests import Changed
 from media_serving.ingest.ledger import stamp
 from media_serving.models import Upload, UploadState
-from nvr.media.paths import named_errors
+from nvr.media.files.paths import named_errors
 
 ATTEMPTS: Final = 5
 ALIKE_S: Final = 0.25  # between two looks that see the same

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from media_serving.ingest.names import is_upload
-from nvr.media.system_folders import is_hidden_folder
+from nvr.media.files.system_folders import is_hidden_folder
 
 # File systems stamp in steps: a change within this span of the last one may leave the directory's time as it was.
 UNSURE_NS: Final = 2_000_000_000

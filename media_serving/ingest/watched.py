@@ -23,8 +23,8 @@ from media_serving.ingest.names import is_upload
 from media_serving.ingest.settling import Settling, has_been_still
 from media_serving.ingest.sweep import Sighting, Sweep, seen
 from nvr.log_throttle import Seldom
-from nvr.media.mounts import absence, is_network_or_fuse, keeps_folder_times, mount_of
-from nvr.media.system_folders import is_hidden_folder
+from nvr.media.files.mounts import absence, is_network_or_fuse, keeps_folder_times, mount_of
+from nvr.media.files.system_folders import is_hidden_folder
 
 logger = logging.getLogger(__name__)
 

@@ -33,9 +33,9 @@ from media_serving.leases import MAX_ATTEMPTS, MAX_RESTARTS
 from media_serving.models import CameraTurn, Upload, UploadState
 from media_serving.models.uploads import LONGEST_REASON, LONGEST_WAIT, moment_of
 from nvr.errors import Forbidden, Invalid, NvrError
-from nvr.media.ffmpeg import FfmpegKilled, FfmpegTimedOut
-from nvr.media.paths import NoSuchFile, error_for, open_regular
-from nvr.media.picture_errors import DecodingTimedOut
+from nvr.media.ffmpeg.operations import FfmpegKilled, FfmpegTimedOut
+from nvr.media.files.paths import NoSuchFile, error_for, open_regular
+from nvr.media.images.errors import DecodingTimedOut
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")

@@ -10,7 +10,7 @@ from typing import Final
 import ffmpeg
 
 from nvr.demo.scenes import Scene, draw
-from nvr.media.processes import run
+from nvr.media.ffmpeg.processes import run
 
 TIME_LIMIT: Final = timedelta(seconds=60)
 

@@ -19,7 +19,7 @@ from nvr.default_hosts import is_loopback
 from nvr.health.sections import Section, check_all
 from nvr.installation.migrations import pending_migrations
 from nvr.installation.places import places
-from nvr.media.mounts import mount_of
+from nvr.media.files.mounts import mount_of
 from nvr.private_files import open_paths
 from nvr.settings import env, public_snapshots
 from nvr.sqlite3.files import file_of

@@ -8,7 +8,7 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, inline_serializer
 from rest_framework import serializers
 
-from nvr.media.companions import ACTIONS
+from nvr.media.files.companions import ACTIONS
 from reviewer.orders import ORDERS
 from reviewer.runs import FILTERS
 

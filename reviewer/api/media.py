@@ -16,12 +16,12 @@ from media_serving.playable import playable_form
 from nvr.api.permissions import HasPermission
 from nvr.api.views import BytesView
 from nvr.errors import BadRequest
-from nvr.media.cached_files import cache_folder
-from nvr.media.freedesktop import FOLDER
-from nvr.media.paths import NoSuchFile, is_inside
-from nvr.media.ranges import Entity
-from nvr.media.responses import PRIVATE, bytes_response, file_response, known_response
-from nvr.media.types import FileTypeNotAllowed, extension
+from nvr.media.files.cached_files import cache_folder
+from nvr.media.files.content_types import FileTypeNotAllowed, extension
+from nvr.media.files.paths import NoSuchFile, is_inside
+from nvr.media.http.ranges import Entity
+from nvr.media.http.responses import PRIVATE, bytes_response, file_response, known_response
+from nvr.media.images.freedesktop import FOLDER
 from reviewer import thumbnails
 from reviewer.api import documents
 from reviewer.api.asked import is_set, number_of, path_of

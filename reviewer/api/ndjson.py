@@ -7,7 +7,7 @@ from typing import Final
 
 from django.http import HttpRequest, StreamingHttpResponse
 
-from nvr.media.slots import Slot, take_stream_slot
+from nvr.media.http.stream_limits import Slot, take_stream_slot
 
 CONTENT_TYPE: Final = "application/x-ndjson"
 

@@ -24,7 +24,7 @@ from media_serving.ingest import working
 from media_serving.ingest.ledger import enter
 from media_serving.ingest.sweep import Sweep
 from media_serving.models import Upload
-from nvr.media import images
+from nvr.media.images import opening as images
 from tests.factories import folder_of, make_camera
 from tests.servers import report
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from nvr.media.companions import act
+from nvr.media.files.companions import act
 from reviewer import library
 from reviewer.api.listings import lines
 from reviewer.items import items_of

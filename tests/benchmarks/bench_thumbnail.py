@@ -10,7 +10,7 @@ from pathlib import Path
 
 from PIL import Image, ImageChops, ImageFilter, ImageStat
 
-from nvr.media.images import thumbnail_png
+from nvr.media.images.opening import thumbnail_png
 from tests.servers import report
 
 SIZE = 256

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser
 
-from nvr.media import ffmpeg
-from nvr.media.clips import Cut, cut_videos
+from nvr.media.ffmpeg import operations as ffmpeg
+from nvr.media.ffmpeg.clips import Cut, cut_videos
 from tests.films import DARKEST, H264, STEP, numbered_film
 
 pytestmark = pytest.mark.browser

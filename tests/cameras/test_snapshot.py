@@ -21,7 +21,7 @@ from rest_framework.test import APIClient
 from cameras import snapshots
 from cameras.folders import newest_files
 from cameras.models import Camera
-from nvr.media.decoder import pictures
+from nvr.media.images.decoder import pictures
 from tests.conftest import client_of
 from tests.factories import folder_of, jpeg, make_camera, make_user, make_video, put
 from tests.hostile import of_many_scans
@@ -431,10 +431,10 @@ def test_a_process_that_serves_snapshots_decodes_none_itself(camera: Camera) -> 
         "import sys, django; django.setup();"
         "from nvr import urls;"
         "from pathlib import Path;"
-        "from nvr.media.decoder import pictures;"
+        "from nvr.media.images.decoder import pictures;"
         f"data = Path({str(folder_of(camera) / 'a.jpg')!r}).read_bytes();"
         "from cameras import snapshots;"
-        "from nvr.media.derivatives import derivative_of_bytes;"
+        "from nvr.media.images.derivatives import derivative_of_bytes;"
         "assert snapshots.is_shown_whole(data, 'x'); derivative_of_bytes(data, 'y', 160);"
         "assert 'PIL.JpegImagePlugin' not in sys.modules, 'decoded here'"
     )

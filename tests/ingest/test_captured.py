@@ -23,7 +23,7 @@ from media_serving.ingest.capture_time.exif import OFFSETS, TIME_ZONE_OFFSET, TI
 from media_serving.ingest.capture_time.exif import readings_of as readings_of_tags
 from media_serving.ingest.capture_time.plausibility import EARLIEST, FAST
 from media_serving.models import Detection, Event, Upload
-from nvr.media.decoder.tags import tags_in
+from nvr.media.images.decoder.tags import tags_in
 from tests.factories import folder_of, make_camera, make_user, put
 from tests.ingest.conftest import swept
 from tests.ingest.test_exif import ORIGINAL, exif, picture

@@ -20,7 +20,7 @@ from media_serving.detectors import sampling
 from media_serving.ingest import finding, pipeline, turns, working
 from media_serving.ingest.retrying import retry
 from media_serving.models import Detection, Upload
-from nvr.media.decoder import pool
+from nvr.media.images.decoder import pool
 from tests.factories import folder_of, jpeg, make_camera, make_video, put
 from tests.ingest.conftest import swept, uploads
 from tests.ingest.test_working import read_all
@@ -66,7 +66,7 @@ def test_a_thumbnail_is_never_drawn_from_newer_bytes(yard, monkeypatch, settings
 
 
 def test_thumbnails_of_a_camera_that_is_away_keep_no_other_waiting(yard, monkeypatch):
-    from nvr.media.paths import StorageFault
+    from nvr.media.files.paths import StorageFault
 
     other = make_camera("Other", detector="motion")
     monkeypatch.setattr(pipeline, "make_thumbnails", lambda upload: 0)
@@ -264,7 +264,7 @@ def test_what_was_found_in_a_video_that_is_damaged_further_on_is_kept(yard, monk
     frames = sampling.frames_of
 
     def breaking(*args, **kwargs):
-        from nvr.media.ffmpeg import FfmpegFailed
+        from nvr.media.ffmpeg.operations import FfmpegFailed
 
         for number, frame in enumerate(frames(*args, **kwargs)):
             if number == 4:

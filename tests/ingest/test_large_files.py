@@ -14,7 +14,7 @@ from cameras.models import Camera
 from media_serving.ingest import digests, turns, working
 from media_serving.models import Upload
 from media_serving.models import uploads as models
-from nvr.media.sparse import copy_sparse, data_bytes
+from nvr.media.files.sparse import copy_sparse, data_bytes
 from tests.factories import folder_of, jpeg, make_camera, make_video, put
 from tests.ingest.conftest import swept, uploads
 from tests.ingest.test_working import read_all

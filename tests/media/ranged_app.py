@@ -24,8 +24,8 @@ settings.configure(
 django.setup(set_prefix=False)
 
 from nvr.errors import NvrError  # noqa: E402  (settings come first)
-from nvr.media.responses import bytes_response, file_response  # noqa: E402
-from nvr.media.slots import slots  # noqa: E402
+from nvr.media.http.responses import bytes_response, file_response  # noqa: E402
+from nvr.media.http.stream_limits import slots  # noqa: E402
 
 SERVED = Path(os.environ["SERVED_FILE"])
 sent_by_the_kernel: list[int] = []

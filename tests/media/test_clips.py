@@ -13,10 +13,11 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from nvr.media import clips, ffmpeg
-from nvr.media.clips import Cut, NothingToShow, cut_videos, play_stills
-from nvr.media.paths import open_regular
-from nvr.media.processes import FfmpegMissing, FfmpegTimedOut
+from nvr.media.ffmpeg import clips
+from nvr.media.ffmpeg import operations as ffmpeg
+from nvr.media.ffmpeg.clips import Cut, NothingToShow, cut_videos, play_stills
+from nvr.media.ffmpeg.processes import FfmpegMissing, FfmpegTimedOut
+from nvr.media.files.paths import open_regular
 from tests.films import FPS, H264, frames_of, numbered_film, numbered_still, streams_of
 
 LONG = timedelta(minutes=1)

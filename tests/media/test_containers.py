@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from media_serving.ingest import content
-from nvr.media import ffmpeg
-from nvr.media.clips import Cut, cut_videos
-from nvr.media.containers import HEAD_BYTES, UnknownContainer, demuxer_for
-from nvr.media.ffmpeg import FfmpegFailed
+from nvr.media.ffmpeg import operations as ffmpeg
+from nvr.media.ffmpeg.clips import Cut, cut_videos
+from nvr.media.ffmpeg.containers import HEAD_BYTES, UnknownContainer, demuxer_for
+from nvr.media.ffmpeg.operations import FfmpegFailed
 from tests.films import encoded
 from tests.media.test_ffmpeg import CONCAT, HLS, LONG, listener, works
 

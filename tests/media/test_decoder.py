@@ -23,11 +23,11 @@ from PIL import Image
 
 from media_serving.ingest import content
 from nvr.errors import Invalid, NvrError, Unavailable
-from nvr.media.decoder import pictures, pool
-from nvr.media.decoder.pool import Pool
-from nvr.media.derivatives import derivative_of
-from nvr.media.paths import StorageFault
-from nvr.media.picture_errors import DecodingTimedOut, ImageTooLarge, ImageTooSlow, NotAnImage, TornImage
+from nvr.media.files.paths import StorageFault
+from nvr.media.images.decoder import pictures, pool
+from nvr.media.images.decoder.pool import Pool
+from nvr.media.images.derivatives import derivative_of
+from nvr.media.images.errors import DecodingTimedOut, ImageTooLarge, ImageTooSlow, NotAnImage, TornImage
 from tests.hostile import of_many_scans
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -299,8 +299,8 @@ def test_a_program_that_does_not_begin_is_no_fault_of_the_picture(tmp_path, monk
 def test_no_child_stays_behind_the_process_that_began_it(tmp_path):
     script = (
         "import os, django; django.setup();"
-        "from nvr.media.decoder import pictures;"
-        "from nvr.media.decoder.pool import pool;"
+        "from nvr.media.images.decoder import pictures;"
+        "from nvr.media.images.decoder.pool import pool;"
         f"pictures.check({jpeg()!r});"
         "print(pool._free[0].process.pid, flush=True); os._exit(9)"
     )

@@ -16,12 +16,13 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from nvr.media import containers, ffmpeg, probing, processes
-from nvr.media.containers import HEAD_BYTES, demuxer_for
-from nvr.media.decoder import pictures
-from nvr.media.ffmpeg import FfmpegFailed, FfmpegMissing, FfmpegTimedOut, UnknownContainer
-from nvr.media.parts import remove_abandoned_parts, write_to
-from nvr.media.paths import NoSuchFile
+from nvr.media.ffmpeg import containers, probing, processes
+from nvr.media.ffmpeg import operations as ffmpeg
+from nvr.media.ffmpeg.containers import HEAD_BYTES, demuxer_for
+from nvr.media.ffmpeg.operations import FfmpegFailed, FfmpegMissing, FfmpegTimedOut, UnknownContainer
+from nvr.media.files.atomic_write import remove_abandoned_parts, write_to
+from nvr.media.files.paths import NoSuchFile
+from nvr.media.images.decoder import pictures
 from tests.films import encoded
 
 LONG = timedelta(minutes=2)
@@ -392,7 +393,7 @@ def test_closing_the_pipes_does_not_escape_the_timeout():
 @pytest.mark.timeout(60)
 def test_it_dies_with_a_worker_that_is_killed(tmp_path):
     program = (
-        "from datetime import timedelta; from nvr.media.processes import run\n"
+        "from datetime import timedelta; from nvr.media.ffmpeg.processes import run\n"
         f"run(['sh', '-c', 'echo $$ > {tmp_path}/pid; exec sleep 300'], timeout=timedelta(minutes=5))"
     )
     worker = subprocess.Popen([sys.executable, "-c", program], cwd=BASE_DIR)

@@ -13,12 +13,13 @@ import pytest
 from PIL import Image, ImageCms
 
 from nvr.errors import Invalid
-from nvr.media import colours, images
-from nvr.media.decoder import pictures
-from nvr.media.decoder.pictures import small_copy as derivative
-from nvr.media.images import ImageTooLarge, NotAnImage, TornImage, thumbnail_png
-from nvr.media.paths import NoSuchFile
-from nvr.media.types import content_type_for
+from nvr.media.files.content_types import content_type_for
+from nvr.media.files.paths import NoSuchFile
+from nvr.media.images import color_profiles
+from nvr.media.images import opening as images
+from nvr.media.images.decoder import pictures
+from nvr.media.images.decoder.pictures import small_copy as derivative
+from nvr.media.images.opening import ImageTooLarge, NotAnImage, TornImage, thumbnail_png
 
 
 def is_whole(data: bytes) -> bool:
@@ -347,4 +348,4 @@ def test_srgb_is_known_by_its_name_and_left_alone():
     image = Image.new("RGB", (8, 8))
     image.info["icc_profile"] = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
-    assert colours.in_srgb(image) is image
+    assert color_profiles.in_srgb(image) is image

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from nvr.media import mounts
-from nvr.media.mounts import Mount, absence, is_network_or_fuse, mount_from, mount_of, remember
+from nvr.media.files import mounts
+from nvr.media.files.mounts import Mount, absence, is_network_or_fuse, mount_from, mount_of, remember
 
 TABLE = """\
 22 1 254:0 / / rw,relatime shared:1 - ext4 /dev/vda1 rw

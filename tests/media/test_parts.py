@@ -7,7 +7,7 @@ import time
 import tracemalloc
 from pathlib import Path
 
-from nvr.media.parts import PART, remove_abandoned_parts
+from nvr.media.files.atomic_write import PART, remove_abandoned_parts
 
 
 def test_a_folder_with_very_many_files_takes_no_memory(tmp_path: Path) -> None:

@@ -13,8 +13,9 @@ from urllib.parse import unquote
 
 import pytest
 
-from nvr.media import paths
-from nvr.media.paths import (
+from nvr.media.files import paths
+from nvr.media.files.content_types import FileTypeNotAllowed, content_type_for, is_image, is_video
+from nvr.media.files.paths import (
     NoSuchFile,
     NotAbsolute,
     NulInPath,
@@ -26,7 +27,6 @@ from nvr.media.paths import (
     open_regular,
     resolve_inside,
 )
-from nvr.media.types import FileTypeNotAllowed, content_type_for, is_image, is_video
 
 
 @pytest.fixture

@@ -20,12 +20,12 @@ from django.http import HttpResponse
 from django.test import RequestFactory
 from django.utils.http import http_date
 
-from nvr.media import slots as slots_module
-from nvr.media.paths import NoSuchFile, OutsideRoot
-from nvr.media.ranges import Entity, Plan, PreconditionFailed, RangeNotSatisfiable
-from nvr.media.responses import FileShrank, bytes_response, content_disposition, file_response, with_headers
-from nvr.media.slots import LARGE_BYTES, StreamSlots, TooManyStreams, take_stream_slot
-from nvr.media.types import FileTypeNotAllowed
+from nvr.media.files.content_types import FileTypeNotAllowed
+from nvr.media.files.paths import NoSuchFile, OutsideRoot
+from nvr.media.http import stream_limits as slots_module
+from nvr.media.http.ranges import Entity, Plan, PreconditionFailed, RangeNotSatisfiable
+from nvr.media.http.responses import FileShrank, bytes_response, content_disposition, file_response, with_headers
+from nvr.media.http.stream_limits import LARGE_BYTES, StreamSlots, TooManyStreams, take_stream_slot
 
 TEN = b"0123456789"
 MODIFIED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)

@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl
 
 import pytest
 
-from nvr.media.signing import SignatureExpired, SignatureInvalid, is_signed, sign, verify
+from nvr.media.http.signing import SignatureExpired, SignatureInvalid, is_signed, sign, verify
 
 PATH = "/api/media/cameras/front_door/a.jpg"
 SOON = datetime.now(UTC).replace(microsecond=0) + timedelta(hours=1)

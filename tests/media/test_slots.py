@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from nvr.media.slots import StreamSlots, TooManyStreams
+from nvr.media.http.stream_limits import StreamSlots, TooManyStreams
 
 
 def test_where_many_wait_already_the_next_one_is_refused_at_once() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from nvr.media.system_folders import is_hidden_folder, is_system_folder
+from nvr.media.files.system_folders import is_hidden_folder, is_system_folder
 
 
 @pytest.mark.parametrize(

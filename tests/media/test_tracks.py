@@ -12,10 +12,10 @@ from PIL import Image
 
 from media_serving.ingest import content
 from media_serving.playable import plays_as_it_is
-from nvr.media import ffmpeg
-from nvr.media.boxes import NoBoxes, movie_facts
-from nvr.media.clips import Cut, cut_videos
-from nvr.media.video_endings import length_there
+from nvr.media.ffmpeg import operations as ffmpeg
+from nvr.media.ffmpeg.clips import Cut, cut_videos
+from nvr.media.ffmpeg.mp4_metadata import NoBoxes, movie_facts
+from nvr.media.ffmpeg.truncation import length_there
 from tests.films import encoded
 
 LONG = timedelta(minutes=1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from nvr.media.transport_streams import HEAD_BYTES, is_transport_stream
+from nvr.media.ffmpeg.transport_streams import HEAD_BYTES, is_transport_stream
 
 PACKET = b"\x47\x40\x11\x10\x00\x42\xf0" + b"\xff" * 181
 STREAM = PACKET * 12

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from cameras.models import Camera
 from media_serving.models import Detection, Event, PlayableForm, clip_path, thumbnail_path
-from nvr.media import ffmpeg
+from nvr.media.ffmpeg import operations as ffmpeg
 from tests.factories import put
 
 MEDIA = "/api/media/"

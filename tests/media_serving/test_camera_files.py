@@ -9,7 +9,7 @@ import pytest
 
 from cameras import registry
 from cameras.models import Camera
-from nvr.media.mounts import Mount
+from nvr.media.files.mounts import Mount
 from tests.factories import folder_of, jpeg, make_camera, put
 from tests.media_serving.stored import MEDIA, body_of, refused
 

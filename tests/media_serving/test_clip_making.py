@@ -19,8 +19,8 @@ from media_serving.clip_making import make_clip
 from media_serving.clip_sources import NoFootage, is_there, stills_around
 from media_serving.ingest.ledger import stamp
 from media_serving.models import Event, Upload
-from nvr.media.clips import Deadline, NothingToShow
-from nvr.media.paths import StorageFault
+from nvr.media.ffmpeg.clips import Deadline, NothingToShow
+from nvr.media.files.paths import StorageFault
 from tests.factories import folder_of, make_camera
 from tests.films import FPS, H264, frames_of, numbered_film, numbered_still, streams_of
 from tests.media_serving.evidence import after, detect

@@ -25,9 +25,9 @@ from media_serving.events import close_quiet
 from media_serving.leases import MAX_ATTEMPTS
 from media_serving.models import ClipWork, Event, WorkState
 from media_serving.signals import clip_created
-from nvr.media import ffmpeg
-from nvr.media.clips import Deadline
-from nvr.media.paths import StorageFault
+from nvr.media.ffmpeg import operations as ffmpeg
+from nvr.media.ffmpeg.clips import Deadline
+from nvr.media.files.paths import StorageFault
 from tests.factories import folder_of, make_video
 from tests.films import frames_of
 from tests.media_serving.evidence import LONG_AGO, after, detect

@@ -16,8 +16,9 @@ from django.conf import settings
 from PIL import Image
 
 from nvr.errors import StorageFull, Unavailable
-from nvr.media import cached_files, derivatives
-from nvr.media.cached_files import cache_folder, made_once, place_of, sweep
+from nvr.media.files import cached_files
+from nvr.media.files.cached_files import cache_folder, made_once, place_of, sweep
+from nvr.media.images import derivatives
 from tests.factories import folder_of, jpeg, make_video, put
 
 MEDIA = "/api/media/"
@@ -118,7 +119,7 @@ def test_a_copy_is_made_once_and_answers_304_without_pillow(api, camera, monkeyp
     put(folder_of(camera), "a.jpg", jpeg(400, 300))
     path = f"cameras/{camera.slug}/a.jpg?width=160"
     first = fetch(api, path)
-    monkeypatch.setattr("nvr.media.decoder.pictures.small_copy", lambda *args: pytest.fail("made again"))
+    monkeypatch.setattr("nvr.media.images.decoder.pictures.small_copy", lambda *args: pytest.fail("made again"))
 
     assert fetch(api, path, HTTP_IF_NONE_MATCH=first["ETag"]).status_code == 304
     assert fetch(api, path)["ETag"] == first["ETag"]
@@ -154,7 +155,7 @@ def test_pillow_is_not_loaded_for_a_copy_that_exists(tmp_path):
     program = (
         "import sys, django; from django.conf import settings\n"
         f"settings.configure(CACHE_DIR=__import__('pathlib').Path({str(settings.CACHE_DIR)!r}))\n"
-        "from pathlib import Path; from nvr.media.derivatives import derivative_of\n"
+        "from pathlib import Path; from nvr.media.images.derivatives import derivative_of\n"
         f"print(derivative_of(Path({str(picture)!r}), 160)); print('PIL' in sys.modules)"
     )
 
@@ -188,7 +189,7 @@ def test_many_processes_that_ask_at_once_make_it_once(tmp_path):
     program = (
         "import sys, time; from pathlib import Path; from django.conf import settings\n"
         f"settings.configure(CACHE_DIR=Path({str(tmp_path)!r}))\n"
-        "from nvr.media.cached_files import made_once\n"
+        "from nvr.media.files.cached_files import made_once\n"
         f"target = Path({str(tmp_path)!r}, 'made.x')\n"
         "def make():\n"
         f"    Path({str(tmp_path)!r}, 'calls').open('a').write('x'); time.sleep(0.3); target.write_bytes(b'1')\n"

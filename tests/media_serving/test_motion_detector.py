@@ -13,8 +13,8 @@ import pytest
 from PIL import Image, ImageDraw, ImageFilter
 
 from media_serving.detectors import Found, Frame, UnknownDetector, Wanted, detector_for, wanted_of
-from nvr.media import images
-from nvr.media.grey import scaled
+from nvr.media.images import opening as images
+from nvr.media.images.grayscale import scaled
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 SIZE = (768, 576)

@@ -11,7 +11,7 @@ from django.utils import timezone
 from media_serving import conversion, playable
 from media_serving.models import PlayableForm, WorkState
 from media_serving.playable import playable_form
-from nvr.media import ffmpeg
+from nvr.media.ffmpeg import operations as ffmpeg
 from tests.conftest import client_of
 from tests.factories import folder_of, jpeg, make_video, put
 from tests.media_serving.stored import MEDIA, MJPEG, body_of, facts_of, make_event, the_row

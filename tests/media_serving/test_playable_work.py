@@ -22,7 +22,7 @@ from kombu.exceptions import OperationalError
 from media_serving import conversion, playable
 from media_serving.leases import MAX_ATTEMPTS
 from media_serving.models import PlayableForm, WorkState
-from nvr.media import ffmpeg
+from nvr.media.ffmpeg import operations as ffmpeg
 from tests.conftest import client_of
 from tests.factories import folder_of, make_user, make_video, put
 from tests.media_serving.stored import MEDIA, MJPEG, body_of, facts_of, the_row

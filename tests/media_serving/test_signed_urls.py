@@ -12,7 +12,7 @@ from django.test import override_settings
 from rest_framework.test import APIClient
 
 from nvr.accounts.models import ApiKey
-from nvr.media import signing
+from nvr.media.http import signing
 from tests.conftest import client_of
 from tests.factories import folder_of, jpeg, make_camera, put
 from tests.media_serving.stored import make_detection, make_event

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from media_serving.detectors.sampling import frames_of
-from nvr.media import processes
-from nvr.media.ffmpeg import FfmpegFailed, FfmpegTimedOut, UnknownContainer
-from nvr.media.paths import NoSuchFile
+from nvr.media.ffmpeg import processes
+from nvr.media.ffmpeg.operations import FfmpegFailed, FfmpegTimedOut, UnknownContainer
+from nvr.media.files.paths import NoSuchFile
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 H264 = ("-c:v", "libx264", "-pix_fmt", "yuv420p")

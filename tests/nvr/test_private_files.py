@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
-from nvr.media import companions
+from nvr.media.files import companions
 from nvr.private_files import FILES, FOLDERS, Places, close_all, make_shared, open_paths
 
 NOBODY = 65534

@@ -12,8 +12,8 @@ from django.test.utils import CaptureQueriesContext
 from rest_framework.test import APIClient
 
 from nvr.audit.models import AuditEntry
-from nvr.media import companions
-from nvr.media.companions import ACTIONS, Locked, NameTooLong, ReadOnly
+from nvr.media.files import companions
+from nvr.media.files.companions import ACTIONS, Locked, NameTooLong, ReadOnly
 from reviewer import library
 from tests.factories import jpeg, make_camera, make_user, put
 from tests.reviewer.test_former_marks import status_of

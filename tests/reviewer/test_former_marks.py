@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from rest_framework.test import APIClient
 
-from nvr.media import companions
-from nvr.media.companions import Status, act, directory_of, status_in
+from nvr.media.files import companions
+from nvr.media.files.companions import Status, act, directory_of, status_in
 from tests.factories import jpeg, make_user, put
 from tests.reviewer.conftest import settle
 from tests.reviewer.emptying import emptied, of_type

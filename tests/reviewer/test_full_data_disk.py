@@ -11,7 +11,7 @@ import pytest
 from django.db import OperationalError, connection
 from rest_framework.test import APIClient
 
-from nvr.media.companions import act
+from nvr.media.files.companions import act
 from reviewer import library, room
 from reviewer.models import ReviewPath, TrashRun
 from tests.disks import fill, small_disk

@@ -14,7 +14,7 @@ from urllib.parse import quote
 import pytest
 from rest_framework.test import APIClient
 
-from nvr.media.slots import HUGE_BYTES, SLOTS_PER_READER
+from nvr.media.http.stream_limits import HUGE_BYTES, SLOTS_PER_READER
 from reviewer import index, library, scanner
 from reviewer.api import listings
 from reviewer.library import folder_page, index_file

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from rest_framework.test import APIClient
 
-from nvr.media.companions import act
+from nvr.media.files.companions import act
 from reviewer.orders import ORDERS
 from tests.factories import jpeg, put
 from tests.reviewer.conftest import settle

@@ -17,10 +17,10 @@ from pathlib import Path
 import pytest
 from PIL import ExifTags, Image
 
-from nvr.media.boxes import MOST_BOXES, NoBoxes, movie_facts
-from nvr.media.ffmpeg import FfmpegKilled, FfmpegMissing, FfmpegTimedOut
-from nvr.media.letterbox import CONTENT
-from nvr.media.paths import StorageFault
+from nvr.media.ffmpeg.mp4_metadata import MOST_BOXES, NoBoxes, movie_facts
+from nvr.media.ffmpeg.operations import FfmpegKilled, FfmpegMissing, FfmpegTimedOut
+from nvr.media.files.paths import StorageFault
+from nvr.media.images.letterbox import CONTENT
 from reviewer import probe_cache, probes
 from reviewer.probe_cache import NOTHING, Facts
 from reviewer.probes import Patience, facts_of
@@ -159,7 +159,7 @@ def test_what_is_no_fault_of_the_file_is_tried_again(tmp_path, monkeypatch, name
         raise fault
 
     with monkeypatch.context() as patched:
-        for target in ("reviewer.probes.open_regular", "nvr.media.ffmpeg.probe"):
+        for target in ("reviewer.probes.open_regular", "nvr.media.ffmpeg.operations.probe"):
             patched.setattr(target, fail)
         assert found(file, wait=True) == [None]
         probes.probe_all([str(file)], tmp_path)
@@ -174,7 +174,7 @@ def test_a_video_that_the_storage_does_not_give_is_told_from_one_cut_short(tmp_p
     short = put(tmp_path, "short.mkv", whole.read_bytes()[:100])
     for target, fault in (
         ("reviewer.probes.check_readable", StorageFault()),
-        ("nvr.media.probing.demuxer_in", OSError(errno.EIO, "Input/output error")),  # as reading the head does
+        ("nvr.media.ffmpeg.probing.demuxer_in", OSError(errno.EIO, "Input/output error")),  # as reading the head does
     ):
         with monkeypatch.context() as patched:
             patched.setattr(target, raising(fault))

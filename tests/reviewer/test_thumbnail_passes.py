@@ -9,7 +9,7 @@ import pytest
 from django.core.cache import cache
 
 from nvr.celery import app
-from nvr.media.cached_files import cache_folder
+from nvr.media.files.cached_files import cache_folder
 from reviewer import cache_tasks, thumbnail_passes, thumbnails
 from reviewer.models import ReviewPath
 from reviewer.scanner import BeingRead

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from nvr.media.cached_files import PART_LIVES_S, sweep
+from nvr.media.files.cached_files import PART_LIVES_S, sweep
 from reviewer import thumbnails
 from reviewer.models import ReviewPath
 from reviewer.thumbnails import Source
@@ -28,7 +28,7 @@ def test_what_a_killed_process_left_of_a_frame_is_swept(tmp_path, monkeypatch):
         left.append(put(target.parent, target.name, jpeg()))
 
     with monkeypatch.context() as patched:
-        patched.setattr("nvr.media.ffmpeg.extract_early_frame", extract)
+        patched.setattr("nvr.media.ffmpeg.operations.extract_early_frame", extract)
         patched.setattr(Path, "unlink", lambda *_, **__: None)  # as in a process that is killed
         thumbnails.early_frame(Source(tmp_path / "a.mp4", tmp_path, 0, 0), 256)
 

@@ -15,9 +15,9 @@ import pytest
 from PIL import Image
 from rest_framework.test import APIClient
 
-from nvr.media import freedesktop
-from nvr.media.cached_files import cache_folder
-from nvr.media.letterbox import BACKGROUND
+from nvr.media.files.cached_files import cache_folder
+from nvr.media.images import freedesktop
+from nvr.media.images.letterbox import BACKGROUND
 from reviewer import thumbnails
 from reviewer.items import moment
 from reviewer.models import ReviewPath
@@ -253,7 +253,7 @@ def test_an_address_with_the_files_time_may_be_kept_for_ever(review, card):
 
 
 def test_pillow_is_not_needed_for_what_is_there():
-    code = "import sys, nvr.media.freedesktop; assert 'PIL' not in sys.modules"
+    code = "import sys, nvr.media.images.freedesktop; assert 'PIL' not in sys.modules"
 
     subprocess.run([sys.executable, "-c", code], check=True)
 

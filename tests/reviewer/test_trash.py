@@ -11,9 +11,9 @@ from django.contrib.auth.models import Group, User
 from rest_framework.test import APIClient
 
 from nvr.audit.models import AuditEntry
-from nvr.media import companions
-from nvr.media.companions import ReadOnly
-from nvr.media.slots import SLOTS_PER_READER
+from nvr.media.files import companions
+from nvr.media.files.companions import ReadOnly
+from nvr.media.http.stream_limits import SLOTS_PER_READER
 from reviewer import emptying, library, scanner, trash
 from reviewer.models import ReviewPath, RunState, TrashRun
 from reviewer.registry import add_path

@@ -18,8 +18,9 @@ from media_serving.detectors import Frame, Wanted, detector_for
 from nvr.demo.cameras import KEPT_PICTURES, VIDEO_S, DemoCamera, demo_cameras
 from nvr.demo.card import shots
 from nvr.demo.scenes import SCENES, barn_at_night, draw
-from nvr.media import ffmpeg, images
-from nvr.media.processes import FfmpegMissing
+from nvr.media.ffmpeg import operations as ffmpeg
+from nvr.media.ffmpeg.processes import FfmpegMissing
+from nvr.media.images import opening as images
 from reviewer.models import ReviewPath
 
 pytestmark = pytest.mark.django_db

@@ -20,7 +20,7 @@ from nvr.data_folder import make_private
 from nvr.health.sections import Section
 from nvr.installation import doctor
 from nvr.installation.doctor import Finding
-from nvr.media.mounts import Mount
+from nvr.media.files.mounts import Mount
 from tests.factories import make_camera
 
 from .conftest import BASE_DIR

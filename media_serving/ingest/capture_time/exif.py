@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple
 from media_serving.ingest.capture_time.clues import Reading
 from media_serving.ingest.capture_time.written import date_in, times_in, with_fraction
 from media_serving.ingest.capture_time.zones import from_hours, zone_from
-from nvr.media.decoder.pictures import Tags
+from nvr.media.images.decoder.pictures import Tags
 
 Texts = Mapping[str, list[str]]
 UNREADABLE: Final = (ValueError, ArithmeticError)

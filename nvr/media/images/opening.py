@@ -1,7 +1,7 @@
 """Pictures: opened only as formats that we name, never larger than the cap, made small before anything else.
 
-What came from outside is decoded by `nvr.media.decoder`'s child processes, which use this module without Django's
-settings; the process that serves or ingests asks those.
+What came from outside is decoded by the child processes of `nvr.media.images.decoder`, which use this module without
+Django's settings; the process that serves or ingests asks those.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from typing import BinaryIO
 from PIL import ExifTags, Image, PngImagePlugin
 
 from nvr.errors import Invalid, NvrError
-from nvr.media.colours import in_srgb
-from nvr.media.limits import MAX_SIDE_PX, max_pixels
-from nvr.media.paths import error_for, open_regular
-from nvr.media.picture_errors import ImageTooLarge, NotAnImage, TornImage
+from nvr.media.files.paths import error_for, open_regular
+from nvr.media.images.color_profiles import in_srgb
+from nvr.media.images.errors import ImageTooLarge, NotAnImage, TornImage
+from nvr.media.images.limits import MAX_SIDE_PX, max_pixels
 
 # Of a broken file Pillow has a word to say of each of its tags; what it amounts to is raised.
 warnings.filterwarnings("ignore", module=r"PIL\.")

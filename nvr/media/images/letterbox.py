@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 from PIL import Image, ImageDraw, ImageFont, PngImagePlugin
 
-from nvr.media.images import fitted, opened
+from nvr.media.images.opening import fitted, opened
 
 BACKGROUND = (237, 243, 246)
 INK = (112, 124, 132)  # can be read on light and on dark

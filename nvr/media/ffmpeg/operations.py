@@ -18,10 +18,9 @@ from typing import Any, BinaryIO, cast
 
 from django.conf import settings
 
-from nvr.media.containers import BARE, UnknownContainer
-from nvr.media.parts import write_to
-from nvr.media.probing import QUICK, MediaFacts, Source, ask, facts_of, picture_of, probe, source_in, source_of
-from nvr.media.processes import (
+from nvr.media.ffmpeg.containers import BARE, UnknownContainer
+from nvr.media.ffmpeg.probing import QUICK, MediaFacts, Source, ask, facts_of, picture_of, probe, source_in, source_of
+from nvr.media.ffmpeg.processes import (
     FfmpegFailed,
     FfmpegKilled,
     FfmpegMissing,
@@ -31,7 +30,8 @@ from nvr.media.processes import (
     run,
     stream,
 )
-from nvr.media.tracks import seconds_from
+from nvr.media.ffmpeg.tracks import seconds_from
+from nvr.media.files.atomic_write import write_to
 
 __all__ = [
     "FfmpegFailed",

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
-from nvr.media.parts import PART
+from nvr.media.files.atomic_write import PART
 
 FOLDER: Final = ".thumbnails"
 FLAVOURS: Final = {128: "normal", 256: "large", 512: "x-large", 1024: "xx-large"}  # by the side, in pixels

@@ -15,8 +15,8 @@ from typing import BinaryIO
 from django.conf import settings
 
 from nvr.errors import FULL, StorageFull, Unavailable
-from nvr.media.parts import PART
-from nvr.media.paths import error_for
+from nvr.media.files.atomic_write import PART
+from nvr.media.files.paths import error_for
 
 logger = logging.getLogger(__name__)
 

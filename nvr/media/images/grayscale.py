@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from PIL import Image
 
-from nvr.media.images import SIDEWAYS, TURNS, orientation, resizable
+from nvr.media.images.opening import SIDEWAYS, TURNS, orientation, resizable
 
 TIMES_HIGH = 4  # as wide, at most: no camera's picture is, and looking at one of 60 000 rows would take a gigabyte
 

@@ -18,10 +18,10 @@ from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.http import http_date
 
-from nvr.media.paths import is_inside, open_regular
-from nvr.media.ranges import Entity, Plan, is_known, plan_for
-from nvr.media.slots import Slot, take_stream_slot
-from nvr.media.types import content_type_for
+from nvr.media.files.content_types import content_type_for
+from nvr.media.files.paths import is_inside, open_regular
+from nvr.media.http.ranges import Entity, Plan, is_known, plan_for
+from nvr.media.http.stream_limits import Slot, take_stream_slot
 
 BLOCK_BYTES = 64 * 1024
 LATEST_S = 253_402_300_799  # the last second of the year 9999; some file systems know later ones, HTTP does not

@@ -16,12 +16,12 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from nvr.media import tracks
-from nvr.media.boxes import NoBoxes, Reader, picture_tracks
-from nvr.media.containers import BARE, demuxer_in
-from nvr.media.paths import named_errors, open_regular
-from nvr.media.processes import FfmpegFailed, FfmpegTimedOut, run
-from nvr.media.tracks import seconds_from
+from nvr.media.ffmpeg import tracks
+from nvr.media.ffmpeg.containers import BARE, demuxer_in
+from nvr.media.ffmpeg.mp4_metadata import NoBoxes, Reader, picture_tracks
+from nvr.media.ffmpeg.processes import FfmpegFailed, FfmpegTimedOut, run
+from nvr.media.ffmpeg.tracks import seconds_from
+from nvr.media.files.paths import named_errors, open_regular
 
 QUICK = timedelta(seconds=15)
 COUNTED = {"mpeg", *BARE}  # of which often nobody knows how long they are

@@ -9,15 +9,15 @@ from typing import Any, BinaryIO, Final, TypeVar, cast
 
 from PIL import Image
 
-from nvr.media import letterbox
-from nvr.media.decoder.headers import header_of
-from nvr.media.decoder.reading import PlacedFile
-from nvr.media.decoder.tags import tags_in
-from nvr.media.endings import has_its_end, jpeg_scans
-from nvr.media.grey import grey, upright_size
-from nvr.media.images import encoded, fitted, opened
-from nvr.media.picture_errors import ImageTooLarge, ImageTooSlow, NotAnImage, TornImage
-from nvr.media.repair import repaired
+from nvr.media.images import letterbox
+from nvr.media.images.decoder.headers import header_of
+from nvr.media.images.decoder.reading import PlacedFile
+from nvr.media.images.decoder.tags import tags_in
+from nvr.media.images.errors import ImageTooLarge, ImageTooSlow, NotAnImage, TornImage
+from nvr.media.images.grayscale import grey, upright_size
+from nvr.media.images.opening import encoded, fitted, opened
+from nvr.media.images.repair import repaired
+from nvr.media.images.truncation import has_its_end, jpeg_scans
 
 Facts = dict[str, Any]
 Result = tuple[Facts, bytes]

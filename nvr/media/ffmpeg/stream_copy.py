@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from nvr.media import ffmpeg as ff
+from nvr.media.ffmpeg import operations as ff
 
 LONGEST_LEAD_S = 10.0  # it is stored with the piece, and not shown
 WITH_INDEX = {"mov", "matroska"}

@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from nvr.media.decoder.messages import Head
-from nvr.media.decoder.pool import pool
-from nvr.media.parts import write_to
-from nvr.media.paths import open_regular
+from nvr.media.files.atomic_write import write_to
+from nvr.media.files.paths import open_regular
+from nvr.media.images.decoder.messages import Head
+from nvr.media.images.decoder.pool import pool
 
 Picture = Path | bytes | BinaryIO
 Tags = dict[str, dict[str, list[str]]]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from nvr.media.cached_files import made_once, place_of
-from nvr.media.paths import named_errors
-from nvr.media.verdicts import remembered
+from nvr.media.files.cached_files import made_once, place_of
+from nvr.media.files.paths import named_errors
+from nvr.media.images.verdicts import remembered
 
 WIDTHS = (160, 320, 640, 1280)  # pixels
 FOLDER = "derivatives"
@@ -31,7 +31,7 @@ def kept(source: Path | bytes, identity: str, width: int) -> Path:
     place = place_of(FOLDER, f"{identity}-{width}")
 
     def make() -> Path:
-        from nvr.media.decoder.pictures import small_copy  # not for what has been made already
+        from nvr.media.images.decoder.pictures import small_copy  # not for what has been made already
 
         with remembered(identity):  # also by who waited for another to make it
             return small_copy(source, width, place)

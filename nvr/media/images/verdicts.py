@@ -13,10 +13,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from nvr.errors import Invalid, NvrError
-from nvr.media import picture_errors
-from nvr.media.cached_files import place_of
-from nvr.media.parts import write_to
-from nvr.media.picture_errors import DecodingTimedOut
+from nvr.media.files.atomic_write import write_to
+from nvr.media.files.cached_files import place_of
+from nvr.media.images import errors
+from nvr.media.images.errors import DecodingTimedOut
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ def check_known(identity: str) -> None:
     try:
         age_s = time.time() - place.stat().st_mtime
         known = json.loads(place.read_bytes())
-        kind = getattr(picture_errors, known["error"])
+        kind = getattr(errors, known["error"])
         lasts_s = BUSY_S if issubclass(kind, DecodingTimedOut) else REMEMBERED_S
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return
@@ -52,7 +52,7 @@ def check_known(identity: str) -> None:
 
 def note(identity: str, error: NvrError) -> None:
     name = type(error).__name__
-    if not hasattr(picture_errors, name):
+    if not hasattr(errors, name):
         return
     with suppress(OSError), write_to(place_for(identity)) as part:  # without it, it is only found out again
         part.write_text(json.dumps({"error": name, "detail": error.detail}))

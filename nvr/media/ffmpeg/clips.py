@@ -22,14 +22,14 @@ from django.conf import settings
 from PIL import Image
 
 from nvr.errors import Invalid
-from nvr.media import ffmpeg as ff
-from nvr.media.copying import can_be_copied
-from nvr.media.decoder import pictures
-from nvr.media.processes import (
+from nvr.media.ffmpeg import operations as ff
+from nvr.media.ffmpeg.processes import (
     FfmpegFailed,
     run,
     timed_out,
 )
+from nvr.media.ffmpeg.stream_copy import can_be_copied
+from nvr.media.images.decoder import pictures
 
 MOST_HEIGHT_PX = 1080
 MOST_WIDTH_PX = 3840  # two such pictures side by side; decoders in browsers end at 4096
@@ -177,7 +177,7 @@ def check_shows_something(part: Path, *, at_most_s: float = math.inf) -> None:
 
 def check_key_frames(part: Path, deadline: Deadline) -> None:
     """What was copied may be damaged, which only decoding tells. Raises `FfmpegFailed`."""
-    import ffmpeg  # as in `nvr.media.ffmpeg`
+    import ffmpeg  # as in `nvr.media.ffmpeg.operations`
 
     with ff.source_of(part) as source:
         stream = ffmpeg.input(source.address, **source.options(), skip_frame="nokey")

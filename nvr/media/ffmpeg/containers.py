@@ -10,7 +10,7 @@ import os
 import re
 from typing import Final
 
-from nvr.media.processes import FfmpegFailed
+from nvr.media.ffmpeg.processes import FfmpegFailed
 
 HEAD_BYTES: Final = 16_384
 MJPEG_BYTES: Final = 4 * 2**20  # within which the second picture of a stream of JPEGs begins

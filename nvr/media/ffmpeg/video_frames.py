@@ -10,8 +10,8 @@ from pathlib import Path
 from django.core.cache import caches
 
 from nvr.errors import NotFound, StorageFull, Unavailable
-from nvr.media.cached_files import made_once, place_of
-from nvr.media.paths import named_errors
+from nvr.media.files.cached_files import made_once, place_of
+from nvr.media.files.paths import named_errors
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ def frame_of(video: Path, *, offset_ms: int = FIRST_LOOK_MS) -> Path:
 
 
 def extracted(video: Path, offset_ms: int, target: Path) -> Path:
-    from nvr.media import ffmpeg  # only here: most requests need none of it
+    from nvr.media.ffmpeg import operations as ffmpeg  # only here: most requests need none of it
 
     if not _slots.acquire(timeout=TIME_LIMIT.total_seconds()):
         raise Unavailable("Too many videos are being read at once: try again.", retry_after=5)

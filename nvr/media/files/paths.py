@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from nvr.errors import BadRequest, Forbidden, Invalid, NotFound, NvrError, Unavailable
-from nvr.media.system_folders import is_hidden_folder
+from nvr.media.files.system_folders import is_hidden_folder
 
 # Errors that say something of the name or of who asks. All others say that the storage does not answer.
 NAME_ERRORS = {

@@ -19,11 +19,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from nvr.errors import NvrError, Unavailable
-from nvr.media import picture_errors
-from nvr.media.decoder.messages import Head, receive_answer, send_request
-from nvr.media.limits import max_pixels
-from nvr.media.paths import error_for
-from nvr.media.picture_errors import DecodingTimedOut, ImageTooLarge, ImageTooSlow, TornImage
+from nvr.media.files.paths import error_for
+from nvr.media.images import errors
+from nvr.media.images.decoder.messages import Head, receive_answer, send_request
+from nvr.media.images.errors import DecodingTimedOut, ImageTooLarge, ImageTooSlow, TornImage
+from nvr.media.images.limits import max_pixels
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ WAIT_S: Final = 15.0  # for a child that is free
 GOES_WITHIN_S: Final = 5.0  # a child that has closed its end of the socket
 # Somebody ended it, such as the system for want of memory, or who stops the service: no picture did.
 ENDED_FROM_OUTSIDE: Final = {-signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT, -signal.SIGHUP}
-BASE_DIR: Final = Path(__file__).resolve().parents[3]
+BASE_DIR: Final = Path(__file__).resolve().parents[4]
 BUSY = "Too many pictures are being prepared at once: try again."
 DOES_NOT_RUN = "The program that decodes pictures does not run: see the log, and restart NVR after an upgrade."
 
@@ -79,7 +79,7 @@ def new_child() -> Child:
 
 def begin(descriptor: int, pixels: int) -> subprocess.Popen[bytes]:
     """With nothing of our environment but where programs are: no secret is in it."""
-    command = [sys.executable, "-m", "nvr.media.decoder.child", str(descriptor), str(pixels)]
+    command = [sys.executable, "-m", "nvr.media.images.decoder.child", str(descriptor), str(pixels)]
     return subprocess.Popen(  # noqa: S603  (a list, no shell, and nothing from outside in it)
         command,
         stdin=subprocess.DEVNULL,
@@ -183,7 +183,7 @@ def raise_for(answer: dict[str, Any]) -> None:
         raise error_for(OSError(number, os.strerror(number)))
     if name == "MemoryError":
         raise ImageTooLarge("The image takes more memory to decode than is allowed.")
-    raise getattr(picture_errors, str(name), TornImage)(str(answer.get("detail", "")))
+    raise getattr(errors, str(name), TornImage)(str(answer.get("detail", "")))
 
 
 pool = Pool()

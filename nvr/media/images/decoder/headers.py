@@ -6,10 +6,10 @@ from typing import Any, BinaryIO, Final
 
 from PIL import ExifTags, Image
 
-from nvr.media.decoder.reading import PlacedFile
-from nvr.media.images import BROKEN, opened, orientation
-from nvr.media.limits import max_pixels
-from nvr.media.picture_errors import ImageTooLarge, TornImage
+from nvr.media.images.decoder.reading import PlacedFile
+from nvr.media.images.errors import ImageTooLarge, TornImage
+from nvr.media.images.limits import max_pixels
+from nvr.media.images.opening import BROKEN, opened, orientation
 
 MOST_CHUNKS: Final = 64
 MOST_EXIF_BYTES: Final = 2**20

@@ -13,7 +13,7 @@ from typing import Final
 
 from PIL import Image
 
-from nvr.media.endings import PNG_END, gif_lacks_only_its_end, gif_walk
+from nvr.media.images.truncation import PNG_END, gif_lacks_only_its_end, gif_walk
 
 JPEG_END: Final = b"\xff\xd9"
 # Read as pixels this shows; behind the last pixel nobody reads it. Without FF, which would begin a marker.

@@ -1,4 +1,4 @@
-"""The child that decodes: `python -m nvr.media.decoder.child FD MAX_PIXELS`, fed over the socket FD.
+"""The child that decodes: `python -m nvr.media.images.decoder.child FD MAX_PIXELS`, fed over the socket FD.
 
 It limits itself before it reads the first byte from outside, has no settings and no secrets, logs nothing, writes no
 file, and ends when nobody has asked for a while or the process that it works for is gone.
@@ -17,8 +17,8 @@ from contextlib import suppress
 from typing import Final
 
 from nvr.errors import NvrError
-from nvr.media import limits
-from nvr.media.decoder.messages import Closed, Head, receive_request, send_answer
+from nvr.media.images import limits
+from nvr.media.images.decoder.messages import Closed, Head, receive_request, send_answer
 
 Perform = Callable[[Head, int], tuple[Head, bytes]]
 
@@ -34,7 +34,7 @@ def main(descriptor: int, max_pixels: int) -> None:
     limit_self(max_pixels)
     logging.disable(logging.CRITICAL)
     warnings.simplefilter("ignore")
-    from nvr.media.decoder import operations  # Pillow, within the limits
+    from nvr.media.images.decoder import operations  # Pillow, within the limits
 
     connection = socket.socket(fileno=descriptor)
     with suppress(Closed, TimeoutError, ConnectionError):

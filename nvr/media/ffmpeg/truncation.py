@@ -8,8 +8,8 @@ import re
 from datetime import timedelta
 from typing import BinaryIO, Final
 
-from nvr.media import ffmpeg
-from nvr.media.containers import demuxer_in
+from nvr.media.ffmpeg import operations as ffmpeg
+from nvr.media.ffmpeg.containers import demuxer_in
 
 MOST_PARTS: Final = 200_000  # ten hours in fragments of a second are half of that
 AVI_UNFINISHED: Final = (0, 0xFFFFFFFF)  # what is filled in when the recording ends

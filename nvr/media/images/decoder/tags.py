@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from PIL import ExifTags, Image, ImageFile, IptcImagePlugin
 
-from nvr.media.images import BROKEN
+from nvr.media.images.opening import BROKEN
 
 Texts = dict[str, list[str]]
 

@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Self
 
-from nvr.media.paths import is_inside
+from nvr.media.files.paths import is_inside
 
 MOUNTINFO = Path("/proc/self/mountinfo")
 NETWORK_TYPES = {

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Final
 
 from nvr.errors import FULL, Conflict
-from nvr.media.paths import NoSuchFile, error_for, place_of
+from nvr.media.files.paths import NoSuchFile, error_for, place_of
 
 MODE: Final = 0o644  # it travels with its media, and is as open as that usually is
 

@@ -1,0 +1,1 @@
+"""What ffmpeg and ffprobe do for us, and what we read of videos ourselves."""

@@ -1,0 +1,1 @@
+"""Paths, mounts, companions of files, and writing whole files."""

@@ -1,0 +1,1 @@
+"""Files as HTTP responses: ranges, signatures, limits on streams."""

@@ -1,0 +1,1 @@
+"""Opening, checking, repairing and deriving images."""
