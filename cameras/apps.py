@@ -6,6 +6,6 @@ class CamerasConfig(AppConfig):
     verbose_name = "Cameras"
 
     def ready(self) -> None:
-        from cameras import wiring
+        from cameras import hooks
 
-        wiring.connect()
+        hooks.connect()

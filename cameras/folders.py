@@ -8,8 +8,8 @@ from pathlib import Path
 from django.conf import settings
 
 from cameras.folder_index import MediaFile, index_of
+from cameras.folder_ownership import Folders, check_own, current_folders, folders_for
 from cameras.models import Camera
-from cameras.ownership import Folders, check_own, current_folders, folders_for
 from nvr.errors import Forbidden
 from nvr.media.files.mounts import Mount, mount_of
 from nvr.media.files.paths import StorageFault, error_for, is_inside

@@ -18,12 +18,12 @@ from django.conf import settings
 from django.db import DatabaseError, transaction
 from django.utils import timezone
 
+from cameras.concurrent_probe import Lookout
 from cameras.folder_index import FolderIsFile, FolderMissing, FolderUnreadable
+from cameras.folder_ownership import Folders, current_folders
 from cameras.folders import FolderOutsideBase, newest_files
 from cameras.last_picture import LastPicture, last_picture_of
-from cameras.lookout import Lookout
 from cameras.models import Camera, CameraStatus
-from cameras.ownership import Folders, current_folders
 from nvr.audit.record import record
 from nvr.errors import NvrError
 from nvr.health.models import downtime_since

@@ -13,9 +13,9 @@ from datetime import datetime, timedelta
 from django.utils import timezone
 
 from cameras.folder_index import NEWEST, MediaFile
+from cameras.folder_ownership import Folders
 from cameras.folders import newest_files
 from cameras.models import Camera
-from cameras.ownership import Folders
 from cameras.rhythm import Rhythm, age_limit
 from cameras.snapshots import VIDEOS_TRIED, is_shown, may_give_a_frame
 

@@ -18,10 +18,10 @@ from typing import Any
 from django.conf import settings
 from django.contrib.auth.models import AnonymousUser, User
 
+from cameras.concurrent_probe import Lookout
+from cameras.folder_ownership import current_folders
 from cameras.folders import resolved
-from cameras.lookout import Lookout
 from cameras.models import Camera
-from cameras.ownership import current_folders
 from nvr.media.files.content_types import is_image, is_video
 from nvr.media.files.paths import is_inside
 from nvr.media.files.system_folders import is_hidden_folder

@@ -14,9 +14,9 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from cameras import purging
+from cameras.folder_ownership import cameras_around, place_to_remember, true_place
 from cameras.models import Camera, Purge, sees_all
 from cameras.naming import slug_from
-from cameras.ownership import cameras_around, place_to_remember, true_place
 from cameras.signals import camera_restored, camera_trashed
 from nvr.audit.record import asker_of, record
 from nvr.errors import BadRequest, Conflict, NotFound

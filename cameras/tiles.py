@@ -11,12 +11,12 @@ from typing import Any
 from django.urls import reverse
 from django.utils import timezone
 
+from cameras.concurrent_probe import Lookout
 from cameras.folder_index import MediaFile
+from cameras.folder_ownership import Folders, current_folders
 from cameras.health import in_words
 from cameras.last_picture import LastPicture, is_old, last_picture_of
-from cameras.lookout import Lookout
 from cameras.models import Camera, CameraStatus
-from cameras.ownership import Folders, current_folders
 from nvr.errors import NvrError
 from nvr.pages.templatetags.nvr_pages import iso
 

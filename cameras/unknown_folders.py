@@ -20,10 +20,10 @@ from zlib import crc32
 from django.conf import settings
 from django.core.exceptions import ValidationError
 
+from cameras.concurrent_probe import Lookout
 from cameras.folder_index import MAX_DEPTH
-from cameras.lookout import Lookout
+from cameras.folder_ownership import Folders, current_folders
 from cameras.models import Camera, sees_all
-from cameras.ownership import Folders, current_folders
 from cameras.validation import clean_folder_path, clean_new_name
 from nvr.media.files.content_types import is_image, is_video
 from nvr.media.files.paths import is_inside

@@ -15,8 +15,8 @@ from typing import BinaryIO
 
 from django.conf import settings
 
+from cameras.folder_ownership import Folders, folders_for
 from cameras.folders import check_volume
-from cameras.ownership import Folders, folders_for
 from media_serving.clip_sources import (
     Footage,
     NoFootage,

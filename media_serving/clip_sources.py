@@ -17,9 +17,9 @@ from typing import BinaryIO
 from django.conf import settings
 from django.db.models import Q, QuerySet
 
+from cameras.folder_ownership import Folders, folders_for
 from cameras.folders import check_volume, place_of
 from cameras.models import Camera
-from cameras.ownership import Folders, folders_for
 from media_serving.ingest.ledger import stamp
 from media_serving.models import Detection, Event, MediaType, Upload, UploadCopy, UploadState
 from media_serving.models.uploads import digest_of

@@ -11,8 +11,8 @@ from urllib.parse import quote
 from django.conf import settings
 from django.db.models import Q
 
+from cameras.folder_ownership import folders_with
 from cameras.models import Camera
-from cameras.ownership import folders_with
 from media_serving.models import Detection, Event, PlayableForm, Tombstone, Upload, clip_path, thumbnail_path
 from media_serving.models.uploads import kept_folder, kept_path
 from media_serving.playable import path_of

@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cameras.folder_ownership import Folders, current_folders, folders_for, live_camera
 from cameras.folders import check_volume, folder_of, place_of
 from cameras.models import Camera
-from cameras.ownership import Folders, current_folders, folders_for, live_camera
 from media_serving.addresses import check_form
 from media_serving.ingest.ledger import stamp
 from media_serving.models import Detection, Event, Upload, UploadCopy, clip_path, thumbnail_path

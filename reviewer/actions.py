@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cameras.ownership import Folders, current_folders
+from cameras.folder_ownership import Folders, current_folders
 from nvr.audit.record import record
 from nvr.errors import BadRequest, Forbidden, NvrError
 from nvr.media.files import companions

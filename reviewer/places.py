@@ -10,7 +10,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cameras.ownership import Folders, current_folders
+from cameras.folder_ownership import Folders, current_folders
 from nvr.errors import BadRequest, Forbidden
 from nvr.media.files.paths import error_for, is_inside, true_place
 from nvr.media.files.system_folders import has_hidden_folder

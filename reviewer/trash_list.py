@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Final
 
-from cameras.ownership import current_folders
+from cameras.folder_ownership import current_folders
 from reviewer.deletion import ChangedError, KeptError, Listed, LockedError, listed, reason_of, would_delete
 from reviewer.library import trashed
 from reviewer.models import ReviewPath

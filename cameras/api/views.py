@@ -17,7 +17,7 @@ from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
 from cameras import registry
-from cameras.api import documents
+from cameras.api import schema
 from cameras.api.filters import filtered, shown, sparse_fields
 from cameras.api.list_cache import cached_list
 from cameras.api.representation import as_deleted_json, as_json, as_json_v1, represent, rows_of
@@ -57,8 +57,8 @@ class CameraViewSet(ApiMixin, GenericViewSet[Camera]):
         rows: QuerySet[Camera] = Camera.objects.visible_to(self.request.user)
         return rows
 
-    @extend_schema(**documents.LIST_V1)
-    @extend_schema(**documents.LIST, versions=["2"])
+    @extend_schema(**schema.LIST_V1)
+    @extend_schema(**schema.LIST, versions=["2"])
     def list(self, request: Request) -> HttpResponse:
         build = self._list_v1 if request.version == "1" else self._list
         return HttpResponse(cached_list(request, lambda: dumps(build(request))), content_type="application/json")
@@ -73,43 +73,43 @@ class CameraViewSet(ApiMixin, GenericViewSet[Camera]):
         rows = rows_of(filtered(self.get_queryset(), request))
         return {"cameras": [as_json_v1(row) for row in rows], "count": len(rows)}
 
-    @extend_schema(**documents.DELETED)
+    @extend_schema(**schema.DELETED)
     def deleted(self, request: Request) -> Response:
         page = page_of(Camera.trash.visible_to(request.user), request)
         return Response({"items": as_deleted_json(page.rows), "pagination": page.summary()})
 
-    @extend_schema(**documents.in_version_1(documents.CREATE, CameraV1))
-    @extend_schema(**documents.CREATE, versions=["2"])
+    @extend_schema(**schema.in_version_1(schema.CREATE, CameraV1))
+    @extend_schema(**schema.CREATE, versions=["2"])
     def create(self, request: Request) -> Response:
         values, groups = cleaned(CameraCreate(data=request.data))
         camera = registry.create_camera(request.user, values, groups=groups or ())
         return Response(represent(camera, request.version), status=201)
 
-    @extend_schema(**documents.in_version_1(documents.RETRIEVE, CameraV1))
-    @extend_schema(**documents.RETRIEVE, versions=["2"])
+    @extend_schema(**schema.in_version_1(schema.RETRIEVE, CameraV1))
+    @extend_schema(**schema.RETRIEVE, versions=["2"])
     def retrieve(self, request: Request, camera_id: str) -> Response:
         return Response(represent(find(self.get_queryset(), camera_id), request.version))
 
-    @extend_schema(**documents.in_version_1(documents.UPDATE, CameraV1))
-    @extend_schema(**documents.UPDATE, versions=["2"])
+    @extend_schema(**schema.in_version_1(schema.UPDATE, CameraV1))
+    @extend_schema(**schema.UPDATE, versions=["2"])
     def partial_update(self, request: Request, camera_id: str) -> Response:
         camera = find(self.get_queryset(), camera_id)
         values, groups = cleaned(CameraUpdate(camera, data=request.data))
         camera = registry.update_camera(request.user, camera, values, groups=groups)
         return Response(represent(camera, request.version))
 
-    @extend_schema(**documents.DESTROY)
+    @extend_schema(**schema.DESTROY)
     def destroy(self, request: Request, camera_id: str) -> Response:
         registry.trash_camera(request.user, find(self.get_queryset(), camera_id))
         return Response(status=204)
 
-    @extend_schema(**documents.in_version_1(documents.RESTORE, CameraV1))
-    @extend_schema(**documents.RESTORE, versions=["2"])
+    @extend_schema(**schema.in_version_1(schema.RESTORE, CameraV1))
+    @extend_schema(**schema.RESTORE, versions=["2"])
     def restore(self, request: Request, camera_id: str) -> Response:
         camera = find(Camera.everything.visible_to(request.user), camera_id)
         return Response(represent(registry.restore_camera(request.user, camera), request.version))
 
-    @extend_schema(**documents.PURGE)
+    @extend_schema(**schema.PURGE)
     def purge(self, request: Request, camera_id: str) -> Response:
         registry.purge_camera(request.user, find(Camera.everything.visible_to(request.user), camera_id))
         return Response(status=204)
@@ -147,7 +147,7 @@ class PathValidationView(ApiView):
 
     permission_classes = (HasPermission("cameras.change_camera"),)
 
-    @extend_schema(**documents.VALIDATE_PATHS)
+    @extend_schema(**schema.VALIDATE_PATHS)
     def get(self, request: Request) -> Response:
         return Response(validate_paths(request.user))
 
@@ -158,7 +158,7 @@ class SnapshotView(BytesView):
     permission_classes = (AllowAny,)
     authentication_classes = (SignedUrlAuthentication, *BytesView.authentication_classes)
 
-    @extend_schema(**documents.SNAPSHOT)
+    @extend_schema(**schema.SNAPSHOT)
     def get(self, request: Request, camera_id: str) -> HttpResponseBase:
         camera = find(self.visible_cameras(request), camera_id)
         response = snapshot_response(request._request, camera, attachment=request.version == "1")

@@ -16,8 +16,8 @@ from typing import Any, Final
 from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 
+from cameras.folder_ownership import current_folders
 from cameras.models import Camera
-from cameras.ownership import current_folders
 from media_serving.clips import SETTLES_AFTER, want_clip
 from media_serving.ingest.capture_time import CaptureTime
 from media_serving.ingest.ledger import stamp

@@ -17,9 +17,9 @@ from pathlib import Path
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection
 
-from cameras.lookout import Lookout
+from cameras.concurrent_probe import Lookout
+from cameras.folder_ownership import Folders, current_folders
 from cameras.models import Camera
-from cameras.ownership import Folders, current_folders
 from media_serving.ingest.hints import Hints, watches
 from media_serving.ingest.ledger import enter, in_hand
 from media_serving.ingest.missing import names_of_missing

@@ -11,9 +11,9 @@ from django.contrib.auth.models import Group, User
 from django.test import Client
 from rest_framework.test import APIClient
 
+from cameras.folder_ownership import FolderStrayed, current_folders
 from cameras.folders import newest_files
 from cameras.models import Camera
-from cameras.ownership import FolderStrayed, current_folders
 from cameras.registry import create_camera, update_camera
 from reviewer.registry import add_path, known_paths
 from tests.factories import folder_of, jpeg, make_camera, make_user, put

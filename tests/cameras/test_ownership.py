@@ -12,11 +12,11 @@ import pytest
 from django.db import transaction
 from rest_framework.test import APIClient
 
-from cameras import ownership
+from cameras import folder_ownership
+from cameras.concurrent_probe import Lookout
+from cameras.folder_ownership import current_folders
 from cameras.folders import newest_files
-from cameras.lookout import Lookout
 from cameras.models import Camera, ListVersion
-from cameras.ownership import current_folders
 from cameras.tiles import tiles_for
 from tests.factories import folder_of, jpeg, make_camera, put
 
@@ -67,7 +67,7 @@ def hang(monkeypatch: pytest.MonkeyPatch) -> Iterator[set[str]]:
         return answer(path, **kwargs)
 
     monkeypatch.setattr(os.path, "realpath", realpath)
-    monkeypatch.setattr(ownership._lookout, "patience_s", 0.2)
+    monkeypatch.setattr(folder_ownership._lookout, "patience_s", 0.2)
     yield stuck
     release.set()
 

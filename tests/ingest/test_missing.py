@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from django.utils import timezone
 
+from cameras.folder_ownership import current_folders
 from cameras.models import Camera
-from cameras.ownership import current_folders
 from media_serving.ingest import missing, watched, working
 from media_serving.ingest.sweep import Sweep
 from media_serving.ingest.watcher import Watcher

@@ -16,7 +16,7 @@ import pytest
 from django.utils import timezone
 from PIL import Image, ImageDraw
 
-from cameras import ownership
+from cameras import folder_ownership
 from cameras.models import Camera
 from media_serving import leases
 from media_serving.ingest import turns, working
@@ -376,7 +376,7 @@ def test_a_camera_whose_folder_hangs_takes_no_worker_from_the_others(porch, monk
     for camera in (porch, yard):
         put(folder_of(camera), "a.jpg", jpeg())
         swept(camera)
-    folders = ownership.current_folders(again=True)
+    folders = folder_ownership.current_folders(again=True)
     monkeypatch.setattr(working, "current_folders", lambda: replace(folders, silent=frozenset({porch.pk})))
 
     working.work()

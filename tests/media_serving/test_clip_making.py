@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from django.utils import timezone
 
+from cameras.folder_ownership import folders_for
 from cameras.models import Camera
-from cameras.ownership import folders_for
 from media_serving import clip_making
 from media_serving.clip_making import make_clip
 from media_serving.clip_sources import NoFootage, is_there, stills_around
