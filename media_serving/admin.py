@@ -18,11 +18,11 @@ from django.http import HttpRequest
 from django.template.defaultfilters import filesizeformat
 
 from cameras.models import Camera
-from media_serving.clips import ask_for
+from media_serving.clips.requests import ask_for
 from media_serving.events import update_event
-from media_serving.ingest.retrying import CAN_BE_RETRIED, retry
+from media_serving.ingest.retry import CAN_BE_RETRIED, retry
 from media_serving.models import ClipWork, Detection, Event, Upload, WorkState
-from media_serving.playable_admin import PlayableFormAdmin
+from media_serving.transcoding.admin import PlayableFormAdmin
 from nvr.errors import NvrError
 from nvr.model_admin import ModelAdmin
 

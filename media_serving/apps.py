@@ -6,6 +6,6 @@ class MediaServingConfig(AppConfig):
     verbose_name = "Detections and events"
 
     def ready(self) -> None:
-        from media_serving import wiring
+        from media_serving import hooks
 
-        wiring.connect()
+        hooks.connect()

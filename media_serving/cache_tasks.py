@@ -5,8 +5,9 @@ from __future__ import annotations
 from celery import shared_task
 from django.conf import settings
 
-from media_serving import conversion, kept_copies
-from media_serving.removal import remove_kept_folders
+from media_serving import kept_copies
+from media_serving.purge import remove_kept_folders
+from media_serving.transcoding import worker as transcoder
 from nvr.media.files.atomic_write import remove_abandoned_parts
 from nvr.media.files.cached_files import sweep
 
@@ -17,12 +18,12 @@ REFUSALS_BYTES = 2**20  # each is a sentence, and a block of the disk
 
 @shared_task(name="media.make_playable", ignore_result=True)
 def make_playable(pk: int) -> None:
-    conversion.make_playable(pk)
+    transcoder.make_playable(pk)
 
 
 @shared_task(name="media.send_owed_playables", ignore_result=True)
 def send_owed_playables() -> None:
-    conversion.send_owed()
+    transcoder.send_owed()
 
 
 @shared_task(name="media.sweep_caches", ignore_result=True)
@@ -31,8 +32,8 @@ def sweep_caches() -> None:
     sweep("derivatives", limit_bytes=DERIVATIVES_BYTES)
     sweep("frames", limit_bytes=FRAMES_BYTES)
     sweep("refusals", limit_bytes=REFUSALS_BYTES)
-    conversion.evict()
-    conversion.forget_unused()
+    transcoder.evict()
+    transcoder.forget_unused()
     for folder in (settings.CLIP_DIR, settings.THUMBNAIL_DIR, *settings.KEPT_DIR.glob("*/")):
         remove_abandoned_parts(folder)
     kept_copies.remove_strays()

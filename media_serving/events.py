@@ -18,8 +18,8 @@ from django.utils import timezone
 
 from cameras.models import Camera
 from media_serving.models import LONGEST_EVENT, Detection, Event
-from media_serving.moments import whole_milliseconds
 from media_serving.signals import event_closed
+from media_serving.timestamps import whole_milliseconds
 from nvr.audit.record import record
 from nvr.errors import NotFound
 

@@ -22,7 +22,7 @@ from django.db.models import Count, Exists, Min, OuterRef, Q, QuerySet, Sum
 from django.utils import timezone
 
 from cameras.models import Camera
-from media_serving.clip_sources import LONGEST_VIDEO, is_a_video
+from media_serving.clips.footage import LONGEST_VIDEO, is_a_video
 from media_serving.models import LONGEST_EVENT, Detection, Event, Upload, UploadState
 from media_serving.tombstones import bury
 

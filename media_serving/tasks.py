@@ -5,9 +5,11 @@ from __future__ import annotations
 from celery import shared_task
 from django.utils import timezone
 
-from media_serving import kept_copies, reported_thumbnails, thumbnails
+from media_serving import kept_copies
 from media_serving.events import close_quiet
-from media_serving.ingest import places, sending, working
+from media_serving.ingest import dispatch, places, processor
+from media_serving.thumbnails import rendering as thumbnails
+from media_serving.thumbnails import reported
 from media_serving.tombstones import carry_out_owed
 
 
@@ -29,11 +31,11 @@ def trim_kept_copies() -> None:
     places.follow_copies(timezone.now())
 
 
-@shared_task(name=sending.TASK, ignore_result=True)
+@shared_task(name=dispatch.TASK, ignore_result=True)
 def ingest() -> None:
     """Work on what cameras delivered; what is left after a while is another message's."""
-    if working.work():
-        sending.send_owed()
+    if processor.work():
+        dispatch.send_owed()
 
 
 @shared_task(name="media.draw_owed_thumbnails", ignore_result=True)
@@ -43,4 +45,4 @@ def draw_owed_thumbnails() -> None:
 
 @shared_task(name="media.draw_reported_thumbnails", ignore_result=True)
 def draw_reported_thumbnails() -> None:
-    reported_thumbnails.make_owed()
+    reported.make_owed()

@@ -12,13 +12,13 @@ from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.generic import TemplateView, View
 
-from media_serving.clips import make_again
-from media_serving.event_list import MOST_EVENTS, Asked, page_of_events
-from media_serving.event_page import CHANGE, NotesForm, find_event, page_of_event
+from media_serving.clips.requests import make_again
 from media_serving.events import update_event, update_events
-from media_serving.ingest.retrying import retry
-from media_serving.ingest_page import RETRY, state_of_ingest
+from media_serving.ingest.retry import retry
 from media_serving.models import Event, Upload
+from media_serving.pages.event_list import MOST_EVENTS, Asked, page_of_events
+from media_serving.pages.event_page import CHANGE, NotesForm, find_event, page_of_event
+from media_serving.pages.uploads import RETRY, state_of_ingest
 from nvr.errors import Invalid, NvrError
 
 MOST_ID = 2**63 - 1

@@ -8,7 +8,7 @@ from rest_framework.response import Response
 
 from cameras.api.views import find
 from cameras.models import Camera
-from media_serving.api import documents
+from media_serving.api import schema
 from media_serving.api.filters import filtered_detections
 from media_serving.api.representation import detection_as_json, detection_rows
 from media_serving.api.serializers import DetectionIn, columns_for
@@ -27,13 +27,13 @@ class DetectionListView(ApiView):
     body_keys = {"post": DetectionIn}
     queryset = Detection.objects.none()  # tells ModelPermissions the model
 
-    @extend_schema(**documents.LIST_DETECTIONS)
+    @extend_schema(**schema.LIST_DETECTIONS)
     def get(self, request: Request) -> Response:
         found = detection_rows(filtered_detections(request.user, request.query_params))
         page = KeysetPage(found, request.query_params, moment="detected_at")
         return Response(page.envelope([detection_as_json(row) for row in page.items]))
 
-    @extend_schema(**documents.REPORT_DETECTION)
+    @extend_schema(**schema.REPORT_DETECTION)
     def post(self, request: Request) -> Response:
         """Report a detection; it joins its event, or begins one. With an `external_id` it may be reported twice."""
         given = DetectionIn(data=request.data)
@@ -50,7 +50,7 @@ class DetectionView(ApiView):
     permission_classes = (ModelPermissions,)
     queryset = Detection.objects.none()
 
-    @extend_schema(**documents.RETRIEVE_DETECTION)
+    @extend_schema(**schema.RETRIEVE_DETECTION)
     def get(self, request: Request, detection_id: int) -> Response:
         row = detection_rows(Detection.objects.visible_to(request.user).filter(pk=detection_id)).first()
         if row is None:

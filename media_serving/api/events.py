@@ -6,11 +6,11 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from media_serving.api import documents
+from media_serving.api import schema
 from media_serving.api.filters import filtered_events
 from media_serving.api.representation import detection_as_json, detection_rows, event_as_json, event_rows
 from media_serving.api.serializers import EventBatch, EventOut, EventUpdate
-from media_serving.clips import make_again
+from media_serving.clips.requests import make_again
 from media_serving.events import update_event, update_events
 from media_serving.models import Detection, Event
 from nvr.api.known_input import as_answered
@@ -38,7 +38,7 @@ class EventListView(ApiView):
     permission_classes = (ModelPermissions,)
     queryset = Event.objects.none()  # tells ModelPermissions the model
 
-    @extend_schema(**documents.LIST_EVENTS)
+    @extend_schema(**schema.LIST_EVENTS)
     def get(self, request: Request) -> Response:
         found = event_rows(filtered_events(request.user, request.query_params))
         page = KeysetPage(found, request.query_params, moment="started_at")
@@ -51,7 +51,7 @@ class EventBatchView(ApiView):
     permission_classes = (HasPermission("media_serving.change_event"),)
     body_keys = {"post": EventBatch}
 
-    @extend_schema(**documents.UPDATE_EVENTS)
+    @extend_schema(**schema.UPDATE_EVENTS)
     def post(self, request: Request) -> Response:
         given = EventBatch(data=request.data)
         given.is_valid(raise_exception=True)
@@ -67,11 +67,11 @@ class EventView(ApiView):
     body_keys = {"patch": as_answered(EventUpdate, EventOut)}
     queryset = Event.objects.none()
 
-    @extend_schema(**documents.RETRIEVE_EVENT)
+    @extend_schema(**schema.RETRIEVE_EVENT)
     def get(self, request: Request, event_id: int) -> Response:
         return event_response(find_event(request, event_id).pk)
 
-    @extend_schema(**documents.UPDATE_EVENT)
+    @extend_schema(**schema.UPDATE_EVENT)
     def patch(self, request: Request, event_id: int) -> Response:
         """Keep it, mark it as reviewed, note something down."""
         event = find_event(request, event_id)
@@ -84,7 +84,7 @@ class EventView(ApiView):
 class EventClipView(ApiView):
     permission_classes = (HasPermission("media_serving.change_event"),)
 
-    @extend_schema(**documents.MAKE_CLIP)
+    @extend_schema(**schema.MAKE_CLIP)
     def post(self, request: Request, event_id: int) -> Response:
         """Have the clip made again: after a failure, or when there is better footage now."""
         make_again(request.user, find_event(request, event_id))
@@ -99,7 +99,7 @@ class EventDetectionsView(ApiView):
     permission_classes = (ModelPermissions,)
     queryset = Event.objects.none()
 
-    @extend_schema(**documents.LIST_DETECTIONS_OF_EVENT)
+    @extend_schema(**schema.LIST_DETECTIONS_OF_EVENT)
     def get(self, request: Request, event_id: int) -> Response:
         found = detection_rows(Detection.objects.filter(event=find_event(request, event_id)))
         page = KeysetPage(found, request.query_params, moment="detected_at")

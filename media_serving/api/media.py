@@ -8,10 +8,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from media_serving.addresses import PREFIX
-from media_serving.api import media_documents as documents
-from media_serving.api.media_shape import echoed
-from media_serving.playable import playable_form
+from media_serving.api import media_schema as documents
+from media_serving.api.media_errors import echoed
 from media_serving.serving import StoredFile, locate
+from media_serving.transcoding.requests import playable_form
 from nvr.api.signed_urls import SignedUrlAuthentication, embeddable, is_signed_for
 from nvr.api.views import BytesView
 from nvr.errors import BadRequest

@@ -11,7 +11,7 @@ from rest_framework import serializers
 from cameras.models import Camera
 from media_serving.detections import MAX_PATH, media_type_of, path_inside
 from media_serving.models import MAX_NOTES, CaptureClue, Detection, Event, MediaType, Upload, UploadState, WorkState
-from media_serving.moments import EARLIEST, NotAMoment, parse_moment
+from media_serving.timestamps import EARLIEST, NotAMoment, parse_moment
 from nvr.api.fields import Flag, Number, Text, Whole
 from nvr.errors import Invalid
 

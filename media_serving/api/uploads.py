@@ -9,10 +9,10 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from media_serving.api import documents
+from media_serving.api import schema
 from media_serving.api.filters import filtered_uploads
 from media_serving.api.representation import upload_as_json, upload_rows
-from media_serving.ingest.retrying import retry
+from media_serving.ingest.retry import retry
 from media_serving.models import Upload
 from nvr.api.pagination import KeysetPage
 from nvr.api.permissions import HasPermission, IsStaff
@@ -27,7 +27,7 @@ class UploadListView(ApiView):
 
     permission_classes = (IsStaff,)
 
-    @extend_schema(**documents.LIST_UPLOADS)
+    @extend_schema(**schema.LIST_UPLOADS)
     def get(self, request: Request) -> Response:
         found = upload_rows(filtered_uploads(request.user, request.query_params))
         page = KeysetPage(found, request.query_params, moment="received_at")
@@ -37,7 +37,7 @@ class UploadListView(ApiView):
 class UploadRetryView(ApiView):
     permission_classes = (IsStaff, HasPermission("media_serving.change_upload"))
 
-    @extend_schema(**documents.RETRY_UPLOAD)
+    @extend_schema(**schema.RETRY_UPLOAD)
     def post(self, request: Request, upload_id: int) -> Response:
         """Read a rejected or failed file again; one that waits already goes on waiting."""
         found = Upload.objects.visible_to(request.user).filter(pk=upload_id)

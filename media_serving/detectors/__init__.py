@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 # By name, not imported: OpenCV and numpy cost a process that detects nothing a quarter of a second and 60 MB.
 MODULES = {
-    "none": "media_serving.detectors.nothing",
+    "none": "media_serving.detectors.null",
     "motion": "media_serving.detectors.motion",
     "people": "media_serving.detectors.people",
 }

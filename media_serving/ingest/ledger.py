@@ -14,7 +14,7 @@ from django.utils import timezone
 from cameras.models import Camera
 from media_serving.ingest.capture_time import FileFacts, capture_time
 from media_serving.ingest.names import is_media
-from media_serving.ingest.sweep import Sighting
+from media_serving.ingest.scanner import Sighting
 from media_serving.models import Upload, UploadCopy, UploadState
 from media_serving.models.uploads import digest_of, moment_of, quoted, readable
 

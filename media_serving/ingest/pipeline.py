@@ -19,16 +19,16 @@ from django.db import transaction
 from django.utils import timezone
 
 from cameras.models import Camera
-from media_serving.clips import want_clips_with
+from media_serving.clips.requests import want_clips_with
 from media_serving.events import attach_all
-from media_serving.ingest import content, digests, keeping, places, snapshots
+from media_serving.ingest import content, digests, overwrites, places, snapshots
 from media_serving.ingest.capture_time import CaptureTime, FileFacts, capture_time
-from media_serving.ingest.finding import Findings, find_in
+from media_serving.ingest.detection import Findings, find_in
+from media_serving.ingest.leases import hold
 from media_serving.ingest.ledger import stamp
-from media_serving.ingest.turns import hold
 from media_serving.models import CameraTurn, Detection, MediaType, Upload, UploadState
 from media_serving.models.uploads import LARGE_BYTES, LONGEST_REASON, moment_of
-from media_serving.thumbnails import make_thumbnails
+from media_serving.thumbnails.rendering import make_thumbnails
 from nvr.errors import NvrError, StorageFull
 from nvr.media.files.content_types import is_image
 
@@ -126,9 +126,9 @@ def keep_copy(job: Job) -> None:
     if not job.is_again:
         return
     if job.duplicate_of is not None:
-        job.has_new_copy = lacks_copy(job.duplicate_of, job.upload) and keeping.keep(job.duplicate_of, job.file)
+        job.has_new_copy = lacks_copy(job.duplicate_of, job.upload) and overwrites.keep(job.duplicate_of, job.file)
     elif job.upload.copy_removed_at is None:
-        job.upload.is_kept = keeping.keep(job.upload, job.file)
+        job.upload.is_kept = overwrites.keep(job.upload, job.file)
 
 
 def lacks_copy(known: Upload, upload: Upload) -> bool:

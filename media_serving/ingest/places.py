@@ -18,7 +18,7 @@ from django.db.models import QuerySet
 
 from cameras.folder_ownership import current_folders
 from cameras.models import Camera
-from media_serving.clips import SETTLES_AFTER, want_clip
+from media_serving.clips.requests import SETTLES_AFTER, want_clip
 from media_serving.ingest.capture_time import CaptureTime
 from media_serving.ingest.ledger import stamp
 from media_serving.models import CaptureClue, Detection, Event, Upload, UploadCopy, UploadState

@@ -20,11 +20,11 @@ from django.db import DatabaseError, InterfaceError, connection
 from cameras.concurrent_probe import Lookout
 from cameras.folder_ownership import Folders, current_folders
 from cameras.models import Camera
-from media_serving.ingest.hints import Hints, watches
+from media_serving.ingest.camera_watcher import TROUBLE_SAID, Watched
+from media_serving.ingest.inotify import Hints, watches
 from media_serving.ingest.ledger import enter, in_hand
 from media_serving.ingest.missing import names_of_missing
-from media_serving.ingest.sweep import Sweep
-from media_serving.ingest.watched import TROUBLE_SAID, Watched
+from media_serving.ingest.scanner import Sweep
 from nvr.log_throttle import Seldom
 
 logger = logging.getLogger(__name__)

@@ -55,7 +55,7 @@ class EventQuerySet(models.QuerySet["Event"]):
 class Event(models.Model):
     """A span in which one camera kept detecting something; `ended_at` is None while it may still grow."""
 
-    # Protected: rows that name files go only through `media_serving.removal`, which removes the files too.
+    # Protected: rows that name files go only through `media_serving.purge`, which removes the files too.
     camera = models.ForeignKey(Camera, on_delete=models.PROTECT, related_name="events", db_index=False)
     started_at = models.DateTimeField()
     last_detected_at = models.DateTimeField()

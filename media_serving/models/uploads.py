@@ -90,7 +90,7 @@ class Upload(models.Model):
     folder.
     """
 
-    # Protected: what we kept of its bytes goes only through `media_serving.removal`.
+    # Protected: what we kept of its bytes goes only through `media_serving.purge`.
     camera = models.ForeignKey(Camera, on_delete=models.PROTECT, related_name="uploads", db_index=False)
     path = models.TextField(editable=False)
     raw_path = models.TextField(editable=False)  # percent-encoded

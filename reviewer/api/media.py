@@ -12,7 +12,7 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from media_serving.playable import playable_form
+from media_serving.transcoding.requests import playable_form
 from nvr.api.permissions import HasPermission
 from nvr.api.views import BytesView
 from nvr.errors import BadRequest

@@ -20,9 +20,9 @@ import pytest
 from PIL import Image
 
 from cameras.models import Camera
-from media_serving.ingest import working
+from media_serving.ingest import processor
 from media_serving.ingest.ledger import enter
-from media_serving.ingest.sweep import Sweep
+from media_serving.ingest.scanner import Sweep
 from media_serving.models import Upload
 from nvr.media.images import opening as images
 from tests.factories import folder_of, make_camera
@@ -99,7 +99,7 @@ def picture(seed: int) -> bytes:
 def test_a_backlog(backlog: Camera, tmp_path: Path) -> None:
     started = time.perf_counter()
     enter(backlog, Sweep(os.fsencode(folder_of(backlog))).look())
-    working.work(slice_s=600)
+    processor.work(slice_s=600)
     ours = BACKLOG / (time.perf_counter() - started)
     assert Upload.objects.filter(state="done").count() == BACKLOG
     started = time.perf_counter()

@@ -10,7 +10,7 @@ import pytest
 from cameras import folder_ownership
 from cameras.models import Camera
 from media_serving.ingest.ledger import enter
-from media_serving.ingest.sweep import Sweep
+from media_serving.ingest.scanner import Sweep
 from media_serving.models import Upload
 from tests.factories import folder_of, make_camera
 

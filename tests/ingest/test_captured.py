@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from media_serving.ingest import working
+from media_serving.ingest import processor
 from media_serving.ingest.capture_time import FileFacts, capture_time
 from media_serving.ingest.capture_time.container import readings_of
 from media_serving.ingest.capture_time.exif import OFFSETS, TIME_ZONE_OFFSET, TIMES, WANTED, reading_of
@@ -45,7 +45,7 @@ def read(name: str, data: bytes, *, zone: str = "Europe/Berlin") -> Upload:
     camera = make_camera("Yard", detector="none", time_zone=zone)
     put(folder_of(camera), name, data, age_s=5)
     swept(camera)
-    working.work()
+    processor.work()
     return Upload.objects.get()
 
 
@@ -74,7 +74,7 @@ def test_a_picture_is_entered_by_its_name_and_told_by_what_it_says_itself_once_i
 
     swept(camera)
     entered = Upload.objects.get()
-    working.work()
+    processor.work()
     done = Upload.objects.get()
 
     assert (entered.capture_clue, entered.captured_at.second) == ("name", 0)
@@ -88,7 +88,7 @@ def test_a_video_whose_sound_is_longer_than_its_pictures_began_its_pictures_ago(
     os.utime(folder_of(camera) / "long_sound.mp4", (1_790_000_000, 1_790_000_000))
 
     swept(camera)
-    working.work()
+    processor.work()
 
     assert Upload.objects.get().captured_at.timestamp() == pytest.approx(1_790_000_000 - 4, abs=0.2)
 
@@ -233,7 +233,7 @@ def test_the_one_picture_of_each_burst_is_searched_for_people(db):
         still.save(file, "JPEG", quality=90, comment=at.encode())
         put(folder_of(camera), f"20260131_{at}.jpg", file.getvalue(), age_s=5)
     swept(camera)
-    working.work()
+    processor.work()
 
     found = Detection.objects.filter(camera=camera).order_by("detected_at")
 

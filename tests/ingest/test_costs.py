@@ -8,11 +8,11 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from media_serving import kept_copies
-from media_serving.ingest import keeping, places, state, turns
+from media_serving.ingest import leases, overwrites, places, state
 from media_serving.ingest.capture_time import CaptureTime
 from media_serving.ingest.missing import names_of_missing
 from media_serving.models import CaptureClue, Upload
-from media_serving.thumbnails import make_owed
+from media_serving.thumbnails.rendering import make_owed
 from tests.factories import folder_of, jpeg, put
 from tests.ingest.conftest import swept
 
@@ -35,11 +35,11 @@ def asked_of(tables: tuple[str, ...], captured: list[dict[str, str]]) -> list[st
 @pytest.mark.parametrize(
     "work",
     [
-        lambda camera: turns.cameras_with_work(timezone.now()),
-        lambda camera: turns.next_batch(camera.pk, timezone.now()),
+        lambda camera: leases.cameras_with_work(timezone.now()),
+        lambda camera: leases.next_batch(camera.pk, timezone.now()),
         lambda camera: state.ingest_state(),
         lambda camera: make_owed(),
-        lambda camera: keeping.used_again([Upload(camera=camera, path_digest="0" * 64)]),
+        lambda camera: overwrites.used_again([Upload(camera=camera, path_digest="0" * 64)]),
         lambda camera: places.same_content(
             Upload(camera=camera, raw_path="a.jpg"), "0" * 64, CaptureTime(timezone.now(), CaptureClue.FILE)
         ),

@@ -10,7 +10,7 @@ from django.utils import timezone
 from PIL import Image
 
 from cameras.models import Camera
-from media_serving.ingest import working
+from media_serving.ingest import processor
 from media_serving.models import Detection, Upload
 from tests.factories import folder_of, jpeg, make_camera, put
 from tests.ingest.conftest import uploads
@@ -45,7 +45,7 @@ def test_what_lacks_only_its_last_bytes_is_read_after_a_moment(porch, name):
     assert (state, "lacks its last bytes" in reason) == ("waiting", True)
 
     quiet_since(60)
-    working.work()
+    processor.work()
     assert uploads(porch) == {name: ("done", "")}
 
 
@@ -55,7 +55,7 @@ def test_a_picture_with_a_grey_bottom_goes_on_waiting(porch, cut):
     read_all(porch)
 
     quiet_since(600)
-    working.work()
+    processor.work()
 
     assert uploads(porch)["a.jpg"][0] == "waiting"
 

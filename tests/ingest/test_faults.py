@@ -15,11 +15,13 @@ from django.utils import timezone
 from PIL import Image, ImageDraw
 
 from cameras.models import Camera
-from media_serving import leases, thumbnails
+from media_serving import leases
 from media_serving.detectors import sampling
-from media_serving.ingest import finding, pipeline, turns, working
-from media_serving.ingest.retrying import retry
+from media_serving.ingest import detection, pipeline, processor
+from media_serving.ingest import leases as turns
+from media_serving.ingest.retry import retry
 from media_serving.models import Detection, Upload
+from media_serving.thumbnails import rendering as thumbnails
 from nvr.media.images.decoder import pool
 from tests.factories import folder_of, jpeg, make_camera, make_video, put
 from tests.ingest.conftest import swept, uploads
@@ -124,7 +126,7 @@ def test_a_file_that_is_written_to_while_it_is_looked_at_is_read_again(yard, mon
     monkeypatch.setattr(pipeline, "find_in", slow)
     read_all(yard)
     Upload.objects.update(retry_at=None)
-    working.work()
+    processor.work()
 
     assert set(uploads(yard).values()) == {("done", "")}
     assert Upload.objects.get(path=file.name).size_bytes == len(scene(200)) + 4
@@ -138,7 +140,7 @@ def test_a_video_that_takes_too_long_each_time_is_given_up(yard, monkeypatch):
     )
     swept(yard)
     for _ in range(5):
-        working.work()
+        processor.work()
         Upload.objects.update(retry_at=None)
 
     assert uploads(yard)["a.mp4"][0] == "failed"
@@ -154,14 +156,14 @@ def test_a_picture_that_takes_too_long_is_tried_ever_more_seldom_and_never_given
         for quiet_for in (timedelta(0), timedelta(minutes=10), timedelta(hours=20)):
             Upload.objects.update(received_at=timezone.now() - quiet_for, retry_at=None)
             begun = timezone.now()
-            working.work()
+            processor.work()
             row = Upload.objects.get()
             assert (row.state, row.attempts) == ("waiting", 0) and "too long" in row.reason
             pauses.append(row.retry_at - begun)
     assert pauses[0] < timedelta(minutes=2) < pauses[1] < pauses[2]
 
     Upload.objects.update(retry_at=None)
-    working.work()
+    processor.work()
     assert uploads(porch) == {"a.jpg": ("done", "")}
 
 
@@ -178,7 +180,7 @@ def test_what_the_database_refuses_is_the_files_fault_and_keeps_no_other_waiting
 
     monkeypatch.setattr(pipeline, "finish", refused)
     for _ in range(3):
-        working.work()
+        processor.work()
         Upload.objects.update(retry_at=None)
 
     found = uploads(yard)
@@ -194,7 +196,7 @@ def test_a_retried_upload_whose_name_holds_newer_bytes_says_so(porch, admin):
     read_all(porch)
     old = Upload.objects.get(state="rejected")
     retry(admin, old)
-    working.work()
+    processor.work()
 
     old.refresh_from_db()
     assert old.state == "rejected" and "overwritten" in old.reason
@@ -213,7 +215,7 @@ def test_a_retried_upload_that_is_no_media_says_why_again(porch, admin, kind):
     swept(porch)
     before = uploads(porch)
     retry(admin, Upload.objects.get())
-    working.work()
+    processor.work()
 
     assert uploads(porch) == before
 
@@ -229,12 +231,12 @@ def test_a_file_that_we_may_not_read_is_told_so_and_read_when_we_may(porch, monk
         return really(path, *args, **kwargs)
 
     monkeypatch.setattr(os, "open", refused)
-    working.work()
+    processor.work()
     state, reason = uploads(porch)["a.jpg"]
     assert state == "waiting" and "may not" in reason
     monkeypatch.setattr(os, "open", really)
     Upload.objects.update(retry_at=None)
-    working.work()
+    processor.work()
 
     assert uploads(porch) == {"a.jpg": ("done", "")}
 
@@ -271,9 +273,9 @@ def test_what_was_found_in_a_video_that_is_damaged_further_on_is_kept(yard, monk
                 raise FfmpegFailed("The video could not be read: damaged")
             yield frame
 
-    monkeypatch.setattr(finding.sampling, "frames_of", breaking)
+    monkeypatch.setattr(detection.sampling, "frames_of", breaking)
     swept(yard)
-    working.work()
+    processor.work()
 
     state, reason = uploads(yard)["a.mp4"]
     assert state == "done" and "damaged" in reason
@@ -286,7 +288,7 @@ def test_what_there_is_of_a_video_is_read_when_its_rest_has_not_come_for_hours(p
 
     settings.NVR_INGEST_PATIENCE = timedelta(0)
     Upload.objects.update(retry_at=None)
-    working.work()
+    processor.work()
 
     assert uploads(porch) == {"a.avi": ("done", "")}
 
@@ -301,7 +303,7 @@ def read_while_the_database_refuses(camera: Camera, monkeypatch: pytest.MonkeyPa
         full.setattr(pipeline, "finish", refused)
         for _ in range(times):
             with pytest.raises(OperationalError):
-                working.work()
+                processor.work()
             Upload.objects.update(retry_at=None)
 
 
@@ -312,7 +314,7 @@ def test_a_database_without_room_is_no_fault_of_the_files(porch, monkeypatch):
     read_while_the_database_refuses(porch, monkeypatch, times=2 * leases.MAX_ATTEMPTS)
     state, reason = uploads(porch)["a.jpg"]
     assert state == "waiting" and "database" in reason
-    working.work()
+    processor.work()
 
     assert uploads(porch) == {"a.jpg": ("done", "")}
 
@@ -323,19 +325,19 @@ def test_what_the_database_never_takes_is_given_up_after_hours(porch, monkeypatc
 
     read_while_the_database_refuses(porch, monkeypatch, times=leases.MAX_RESTARTS)
 
-    assert uploads(porch) == {"a.jpg": ("failed", working.REFUSED)}
+    assert uploads(porch) == {"a.jpg": ("failed", processor.REFUSED)}
 
 
 def test_the_longer_the_database_refuses_a_file_the_longer_it_waits(porch, monkeypatch):
     put(folder_of(porch), "a.jpg", jpeg())
     swept(porch)
     pauses = []
-    monkeypatch.setattr(working, "wait", lambda upload, reason, pause, **more: pauses.append(pause))
+    monkeypatch.setattr(processor, "wait", lambda upload, reason, pause, **more: pauses.append(pause))
     turn = turns.take(porch.pk)
     for attempts in range(1, leases.MAX_RESTARTS):
-        working.put_off(turn, Upload(pk=Upload.objects.get().pk, attempts=attempts))
+        processor.put_off(turn, Upload(pk=Upload.objects.get().pk, attempts=attempts))
 
-    assert pauses == sorted(pauses) and pauses[0] == working.AGAIN_AFTER
+    assert pauses == sorted(pauses) and pauses[0] == processor.AGAIN_AFTER
     assert timedelta(hours=5) < sum(pauses, timedelta()) < timedelta(hours=8)
 
 
@@ -347,7 +349,7 @@ def test_a_cut_off_file_with_a_time_in_the_far_future_is_given_up_too(porch):
     assert read_all(porch)["a.jpg"][0] == "waiting"
 
     Upload.objects.update(received_at=timezone.now() - timedelta(hours=7), retry_at=None)
-    working.work()
+    processor.work()
 
     assert uploads(porch)["a.jpg"][0] == "rejected"
 
@@ -358,7 +360,7 @@ def test_a_cut_off_file_of_a_server_whose_clock_is_a_little_fast_is_waited_for(p
     os.utime(file, (ahead, ahead))
     swept(porch)
     Upload.objects.update(received_at=timezone.now() - timedelta(hours=7))
-    working.work()
+    processor.work()
 
     assert uploads(porch)["a.jpg"][0] == "waiting"
 

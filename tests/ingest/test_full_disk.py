@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageDraw
 
-from media_serving import thumbnails
-from media_serving.ingest import working
+from media_serving.ingest import processor
 from media_serving.models import Detection
+from media_serving.thumbnails import rendering as thumbnails
 from nvr.log_throttle import Seldom
 from tests.disks import fill, small_disk
 from tests.factories import folder_of, make_camera, put
@@ -42,7 +42,7 @@ def test_on_a_full_disk_facts_go_on_and_the_thumbnails_are_made_when_there_is_ro
         walker(folder_of(camera), number)
     swept(camera)
 
-    working.work()
+    processor.work()
     thumbnails.make_owed()
 
     assert {state for state, _ in uploads(camera).values()} == {"done"}

@@ -11,7 +11,7 @@ import pytest
 from django.utils import timezone
 
 from cameras.models import Camera
-from media_serving.ingest import digests, turns, working
+from media_serving.ingest import digests, leases, processor
 from media_serving.models import Upload
 from media_serving.models import uploads as models
 from nvr.media.files.sparse import copy_sparse, data_bytes
@@ -23,7 +23,7 @@ from tests.ingest.test_working import read_all
 @pytest.fixture
 def large(monkeypatch) -> int:
     """What counts as large, so that the tests need not write so much."""
-    for module in (models, digests, turns):
+    for module in (models, digests, leases):
         monkeypatch.setattr(module, "LARGE_BYTES", 20_000)
     monkeypatch.setattr("media_serving.ingest.pipeline.LARGE_BYTES", 20_000)
     return 20_000
@@ -65,7 +65,7 @@ def test_sparse_films_of_a_tebibyte_in_two_cameras_keep_nobody_waiting(porch, mo
         swept(camera)
     monkeypatch.setattr(digests, "digest_in_slices", lambda *args: pytest.fail("it was read"))
 
-    working.work()
+    processor.work()
 
     for camera in (porch, yard):
         found = uploads(camera)
@@ -80,11 +80,11 @@ def test_a_large_film_that_was_written_is_read_in_slices_and_once(porch, large, 
     data = film.read_bytes()
     assert len(data) > 3 * large
     swept(porch)
-    monkeypatch.setattr(working, "TURN_S", 0.0001)
+    monkeypatch.setattr(processor, "TURN_S", 0.0001)
 
     reasons = []
     for _ in range(len(data) // large + 1):
-        working.work_on(porch.pk)
+        processor.work_on(porch.pk)
         reasons.append(uploads(porch)["v.mp4"])
 
     states = [state for state, _ in reasons]
@@ -98,8 +98,8 @@ def test_a_large_film_that_was_written_is_read_in_slices_and_once(porch, large, 
 def test_what_was_read_of_a_film_that_changes_is_forgotten(porch, large, monkeypatch):
     make_video(folder_of(porch) / "v.mp4", seconds=8, size="320x240")
     swept(porch)
-    monkeypatch.setattr(working, "TURN_S", 0.0001)
-    working.work_on(porch.pk)
+    monkeypatch.setattr(processor, "TURN_S", 0.0001)
+    processor.work_on(porch.pk)
     assert Upload.objects.get().block_digests
 
     film = make_video(folder_of(porch) / "other" / "v.mp4", seconds=7, size="320x240")
@@ -120,14 +120,14 @@ def test_while_a_large_film_of_one_camera_is_in_hand_anothers_waits_and_its_pict
     for camera in (porch, yard):
         large_and_small(camera)
 
-    with turns.turn_of(porch.pk) as turn:
-        film = next(row for row in turns.next_batch(porch.pk, timezone.now()) if row.path.endswith(".mp4"))
-        assert turn is not None and turns.begin(turn, film)
+    with leases.turn_of(porch.pk) as turn:
+        film = next(row for row in leases.next_batch(porch.pk, timezone.now()) if row.path.endswith(".mp4"))
+        assert turn is not None and leases.begin(turn, film)
 
-        assert working.work_on(yard.pk) == 1
+        assert processor.work_on(yard.pk) == 1
         assert {path[-3:]: state for path, (state, _) in uploads(yard).items()} == {"mp4": "waiting", "jpg": "done"}
     Upload.objects.filter(pk=film.pk).update(state="done")
-    working.work()
+    processor.work()
 
     assert {state for state, _ in uploads(yard).values()} == {"done"}
 
@@ -138,7 +138,7 @@ def test_a_large_film_in_the_hand_of_a_dead_worker_keeps_no_other_camera_waiting
         large_and_small(camera)
     Upload.objects.filter(camera=porch, path__endswith=".mp4").update(state="working")  # its lease is over
 
-    working.work_on(yard.pk)
+    processor.work_on(yard.pk)
 
     assert {state for state, _ in uploads(yard).values()} == {"done"}
 
@@ -154,7 +154,7 @@ def test_who_switches_a_camera_off_ends_the_reading_of_its_film(porch, large, mo
         checked(upload, file)
 
     monkeypatch.setattr(digests, "check_is_wanted", switched_off)
-    working.work_on(porch.pk)
+    processor.work_on(porch.pk)
 
     state, reason = uploads(porch)["v.mp4"]
     assert state == "waiting" and "switched off" in reason
@@ -171,9 +171,9 @@ def test_a_film_that_is_deleted_while_it_is_read_is_on_record(porch, large, monk
         checked(upload, file)
 
     monkeypatch.setattr(digests, "check_is_wanted", deleted)
-    working.work_on(porch.pk)
+    processor.work_on(porch.pk)
 
-    assert uploads(porch) == {"v.mp4": ("rejected", working.GONE)}
+    assert uploads(porch) == {"v.mp4": ("rejected", processor.GONE)}
 
 
 def test_a_sparse_copy_has_the_same_bytes_and_the_same_holes(tmp_path):
@@ -197,7 +197,7 @@ def test_the_last_hour_of_everything_can_be_read_though_one_film_is_read_in_slic
     large_and_small(porch)
     Upload.objects.filter(path__endswith=".mp4").update(block_digests="0" * 64)
 
-    (first, *_) = turns.next_batch(porch.pk, timezone.now())
+    (first, *_) = leases.next_batch(porch.pk, timezone.now())
 
     assert first.path.endswith(".jpg")
 
@@ -209,6 +209,6 @@ def test_a_film_of_which_most_is_empty_is_given_up_after_hours(porch, settings):
 
     settings.NVR_INGEST_PATIENCE = timedelta(0)
     Upload.objects.update(retry_at=None)
-    working.work()
+    processor.work()
 
     assert uploads(porch)["v.mp4"][0] == "rejected"

@@ -14,8 +14,8 @@ from django.utils import timezone
 
 from cameras.folder_ownership import current_folders
 from cameras.models import Camera
-from media_serving.ingest import missing, watched, working
-from media_serving.ingest.sweep import Sweep
+from media_serving.ingest import camera_watcher, missing, processor
+from media_serving.ingest.scanner import Sweep
 from media_serving.ingest.watcher import Watcher
 from media_serving.models import Upload
 from tests import disks
@@ -31,7 +31,7 @@ def deliver(camera: Camera, *names: str) -> None:
 
 def work_now() -> None:
     Upload.objects.filter(state="waiting").update(retry_at=None)
-    working.work()
+    processor.work()
 
 
 def states(camera: Camera) -> dict[str, str]:
@@ -145,7 +145,7 @@ def test_a_file_that_was_deleted_beside_others_is_rejected_at_once(porch):
     (folder_of(porch) / "a.jpg").unlink()
     work_now()
 
-    assert uploads(porch) == {"a.jpg": ("rejected", working.GONE), "b.jpg": ("done", "")}
+    assert uploads(porch) == {"a.jpg": ("rejected", processor.GONE), "b.jpg": ("done", "")}
 
 
 def test_files_of_a_folder_that_was_deleted_are_rejected_after_hours(porch, settings):
@@ -157,7 +157,7 @@ def test_files_of_a_folder_that_was_deleted_are_rejected_after_hours(porch, sett
     long_ago = timezone.now() - settings.NVR_INGEST_PATIENCE - timedelta(minutes=1)
     Upload.objects.filter(state="waiting").update(missing_since=long_ago)
     work_now()
-    assert uploads(porch)["2026-11-30/a.jpg"] == ("rejected", working.GONE)
+    assert uploads(porch)["2026-11-30/a.jpg"] == ("rejected", processor.GONE)
 
 
 def test_a_camera_whose_folder_leads_outside_for_a_while_loses_nothing(porch, tmp_path):
@@ -204,7 +204,7 @@ def test_what_was_rejected_as_gone_is_entered_again_by_a_watcher_that_noticed_no
     watcher = Watcher(lambda: None)
     try:
         look_until(watcher, lambda: watcher.watched and watcher.watched[porch.pk].has_been_swept)
-        Upload.objects.update(state="rejected", reason=working.GONE, missing_since=timezone.now())
+        Upload.objects.update(state="rejected", reason=processor.GONE, missing_since=timezone.now())
         look_until(watcher, lambda: set(states(porch).values()) == {"waiting"})
     finally:
         watcher.close()
@@ -215,7 +215,7 @@ def test_what_was_rejected_as_gone_is_entered_again_by_a_watcher_that_noticed_no
 def test_of_very_many_that_are_gone_all_are_looked_for_in_turn(porch, monkeypatch):
     monkeypatch.setattr("media_serving.ingest.watcher.MISSING_TOGETHER", 2)
     deliver(porch, *(f"{number}.jpg" for number in range(5)))
-    Upload.objects.update(state="rejected", reason=working.GONE, missing_since=timezone.now())
+    Upload.objects.update(state="rejected", reason=processor.GONE, missing_since=timezone.now())
     for name in ("1.jpg", "2.jpg", "3.jpg", "4.jpg"):
         (folder_of(porch) / name).unlink()
     watcher = Watcher(lambda: None)
@@ -229,7 +229,7 @@ def test_of_very_many_that_are_gone_all_are_looked_for_in_turn(porch, monkeypatc
 
 def test_what_vanished_before_it_had_settled_is_found_when_its_folder_is_back(porch, tmp_path, settings):
     settings.NVR_SETTLE_TIME = timedelta(seconds=0.5)
-    folder = watched.Watched(porch, Sweep(os.fsencode(folder_of(porch))))
+    folder = camera_watcher.Watched(porch, Sweep(os.fsencode(folder_of(porch))))
     put(folder_of(porch), "day/a.jpg", jpeg())
     folder.look()
     assert len(folder.settling) == 1 and not folder.settled

@@ -14,10 +14,11 @@ from django.db import OperationalError
 from django.utils import timezone
 
 from cameras.models import Camera
-from media_serving import clip_sources, kept_copies
-from media_serving.ingest import places, working
+from media_serving import kept_copies
+from media_serving.clips import footage
+from media_serving.ingest import places, processor
 from media_serving.models import ClipWork, Detection, Event, Upload, UploadCopy, WorkState
-from media_serving.removal import remove_some_of
+from media_serving.purge import remove_some_of
 from media_serving.tombstones import carry_out_owed
 from tests.factories import folder_of, jpeg, make_camera, make_video, put
 from tests.ingest.conftest import swept, uploads
@@ -182,7 +183,7 @@ def test_a_place_that_another_upload_has_by_now_stops_no_other(porch):
     }
 
     Upload.objects.filter(state="working").update(state="waiting")
-    working.work()
+    processor.work()
     assert set(uploads(porch)) == {"sorted/a.jpg", "sorted/b.jpg", "sorted/c.jpg"}
 
 
@@ -249,7 +250,7 @@ def test_what_is_sent_again_while_the_first_still_waits_is_one_upload(yard):
     swept(yard)
     shutil.copy2(film, folder_of(yard) / f"again_{FILM}")
     swept(yard)
-    working.work()
+    processor.work()
     once = found(yard)
 
     assert Upload.objects.filter(state="done").count() == 1
@@ -269,12 +270,12 @@ def test_a_fault_while_it_is_merged_leaves_all_as_it_was(yard, monkeypatch):
         faulty.setattr(places, "remake_clips", away)
         swept(yard)
         with pytest.raises(OperationalError):
-            working.work()
+            processor.work()
     assert list(Detection.objects.values()) == before
     assert Upload.objects.get(path=FILM).state == "done"
 
     Upload.objects.update(retry_at=None)
-    working.work()
+    processor.work()
     assert uploads(yard) == {"moved.mp4": ("done", "")}
 
 
@@ -291,7 +292,7 @@ def test_where_the_first_place_does_not_answer_nothing_is_decided(yard, monkeypa
         return really(path, *args, **kwargs)
 
     monkeypatch.setattr(places.os, "lstat", failing)
-    working.work()
+    processor.work()
 
     assert uploads(yard)["copy.mp4"][0] == "waiting"
 
@@ -306,8 +307,8 @@ def test_a_clip_finds_the_moved_film_and_is_made_where_there_was_none(yard):
     read_all(yard)
 
     event.refresh_from_db()
-    clip_sources.check_footage(event)
-    assert [each.file.name for each in clip_sources.videos_around(event)] == ["moved.mp4"]
+    footage.check_footage(event)
+    assert [each.file.name for each in footage.videos_around(event)] == ["moved.mp4"]
     assert ClipWork.objects.get().state == WorkState.WAITING
 
 

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from media_serving.ingest import settling as module
-from media_serving.ingest import snapshots, working
-from media_serving.ingest.settling import Settling
-from media_serving.ingest.sweep import Sighting
+from media_serving.ingest import debounce as module
+from media_serving.ingest import processor, snapshots
+from media_serving.ingest.debounce import Settling
+from media_serving.ingest.scanner import Sighting
 from media_serving.models import Upload
 from tests.factories import folder_of, jpeg, put
 from tests.ingest.conftest import swept, uploads
@@ -129,7 +129,7 @@ def test_what_is_rewritten_all_the_time_is_read_whole(porch, rewriting, write):
         assert time.monotonic() < deadline, uploads(porch)
         swept(porch)
         Upload.objects.filter(state="waiting").update(retry_at=None)
-        working.work()
+        processor.work()
 
     pictures = [jpeg(320, 240, seed=number) for number in range(7)]
     kept = Upload.objects.filter(is_kept=True)
@@ -140,12 +140,12 @@ def test_the_first_picture_of_a_name_that_never_holds_is_read_too(porch, monkeyp
     file = put(folder_of(porch), "snap.jpg", jpeg(320, 240, seed=1))
     swept(porch)
     put(folder_of(porch), "snap.jpg", jpeg(320, 240, seed=2), age_s=5)
-    working.work()
-    assert uploads(porch)["snap.jpg"] == ("waiting", working.CHANGED)
+    processor.work()
+    assert uploads(porch)["snap.jpg"] == ("waiting", processor.CHANGED)
 
     put(folder_of(porch), "snap.jpg", jpeg(320, 240, seed=3), age_s=2)
     Upload.objects.update(retry_at=None)
-    working.work()
+    processor.work()
 
     upload = Upload.objects.get()
     assert upload.state == "done" and upload.kept_path.read_bytes() == jpeg(320, 240, seed=3)
@@ -158,7 +158,7 @@ def test_what_is_written_to_without_a_pause_is_no_picture_yet(porch, monkeypatch
     file = put(folder_of(porch), "snap.jpg", jpeg(seed=1), age_s=5)
     swept(porch)
     monkeypatch.setattr(snapshots.time, "sleep", lambda seconds: os.utime(file))
-    working.work()
+    processor.work()
 
     assert Upload.objects.latest("pk").state == "waiting"
 
@@ -168,7 +168,7 @@ def test_half_a_picture_that_holds_for_two_looks_waits_for_its_rest(porch):
     read_all(porch)
     put(folder_of(porch), "snap.jpg", jpeg(320, 240, seed=1)[:2000], age_s=0)
     swept(porch)
-    working.work()
+    processor.work()
 
     assert Upload.objects.latest("pk").state == "waiting"
 

@@ -15,9 +15,9 @@ from django.db import connection
 
 from cameras import registry
 from cameras.models import Camera
-from media_serving.ingest import hints, watched
+from media_serving.ingest import camera_watcher, inotify
 from media_serving.ingest import watcher as module
-from media_serving.ingest.sweep import Sweep
+from media_serving.ingest.scanner import Sweep
 from media_serving.ingest.watcher import Watcher
 from media_serving.models import Upload
 from nvr.log_throttle import Seldom
@@ -41,14 +41,14 @@ def settle_s() -> float:
 @pytest.fixture
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """The tests need not wait as long as users do for a new camera, nor for the listening to end."""
-    monkeypatch.setattr(hints, "STOPS_WITHIN_MS", 100)
+    monkeypatch.setattr(inotify, "STOPS_WITHIN_MS", 100)
     monkeypatch.setattr(module, "RELOAD_S", 0.3)
 
 
 @pytest.fixture
 def watching(porch: Camera, woken: list[float], settle_s: float, settings: Any, soon: None) -> Iterator[Watcher]:
     settings.NVR_SETTLE_TIME = timedelta(seconds=settle_s)
-    wait_for(lambda: not hints.watches())  # those of the test before
+    wait_for(lambda: not inotify.watches())  # those of the test before
     stop, watcher = threading.Event(), Watcher(lambda: woken.append(time.monotonic()))
 
     def run() -> None:
@@ -123,9 +123,9 @@ def test_a_name_that_is_no_text_is_found_by_the_sweep(porch, watching, settings,
 
 def test_where_nothing_is_told_the_sweep_finds_it(porch, settings, monkeypatch):
     settings.NVR_INGEST_POLLING = True
-    monkeypatch.setattr(watched, "POLL_S", 0.5)
-    monkeypatch.setattr(hints, "is_hint", lambda change, path: False)
-    wait_for(lambda: not hints.watches())  # those of the test before
+    monkeypatch.setattr(camera_watcher, "POLL_S", 0.5)
+    monkeypatch.setattr(inotify, "is_hint", lambda change, path: False)
+    wait_for(lambda: not inotify.watches())  # those of the test before
     stop, watcher = threading.Event(), Watcher(lambda: None)
     thread = threading.Thread(target=lambda: (watcher.run(stop), connection.close()))
     thread.start()
@@ -194,14 +194,14 @@ def test_a_file_that_grows_while_it_is_read_is_entered_again_when_it_has_been_re
 
 def test_a_folder_that_hangs_holds_up_no_other_camera(porch, monkeypatch, request):
     dead, ended = make_camera("Dead", detector="none"), threading.Event()
-    absence = watched.absence
+    absence = camera_watcher.absence
 
     def hanging(root, remembered):
         if root == folder_of(dead):
             ended.wait(30)
         return absence(root, remembered)
 
-    monkeypatch.setattr(watched, "absence", hanging)
+    monkeypatch.setattr(camera_watcher, "absence", hanging)
     monkeypatch.setattr(module, "PATIENCE_S", 0.3)
     put(folder_of(dead), "late.jpg", jpeg())
     try:
@@ -219,7 +219,7 @@ def test_a_folder_with_very_many_files_leaves_the_others_their_turn(porch, monke
     for number in range(1200):
         (folder_of(full) / f"{number:05}.jpg").touch()
     put(folder_of(porch), "a.jpg", jpeg())
-    monkeypatch.setattr(watched.Settling, "has_settled", lambda self, now: True)
+    monkeypatch.setattr(camera_watcher.Settling, "has_settled", lambda self, now: True)
     monkeypatch.setattr(module, "PATIENCE_S", 60.0)  # what a late look found is entered with the next one's
     watcher = Watcher(lambda: None)
     watcher.reload()
@@ -235,12 +235,12 @@ def test_a_folder_with_very_many_files_leaves_the_others_their_turn(porch, monke
 
 def test_what_breaks_at_one_cameras_folder_stops_no_other(porch, monkeypatch, request):
     yard = make_camera("Yard", detector="none")
-    absence = watched.absence
+    absence = camera_watcher.absence
 
     def broken(root, remembered):
         return 1 / 0 if root == folder_of(yard) else absence(root, remembered)
 
-    monkeypatch.setattr(watched, "absence", broken)
+    monkeypatch.setattr(camera_watcher, "absence", broken)
     request.getfixturevalue("watching")
     put(folder_of(porch), "a.jpg", jpeg())
 
@@ -249,20 +249,20 @@ def test_what_breaks_at_one_cameras_folder_stops_no_other(porch, monkeypatch, re
 
 def test_a_folder_of_which_the_kernel_does_not_tell_is_polled_for_a_while(porch, monkeypatch):
     """As when it has no watches left."""
-    folder = watched.Watched(porch, Sweep(os.fsencode(folder_of(porch))))
+    folder = camera_watcher.Watched(porch, Sweep(os.fsencode(folder_of(porch))))
 
     put(folder_of(porch), "a.jpg", jpeg())
     assert not is_polled_after_a_sweep(folder)
     put(folder_of(porch), "b.jpg", jpeg())
     with monkeypatch.context() as patient:
-        patient.setattr(watched, "UNTOLD_S", 600)  # it has not lain there for long
+        patient.setattr(camera_watcher, "UNTOLD_S", 600)  # it has not lain there for long
         assert not is_polled_after_a_sweep(folder)
     put(folder_of(porch), "c.jpg", jpeg())
-    monkeypatch.setattr(watched, "UNTOLD_S", 0)
+    monkeypatch.setattr(camera_watcher, "UNTOLD_S", 0)
     assert is_polled_after_a_sweep(folder)
 
 
-def is_polled_after_a_sweep(folder: watched.Watched) -> bool:
+def is_polled_after_a_sweep(folder: camera_watcher.Watched) -> bool:
     folder.wants_sweep = True
     folder.look()
     return folder.polled_until > time.monotonic()
@@ -270,8 +270,8 @@ def is_polled_after_a_sweep(folder: watched.Watched) -> bool:
 
 def test_a_folder_of_which_the_kernel_tells_is_not_polled(porch, monkeypatch):
     """Whatever lies between what it told and the next sweeps."""
-    monkeypatch.setattr(watched, "UNTOLD_S", 0)
-    folder = watched.Watched(porch, Sweep(os.fsencode(folder_of(porch))))
+    monkeypatch.setattr(camera_watcher, "UNTOLD_S", 0)
+    folder = camera_watcher.Watched(porch, Sweep(os.fsencode(folder_of(porch))))
     folder.look()
     put(folder_of(porch), "a.jpg", jpeg())
     folder.hinted.append(b"a.jpg")
@@ -283,8 +283,8 @@ def test_a_folder_of_which_the_kernel_tells_is_not_polled(porch, monkeypatch):
 
 
 def test_what_breaks_at_each_look_is_told_seldom(porch, monkeypatch, caplog):
-    folder = watched.Watched(porch, Sweep(os.fsencode(folder_of(porch))))
-    monkeypatch.setattr(watched, "absence", lambda root, remembered: 1 / 0)
+    folder = camera_watcher.Watched(porch, Sweep(os.fsencode(folder_of(porch))))
+    monkeypatch.setattr(camera_watcher, "absence", lambda root, remembered: 1 / 0)
     for _ in range(3):
         folder.wants_sweep = True
         folder.look()
@@ -324,6 +324,6 @@ def reports_no_missing_watches(watcher: Watcher, caplog: pytest.LogCaptureFixtur
     return "max_user_watches" not in caplog.text
 
 
-def folder_count(folder: watched.Watched) -> int:
+def folder_count(folder: camera_watcher.Watched) -> int:
     """After a sweep: while one is under way it is how far that has come."""
     return 0 if folder.sweeping else folder.sweep.folder_count

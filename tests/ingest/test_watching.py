@@ -9,9 +9,9 @@ from datetime import timedelta
 
 import pytest
 
-from media_serving.ingest.settling import Settling
-from media_serving.ingest.sweep import UNSURE_NS, Sighting, Sweep, seen
-from media_serving.ingest.watched import Watched
+from media_serving.ingest.camera_watcher import Watched
+from media_serving.ingest.debounce import Settling
+from media_serving.ingest.scanner import UNSURE_NS, Sighting, Sweep, seen
 from tests.factories import jpeg, put
 
 
@@ -142,7 +142,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr("media_serving.ingest.settling.time", clock)
+    monkeypatch.setattr("media_serving.ingest.debounce.time", clock)
     return clock
 
 

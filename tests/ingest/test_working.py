@@ -19,7 +19,8 @@ from PIL import Image, ImageDraw
 from cameras import folder_ownership
 from cameras.models import Camera
 from media_serving import leases
-from media_serving.ingest import turns, working
+from media_serving.ingest import leases as turns
+from media_serving.ingest import processor
 from media_serving.models import CameraTurn, ClipWork, Detection, Event, Upload, WorkState
 from tests.factories import folder_of, jpeg, make_camera, make_video, put
 from tests.ingest.conftest import swept, uploads
@@ -28,7 +29,7 @@ from tests.media_serving.evidence import detect
 
 def read_all(camera: Camera) -> dict[str, tuple[str, str]]:
     swept(camera)
-    working.work()
+    processor.work()
     return uploads(camera)
 
 
@@ -79,7 +80,7 @@ def test_what_stays_cut_off_is_given_up_after_hours(porch, settings):
     settings.NVR_INGEST_PATIENCE = timedelta(0)
     Upload.objects.update(retry_at=timezone.now())
 
-    working.work()
+    processor.work()
 
     assert uploads(porch) == {
         "a.jpg": ("rejected", "The picture is incomplete or damaged."),
@@ -156,9 +157,9 @@ def test_a_file_that_is_gone_again_is_on_record(porch):
     file = put(folder_of(porch), "a.jpg", jpeg())
     swept(porch)
     file.unlink()
-    working.work()
+    processor.work()
 
-    assert uploads(porch) == {"a.jpg": ("rejected", working.GONE)}
+    assert uploads(porch) == {"a.jpg": ("rejected", processor.GONE)}
 
 
 def test_while_the_volume_is_away_files_wait(porch, monkeypatch):
@@ -169,7 +170,7 @@ def test_while_the_volume_is_away_files_wait(porch, monkeypatch):
     )
     file.rename(folder_of(porch).parent / "elsewhere.jpg")
 
-    working.work()
+    processor.work()
 
     state, reason = uploads(porch)["a.jpg"]
     assert state == "waiting" and "away" in reason
@@ -179,9 +180,9 @@ def test_a_file_that_changed_since_it_was_seen_is_read_as_it_is_now(porch):
     put(folder_of(porch), "a.jpg", jpeg(), age_s=30)
     swept(porch)
     put(folder_of(porch), "a.jpg", jpeg(seed=2), age_s=20)
-    working.work()
+    processor.work()
     Upload.objects.update(retry_at=timezone.now())
-    working.work()
+    processor.work()
 
     assert uploads(porch) == {"a.jpg": ("done", "")}
 
@@ -204,12 +205,12 @@ def test_a_file_that_was_gone_and_is_there_again_is_read(porch, tmp_path):
     picture = put(folder_of(porch), "a.jpg", jpeg())
     swept(porch)
     picture.rename(tmp_path / "elsewhere.jpg")
-    working.work()
-    assert uploads(porch) == {"a.jpg": ("rejected", working.GONE)}
+    processor.work()
+    assert uploads(porch) == {"a.jpg": ("rejected", processor.GONE)}
 
     (tmp_path / "elsewhere.jpg").rename(picture)
     assert swept(porch) == 1
-    working.work()
+    processor.work()
 
     assert uploads(porch) == {"a.jpg": ("done", "")}
     assert swept(porch) == 0
@@ -219,13 +220,13 @@ def test_of_a_name_with_a_newer_upload_that_waits_the_former_bytes_come_back(por
     picture = put(folder_of(porch), "a.jpg", jpeg())
     swept(porch)
     picture.rename(tmp_path / "elsewhere.jpg")
-    working.work()
+    processor.work()
     put(folder_of(porch), "a.jpg", jpeg(seed=2), age_s=5)
     swept(porch)
 
     (tmp_path / "elsewhere.jpg").rename(picture)
     swept(porch)
-    working.work()
+    processor.work()
 
     assert Upload.objects.filter(state="done").count() == 1
     assert Upload.objects.get(state="done").size_bytes == len(jpeg())
@@ -248,7 +249,7 @@ def test_a_file_that_kills_its_workers_is_given_up(porch, monkeypatch, with_all_
     swept(porch)
     for _ in range(leases.MAX_RESTARTS if with_all_others else leases.MAX_ATTEMPTS):
         die_reading(porch, monkeypatch, with_all_others=with_all_others)
-    working.work()
+    processor.work()
 
     assert uploads(porch) == {"a.jpg": ("failed", turns.DIED)}
 
@@ -258,7 +259,7 @@ def test_a_file_that_is_in_hand_whenever_everything_is_killed_is_read_all_the_sa
     swept(porch)
     for _ in range(leases.MAX_ATTEMPTS * 2):
         die_reading(porch, monkeypatch, with_all_others=True)
-    working.work()
+    processor.work()
 
     assert uploads(porch) == {"a.jpg": ("done", "")}
 
@@ -266,10 +267,10 @@ def test_a_file_that_is_in_hand_whenever_everything_is_killed_is_read_all_the_sa
 def test_what_we_cannot_explain_is_tried_again_and_then_given_up(porch, monkeypatch):
     put(folder_of(porch), "a.jpg", jpeg())
     swept(porch)
-    monkeypatch.setattr(working, "work_through", lambda job: 1 / 0)
+    monkeypatch.setattr(processor, "work_through", lambda job: 1 / 0)
     for _ in range(leases.MAX_ATTEMPTS):
         Upload.objects.update(retry_at=None)
-        working.work()
+        processor.work()
 
     state, reason = uploads(porch)["a.jpg"]
     assert state == "failed" and "ZeroDivisionError" in reason
@@ -280,10 +281,10 @@ def test_the_newest_hour_comes_first_and_within_it_the_oldest_picture(porch, mon
         put(folder_of(porch), name, jpeg(seed=hash(name) % 1000))
     swept(porch)
     order = []
-    monkeypatch.setattr(working, "work_through", lambda job: (order.append(job.upload.path), work_through(job)))
+    monkeypatch.setattr(processor, "work_through", lambda job: (order.append(job.upload.path), work_through(job)))
     from media_serving.ingest.pipeline import work_through
 
-    working.work()
+    processor.work()
 
     assert [name[9:13] for name in order] == ["1405", "1459", "1200", "1210"]
 
@@ -303,7 +304,7 @@ def test_who_lost_the_turn_writes_nothing(porch):
         CameraTurn.objects.update(holder="another")
         (upload,) = turns.next_batch(camera.pk, timezone.now())
         with pytest.raises(turns.TurnLost):
-            working.attempt(turn, upload)
+            processor.attempt(turn, upload)
 
     assert not Detection.objects.exists() and not Event.objects.exists()
     assert Upload.objects.get().state == "waiting"
@@ -313,7 +314,7 @@ def test_nothing_is_read_for_a_camera_that_is_off_or_in_the_trash(porch):
     put(folder_of(porch), "a.jpg", jpeg())
     swept(porch)
     Camera.everything.filter(pk=porch.pk).update(enabled=False)
-    working.work()
+    processor.work()
 
     assert uploads(porch) == {"a.jpg": ("waiting", "")}
 
@@ -331,12 +332,12 @@ def test_a_camera_with_long_videos_gives_its_turn_to_others(porch, monkeypatch):
         for number in range(2):
             put(folder_of(camera), f"20260131_12000{number}.jpg", jpeg(seed=number))
         swept(camera)
-    monkeypatch.setattr(working, "TURN_S", 0.01)
+    monkeypatch.setattr(processor, "TURN_S", 0.01)
     order = []
-    monkeypatch.setattr(working, "work_through", lambda job: (order.append(job.camera.pk), time.sleep(0.02)))
+    monkeypatch.setattr(processor, "work_through", lambda job: (order.append(job.camera.pk), time.sleep(0.02)))
 
     for camera_id in turns.cameras_with_work(timezone.now()):
-        working.work_on(camera_id)
+        processor.work_on(camera_id)
 
     assert order == [porch.pk, yard.pk]
 
@@ -377,9 +378,9 @@ def test_a_camera_whose_folder_hangs_takes_no_worker_from_the_others(porch, monk
         put(folder_of(camera), "a.jpg", jpeg())
         swept(camera)
     folders = folder_ownership.current_folders(again=True)
-    monkeypatch.setattr(working, "current_folders", lambda: replace(folders, silent=frozenset({porch.pk})))
+    monkeypatch.setattr(processor, "current_folders", lambda: replace(folders, silent=frozenset({porch.pk})))
 
-    working.work()
+    processor.work()
 
     assert uploads(porch) == {"a.jpg": ("waiting", "")}
     assert uploads(yard) == {"a.jpg": ("done", "")}

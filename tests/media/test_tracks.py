@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from media_serving.ingest import content
-from media_serving.playable import plays_as_it_is
+from media_serving.transcoding.requests import plays_as_it_is
 from nvr.media.ffmpeg import operations as ffmpeg
 from nvr.media.ffmpeg.clips import Cut, cut_videos
 from nvr.media.ffmpeg.mp4_metadata import NoBoxes, movie_facts

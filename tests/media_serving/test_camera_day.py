@@ -14,10 +14,10 @@ from django.test import Client
 from django.utils import timezone
 
 from cameras.models import Camera
-from media_serving import camera_day
-from media_serving.days import hours_of, span_of
+from media_serving.local_days import hours_of, span_of
 from media_serving.models import Upload
 from media_serving.models.uploads import digest_of, quoted, readable
+from media_serving.pages import camera_day
 from nvr.audit.models import AuditEntry
 from nvr.health.models import Heartbeat, Outage
 from tests.factories import folder_of, jpeg, put

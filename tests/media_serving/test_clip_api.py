@@ -6,7 +6,8 @@ import pytest
 from django.utils import timezone
 
 from cameras.models import Camera
-from media_serving import clip_work, clips
+from media_serving.clips import requests as clip_requests
+from media_serving.clips import worker as clip_worker
 from media_serving.models import ClipWork, Event, WorkState
 from nvr.audit.models import AuditEntry
 from tests.factories import folder_of
@@ -19,7 +20,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("own_folders")]
 @pytest.fixture(autouse=True)
 def sent(monkeypatch) -> list[int]:
     ids: list[int] = []
-    monkeypatch.setattr(clips.current_app, "send_task", lambda name, args, queue: ids.extend(args))
+    monkeypatch.setattr(clip_requests.current_app, "send_task", lambda name, args, queue: ids.extend(args))
     return ids
 
 
@@ -40,7 +41,7 @@ def test_a_clip_is_made_and_served(api, event, sent, django_capture_on_commit_ca
     assert response.status_code == 202
     assert response.json() == api.get(f"/api/events/{event.pk}").json()
     assert (response.json()["clip_state"], response.json()["clip_url"]) == ("waiting", None)
-    clip_work.make(*sent)
+    clip_worker.make(*sent)
     told = api.get(f"/api/events/{event.pk}").json()
     assert (told["clip_state"], told["clip_reason"]) == ("done", None)
     assert api.get(told["clip_url"])["Content-Type"] == "video/mp4"
@@ -57,7 +58,7 @@ def test_who_asked_for_it_is_on_record(api, event):
 
 def test_asked_for_again_it_is_made_again_and_stays_meanwhile(api, event, django_capture_on_commit_callbacks, sent):
     ClipWork.objects.update(retry_at=None)
-    clip_work.make(ClipWork.objects.get().pk)
+    clip_worker.make(ClipWork.objects.get().pk)
 
     with django_capture_on_commit_callbacks(execute=True):
         response = api.post(url(event))
@@ -79,7 +80,7 @@ def test_what_failed_or_was_put_off_is_tried_at_once(api, event):
 
 def test_while_it_is_made_it_is_not_begun_anew(api, event, sent):
     ClipWork.objects.update(retry_at=None)
-    work = clip_work.claim(ClipWork.objects.get().pk)
+    work = clip_worker.claim(ClipWork.objects.get().pk)
 
     assert api.post(url(event)).json()["clip_state"] == "working"
 

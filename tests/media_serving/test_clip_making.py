@@ -14,9 +14,9 @@ from django.utils import timezone
 
 from cameras.folder_ownership import folders_for
 from cameras.models import Camera
-from media_serving import clip_making
-from media_serving.clip_making import make_clip
-from media_serving.clip_sources import NoFootage, is_there, stills_around
+from media_serving.clips import rendering
+from media_serving.clips.footage import NoFootage, is_there, stills_around
+from media_serving.clips.rendering import make_clip
 from media_serving.ingest.ledger import stamp
 from media_serving.models import Event, Upload
 from nvr.media.ffmpeg.clips import Deadline, NothingToShow
@@ -110,7 +110,7 @@ def test_where_two_videos_show_the_same_it_is_shown_once(camera, part):
 
 
 def test_a_video_that_began_long_before_and_one_that_was_detected_in_are_found(camera, part):
-    for number in range(clip_making.MOST_PIECES // 4):
+    for number in range(rendering.MOST_PIECES // 4):
         video(camera, f"short{number}.mp4", -60 - number * 10, frames=5)
     upload = video(camera, "long.mp4", -3600, frames=110)
     clock_was_wrong = after(-3600)
@@ -244,14 +244,14 @@ def test_a_video_that_looks_whole_and_shows_nothing_leaves_it_to_the_stills(came
 
 
 def test_of_a_camera_that_says_one_time_of_all_its_videos_few_are_opened(camera, monkeypatch):
-    monkeypatch.setattr(clip_making, "MOST_PIECES", 3)
+    monkeypatch.setattr(rendering, "MOST_PIECES", 3)
     for number in range(9):
         video(camera, f"{number}.mp4", -4, frames=number + 5)
     event = event_over(camera, 0, 0)
     open_before = len(list(Path("/proc/self/fd").iterdir()))
 
     with ExitStack() as files:
-        pieces = clip_making.pieces_of(event, folders_for(camera), files, Deadline(timedelta(minutes=1)))
+        pieces = rendering.pieces_of(event, folders_for(camera), files, Deadline(timedelta(minutes=1)))
         assert len(list(Path("/proc/self/fd").iterdir())) == open_before + 3
 
     assert len(pieces) == 3
@@ -318,7 +318,7 @@ def test_a_volume_that_is_away_is_not_taken_for_footage_that_is_gone(camera, par
 
 
 def test_thousands_of_stills_are_thinned_evenly(camera, monkeypatch):
-    monkeypatch.setattr(clip_making, "MOST_STILLS", 5)
+    monkeypatch.setattr(rendering, "MOST_STILLS", 5)
     for number in range(21):
         still(camera, f"{number}.jpg", number / 5 - 2, number)
     event = event_over(camera, 0, 0)
@@ -326,7 +326,7 @@ def test_thousands_of_stills_are_thinned_evenly(camera, monkeypatch):
 
     stills = [each for each in stills_around(event) if is_there(each, folders)]
 
-    assert [each.file.name for each in clip_making.thinned(stills)] == ["0.jpg", "5.jpg", "10.jpg", "15.jpg", "20.jpg"]
+    assert [each.file.name for each in rendering.thinned(stills)] == ["0.jpg", "5.jpg", "10.jpg", "15.jpg", "20.jpg"]
 
 
 def test_how_many_queries_do_not_depend_on_how_much_there_is(camera, django_assert_num_queries):

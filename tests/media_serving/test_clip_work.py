@@ -19,8 +19,10 @@ from django.utils import timezone
 from kombu.exceptions import OperationalError
 
 from cameras import registry
-from media_serving import clip_work, clips, leases
-from media_serving.clip_making import Stretch
+from media_serving import leases
+from media_serving.clips import requests as clip_requests
+from media_serving.clips import worker as clip_worker
+from media_serving.clips.rendering import Stretch
 from media_serving.events import close_quiet
 from media_serving.leases import MAX_ATTEMPTS
 from media_serving.models import ClipWork, Event, WorkState
@@ -41,7 +43,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("own_folders")]
 def sent(monkeypatch) -> list[int]:
     """The row ids that were sent to the workers."""
     ids: list[int] = []
-    monkeypatch.setattr(clips.current_app, "send_task", lambda name, args, queue: ids.extend(args))
+    monkeypatch.setattr(clip_requests.current_app, "send_task", lambda name, args, queue: ids.extend(args))
     return ids
 
 
@@ -59,7 +61,7 @@ def work_of(event: Event) -> ClipWork:
 
 
 def make(event: Event) -> ClipWork:
-    clip_work.make(work_of(event).pk)
+    clip_worker.make(work_of(event).pk)
     return work_of(event)
 
 
@@ -86,11 +88,11 @@ def test_what_comes_late_is_waited_for_and_sent_by_the_beat(camera, sent, django
             event = detect(camera, after(number)).event
 
     assert sent == []
-    clip_work.send_owed()
+    clip_worker.send_owed()
     assert sent == [], "more of it is likely on its way"
     ClipWork.objects.update(retry_at=timezone.now() - timedelta(seconds=1))
-    clip_work.send_owed()
-    clip_work.send_owed()
+    clip_worker.send_owed()
+    clip_worker.send_owed()
     assert sent == [work_of(event).pk], "and not at each beat"
 
 
@@ -116,7 +118,7 @@ def test_a_message_that_comes_twice_makes_it_once(event):
     made_at = event.clip_path.stat().st_mtime_ns
 
     make(event)
-    clip_work.make(987_654)
+    clip_worker.make(987_654)
 
     assert event.clip_path.stat().st_mtime_ns == made_at
 
@@ -136,7 +138,7 @@ def test_a_late_detection_has_the_clip_made_anew(camera, event):
 
 
 def test_a_clip_of_what_the_event_was_is_not_put_in_its_place(camera, event, monkeypatch):
-    make_clip = clip_work.make_clip
+    make_clip = clip_worker.make_clip
 
     def slow(event: Event, part: Path) -> list[Stretch]:
         shown = make_clip(event, part)
@@ -144,7 +146,7 @@ def test_a_clip_of_what_the_event_was_is_not_put_in_its_place(camera, event, mon
         return shown
 
     with monkeypatch.context() as patch:
-        patch.setattr(clip_work, "make_clip", slow)
+        patch.setattr(clip_worker, "make_clip", slow)
         work = make(event)
 
     assert work.state == WorkState.WAITING
@@ -160,16 +162,16 @@ def test_a_broker_that_is_away_leaves_a_promise_that_is_kept_later(
         raise OperationalError("connection refused")
 
     with monkeypatch.context() as patch, django_capture_on_commit_callbacks(execute=True):
-        patch.setattr(clips.current_app, "send_task", away)
-        clips.make_again(None, event)
+        patch.setattr(clip_requests.current_app, "send_task", away)
+        clip_requests.make_again(None, event)
     sent: list[int] = []
-    monkeypatch.setattr(clips.current_app, "send_task", lambda name, args, queue: sent.extend(args))
+    monkeypatch.setattr(clip_requests.current_app, "send_task", lambda name, args, queue: sent.extend(args))
 
-    clip_work.send_owed()
+    clip_worker.send_owed()
     assert sent == [], "the first message may still be on its way"
     ClipWork.objects.update(sent_at=timezone.now() - timedelta(minutes=3))
-    clip_work.send_owed()
-    clip_work.send_owed()
+    clip_worker.send_owed()
+    clip_worker.send_owed()
 
     assert sent == [work_of(event).pk]
 
@@ -178,12 +180,12 @@ def test_a_broker_that_is_away_leaves_a_promise_that_is_kept_later(
 def test_a_killed_workers_lease_lapses_and_after_some_it_is_given_up(event, monkeypatch, all_died, most):
     for _ in range(most):
         assert work_of(event).state == WorkState.WAITING
-        assert clip_work.claim(work_of(event).pk) is not None
-        assert clip_work.claim(work_of(event).pk) is None, "the lease is not over"
+        assert clip_worker.claim(work_of(event).pk) is not None
+        assert clip_worker.claim(work_of(event).pk) is None, "the lease is not over"
         lapse()
         if all_died:
             monkeypatch.setattr(leases, "WORKER", secrets.token_hex(6))  # what starts afterwards is another
-        clip_work.release_lapsed()
+        clip_worker.release_lapsed()
 
     assert work_of(event).state == WorkState.FAILED
     assert f"died {most} times" in work_of(event).reason
@@ -205,20 +207,20 @@ def test_after_the_clock_was_put_back_a_clip_is_sent_again(event, sent, left):
     ClipWork.objects.update(**{key: now + at if isinstance(at, timedelta) else at for key, at in left.items()})
     sent.clear()
 
-    clip_work.send_owed()
+    clip_worker.send_owed()
 
     assert sent
     assert make(event).state == WorkState.DONE
 
 
 def test_a_worker_that_lost_its_lease_does_not_write_over_the_next_ones_work(event):
-    slow = clip_work.claim(work_of(event).pk)
+    slow = clip_worker.claim(work_of(event).pk)
     lapse()
-    clip_work.release_lapsed()
-    clip_work.claim(work_of(event).pk)
+    clip_worker.release_lapsed()
+    clip_worker.claim(work_of(event).pk)
 
-    clip_work.postpone(slow, "too late")
-    clip_work.attempt(slow)
+    clip_worker.postpone(slow, "too late")
+    clip_worker.attempt(slow)
 
     assert work_of(event).state == WorkState.WORKING
     assert work_of(event).reason == ""
@@ -229,7 +231,7 @@ def test_footage_that_is_gone_is_the_end_and_a_former_clip_stays(camera, event):
     make(event)
     for file in folder_of(camera).iterdir():
         file.unlink()
-    clips.want_clip(event)
+    clip_requests.want_clip(event)
 
     work = make(event)
 
@@ -263,12 +265,12 @@ def test_want_of_something_is_told_and_tried_again_later(event, monkeypatch, tro
         raise trouble
 
     with monkeypatch.context() as patch:
-        patch.setattr(clip_work, "make_clip", fail)
+        patch.setattr(clip_worker, "make_clip", fail)
         work = make(event)
     assert work.state == WorkState.WAITING
     assert work.reason
     assert work.retry_at > timezone.now() + timedelta(minutes=4)
-    assert clip_work.claim(work.pk) is None
+    assert clip_worker.claim(work.pk) is None
 
     ClipWork.objects.update(retry_at=timezone.now())
     assert make(event).state == WorkState.DONE
@@ -278,7 +280,7 @@ def test_footage_for_which_memory_never_suffices_is_given_up(event, monkeypatch)
     def fail(*args: object, **kwargs: object) -> None:
         raise ffmpeg.FfmpegKilled
 
-    monkeypatch.setattr(clip_work, "make_clip", fail)
+    monkeypatch.setattr(clip_worker, "make_clip", fail)
     for _ in range(MAX_ATTEMPTS):
         ClipWork.objects.update(retry_at=None)
         make(event)
@@ -290,7 +292,7 @@ def test_a_fault_of_ours_is_told_tried_a_few_times_and_given_up(event, monkeypat
     def fail(*args: object, **kwargs: object) -> None:
         raise RuntimeError("never thought of")
 
-    monkeypatch.setattr(clip_work, "make_clip", fail)
+    monkeypatch.setattr(clip_worker, "make_clip", fail)
     for number in range(MAX_ATTEMPTS):
         ClipWork.objects.update(retry_at=None)
         assert make(event).attempts == number + 1
@@ -300,7 +302,7 @@ def test_a_fault_of_ours_is_told_tried_a_few_times_and_given_up(event, monkeypat
 
 
 def test_an_event_that_goes_meanwhile_leaves_nothing_behind(camera, admin, event, monkeypatch):
-    make_clip = clip_work.make_clip
+    make_clip = clip_worker.make_clip
 
     def slow(event: Event, part: Path) -> list[Stretch]:
         shown = make_clip(event, part)
@@ -308,8 +310,8 @@ def test_an_event_that_goes_meanwhile_leaves_nothing_behind(camera, admin, event
         Event.objects.filter(pk=event.pk).delete()
         return shown
 
-    monkeypatch.setattr(clip_work, "make_clip", slow)
-    clip_work.make(work_of(event).pk)
+    monkeypatch.setattr(clip_worker, "make_clip", slow)
+    clip_worker.make(work_of(event).pk)
 
     assert not ClipWork.objects.exists()
     assert list(event.clip_path.parent.iterdir()) == []
@@ -320,16 +322,16 @@ def test_a_purged_cameras_clips_and_the_wish_for_them_go(camera, admin, event, m
     make(event)
     event.camera.uploads.all().delete()
     assert event.clip_path.exists()
-    make_clip = clip_work.make_clip
+    make_clip = clip_worker.make_clip
 
     def slow(event: Event, part: Path) -> None:
         part.write_bytes(b"made")
         registry.trash_camera(admin, camera)
         registry.purge_camera(admin, camera)
 
-    clips.want_clip(event)
-    monkeypatch.setattr(clip_work, "make_clip", slow)
-    clip_work.make(work_of(event).pk)
+    clip_requests.want_clip(event)
+    monkeypatch.setattr(clip_worker, "make_clip", slow)
+    clip_worker.make(work_of(event).pk)
 
     assert make_clip is not slow
     assert not ClipWork.objects.exists()
@@ -346,7 +348,7 @@ def test_a_purged_cameras_clips_and_the_wish_for_them_go(camera, admin, event, m
 def test_a_full_disk_stops_all_clips_with_one_alert_and_they_go_on_by_themselves(
     camera, sent, small_disk, settings, monkeypatch, caplog, spare_bytes, footage
 ):
-    monkeypatch.setattr(clip_work, "SPARE_BYTES", spare_bytes)
+    monkeypatch.setattr(clip_worker, "SPARE_BYTES", spare_bytes)
     settings.CLIP_DIR = small_disk
     events = []
     for at in (0, 1000, 2000):
@@ -384,13 +386,13 @@ def test_a_full_disk_stops_all_clips_with_one_alert_and_they_go_on_by_themselves
 @pytest.mark.django_db(transaction=True)
 def test_two_workers_at_once_make_it_once(camera, event, monkeypatch):
     made = []
-    make_clip = clip_work.make_clip
+    make_clip = clip_worker.make_clip
 
     def counted(event: Event, part: Path) -> list[Stretch]:
         made.append(part)
         return make_clip(event, part)
 
-    monkeypatch.setattr(clip_work, "make_clip", counted)
+    monkeypatch.setattr(clip_worker, "make_clip", counted)
 
     def work() -> None:
         try:
@@ -410,7 +412,7 @@ def test_two_workers_at_once_make_it_once(camera, event, monkeypatch):
 
 @pytest.mark.django_db(transaction=True)
 def test_a_lease_is_renewed_while_the_work_goes_on(event, monkeypatch):
-    monkeypatch.setattr(clip_work, "LEASE", timedelta(seconds=0.4))
+    monkeypatch.setattr(clip_worker, "LEASE", timedelta(seconds=0.4))
     leases = set()
 
     def slow(event: Event, part: Path) -> list[Stretch]:
@@ -420,7 +422,7 @@ def test_a_lease_is_renewed_while_the_work_goes_on(event, monkeypatch):
         part.write_bytes(b"made")
         return []
 
-    monkeypatch.setattr(clip_work, "make_clip", slow)
+    monkeypatch.setattr(clip_worker, "make_clip", slow)
 
     assert make(event).state == WorkState.DONE
     assert len(leases) > 2

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from media_serving.models import Detection
-from media_serving.thumbnails import make_thumbnails
+from media_serving.thumbnails.rendering import make_thumbnails
 from nvr.errors import StorageFull
 from tests.conftest import client_of
 from tests.factories import folder_of, jpeg, make_camera, make_video, put

@@ -10,9 +10,9 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
 
-from media_serving import event_stills
-from media_serving.clip_sources import NoFootage
+from media_serving.clips.footage import NoFootage
 from media_serving.models import ClipWork, Event
+from media_serving.pages import event_stills
 from nvr.audit.models import AuditEntry
 from tests.factories import folder_of, jpeg, make_user, put
 from tests.media_serving.evidence import after, detect

@@ -11,7 +11,7 @@ from django.test import Client
 from django.utils import timezone
 
 from media_serving.ingest.state import WATCHER
-from media_serving.ingest_page import state_of_ingest
+from media_serving.pages.uploads import state_of_ingest
 from nvr.health.models import beat
 from tests.factories import make_user
 from tests.media_serving.evidence import after

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from cameras.models import Camera
 from media_serving import kept_copies
-from media_serving.ingest import keeping, retrying, working
+from media_serving.ingest import overwrites, processor, retry
 from media_serving.ingest.state import figures
 from media_serving.models import Detection, Tombstone, Upload
 from media_serving.tombstones import carry_out_owed
@@ -132,8 +132,8 @@ def test_a_late_tombstone_removes_no_copy_of_a_second_attempt(porch, settings, m
         killed.setattr("media_serving.tombstones.carry_out", lambda stones: 0)
         kept_copies.trim(timezone.now() + settings.NVR_KEPT_MAX_AGE * 2)
     if state == "failed":
-        retrying.retry(None, upload)
-    working.work()
+        retry.retry(None, upload)
+    processor.work()
     carry_out_owed()
 
     upload.refresh_from_db()
@@ -158,7 +158,7 @@ def test_no_copy_is_made_of_what_has_no_room(porch, settings, tmp_path):
     for quota, reserve, is_kept in ((0, 0, False), (10, 10**8, False), (10, 0, True)):
         settings.NVR_KEPT_MB, settings.NVR_KEPT_FREE_MB = quota, reserve
         with file.open("rb") as opened:
-            assert keeping.keep(upload, opened) is is_kept
+            assert overwrites.keep(upload, opened) is is_kept
         assert upload.kept_path.exists() is is_kept
 
 

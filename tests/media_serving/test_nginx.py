@@ -17,9 +17,9 @@ from django.conf import settings
 from django.contrib.auth.models import Group, User
 
 from cameras.models import Camera
-from media_serving.conversion import make_playable
 from media_serving.models import PlayableForm
-from media_serving.playable import playable_form
+from media_serving.transcoding.requests import playable_form
+from media_serving.transcoding.worker import make_playable
 from nvr.accounts.models import ApiKey
 from reviewer.registry import add_path
 from tests.factories import folder_of, jpeg, make_camera, make_user, make_video, put

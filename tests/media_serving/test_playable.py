@@ -8,9 +8,10 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from media_serving import conversion, playable
 from media_serving.models import PlayableForm, WorkState
-from media_serving.playable import playable_form
+from media_serving.transcoding import requests as transcode_requests
+from media_serving.transcoding import worker as transcoder
+from media_serving.transcoding.requests import playable_form
 from nvr.media.ffmpeg import operations as ffmpeg
 from tests.conftest import client_of
 from tests.factories import folder_of, jpeg, make_video, put
@@ -26,7 +27,7 @@ def test_it_is_promised_then_made_then_served(ask, avi, sent, camera, tmp_path):
     assert int(promised["Retry-After"]) > 0
     assert sent == [the_row().pk]
 
-    conversion.make_playable(the_row().pk)
+    transcoder.make_playable(the_row().pk)
 
     made = ask()
     data = body_of(made)
@@ -45,7 +46,7 @@ def test_head_is_enough_to_ask_and_to_wait(ask, avi, sent):
     assert ask(method="head").status_code == 202
     assert len(sent) == 1
 
-    conversion.make_playable(the_row().pk)
+    transcoder.make_playable(the_row().pk)
 
     answer = ask(method="head")
     assert answer.status_code == 200
@@ -71,7 +72,7 @@ def test_streams_that_browsers_play_are_copied_not_converted_again(ask, camera, 
     monkeypatch.setattr(ffmpeg, "transcode_mp4", lambda *args, **kwargs: pytest.fail("transcoded"))
     assert ask("v.mkv").status_code == 202
 
-    conversion.make_playable(the_row().pk)
+    transcoder.make_playable(the_row().pk)
 
     assert facts_of(body_of(ask("v.mkv")), tmp_path).video_codec == "h264"
 
@@ -89,7 +90,7 @@ def test_other_codecs_are_converted(ask, camera, tmp_path, name, codec):
     make_video(folder_of(camera) / name, seconds=1, size="161x121" if codec == MJPEG else "160x120", codec=codec)
     assert ask(name).status_code == 202
 
-    conversion.make_playable(the_row().pk)
+    transcoder.make_playable(the_row().pk)
 
     facts = facts_of(body_of(ask(name)), tmp_path)
     assert (facts.video_codec, facts.pix_fmt) == ("h264", "yuv420p")
@@ -115,7 +116,7 @@ def test_what_cannot_be_converted_says_why(ask, camera, sent):
     put(folder_of(camera), "v.mp4", b"#EXTM3U\nfile:///etc/passwd\n")
     for name in ("v.avi", "v.mp4"):
         assert ask(name).status_code == 202
-        conversion.make_playable(PlayableForm.objects.latest("pk").pk)
+        transcoder.make_playable(PlayableForm.objects.latest("pk").pk)
 
         response = ask(name)
 
@@ -127,7 +128,7 @@ def test_what_cannot_be_converted_says_why(ask, camera, sent):
 
 def test_a_changed_file_is_another(ask, camera, avi):
     ask()
-    conversion.make_playable(the_row().pk)
+    transcoder.make_playable(the_row().pk)
     make_video(avi, seconds=2, codec=MJPEG)
 
     assert ask().status_code == 202
@@ -157,7 +158,7 @@ def made(ask, camera, sent) -> Iterator[list[PlayableForm]]:
     for number in range(3):
         make_video(folder_of(camera) / f"{number}.avi", seconds=1, codec=MJPEG)
         ask(f"{number}.avi")
-        conversion.make_playable(PlayableForm.objects.latest("pk").pk)
+        transcoder.make_playable(PlayableForm.objects.latest("pk").pk)
     rows = list(PlayableForm.objects.order_by("pk"))
     for age, row in zip((30, 20, 10), rows, strict=True):
         row.used_at = timezone.now() - timedelta(minutes=age)
@@ -168,17 +169,17 @@ def made(ask, camera, sent) -> Iterator[list[PlayableForm]]:
 def test_the_least_recently_used_go_row_and_file_together(made, settings):
     settings.NVR_PLAYABLE_CACHE_MB = (made[1].size_bytes + made[2].size_bytes) / 2**20
 
-    assert conversion.evict() == made[0].size_bytes
+    assert transcoder.evict() == made[0].size_bytes
 
     assert set(PlayableForm.objects.all()) == set(made[1:])
-    assert [playable.path_of(row).exists() for row in made] == [False, True, True]
+    assert [transcode_requests.path_of(row).exists() for row in made] == [False, True, True]
 
 
 def test_use_keeps_it(made, ask, settings):
     ask("0.avi")
     settings.NVR_PLAYABLE_CACHE_MB = (made[0].size_bytes + made[2].size_bytes) / 2**20
 
-    conversion.evict()
+    transcoder.evict()
 
     assert {row.pk for row in PlayableForm.objects.all()} == {made[0].pk, made[2].pk}
 
@@ -187,7 +188,7 @@ def test_a_form_larger_than_the_cache_is_still_seen(ask, avi, settings):
     settings.NVR_PLAYABLE_CACHE_MB = 0
     ask()
 
-    conversion.make_playable(the_row().pk)
+    transcoder.make_playable(the_row().pk)
 
     assert ask().status_code == 200
 
@@ -196,24 +197,24 @@ def test_the_cache_is_made_smaller_when_one_is_added(made, ask, avi, settings):
     settings.NVR_PLAYABLE_CACHE_MB = 0
     ask()
 
-    conversion.make_playable(PlayableForm.objects.latest("pk").pk)
+    transcoder.make_playable(PlayableForm.objects.latest("pk").pk)
 
     assert [row.path for row in PlayableForm.objects.all()] == [PlayableForm.objects.latest("pk").path]
 
 
 def test_what_nobody_asked_for_in_a_month_and_what_no_row_knows_goes(made):
     PlayableForm.objects.filter(pk=made[0].pk).update(used_at=timezone.now() - timedelta(days=31))
-    folder = playable.path_of(made[0]).parent
+    folder = transcode_requests.path_of(made[0]).parent
     orphan = put(folder, f"{'0' * 64}.mp4", b"x", age_s=2 * 86_400)
     fresh = put(folder, "abcdef.part", b"being written", age_s=60)
 
-    conversion.forget_unused()
+    transcoder.forget_unused()
 
     assert PlayableForm.objects.count() == 2
-    assert not playable.path_of(made[0]).exists()
+    assert not transcode_requests.path_of(made[0]).exists()
     assert not orphan.exists()
     assert fresh.exists()
-    assert playable.path_of(made[1]).exists()
+    assert transcode_requests.path_of(made[1]).exists()
 
 
 @pytest.mark.django_db

@@ -19,9 +19,10 @@ from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 from kombu.exceptions import OperationalError
 
-from media_serving import conversion, playable
 from media_serving.leases import MAX_ATTEMPTS
 from media_serving.models import PlayableForm, WorkState
+from media_serving.transcoding import requests as transcode_requests
+from media_serving.transcoding import worker as transcoder
 from nvr.media.ffmpeg import operations as ffmpeg
 from tests.conftest import client_of
 from tests.factories import folder_of, make_user, make_video, put
@@ -37,29 +38,29 @@ def test_a_broker_that_is_away_leaves_a_promise_that_is_kept_later(
     def away(*args: object, **kwargs: object) -> None:
         raise OperationalError("connection refused")
 
-    monkeypatch.setattr(playable.current_app, "send_task", away)
+    monkeypatch.setattr(transcode_requests.current_app, "send_task", away)
     with django_capture_on_commit_callbacks(execute=True):
         assert api.get(f"{MEDIA}cameras/{camera.slug}/v.avi?playable=1").status_code == 202
 
     sent: list[int] = []
-    monkeypatch.setattr(playable.current_app, "send_task", lambda name, args, queue: sent.extend(args))
-    conversion.send_owed()
+    monkeypatch.setattr(transcode_requests.current_app, "send_task", lambda name, args, queue: sent.extend(args))
+    transcoder.send_owed()
     assert sent == [], "the first message may still be on its way"
     PlayableForm.objects.update(sent_at=timezone.now() - timedelta(minutes=3))
-    conversion.send_owed()
+    transcoder.send_owed()
     assert sent == [the_row().pk]
-    conversion.send_owed()
+    transcoder.send_owed()
     assert sent == [the_row().pk], "not at each beat"
 
 
 def test_a_message_that_comes_twice_makes_it_once(ask, avi, monkeypatch):
     ask()
     calls = []
-    monkeypatch.setattr(conversion, "convert", counting(conversion.convert, calls))
+    monkeypatch.setattr(transcoder, "convert", counting(transcoder.convert, calls))
 
-    conversion.make_playable(the_row().pk)
-    conversion.make_playable(the_row().pk)
-    conversion.make_playable(987_654)
+    transcoder.make_playable(the_row().pk)
+    transcoder.make_playable(the_row().pk)
+    transcoder.make_playable(987_654)
 
     assert len(calls) == 1
 
@@ -77,16 +78,16 @@ def test_one_is_worked_on_at_a_time_and_its_end_sends_the_next(ask, camera, avi,
     ask("v.avi")
     ask("w.avi")
     first, second = PlayableForm.objects.order_by("pk")
-    working = conversion.claim(first.pk)
+    working = transcoder.claim(first.pk)
     assert working is not None
     sent.clear()
 
-    conversion.make_playable(second.pk)
+    transcoder.make_playable(second.pk)
     second.refresh_from_db()
     assert second.state == WorkState.WAITING
 
-    conversion.attempt(working)
-    conversion.send_next()
+    transcoder.attempt(working)
+    transcoder.send_next()
     assert sent[-1] == second.pk
 
 
@@ -103,13 +104,13 @@ def test_the_database_refuses_two_at_work(ask, camera, avi):
 
 def test_a_killed_workers_lease_lapses_and_the_work_is_done_again(ask, avi):
     ask()
-    conversion.claim(the_row().pk)  # and then nothing: the worker is dead
+    transcoder.claim(the_row().pk)  # and then nothing: the worker is dead
     assert ask().json()["state"] == "working"
 
-    conversion.make_playable(the_row().pk)
+    transcoder.make_playable(the_row().pk)
     assert the_row().state == WorkState.WORKING, "the lease is not over"
     PlayableForm.objects.update(leased_until=timezone.now() - timedelta(seconds=1))
-    conversion.make_playable(the_row().pk)
+    transcoder.make_playable(the_row().pk)
 
     assert the_row().state == WorkState.DONE
     assert the_row().attempts == 2
@@ -118,9 +119,9 @@ def test_a_killed_workers_lease_lapses_and_the_work_is_done_again(ask, avi):
 def test_what_kills_its_worker_three_times_is_given_up(ask, avi):
     ask()
     for _ in range(MAX_ATTEMPTS):
-        assert conversion.claim(the_row().pk) is not None
+        assert transcoder.claim(the_row().pk) is not None
         PlayableForm.objects.update(leased_until=timezone.now() - timedelta(seconds=1))
-        conversion.release_lapsed()
+        transcoder.release_lapsed()
 
     assert the_row().state == WorkState.FAILED
     assert ask().status_code == 422
@@ -129,12 +130,12 @@ def test_what_kills_its_worker_three_times_is_given_up(ask, avi):
 
 def test_a_worker_that_lost_its_lease_does_not_write_over_the_next_ones_work(ask, avi):
     ask()
-    slow = conversion.claim(the_row().pk)
+    slow = transcoder.claim(the_row().pk)
     PlayableForm.objects.update(leased_until=timezone.now() - timedelta(seconds=1))
-    conversion.release_lapsed()
-    conversion.claim(the_row().pk)
+    transcoder.release_lapsed()
+    transcoder.claim(the_row().pk)
 
-    conversion.postpone(slow, "too late")
+    transcoder.postpone(slow, "too late")
 
     assert the_row().state == WorkState.WORKING
     assert the_row().reason == ""
@@ -144,7 +145,7 @@ def test_what_takes_too_long_is_ended(ask, avi, settings):
     settings.NVR_PLAYABLE_TIME_LIMIT = timedelta(milliseconds=1)
     ask()
 
-    conversion.make_playable(the_row().pk)
+    transcoder.make_playable(the_row().pk)
 
     response = ask()
     assert response.status_code == 422
@@ -167,15 +168,15 @@ def test_want_of_something_is_told_and_tried_again_later(ask, avi, sent, monkeyp
     ask()
     with monkeypatch.context() as patch:
         patch.setattr(ffmpeg, "transcode_mp4", fail)
-        conversion.make_playable(the_row().pk)
+        transcoder.make_playable(the_row().pk)
     waiting = ask()
     assert waiting.status_code == 503
     assert 0 < int(waiting["Retry-After"]) <= 300
-    assert not list(playable.path_of(the_row()).parent.glob("*"))
+    assert not list(transcode_requests.path_of(the_row()).parent.glob("*"))
 
     PlayableForm.objects.update(retry_at=timezone.now() - timedelta(seconds=1))
     assert ask().status_code == 202
-    conversion.make_playable(the_row().pk)
+    transcoder.make_playable(the_row().pk)
     assert ask().status_code == 200
 
 
@@ -184,7 +185,7 @@ def test_a_disk_without_room_is_not_even_tried(ask, avi, monkeypatch):
     usage = shutil.disk_usage("/")._replace(free=1000)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
 
-    conversion.make_playable(the_row().pk)
+    transcoder.make_playable(the_row().pk)
 
     response = ask()
     assert response.status_code == 503
@@ -197,7 +198,7 @@ def test_an_original_that_went_or_became_a_link_is_forgotten(ask, camera, avi, t
     avi.unlink()
     avi.symlink_to(elsewhere)
 
-    conversion.make_playable(the_row().pk)
+    transcoder.make_playable(the_row().pk)
 
     assert PlayableForm.objects.count() == 0
     assert not list((tmp_path / "cache").rglob("*.mp4"))
@@ -205,11 +206,11 @@ def test_an_original_that_went_or_became_a_link_is_forgotten(ask, camera, avi, t
 
 def test_a_form_that_was_deleted_from_the_disk_is_made_again(ask, avi, sent):
     ask()
-    conversion.make_playable(the_row().pk)
-    playable.path_of(the_row()).unlink()
+    transcoder.make_playable(the_row().pk)
+    transcode_requests.path_of(the_row()).unlink()
 
     assert ask().status_code == 202
-    conversion.make_playable(the_row().pk)
+    transcoder.make_playable(the_row().pk)
     assert ask().status_code == 200
 
 
@@ -217,11 +218,11 @@ def test_names_that_are_no_text_are_remembered(sent, tmp_path):
     source = make_video(tmp_path / "v.avi", seconds=1, codec=MJPEG)
     odd = source.rename(tmp_path / "caf\udce9 %41\n.avi")
 
-    form = playable.playable_form(odd)
-    conversion.make_playable(the_row().pk)
+    form = transcode_requests.playable_form(odd)
+    transcoder.make_playable(the_row().pk)
 
     assert form.path is None
-    assert playable.playable_form(odd).path == playable.path_of(the_row())
+    assert transcode_requests.playable_form(odd).path == transcode_requests.path_of(the_row())
 
 
 # Two at once, really
@@ -233,7 +234,7 @@ def test_twenty_who_ask_at_once_make_one_row(camera, avi, sent):
 
     def ask_once() -> None:
         try:
-            answers.append(playable.playable_form(avi).state)
+            answers.append(transcode_requests.playable_form(avi).state)
         finally:
             connection.close()
 
@@ -259,13 +260,13 @@ def test_two_workers_with_two_rows_work_one_after_the_other(camera, sent, monkey
         target.write_bytes(b"made")
         at_work.remove(source)
 
-    monkeypatch.setattr(conversion, "convert", convert)
+    monkeypatch.setattr(transcoder, "convert", convert)
     for name in ("v.avi", "w.avi"):
-        playable.playable_form(put(folder_of(camera), name, b"RIFF0000AVI " + name.encode()))
+        transcode_requests.playable_form(put(folder_of(camera), name, b"RIFF0000AVI " + name.encode()))
 
     def work(pk: int) -> None:
         try:
-            conversion.make_playable(pk)
+            transcoder.make_playable(pk)
         finally:
             connection.close()
 
@@ -275,7 +276,7 @@ def test_two_workers_with_two_rows_work_one_after_the_other(camera, sent, monkey
     for worker in workers:
         worker.join()
     for pk in sent[2:]:
-        conversion.make_playable(pk)
+        transcoder.make_playable(pk)
 
     assert max(most) == 1
     assert {row.state for row in PlayableForm.objects.all()} == {WorkState.DONE}
@@ -283,7 +284,7 @@ def test_two_workers_with_two_rows_work_one_after_the_other(camera, sent, monkey
 
 @pytest.mark.django_db(transaction=True)
 def test_a_lease_is_renewed_while_the_work_goes_on(camera, avi, sent, monkeypatch):
-    monkeypatch.setattr(conversion, "LEASE", timedelta(seconds=0.4))
+    monkeypatch.setattr(transcoder, "LEASE", timedelta(seconds=0.4))
     leases = []
 
     def convert(source: Path, target: Path) -> None:
@@ -292,10 +293,10 @@ def test_a_lease_is_renewed_while_the_work_goes_on(camera, avi, sent, monkeypatc
             leases.append(PlayableForm.objects.get().leased_until)
         target.write_bytes(b"made")
 
-    monkeypatch.setattr(conversion, "convert", convert)
-    playable.playable_form(avi)
+    monkeypatch.setattr(transcoder, "convert", convert)
+    transcode_requests.playable_form(avi)
 
-    conversion.make_playable(PlayableForm.objects.get().pk)
+    transcoder.make_playable(PlayableForm.objects.get().pk)
 
     assert len(set(leases)) > 2
     assert PlayableForm.objects.get().state == WorkState.DONE

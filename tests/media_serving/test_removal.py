@@ -14,12 +14,13 @@ from django.utils import timezone
 from cameras import purging, registry
 from cameras.models import Camera, Purge
 from cameras.tasks import go_on_purging
-from media_serving import removal, tombstones
+from media_serving import purge as removal
+from media_serving import tombstones
 from media_serving.cache_tasks import sweep_caches
 from media_serving.models import CameraTurn, Detection, Event, PlayableForm, Tombstone, Upload, WorkState
-from media_serving.playable import path_of
-from media_serving.removal import remove_kept_folders
+from media_serving.purge import remove_kept_folders
 from media_serving.tasks import remove_files
+from media_serving.transcoding.requests import path_of
 from nvr.audit.models import AuditEntry
 from tests.factories import folder_of, put
 from tests.media_serving.evidence import after, detect, detection_of

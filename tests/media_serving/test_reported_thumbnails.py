@@ -9,8 +9,8 @@ from django.db import connection
 from django.utils import timezone
 from PIL import Image
 
-from media_serving import reported_thumbnails
 from media_serving.models import Detection
+from media_serving.thumbnails import reported as reported_thumbnails
 from tests.factories import folder_of, make_camera, put
 from tests.films import numbered_film, numbered_still
 from tests.media_serving.evidence import report

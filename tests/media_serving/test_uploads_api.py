@@ -12,8 +12,9 @@ from rest_framework.test import APIClient
 
 from cameras import registry
 from cameras.models import Camera
-from media_serving.ingest import retrying, sending
-from media_serving.ingest.retrying import retry
+from media_serving.ingest import dispatch
+from media_serving.ingest import retry as retrying
+from media_serving.ingest.retry import retry
 from media_serving.models import Upload
 from nvr.audit.models import AuditEntry
 from nvr.errors import NotFound
@@ -179,8 +180,8 @@ def test_the_workers_are_told_at_once_and_a_broker_that_is_away_is_survived(
         told.append(f"{name} to {queue}")
         raise OperationalError
 
-    monkeypatch.setattr(retrying, "sender", sending.Sender())
-    monkeypatch.setattr(sending.current_app, "send_task", send_task)
+    monkeypatch.setattr(retrying, "sender", dispatch.Sender())
+    monkeypatch.setattr(dispatch.current_app, "send_task", send_task)
     with django_capture_on_commit_callbacks(execute=True):
         response = again(api, enter(camera, state="failed"))
 

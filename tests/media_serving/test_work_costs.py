@@ -6,7 +6,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from media_serving import clip_work
+from media_serving.clips import worker as clip_worker
 from media_serving.models import ClipWork
 from tests.ingest.test_costs import plans
 from tests.media_serving.evidence import after, detect
@@ -18,11 +18,11 @@ pytestmark = pytest.mark.skipif(connection.vendor != "sqlite", reason="the plans
 @pytest.mark.parametrize(
     "work",
     [
-        lambda row: clip_work.send_owed(),
-        lambda row: clip_work.send_next(),
-        lambda row: clip_work.release_lapsed(),
-        lambda row: clip_work.pause(row),
-        lambda row: clip_work.resume(),
+        lambda row: clip_worker.send_owed(),
+        lambda row: clip_worker.send_next(),
+        lambda row: clip_worker.release_lapsed(),
+        lambda row: clip_worker.pause(row),
+        lambda row: clip_worker.resume(),
     ],
     ids=["what is owed", "the next", "dead workers", "a full disk", "room again"],
 )

@@ -10,7 +10,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from media_serving.ingest.sending import Sender
+from media_serving.ingest.dispatch import Sender
 from media_serving.ingest.watcher import Watcher
 from nvr.health.models import beat
 

@@ -14,7 +14,7 @@ from PIL import Image
 
 from media_serving.models import Detection
 from media_serving.serving import source_of
-from media_serving.thumbnails import WIDTH_PX, drawn, give_up, keep
+from media_serving.thumbnails.rendering import WIDTH_PX, drawn, give_up, keep
 from nvr.errors import Invalid, NvrError, StorageFull
 from nvr.media.ffmpeg.video_frames import NoFrame, frame_of
 from nvr.media.files.content_types import is_video

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from django.db import transaction
 
-from media_serving.ingest.sending import Sender
+from media_serving.ingest.dispatch import Sender
 from media_serving.models import Upload, UploadState
 from nvr.audit.record import record
 from nvr.errors import Conflict, NotFound

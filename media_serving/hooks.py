@@ -11,13 +11,13 @@ from cameras.models import Camera, sees_all
 from cameras.purge_report import count_also
 from cameras.purging import remove_also
 from media_serving.addresses import PREFIX
-from media_serving.api.media_shape import MEDIA_ERROR, media_shape
-from media_serving.camera_files import listing_of_hour
-from media_serving.camera_panel import camera_day_panel
-from media_serving.clips import on_event_closed
+from media_serving.api.media_errors import MEDIA_ERROR, media_shape
+from media_serving.clips.requests import on_event_closed
 from media_serving.ingest.state import figures, section
 from media_serving.models import Detection, Event, Upload
-from media_serving.removal import remove_some_of
+from media_serving.pages.camera_files import listing_of_hour
+from media_serving.pages.camera_panel import camera_day_panel
+from media_serving.purge import remove_some_of
 from media_serving.signals import event_closed
 from nvr.api.errors import register_shape
 from nvr.api.schema import register_error_schema

@@ -15,8 +15,8 @@ from cameras.folder_ownership import folders_with
 from cameras.models import Camera
 from media_serving.models import Detection, Event, PlayableForm, Tombstone, Upload, clip_path, thumbnail_path
 from media_serving.models.uploads import kept_folder, kept_path
-from media_serving.playable import path_of
 from media_serving.tombstones import bury
+from media_serving.transcoding.requests import path_of
 
 
 def remove_some_of(camera: Camera, limit: int) -> int:

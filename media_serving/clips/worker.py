@@ -12,8 +12,8 @@ from django.conf import settings
 from django.db import DatabaseError, transaction
 from django.utils import timezone
 
-from media_serving.clip_making import Stretch, make_clip
-from media_serving.clips import SETTLES_AFTER, send
+from media_serving.clips.rendering import Stretch, make_clip
+from media_serving.clips.requests import SETTLES_AFTER, send
 from media_serving.events import lock_camera
 from media_serving.leases import MAX_ATTEMPTS, lease_kept
 from media_serving.models import ClipWork, Event, WorkState, clip_path

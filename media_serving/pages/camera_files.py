@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from cameras.files import ListedFile, Listing, address_of, listed_as
 from cameras.models import Camera
-from media_serving.days import Span, hours_of, parse_day, today_in
+from media_serving.local_days import Span, hours_of, parse_day, today_in
 from media_serving.models import Upload, UploadState
 from nvr.api.pagination import KeysetPage
 from nvr.errors import Invalid

@@ -7,7 +7,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from media_serving.models import PlayableForm, WorkState
-from media_serving.playable import source_of, start_over
+from media_serving.transcoding.requests import source_of, start_over
 from nvr.model_admin import ModelAdmin
 
 

@@ -18,10 +18,10 @@ from pathlib import Path
 from django.conf import settings
 
 from cameras.models import Camera
-from media_serving.ingest.hints import MOST_HINTS
+from media_serving.ingest.debounce import Settling, has_been_still
+from media_serving.ingest.inotify import MOST_HINTS
 from media_serving.ingest.names import is_upload
-from media_serving.ingest.settling import Settling, has_been_still
-from media_serving.ingest.sweep import Sighting, Sweep, seen
+from media_serving.ingest.scanner import Sighting, Sweep, seen
 from nvr.log_throttle import Seldom
 from nvr.media.files.mounts import absence, is_network_or_fuse, keeps_folder_times, mount_of
 from nvr.media.files.system_folders import is_hidden_folder

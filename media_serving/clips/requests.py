@@ -13,7 +13,7 @@ from django.db.models import F
 from django.utils import timezone
 from kombu.exceptions import OperationalError
 
-from media_serving.clip_sources import check_footage
+from media_serving.clips.footage import check_footage
 from media_serving.models import ClipWork, Event, Upload, WorkState
 from nvr.audit.record import record
 from nvr.errors import Conflict, NotFound

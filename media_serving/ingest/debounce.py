@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass
 from datetime import timedelta
 
-from media_serving.ingest.sweep import Sighting
+from media_serving.ingest.scanner import Sighting
 from nvr.media.files.content_types import is_image
 
 ALIKE_S = 0.2  # between two looks that see the same

@@ -23,12 +23,12 @@ from cameras.folder_ownership import FolderStrayed, current_folders
 from cameras.folders import FolderOutsideBase, folder_of
 from media_serving.ingest.content import Incomplete
 from media_serving.ingest.digests import Changed, NotWanted, Unfinished
-from media_serving.ingest.keeping import used_again
+from media_serving.ingest.leases import TurnLost, begin, cameras_with_work, hold, next_batch, turn_of
 from media_serving.ingest.ledger import GONE, NOT_MEDIA, NOT_REGULAR, stamp
 from media_serving.ingest.missing import Missing, check_folder, meaning_of
 from media_serving.ingest.names import is_media
+from media_serving.ingest.overwrites import used_again
 from media_serving.ingest.pipeline import Job, work_through
-from media_serving.ingest.turns import TurnLost, begin, cameras_with_work, hold, next_batch, turn_of
 from media_serving.leases import MAX_ATTEMPTS, MAX_RESTARTS
 from media_serving.models import CameraTurn, Upload, UploadState
 from media_serving.models.uploads import LONGEST_REASON, LONGEST_WAIT, moment_of

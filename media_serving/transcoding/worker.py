@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from media_serving.leases import lease_kept
 from media_serving.models import PlayableForm, WorkState
-from media_serving.playable import key_of, path_of, send, source_of
+from media_serving.transcoding.requests import key_of, path_of, send, source_of
 from nvr.errors import FULL, NvrError, StorageFull, Unavailable
 from nvr.media.ffmpeg import operations as ffmpeg
 from nvr.media.files.cached_files import cache_folder, contents

@@ -17,7 +17,7 @@ from django.conf import settings
 
 from cameras.folder_ownership import Folders, folders_for
 from cameras.folders import check_volume
-from media_serving.clip_sources import (
+from media_serving.clips.footage import (
     Footage,
     NoFootage,
     is_there,

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, zip_longest
 
-from media_serving.event_stills import Still
+from media_serving.pages.event_stills import Still
 
 LONGEST_MS = 1000  # a video is looked at about once a second: by then what was found has gone on
 

@@ -10,7 +10,7 @@ from celery import current_app
 from django.utils import timezone
 from kombu.exceptions import OperationalError
 
-from media_serving.ingest.turns import cameras_with_work
+from media_serving.ingest.leases import cameras_with_work
 from nvr.log_throttle import Seldom
 
 logger = logging.getLogger(__name__)

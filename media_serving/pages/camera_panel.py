@@ -10,11 +10,11 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 
 from cameras.models import Camera
-from media_serving import camera_day, camera_files
-from media_serving.days import DAY, hours_of, span_of, today_in
-from media_serving.event_cards import cards_of
-from media_serving.event_list import Asked
+from media_serving.local_days import DAY, hours_of, span_of, today_in
 from media_serving.models import Upload
+from media_serving.pages import camera_day, camera_files
+from media_serving.pages.event_cards import cards_of
+from media_serving.pages.event_list import Asked
 
 CARDS_OF_A_DAY = 4
 

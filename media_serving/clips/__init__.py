@@ -1,0 +1,1 @@
+"""Clips of events: requests, footage, rendering and the worker."""

@@ -1,0 +1,1 @@
+"""The pages of events, uploads and a camera's day."""
