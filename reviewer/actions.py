@@ -14,12 +14,12 @@ from nvr.errors import BadRequest, Forbidden, NvrError
 from nvr.media.files import companions
 from nvr.media.files.companions import ACTIONS, Status
 from nvr.media.files.paths import NoSuchFile
-from reviewer.kinds import COMPANIONS, FORMER, Mark
-from reviewer.library import marked
+from reviewer.catalog.store import marked
+from reviewer.media_types import COMPANIONS, FORMER, Mark
 from reviewer.models import ReviewPath
-from reviewer.places import Missing, Place, camera_of, media_at
+from reviewer.mtime import stamp_of
+from reviewer.path_resolution import Missing, Place, camera_of, media_at
 from reviewer.registry import known_paths
-from reviewer.stamps import stamp_of
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User

@@ -7,6 +7,6 @@ class ReviewerConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from reviewer import wiring
+        from reviewer import hooks
 
-        wiring.connect()
+        hooks.connect()

@@ -6,22 +6,23 @@ from celery import shared_task
 from django.conf import settings
 
 from nvr.media.files.cached_files import sweep
-from reviewer import thumbnail_passes, thumbnails
+from reviewer.thumbnails import prefetch
+from reviewer.thumbnails import rendering as thumbnails
 
 
-@shared_task(name=thumbnail_passes.TASK, ignore_result=True)
+@shared_task(name=prefetch.TASK, ignore_result=True)
 def make_thumbnails(pk: int, run: str) -> None:
-    thumbnail_passes.work(pk, run)
+    prefetch.work(pk, run)
 
 
 @shared_task(name="reviewer.revive_thumbnail_passes", ignore_result=True)
 def revive_thumbnail_passes() -> None:
-    thumbnail_passes.revive()
+    prefetch.revive()
 
 
 @shared_task(name="reviewer.prune_thumbnails", ignore_result=True)
 def prune_thumbnails() -> None:
-    thumbnail_passes.prune_all()
+    prefetch.prune_all()
 
 
 @shared_task(name="reviewer.sweep_thumbnails", ignore_result=True)

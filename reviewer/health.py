@@ -8,7 +8,7 @@ from django.conf import settings
 
 from reviewer.models import RunState
 from reviewer.policy import hidden_paths
-from reviewer.trash import counted
+from reviewer.trash.runs import counted
 
 
 def details() -> dict[str, Any]:

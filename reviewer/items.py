@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote_from_bytes
 
-from reviewer.index import Row
-from reviewer.kinds import kind_of_bytes
+from reviewer.catalog.index import Row
+from reviewer.catalog.scanner import check_there
+from reviewer.media_types import kind_of_bytes
 from reviewer.models import ReviewPath
 from reviewer.probe_cache import NOTHING, Facts
 from reviewer.probes import Patience, facts_of, looked_at
-from reviewer.scanner import check_there
 
 THUMBNAIL, SIZE = "/api/media-thumbnail?path=", "&size=256"
 IS_PLAIN = re.compile(rb"[A-Za-z0-9_.~-]+").fullmatch

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 from django.conf import settings
 
-from reviewer.stamps import stamp_of
+from reviewer.mtime import stamp_of
 
 ASKED_PER_QUERY: Final = 500
 MOST_BYTES: Final = 1 << 30

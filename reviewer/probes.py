@@ -26,7 +26,7 @@ from nvr.errors import NvrError
 from nvr.media.ffmpeg.mp4_metadata import NoBoxes, movie_facts
 from nvr.media.files.paths import named_errors, open_regular, true_place
 from nvr.media.images.decoder import pictures
-from reviewer.kinds import IMAGE, kind_of_bytes
+from reviewer.media_types import IMAGE, kind_of_bytes
 from reviewer.probe_cache import NOTHING, Facts, remember, remembered
 
 BOXED: Final = {b"mp4", b"mov", b"m4v", b"3gp"}

@@ -6,18 +6,20 @@ from pathlib import Path
 
 from celery import shared_task
 
-from reviewer import emptying, probes, trash
+from reviewer import probes
+from reviewer.trash import runs as trash_runs
+from reviewer.trash import worker as trash_worker
 
 
-@shared_task(name=trash.TASK, ignore_result=True)
+@shared_task(name=trash_runs.TASK, ignore_result=True)
 def empty_trash(run_pk: int) -> None:
-    emptying.empty(run_pk)
+    trash_worker.empty(run_pk)
 
 
 @shared_task(name="reviewer.look_after_emptyings", ignore_result=True)
 def look_after_emptyings() -> None:
     """Runs whose worker has died, and lines that nobody reads any more."""
-    trash.look_after()
+    trash_runs.look_after()
 
 
 @shared_task(name=probes.TASK, ignore_result=True)

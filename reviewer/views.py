@@ -13,12 +13,13 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.generic import View
 
 from nvr.errors import NvrError, StorageFull, Unavailable
-from reviewer import plain, trash
+from reviewer import no_js_views
 from reviewer.actions import act_on_many
+from reviewer.catalog.scanner import PathAway
 from reviewer.models import ReviewPath, TrashRun
-from reviewer.places import exactly
+from reviewer.path_resolution import exactly
 from reviewer.registry import add_path, known_paths, remove_path
-from reviewer.scanner import PathAway
+from reviewer.trash import runs as trash_runs
 
 REVIEW = "reviewer.review"
 MANAGE = "reviewer.change_reviewpath"
@@ -51,13 +52,13 @@ class ReviewView(Reviewing):
         if request.GET.get("plain") != "1":
             return render(request, "reviewer/review.html", review_of(request, root))
         if request.GET.get("file"):
-            return render(request, "reviewer/plain_item.html", context(root, plain.one, request))
-        return render(request, "reviewer/plain.html", context(root, plain.page, request))
+            return render(request, "reviewer/plain_item.html", context(root, no_js_views.one, request))
+        return render(request, "reviewer/no_js_views.html", context(root, no_js_views.page, request))
 
 
 def context(root: ReviewPath, asked: Any, request: HttpRequest) -> dict[str, Any]:
     """What `asked` finds; when the path is away, or its index, only why."""
-    common = {"root": root, "name": plain.short_name(root), "here": request.get_full_path()}
+    common = {"root": root, "name": no_js_views.short_name(root), "here": request.get_full_path()}
     try:
         found: dict[str, Any] = asked(root, request.GET)
     except (PathAway, StorageFull, Unavailable) as error:
@@ -69,7 +70,11 @@ def choice_for(request: HttpRequest) -> dict[str, Any]:
     roots = known_paths(request.user)
     return {
         "roots": [
-            {"path": root.path, "name": plain.short_name(root), "url": plain.address(root.path, filter="unseen")}
+            {
+                "path": root.path,
+                "name": no_js_views.short_name(root),
+                "url": no_js_views.address(root.path, filter="unseen"),
+            }
             for root in roots
         ],
         "may_manage": request.user.has_perm(MANAGE),
@@ -80,12 +85,12 @@ def choice_for(request: HttpRequest) -> dict[str, Any]:
 def review_of(request: HttpRequest, root: ReviewPath) -> dict[str, Any]:
     query = request.GET.copy()
     query["plain"] = "1"
-    chosen = plain.filter_from(request.GET)
+    chosen = no_js_views.filter_from(request.GET)
     return {
         "root": root,
-        "name": plain.short_name(root),
+        "name": no_js_views.short_name(root),
         "chosen": chosen,
-        "filters": plain.chips(root.path, chosen),
+        "filters": no_js_views.chips(root.path, chosen),
         "plain_url": f"{reverse('review')}?{query.urlencode()}",
     }
 
@@ -94,7 +99,7 @@ class MarkView(Reviewing):
     """A form's `action` on its `files`; then to the page that it names."""
 
     def post(self, request: HttpRequest) -> HttpResponse:
-        paths = [plain.path_from(value) for value in request.POST.getlist("files")]
+        paths = [no_js_views.path_from(value) for value in request.POST.getlist("files")]
         if not paths:
             messages.warning(request, "Choose at least one file.")
             return redirect(back_from(request))
@@ -130,7 +135,7 @@ class PathsView(Reviewing):
         if not request.GET.get("path"):
             return redirect("review")
         root = exactly(request.user, request.GET["path"])
-        return render(request, "reviewer/remove.html", {"root": root, "name": plain.short_name(root)})
+        return render(request, "reviewer/remove.html", {"root": root, "name": no_js_views.short_name(root)})
 
     def post(self, request: HttpRequest) -> HttpResponse:
         given = request.POST.get("path", "").strip()
@@ -146,7 +151,7 @@ class PathsView(Reviewing):
                 choice_for(request) | {"typed": given, "refusal": error.detail},
                 status=error.status,
             )
-        return redirect(plain.address(row.path, filter="unseen"))
+        return redirect(no_js_views.address(row.path, filter="unseen"))
 
 
 class TrashView(Reviewing):
@@ -156,7 +161,7 @@ class TrashView(Reviewing):
         if not request.GET.get("path"):
             return redirect("review")
         root = exactly(request.user, request.GET.get("path"))
-        found = context(root, lambda root, query: plain.trash_of(request.user, root), request)
+        found = context(root, lambda root, query: no_js_views.trash_of(request.user, root), request)
         return render(request, "reviewer/plain_trash.html", found)
 
     def post(self, request: HttpRequest) -> HttpResponse:
@@ -164,10 +169,10 @@ class TrashView(Reviewing):
         number = request.POST.get("cancel", "")
         try:
             if number.isdecimal() and len(number) <= LONGEST_NUMBER:
-                trash.cancel(get_object_or_404(TrashRun.objects.visible_to(request.user), pk=int(number)))
+                trash_runs.cancel(get_object_or_404(TrashRun.objects.visible_to(request.user), pk=int(number)))
             elif request.POST.get("sure") == "1":
-                trash.begin(request.user, root.path)
+                trash_runs.begin(request.user, root.path)
                 messages.success(request, "The trash is being emptied. Load this page again to see how far it is.")
         except NvrError as error:
             messages.error(request, error.detail)
-        return redirect(plain.trash_address(root.path))
+        return redirect(no_js_views.trash_address(root.path))

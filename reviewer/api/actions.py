@@ -11,8 +11,8 @@ from rest_framework.response import Response
 from nvr.api.permissions import HasPermission
 from nvr.api.views import ApiView
 from reviewer.actions import act, act_on_many, checked_action
-from reviewer.api import documents
-from reviewer.api.asked import body_of
+from reviewer.api import schema
+from reviewer.api.query_params import body_of
 from reviewer.items import text
 
 REVIEW = HasPermission("reviewer.review")
@@ -24,7 +24,7 @@ class MediaActionsView(ApiView):
     permission_classes = (REVIEW,)
     body_keys = {"post": ("path", "action")}
 
-    @extend_schema(**documents.ACT)
+    @extend_schema(**schema.ACT)
     def post(self, request: Request) -> Response:
         body = body_of(request)
         action = checked_action(body.get("action"))
@@ -38,7 +38,7 @@ class BatchView(ApiView):
     permission_classes = (REVIEW,)
     body_keys = {"post": ("paths", "action")}
 
-    @extend_schema(**documents.BATCH)
+    @extend_schema(**schema.BATCH)
     def post(self, request: Request) -> Response:
         body = body_of(request)
         return Response({"results": act_on_many(request.user, body.get("paths"), body.get("action"))}, status=207)

@@ -18,17 +18,17 @@ from rest_framework.response import Response
 from nvr.api.permissions import HasPermission
 from nvr.api.views import ApiView, BytesView
 from nvr.errors import BadRequest
-from reviewer.api import documents
-from reviewer.api.asked import filter_of, is_set, named_path, number_of, order_of, path_of
+from reviewer.api import schema
 from reviewer.api.ndjson import long_ndjson
+from reviewer.api.query_params import filter_of, is_set, named_path, number_of, order_of, path_of
+from reviewer.catalog.orders import View
+from reviewer.catalog.progress import Reading, reading_of
+from reviewer.catalog.scanner import PathAway
+from reviewer.catalog.store import counts_of, folder_page, page_of, position_of, size_of
 from reviewer.items import items_of, text
-from reviewer.library import counts_of, folder_page, page_of, position_of, size_of
 from reviewer.models import ReviewPath
-from reviewer.orders import View
-from reviewer.places import exactly, inside
-from reviewer.reading import Reading, reading_of
-from reviewer.scanner import PathAway
-from reviewer.thumbnail_passes import ask_for, progress_of
+from reviewer.path_resolution import exactly, inside
+from reviewer.thumbnails.prefetch import ask_for, progress_of
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ class FolderFilesView(ApiView):
 
     permission_classes = (REVIEW,)
 
-    @extend_schema(**documents.FOLDER_FILES)
+    @extend_schema(**schema.FOLDER_FILES)
     def get(self, request: Request) -> Response:
         place = inside(request.user, path_of(request))
         offset = number_of(request, "offset", 0, least=0, most=ANY_OFFSET)
@@ -71,7 +71,7 @@ class StreamView(BytesView):
     tier = "default"
     permission_classes = (REVIEW,)
 
-    @extend_schema(**documents.STREAM)
+    @extend_schema(**schema.STREAM)
     def get(self, request: Request) -> StreamingHttpResponse:
         root = exactly(request.user, path_of(request))
         limit = number_of(request, "limit", 50, least=1, most=10_000)
@@ -94,7 +94,7 @@ class PositionView(ApiView):
 
     permission_classes = (REVIEW,)
 
-    @extend_schema(**documents.POSITION)
+    @extend_schema(**schema.POSITION)
     def get(self, request: Request) -> Response:
         root = exactly(request.user, path_of(request))
         item = item_of(request, root, "item")
@@ -138,7 +138,7 @@ class SummaryView(ApiView):
 
     permission_classes = (REVIEW,)
 
-    @extend_schema(**documents.SUMMARY)
+    @extend_schema(**schema.SUMMARY)
     def get(self, request: Request) -> Response:
         root = exactly(request.user, path_of(request))
         return Response({"path": root.path, "counts": counts_of(root)})
@@ -149,7 +149,7 @@ class ProgressView(ApiView):
 
     permission_classes = (REVIEW,)
 
-    @extend_schema(**documents.PROGRESS)
+    @extend_schema(**schema.PROGRESS)
     def get(self, request: Request) -> Response:
         root = exactly(request.user, path_of(request))
         reading, known = reading_of(root.path), size_of(root)

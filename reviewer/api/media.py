@@ -22,13 +22,13 @@ from nvr.media.files.paths import NoSuchFile, is_inside
 from nvr.media.http.ranges import Entity
 from nvr.media.http.responses import PRIVATE, bytes_response, file_response, known_response
 from nvr.media.images.freedesktop import FOLDER
-from reviewer import thumbnails
-from reviewer.api import documents
-from reviewer.api.asked import is_set, number_of, path_of
+from reviewer.api import schema
+from reviewer.api.query_params import is_set, number_of, path_of
 from reviewer.items import moment, text
-from reviewer.kinds import VIDEO, kind_of
-from reviewer.places import Media, Missing, NotMedia, media_at
-from reviewer.thumbnails import NoThumbnail, Source, Thumbnail
+from reviewer.media_types import VIDEO, kind_of
+from reviewer.path_resolution import Media, Missing, NotMedia, media_at
+from reviewer.thumbnails import rendering as thumbnails
+from reviewer.thumbnails.rendering import NoThumbnail, Source, Thumbnail
 
 REVIEW = HasPermission("reviewer.review")
 FOR_EVER: Final = "private, max-age=31536000, immutable"
@@ -64,7 +64,7 @@ class MediaThumbnailView(BytesView):
 
     permission_classes = (REVIEW,)
 
-    @extend_schema(**documents.THUMBNAIL)
+    @extend_schema(**schema.THUMBNAIL)
     def get(self, request: Request) -> HttpResponseBase:
         place = media_at(request.user, path_of(request))
         size = number_of(request, "size", 256, least=1, most=thumbnails.LARGEST)
@@ -132,7 +132,7 @@ class MediaFileView(BytesView):
 
     permission_classes = (REVIEW,)
 
-    @extend_schema(**documents.FILE)
+    @extend_schema(**schema.FILE)
     def get(self, request: Request) -> HttpResponseBase:
         try:
             place = media_at(request.user, path_of(request))

@@ -11,8 +11,8 @@ from rest_framework.response import Response
 
 from nvr.api.permissions import HasPermission
 from nvr.api.views import ApiView
-from reviewer.api import documents
-from reviewer.api.asked import body_of, path_of
+from reviewer.api import schema
+from reviewer.api.query_params import body_of, path_of
 from reviewer.folders import children_of
 from reviewer.policy import hidden_paths
 from reviewer.registry import add_path, known_paths, remove_path
@@ -29,16 +29,16 @@ class ReviewPathsView(ApiView):
     def get_permissions(self) -> list[Any]:
         return [REVIEW() if self.request.method in SAFE_METHODS else MANAGE()]
 
-    @extend_schema(**documents.PATHS)
+    @extend_schema(**schema.PATHS)
     def get(self, request: Request) -> Response:
         return Response({"knownPaths": names(request), "hiddenPickerPaths": hidden_paths()})
 
-    @extend_schema(**documents.ADD_PATH)
+    @extend_schema(**schema.ADD_PATH)
     def post(self, request: Request) -> Response:
         row, _ = add_path(request.user, body_of(request).get("path"))
         return Response({"addedPath": row.path, "knownPaths": names(request)}, status=201)
 
-    @extend_schema(**documents.REMOVE_PATH)
+    @extend_schema(**schema.REMOVE_PATH)
     def delete(self, request: Request) -> Response:
         path = remove_path(request.user, body_of(request).get("path"))
         return Response({"removedPath": path, "knownPaths": names(request)})
@@ -53,6 +53,6 @@ class FoldersView(ApiView):
 
     permission_classes = (REVIEW,)
 
-    @extend_schema(**documents.FOLDERS)
+    @extend_schema(**schema.FOLDERS)
     def get(self, request: Request) -> Response:
         return Response(children_of(request.user, path_of(request)))

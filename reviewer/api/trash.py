@@ -16,13 +16,13 @@ from rest_framework.response import Response
 from nvr.api.permissions import HasPermission
 from nvr.api.views import ApiView, BytesView
 from nvr.errors import BadRequest
-from reviewer import trash
-from reviewer.api import trash_documents as documents
-from reviewer.api.asked import body_of, is_set, number_of
+from reviewer.api import trash_schema as documents
 from reviewer.api.ndjson import long_ndjson, ndjson
+from reviewer.api.query_params import body_of, is_set, number_of
 from reviewer.models import TrashRun
-from reviewer.trash_list import tried
-from reviewer.trash_stream import Stream, departure_of, wait_for_worker
+from reviewer.trash import runs as trash_runs
+from reviewer.trash.candidates import tried
+from reviewer.trash.stream import Stream, departure_of, wait_for_worker
 
 REVIEW = HasPermission("reviewer.review")
 ANY_OFFSET = 10**18
@@ -40,9 +40,9 @@ class EmptyTrashView(BytesView):
     def post(self, request: Request) -> StreamingHttpResponse:
         path = path_in(body_of(request))
         if is_set(request, "dry_run"):
-            lines = tried(request.user, trash.roots_of(request.user, path))
+            lines = tried(request.user, trash_runs.roots_of(request.user, path))
             return long_ndjson(request._request, begun(lines))
-        run = trash.begin(request.user, path)
+        run = trash_runs.begin(request.user, path)
         is_gone = departure_of(request._request.META)
         wait_for_worker(run, is_gone)
         response = ndjson(Stream(run, is_gone))
@@ -71,7 +71,7 @@ class TrashRunsView(ApiView):
     def get(self, request: Request) -> Response:
         offset = number_of(request, "offset", 0, least=0, most=ANY_OFFSET)
         limit = number_of(request, "limit", 100, least=1, most=1000)
-        items = [run_json(run) for run in trash.runs_of(request.user, offset=offset, limit=limit)]
+        items = [run_json(run) for run in trash_runs.runs_of(request.user, offset=offset, limit=limit)]
         return Response({"offset": offset, "limit": limit, "count": len(items), "items": items})
 
 
@@ -93,7 +93,7 @@ class CancelTrashRunView(ApiView):
     @extend_schema(**documents.CANCEL)
     def post(self, request: Request, run_id: int) -> Response:
         run = run_of(request, run_id)
-        trash.cancel(run)
+        trash_runs.cancel(run)
         return Response(run_json(run))
 
 

@@ -13,7 +13,7 @@ from django.contrib.auth.models import User
 from playwright.sync_api import Page, expect
 
 from reviewer.registry import add_path
-from reviewer.thumbnails import Source, thumbnail_of
+from reviewer.thumbnails.rendering import Source, thumbnail_of
 from tests.benchmarks.bench_thumbnail import photograph
 from tests.browser.conftest import browser, open_browser, page, server, sign_in, site, troubles  # noqa: F401
 from tests.factories import make_user

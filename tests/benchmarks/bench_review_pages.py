@@ -15,10 +15,10 @@ import orjson
 import pytest
 
 from nvr.media.files.companions import act
-from reviewer import library
 from reviewer.api.listings import lines
+from reviewer.catalog import store
+from reviewer.catalog.store import counts_of, page_of
 from reviewer.items import items_of
-from reviewer.library import counts_of, page_of
 from reviewer.models import ReviewPath
 
 FOLDERS, FILES = 1000, 1000
@@ -117,8 +117,8 @@ def test_pages_of_a_million_files(tree: Path, db: None) -> None:
         os.utime(tree / f"{folder:04}MEDIA", SETTLED)
     counts_of(root)
     print(f"counts with 100 000 marked files: ours {spent_ms(lambda: counts_of(root)):.1f} ms, goal 10 ms")
-    library.scanner_of(root).index.close()
-    library._local.opened.clear()
+    store.scanner_of(root).index.close()
+    store._local.opened.clear()
 
 
 def test_ndjson_of_5000_items(tree: Path, db: None) -> None:
@@ -137,5 +137,5 @@ def test_ndjson_of_5000_items(tree: Path, db: None) -> None:
         end=" ",
     )
     print(f"ratio {plain / writer:.1f}, goal 15; whole endpoint, probes known {5000 / whole:,.0f} k/s, goal 100 k/s")
-    library.scanner_of(root).index.close()
-    library._local.opened.clear()
+    store.scanner_of(root).index.close()
+    store._local.opened.clear()

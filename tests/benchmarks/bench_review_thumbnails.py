@@ -15,7 +15,7 @@ from PIL import Image
 
 from nvr.accounts.models import ApiKey
 from reviewer.models import ReviewPath
-from reviewer.thumbnails import Source, thumbnail_of
+from reviewer.thumbnails.rendering import Source, thumbnail_of
 from tests.benchmarks.bench_thumbnail import naive, photograph
 from tests.factories import jpeg, put
 from tests.servers import our_server, report, wrk

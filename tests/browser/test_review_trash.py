@@ -11,9 +11,9 @@ import pytest
 from django.contrib.auth.models import User
 from playwright.sync_api import Page, Route, expect
 
-from reviewer import trash
 from reviewer.models import TrashRun
 from reviewer.registry import add_path
+from reviewer.trash import runs as trash_runs
 from tests.browser.conftest import keep_picture, opened_at, sign_in
 from tests.browser.test_review import wait_for
 from tests.factories import jpeg, make_user, put
@@ -258,7 +258,7 @@ def wait_for_worker(user: User, empty: Path) -> None:
     """A worker takes a few seconds to start: it is there when it has emptied a folder without any trash."""
     empty.mkdir()
     add_path(user, str(empty))
-    run = trash.begin(user, str(empty))
+    run = trash_runs.begin(user, str(empty))
     until(lambda: TrashRun.objects.get(pk=run.pk).is_over, seconds=90)
 
 

@@ -12,16 +12,18 @@ from django.contrib.auth.models import Group, User
 from django.db import connection
 from rest_framework.test import APIClient
 
-from reviewer import emptying, library, trash
+from reviewer.catalog import store
 from reviewer.models import ReviewPath
 from reviewer.registry import add_path
+from reviewer.trash import runs as trash_runs
+from reviewer.trash import worker as trash_worker
 from tests.factories import jpeg, make_user, put
 
 
 @pytest.fixture(autouse=True)
 def closed_indexes() -> Iterator[None]:
     yield
-    for opened in library._local.__dict__.pop("opened", {}).values():
+    for opened in store._local.__dict__.pop("opened", {}).values():
         opened.scanner.index.close()
 
 
@@ -81,7 +83,7 @@ def manage(manager: User) -> APIClient:
 def sent(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The runs that workers were told of; no worker is there."""
     told: list[int] = []
-    monkeypatch.setattr(trash.current_app, "send_task", lambda name, args, queue: told.append(args[0]))
+    monkeypatch.setattr(trash_runs.current_app, "send_task", lambda name, args, queue: told.append(args[0]))
     return told
 
 
@@ -92,7 +94,7 @@ def worker(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[threading.Thread]]:
 
     def work(run: int) -> None:
         try:
-            emptying.empty(run)
+            trash_worker.empty(run)
         finally:
             connection.close()
 
@@ -101,7 +103,7 @@ def worker(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[threading.Thread]]:
         threads.append(threading.Thread(target=work, args=args))
         threads[-1].start()
 
-    monkeypatch.setattr(trash.current_app, "send_task", send)
+    monkeypatch.setattr(trash_runs.current_app, "send_task", send)
     yield threads
     for thread in threads:
         thread.join()

@@ -14,7 +14,7 @@ from rest_framework.test import APIClient
 from nvr.audit.models import AuditEntry
 from nvr.media.files import companions
 from nvr.media.files.companions import ACTIONS, Locked, NameTooLong, ReadOnly
-from reviewer import library
+from reviewer.catalog import store
 from tests.factories import jpeg, make_camera, make_user, put
 from tests.reviewer.test_former_marks import status_of
 from tests.reviewer.test_listings import names, streamed
@@ -76,7 +76,7 @@ def test_what_is_locked_is_not_trashed(review, picture):
 
 def test_an_action_shows_in_the_next_page_without_a_look_at_the_disk(review, card, picture, monkeypatch):
     streamed(review, card)
-    monkeypatch.setattr("reviewer.scanner.listing_of", lambda *_: pytest.fail("looked at the disk again"))
+    monkeypatch.setattr("reviewer.catalog.scanner.listing_of", lambda *_: pytest.fail("looked at the disk again"))
 
     act(review, picture, "trash")
 
@@ -87,7 +87,7 @@ def test_an_action_shows_in_the_next_page_without_a_look_at_the_disk(review, car
 
 def test_a_strangers_change_beside_ours_is_found_later(review, card, picture, monkeypatch):
     streamed(review, card)
-    monkeypatch.setattr(library, "UNSURE_NS", 0)
+    monkeypatch.setattr(store, "UNSURE_NS", 0)
     before = picture.parent.stat().st_mtime_ns
     act(review, picture, "seen")
     put(picture.parent, "IMG_0002.JPG.lock", b"")  # within the same tick of the file system's clock

@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from nvr.audit.models import AuditEntry
 from reviewer.models import ReviewPath, RunState, TrashRun
-from reviewer.plain import RUN_WORDS
+from reviewer.no_js_views import RUN_WORDS
 from reviewer.registry import add_path
 from tests.factories import folder_of, make_camera, make_user
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from reviewer import kinds
+from reviewer import media_types
 from tests.factories import make_video, put
 from tests.media.test_transport_streams import STREAM
 from tests.reviewer.conftest import settle
@@ -63,8 +63,8 @@ def test_a_video_that_is_empty_yet_is_listed_when_its_bytes_have_come(review, ca
 def test_what_was_seen_is_remembered_until_the_file_changes(review, card, mixed, monkeypatch):
     names(streamed(review, card))
     asked: list[bytes] = []
-    judge = kinds.is_transport_stream
-    monkeypatch.setattr(kinds, "is_transport_stream", lambda head: asked.append(head) or judge(head))
+    judge = media_types.is_transport_stream
+    monkeypatch.setattr(media_types, "is_transport_stream", lambda head: asked.append(head) or judge(head))
 
     put(mixed, "new.jpg", b"x")
     (mixed / "index.ts").write_bytes(STREAM)

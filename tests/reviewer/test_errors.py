@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from rest_framework.test import APIClient
 
-from reviewer.places import Missing, NotMedia, OutsideReview
+from reviewer.path_resolution import Missing, NotMedia, OutsideReview
 from reviewer.policy import HiddenPath
-from reviewer.thumbnails import NoThumbnail
+from reviewer.thumbnails.rendering import NoThumbnail
 
 FILE = "/api/media-file"
 

@@ -12,8 +12,9 @@ from django.db import OperationalError, connection
 from rest_framework.test import APIClient
 
 from nvr.media.files.companions import act
-from reviewer import library, room
+from reviewer.catalog import store
 from reviewer.models import ReviewPath, TrashRun
+from reviewer.trash import disk_reserve
 from tests.disks import fill, small_disk
 from tests.factories import jpeg, put
 from tests.reviewer.emptying import emptied, of_type
@@ -25,7 +26,7 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture(autouse=True)
 def no_spares() -> Iterator[None]:
     yield
-    library._spares.__init__()  # type: ignore[misc]
+    store._spares.__init__()  # type: ignore[misc]
 
 
 @pytest.fixture
@@ -33,7 +34,7 @@ def disk(tmp_path: Path, settings: Any, known: ReviewPath) -> Iterator[Path]:
     with small_disk(tmp_path / "data", megabytes=2) as folder:
         settings.NVR_DATA_DIR = folder
         yield folder
-        library._local.__dict__.pop("opened", None)
+        store._local.__dict__.pop("opened", None)
 
 
 def everything(client: APIClient, card: Path, folder: Path) -> tuple[list[str], int, int]:
@@ -63,27 +64,27 @@ def test_listings_are_answered_and_true(review, card, folder, disk, is_read_befo
 
 
 def test_the_index_on_disk_is_used_again_when_there_is_room(review, card, folder, disk, monkeypatch):
-    monkeypatch.setattr(library, "FULL_FOR_S", 0.0)
+    monkeypatch.setattr(store, "FULL_FOR_S", 0.0)
     rubbish = fill(disk)
     assert everything(review, card, folder) == (ALL, 4, 3)
-    assert library._spares.opened
+    assert store._spares.opened
 
     rubbish.unlink()
 
     assert everything(review, card, folder) == (ALL, 4, 3)
-    assert not library._spares.opened
-    assert library.index_file(str(card)).stat().st_size > 0
+    assert not store._spares.opened
+    assert store.index_file(str(card)).stat().st_size > 0
 
 
 def test_who_goes_on_asking_does_not_put_off_the_next_try_of_the_disk(review, card, folder, disk):
     fill(disk)
     everything(review, card, folder)
-    next_try = dict(library._spares.not_before)
+    next_try = dict(store._spares.not_before)
 
     assert everything(review, card, folder) == (ALL, 4, 3)
 
     assert next_try
-    assert library._spares.not_before == next_try
+    assert store._spares.not_before == next_try
 
 
 @pytest.mark.django_db(transaction=True)
@@ -115,7 +116,7 @@ def full_database(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     create = TrashRun.objects.create
 
     def made(**values: Any) -> TrashRun:
-        if room.reserve().exists() or not refused:
+        if disk_reserve.reserve().exists() or not refused:
             refused.append(values["path"])
             raise no_room()
         return create(**values)
@@ -126,19 +127,19 @@ def full_database(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 @pytest.mark.skipif(connection.vendor != "sqlite", reason="a server's database lies on a disk of its own")
 def test_a_run_for_which_there_is_no_room_is_made_in_the_reserve(review, sent, known, full_database, monkeypatch):
-    room.keep_room()
-    assert room.reserve().stat().st_blocks * 512 >= room.RESERVE_BYTES
+    disk_reserve.keep_room()
+    assert disk_reserve.reserve().stat().st_blocks * 512 >= disk_reserve.RESERVE_BYTES
     monkeypatch.setattr("reviewer.api.trash.wait_for_worker", lambda run, is_gone: None)
 
     answer = review.post("/api/empty-trash")
 
     assert answer.status_code == 200
     assert TrashRun.objects.count() == len(sent) == 1
-    assert not room.reserve().exists()
+    assert not disk_reserve.reserve().exists()
 
 
 def test_without_a_reserve_it_is_507(review, sent, known, full_database):
-    room.give_room()
+    disk_reserve.give_room()
 
     assert review.post("/api/empty-trash").status_code == 507
     assert not TrashRun.objects.exists()
@@ -148,11 +149,11 @@ def test_without_a_reserve_it_is_507(review, sent, known, full_database):
 def test_what_cannot_be_written_down_is_deleted_all_the_same_and_told_later(
     review, card, folder, known, worker, monkeypatch
 ):
-    from reviewer.emptying import Emptying
+    from reviewer.trash.worker import Emptying
 
     for name in ("IMG_0001.JPG", "IMG_0002.JPG"):
         act(folder / name, "trash")
-    room.give_room()
+    disk_reserve.give_room()
     refused: list[int] = []
     write = Emptying.write
 
@@ -171,5 +172,5 @@ def test_what_cannot_be_written_down_is_deleted_all_the_same_and_told_later(
 
 
 def test_the_reserve_is_taken_when_there_is_plenty_and_only_then(disk):
-    room.keep_room()
-    assert not room.reserve().exists()
+    disk_reserve.keep_room()
+    assert not disk_reserve.reserve().exists()

@@ -11,10 +11,10 @@ from threading import Barrier
 
 import pytest
 
-from reviewer.gathering import Tree
-from reviewer.index import FOLDER_BLOCK, TREE_BLOCK, Folder, Index, Row, key_of, prefix_of
-from reviewer.kinds import Mark
-from reviewer.runs import FILTERS, Runs
+from reviewer.catalog.blocks import FILTERS, Runs
+from reviewer.catalog.builder import Tree
+from reviewer.catalog.index import FOLDER_BLOCK, TREE_BLOCK, Folder, Index, Row, key_of, prefix_of
+from reviewer.media_types import Mark
 
 TAKES: dict[str, Callable[[int], bool]] = {
     "all": lambda marks: True,

@@ -15,10 +15,10 @@ import pytest
 from rest_framework.test import APIClient
 
 from nvr.media.http.stream_limits import HUGE_BYTES, SLOTS_PER_READER
-from reviewer import index, library, scanner
 from reviewer.api import listings
-from reviewer.library import folder_page, index_file
-from reviewer.listing import Listing, listing_of
+from reviewer.catalog import index, scanner, store
+from reviewer.catalog.listing import Listing, listing_of
+from reviewer.catalog.store import folder_page, index_file
 from reviewer.models import ReviewPath
 from tests.factories import jpeg, make_user, put
 from tests.reviewer.conftest import settle
@@ -111,7 +111,7 @@ def test_a_settled_tree_is_not_read_again(review, card, monkeypatch):
             calls.append(path)
         return scandir(path)
 
-    monkeypatch.setattr("reviewer.listing.os.scandir", counted)
+    monkeypatch.setattr("reviewer.catalog.listing.os.scandir", counted)
 
     streamed(review, card)
     assert calls == []
@@ -176,7 +176,7 @@ def test_without_room_for_an_index_it_is_507(review, card, monkeypatch):
     def full(*_: Any, **__: Any) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(library, "new_scanner", full)
+    monkeypatch.setattr(store, "new_scanner", full)
 
     answer = review.get(SUMMARY, {"path": str(card)})
 
@@ -414,7 +414,7 @@ def test_long_streams_that_nobody_reads_leave_threads_to_others(review, card, mo
 @pytest.mark.parametrize("damage", ["DELETE FROM keys", "DELETE FROM marks", "UPDATE marks SET marks = x'00'"])
 def test_an_index_whose_blocks_do_not_fit_is_built_anew(review, card, damage):
     streamed(review, card)
-    library.scanner_of(ReviewPath.objects.get()).index.db.execute(damage)
+    store.scanner_of(ReviewPath.objects.get()).index.db.execute(damage)
 
     assert names(streamed(review, card)) == ALL
     assert names(streamed(review, card, statusFilter="unseen")) == ALL

@@ -12,7 +12,7 @@ from media_serving.models import PlayableForm
 from media_serving.transcoding import worker as transcoder
 from reviewer.api.media import CONTENT_TYPES
 from reviewer.items import moment
-from reviewer.kinds import KINDS
+from reviewer.media_types import KINDS
 from tests.factories import jpeg, make_user, make_video, put
 
 URL = "/api/media-file"

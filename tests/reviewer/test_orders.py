@@ -12,7 +12,7 @@ import pytest
 from rest_framework.test import APIClient
 
 from nvr.media.files.companions import act
-from reviewer.orders import ORDERS
+from reviewer.catalog.orders import ORDERS
 from tests.factories import jpeg, put
 from tests.reviewer.conftest import settle
 from tests.reviewer.test_listings import STREAM, streamed
@@ -28,7 +28,7 @@ def many(card: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Files in many folders, of all ages, in small blocks."""
     for module, name in (("index", "TREE_BLOCK"), ("index", "FOLDER_BLOCK"), ("gathering", "TREE_BLOCK")):
         monkeypatch.setattr(f"reviewer.{module}.{name}", 4)
-    monkeypatch.setattr("reviewer.times.BLOCK", 4)
+    monkeypatch.setattr("reviewer.catalog.times.BLOCK", 4)
     dice = random.Random(3)
     for number in range(60):
         file = put(card / dice.choice(FOLDERS), f"F_{dice.randrange(25):03}.JPG", b"x" * number)

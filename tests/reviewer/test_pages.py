@@ -12,7 +12,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from nvr.audit.models import AuditEntry
-from reviewer import plain
+from reviewer import no_js_views
 from reviewer.models import ReviewPath, TrashRun
 from tests.factories import jpeg, make_user, put
 from tests.reviewer.conftest import settle
@@ -220,7 +220,7 @@ def test_a_name_that_is_no_utf8_can_be_marked(page: Client, known: ReviewPath, c
 
 @pytest.mark.parametrize(("seconds", "year"), [(1_700_000_000, 2023), (4e11, 9999), (-4e11, 1)])
 def test_a_date_is_shown_whatever_the_file_system_holds(seconds: float, year: int) -> None:
-    assert plain.date_of(seconds).year == year
+    assert no_js_views.date_of(seconds).year == year
 
 
 def test_one_file_is_shown_and_its_form_leads_to_the_next(page: Client, known: ReviewPath, photo: Path) -> None:
@@ -250,7 +250,7 @@ def test_the_trash_tells_how_much_first_and_wants_a_yes(
     page: Client, known: ReviewPath, photo: Path, monkeypatch
 ) -> None:
     sent: list[int] = []
-    monkeypatch.setattr("reviewer.trash.send", lambda run: sent.append(run.pk))
+    monkeypatch.setattr("reviewer.trash.runs.send", lambda run: sent.append(run.pk))
     put(photo.parent, f"{photo.name}.trash", b"")
 
     assert "1 file, " in text(page.get("/review/trash", {"path": known.path}))

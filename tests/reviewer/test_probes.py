@@ -24,7 +24,7 @@ from nvr.media.images.letterbox import CONTENT
 from reviewer import probe_cache, probes
 from reviewer.probe_cache import NOTHING, Facts
 from reviewer.probes import Patience, facts_of
-from reviewer.thumbnails import Source, thumbnail_of
+from reviewer.thumbnails.rendering import Source, thumbnail_of
 from tests.factories import jpeg, put
 from tests.reviewer.test_listings import streamed
 

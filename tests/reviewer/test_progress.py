@@ -10,9 +10,11 @@ from typing import Any
 
 import pytest
 
-from reviewer import reading, scanner, thumbnail_passes
-from reviewer.library import index_file, page_of
+from reviewer.catalog import progress as reading
+from reviewer.catalog import scanner
+from reviewer.catalog.store import index_file, page_of
 from reviewer.models import ReviewPath
+from reviewer.thumbnails import prefetch
 from tests.factories import put
 
 PROGRESS, SUMMARY = "/api/media-items/progress", "/api/media-items/summary"
@@ -120,11 +122,11 @@ def test_what_is_known_is_answered_during_a_reading(review, card, request):
 
 def test_thumbnails_wait_for_the_reading(review, card, being_read, monkeypatch):
     sent: list[str] = []
-    monkeypatch.setattr(thumbnail_passes, "send", lambda pk, run: sent.append(run) or True)
+    monkeypatch.setattr(prefetch, "send", lambda pk, run: sent.append(run) or True)
     root = ReviewPath.objects.get()
-    thumbnail_passes.ask_for(root)
+    prefetch.ask_for(root)
 
-    thumbnail_passes.work(root.pk, sent[0])
+    prefetch.work(root.pk, sent[0])
 
     assert sent == [sent[0]] * 2
     assert progress(review, card)["thumbnails"]["state"] == "working"

@@ -10,10 +10,12 @@ from django.core.cache import cache
 
 from nvr.celery import app
 from nvr.media.files.cached_files import cache_folder
-from reviewer import cache_tasks, thumbnail_passes, thumbnails
+from reviewer import cache_tasks
+from reviewer.catalog.scanner import BeingRead
 from reviewer.models import ReviewPath
-from reviewer.scanner import BeingRead
-from reviewer.thumbnail_passes import Progress, ask_for, progress_of, work
+from reviewer.thumbnails import prefetch
+from reviewer.thumbnails import rendering as thumbnails
+from reviewer.thumbnails.prefetch import Progress, ask_for, progress_of, work
 from tests.factories import jpeg, put
 
 STREAM = "/api/media-items/stream"
@@ -33,7 +35,7 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[list[Any]]:
         assert (name, queue) == ("reviewer.make_thumbnails", "bulk")
         found.append(args)
 
-    monkeypatch.setattr("reviewer.thumbnail_passes.current_app.send_task", send)
+    monkeypatch.setattr("reviewer.thumbnails.prefetch.current_app.send_task", send)
     return found
 
 
@@ -67,13 +69,13 @@ def test_asking_again_begins_no_second_pass_until_it_has_rested(review, card, kn
     review.get(STREAM, {"path": str(card)})
     assert len(sent) == 1
 
-    cache.delete(thumbnail_passes.key(known.pk, "asked"))  # as if the time had passed
+    cache.delete(prefetch.key(known.pk, "asked"))  # as if the time had passed
     review.get(STREAM, {"path": str(card)})
     assert len(sent) == 2
 
 
 def test_a_long_pass_goes_back_to_the_queue_and_goes_on_where_it_was(known, card, sent, monkeypatch):
-    monkeypatch.setattr(thumbnail_passes, "SLICE_S", 0.0)
+    monkeypatch.setattr(prefetch, "SLICE_S", 0.0)
     ask_for(known)
 
     for number in range(4):
@@ -87,7 +89,7 @@ def test_a_long_pass_goes_back_to_the_queue_and_goes_on_where_it_was(known, card
 
 
 def test_a_pass_stops_when_its_path_is_removed(known, card, sent, monkeypatch):
-    monkeypatch.setattr(thumbnail_passes, "NOTE_S", 0.0)
+    monkeypatch.setattr(prefetch, "NOTE_S", 0.0)
     monkeypatch.setattr(thumbnails, "drawn", removing(known, thumbnails.drawn))
     ask_for(known)
 
@@ -110,11 +112,11 @@ def removing(root: ReviewPath, drawn: Any) -> Any:
 def test_a_pass_whose_worker_was_killed_has_stopped_and_another_goes_on(review, card, known, sent, monkeypatch):
     review.get(STREAM, {"path": str(card)})
     with monkeypatch.context() as patched:
-        patched.setattr(thumbnail_passes, "SLICE_S", 0)
+        patched.setattr(prefetch, "SLICE_S", 0)
         work(*sent[0])
     assert state(known) == ("working", 1, 0, 4)
 
-    cache.delete(thumbnail_passes.key(known.pk, "asked"))  # as if nothing had been heard of it for long
+    cache.delete(prefetch.key(known.pk, "asked"))  # as if nothing had been heard of it for long
     assert state(known) == ("stopped", 1, 0, 4)
 
     review.get(STREAM, {"path": str(card)})
@@ -125,13 +127,13 @@ def test_a_pass_whose_worker_was_killed_has_stopped_and_another_goes_on(review, 
 
 def died(root: ReviewPath) -> None:
     """As if nothing had been heard of the pass for long."""
-    cache.delete(thumbnail_passes.key(root.pk, "asked"))
+    cache.delete(prefetch.key(root.pk, "asked"))
 
 
 def test_a_pass_whose_worker_was_killed_goes_on_where_it_was_without_a_call(known, card, sent, monkeypatch):
     ask_for(known)
     with monkeypatch.context() as patched:
-        patched.setattr(thumbnail_passes, "SLICE_S", 0)
+        patched.setattr(prefetch, "SLICE_S", 0)
         work(*sent[-1])
     cache_tasks.revive_thumbnail_passes()
     assert len(sent) == 2  # the pass itself: somebody is at it
@@ -155,12 +157,12 @@ def test_a_pass_that_kills_its_workers_is_not_revived_for_ever(known, sent):
         died(known)
         cache_tasks.revive_thumbnail_passes()
 
-    assert len(sent) == 1 + thumbnail_passes.MOST_REVIVALS
+    assert len(sent) == 1 + prefetch.MOST_REVIVALS
     assert state(known)[0] == "stopped"
 
 
 def test_a_slice_that_ended_well_makes_up_for_deaths(known, sent, monkeypatch):
-    monkeypatch.setattr(thumbnail_passes, "SLICE_S", 0)
+    monkeypatch.setattr(prefetch, "SLICE_S", 0)
     ask_for(known)
     for _ in range(4):
         died(known)
@@ -172,7 +174,7 @@ def test_a_slice_that_ended_well_makes_up_for_deaths(known, sent, monkeypatch):
 
 @pytest.mark.parametrize("kept", ["done", "stopped"])
 def test_a_pass_that_is_over_is_not_revived(known, sent, kept):
-    thumbnail_passes.note(known.pk, Progress(kept, "x", 1.0))
+    prefetch.note(known.pk, Progress(kept, "x", 1.0))
 
     cache_tasks.revive_thumbnail_passes()
 
@@ -195,7 +197,7 @@ def test_without_a_cache_no_pass_is_revived(known, sent, monkeypatch):
         raise OSError("away")
 
     ask_for(known)
-    monkeypatch.setattr(thumbnail_passes.cache, "get_many", away)
+    monkeypatch.setattr(prefetch.cache, "get_many", away)
 
     cache_tasks.revive_thumbnail_passes()
 
@@ -203,7 +205,7 @@ def test_without_a_cache_no_pass_is_revived(known, sent, monkeypatch):
 
 
 def test_a_pass_that_waits_for_the_first_reading_stays_alive(known, sent, monkeypatch):
-    monkeypatch.setattr(thumbnail_passes, "counts_of", being_read)
+    monkeypatch.setattr(prefetch, "counts_of", being_read)
     ask_for(known)
     died(known)  # while the message was waiting in the queue
 
@@ -219,7 +221,7 @@ def being_read(root: ReviewPath) -> None:
 def test_a_pass_is_never_told_as_more_than_all(review, card, known, sent, monkeypatch):
     review.get(STREAM, {"path": str(card)})
     with monkeypatch.context() as patched:
-        patched.setattr(thumbnail_passes, "SLICE_S", 0)
+        patched.setattr(prefetch, "SLICE_S", 0)
         for _ in range(3):
             work(*sent[-1])
     assert state(known) == ("working", 3, 0, 4)
@@ -234,7 +236,7 @@ def test_a_pass_is_never_told_as_more_than_all(review, card, known, sent, monkey
 
 def test_a_pass_that_another_has_replaced_stops(known, card, sent):
     ask_for(known)
-    cache.delete(thumbnail_passes.key(known.pk, "asked"))  # as if its worker had died
+    cache.delete(prefetch.key(known.pk, "asked"))  # as if its worker had died
     ask_for(known)
 
     work(*sent[0])
@@ -246,7 +248,7 @@ def test_a_pass_that_another_has_replaced_stops(known, card, sent):
 def test_a_card_that_is_away_ends_the_pass_and_takes_no_thumbnail_along(known, card, sent):
     ask_for(known)
     work(*sent[0])
-    cache.delete(thumbnail_passes.key(known.pk, "asked"))
+    cache.delete(prefetch.key(known.pk, "asked"))
     card.rename(card.with_name("away"))
     ask_for(known)
 
@@ -260,7 +262,7 @@ def test_a_pass_takes_away_what_has_lost_its_file(known, card, sent):
     ask_for(known)
     work(*sent[0])
     (card / "DCIM/100MEDIA/IMG_0001.JPG").unlink()
-    cache.delete(thumbnail_passes.key(known.pk, "asked"))
+    cache.delete(prefetch.key(known.pk, "asked"))
     ask_for(known)
 
     work(*sent[1])
@@ -272,18 +274,18 @@ def test_the_stream_goes_on_without_broker_or_cache(review, card, known, monkeyp
     def away(*given: Any, **options: Any) -> None:
         raise OSError("away")
 
-    monkeypatch.setattr("reviewer.thumbnail_passes.current_app.send_task", away)
+    monkeypatch.setattr("reviewer.thumbnails.prefetch.current_app.send_task", away)
     assert review.get(STREAM, {"path": str(card)}).status_code == 200
-    monkeypatch.setattr(thumbnail_passes.cache, "add", away)
-    monkeypatch.setattr(thumbnail_passes.cache, "get_many", away)
+    monkeypatch.setattr(prefetch.cache, "add", away)
+    monkeypatch.setattr(prefetch.cache, "get_many", away)
     assert review.get(STREAM, {"path": str(card)}).status_code == 200
     assert progress_of(known) is None
 
 
 def test_emptying_the_trash_prunes(known):
-    from reviewer import emptying
+    from reviewer.trash import worker as trash_worker
 
-    assert thumbnails.prune in emptying._pruners
+    assert thumbnails.prune in trash_worker._pruners
 
 
 def test_the_daily_task_prunes_every_path(review, known, card):
@@ -315,7 +317,7 @@ def test_the_tasks_are_known_and_due():
 
 
 def test_progress_survives_the_cache(known):
-    cache.set(thumbnail_passes.key(known.pk, "asked"), True, 60)
-    thumbnail_passes.note(known.pk, Progress("working", "x", 1.0, 2, 1, 9, "a%F6"))
+    cache.set(prefetch.key(known.pk, "asked"), True, 60)
+    prefetch.note(known.pk, Progress("working", "x", 1.0, 2, 1, 9, "a%F6"))
 
     assert progress_of(known) == Progress("working", "x", 1.0, 2, 1, 9, "a%F6")

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from nvr.media.files.cached_files import PART_LIVES_S, sweep
-from reviewer import thumbnails
 from reviewer.models import ReviewPath
-from reviewer.thumbnails import Source
+from reviewer.thumbnails import rendering as thumbnails
+from reviewer.thumbnails.rendering import Source
 from tests.factories import jpeg, put
 from tests.reviewer.test_thumbnails import kept_at, own, picture
 

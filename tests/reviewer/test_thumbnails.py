@@ -18,9 +18,9 @@ from rest_framework.test import APIClient
 from nvr.media.files.cached_files import cache_folder
 from nvr.media.images import freedesktop
 from nvr.media.images.letterbox import BACKGROUND
-from reviewer import thumbnails
 from reviewer.items import moment
 from reviewer.models import ReviewPath
+from reviewer.thumbnails import rendering as thumbnails
 from tests.factories import jpeg, make_user, make_video, put
 from tests.films import encoded
 
@@ -189,7 +189,7 @@ def test_read_only_media_keep_theirs_in_the_data_directory(review, card, monkeyp
     def refuse(*given: Any) -> None:
         raise OSError(30, "Read-only file system")
 
-    monkeypatch.setattr("reviewer.thumbnails.freedesktop.keep", refuse)
+    monkeypatch.setattr("reviewer.thumbnails.rendering.freedesktop.keep", refuse)
     for _ in range(2):
         picture(review, card / "DCIM/100MEDIA/IMG_0001.JPG")
 
@@ -201,7 +201,7 @@ def test_the_last_of_a_card_is_left_to_the_camera(review, card, monkeypatch):
     monkeypatch.setattr(thumbnails, "SPARE_BYTES", 10**18)
     free = os.statvfs(card)
     fields = (*free[:3], free.f_blocks // 40, free.f_blocks // 40, *free[5:])
-    monkeypatch.setattr("reviewer.thumbnails.os.statvfs", lambda path: os.statvfs_result(fields))
+    monkeypatch.setattr("reviewer.thumbnails.rendering.os.statvfs", lambda path: os.statvfs_result(fields))
 
     picture(review, card / "DCIM/100MEDIA/IMG_0001.JPG")
 
@@ -213,8 +213,8 @@ def test_with_nowhere_to_keep_it_it_is_still_shown(review, card, monkeypatch):
     def refuse(*given: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("reviewer.thumbnails.freedesktop.keep", refuse)
-    monkeypatch.setattr("reviewer.thumbnails.write_to", refuse)
+    monkeypatch.setattr("reviewer.thumbnails.rendering.freedesktop.keep", refuse)
+    monkeypatch.setattr("reviewer.thumbnails.rendering.write_to", refuse)
     for size in (256, 200):
         answer, body = ask(review, card / "DCIM/100MEDIA/IMG_0001.JPG", size=size)
         assert Image.open(io.BytesIO(body)).size == (size, size)

@@ -14,13 +14,15 @@ from nvr.audit.models import AuditEntry
 from nvr.media.files import companions
 from nvr.media.files.companions import ReadOnly
 from nvr.media.http.stream_limits import SLOTS_PER_READER
-from reviewer import emptying, library, scanner, trash
+from reviewer.catalog import scanner, store
 from reviewer.models import ReviewPath, RunState, TrashRun
 from reviewer.registry import add_path
+from reviewer.trash import runs as trash_runs
+from reviewer.trash import worker as trash_worker
 from tests.factories import folder_of, jpeg, make_camera, make_user, put
 from tests.reviewer.emptying import EMPTY, emptied, left_in, lines_of, of_type, trashed
 
-NOTICED_S = 20 * emptying.RECORD_S  # a cancellation has been seen by then
+NOTICED_S = 20 * trash_worker.RECORD_S  # a cancellation has been seen by then
 pytestmark = pytest.mark.django_db(transaction=True)  # a worker has connections of its own
 
 
@@ -134,7 +136,7 @@ def test_a_dry_run_lists_and_deletes_nothing(review, sent, card, folder):
 def test_a_dry_run_while_the_disk_is_being_read_is_503(review, known, folder, monkeypatch):
     monkeypatch.setattr(scanner, "WAIT_S", 0.0)
     trashed(folder, "a.jpg")
-    with library.scanner_of(known)._alone():
+    with store.scanner_of(known)._alone():
         answer = review.post(EMPTY + "?dry_run=1")
 
     assert answer.status_code == 503
@@ -163,10 +165,10 @@ def test_many_files_are_all_told_once(review, worker, card):
     lines = emptied(review)
 
     assert lines[-1] == {"type": "done", "deleted": 700, "errors": 0}
-    assert library.scanner_of(ReviewPath.objects.get()).index.counts()["trashed"] == 0  # without a look at the disk
+    assert store.scanner_of(ReviewPath.objects.get()).index.counts()["trashed"] == 0  # without a look at the disk
     assert len(set(of_type(lines, "deleted"))) == len(of_type(lines, "deleted")) == 700
     assert not [name for name in left_in(card) if name.endswith(".trash")]
-    assert library.counts_of(ReviewPath.objects.get())["trashed"] == 0
+    assert store.counts_of(ReviewPath.objects.get())["trashed"] == 0
 
 
 def test_names_that_are_no_utf8_are_deleted_as_well(review, worker, card):
@@ -183,7 +185,7 @@ def test_names_that_are_no_utf8_are_deleted_as_well(review, worker, card):
 
 def changed_after_listing(monkeypatch: pytest.MonkeyPatch, change: Any) -> None:
     """Do `change` between listing and deleting."""
-    before = emptying.block_after
+    before = trash_worker.block_after
 
     def block_after(root: ReviewPath, after: bytes | None) -> Any:
         files = before(root, after)
@@ -191,7 +193,7 @@ def changed_after_listing(monkeypatch: pytest.MonkeyPatch, change: Any) -> None:
             change()
         return files
 
-    monkeypatch.setattr(emptying, "block_after", block_after)
+    monkeypatch.setattr(trash_worker, "block_after", block_after)
 
 
 @pytest.mark.parametrize(
@@ -269,14 +271,14 @@ def test_a_link_that_was_exchanged_since_it_was_listed_stays(review, worker, fol
 )
 def test_one_that_cannot_be_deleted_keeps_no_other_back(review, worker, folder, monkeypatch, fault, message):
     trashed(folder, "a.jpg"), trashed(folder, "b.jpg")
-    real = emptying.delete
+    real = trash_worker.delete
 
     def delete(file: Any) -> int:
         if file.path.endswith(b"a.jpg"):
             raise fault
         return real(file)
 
-    monkeypatch.setattr(emptying, "delete", delete)
+    monkeypatch.setattr(trash_worker, "delete", delete)
 
     lines = emptied(review)
 
@@ -318,15 +320,15 @@ def test_a_volume_that_vanishes_in_the_middle_ends_the_run(review, worker, card,
     settings.NVR_DELETION_WORKERS = 1  # or others go on while one waits for the rename
     for number in range(40):
         trashed(card, f"{number:02}.jpg")
-    real, away = emptying.delete, card.with_name("away")
+    real, away = trash_worker.delete, card.with_name("away")
 
     def delete(file: Any) -> int:
         if file.path.endswith(b"/20.jpg"):
             card.rename(away)
         return real(file)
 
-    monkeypatch.setattr(emptying, "delete", delete)
-    monkeypatch.setattr(emptying, "_pruners", [lambda root: pytest.fail("pruned while the volume is away")])
+    monkeypatch.setattr(trash_worker, "delete", delete)
+    monkeypatch.setattr(trash_worker, "_pruners", [lambda root: pytest.fail("pruned while the volume is away")])
 
     lines = emptied(review)
 
@@ -356,7 +358,7 @@ def test_begin_and_end_are_audited(review, reviewer, worker, folder, card):
 
 def test_thumbnails_are_pruned_afterwards(review, worker, known, monkeypatch):
     pruned: list[str] = []
-    monkeypatch.setattr(emptying, "_pruners", [lambda root: pruned.append(root.path)])
+    monkeypatch.setattr(trash_worker, "_pruners", [lambda root: pruned.append(root.path)])
 
     emptied(review)
 
@@ -365,10 +367,10 @@ def test_thumbnails_are_pruned_afterwards(review, worker, known, monkeypatch):
 
 def test_whoever_may_not_review_any_more_deletes_nothing(reviewer, known, sent, folder):
     file = trashed(folder, "a.jpg")
-    run = trash.begin(reviewer)
+    run = trash_runs.begin(reviewer)
     User.objects.filter(pk=reviewer.pk).update(is_active=False)
 
-    emptying.empty(run.pk)
+    trash_worker.empty(run.pk)
 
     run.refresh_from_db()
     assert run.state == RunState.FAILED
@@ -447,14 +449,14 @@ def test_one_that_vanishes_in_the_middle_keeps_back_none_of_the_others(
         trashed(other, f"{number:02}.jpg")
     add_path(manager, str(other), groups=(group,))
     file = trashed(card, "z.jpg")
-    real = emptying.delete
+    real = trash_worker.delete
 
     def delete(listed: Any) -> int:
         if listed.path.endswith(b"/20.jpg"):
             other.rename(tmp_path / "drawer")
         return real(listed)
 
-    monkeypatch.setattr(emptying, "delete", delete)
+    monkeypatch.setattr(trash_worker, "delete", delete)
 
     lines = emptied(review)
 

@@ -19,13 +19,15 @@ from kombu.exceptions import OperationalError
 
 from nvr.audit.models import AuditEntry
 from nvr.errors import Conflict
-from reviewer import emptying, trash, trash_stream
-from reviewer.deletion import listed
 from reviewer.models import ReviewPath, RunState, TrashLines, TrashRun
+from reviewer.trash import runs as trash_runs
+from reviewer.trash import stream as trash_stream
+from reviewer.trash import worker as trash_worker
+from reviewer.trash.deletion import listed
 from tests.factories import put
 from tests.reviewer.emptying import EMPTY, emptied, left_in, lines_of, of_type, trashed
 
-NOTICED_S = 20 * emptying.RECORD_S  # a cancellation has been seen by then
+NOTICED_S = 20 * trash_worker.RECORD_S  # a cancellation has been seen by then
 pytestmark = pytest.mark.django_db(transaction=True)  # a worker has connections of its own
 
 
@@ -33,7 +35,7 @@ pytestmark = pytest.mark.django_db(transaction=True)  # a worker has connections
 
 
 def test_a_second_run_while_one_is_on_is_409(review, sent, known, reviewer):
-    trash.begin(reviewer)
+    trash_runs.begin(reviewer)
 
     answer = review.post(EMPTY)
 
@@ -57,7 +59,7 @@ def test_of_ten_who_begin_at_once_one_succeeds(reviewer, known, sent):
     def begin() -> None:
         ready.wait()
         try:
-            trash.begin(reviewer)
+            trash_runs.begin(reviewer)
             outcomes.append("begun")
         except Conflict:
             outcomes.append("conflict")
@@ -83,7 +85,7 @@ def test_without_a_worker_it_is_503_before_the_stream(review, sent, folder, monk
     assert "Retry-After" in answer
     run = TrashRun.objects.get()
     assert run.state == RunState.FAILED
-    emptying.empty(run.pk)  # a worker that comes later
+    trash_worker.empty(run.pk)  # a worker that comes later
     assert file.exists()
 
 
@@ -91,7 +93,7 @@ def test_a_broker_that_is_away_is_503(review, known, monkeypatch):
     def refuse(*args: Any, **options: Any) -> None:
         raise OperationalError
 
-    monkeypatch.setattr(trash.current_app, "send_task", refuse)
+    monkeypatch.setattr(trash_runs.current_app, "send_task", refuse)
 
     assert review.post(EMPTY).status_code == 503
     assert TrashRun.objects.get().state == RunState.FAILED
@@ -114,7 +116,7 @@ def test_a_client_that_has_left_is_seen_on_its_socket():
 
 
 def test_whoever_leaves_while_it_waits_cancels_the_run(reviewer, known, sent):
-    run = trash.begin(reviewer)
+    run = trash_runs.begin(reviewer)
 
     trash_stream.wait_for_worker(run, lambda: True)
 
@@ -126,14 +128,14 @@ def slow(card: Path, monkeypatch: pytest.MonkeyPatch) -> threading.Event:
     """Twenty files, of which the third is not deleted before the event is set."""
     for number in range(20):
         trashed(card, f"{number:02}.jpg")
-    go_on, real = threading.Event(), emptying.delete
+    go_on, real = threading.Event(), trash_worker.delete
 
     def delete(file: Any) -> int:
         if file.path.endswith(b"/02.jpg"):
             assert go_on.wait(20)
         return real(file)
 
-    monkeypatch.setattr(emptying, "delete", delete)
+    monkeypatch.setattr(trash_worker, "delete", delete)
     monkeypatch.setattr("django.conf.settings.NVR_DELETION_WORKERS", 1)
     return go_on
 
@@ -204,7 +206,7 @@ def test_a_right_or_path_taken_in_the_middle_stops_it_at_the_next_block(
 ):
     for number in range(40):
         trashed(card, f"{number:02}.jpg")
-    run, real = trash.begin(reviewer), emptying.delete
+    run, real = trash_runs.begin(reviewer), trash_worker.delete
 
     def delete(file: Any) -> int:
         if file.path.endswith(b"/05.jpg"):
@@ -212,10 +214,10 @@ def test_a_right_or_path_taken_in_the_middle_stops_it_at_the_next_block(
             connection.close()
         return real(file)
 
-    monkeypatch.setattr(emptying, "delete", delete)
-    monkeypatch.setattr(emptying, "_pruners", [lambda root: pytest.fail("pruned what is not reviewed any more")])
+    monkeypatch.setattr(trash_worker, "delete", delete)
+    monkeypatch.setattr(trash_worker, "_pruners", [lambda root: pytest.fail("pruned what is not reviewed any more")])
 
-    emptying.empty(run.pk)
+    trash_worker.empty(run.pk)
 
     run.refresh_from_db()
     assert (run.state, run.deleted, len(list(card.glob("*.jpg")))) == (RunState.FAILED, 16, 24)
@@ -237,9 +239,9 @@ class Killed(BaseException):
 def test_a_killed_run_is_resumed_and_tells_what_was_done(reviewer, known, sent, card, monkeypatch):
     for number in range(10):
         trashed(card, f"{number:02}.jpg")
-    run = trash.begin(reviewer)
+    run = trash_runs.begin(reviewer)
     monkeypatch.setattr("django.conf.settings.NVR_DELETION_WORKERS", 1)
-    real = emptying.delete
+    real = trash_worker.delete
 
     def delete(file: Any) -> int:
         if file.path.endswith(b"/05.jpg"):
@@ -248,20 +250,20 @@ def test_a_killed_run_is_resumed_and_tells_what_was_done(reviewer, known, sent, 
         return real(file)
 
     with monkeypatch.context() as patch:
-        patch.setattr(emptying, "delete", delete)
-        patch.setattr(emptying.Emptying, "attended", dying(emptying.Emptying.attended))
+        patch.setattr(trash_worker, "delete", delete)
+        patch.setattr(trash_worker.Emptying, "attended", dying(trash_worker.Emptying.attended))
         with pytest.raises(Killed):
-            emptying.empty(run.pk)
+            trash_worker.empty(run.pk)
     run.refresh_from_db()
     assert (run.state, run.deleted) == (RunState.WORKING, 0)
     assert (card / "05.jpg.trash").exists()
 
-    emptying.empty(run.pk)  # too early: the lease holds
+    trash_worker.empty(run.pk)  # too early: the lease holds
     assert (card / "06.jpg").exists()
     abandoned(run)
-    trash.look_after()
+    trash_runs.look_after()
     assert sent == [run.pk, run.pk]
-    emptying.empty(run.pk)
+    trash_worker.empty(run.pk)
 
     run.refresh_from_db()
     assert (run.state, run.deleted, run.errors, run.bytes_freed) == (RunState.DONE, 10, 0, 1000)
@@ -284,8 +286,8 @@ def dying(attended: Any) -> Any:
 def test_a_worker_that_comes_back_too_late_does_nothing_more(reviewer, known, sent, card, monkeypatch):
     for number in range(40):
         trashed(card, f"{number:02}.jpg")
-    run = trash.begin(reviewer)
-    real = emptying.delete
+    run = trash_runs.begin(reviewer)
+    real = trash_worker.delete
 
     def delete(file: Any) -> int:
         if file.path.endswith(b"/03.jpg"):
@@ -293,9 +295,9 @@ def test_a_worker_that_comes_back_too_late_does_nothing_more(reviewer, known, se
             connection.close()
         return real(file)
 
-    monkeypatch.setattr(emptying, "delete", delete)
+    monkeypatch.setattr(trash_worker, "delete", delete)
 
-    emptying.empty(run.pk)
+    trash_worker.empty(run.pk)
 
     run.refresh_from_db()
     assert run.state == RunState.WORKING
@@ -303,11 +305,11 @@ def test_a_worker_that_comes_back_too_late_does_nothing_more(reviewer, known, se
 
 
 def test_a_run_that_kills_its_workers_is_given_up(reviewer, known, sent):
-    run = trash.begin(reviewer)
-    TrashRun.objects.filter(pk=run.pk).update(state=RunState.WORKING, attempts=trash.MOST_ATTEMPTS)
+    run = trash_runs.begin(reviewer)
+    TrashRun.objects.filter(pk=run.pk).update(state=RunState.WORKING, attempts=trash_runs.MOST_ATTEMPTS)
     abandoned(run)
 
-    trash.look_after()
+    trash_runs.look_after()
 
     run.refresh_from_db()
     assert run.state == RunState.FAILED
@@ -318,11 +320,11 @@ def test_what_a_dead_worker_has_left_is_counted_once(reviewer, known, sent, fold
     trashed(folder, "kept.jpg", ".trash", ".lock")
     original = trashed(folder, "a.jpg")
     os.link(original, folder / "kept_too.jpg")
-    run = trash.begin(reviewer)
+    run = trash_runs.begin(reviewer)
     TrashRun.objects.filter(pk=run.pk).update(state=RunState.WORKING, attempts=1, skipped=1, errors=2, deleted=5)
     abandoned(run)
 
-    emptying.empty(run.pk)
+    trash_worker.empty(run.pk)
 
     run.refresh_from_db()
     assert (run.state, run.attempts, run.deleted, run.skipped, run.errors) == (RunState.DONE, 2, 6, 1, 0)
@@ -361,7 +363,7 @@ def test_lines_of_old_runs_are_forgotten(db):
     for run in (old, new):
         TrashLines.objects.create(run=run, text="{}\n")
 
-    trash.look_after()
+    trash_runs.look_after()
 
     assert [lines.run_id for lines in TrashLines.objects.all()] == [new.pk]
     assert TrashRun.objects.count() == 2

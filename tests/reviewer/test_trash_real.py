@@ -22,8 +22,8 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 
 from nvr.accounts.models import ApiKey
-from reviewer import trash
 from reviewer.models import ReviewPath, RunState, TrashRun
+from reviewer.trash import runs as trash_runs
 from tests.servers import BASE_DIR, our_server
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
@@ -138,7 +138,7 @@ def test_a_killed_worker_is_made_up_for_and_nothing_is_half_deleted(card, key):
         assert (run.state, is_over()) == (RunState.WORKING, False)
         TrashRun.objects.filter(pk=run.pk).update(lease_until=timezone.now() - timedelta(seconds=1))
         with working():
-            trash.look_after()
+            trash_runs.look_after()
             lines = [json.loads(line) for line in [first, *answer.read().splitlines()]]
 
     deleted = [line["path"] for line in lines if line["type"] == "deleted"]

@@ -23,12 +23,12 @@ from kombu.exceptions import OperationalError
 
 from nvr.api.counters import CACHE_FAULTS
 from nvr.errors import NvrError
-from reviewer import thumbnails
-from reviewer.index import Row
-from reviewer.library import counts_of, page_of
+from reviewer.catalog.index import Row
+from reviewer.catalog.scanner import BeingRead, PathAway
+from reviewer.catalog.store import counts_of, page_of
 from reviewer.models import ReviewPath
-from reviewer.places import Place
-from reviewer.scanner import BeingRead, PathAway
+from reviewer.path_resolution import Place
+from reviewer.thumbnails import rendering as thumbnails
 
 logger = logging.getLogger(__name__)
 

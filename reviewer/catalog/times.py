@@ -16,10 +16,10 @@ from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from nvr.media.files.companions import earlier_ns
-from reviewer.runs import Block, Packed, packed
+from reviewer.catalog.blocks import Block, Packed, packed
 
 if TYPE_CHECKING:
-    from reviewer.index import Folder, Index
+    from reviewer.catalog.index import Folder, Index
 
 TIMES: Final = -1
 BLOCK: Final = 1000

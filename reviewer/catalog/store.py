@@ -21,15 +21,16 @@ from django.conf import settings
 
 from nvr.errors import FULL, NvrError, StorageFull, Unavailable
 from nvr.media.files.mounts import is_network_or_fuse, mount_of
-from reviewer import orders, room
-from reviewer.index import Index, Row
-from reviewer.kinds import Mark
+from reviewer.catalog import orders
+from reviewer.catalog.blocks import TO_EMPTY
+from reviewer.catalog.index import Index, Row
+from reviewer.catalog.orders import View
+from reviewer.catalog.progress import Progress, Reading
+from reviewer.catalog.scanner import UNSURE_NS, WAIT_S, BeingRead, Scanner
+from reviewer.media_types import Mark
 from reviewer.models import ReviewPath
-from reviewer.orders import View
-from reviewer.reading import Progress, Reading
-from reviewer.runs import TO_EMPTY
-from reviewer.scanner import UNSURE_NS, WAIT_S, BeingRead, Scanner
-from reviewer.stamps import stamp_of
+from reviewer.mtime import stamp_of
+from reviewer.trash import disk_reserve
 
 logger = logging.getLogger(__name__)
 
@@ -214,7 +215,7 @@ def fault_of(error: sqlite3.Error | OSError) -> NvrError:
     """It is the disk of our own data that does not do as it should, or somebody who holds the index for long."""
     code = getattr(error, "sqlite_errorcode", None)
     # SQLite tells otherwise of a file beside its database for which there was no room.
-    full = code == sqlite3.SQLITE_FULL or (code in BESIDE and room.is_full())
+    full = code == sqlite3.SQLITE_FULL or (code in BESIDE and disk_reserve.is_full())
     if full or (isinstance(error, OSError) and error.errno in FULL):
         return StorageFull("The disk is full: make room where the data directory lies.")
     why = error.strerror if isinstance(error, OSError) else error

@@ -22,10 +22,10 @@ from nvr.media.files.paths import is_inside, named_errors, open_regular
 from nvr.media.images import freedesktop
 from nvr.media.images.freedesktop import FLAVOURS
 from nvr.media.images.verdicts import remembered
-from reviewer.kinds import VIDEO, kind_of
+from reviewer.catalog.scanner import absence_of
+from reviewer.media_types import VIDEO, kind_of
 from reviewer.models import ReviewPath
-from reviewer.places import Media, Place
-from reviewer.scanner import absence_of
+from reviewer.path_resolution import Media, Place
 
 logger = logging.getLogger(__name__)
 

@@ -9,8 +9,8 @@ from drf_spectacular.utils import OpenApiParameter, inline_serializer
 from rest_framework import serializers
 
 from nvr.media.files.companions import ACTIONS
-from reviewer.orders import ORDERS
-from reviewer.runs import FILTERS
+from reviewer.catalog.blocks import FILTERS
+from reviewer.catalog.orders import ORDERS
 
 TAGS = ["review"]
 PATH_NOTE = "Absolute. Outside of what you review: 403, whether or not it is there."

@@ -11,22 +11,25 @@ from cameras.unknown_folders import known_elsewhere
 from nvr.audit.models import register_actions, register_target
 from nvr.health.details import tell
 from nvr.pages import navigation
-from reviewer import emptying, health, thumbnails, trash
-from reviewer.api import shape
+from reviewer import health
+from reviewer.api import errors
 from reviewer.models import ReviewPath, TrashRun, all_review_paths, sees_all
 from reviewer.registry import known_paths, reason_against_camera
+from reviewer.thumbnails import rendering as thumbnails
+from reviewer.trash import runs as trash_runs
+from reviewer.trash import worker as trash_worker
 
 ACTIONS = ("review_path_added", "review_path_updated", "review_path_removed", "media_marked")
 
 
 def connect() -> None:
-    shape.register()
+    errors.register()
     register_target("reviewpath", visible_entries)
     register_actions("reviewpath", *ACTIONS)
     register_target("trashrun", visible_runs)
-    register_actions("trashrun", *trash.ACTIONS)
+    register_actions("trashrun", *trash_runs.ACTIONS)
     tell("reviewer.review", health.details)
-    emptying.prune_also(thumbnails.prune)
+    trash_worker.prune_also(thumbnails.prune)
     check_folders_also(reason_against_camera)
     known_elsewhere(review_folders)
     navigation.add(navigation.Entry("Review", "review", "review", order=30, allowed=may_review))

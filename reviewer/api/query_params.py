@@ -8,8 +8,8 @@ from urllib.parse import parse_qs
 from rest_framework.request import Request
 
 from nvr.errors import BadRequest
-from reviewer import orders
-from reviewer.runs import FILTERS
+from reviewer.catalog import orders
+from reviewer.catalog.blocks import FILTERS
 
 MOST_FIELDS = 100
 

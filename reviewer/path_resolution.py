@@ -14,11 +14,11 @@ from cameras.folder_ownership import Folders, current_folders
 from nvr.errors import BadRequest, Forbidden
 from nvr.media.files.paths import error_for, is_inside, true_place
 from nvr.media.files.system_folders import has_hidden_folder
-from reviewer.broken_names import REPLACED, as_on_disk
-from reviewer.kinds import holds_video, is_believed, kind_of
+from reviewer.catalog.scanner import PathAway, absence_of
+from reviewer.media_types import holds_video, is_believed, kind_of
 from reviewer.models import ReviewPath
+from reviewer.non_utf8_names import REPLACED, as_on_disk
 from reviewer.registry import checked, known_path, known_paths
-from reviewer.scanner import PathAway, absence_of
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from nvr.media.files.companions import since_ns
 from nvr.media.files.system_folders import has_hidden_folder, is_system_folder
-from reviewer.kinds import (
+from reviewer.media_types import (
     BYTES_COMPANIONS,
     BYTES_ENDINGS,
     BYTES_KINDS,

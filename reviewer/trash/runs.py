@@ -1,7 +1,7 @@
 """Emptying the trash as somebody asks for it: begin a run, see and cancel runs, try without deleting.
 
-A run is a row, and a worker's work (`reviewer.emptying`); whoever asked reads along in what the worker records.
-One at a time, which the database sees to. `reviewer.trash_stream` is what the client gets.
+A run is a row, and a worker's work (`reviewer.trash.worker`); whoever asked reads along in what the worker records.
+One at a time, which the database sees to. `reviewer.trash.stream` is what the client gets.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from nvr.audit.record import Asker, asker_of, record
 from nvr.errors import Conflict, Unavailable
 from nvr.media.files.paths import is_inside
 from nvr.media.files.system_folders import has_hidden_folder
+from reviewer.catalog.scanner import absence_of, check_there
 from reviewer.models import OPEN_STATES, ReviewPath, RunState, TrashLines, TrashRun
-from reviewer.places import exactly
+from reviewer.path_resolution import exactly
 from reviewer.registry import known_paths
-from reviewer.room import keep_room, with_room
-from reviewer.scanner import absence_of, check_there
+from reviewer.trash.disk_reserve import keep_room, with_room
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User

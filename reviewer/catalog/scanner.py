@@ -20,12 +20,12 @@ from typing import TYPE_CHECKING, Final
 from nvr.errors import Conflict, Unavailable
 from nvr.media.files.mounts import Mount, absence
 from nvr.media.files.system_folders import has_hidden_folder
-from reviewer import times
-from reviewer.gathering import Tree
-from reviewer.index import Folder, Index, Row
-from reviewer.listing import Listing, judged, listing_of
-from reviewer.runs import IN_DOUBT
-from reviewer.stamps import stamp_of
+from reviewer.catalog import times
+from reviewer.catalog.blocks import IN_DOUBT
+from reviewer.catalog.builder import Tree
+from reviewer.catalog.index import Folder, Index, Row
+from reviewer.catalog.listing import Listing, judged, listing_of
+from reviewer.mtime import stamp_of
 
 if TYPE_CHECKING:
     from reviewer.models import ReviewPath

@@ -10,8 +10,8 @@ from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple
 
-from reviewer.index import FOLDER_BLOCK, TREE_BLOCK, Folder, prefix_of, tree_key
-from reviewer.runs import Block, Packed, cut, joined, packed, unpacked
+from reviewer.catalog.blocks import Block, Packed, cut, joined, packed, unpacked
+from reviewer.catalog.index import FOLDER_BLOCK, TREE_BLOCK, Folder, prefix_of, tree_key
 
 CLOSED: Final = 64  # names; the fewer, the narrower the part of the order that they span
 TOGETHER: Final = FOLDER_BLOCK // CLOSED

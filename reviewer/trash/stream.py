@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from reviewer.models import RunState, TrashLines, TrashRun
-from reviewer.trash import NoWorker, cancel, end
-from reviewer.trash_lines import ERROR, done_line, line_of
+from reviewer.trash.messages import ERROR, done_line, line_of
+from reviewer.trash.runs import NoWorker, cancel, end
 
 TAKEN_WITHIN_S: Final = 5.0
 EAGER_S: Final = 1.0  # for which it is looked often

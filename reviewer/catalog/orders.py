@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from nvr.errors import BadRequest
-from reviewer.index import TREE, Index, Row, key_of, prefix_of, rows_of
-from reviewer.times import TIMES, time_key_of
+from reviewer.catalog.index import TREE, Index, Row, key_of, prefix_of, rows_of
+from reviewer.catalog.times import TIMES, time_key_of
 
 NAME: Final = "name"
 FOLDER: Final = "folder"

@@ -8,7 +8,7 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiResponse, inline_serializer
 from rest_framework import serializers
 
-from reviewer.api.documents import TAGS, flag, number
+from reviewer.api.schema import TAGS, flag, number
 from reviewer.models import RunState
 
 

@@ -27,15 +27,15 @@ from django.utils import timezone
 from nvr.api.errors import is_disk_full
 from nvr.errors import Forbidden, NvrError
 from nvr.media.files.paths import is_inside
-from reviewer.deletion import ChangedError, KeptError, Listed, LockedError, delete, reason_of, tidied
-from reviewer.library import dropped
+from reviewer.catalog.scanner import PathAway, absence_of
+from reviewer.catalog.store import dropped
 from reviewer.models import ReviewPath, RunState, TrashLines, TrashRun, TrashRunQuerySet
 from reviewer.registry import known_paths
-from reviewer.room import with_room
-from reviewer.scanner import PathAway, absence_of
-from reviewer.trash import LEASE, end
-from reviewer.trash_lines import DELETED, DELETING, ERROR, SKIPPED, Told
-from reviewer.trash_list import CAMERAS_FILE, CHANGED, LOCKED, block_after, may_delete
+from reviewer.trash.candidates import CAMERAS_FILE, CHANGED, LOCKED, block_after, may_delete
+from reviewer.trash.deletion import ChangedError, KeptError, Listed, LockedError, delete, reason_of, tidied
+from reviewer.trash.disk_reserve import with_room
+from reviewer.trash.messages import DELETED, DELETING, ERROR, SKIPPED, Told
+from reviewer.trash.runs import LEASE, end
 
 logger = logging.getLogger(__name__)
 

@@ -1,6 +1,6 @@
 """The order of all files below one review path, kept in an SQLite file: any page of it costs the same.
 
-Two kinds of sorted runs (`reviewer.runs`) stand in it: one of all files in the order of pages (name, then path), and
+Two kinds of sorted runs (`reviewer.catalog.blocks`) stand in it: one of all files in the order of pages (name, then path), and
 one of each folder's names. The file can be deleted at any time: it is built again from the disk.
 
 Names and paths are bytes, as the disk has them; paths are below the root, without a leading `/`.
@@ -16,9 +16,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from reviewer import times
-from reviewer.runs import TABLES as RUN_TABLES
-from reviewer.runs import Packed, Runs
+from reviewer.catalog import times
+from reviewer.catalog.blocks import TABLES as RUN_TABLES
+from reviewer.catalog.blocks import Packed, Runs
 
 VERSION: Final = 6
 TREE: Final = 0  # the run of all files; a folder's has the folder's id

@@ -12,18 +12,19 @@ from urllib.parse import quote, quote_from_bytes, unquote_to_bytes, urlencode
 
 import orjson
 
-from reviewer import orders, trash
-from reviewer.index import Row
+from reviewer.catalog import orders
+from reviewer.catalog.blocks import FILTERS
+from reviewer.catalog.index import Row
+from reviewer.catalog.listing import judged
+from reviewer.catalog.orders import View
+from reviewer.catalog.scanner import Scanner
+from reviewer.catalog.store import asked, counts_of, page_of
 from reviewer.items import moment, status, text
-from reviewer.kinds import IMAGE, kind_of_bytes
-from reviewer.library import asked, counts_of, page_of
-from reviewer.listing import judged
+from reviewer.media_types import IMAGE, kind_of_bytes
 from reviewer.models import ReviewPath, RunState
-from reviewer.orders import View
 from reviewer.probes import looked_at
-from reviewer.runs import FILTERS
-from reviewer.scanner import Scanner
-from reviewer.trash_list import tried
+from reviewer.trash import runs as trash_runs
+from reviewer.trash.candidates import tried
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
@@ -190,11 +191,11 @@ def one(root: ReviewPath, query: Mapping[str, str]) -> dict[str, Any]:
 
 def trash_of(user: Person, root: ReviewPath) -> dict[str, Any]:
     """What an emptying would delete, and the emptyings before. Raises `PathAway`."""
-    *lines, done = b"".join(tried(user, trash.roots_of(user, root.path))).splitlines()
+    *lines, done = b"".join(tried(user, trash_runs.roots_of(user, root.path))).splitlines()
     return {
         "count": sum(orjson.loads(line)["type"] == "would_delete" for line in lines),
         "bytes": orjson.loads(done)["bytes"],
-        "runs": [(run, RUN_WORDS[run.state]) for run in trash.runs_of(user, offset=0, limit=RUNS_SHOWN)],
+        "runs": [(run, RUN_WORDS[run.state]) for run in trash_runs.runs_of(user, offset=0, limit=RUNS_SHOWN)],
         "list_url": address(root.path, plain="1", filter="trashed"),
     }
 

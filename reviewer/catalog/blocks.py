@@ -14,7 +14,7 @@ from bisect import bisect_left
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from reviewer.kinds import IN_QUESTION, Mark
+from reviewer.media_types import IN_QUESTION, Mark
 
 SEPARATOR: Final = b"\0\0"
 FEW: Final = 8  # keys

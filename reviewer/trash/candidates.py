@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Final
 
 from cameras.folder_ownership import current_folders
-from reviewer.deletion import ChangedError, KeptError, Listed, LockedError, listed, reason_of, would_delete
-from reviewer.library import trashed
+from reviewer.catalog.scanner import absence_of
+from reviewer.catalog.store import trashed
 from reviewer.models import ReviewPath
-from reviewer.scanner import absence_of
-from reviewer.trash_lines import ERROR, SKIPPED, WOULD_DELETE, Told, done_line
+from reviewer.trash.deletion import ChangedError, KeptError, Listed, LockedError, listed, reason_of, would_delete
+from reviewer.trash.messages import ERROR, SKIPPED, WOULD_DELETE, Told, done_line
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User

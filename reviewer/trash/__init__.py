@@ -1,0 +1,1 @@
+"""Trash runs: what they delete, how, and how they report it."""
