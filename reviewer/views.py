@@ -53,7 +53,7 @@ class ReviewView(Reviewing):
             return render(request, "reviewer/review.html", review_of(request, root))
         if request.GET.get("file"):
             return render(request, "reviewer/plain_item.html", context(root, no_js_views.one, request))
-        return render(request, "reviewer/no_js_views.html", context(root, no_js_views.page, request))
+        return render(request, "reviewer/plain.html", context(root, no_js_views.page, request))
 
 
 def context(root: ReviewPath, asked: Any, request: HttpRequest) -> dict[str, Any]:

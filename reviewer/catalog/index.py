@@ -1,9 +1,7 @@
 """The order of all files below one review path, kept in an SQLite file: any page of it costs the same.
 
-Two kinds of sorted runs (`reviewer.catalog.blocks`) stand in it: one of all files in the order of pages (name, then path), and
-one of each folder's names. The file can be deleted at any time: it is built again from the disk.
-
-Names and paths are bytes, as the disk has them; paths are below the root, without a leading `/`.
+Two kinds of sorted runs (`reviewer.catalog.blocks`) stand in it: one of all files in the order of pages (name, then
+path), and one of each folder's names. The file can be deleted at any time: it is built again from the disk.
 """
 
 from __future__ import annotations

@@ -82,4 +82,4 @@ def is_signed(query: Mapping[str, str]) -> bool:
 def signature_of(purpose: str, method: str, path: str, fields: Mapping[str, str], key: str) -> str:
     # JSON, not a joined text: no field can pass for the end of another.
     message = json.dumps(["GET" if method == "HEAD" else method, path, sorted(fields.items())])
-    return salted_hmac(f"nvr.media.http.signing:{purpose}", message, secret=key, algorithm="sha256").hexdigest()
+    return salted_hmac(f"nvr.media.signing:{purpose}", message, secret=key, algorithm="sha256").hexdigest()
