@@ -15,32 +15,32 @@ from django.db import connections
 
 from cameras.models import Camera
 
-SightT = TypeVar("SightT")
+ResultT = TypeVar("ResultT")
 MAX_LOOKS = 64
 
 
-class Lookout(Generic[SightT]):
-    """A look at each of many cameras; `late(camera)` stands for those that have not answered within `patience_s`."""
+class ConcurrentProbe(Generic[ResultT]):
+    """A look at each of many cameras; `late(camera)` stands for those that have not answered within `timeout_s`."""
 
     def __init__(
         self,
         *,
-        late: Callable[[Camera], SightT],
-        patience_s: float,
+        late: Callable[[Camera], ResultT],
+        timeout_s: float,
         name: str,
     ) -> None:
-        self.late, self.patience_s = late, patience_s
+        self.late, self.timeout_s = late, timeout_s
         self._pool = ThreadPoolExecutor(max_workers=MAX_LOOKS, thread_name_prefix=name)
-        self._looking: dict[tuple[int, str], Future[SightT]] = {}
-        self._overdue: frozenset[Future[SightT]] = frozenset()
+        self._looking: dict[tuple[int, str], Future[ResultT]] = {}
+        self._overdue: frozenset[Future[ResultT]] = frozenset()
 
-    def see(self, cameras: Iterable[Camera], look: Callable[[Camera], SightT]) -> dict[int, SightT]:
+    def run(self, cameras: Iterable[Camera], look: Callable[[Camera], ResultT]) -> dict[int, ResultT]:
         """What `look` saw, by the camera's primary key; a camera that no thread was free for is left out.
 
         Raises what `look` raises.
         """
         sent = {camera: self._send(camera, look) for camera in cameras}
-        wait([looking for looking in sent.values() if looking not in self._overdue], timeout=self.patience_s)
+        wait([looking for looking in sent.values() if looking not in self._overdue], timeout=self.timeout_s)
         self._overdue = frozenset(looking for looking in {*self._overdue, *sent.values()} if not looking.done())
         return {
             camera.pk: looking.result() if looking.done() else self.late(camera)
@@ -48,7 +48,7 @@ class Lookout(Generic[SightT]):
             if looking.done() or looking.running()
         }
 
-    def _send(self, camera: Camera, look: Callable[[Camera], SightT]) -> Future[SightT]:
+    def _send(self, camera: Camera, look: Callable[[Camera], ResultT]) -> Future[ResultT]:
         place = (camera.pk, camera.folder_path)  # a camera that was moved off a dead disk is looked at anew
         looking = self._looking.get(place)
         if looking is None or looking.done():
@@ -56,7 +56,7 @@ class Lookout(Generic[SightT]):
         return looking
 
 
-def _look(look: Callable[[Camera], SightT], camera: Camera) -> SightT:
+def _look(look: Callable[[Camera], ResultT], camera: Camera) -> ResultT:
     try:
         return look(camera)
     finally:

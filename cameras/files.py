@@ -68,7 +68,7 @@ Source = Callable[[Camera, QueryDict], Listing | None]
 _sources: list[Source] = []
 
 
-def list_also(source: Source) -> None:
+def register_source(source: Source) -> None:
     """Let `source` choose the files by the page's address; None leaves it to the others."""
     _sources.append(source)
 

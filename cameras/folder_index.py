@@ -28,7 +28,7 @@ NEWEST = 64
 # File systems stamp in steps: a change within this span of the last one may leave the directory's mtime as it was.
 UNSURE_NS = 2_000_000_000
 LOOK_AT_ALL_S = 60.0
-PATIENCE_S = 10.0  # longer than a first look at 100 000 files takes
+TIMEOUT_S = 10.0  # longer than a first look at 100 000 files takes
 # More than there are cameras: the wall asks for all of them in turn, and each that had to go would be built anew.
 MAX_INDEXES = 1000
 MAX_DEPTH = 16
@@ -124,7 +124,7 @@ class FolderIndex:
     @contextmanager
     def _looking(self) -> Iterator[None]:
         """One at a time; who waits for one that hangs on its disk does not hang with it."""
-        if not self._lock.acquire(timeout=PATIENCE_S):
+        if not self._lock.acquire(timeout=TIMEOUT_S):
             raise FolderUnreadable(f"The folder {self.root} does not answer: check its disk or mount.")
         try:
             yield

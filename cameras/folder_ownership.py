@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from django.conf import settings
 from django.db import connection
 
-from cameras.concurrent_probe import Lookout
+from cameras.concurrent_probe import ConcurrentProbe
 from cameras.folder_index import FolderUnreadable
 from cameras.models import Camera, ListVersion, sees_all
 from nvr.media.files.paths import is_inside
@@ -36,7 +36,7 @@ class FolderStrayed(FolderUnreadable):
 
 # A change to a camera counts at once. A folder that becomes a link to elsewhere, without one, counts after this.
 RESOLVED_FOR_S = 2.0
-PATIENCE_S = 1.0
+TIMEOUT_S = 1.0
 NO_ANSWER = ""
 
 
@@ -94,7 +94,7 @@ def live_camera(user: User | AbstractBaseUser | AnonymousUser, camera_id: str, f
     return found
 
 
-_lookout: Lookout[str] = Lookout(late=lambda camera: NO_ANSWER, patience_s=PATIENCE_S, name="folders")
+_probe: ConcurrentProbe[str] = ConcurrentProbe(late=lambda camera: NO_ANSWER, timeout_s=TIMEOUT_S, name="folders")
 _known: Folders | None = None
 _lock = threading.Lock()
 
@@ -120,7 +120,7 @@ def check_own(camera: Camera, folders: Folders) -> None:
 def true_place(folder_path: str) -> str:
     """Where it lies without symlinks; as it is written if its disk does not answer."""
     asked = Camera(pk=0, folder_path=folder_path)
-    return _lookout.see([asked], lambda camera: os.path.realpath(camera.folder_path)).get(asked.pk) or folder_path
+    return _probe.run([asked], lambda camera: os.path.realpath(camera.folder_path)).get(asked.pk) or folder_path
 
 
 def place_to_remember(folder_path: str) -> str:
@@ -165,7 +165,7 @@ def current_folders(*, again: bool = False) -> Folders:
 def read_folders(version: int, before: Folders | None) -> Folders:
     cameras = list(Camera.everything.only("pk", "slug", "folder_path", "chosen_place", "deleted_at").order_by())
     base = Camera(pk=0, folder_path=str(settings.NVR_CAMERA_ROOT))
-    seen = _lookout.see([base, *cameras], lambda camera: os.path.realpath(camera.folder_path))
+    seen = _probe.run([base, *cameras], lambda camera: os.path.realpath(camera.folder_path))
     resolved = {camera.pk: seen.get(camera.pk) or last_place_of(camera, before) for camera in cameras}
     place_of_base = seen.get(base.pk) or (before.base if before else base.folder_path)
     strayed = strayed_among(cameras, resolved, place_of_base)

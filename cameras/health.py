@@ -18,7 +18,7 @@ from django.conf import settings
 from django.db import DatabaseError, transaction
 from django.utils import timezone
 
-from cameras.concurrent_probe import Lookout
+from cameras.concurrent_probe import ConcurrentProbe
 from cameras.folder_index import FolderIsFile, FolderMissing, FolderUnreadable
 from cameras.folder_ownership import Folders, current_folders
 from cameras.folders import FolderOutsideBase, newest_files
@@ -31,7 +31,7 @@ from nvr.media.files.mounts import Mount, mount_of
 
 logger = logging.getLogger(__name__)
 
-PATIENCE_S = 10
+TIMEOUT_S = 10
 
 
 @dataclass(frozen=True)
@@ -132,15 +132,15 @@ def in_words(span: timedelta) -> str:
 def refresh_all() -> int:
     """Look at every enabled camera's folder and note what has changed; returns how many changed."""
     cameras = list(Camera.objects.filter(enabled=True))
-    sights = _lookout.see(cameras, partial(look, folders=current_folders()))
+    sights = _probe.run(cameras, partial(look, folders=current_folders()))
     return sum(note(camera, sights[camera.pk]) for camera in cameras if camera.pk in sights)
 
 
 def not_answering(camera: Camera) -> Evidence:
-    return Evidence(fault=f"Its folder has not answered for {PATIENCE_S} s: check its disk or mount.")
+    return Evidence(fault=f"Its folder has not answered for {TIMEOUT_S} s: check its disk or mount.")
 
 
-_lookout: Lookout[Evidence] = Lookout(late=not_answering, patience_s=PATIENCE_S, name="camera-health")
+_probe: ConcurrentProbe[Evidence] = ConcurrentProbe(late=not_answering, timeout_s=TIMEOUT_S, name="camera-health")
 
 
 def note(camera: Camera, evidence: Evidence) -> bool:

@@ -18,7 +18,7 @@ from typing import Any
 from django.conf import settings
 from django.contrib.auth.models import AnonymousUser, User
 
-from cameras.concurrent_probe import Lookout
+from cameras.concurrent_probe import ConcurrentProbe
 from cameras.folder_ownership import current_folders
 from cameras.folders import resolved
 from cameras.models import Camera
@@ -26,14 +26,14 @@ from nvr.media.files.content_types import is_image, is_video
 from nvr.media.files.paths import is_inside
 from nvr.media.files.system_folders import is_hidden_folder
 
-PATIENCE_S = 3.0  # for all folders together
+TIMEOUT_S = 3.0  # for all folders together
 SEARCH_S = 2.0  # for one folder
 MAX_ENTRIES = 50_000
 NO_MEDIA = "no image or video files found"
 
 
 @dataclass(frozen=True)
-class Sight:
+class ProbeResult:
     """What is wrong with a folder, and where it really lies, as far as that is told."""
 
     issues: list[str]
@@ -62,8 +62,8 @@ def path_issues(camera: Camera) -> list[str]:
     return sights_of([camera])[camera.pk].issues
 
 
-def sights_of(cameras: Iterable[Camera], user: User | AnonymousUser | None = None) -> dict[int, Sight]:
-    """A look at each camera's folder, by primary key; takes `PATIENCE_S` at most, however many there are.
+def sights_of(cameras: Iterable[Camera], user: User | AnonymousUser | None = None) -> dict[int, ProbeResult]:
+    """A look at each camera's folder, by primary key; takes `TIMEOUT_S` at most, however many there are.
 
     Outside the base path only a superuser is told more than that: it is not for others to feel about the disk.
     """
@@ -71,27 +71,28 @@ def sights_of(cameras: Iterable[Camera], user: User | AnonymousUser | None = Non
     outside_too = user is not None and user.is_superuser
     silent = current_folders().silent
     answering = [camera for camera in cameras if camera.pk not in silent]
-    seen = _lookouts[outside_too].see(answering, partial(look, outside_too=outside_too))
+    seen = _probes[outside_too].run(answering, partial(look, outside_too=outside_too))
     return {camera.pk: seen.get(camera.pk) or not_answering(camera) for camera in cameras}
 
 
-def look(camera: Camera, *, outside_too: bool) -> Sight:
+def look(camera: Camera, *, outside_too: bool) -> ProbeResult:
     folder = Path(camera.folder_path)
     if is_below_base(folder):
-        return Sight(content_issues(folder), str(resolved(folder)))
+        return ProbeResult(content_issues(folder), str(resolved(folder)))
     outside = f"folder_path not under base_path ({settings.NVR_CAMERA_ROOT})"
     if not outside_too:
-        return Sight([outside], camera.folder_path)
-    return Sight([outside, *content_issues(folder)], str(resolved(folder)))
+        return ProbeResult([outside], camera.folder_path)
+    return ProbeResult([outside, *content_issues(folder)], str(resolved(folder)))
 
 
-def not_answering(camera: Camera) -> Sight:
-    return Sight(["directory does not answer"], camera.folder_path)
+def not_answering(camera: Camera) -> ProbeResult:
+    return ProbeResult(["directory does not answer"], camera.folder_path)
 
 
 # Looks are shared by those who ask at the same time: who may be told less has others.
-_lookouts: dict[bool, Lookout[Sight]] = {
-    outside_too: Lookout(late=not_answering, patience_s=PATIENCE_S, name="path-check") for outside_too in (False, True)
+_probes: dict[bool, ConcurrentProbe[ProbeResult]] = {
+    outside_too: ConcurrentProbe(late=not_answering, timeout_s=TIMEOUT_S, name="path-check")
+    for outside_too in (False, True)
 }
 
 
@@ -158,7 +159,7 @@ def is_media(entry: DirEntry[str]) -> bool:
     return named and not entry.is_dir()
 
 
-def _row(camera: Camera, sight: Sight) -> dict[str, Any]:
+def _row(camera: Camera, sight: ProbeResult) -> dict[str, Any]:
     return {
         "id": camera.slug,
         "name": camera.name,

@@ -10,7 +10,7 @@ Counter = Callable[[Camera], int]
 _counters: list[tuple[str, Counter]] = []
 
 
-def count_also(what: str, counter: Counter) -> None:
+def register_counter(what: str, counter: Counter) -> None:
     """Name `what` (plural, such as "events") in the confirmation, with the number that `counter(camera)` gives."""
     _counters.append((what, counter))
 

@@ -34,7 +34,7 @@ BATCHES_IN_TASK = 50  # then other bulk work has its turn
 LEASE = timedelta(seconds=60)
 
 
-def remove_also(remover: Remover) -> None:
+def register_remover(remover: Remover) -> None:
     """Have `remover(camera, limit)` delete up to `limit` of its app's rows, in a transaction of the caller's.
 
     It answers how many it deleted; fewer than `limit` says that none are left. Who joins later is asked earlier,

@@ -17,7 +17,7 @@ from django.conf import settings
 
 REMEMBERED = 60  # pauses
 WINDOW_S = timedelta(days=14).total_seconds()
-LEAST_SILENT_SHARE = 1 / 3  # of the time: with less, the pauses are exceptions
+MIN_SILENT_SHARE = 1 / 3  # of the time: with less, the pauses are exceptions
 USUAL_SHARE = 0.9  # of the pauses are not longer than the usual one
 TOLERANCE = 1.25  # of a camera that sends each hour, one picture may come a little late
 
@@ -60,7 +60,7 @@ class Rhythm:
         began = self.pauses[0][0] - self.pauses[0][1]
         if len(self.pauses) < REMEMBERED:  # else there were more before, of which nothing is known any more
             began = max(min(self.since, began), newest.timestamp() - WINDOW_S)
-        if sum(lengths) < LEAST_SILENT_SHARE * (newest.timestamp() - began):
+        if sum(lengths) < MIN_SILENT_SHARE * (newest.timestamp() - began):
             return None
         return timedelta(seconds=lengths[min(int(USUAL_SHARE * len(lengths)), len(lengths) - 1)])
 

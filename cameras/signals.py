@@ -4,4 +4,4 @@ from django.dispatch import Signal
 
 camera_trashed = Signal()  # camera
 camera_restored = Signal()  # camera
-camera_purging = Signal()  # camera, empty, about to be deleted for good; rows go by `purging.remove_also`
+camera_purging = Signal()  # camera, empty, about to be deleted for good; rows go by `purging.register_remover`

@@ -136,7 +136,7 @@ def is_shown_whole(data: bytes, key: str) -> bool:
     try:
         check_known(key)
         name = hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()
-        with alone(name, patience_s=OTHERS_WAIT_S), remembered(key):
+        with alone(name, timeout_s=OTHERS_WAIT_S), remembered(key):
             pictures.check(data)
     except Invalid:
         _verdicts.put(key, False)

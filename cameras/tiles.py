@@ -11,7 +11,7 @@ from typing import Any
 from django.urls import reverse
 from django.utils import timezone
 
-from cameras.concurrent_probe import Lookout
+from cameras.concurrent_probe import ConcurrentProbe
 from cameras.folder_index import MediaFile
 from cameras.folder_ownership import Folders, current_folders
 from cameras.health import in_words
@@ -21,7 +21,7 @@ from nvr.errors import NvrError
 from nvr.pages.templatetags.nvr_pages import iso
 
 WIDTHS = (320, 640, 1280)
-PATIENCE_S = 1.0
+TIMEOUT_S = 1.0
 AWAY = {CameraStatus.OFFLINE, CameraStatus.ERROR}
 STATUS_WORDS = {
     CameraStatus.ONLINE: "Online",
@@ -60,14 +60,16 @@ def look(camera: Camera, folders: Folders) -> LastPicture | None:
         return None
 
 
-_lookout: Lookout[LastPicture | None] = Lookout(late=lambda camera: None, patience_s=PATIENCE_S, name="wall")
+_probe: ConcurrentProbe[LastPicture | None] = ConcurrentProbe(
+    late=lambda camera: None, timeout_s=TIMEOUT_S, name="wall"
+)
 
 
 def tiles_for(cameras: Iterable[Camera]) -> list[Tile]:
     """A tile for each camera; a folder that hangs costs a second once, not the wall."""
     cameras = list(cameras)
     here = partial(look, folders=current_folders())
-    sights = _lookout.see((camera for camera in cameras if camera.status != CameraStatus.ERROR), here)
+    sights = _probe.run((camera for camera in cameras if camera.status != CameraStatus.ERROR), here)
     now = timezone.now()
     return [tile_of(camera, sights.get(camera.pk), now) for camera in cameras]
 

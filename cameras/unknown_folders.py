@@ -20,7 +20,7 @@ from zlib import crc32
 from django.conf import settings
 from django.core.exceptions import ValidationError
 
-from cameras.concurrent_probe import Lookout
+from cameras.concurrent_probe import ConcurrentProbe
 from cameras.folder_index import MAX_DEPTH
 from cameras.folder_ownership import Folders, current_folders
 from cameras.models import Camera, sees_all
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
 
 SEARCH_S = 2.0
-PATIENCE_S = 2.5  # for a search that keeps its own limit, and a little more
+TIMEOUT_S = 2.5  # for a search that keeps its own limit, and a little more
 QUICK_S = 0.15
 FRESH_S = 20
 MAX_ENTRIES = 10_000
@@ -81,7 +81,7 @@ def offer_for(user: User | AbstractBaseUser | AnonymousUser) -> Offer:
     if not may_add(user):
         return Offer([])
     folders = current_folders()
-    finding = _lookout.see([the_root()], partial(look, folders=folders)).get(ROOT_PK) or not_answering(the_root())
+    finding = _probe.run([the_root()], partial(look, folders=folders)).get(ROOT_PK) or not_answering(the_root())
     return offer_of(finding, folders)
 
 
@@ -96,7 +96,7 @@ def recent_offer_for(user: User | AbstractBaseUser | AnonymousUser, closed: froz
     folders, root = current_folders(), the_root()
     known = _recent.get(root.folder_path)
     if known is None or time.monotonic() - known[0] > FRESH_S:
-        _quick_lookout.see([root], partial(look_and_remember, folders=folders))
+        _quick_probe.run([root], partial(look_and_remember, folders=folders))
         known = _recent.get(root.folder_path)
     return offer_of(known[1], folders, closed) if known else Offer([])
 
@@ -107,11 +107,11 @@ def may_add(user: User | AbstractBaseUser | AnonymousUser) -> bool:
 
 
 def the_root() -> Camera:
-    """The camera root as a camera's folder, so that a `Lookout` can look at it."""
+    """The camera root as a camera's folder, so that a `ConcurrentProbe` can look at it."""
     return Camera(pk=ROOT_PK, folder_path=str(settings.NVR_CAMERA_ROOT))
 
 
-def known_elsewhere(paths: Callable[[], Iterable[str]]) -> None:
+def register_used_folders(paths: Callable[[], Iterable[str]]) -> None:
     """An app above uses these folders in its own way (absolute, without links): they are nobody's lost uploads."""
     _elsewhere.append(paths)
 
@@ -214,8 +214,10 @@ def look_and_remember(root: Camera, *, folders: Folders) -> Finding:
     return finding
 
 
-_lookout: Lookout[Finding] = Lookout(late=not_answering, patience_s=PATIENCE_S, name="unknown-folders")
-_quick_lookout: Lookout[Finding] = Lookout(late=not_answering, patience_s=QUICK_S, name="unknown-folders-quick")
+_probe: ConcurrentProbe[Finding] = ConcurrentProbe(late=not_answering, timeout_s=TIMEOUT_S, name="unknown-folders")
+_quick_probe: ConcurrentProbe[Finding] = ConcurrentProbe(
+    late=not_answering, timeout_s=QUICK_S, name="unknown-folders-quick"
+)
 _elsewhere: list[Callable[[], Iterable[str]]] = []
 _recent: dict[str, tuple[float, Finding]] = {}  # by the camera root: when it was searched, and what was found
 

@@ -30,8 +30,8 @@ __all__ = ["ClipWorkAdmin", "DetectionAdmin", "EventAdmin", "PlayableFormAdmin",
 
 RowT = TypeVar("RowT", Event, Detection, ClipWork, Upload)
 REMARKS = ("keep", "reviewed", "notes")
-MOST_ROWS = 10_000
-MOST_AT_ONCE = 1000  # rows that one request begins anew: each is a transaction with its audit entry
+MAX_ROWS = 10_000
+MAX_AT_ONCE = 1000  # rows that one request begins anew: each is a transaction with its audit entry
 
 
 class NewestRows(Paginator[Any]):
@@ -40,7 +40,7 @@ class NewestRows(Paginator[Any]):
     @cached_property
     def count(self) -> int:
         rows: Any = self.object_list
-        return int(rows[:MOST_ROWS].count())
+        return int(rows[:MAX_ROWS].count())
 
 
 class CameraFilter(admin.SimpleListFilter):
@@ -80,13 +80,13 @@ class EvidenceAdmin(ModelAdmin[RowT]):
         return False
 
     def begin_anew(self, request: HttpRequest, rows: QuerySet[RowT], begin: Callable[[RowT], object], done: str) -> int:
-        """Have `begin` do it for the first `MOST_AT_ONCE` rows and say how many it did; answers that."""
-        wanted = list(rows[: MOST_AT_ONCE + 1])
-        begun = sum(succeeds(begin, row) for row in wanted[:MOST_AT_ONCE])
+        """Have `begin` do it for the first `MAX_AT_ONCE` rows and say how many it did; answers that."""
+        wanted = list(rows[: MAX_AT_ONCE + 1])
+        begun = sum(succeeds(begin, row) for row in wanted[:MAX_AT_ONCE])
         if begun:
             messages.success(request, f"{begun} {'waits' if begun == 1 else 'wait'} to be {done}.")
-        if len(wanted) > MOST_AT_ONCE:
-            messages.warning(request, f"{MOST_AT_ONCE} are taken at a time: repeat it for the others.")
+        if len(wanted) > MAX_AT_ONCE:
+            messages.warning(request, f"{MAX_AT_ONCE} are taken at a time: repeat it for the others.")
         return begun
 
 

@@ -6,10 +6,10 @@ from __future__ import annotations
 from django.contrib.auth.models import User
 from django.db.models import Q
 
-from cameras.files import list_also
+from cameras.files import register_source
 from cameras.models import Camera, sees_all
-from cameras.purge_report import count_also
-from cameras.purging import remove_also
+from cameras.purge_report import register_counter
+from cameras.purging import register_remover
 from media_serving.addresses import PREFIX
 from media_serving.api.media_errors import MEDIA_ERROR, media_shape
 from media_serving.clips.requests import on_event_closed
@@ -27,11 +27,11 @@ from nvr.pages import navigation, panels
 
 
 def connect() -> None:
-    remove_also(remove_some_of)
+    register_remover(remove_some_of)
     event_closed.connect(on_event_closed)
-    count_also("detections", lambda camera: Detection.objects.filter(camera=camera.pk).count())
-    count_also("events", lambda camera: Event.objects.filter(camera=camera.pk).count())
-    count_also("uploads", lambda camera: Upload.objects.filter(camera=camera.pk).count())
+    register_counter("detections", lambda camera: Detection.objects.filter(camera=camera.pk).count())
+    register_counter("events", lambda camera: Event.objects.filter(camera=camera.pk).count())
+    register_counter("uploads", lambda camera: Upload.objects.filter(camera=camera.pk).count())
     register_target("event", entries_about(Event))
     register_actions("event", "event_updated", "clip_requested")
     register_target("upload", entries_about(Upload))
@@ -42,7 +42,7 @@ def connect() -> None:
     navigation.add(navigation.Entry("Events", "events", "events", order=20))
     navigation.add(navigation.Entry("Uploads", "uploads", "upload", order=60, allowed=navigation.is_staff))
     panels.add("camera-day", camera_day_panel, order=10)
-    list_also(listing_of_hour)
+    register_source(listing_of_hour)
 
 
 def entries_about(model: type[Event] | type[Upload]) -> Visibility:

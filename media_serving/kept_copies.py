@@ -24,7 +24,7 @@ from django.utils import timezone
 from cameras.models import Camera
 from media_serving.clips.footage import LONGEST_VIDEO, is_a_video
 from media_serving.models import LONGEST_EVENT, Detection, Event, Upload, UploadState
-from media_serving.tombstones import bury
+from media_serving.tombstones import schedule_deletion
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
@@ -126,7 +126,7 @@ def remove(rows: list[Upload], now: datetime) -> int:
         # Asked again: somebody may have marked an event since.
         still = list(not_needed(kept().filter(pk__in=[row.pk for row in rows])).select_for_update(of=("self",)))
         Upload.objects.filter(pk__in=[row.pk for row in still]).update(is_kept=False, copy_removed_at=now)
-        bury(row.kept_path for row in still)
+        schedule_deletion(row.kept_path for row in still)
     return sum(row.size_bytes for row in still)
 
 
@@ -160,7 +160,7 @@ def remove_strays() -> None:
         if folder.name.isdecimal():
             for some in batches_of_copies(folder, before):
                 known = set(kept().filter(pk__in=some).values_list("pk", flat=True))
-                bury(path for pk, path in some.items() if pk not in known)
+                schedule_deletion(path for pk, path in some.items() if pk not in known)
 
 
 def batches_of_copies(folder: Path, before: float) -> Iterator[dict[int, Path]]:

@@ -15,7 +15,7 @@ from cameras.folder_ownership import folders_with
 from cameras.models import Camera
 from media_serving.models import Detection, Event, PlayableForm, Tombstone, Upload, clip_path, thumbnail_path
 from media_serving.models.uploads import kept_folder, kept_path
-from media_serving.tombstones import bury
+from media_serving.tombstones import schedule_deletion
 from media_serving.transcoding.requests import path_of
 
 
@@ -31,14 +31,14 @@ def remove_some_of(camera: Camera, limit: int) -> int:
 
 def remove_detections(camera: Camera, limit: int) -> int:
     rows = list(camera.detections.values_list("pk", "thumbnail_size_bytes")[:limit])
-    bury(_present((thumbnail_path(pk), size) for pk, size in rows))
+    schedule_deletion(_present((thumbnail_path(pk), size) for pk, size in rows))
     Detection.objects.filter(pk__in=[pk for pk, _ in rows]).delete()
     return len(rows)
 
 
 def remove_events(camera: Camera, limit: int) -> int:
     rows = list(camera.events.values_list("pk", "clip_size_bytes")[:limit])
-    bury(_present((clip_path(pk), size) for pk, size in rows))
+    schedule_deletion(_present((clip_path(pk), size) for pk, size in rows))
     Event.objects.filter(pk__in=[pk for pk, _ in rows]).delete()
     return len(rows)
 
@@ -46,7 +46,9 @@ def remove_events(camera: Camera, limit: int) -> int:
 def remove_uploads(camera: Camera, limit: int) -> int:
     """The ledger's rows, and what we kept of bytes that the camera has overwritten."""
     rows = list(camera.uploads.values_list("pk", "path", "is_kept", "size_bytes")[:limit])
-    bury(_present((kept_path(camera.pk, pk, path), size if kept else None) for pk, path, kept, size in rows))
+    schedule_deletion(
+        _present((kept_path(camera.pk, pk, path), size if kept else None) for pk, path, kept, size in rows)
+    )
     Upload.objects.filter(pk__in=[pk for pk, *_ in rows]).delete()
     return len(rows)
 
@@ -72,7 +74,7 @@ def remove_playable_forms(camera: Camera, limit: int) -> int:
     ours, theirs = (quote(os.fsencode(folder)) for folder in (kept_folder(camera.pk).resolve(), own))
     is_of_it = Q(path__startswith=f"{theirs}/") | Q(path__startswith=f"{ours}/")
     forms = list(PlayableForm.objects.filter(is_of_it)[:limit])
-    bury(path_of(form) for form in forms)
+    schedule_deletion(path_of(form) for form in forms)
     PlayableForm.objects.filter(pk__in=[form.pk for form in forms]).delete()
     return len(forms)
 

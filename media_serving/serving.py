@@ -38,7 +38,7 @@ COPY_GONE = "File not found: the camera has overwritten it, and the copy that wa
 COPY_REMOVED = (
     "File not found: the camera has overwritten it, and the copy that was kept of it was removed to make room."
 )
-MOST_COPIES = 5  # looked for
+MAX_COPIES = 5  # looked for
 UNSUPPORTED = "Unsupported media path (expected cameras/..., thumbnails/..., detections/..., or clips/...)"
 
 
@@ -119,17 +119,17 @@ def thumbnail(filename: str, user: User) -> StoredFile:
     match = THUMBNAIL.fullmatch(filename)
     if match is None or not Detection.objects.visible_to(user).filter(pk=match[1]).exists():
         raise NotFound("Thumbnail file not found")
-    return made_by_us(thumbnail_path(int(match[1])), "Thumbnail file not found")
+    return generated_file(thumbnail_path(int(match[1])), "Thumbnail file not found")
 
 
 def clip(filename: str, user: User) -> StoredFile:
     match = CLIP.fullmatch(filename)
     if match is None or not Event.objects.visible_to(user).filter(pk=match[1]).exists():
         raise NotFound("Clip file not found")
-    return made_by_us(clip_path(int(match[1])), "Clip file not found")
+    return generated_file(clip_path(int(match[1])), "Clip file not found")
 
 
-def made_by_us(path: Path, text: str) -> StoredFile:
+def generated_file(path: Path, text: str) -> StoredFile:
     """A file that this application made; `text` is what the route says when it is not there."""
     try:
         file = resolve_inside(path.parent, path.name)
@@ -171,11 +171,11 @@ def source_of(detection: Detection) -> StoredFile:
 def delivered(upload: Upload, camera: Camera) -> StoredFile:
     """What the camera delivered then: our copy, else its file where it lies now, if that is still the same."""
     if upload.is_kept:
-        return replace(made_by_us(upload.kept_path, COPY_GONE), name=Path(upload.path).name)
+        return replace(generated_file(upload.kept_path, COPY_GONE), name=Path(upload.path).name)
     try:
         return unchanged(upload, camera)
     except NotFound as error:
-        for copy in upload.copies.order_by("-pk")[:MOST_COPIES]:
+        for copy in upload.copies.order_by("-pk")[:MAX_COPIES]:
             with suppress(NotFound):
                 return unchanged(copy, camera)
         if upload.copy_removed_at is not None:

@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 BATCH = 500
 
 
-def bury(paths: Iterable[Path]) -> None:
+def schedule_deletion(paths: Iterable[Path]) -> None:
     """Have the files at `paths` removed once the running transaction is committed.
 
     The first batch goes at once, so that who deletes one clip sees it gone; a camera's hundred thousand
@@ -29,19 +29,19 @@ def bury(paths: Iterable[Path]) -> None:
     stones = Tombstone.objects.bulk_create([Tombstone(path=str(path)) for path in paths], batch_size=BATCH)
     first = [stone.pk for stone in stones[:BATCH]]
     if first:
-        transaction.on_commit(lambda: carry_out(Tombstone.objects.filter(pk__in=first)), robust=True)
+        transaction.on_commit(lambda: process_tombstones(Tombstone.objects.filter(pk__in=first)), robust=True)
 
 
 def carry_out_owed() -> int:
     """Try every tombstone once; answers how many files are gone now."""
     removed, last = 0, None
     while batch := _next_batch(last):
-        removed += carry_out(batch)
+        removed += process_tombstones(batch)
         last = batch[-1]
     return removed
 
 
-def carry_out(stones: Iterable[Tombstone]) -> int:
+def process_tombstones(stones: Iterable[Tombstone]) -> int:
     """Remove the files and then their rows; a file that will not go keeps its row."""
     outcome = {stone.pk: _remove(Path(stone.path)) for stone in stones}
     done = [pk for pk, removed in outcome.items() if removed]

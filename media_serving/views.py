@@ -16,12 +16,12 @@ from media_serving.clips.requests import make_again
 from media_serving.events import update_event, update_events
 from media_serving.ingest.retry import retry
 from media_serving.models import Event, Upload
-from media_serving.pages.event_list import MOST_EVENTS, Asked, page_of_events
+from media_serving.pages.event_list import MAX_EVENTS, EventQuery, page_of_events
 from media_serving.pages.event_page import CHANGE, NotesForm, find_event, page_of_event
 from media_serving.pages.uploads import RETRY, state_of_ingest
 from nvr.errors import Invalid, NvrError
 
-MOST_ID = 2**63 - 1
+MAX_ID = 2**63 - 1
 DECIMAL = re.compile(r"[0-9]{1,30}")
 FLAGS = {"true": True, "false": False}
 DONE = {
@@ -90,7 +90,7 @@ class ClipView(View):
             messages.success(request, "The clip will be made again.")
         except NvrError as error:
             messages.error(request, error.detail)
-        return redirect(Asked.by(request.GET).event_address(event.pk))
+        return redirect(EventQuery.by(request.GET).event_address(event.pk))
 
 
 def marks_in(form: QueryDict) -> dict[str, bool]:
@@ -100,9 +100,9 @@ def marks_in(form: QueryDict) -> dict[str, bool]:
 
 def ids_in(form: QueryDict) -> list[int]:
     ids = form.getlist("ids")
-    if not 1 <= len(ids) <= MOST_EVENTS or not all(DECIMAL.fullmatch(pk) for pk in ids):
-        raise Invalid.field("ids", f"must be 1 to {MOST_EVENTS} events: choose some of the list first.")
-    return [min(int(pk), MOST_ID) for pk in ids]
+    if not 1 <= len(ids) <= MAX_EVENTS or not all(DECIMAL.fullmatch(pk) for pk in ids):
+        raise Invalid.field("ids", f"must be 1 to {MAX_EVENTS} events: choose some of the list first.")
+    return [min(int(pk), MAX_ID) for pk in ids]
 
 
 def flag_in(form: QueryDict, name: str) -> bool:
@@ -136,7 +136,7 @@ class RetryView(Operating, View):
     """Has a file read again of which nothing came; a refusal comes back to the page with its reason."""
 
     def post(self, request: HttpRequest, upload_id: int) -> HttpResponse:
-        upload = get_object_or_404(Upload.objects.visible_to(request.user), pk=min(upload_id, MOST_ID))
+        upload = get_object_or_404(Upload.objects.visible_to(request.user), pk=min(upload_id, MAX_ID))
         if not request.user.has_perm(RETRY):
             raise PermissionDenied
         try:

@@ -7,7 +7,7 @@ import time
 from datetime import timedelta
 
 
-class Seldom:
+class LogThrottle:
     """Whether something may be said again; in each process by itself."""
 
     def __init__(self, every: timedelta) -> None:
@@ -15,7 +15,7 @@ class Seldom:
         self._lock = threading.Lock()
         self._said_at: float | None = None
 
-    def may_say(self) -> bool:
+    def should_log(self) -> bool:
         """True the first time, and then once in the span."""
         now = time.monotonic()
         with self._lock:

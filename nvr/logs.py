@@ -10,7 +10,7 @@ from datetime import timedelta
 from celery.beat import SchedulingError
 from django.db.utils import OperationalError
 
-from nvr.log_throttle import Seldom
+from nvr.log_throttle import LogThrottle
 from nvr.request_context import current_origin
 
 SECRETS = re.compile(
@@ -74,7 +74,7 @@ class LastingFaults(logging.Filter):
 
     def __init__(self, name: str = "") -> None:
         super().__init__(name)
-        self._said = {kind: Seldom(timedelta(minutes=1)) for kind in ("database", "broker", "psycopg.pool")}
+        self._said = {kind: LogThrottle(timedelta(minutes=1)) for kind in ("database", "broker", "psycopg.pool")}
 
     def filter(self, record: logging.LogRecord) -> bool:
         error = record.exc_info[1] if record.exc_info else None
@@ -82,12 +82,12 @@ class LastingFaults(logging.Filter):
             return self._may_say("database", record, f"the database does not answer, tasks wait: {error}")
         if record.name == "celery.beat" and isinstance(error, SchedulingError):
             return self._may_say("broker", record, f"the broker does not answer, tasks wait: {error}")
-        return record.name != "psycopg.pool" or self._said["psycopg.pool"].may_say()
+        return record.name != "psycopg.pool" or self._said["psycopg.pool"].should_log()
 
     def _may_say(self, kind: str, record: logging.LogRecord, text: str) -> bool:
         record.msg, record.args = "%s", (text.strip(),)
         record.exc_info = record.exc_text = None
-        return self._said[kind].may_say()
+        return self._said[kind].should_log()
 
 
 def _escaped(match: re.Match[str]) -> str:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     Person = User | AbstractBaseUser | AnonymousUser
 
-MOST_PATHS = 500
+MAX_PATHS = 500
 
 
 def checked_action(given: Any) -> str:
@@ -82,8 +82,8 @@ def act_on_many(user: Person, paths: Any, given: Any) -> list[dict[str, Any]]:
     Raises `BadRequest` for a bad list or action, before anything is marked.
     """
     action = checked_action(given)
-    if not isinstance(paths, list) or not 1 <= len(paths) <= MOST_PATHS or not all(isinstance(p, str) for p in paths):
-        raise BadRequest(f"paths must be a list of 1 to {MOST_PATHS} paths.")
+    if not isinstance(paths, list) or not 1 <= len(paths) <= MAX_PATHS or not all(isinstance(p, str) for p in paths):
+        raise BadRequest(f"paths must be a list of 1 to {MAX_PATHS} paths.")
     mark = partial(act, user, action=action, known=known_paths(user), folders=current_folders())
     done: Counter[ReviewPath] = Counter()
     try:

@@ -7,7 +7,7 @@ from django.db.models import Q
 from django.http import HttpRequest
 
 from cameras.registry import check_folders_also
-from cameras.unknown_folders import known_elsewhere
+from cameras.unknown_folders import register_used_folders
 from nvr.audit.models import register_actions, register_target
 from nvr.health.details import tell
 from nvr.pages import navigation
@@ -29,9 +29,9 @@ def connect() -> None:
     register_target("trashrun", visible_runs)
     register_actions("trashrun", *trash_runs.ACTIONS)
     tell("reviewer.review", health.details)
-    trash_worker.prune_also(thumbnails.prune)
+    trash_worker.register_pruner(thumbnails.prune)
     check_folders_also(reason_against_camera)
-    known_elsewhere(review_folders)
+    register_used_folders(review_folders)
     navigation.add(navigation.Entry("Review", "review", "review", order=30, allowed=may_review))
 
 

@@ -17,7 +17,7 @@ from reviewer.catalog.scanner import check_there
 from reviewer.media_types import kind_of_bytes
 from reviewer.models import ReviewPath
 from reviewer.probe_cache import NOTHING, Facts
-from reviewer.probes import Patience, facts_of, looked_at
+from reviewer.probes import Deadline, facts_of, looked_at
 
 THUMBNAIL, SIZE = "/api/media-thumbnail?path=", "&size=256"
 IS_PLAIN = re.compile(rb"[A-Za-z0-9_.~-]+").fullmatch
@@ -32,14 +32,14 @@ def items_of(root: ReviewPath, rows: Iterable[Row], *, wait_for_all: bool = Fals
     Raises `PathAway` when files are missing because their volume is.
     """
     base = os.fsencode(root.path)
-    patience = Patience(for_all=wait_for_all)
+    deadline = Deadline(for_all=wait_for_all)
     rest, size = iter(rows), 1
     while block := list(islice(rest, size)):
         found = ((row, base + b"/" + row.path) for row in block)
         there = [(row, path, facts) for row, path in found if (facts := looked_at(path))]
         if len(there) < len(block):
             check_there(root)
-        known = facts_of([(path, facts) for _, path, facts in there], patience, root=Path(root.path))
+        known = facts_of([(path, facts) for _, path, facts in there], deadline, root=Path(root.path))
         yield from (item(row.marks, path, facts, known.get(path)) for row, path, facts in there)
         size = BLOCK
 

@@ -15,7 +15,7 @@ from django.conf import settings
 from reviewer.mtime import stamp_of
 
 ASKED_PER_QUERY: Final = 500
-MOST_BYTES: Final = 1 << 30
+MAX_BYTES: Final = 1 << 30
 
 
 class Facts(NamedTuple):
@@ -38,7 +38,7 @@ def database() -> sqlite3.Connection:
     opened_as, connection = _local.__dict__.get("probes", (None, None))
     if connection is None or opened_as != identity_of(file):
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if opened_as is None and size_of(file) > MOST_BYTES:  # once in a process: rather anew than without end
+        if opened_as is None and size_of(file) > MAX_BYTES:  # once in a process: rather anew than without end
             file.unlink(missing_ok=True)
         connection = sqlite3.connect(file, timeout=10, isolation_level=None)
         for statement in (

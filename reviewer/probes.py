@@ -31,7 +31,7 @@ from reviewer.probe_cache import NOTHING, Facts, remember, remembered
 
 BOXED: Final = {b"mp4", b"mov", b"m4v", b"3gp"}
 ALL_AT_MOST_S: Final = 30.0
-AT_ONCE: Final = 2
+MAX_CONCURRENT: Final = 2
 TASK: Final = "reviewer.probe"
 TASK_LIVES_S: Final = 600
 ENDS_BYTES: Final = 65_536
@@ -39,7 +39,7 @@ ENDS_BYTES: Final = 65_536
 Files = Iterable[tuple[bytes, os.stat_result]]
 
 
-class Patience:
+class Deadline:
     """How long all that is asked for together may wait for ffprobe."""
 
     def __init__(self, *, for_all: bool = False) -> None:
@@ -50,7 +50,7 @@ class Patience:
         return max(0.0, self.until - time.monotonic())
 
 
-def facts_of(files: Files, patience: Patience, *, root: Path) -> dict[bytes, Facts]:
+def facts_of(files: Files, deadline: Deadline, *, root: Path) -> dict[bytes, Facts]:
     """What is known of each file by its path (bytes, absolute); what is not known yet is left out.
 
     Nothing is told of a file that does not really lie below `root` (which is without links).
@@ -58,7 +58,7 @@ def facts_of(files: Files, patience: Patience, *, root: Path) -> dict[bytes, Fac
     there = dict(files)
     known = remembered(there)
     quick, waiting = from_heads(there.keys() - known.keys(), root)
-    slow = probed(waiting, root, patience)
+    slow = probed(waiting, root, deadline)
     remember({path: there[path] for path in (*quick, *slow)}, quick | slow)
     return known | quick | slow
 
@@ -142,16 +142,16 @@ def check_readable(place: Path, root: Path) -> None:
         file.read(ENDS_BYTES)
 
 
-_pool = ThreadPoolExecutor(max_workers=AT_ONCE, thread_name_prefix="probe")
+_pool = ThreadPoolExecutor(max_workers=MAX_CONCURRENT, thread_name_prefix="probe")
 
 
-def probed(paths: list[bytes], root: Path, patience: Patience) -> dict[bytes, Facts]:
-    """As many as the patience lasts for; a worker is asked for the others."""
-    if not paths or not patience.left_s():
+def probed(paths: list[bytes], root: Path, deadline: Deadline) -> dict[bytes, Facts]:
+    """As many as the deadline lasts for; a worker is asked for the others."""
+    if not paths or not deadline.left_s():
         leave_to_worker(paths, root)
         return {}
     asked: dict[Future[Facts], bytes] = {_pool.submit(of_any, path, root): path for path in paths}
-    done, late = wait(asked, timeout=patience.left_s())
+    done, late = wait(asked, timeout=deadline.left_s())
     for future in late:
         future.cancel()
     leave_to_worker([asked[future] for future in late], root)

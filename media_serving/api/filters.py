@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 DECIMAL = re.compile(r"[0-9]{0,20}\.?[0-9]{1,20}([eE][-+]?[0-9]{1,3})?", re.ASCII)
 FEW = 2000
-MOST_WORDS = 8
+MAX_WORDS = 8
 FLAGS = {"true": True, "false": False}
 
 
@@ -43,7 +43,7 @@ def filtered_events(user: User | AnonymousUser, query: QueryDict) -> QuerySet[Ev
     rows: QuerySet[Event] = Event.objects.overlapping(*_span(query)).filter(**_camera(user, query))
     if found := _found(query):
         rows = rows.filter(_with_one_of(Detection.objects.filter(**_camera(user, query), **found).order_by()))
-    for word in (_text(query, "q", longest=200) or "").split()[:MOST_WORDS]:
+    for word in (_text(query, "q", longest=200) or "").split()[:MAX_WORDS]:
         rows = rows.filter(_says(word))
     reviewed = _flag(query, "reviewed")
     return rows if reviewed is None else rows.filter(reviewed=reviewed)

@@ -23,7 +23,7 @@ from cameras.models import Camera
 from media_serving.ingest.ledger import stamp
 from media_serving.models import Detection, Event, MediaType, Upload, UploadCopy, UploadState
 from media_serving.models.uploads import digest_of
-from media_serving.serving import MOST_COPIES, relative_to_camera
+from media_serving.serving import MAX_COPIES, relative_to_camera
 from nvr.errors import Forbidden, Invalid, NotFound
 from nvr.media.files.content_types import VIDEO_EXTENSIONS, is_image, is_video
 from nvr.media.files.paths import NoSuchFile, check_inside, named_errors, open_regular, true_place
@@ -107,7 +107,7 @@ def opened(footage: Footage, folders: Folders) -> BinaryIO:
     try:
         return open_unchanged(footage, footage.file, upload, folders)
     except NoSuchFile:
-        for copy in upload.copies.order_by("-pk")[:MOST_COPIES]:
+        for copy in upload.copies.order_by("-pk")[:MAX_COPIES]:
             file = Path(os.fsdecode(os.fsencode(footage.camera.folder_path) + b"/" + copy.below))
             with suppress(NoSuchFile):
                 return open_unchanged(footage, file, copy, folders)

@@ -35,8 +35,8 @@ from nvr.media.ffmpeg.truncation import length_there, video_has_its_end
 
 logger = logging.getLogger(__name__)
 
-MOST_PIECES = 100
-MOST_STILLS = 600  # five minutes
+MAX_PIECES = 100
+MAX_STILLS = 600  # five minutes
 SHORTEST_S = 0.001
 
 
@@ -53,14 +53,14 @@ class Piece:
 
 
 @dataclass(frozen=True)
-class Stretch:
+class FootageRange:
     """A part of the clip: what was taken from `at` on, for `length_s`; of a still it is how long the still is held."""
 
     at: datetime
     length_s: float
 
 
-def make_clip(event: Event, part: Path) -> list[Stretch]:
+def make_clip(event: Event, part: Path) -> list[FootageRange]:
     """Write the event's clip to `part`: H.264 in an MP4 that plays while it loads. Answers what it shows when.
 
     Raises `NoFootage`; `FfmpegFailed`; `Unavailable` when the camera's storage does not answer; OSError when our
@@ -84,15 +84,15 @@ def make_clip(event: Event, part: Path) -> list[Stretch]:
     raise unreadable or NoFootage
 
 
-def from_videos(pieces: list[Piece], part: Path, deadline: Deadline) -> list[Stretch]:
+def from_videos(pieces: list[Piece], part: Path, deadline: Deadline) -> list[FootageRange]:
     """Nothing if there is nothing to be tried."""
     if pieces:
         clips.cut_videos([piece.cut for piece in pieces], part, timeout=deadline.left())
-    return [Stretch(piece.at, piece.cut.length) for piece in pieces]
+    return [FootageRange(piece.at, piece.cut.length) for piece in pieces]
 
 
-def from_stills(event: Event, folders: Folders, part: Path, deadline: Deadline) -> list[Stretch]:
-    shown: list[Stretch] = []
+def from_stills(event: Event, folders: Folders, part: Path, deadline: Deadline) -> list[FootageRange]:
+    shown: list[FootageRange] = []
     stills = thinned([still for still in stills_around(event) if is_there(still, folders)])
     if stills:
         clips.play_stills(pictures(stills, folders, shown), part, timeout=deadline.left())
@@ -102,17 +102,17 @@ def from_stills(event: Event, folders: Folders, part: Path, deadline: Deadline) 
 
 
 def thinned(stills: list[Footage]) -> list[Footage]:
-    """At most `MOST_STILLS`, evenly, the first and the last among them."""
-    if len(stills) <= MOST_STILLS:
+    """At most `MAX_STILLS`, evenly, the first and the last among them."""
+    if len(stills) <= MAX_STILLS:
         return stills
-    return [stills[number * (len(stills) - 1) // (MOST_STILLS - 1)] for number in range(MOST_STILLS)]
+    return [stills[number * (len(stills) - 1) // (MAX_STILLS - 1)] for number in range(MAX_STILLS)]
 
 
-def pictures(stills: list[Footage], folders: Folders, shown: list[Stretch]) -> Iterator[BinaryIO]:
+def pictures(stills: list[Footage], folders: Folders, shown: list[FootageRange]) -> Iterator[BinaryIO]:
     """Each open until the next one is asked for, and noted in `shown`; what went meanwhile is left out."""
     for still in stills:
         with suppress(NotFound, Forbidden), opened(still, folders) as file:
-            shown.append(Stretch(still.at, 1 / clips.STILLS_PER_SECOND))
+            shown.append(FootageRange(still.at, 1 / clips.STILLS_PER_SECOND))
             yield file
 
 
@@ -126,7 +126,7 @@ def pieces_of(event: Event, folders: Folders, files: ExitStack, deadline: Deadli
     around = videos_around(event)
     pieces: list[Piece] = []
     for footage, following in zip_longest(around, around[1:]):
-        if len(pieces) == MOST_PIECES or (end - start).total_seconds() < SHORTEST_S:
+        if len(pieces) == MAX_PIECES or (end - start).total_seconds() < SHORTEST_S:
             break
         deadline.check()
         piece = piece_of(footage, following, (start, end), folders, files, deadline)

@@ -12,7 +12,7 @@ from django.conf import settings
 from django.db import DatabaseError, transaction
 from django.utils import timezone
 
-from media_serving.clips.rendering import Stretch, make_clip
+from media_serving.clips.rendering import FootageRange, make_clip
 from media_serving.clips.requests import SETTLES_AFTER, send
 from media_serving.events import lock_camera
 from media_serving.leases import MAX_ATTEMPTS, lease_kept
@@ -29,7 +29,7 @@ RETRY_AFTER = timedelta(minutes=5)
 LOOK_FOR_ROOM_AFTER = timedelta(minutes=1)
 SEND_AGAIN_AFTER = timedelta(minutes=2)
 SPARE_BYTES = 100 * 2**20
-MOST_AT_ONCE = 20
+MAX_AT_ONCE = 20
 DISK_IS_FULL = "The disk is full: the clip is made when there is room."
 
 
@@ -99,7 +99,7 @@ def made(work: ClipWork) -> None:
         put_in_place(work, part, target, shown)
 
 
-def told(stretch: Stretch) -> tuple[int, int]:
+def told(stretch: FootageRange) -> tuple[int, int]:
     """As `ClipWork.shows` has it."""
     return int(stretch.at.timestamp() * 1000), round(stretch.length_s * 1000)
 
@@ -118,7 +118,7 @@ def write_through(path: Path) -> None:
         os.close(descriptor)
 
 
-def put_in_place(work: ClipWork, part: Path, target: Path, shown: list[Stretch]) -> None:
+def put_in_place(work: ClipWork, part: Path, target: Path, shown: list[FootageRange]) -> None:
     """Where the event went or has changed meanwhile, nothing is put anywhere.
 
     The file goes first: a row that says there is a clip is never without it. Under the camera's lock neither a
@@ -196,7 +196,7 @@ def send_owed() -> None:
     """Send what has settled, and again what a lost message, a dead worker or an absent broker left waiting."""
     release_lapsed()
     now = timezone.now()
-    for row in ClipWork.objects.due(now).filter(retry_at__isnull=False).order_by("retry_at")[:MOST_AT_ONCE]:
+    for row in ClipWork.objects.due(now).filter(retry_at__isnull=False).order_by("retry_at")[:MAX_AT_ONCE]:
         hand_on(row)
     if ClipWork.objects.are_lost(now, after=SEND_AGAIN_AFTER):
         send_next()

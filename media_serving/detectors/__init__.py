@@ -51,7 +51,7 @@ class Frame:
 
 
 @dataclass(frozen=True)
-class Found:
+class DetectedObject:
     """`confidence` is 0 to 1; `box` is x, y, width and height in pixels of the whole, upright frame."""
 
     object_class: str
@@ -60,10 +60,10 @@ class Found:
 
 
 @dataclass(frozen=True)
-class Sight:
+class DetectionResult:
     """What was found, most confident first, what to remember, and the upright frame's size in pixels."""
 
-    found: list[Found]
+    found: list[DetectedObject]
     memory: bytes
     width: int
     height: int
@@ -78,7 +78,7 @@ class Detector(Protocol):
         """No picture need be wider."""
         ...
 
-    def look(self, frame: Frame, memory: bytes) -> Sight:
+    def look(self, frame: Frame, memory: bytes) -> DetectionResult:
         """What is in `frame`. `memory` is what the last look gave back; empty or of another kind: start anew.
 
         The same frame and memory give the same sight. Raises what decoding the image raises (`images.BROKEN`).
@@ -87,7 +87,7 @@ class Detector(Protocol):
 
 
 @dataclass(frozen=True)
-class Wanted:
+class DetectorConfig:
     """How a camera is to be looked at; the defaults are those of a new camera.
 
     `classes` empty means all; pictures wider than `width_px` are made that wide before people are looked for.
@@ -100,10 +100,10 @@ class Wanted:
     width_px: int = 768
     every_frame: bool = False
 
-    def keeps(self, found: Found) -> bool:
+    def keeps(self, found: DetectedObject) -> bool:
         return found.confidence >= self.confidence and (not self.classes or found.object_class in self.classes)
 
-    def best_of(self, found: Iterable[Found]) -> list[Found]:
+    def best_of(self, found: Iterable[DetectedObject]) -> list[DetectedObject]:
         """Those that the camera's settings keep, most confident first."""
         return sorted(filter(self.keeps, found), key=lambda each: -each.confidence)
 
@@ -119,8 +119,8 @@ class Configured(Protocol):
     detect_every_frame: bool
 
 
-def wanted_of(camera: Configured) -> Wanted:
-    return Wanted(
+def wanted_of(camera: Configured) -> DetectorConfig:
+    return DetectorConfig(
         detector=camera.detector,
         sensitivity=camera.motion_sensitivity,
         confidence=camera.detection_confidence,
@@ -130,7 +130,7 @@ def wanted_of(camera: Configured) -> Wanted:
     )
 
 
-def detector_for(wanted: Wanted) -> Detector:
+def detector_for(wanted: DetectorConfig) -> Detector:
     """Raises `UnknownDetector` for a name that is not in `MODULES`."""
     if wanted.detector not in MODULES:
         raise UnknownDetector(f"There is no detector {wanted.detector!r}; there are {', '.join(sorted(MODULES))}.")

@@ -26,11 +26,11 @@ HEADER = struct.Struct("<BBHHqqq")
 FRESH = timedelta(seconds=60)  # a background without a picture for longer does not tell what moves now
 REGULAR, REGULAR_MS = 0.1, 2000  # by how much the pauses of a camera differ that sends by the clock
 LEVEL_LASTS = timedelta(seconds=1.5)
-MOST_LEVELS = 8  # in one step, however long no picture came: somebody may stand in the first one after a pause
+MAX_LEVELS = 8  # in one step, however long no picture came: somebody may stand in the first one after a pause
 YOUNG = 8  # pictures whose plain mean is the background: who stood in the first one fades as soon as he leaves
 FOLLOWS = 4  # a picture that agrees moves the background by a quarter of the difference
-LEAST_LEVELS = 14.0  # of grey: a smaller difference is compression, haze or flicker
-MOST_NOISE = 28.0  # a larger threshold would be blind to people; noise of one cell, a mean of 64 pixels, never asks it
+MIN_LEVELS = 14.0  # of grey: a smaller difference is compression, haze or flicker
+MAX_NOISE = 28.0  # a larger threshold would be blind to people; noise of one cell, a mean of 64 pixels, never asks it
 NOISE_WIDTHS = 6.0
 DARK = 8.0  # added to both sides of a ratio: in the dark a level or two is no change of light
 LIT_ALIKE = 0.02  # a smaller change of the whole picture's brightness is not applied
@@ -113,8 +113,8 @@ class Background:
         lasts_ms = LEVEL_LASTS // timedelta(milliseconds=1)
         passed_ms = now_ms - self.moment_ms
         levels = abs(passed_ms) // lasts_ms
-        if passed_ms < 0 or levels > MOST_LEVELS:  # pictures out of order, or a pause
-            return min(levels, MOST_LEVELS), now_ms
+        if passed_ms < 0 or levels > MAX_LEVELS:  # pictures out of order, or a pause
+            return min(levels, MAX_LEVELS), now_ms
         return levels, self.moment_ms + levels * lasts_ms
 
 
@@ -122,7 +122,7 @@ def differing(cells: Cells, expected: Cells) -> Mask:
     """Where the picture differs by more than its noise, which is what most of its cells differ by."""
     difference = np.abs(cells - expected)
     noise = 1.4826 * float(np.median(difference))
-    return np.asarray(difference > np.clip(NOISE_WIDTHS * noise, LEAST_LEVELS, MOST_NOISE))
+    return np.asarray(difference > np.clip(NOISE_WIDTHS * noise, MIN_LEVELS, MAX_NOISE))
 
 
 def rounded(cells: NDArray[np.floating[Any]]) -> NDArray[np.uint8]:

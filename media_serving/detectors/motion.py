@@ -1,7 +1,7 @@
 """`motion`: what differs from the camera's running background, at an eighth of the picture's size.
 
 Not motion: light that changes for the whole picture or in a part of it (exposure, clouds, a shadow, the switch to
-infrared), noise, and specks. Every region that moves is a detection of its own, up to `MOST_REGIONS`: one box around
+infrared), noise, and specks. Every region that moves is a detection of its own, up to `MAX_REGIONS`: one box around
 two people at both ends of the picture would be the whole picture, and its thumbnail would show neither.
 
 The first picture of a burst is compared with the background from before the pause, however long that was. Where it
@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from media_serving.detectors import Detector, Found, Frame, Sight, Wanted
+from media_serving.detectors import DetectedObject, DetectionResult, Detector, DetectorConfig, Frame
 from media_serving.detectors.background import DARK, Background, Cells, Mask, differing
 from media_serving.detectors.opencv import cv2
 from nvr.media.images.grayscale import grey
@@ -25,8 +25,8 @@ from nvr.media.images.grayscale import grey
 Box = tuple[float, float, float, float]
 
 GRID_PX = 96  # 768 / 8, and no more for larger pictures: the memory stays below 10 kB
-MOST_REGIONS = 4
-LEAST_CELLS = 3  # a region of fewer is a speck: an insect, a leaf, a reflection
+MAX_REGIONS = 4
+MIN_CELLS = 3  # a region of fewer is a speck: an insect, a leaf, a reflection
 # More than this and the light has changed, or the camera was turned: nothing that moves fills half of the picture
 # from one picture to the next, except what covers the lens.
 WHOLE_PICTURE = 0.5
@@ -36,7 +36,7 @@ ANOTHER_LIGHT = 8.0
 JOINS = (3, 5)  # width, height in cells: legs and head belong to the coat between them
 # A region in another light: inside it, the ratio to the background is the same everywhere, and not extreme.
 ALIKE = 0.04  # half of the middle 50 % of the ratio's logarithm: in a shadow 0.02, in people mostly 0.1 to 0.5
-LEAST_CORE = 20  # cells whose eight neighbours belong to the region too; fewer say nothing about light
+MIN_CORE = 20  # cells whose eight neighbours belong to the region too; fewer say nothing about light
 SHADE = (0.4, 2.5)
 BY_THE_CAMERA = 0.5  # how sure it is that something moved where the camera alone says so
 
@@ -66,24 +66,24 @@ class Movement:
 
 @dataclass(frozen=True)
 class Motion:
-    wanted: Wanted
+    wanted: DetectorConfig
     name: str = "motion"
     width_px: int = GRID_PX
 
-    def look(self, frame: Frame, memory: bytes) -> Sight:
+    def look(self, frame: Frame, memory: bytes) -> DetectionResult:
         width, height = frame.size
         movement = movement_in(frame, grey(frame.image, GRID_PX), memory)
-        found: list[Found] = []
+        found: list[DetectedObject] = []
         if movement.is_unannounced and frame.offset_ms is None:
-            found = [Found("motion", BY_THE_CAMERA, (0.0, 0.0, float(width), float(height)))]
+            found = [DetectedObject("motion", BY_THE_CAMERA, (0.0, 0.0, float(width), float(height)))]
         elif fires(movement, self.wanted.sensitivity):
             confidence = confidence_of(movement, self.wanted.sensitivity)
-            boxes = [enlarged(region.box, width, height) for region in movement.regions[:MOST_REGIONS]]
-            found = [Found("motion", confidence, box) for box in boxes]
-        return Sight(self.wanted.best_of(found), movement.memory, width, height)
+            boxes = [enlarged(region.box, width, height) for region in movement.regions[:MAX_REGIONS]]
+            found = [DetectedObject("motion", confidence, box) for box in boxes]
+        return DetectionResult(self.wanted.best_of(found), movement.memory, width, height)
 
 
-def make(wanted: Wanted) -> Detector:
+def make(wanted: DetectorConfig) -> Detector:
     return Motion(wanted)
 
 
@@ -133,7 +133,7 @@ def regions_of(differs: Mask, cells: Cells, expected: Cells) -> list[Region]:
         part = np.s_[top : top + height, left : left + width]
         mask = np.asarray(differs[part] & (labels[part] == number))
         count = int(np.count_nonzero(mask))
-        if count >= LEAST_CELLS and not (count > LEAST_CORE and is_light(mask, ratio[part])):
+        if count >= MIN_CELLS and not (count > MIN_CORE and is_light(mask, ratio[part])):
             regions.append(Region(box_around(mask, left, top, differs.shape), count))
     return sorted(regions, key=lambda region: -region.cells)
 
@@ -145,7 +145,7 @@ def is_light(mask: Mask, ratio: Cells) -> bool:
     """
     core = cv2.erode(mask.astype(np.uint8), np.ones((3, 3), np.uint8), borderValue=1) > 0
     levels = np.sort(ratio[core])
-    if len(levels) < LEAST_CORE:
+    if len(levels) < MIN_CORE:
         return False
     low, middle, high = levels[[len(levels) // 4, len(levels) // 2, len(levels) * 3 // 4]]
     return bool(high - low < 2 * ALIKE and np.log(SHADE[0]) < middle < np.log(SHADE[1]))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from media_serving.detectors import Detector, Frame, Sight, Wanted
+from media_serving.detectors import DetectionResult, Detector, DetectorConfig, Frame
 
 
 @dataclass(frozen=True)
@@ -12,11 +12,11 @@ class Nothing:
     name: str = "none"
     width_px: int = 1
 
-    def look(self, frame: Frame, memory: bytes) -> Sight:
+    def look(self, frame: Frame, memory: bytes) -> DetectionResult:
         """Decodes nothing: the size stands in the file's header."""
         width, height = frame.size
-        return Sight([], memory, width, height)
+        return DetectionResult([], memory, width, height)
 
 
-def make(wanted: Wanted) -> Detector:
+def make(wanted: DetectorConfig) -> Detector:
     return Nothing()

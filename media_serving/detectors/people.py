@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from media_serving.detectors import Detector, Found, Frame, Sight, Wanted
+from media_serving.detectors import DetectedObject, DetectionResult, Detector, DetectorConfig, Frame
 from media_serving.detectors.motion import Movement, enlarged, fires, movement_in
 from media_serving.detectors.opencv import cv2
 from nvr.media.images.grayscale import grey
@@ -72,14 +72,14 @@ class Area(NamedTuple):
 
 @dataclass(frozen=True)
 class People:
-    wanted: Wanted
+    wanted: DetectorConfig
     name: str = "people"
 
     @property
     def width_px(self) -> int:
         return self.wanted.width_px
 
-    def look(self, frame: Frame, memory: bytes) -> Sight:
+    def look(self, frame: Frame, memory: bytes) -> DetectionResult:
         width, height = frame.size
         picture = grey(frame.image, self.wanted.width_px)
         areas: list[Area] = []
@@ -91,10 +91,10 @@ class People:
         if is_of_all and whole(picture) not in areas:
             areas.append(whole(picture))
         found = [found_from(each, picture, width, height) for each in people_in(picture, areas)]
-        return Sight(self.wanted.best_of(found), memory, width, height)
+        return DetectionResult(self.wanted.best_of(found), memory, width, height)
 
 
-def make(wanted: Wanted) -> Detector:
+def make(wanted: DetectorConfig) -> Detector:
     return People(wanted)
 
 
@@ -198,9 +198,9 @@ def confidence_of(score: float) -> float:
     return min(SUREST, 1 / (1 + exp(-(SLOPE * score + OFFSET))))
 
 
-def found_from(seen: Seen, picture: Image.Image, width: int, height: int) -> Found:
+def found_from(seen: Seen, picture: Image.Image, width: int, height: int) -> DetectedObject:
     """In pixels of the whole frame, cut off at its edges."""
     across, down = width / picture.width, height / picture.height
     left, top = max(0.0, seen.x * across), max(0.0, seen.y * down)
     right, bottom = min(width, (seen.x + seen.width) * across), min(height, (seen.y + seen.height) * down)
-    return Found("person", confidence_of(seen.score), (left, top, right - left, bottom - top))
+    return DetectedObject("person", confidence_of(seen.score), (left, top, right - left, bottom - top))

@@ -19,10 +19,10 @@ from django.conf import settings
 
 from cameras.models import Camera
 from media_serving.ingest.debounce import Settling, has_been_still
-from media_serving.ingest.inotify import MOST_HINTS
+from media_serving.ingest.inotify import MAX_HINTS
 from media_serving.ingest.names import is_upload
 from media_serving.ingest.scanner import Sighting, Sweep, seen
-from nvr.log_throttle import Seldom
+from nvr.log_throttle import LogThrottle
 from nvr.media.files.mounts import absence, is_network_or_fuse, keeps_folder_times, mount_of
 from nvr.media.files.system_folders import is_hidden_folder
 
@@ -35,9 +35,9 @@ AGAIN_S = 5.0  # until the next look at a folder that is away
 EVERYTHING_S = 600.0  # at most, between two sweeps that look at every file
 OFTEN_S = 10.0  # at least; in between, this many times as long as such a sweep takes:
 SHARE = 50
-SLICE_S = 0.2  # of one look
-TOGETHER = 500  # sightings of one look
-MOST_VANISHED = 10_000
+TIME_BUDGET_S = 0.2  # of one look
+BATCH_SIZE = 500  # sightings of one look
+MAX_VANISHED = 10_000
 LOOKED_FOR_S = 3600.0  # what vanished before it had settled
 TROUBLE_SAID = timedelta(minutes=1)  # of each trouble
 
@@ -58,7 +58,7 @@ class Watched:
     camera: Camera
     sweep: Sweep
     settling: Settling = field(default_factory=lambda: Settling(settings.NVR_SETTLE_TIME))
-    hinted: deque[bytes] = field(default_factory=lambda: deque(maxlen=MOST_HINTS))
+    hinted: deque[bytes] = field(default_factory=lambda: deque(maxlen=MAX_HINTS))
     settled: deque[Sighting] = field(default_factory=deque)
     missing: deque[bytes] = field(default_factory=deque)  # names to be looked for again
     looked_for: int | None = None  # the ledger's rows down to this one have been looked for
@@ -74,7 +74,7 @@ class Watched:
     told_before: set[bytes] = field(default_factory=set)  # and since the one before it
     is_told_of: bool = True  # by the kernel; a network share is not
     polled_until: float = 0.0
-    trouble: Seldom = field(default_factory=lambda: Seldom(TROUBLE_SAID))
+    trouble: LogThrottle = field(default_factory=lambda: LogThrottle(TROUBLE_SAID))
 
     @property
     def root(self) -> bytes:
@@ -96,7 +96,7 @@ class Watched:
             sightings += self.found_by_sweep()  # in this order: what the kernel told of is no news to the sweep
             self.settled.extend(s for s in sightings if not s.is_regular or self.settling.has_settled(s))
         except Exception:
-            if self.trouble.may_say():
+            if self.trouble.should_log():
                 logger.exception("folder not looked at camera=%s", self.camera.slug)
             self.forget_folder()  # what was found and is lost now is found again
             self.put_off()
@@ -106,7 +106,7 @@ class Watched:
     def found_by_hints(self) -> Iterator[Sighting]:
         while self.hinted:
             if sighting := self.sighting_of(self.hinted.popleft()):
-                if len(self.told) < MOST_HINTS:
+                if len(self.told) < MAX_HINTS:
                     self.told.add(sighting.raw)
                 yield sighting
 
@@ -127,12 +127,12 @@ class Watched:
                 yield sighting
             else:
                 self.settling.forget(raw)
-                if len(self.vanished) < MOST_VANISHED:
+                if len(self.vanished) < MAX_VANISHED:
                     self.vanished[raw] = time.monotonic() + LOOKED_FOR_S
 
     def found_missing(self) -> Iterator[Sighting]:
         """What was gone, or seemed so, and is there again; at most as much as one look has time for."""
-        for _ in range(min(len(self.missing), TOGETHER)):
+        for _ in range(min(len(self.missing), BATCH_SIZE)):
             raw = self.missing.popleft()
             if sighting := seen(self.root, raw):
                 self.vanished.pop(raw, None)
@@ -153,7 +153,7 @@ class Watched:
         except OSError as error:
             self.forget_folder()
             self.put_off()
-            if self.trouble.may_say():
+            if self.trouble.should_log():
                 logger.warning("folder not swept camera=%s reason=%s", self.camera.slug, error)
             return []
 
@@ -169,7 +169,7 @@ class Watched:
         for part in sweeping.parts:
             found += part
             self.note_untold(part)
-            if len(found) >= TOGETHER or time.monotonic() - started > SLICE_S:
+            if len(found) >= BATCH_SIZE or time.monotonic() - started > TIME_BUDGET_S:
                 sweeping.took_s += time.monotonic() - started
                 return found
         self.end(sweeping, time.monotonic())

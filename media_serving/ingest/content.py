@@ -16,7 +16,7 @@ from nvr.media.files.paths import named_errors
 from nvr.media.images.decoder import pictures
 from nvr.media.images.errors import NotAnImage, TornImage
 
-MOST_PICTURE_BYTES: Final = 256 * 2**20
+MAX_PICTURE_BYTES: Final = 256 * 2**20
 HEAD_BYTES: Final = 16
 BEGINNINGS: Final = (b"\xff\xd8", b"\x89PNG", b"GIF8", b"BM", b"II*\0", b"MM\0*")
 # What ffmpeg says of a file whose end, or index, has not been written yet.
@@ -59,8 +59,8 @@ def facts_of(file: BinaryIO, *, is_picture: bool, may_grow: bool = True, may_end
 
 
 def of_picture(file: BinaryIO, size: int, *, may_end: bool) -> Facts:
-    if size > MOST_PICTURE_BYTES:
-        raise Invalid(f"The picture has {size} bytes; at most {MOST_PICTURE_BYTES} are read.")
+    if size > MAX_PICTURE_BYTES:
+        raise Invalid(f"The picture has {size} bytes; at most {MAX_PICTURE_BYTES} are read.")
     try:
         found = pictures.check(file, tags=exif.WANTED)
     except TornImage as error:

@@ -12,7 +12,7 @@ from PIL import Image
 
 from cameras.models import Camera, Detector
 from media_serving import detectors
-from media_serving.detectors import Found, Frame, sampling
+from media_serving.detectors import DetectedObject, Frame, sampling
 from media_serving.models import CameraTurn
 from nvr.media.ffmpeg.operations import FfmpegFailed, FfmpegKilled
 from nvr.media.images.decoder import pictures
@@ -59,7 +59,7 @@ def picture(file: BinaryIO, taken_at: datetime, width_px: int) -> Generator[Fram
     yield Frame(image, taken_at, full_size=grey.full_size)
 
 
-def columns(frame: Frame, found: Found) -> dict[str, Any]:
+def columns(frame: Frame, found: DetectedObject) -> dict[str, Any]:
     x, y, width, height = found.box or (None, None, None, None)
     return {
         "detected_at": frame.at,

@@ -11,14 +11,14 @@ from django.utils import timezone
 from kombu.exceptions import OperationalError
 
 from media_serving.ingest.leases import cameras_with_work
-from nvr.log_throttle import Seldom
+from nvr.log_throttle import LogThrottle
 
 logger = logging.getLogger(__name__)
 
 TASK = "media.ingest"
 PAUSE_S = 0.5
 EXPIRES_S = 10.0
-broker_away = Seldom(timedelta(minutes=1))
+broker_away = LogThrottle(timedelta(minutes=1))
 
 
 class Sender:
@@ -38,7 +38,7 @@ def send() -> None:
         # Who is busy until it expires looks for work before it ends: during a long backlog nothing piles up.
         current_app.send_task(TASK, queue="ingest", expires=EXPIRES_S)
     except (OperationalError, OSError) as error:
-        if broker_away.may_say():
+        if broker_away.should_log():
             logger.warning("broker away, uploads wait error=%s", type(error).__name__)
 
 

@@ -12,15 +12,15 @@ from pathlib import Path
 
 from watchfiles import Change, watch
 
-from nvr.log_throttle import Seldom
+from nvr.log_throttle import LogThrottle
 from nvr.media.files.mounts import mounts
 from nvr.media.files.paths import is_inside
 
 logger = logging.getLogger(__name__)
 
-MOST_HINTS = 100_000
+MAX_HINTS = 100_000
 STOPS_WITHIN_MS = 1000
-failed = Seldom(timedelta(hours=1))  # a name that is no UTF-8 ends the listening each time it is told of
+failed = LogThrottle(timedelta(hours=1))  # a name that is no UTF-8 ends the listening each time it is told of
 
 
 class Hints:
@@ -28,7 +28,7 @@ class Hints:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.paths: deque[bytes] = deque(maxlen=MOST_HINTS)
+        self.paths: deque[bytes] = deque(maxlen=MAX_HINTS)
         self.has_failed = False
         self._ground = ground_of(root)
         self._stop = threading.Event()
@@ -54,7 +54,7 @@ class Hints:
             ):
                 self.paths.extend(os.fsencode(path) for _, path in changes)
         except Exception as error:  # noqa: BLE001 - whatever the system lacks: the sweep finds all of it, a little later
-            if failed.may_say():
+            if failed.should_log():
                 logger.warning("changes are not told by the system, sweeping instead: %s", error)
             self.has_failed = True
 

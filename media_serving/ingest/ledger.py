@@ -18,7 +18,7 @@ from media_serving.ingest.scanner import Sighting
 from media_serving.models import Upload, UploadCopy, UploadState
 from media_serving.models.uploads import digest_of, moment_of, quoted, readable
 
-TOGETHER = 500
+BATCH_SIZE = 500
 SQLITE_NS = 2**63  # what a column holds
 NOT_REGULAR = "It is not a regular file but a link, a pipe or a device: nothing of it was read."
 GONE = "It was gone before it could be read."
@@ -32,7 +32,7 @@ def enter(camera: Camera, sightings: Iterable[Sighting]) -> int:
     A file that is not finished yet and has changed since is the same upload, with its new size and time.
     """
     rest, entered = iter(sightings), 0
-    while part := list(islice(rest, TOGETHER)):
+    while part := list(islice(rest, BATCH_SIZE)):
         entered += enter_some(camera, {sighting.raw: sighting for sighting in part})
     return entered
 
@@ -47,7 +47,7 @@ def enter_some(camera: Camera, sightings: dict[bytes, Sighting]) -> int:
         Upload.objects.bulk_create(fresh, ignore_conflicts=True)
         for sighting in new:
             if row := changed.get(digest_of(sighting.raw)):
-                begin_again(row, sighting)
+                reset(row, sighting)
     return sum(row.state == UploadState.WAITING for row in (*fresh, *changed.values()))
 
 
@@ -86,7 +86,7 @@ def in_hand(camera: Camera) -> set[bytes]:
     return {row.below for row in Upload.objects.filter(camera=camera, state=UploadState.WORKING)}
 
 
-def begin_again(row: Upload, sighting: Sighting) -> None:
+def reset(row: Upload, sighting: Sighting) -> None:
     row.size_bytes, row.mtime_ns = sighting.size_bytes, stamp(sighting)
     row.state, row.retry_at, row.reason, row.attempts = UploadState.WAITING, None, "", 0
     row.missing_since, row.block_digests = None, ""

@@ -15,14 +15,14 @@ from django.db.models import Count
 from media_serving.kept_copies import why_no_room
 from media_serving.models import Upload
 from nvr.errors import FULL
-from nvr.log_throttle import Seldom
+from nvr.log_throttle import LogThrottle
 from nvr.media.files.atomic_write import write_to
 from nvr.media.files.paths import StorageFault
 from nvr.media.files.sparse import copy_sparse
 
 logger = logging.getLogger(__name__)
 
-no_room = Seldom(timedelta(minutes=10))
+no_room = LogThrottle(timedelta(minutes=10))
 
 
 def used_again(uploads: list[Upload]) -> set[int]:
@@ -42,7 +42,7 @@ def keep(upload: Upload, file: BinaryIO) -> bool:
     """
     try:
         if reason := why_no_room(upload.size_bytes):
-            if no_room.may_say():
+            if no_room.should_log():
                 logger.warning("no copy kept upload=%s reason=%s", upload.pk, reason)
             return False
         with write_to(upload.kept_path) as part, part.open("wb") as copy:

@@ -23,7 +23,7 @@ from media_serving.ingest.capture_time import CaptureTime
 from media_serving.ingest.ledger import stamp
 from media_serving.models import CaptureClue, Detection, Event, Upload, UploadCopy, UploadState
 from media_serving.models.uploads import kept_path
-from media_serving.tombstones import bury
+from media_serving.tombstones import schedule_deletion
 from nvr.media.files.paths import NoSuchFile, StorageFault, error_for
 
 logger = logging.getLogger(__name__)
@@ -114,7 +114,7 @@ def forget_misnamed_copy(upload: Upload, path: str) -> None:
     before = upload.kept_path
     if upload.is_kept and before != kept_path(upload.camera_id, upload.pk, path):
         Upload.objects.filter(pk=upload.pk).update(is_kept=False)
-        bury([before])
+        schedule_deletion([before])
 
 
 def follow_copies(now: datetime) -> int:

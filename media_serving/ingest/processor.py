@@ -40,7 +40,7 @@ from nvr.media.images.errors import DecodingTimedOut
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
-SLICE_S = 20.0  # then the worker takes other tasks of its queue
+TIME_BUDGET_S = 20.0  # then the worker takes other tasks of its queue
 TURN_S = 5.0  # then another camera's turn comes: videos take minutes, and what arrives meanwhile may be newer
 AGAIN_AFTER = timedelta(seconds=15)  # what may still grow
 TROUBLED_FOR = timedelta(seconds=30)  # what failed for want of a disk, of memory or of ffmpeg
@@ -55,7 +55,7 @@ class NotPermitted(Forbidden):
     title = "The file may not be read"
 
 
-def work(slice_s: float = SLICE_S) -> int:
+def work(slice_s: float = TIME_BUDGET_S) -> int:
     """Work on whatever waits, one batch of a camera after the other; how many files were taken in hand."""
     until, worked = time.monotonic() + slice_s, 0
     while done := sum(work_on(camera_id) for camera_id in in_time(answering(cameras_with_work(timezone.now())), until)):
@@ -200,9 +200,9 @@ def settle(upload: Upload, error: Exception) -> None:
     elif isinstance(error, FolderOutsideBase | FolderStrayed):
         wait(upload, as_sentence(error), TROUBLED_FOR, attempts=0)
     elif isinstance(error, Incomplete):
-        be_patient(upload, as_sentence(error), "It is looked at again when it grows.")
+        defer_incomplete(upload, as_sentence(error), "It is looked at again when it grows.")
     elif isinstance(error, NotPermitted):
-        be_patient(upload, as_sentence(error), "Change its owner or mode: it is looked at again.")
+        defer_incomplete(upload, as_sentence(error), "Change its owner or mode: it is looked at again.")
     elif isinstance(error, HARD_TO_READ):
         try_again(upload, as_sentence(error))
     elif isinstance(error, DecodingTimedOut):  # by a disk that is slow, or a picture: seldom, so that others have turns
@@ -235,7 +235,7 @@ def try_again(upload: Upload, reason: str) -> None:
         wait(upload, reason, TROUBLED_FOR, attempts=upload.attempts)
 
 
-def be_patient(upload: Upload, reason: str, hope: str) -> None:
+def defer_incomplete(upload: Upload, reason: str, hope: str) -> None:
     """An upload that was cut off may be resumed; after hours nobody will."""
     if upload.is_given_up(timezone.now()):
         end(upload, UploadState.REJECTED, reason)

@@ -20,8 +20,8 @@ from nvr.media.files.system_folders import is_hidden_folder
 # File systems stamp in steps: a change within this span of the last one may leave the directory's time as it was.
 UNSURE_NS: Final = 2_000_000_000
 MAX_DEPTH: Final = 16
-MOST_NAMES: Final = 2_000_000  # remembered of one camera, in 16 MB; of more all names are asked about again
-TOGETHER: Final = 200  # files or folders looked at in one go
+MAX_NAMES: Final = 2_000_000  # remembered of one camera, in 16 MB; of more all names are asked about again
+BATCH_SIZE: Final = 200  # files or folders looked at in one go
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +119,7 @@ class Sweep:
             self._names += len(now.names)
             if names:
                 yield from self._seen(below, names, set(known.names), everything, since_ns)
-            elif len(self._known) % TOGETHER == 0:
+            elif len(self._known) % BATCH_SIZE == 0:
                 yield []
             if now.folders and depth < MAX_DEPTH:
                 inner = (joined(below, name) for name in now.folders)
@@ -148,7 +148,7 @@ class Sweep:
             if not below:
                 raise
             return None
-        hashes = array("q", map(hash, names)) if self._names + len(names) <= MOST_NAMES else array("q")
+        hashes = array("q", map(hash, names)) if self._names + len(names) <= MAX_NAMES else array("q")
         times = facts.st_mtime_ns, facts.st_ctime_ns, listed_ns
         return Known(facts.st_ino, *times, hashes, tuple(folders)), names
 
@@ -157,8 +157,8 @@ class Sweep:
     ) -> Iterator[list[Sighting]]:
         """What of a directory is to be told of, in parts."""
         asked = names if everything else [name for name in names if hash(name) not in before]
-        for start in range(0, len(asked), TOGETHER):
-            some = asked[start : start + TOGETHER]
+        for start in range(0, len(asked), BATCH_SIZE):
+            some = asked[start : start + BATCH_SIZE]
             found = [(name, sighting) for name in some if (sighting := seen(self.root, joined(below, name)))]
             yield [file for name, file in found if file.ctime_ns >= since_ns or hash(name) not in before]
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection
 
-from cameras.concurrent_probe import Lookout
+from cameras.concurrent_probe import ConcurrentProbe
 from cameras.folder_ownership import Folders, current_folders
 from cameras.models import Camera
 from media_serving.ingest.camera_watcher import TROUBLE_SAID, Watched
@@ -25,7 +25,7 @@ from media_serving.ingest.inotify import Hints, watches
 from media_serving.ingest.ledger import enter, in_hand
 from media_serving.ingest.missing import names_of_missing
 from media_serving.ingest.scanner import Sweep
-from nvr.log_throttle import Seldom
+from nvr.log_throttle import LogThrottle
 
 logger = logging.getLogger(__name__)
 
@@ -34,8 +34,8 @@ BUSY_S = 0.01  # instead, while there is more than one look can see
 RELOAD_S = 2.0  # until a new camera is watched
 COUNT_S = 30.0  # between two counts of what the kernel watches: a tenth of a second for 10 000 folders
 DATABASE_AWAY_S = 2.0
-MISSING_TOGETHER = 500
-PATIENCE_S = 1.0  # with a folder that does not answer; then its look goes on while the others' do
+MISSING_BATCH_SIZE = 500
+TIMEOUT_S = 1.0  # with a folder that does not answer; then its look goes on while the others' do
 
 
 class Watcher:
@@ -47,10 +47,12 @@ class Watcher:
         self.folders: Folders | None = None
         self.hints: Hints | None = None
         self._next_reload = 0.0
-        self._lookout: Lookout[None] = Lookout(late=lambda camera: None, patience_s=PATIENCE_S, name="watcher")
+        self._probe: ConcurrentProbe[None] = ConcurrentProbe(
+            late=lambda camera: None, timeout_s=TIMEOUT_S, name="watcher"
+        )
         self._next_count = 0.0
-        self._database_away = Seldom(TROUBLE_SAID)
-        self._overlooked = Seldom(timedelta(hours=1))
+        self._database_away = LogThrottle(TROUBLE_SAID)
+        self._overlooked = LogThrottle(timedelta(hours=1))
 
     def run(self, stop: threading.Event, beat: Callable[[], None] = lambda: None) -> None:
         self.wake()  # what an earlier run left
@@ -59,7 +61,7 @@ class Watcher:
                 beat()
                 self.look()
             except (DatabaseError, InterfaceError) as error:  # nothing is lost: what is not entered is found again
-                if self._database_away.may_say():
+                if self._database_away.should_log():
                     logger.warning("the database does not answer, uploads wait: %s", type(error).__name__)
                 connection.close()
                 self.forget_everything()
@@ -77,7 +79,7 @@ class Watcher:
             self.reload()
         self.pass_hints_on()
         watched = dict(self.watched)
-        self._lookout.see(
+        self._probe.run(
             [each.camera for each in watched.values() if each.has_work], lambda camera: watched[camera.pk].look()
         )
         for each in watched.values():
@@ -104,7 +106,7 @@ class Watcher:
         """Say when the system has no watches left for some folders: of those nobody is told, and nobody of that."""
         self._next_count = time.monotonic() + COUNT_S
         told_of, folders = watches(), sum(watched.sweep.folder_count for watched in self.watched.values())
-        if told_of < folders and self._overlooked.may_say():
+        if told_of < folders and self._overlooked.should_log():
             logger.warning(
                 "the system tells of %s of %s folders only: raise fs.inotify.max_user_watches. They are swept instead",
                 told_of,
@@ -148,8 +150,8 @@ class Watcher:
         if not watched.wants_missing or watched.missing:
             return
         watched.wants_missing = False
-        rows = names_of_missing(watched.camera, before=watched.looked_for, limit=MISSING_TOGETHER)
-        watched.looked_for = rows[-1][0] if len(rows) == MISSING_TOGETHER else None
+        rows = names_of_missing(watched.camera, before=watched.looked_for, limit=MISSING_BATCH_SIZE)
+        watched.looked_for = rows[-1][0] if len(rows) == MISSING_BATCH_SIZE else None
         watched.missing.extend(raw for _, raw in rows)
 
     def enter_settled(self, watched: Watched) -> int:

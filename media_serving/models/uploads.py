@@ -23,7 +23,7 @@ LONGEST_REASON = 500
 LONGEST_NOTE = 300
 CLOCKS_DIFFER = timedelta(minutes=10)  # at most; a file's time that is further ahead says nothing
 LONGEST_WAIT = timedelta(minutes=30)  # until the next look at a file that could not be read
-MOST_NS = 2**63 - 1
+MAX_NS = 2**63 - 1
 LARGE_BYTES = 64 * 2**20  # what is larger is read in slices, and few such files at a time
 
 
@@ -249,7 +249,7 @@ def kept_folder(camera_id: int) -> Path:
 
 def moment_of(ns: int) -> datetime:
     """A file's time; what no calendar holds is the nearest that it does."""
-    seconds = min(max(ns, 0), MOST_NS) // 1_000_000 / 1000
+    seconds = min(max(ns, 0), MAX_NS) // 1_000_000 / 1000
     return datetime.fromtimestamp(seconds, UTC)
 
 

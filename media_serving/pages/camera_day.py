@@ -19,8 +19,8 @@ from media_serving.pages.event_words import length_in_words
 from nvr.audit.models import AuditEntry
 from nvr.health.models import outages_between
 
-MOST_EVENTS = 5000
-MOST_ENTRIES = 1000
+MAX_EVENTS = 5000
+MAX_ENTRIES = 1000
 ACTIONS = ("camera_status_changed", "camera_updated")
 TRACKED = ("status", "enabled", "reason")
 AWAY = {CameraStatus.OFFLINE: "Offline", CameraStatus.ERROR: "Error"}
@@ -129,7 +129,7 @@ def spells_of(camera: Camera, day: Span) -> list[Spell]:
     smallest, near = ((day.end - day.start) * share for share in (SMALLEST_SHARE, NEAR_SHARE))
     rows = _events(camera, day).values_list("pk", "started_at", "last_detected_at", "reviewed", "object_classes")
     spells: list[Spell] = []
-    for pk, start, end, reviewed, classes in rows[:MOST_EVENTS]:
+    for pk, start, end, reviewed, classes in rows[:MAX_EVENTS]:
         if spells and spells[-1].span.start - max(end, start + smallest) < near:
             spells[-1] = spells[-1].with_earlier(Span(start, end), classes, reviewed=reviewed)
         else:
@@ -140,7 +140,7 @@ def spells_of(camera: Camera, day: Span) -> list[Spell]:
 def count_of(camera: Camera, day: Span, spells: Iterable[Spell]) -> int:
     """How many events the day has, also those that are not among its `spells`."""
     drawn = sum(spell.count for spell in spells)
-    return drawn if drawn < MOST_EVENTS else _events(camera, day).count()
+    return drawn if drawn < MAX_EVENTS else _events(camera, day).count()
 
 
 def event_marks(spells: Iterable[Spell], day: Span, camera: Camera) -> list[Mark]:
@@ -218,7 +218,7 @@ def _camera_away(camera: Camera, day: Span) -> Iterator[Gap]:
 def _changes(camera: Camera, since: datetime) -> Iterator[tuple[datetime, dict[str, list[Any]]]]:
     rows = AuditEntry.objects.filter(target_type="camera", target_pk=camera.pk, at__gte=since).order_by("at", "pk")
     # Each by itself: a camera that comes and goes has thousands of the one, and what people changed is the other.
-    found = (rows.filter(action=action).values_list("at", "pk", "changes")[:MOST_ENTRIES] for action in ACTIONS)
+    found = (rows.filter(action=action).values_list("at", "pk", "changes")[:MAX_ENTRIES] for action in ACTIONS)
     for at, _, changes in merge(*found, key=itemgetter(0, 1)):
         tracked = {name: changes[name] for name in TRACKED if name in changes}
         if tracked:

@@ -14,7 +14,7 @@ from media_serving.local_days import DAY, hours_of, span_of, today_in
 from media_serving.models import Upload
 from media_serving.pages import camera_day, camera_files
 from media_serving.pages.event_cards import cards_of
-from media_serving.pages.event_list import Asked
+from media_serving.pages.event_list import EventQuery
 
 CARDS_OF_A_DAY = 4
 
@@ -29,7 +29,7 @@ def camera_day_panel(request: HttpRequest, camera: Camera) -> SafeString:
     spells, gaps = camera_day.spells_of(camera, zoom.span), camera_day.gaps_of(camera, span, now)
     gap_marks = camera_day.gap_marks(gaps, zoom.span)
     event_count = camera_day.count_of(camera, zoom.span, spells)
-    asked = Asked({"camera_id": camera.slug, "day": day.isoformat()})
+    asked = EventQuery({"camera_id": camera.slug, "day": day.isoformat()})
     hour = camera_files.hour_asked_for(hours, request.GET)
     words = {
         "camera": camera,
@@ -54,7 +54,7 @@ def camera_day_panel(request: HttpRequest, camera: Camera) -> SafeString:
         "hours": camera_files.hours_with_counts(camera, day, hour),
         "cards": cards_of(camera_day.newest_of(camera, span, CARDS_OF_A_DAY), asked.event_address),
         "event_count": event_count,
-        "drawn_count": min(event_count, camera_day.MOST_EVENTS),
+        "drawn_count": min(event_count, camera_day.MAX_EVENTS),
         "events_url": asked.address(),
         "clock": clock_of(camera),
     }

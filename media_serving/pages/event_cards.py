@@ -16,11 +16,11 @@ from media_serving.api.representation import thumbnail_url
 from media_serving.models import Detection, Event
 from media_serving.pages.event_words import MOTION, length_in_words, sentence, what_was_seen
 
-THUMBNAIL_PATIENCE = timedelta(minutes=10)  # who reports from outside an old picture's detection may never get one
+THUMBNAIL_TIMEOUT = timedelta(minutes=10)  # who reports from outside an old picture's detection may never get one
 
 
 @dataclass(frozen=True)
-class Glance:
+class EventSummary:
     """What one sees of an event at a glance: how many of each class at once, and its best detection.
 
     `thumbnail_size_bytes` is that detection's: None if it is not made yet, 0 if there will never be one.
@@ -71,12 +71,12 @@ def by_day(cards: Iterable[Card]) -> list[tuple[date, list[Card]]]:
     return list(days.items())
 
 
-def glances_at(events: Iterable[Event]) -> dict[int, Glance]:
+def glances_at(events: Iterable[Event]) -> dict[int, EventSummary]:
     known = {event.pk: dict.fromkeys(event.object_classes, 1) for event in events}
     for event_id, name, count in _several_at_once(known):
         known[event_id][name] = max(count, known[event_id].get(name, 1))
     best = {event_id: (pk, size) for event_id, pk, size in _best_of(known)}
-    return {pk: Glance(counts, *best.get(pk, ())) for pk, counts in known.items()}
+    return {pk: EventSummary(counts, *best.get(pk, ())) for pk, counts in known.items()}
 
 
 def _several_at_once(event_ids: Iterable[int]) -> Iterable[tuple[int, str, int]]:
@@ -104,7 +104,7 @@ def _best_of(event_ids: Iterable[int]) -> Iterable[tuple[int, int, int | None]]:
     return ranked.filter(rank=1).values_list("event_id", "pk", "thumbnail_size_bytes")
 
 
-def _card(event: Event, seen: Glance, url: str) -> Card:
+def _card(event: Event, seen: EventSummary, url: str) -> Card:
     zone = event.camera.zone
     picture = thumbnail_url(seen.best_id) if seen.best_id is not None and seen.thumbnail_size_bytes else ""
     return Card(
@@ -126,5 +126,5 @@ def _card(event: Event, seen: Glance, url: str) -> Card:
     )
 
 
-def _awaits_thumbnail(event: Event, seen: Glance) -> bool:
-    return seen.thumbnail_size_bytes is None and timezone.now() - event.last_detected_at < THUMBNAIL_PATIENCE
+def _awaits_thumbnail(event: Event, seen: EventSummary) -> bool:
+    return seen.thumbnail_size_bytes is None and timezone.now() - event.last_detected_at < THUMBNAIL_TIMEOUT

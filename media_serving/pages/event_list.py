@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 FILTERS = ("camera_id", "object_class", "reviewed", "day", "from", "to", "q")
 MINUTE = timedelta(minutes=1)  # a time is written without its seconds
 PAGE_EVENTS = 30
-MOST_EVENTS = 200
-MOST_CHIPS = 6  # of cameras, and of classes; more are offered by a list
+MAX_EVENTS = 200
+MAX_CHIPS = 6  # of cameras, and of classes; more are offered by a list
 EVENTS_THAT_TELL_CLASSES = 200
 CHOSEN_BY_LIST = {"camera_id", "object_class"}
 Choices = list[tuple[str, str]]
@@ -40,13 +40,13 @@ TYPED = ("day", "from", "to", "q")  # into the page's own fields
 
 
 @dataclass(frozen=True)
-class Asked:
+class EventQuery:
     """What an address asks for, the filters only; an empty value is none."""
 
     query: dict[str, str]
 
     @classmethod
-    def by(cls, query: QueryDict) -> Asked:
+    def by(cls, query: QueryDict) -> EventQuery:
         given = ((name, query.get(name)) for name in FILTERS)
         return cls({name: value for name, value in given if value})
 
@@ -67,9 +67,9 @@ class Asked:
         known = {name: value for name, value in self.query.items() if name in API_FILTERS}
         return f"{reverse('api_events')}{_query_of(known | {'limit': str(limit)})}"
 
-    def with_day(self, day: date | None) -> Asked:
+    def with_day(self, day: date | None) -> EventQuery:
         others = {name: value for name, value in self.query.items() if name != "day"}
-        return Asked(others | ({"day": day.isoformat()} if day else {}))
+        return EventQuery(others | ({"day": day.isoformat()} if day else {}))
 
     @property
     def day(self) -> date | None:
@@ -94,13 +94,13 @@ def _query_of(query: Mapping[str, str | None]) -> str:
     return f"?{urlencode(given)}" if given else ""
 
 
-def events_asked_for(user: User | AnonymousUser, asked: Asked) -> QuerySet[Event]:
+def events_asked_for(user: User | AnonymousUser, asked: EventQuery) -> QuerySet[Event]:
     """Events of what `user` may see; a day is that of each camera's own clock. Raises `Invalid`."""
     rows = _of_any_day(user, asked)
     return rows if asked.day is None else rows.filter(_began_on(asked.day, zones_known(user)))
 
 
-def _of_any_day(user: User | AnonymousUser, asked: Asked) -> QuerySet[Event]:
+def _of_any_day(user: User | AnonymousUser, asked: EventQuery) -> QuerySet[Event]:
     query = QueryDict(mutable=True)
     query.update({name: value for name, value in asked.query.items() if name not in {"from", "to"}})
     rows = filtered_events(user, query)
@@ -153,13 +153,13 @@ def spans_of(day: date, zones: Zones) -> dict[str, Span]:
 
 def page_of_events(user: User | AnonymousUser, query: QueryDict) -> dict[str, Any]:
     """What the list's template shows; the number of queries does not depend on the number of events."""
-    asked = Asked.by(query)
+    asked = EventQuery.by(query)
     page = KeysetPage(
         with_camera(events_asked_for(user, asked)),
         query,
         moment="started_at",
         default_limit=PAGE_EVENTS,
-        max_limit=MOST_EVENTS,
+        max_limit=MAX_EVENTS,
     )
     cards = cards_of(page.items, asked.event_address)
     cameras = list(Camera.objects.visible_to(user).values_list("slug", "name"))
@@ -183,7 +183,7 @@ def page_of_events(user: User | AnonymousUser, query: QueryDict) -> dict[str, An
     }
 
 
-def days_beside(user: User | AnonymousUser, asked: Asked) -> list[date | None]:
+def days_beside(user: User | AnonymousUser, asked: EventQuery) -> list[date | None]:
     """The nearest days before and after the one asked for that have events which fit the other filters."""
     if asked.day is None:
         return []
@@ -218,13 +218,13 @@ def classes_lately(user: User | AnonymousUser) -> list[str]:
     return sorted({name for names in newest for name in names})
 
 
-def classes_offered(user: User | AnonymousUser, asked: Asked) -> list[tuple[str, str]]:
+def classes_offered(user: User | AnonymousUser, asked: EventQuery) -> list[tuple[str, str]]:
     """Classes by which the list can be narrowed, with their words."""
     names = {*classes_lately(user), *([asked.query["object_class"]] if "object_class" in asked.query else [])}
     return [(name, class_in_words(name)) for name in sorted(names)]
 
 
-def chips(asked: Asked, cameras: Choices, classes: Choices) -> list[dict[str, Any]]:
+def chips(asked: EventQuery, cameras: Choices, classes: Choices) -> list[dict[str, Any]]:
     """The filters as chips: each sets its own and leaves the others as they are; pressed ones take it back."""
     found = [
         _all(asked),
@@ -242,30 +242,30 @@ def chips(asked: Asked, cameras: Choices, classes: Choices) -> list[dict[str, An
     return found[:1] + sorted(found[1:], key=lambda chip: not chip["pressed"])
 
 
-def _typed(asked: Asked, name: str) -> str:
+def _typed(asked: EventQuery, name: str) -> str:
     moment = None if name == "q" else asked.clock_time(name)
     return f"“{asked.query[name]}”" if moment is None else f"{name.title()} {date_format(moment, 'j F, H:i')}"
 
 
-def choices(asked: Asked, cameras: Choices, classes: Choices) -> list[dict[str, Any]]:
+def choices(asked: EventQuery, cameras: Choices, classes: Choices) -> list[dict[str, Any]]:
     """What has too many values for chips is chosen from a list; what has not keeps its value."""
     found = []
     for name, label, values in (("object_class", "Class", classes), ("camera_id", "Camera", cameras)):
-        options = values if len(values) > MOST_CHIPS else []
+        options = values if len(values) > MAX_CHIPS else []
         found.append({"name": name, "label": label, "options": options, "chosen": asked.query.get(name, "")})
     return found
 
 
-def _chips(asked: Asked, name: str, values: Choices) -> list[dict[str, Any]]:
-    shown = values if len(values) <= MOST_CHIPS else [row for row in values if row[0] == asked.query.get(name)]
+def _chips(asked: EventQuery, name: str, values: Choices) -> list[dict[str, Any]]:
+    shown = values if len(values) <= MAX_CHIPS else [row for row in values if row[0] == asked.query.get(name)]
     return [_chip(asked, name, value, label) for value, label in shown]
 
 
-def _all(asked: Asked) -> dict[str, Any]:
+def _all(asked: EventQuery) -> dict[str, Any]:
     return {"label": "All", "url": asked.address(**dict.fromkeys(FILTERS)), "pressed": not asked.query}
 
 
-def _chip(asked: Asked, name: str, value: str, label: str) -> dict[str, Any]:
+def _chip(asked: EventQuery, name: str, value: str, label: str) -> dict[str, Any]:
     pressed = asked.query.get(name) == value
     return {"label": label, "url": asked.address(**{name: None if pressed else value}), "pressed": pressed}
 

@@ -14,7 +14,7 @@ from media_serving.api.representation import clip_url
 from media_serving.clips.boxes import boxes_over
 from media_serving.models import MAX_NOTES, ClipWork, Event, WorkState
 from media_serving.pages.event_cards import cards_of
-from media_serving.pages.event_list import Asked, events_asked_for, newer_than, older_than
+from media_serving.pages.event_list import EventQuery, events_asked_for, newer_than, older_than
 from media_serving.pages.event_stills import Still, best_of, chosen_from, stills_of
 from nvr.api.fields import has_control_characters
 from nvr.api.pagination import whole_number
@@ -62,7 +62,7 @@ def find_event(request: HttpRequest, event_id: int) -> Event:
 
 
 def page_of_event(request: HttpRequest, event: Event, notes: NotesForm | None = None) -> dict[str, Any]:
-    asked = Asked.by(request.GET)
+    asked = EventQuery.by(request.GET)
     rows = events_asked_for(request.user, asked)
     newer, older = newer_than(event, rows), older_than(event, rows)
     clip, stills = clip_shown(event), stills_of(event, first_picture(request))

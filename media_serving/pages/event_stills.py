@@ -14,8 +14,8 @@ from media_serving.api.representation import thumbnail_url
 from media_serving.models import Detection, Event
 from media_serving.pages.event_words import sureness
 
-MOST_DETECTIONS = 1000
-MOST_STILLS = 120
+MAX_DETECTIONS = 1000
+MAX_STILLS = 120
 LABEL_SHARE = 32  # a label's letters are the picture's height divided by this
 
 
@@ -84,11 +84,11 @@ class Stills:
 def stills_of(event: Event, first: int = 0) -> Stills:
     """The pictures from the detection `first` on, counted from 0 in the order of time; one query."""
     ordered = event.detections.order_by("detected_at", "file_path", "offset_ms", "pk")
-    rows = list(ordered[first : first + MOST_DETECTIONS + 1])
-    pictures = [list(found) for _, found in groupby(rows[:MOST_DETECTIONS], key=_picture)]
-    if len(rows) > MOST_DETECTIONS and len(pictures) > 1:
+    rows = list(ordered[first : first + MAX_DETECTIONS + 1])
+    pictures = [list(found) for _, found in groupby(rows[:MAX_DETECTIONS], key=_picture)]
+    if len(rows) > MAX_DETECTIONS and len(pictures) > 1:
         pictures.pop()  # some of what was found in it may not be among the rows
-    pictures = pictures[:MOST_STILLS]
+    pictures = pictures[:MAX_STILLS]
     end = first + sum(len(found) for found in pictures)
     return Stills([_still(found) for found in pictures], first, end if end < first + len(rows) else None)
 

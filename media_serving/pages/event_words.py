@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 
 MOTION = "motion"
-MOST_CLASSES = 3
+MAX_CLASSES = 3
 PLURALS = {"person": "people", "bus": "buses", "mouse": "mice", "sheep": "sheep", "child": "children"}
 
 
@@ -22,8 +22,8 @@ def what_was_seen(counts: Mapping[str, int]) -> str:
         return "Movement" if counts else "Something"
     # People first, then what there is most of.
     order = sorted(things, key=lambda name: (name != "person", -things[name], name))
-    words = [counted(things[name], name) for name in order[:MOST_CLASSES]]
-    if len(order) > MOST_CLASSES:
+    words = [counted(things[name], name) for name in order[:MAX_CLASSES]]
+    if len(order) > MAX_CLASSES:
         words.append("more")
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
 

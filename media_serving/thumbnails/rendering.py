@@ -15,7 +15,7 @@ from PIL import Image, ImageDraw
 from media_serving.models import Detection, Upload
 from media_serving.serving import delivered
 from nvr.errors import FULL, NvrError, StorageFull
-from nvr.log_throttle import Seldom
+from nvr.log_throttle import LogThrottle
 from nvr.media.ffmpeg.video_frames import frame_of
 from nvr.media.files.atomic_write import write_to
 from nvr.media.files.paths import StorageFault
@@ -27,12 +27,12 @@ logger = logging.getLogger(__name__)
 WIDTH_PX = 320
 LINE_PX = 2
 NONE_TO_BE_HAD = 0  # instead of a size: the picture itself cannot be had any more
-TOGETHER = 200
-SLICE_S = 40.0  # of one look at what is owed
+BATCH_SIZE = 200
+TIME_BUDGET_S = 40.0  # of one look at what is owed
 COLOURS = {"person": (255, 170, 0), "motion": (60, 170, 255)}
 OTHER = (190, 120, 255)
 SAID_EVERY = timedelta(hours=1)
-disk_full = Seldom(SAID_EVERY)
+disk_full = LogThrottle(SAID_EVERY)
 
 
 def make_thumbnails(upload: Upload) -> int:
@@ -93,7 +93,7 @@ def keep(detection: Detection, data: bytes) -> bool:
             part.write_bytes(data)
     except OSError as error:
         if error.errno in FULL:
-            if disk_full.may_say():
+            if disk_full.should_log():
                 logger.error("disk full, no thumbnails are made until there is room folder=%s", settings.THUMBNAIL_DIR)
             raise StorageFull("The disk is full: make room below the data folder.") from error
         raise StorageFault(f"The data folder does not answer: {error.strerror}.") from error
@@ -126,11 +126,11 @@ def make_owed() -> int:
 
 def owed_uploads(away: set[int]) -> Iterator[Upload]:
     """Uploads with a detection that has no thumbnail, for a while; none of the cameras that are `away` by then."""
-    until, last = time.monotonic() + SLICE_S, None
+    until, last = time.monotonic() + TIME_BUDGET_S, None
     while time.monotonic() < until:
         owed = Detection.objects.filter(thumbnail_size_bytes=None, upload__isnull=False).exclude(camera__in=away)
         pks = owed.filter(upload__lt=last) if last else owed
-        some = list(pks.order_by("-upload_id").values_list("upload_id", flat=True).distinct()[:TOGETHER])
+        some = list(pks.order_by("-upload_id").values_list("upload_id", flat=True).distinct()[:BATCH_SIZE])
         if not some:
             return
         last = some[-1]

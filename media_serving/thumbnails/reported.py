@@ -22,8 +22,8 @@ from nvr.media.images.decoder import pictures
 
 logger = logging.getLogger(__name__)
 
-TOGETHER = 500
-SLICE_S = 5.0  # of one look at what is owed: clips wait for the same workers
+BATCH_SIZE = 500
+TIME_BUDGET_S = 5.0  # of one look at what is owed: clips wait for the same workers
 WHOLE_WITHIN = timedelta(minutes=15)  # of its report, a file that is there can be read
 
 
@@ -33,7 +33,7 @@ def make_owed() -> int:
     A report may come before its file: it is looked for as long as an upload may take, NVR_INGEST_PATIENCE.
     """
     made = 0
-    for detection in owed_until(time.monotonic() + SLICE_S):
+    for detection in owed_until(time.monotonic() + TIME_BUDGET_S):
         try:
             made += keep(detection, drawn(small_picture(detection), detection))
         except StorageFull:
@@ -52,7 +52,7 @@ def note_why_not(detection: Detection, error: NvrError) -> None:
 def owed_until(until: float) -> Iterator[Detection]:
     """Also those behind thousands whose files never come."""
     some: list[Detection] = []
-    while some := list(owed(before=some[-1] if some else None)[:TOGETHER]):
+    while some := list(owed(before=some[-1] if some else None)[:BATCH_SIZE]):
         for detection in some:
             if time.monotonic() > until:
                 return

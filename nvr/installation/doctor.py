@@ -26,7 +26,7 @@ from nvr.sqlite3.files import file_of
 from nvr.supervision.instance import address_of_running
 
 OLDEST_FFMPEG = 4
-MOST_CAMERAS = 20  # named one by one
+MAX_CAMERAS = 20  # named one by one
 # The day this was written: a clock before it is wrong, whatever it says.
 NOT_BEFORE = datetime(2026, 11, 21, tzinfo=UTC)
 WITHOUT_MODES = {"msdos", "vfat", "exfat", "ntfs", "ntfs3", "fuseblk", "cifs", "smb3", "9p"}
@@ -190,7 +190,7 @@ def check_cameras() -> Iterator[Finding]:
     """One finding for each camera in `error`: it delivers nothing, and the others do not suffer from it."""
     rows = Camera.objects.filter(enabled=True)
     try:
-        broken, count = list(rows.filter(status=CameraStatus.ERROR).order_by("name")[:MOST_CAMERAS]), rows.count()
+        broken, count = list(rows.filter(status=CameraStatus.ERROR).order_by("name")[:MAX_CAMERAS]), rows.count()
         total = rows.filter(status=CameraStatus.ERROR).count()
     except DatabaseError:
         return  # the migrations and the database have findings of their own

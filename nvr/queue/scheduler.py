@@ -10,7 +10,7 @@ from typing import Any
 
 from celery import beat
 
-from nvr.log_throttle import Seldom
+from nvr.log_throttle import LogThrottle
 
 logger = logging.getLogger(__name__)
 
@@ -26,7 +26,7 @@ class Scheduler(beat.Scheduler):
     def __init__(self, app: Any, *args: Any, schedule_filename: str, **kwargs: Any) -> None:
         self._file = Path(schedule_filename)
         self._latest: datetime = app.now()
-        self._cannot_write = Seldom(timedelta(hours=1))
+        self._cannot_write = LogThrottle(timedelta(hours=1))
         super().__init__(app, *args, **kwargs)
 
     def setup_schedule(self) -> None:
@@ -51,7 +51,7 @@ class Scheduler(beat.Scheduler):
             unseen.write_text(json.dumps(ran))
             unseen.replace(self._file)
         except OSError as error:
-            if self._cannot_write.may_say():
+            if self._cannot_write.should_log():
                 logger.warning("cannot write %s: %s", self._file, error.strerror)
 
     def _read(self) -> dict[str, datetime]:

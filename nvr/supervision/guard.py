@@ -15,7 +15,7 @@ from pathlib import Path
 
 VARIABLE = "NVR_UP"
 DONE = b"done"
-PATIENCE_SECONDS = 10.0
+TIMEOUT_SECONDS = 10.0
 
 
 def marked_processes(mark: str) -> set[int]:
@@ -35,12 +35,12 @@ def send(processes: set[int], signal_number: int) -> None:
             os.kill(process, signal_number)
 
 
-def end_marked(mark: str, *, patience: float = PATIENCE_SECONDS) -> int:
-    """Ask all that carry `mark` to end; after `patience` seconds, end them. How many there were."""
+def end_marked(mark: str, *, timeout: float = TIMEOUT_SECONDS) -> int:
+    """Ask all that carry `mark` to end; after `timeout` seconds, end them. How many there were."""
     processes = marked_processes(mark)
     send(processes, signal.SIGTERM)
-    deadline = time.monotonic() + patience
-    while (rest := marked_processes(mark)) and time.monotonic() < deadline + PATIENCE_SECONDS:
+    deadline = time.monotonic() + timeout
+    while (rest := marked_processes(mark)) and time.monotonic() < deadline + TIMEOUT_SECONDS:
         if time.monotonic() >= deadline:
             send(rest, signal.SIGKILL)
         time.sleep(0.1)

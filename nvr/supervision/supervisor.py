@@ -132,7 +132,7 @@ class Supervisor:
         started, asked = time.monotonic(), self.stops_asked
         steps = list(STOP_STEPS)
         while any(part.process for part in self.parts):
-            if self.stops_asked > asked:  # asked again: no more patience
+            if self.stops_asked > asked:  # asked again: no more timeout
                 steps = [(0.0, signal.SIGKILL)]
                 asked = self.stops_asked
             while steps and steps[0][0] <= time.monotonic() - started:
@@ -153,7 +153,7 @@ class Supervisor:
     def _end_the_rest(self) -> None:
         """What a part had started in a session of its own, and the guard, which is not needed any more."""
         if marked_processes(self.mark):
-            end_marked(self.mark, patience=1.0)
+            end_marked(self.mark, timeout=1.0)
         if self.guard is not None and self.guard.stdin is not None:
             try:
                 self.guard.communicate(DONE, timeout=2)

@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 MAX_OPEN_FILES = 65_536
 
 bind = "127.0.0.1:8000"
-worker_class = "nvr.webserver.worker.PatientWorker"
+worker_class = "nvr.webserver.worker.TimeoutWorker"
 workers = settings.NVR_WEB_WORKERS
 threads = settings.NVR_WEB_THREADS
 worker_connections = 1000

@@ -21,7 +21,7 @@ class SlowClient(ConnectionResetError):
         super().__init__(errno.ECONNRESET, "the client was too slow")
 
 
-class PatientSocket(socket.socket):
+class TimeoutSocket(socket.socket):
     """Every wait ends after `limit` seconds; a request's waits together after `limit` and its bytes' time.
 
     Python's own `sendall` counts its time limit over the whole call, which would cut off a large answer to a
@@ -32,13 +32,13 @@ class PatientSocket(socket.socket):
     """
 
     limit = 30.0
-    patience = limit
+    timeout = limit
 
     @classmethod
-    def adopt(cls, other: socket.socket, limit: float) -> PatientSocket:
+    def adopt(cls, other: socket.socket, limit: float) -> TimeoutSocket:
         """Take over `other`'s descriptor; `other` is closed for its former owner."""
         adopted = cls(fileno=other.detach())
-        adopted.limit = adopted.patience = limit
+        adopted.limit = adopted.timeout = limit
         adopted.begin_request()
         socket.socket.settimeout(adopted, 0.0)
         return adopted
@@ -50,13 +50,13 @@ class PatientSocket(socket.socket):
 
     def setblocking(self, flag: bool, /) -> None:
         """gunicorn's word for "wait": here it means "wait, up to the limit"."""
-        self.patience = self.limit if flag else 0.0
+        self.timeout = self.limit if flag else 0.0
 
     def settimeout(self, value: float | None, /) -> None:
-        self.patience = self.limit if value is None else value
+        self.timeout = self.limit if value is None else value
 
     def gettimeout(self) -> float:
-        return self.patience
+        return self.timeout
 
     def recv(self, bufsize: int, flags: int = 0, /) -> bytes:
         data: bytes = self._when_ready(select.POLLIN, super().recv, bufsize, flags)
@@ -112,12 +112,12 @@ class PatientSocket(socket.socket):
         return sent
 
     def _when_ready(self, event: int, call: Callable[..., Any], *arguments: Any) -> Any:
-        """`call` as soon as it need not wait; raises `BlockingIOError` without patience, else `SlowClient`."""
+        """`call` as soon as it need not wait; raises `BlockingIOError` without timeout, else `SlowClient`."""
         while True:
             try:
                 return call(*arguments)
             except BlockingIOError:
-                if self.patience == 0.0:
+                if self.timeout == 0.0:
                     raise
                 self._wait(event)
 
@@ -125,7 +125,7 @@ class PatientSocket(socket.socket):
         poll = select.poll()
         poll.register(self, event)
         started = time.monotonic()
-        if not poll.poll(self.patience * 1000):
+        if not poll.poll(self.timeout * 1000):
             raise SlowClient
         self._waited_since(started)
 

@@ -26,12 +26,12 @@ from gunicorn.workers.gthread import TConn, ThreadWorker
 from nvr.webserver.error_responses import refusal, status_for
 from nvr.webserver.per_address import ConnectionsPerAddress
 from nvr.webserver.request_buffer import Arrival
-from nvr.webserver.sockets import PatientSocket
+from nvr.webserver.sockets import TimeoutSocket
 
 LINGER_SECONDS = 2.0
 SIGN_OF_LIFE_SECONDS = 1.0
 HESITATION_SECONDS = 0.0002
-MOST_HESITATIONS = 5
+MAX_HESITATIONS = 5
 READ_BYTES = 64 * 1024
 STAY_SECONDS = 0.002
 CROWDED_SECONDS = 0.5
@@ -45,7 +45,7 @@ class Connection(TConn):
     is_large = False
     is_open = True
 
-    def __init__(self, worker: PatientWorker, sock: PatientSocket, client: Any, server: Any) -> None:
+    def __init__(self, worker: TimeoutWorker, sock: TimeoutSocket, client: Any, server: Any) -> None:
         super().__init__(worker.cfg, sock, client, server)
         self.worker = worker
         worker.per_address.opened(client)
@@ -60,13 +60,13 @@ class Connection(TConn):
             self.sock.close()
 
 
-class PatientWorker(ThreadWorker):
+class TimeoutWorker(ThreadWorker):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.limit = settings.NVR_SOCKET_TIMEOUT.total_seconds()
         self.per_address = ConnectionsPerAddress(settings.NVR_CONNECTIONS_PER_ADDRESS)
         self.arrivals: set[Arrival] = set()
-        self.lingering: deque[tuple[float, PatientSocket]] = deque()
+        self.lingering: deque[tuple[float, TimeoutSocket]] = deque()
         self.large_waiting: deque[Arrival] = deque()
         self.large_running = 0
         self.without_thread: deque[Connection] = deque()
@@ -86,7 +86,7 @@ class PatientWorker(ThreadWorker):
         All workers wake for a new connection; how long each hesitates tells them apart, a millisecond at most.
         """
         if self.cfg.workers > 1:
-            time.sleep(HESITATION_SECONDS * min(self.nr_conns, MOST_HESITATIONS))
+            time.sleep(HESITATION_SECONDS * min(self.nr_conns, MAX_HESITATIONS))
 
     def accept(self, listener: socket.socket) -> None:
         self.give_way()
@@ -95,14 +95,14 @@ class PatientWorker(ThreadWorker):
         except OSError as error:
             self.not_accepted(error)
             return
-        sock = PatientSocket.adopt(client_sock, self.limit)
+        sock = TimeoutSocket.adopt(client_sock, self.limit)
         if self.per_address.is_full(client):
             self.turn_away(sock)
             return
         self.nr_conns += 1
         self.enqueue_req(Connection(self, sock, client, listener.getsockname()))
 
-    def turn_away(self, sock: PatientSocket) -> None:
+    def turn_away(self, sock: TimeoutSocket) -> None:
         """Of an address that has its share already: closed at once, so that it costs nothing."""
         with contextlib.suppress(OSError):
             sock.setblocking(False)
@@ -134,7 +134,7 @@ class PatientWorker(ThreadWorker):
         self.poller.register(conn.sock, selectors.EVENT_READ, partial(self.on_arriving, arrival))
         self.on_arriving(arrival, conn.sock)
 
-    def on_arriving(self, arrival: Arrival, sock: PatientSocket) -> None:
+    def on_arriving(self, arrival: Arrival, sock: TimeoutSocket) -> None:
         """Take what is there, without waiting; when it is enough, hand it to a thread."""
         if not arrival.is_complete:
             try:
@@ -218,7 +218,7 @@ class PatientWorker(ThreadWorker):
                 arrival.conn.sock.send(refusal(status))
         arrival.conn.close(graceful=status is not None)
 
-    def linger(self, sock: PatientSocket) -> None:
+    def linger(self, sock: TimeoutSocket) -> None:
         """Say that no more will come, and close a little later: at once could cut off the answer's end."""
         try:
             sock.setblocking(False)
@@ -250,7 +250,7 @@ class PatientWorker(ThreadWorker):
         for arrival in self.arrivals:
             arrival.deadline = min(arrival.deadline, deadline)
 
-    def handle_error(self, req: Any, client: PatientSocket, addr: Any, exc: Exception) -> None:
+    def handle_error(self, req: Any, client: TimeoutSocket, addr: Any, exc: Exception) -> None:
         status = status_for(exc)
         if status is HTTPStatus.INTERNAL_SERVER_ERROR:
             self.log.exception("error outside of the application")

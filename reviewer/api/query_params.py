@@ -11,7 +11,7 @@ from nvr.errors import BadRequest
 from reviewer.catalog import orders
 from reviewer.catalog.blocks import FILTERS
 
-MOST_FIELDS = 100
+MAX_FIELDS = 100
 
 
 def path_of(request: Request, name: str = "path") -> str:
@@ -25,9 +25,9 @@ def path_of(request: Request, name: str = "path") -> str:
 def named_path(request: Request, name: str) -> str:
     """Empty if it is not there; bytes that are no UTF-8 stay what they are on disk."""
     try:
-        query = parse_qs(request.META.get("QUERY_STRING", ""), errors="surrogateescape", max_num_fields=MOST_FIELDS)
+        query = parse_qs(request.META.get("QUERY_STRING", ""), errors="surrogateescape", max_num_fields=MAX_FIELDS)
     except ValueError as error:
-        raise BadRequest(f"The query has more than {MOST_FIELDS} fields.") from error
+        raise BadRequest(f"The query has more than {MAX_FIELDS} fields.") from error
     given: str = query.get(name, [""])[-1]
     return given
 

@@ -14,7 +14,7 @@ from reviewer.catalog.blocks import Block, Packed, cut, joined, packed, unpacked
 from reviewer.catalog.index import FOLDER_BLOCK, TREE_BLOCK, Folder, prefix_of, tree_key
 
 CLOSED: Final = 64  # names; the fewer, the narrower the part of the order that they span
-TOGETHER: Final = FOLDER_BLOCK // CLOSED
+BATCH_SIZE: Final = FOLDER_BLOCK // CLOSED
 OPENED: Final = 32_000  # files at once, or as many as wait for their place
 
 
@@ -45,7 +45,7 @@ class Tree:
     def by_folder(self) -> Iterator[tuple[Folder, Iterator[Packed]]]:
         """Each folder with its names."""
         for folder, closed in zip(self.folders, self._closed, strict=True):
-            yield folder, (joined(closed[at : at + TOGETHER]) for at in range(0, len(closed), TOGETHER))
+            yield folder, (joined(closed[at : at + BATCH_SIZE]) for at in range(0, len(closed), BATCH_SIZE))
 
     def in_order(self) -> Iterator[Packed]:
         """All files, in the order of pages."""

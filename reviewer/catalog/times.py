@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 TIMES: Final = -1
 BLOCK: Final = 1000
-LEAST_NS: Final = -(2**63)
+MIN_NS: Final = -(2**63)
 TABLE: Final = "CREATE TABLE timed (folder INTEGER PRIMARY KEY)"  # whose files have their time in `TIMES`
 
 
@@ -32,12 +32,12 @@ def times_run(folder: int) -> int:
 
 
 def time_of(facts: os.stat_result) -> int:
-    return max(LEAST_NS, min(earlier_ns(facts), -LEAST_NS - 1))
+    return max(MIN_NS, min(earlier_ns(facts), -MIN_NS - 1))
 
 
 def code_of(time_ns: int) -> bytes:
     """As text, in the order of times."""
-    return b"%016x" % (time_ns - LEAST_NS)
+    return b"%016x" % (time_ns - MIN_NS)
 
 
 def time_key(code: bytes, path: bytes) -> bytes:

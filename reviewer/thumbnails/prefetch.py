@@ -34,13 +34,13 @@ logger = logging.getLogger(__name__)
 
 TASK: Final = "reviewer.make_thumbnails"
 SIZE: Final = 256  # what the items' `thumbnailUrl` names
-SLICE_S: Final = 20.0
+TIME_BUDGET_S: Final = 20.0
 NOTE_S: Final = 1.0  # between two looks at whether the path is still reviewed
 LEASE_S: Final = 60  # a pass of which nothing was heard for so long is taken for dead
-MOST_REVIVALS: Final = 3  # without a slice that ended well
+MAX_REVIVALS: Final = 3  # without a slice that ended well
 SHOWN_FOR_S: Final = 86_400
 # After a pass, none for ten times as long as it took: looking for what is there already costs, too.
-REST_FACTOR, LEAST_REST_S, MOST_REST_S = 10, 60, 3600
+REST_FACTOR, MIN_REST_S, MAX_REST_S = 10, 60, 3600
 PAGE: Final = 500
 FAULTS: Final[tuple[type[Exception], ...]] = (*CACHE_FAULTS, OperationalError)
 WAITING, WORKING, DONE, STOPPED = "waiting", "working", "done", "stopped"
@@ -129,7 +129,7 @@ def revive() -> None:
         found = cache.get_many([name for pk in roots for name in keys(pk)])
         for pk in roots:
             progress = noted(pk, found)
-            if progress and is_dead(pk, progress, found) and progress.revived < MOST_REVIVALS:
+            if progress and is_dead(pk, progress, found) and progress.revived < MAX_REVIVALS:
                 go_on(pk, progress)
     except FAULTS as fault:
         logger.warning("passes stay as they are error=%s", type(fault).__name__)
@@ -175,7 +175,7 @@ def work(pk: int, run: str) -> None:
 
 def worked(root: ReviewPath, progress: Progress) -> Progress:
     """Where the pass stands after a slice. Raises `PathAway`."""
-    ends_at = time.monotonic() + SLICE_S
+    ends_at = time.monotonic() + TIME_BUDGET_S
     note_at = 0.0
     for row in rows_after(root, unquote_to_bytes(progress.after)):
         if time.monotonic() >= note_at:
@@ -221,7 +221,7 @@ def rest(root: ReviewPath, progress: Progress) -> None:
     """What a pass leaves behind: no thumbnail without its file, and some peace."""
     thumbnails.prune(root)
     spent_s = time.time() - progress.started_at
-    cache.set(key(root.pk, "asked"), True, min(MOST_REST_S, max(LEAST_REST_S, int(REST_FACTOR * spent_s))))
+    cache.set(key(root.pk, "asked"), True, min(MAX_REST_S, max(MIN_REST_S, int(REST_FACTOR * spent_s))))
     logger.info(
         "thumbnails made ahead path=%s state=%s files=%s failed=%s",
         root.pk,

@@ -11,7 +11,7 @@ from reviewer.catalog.scanner import absence_of
 from reviewer.catalog.store import trashed
 from reviewer.models import ReviewPath
 from reviewer.trash.deletion import ChangedError, KeptError, Listed, LockedError, listed, reason_of, would_delete
-from reviewer.trash.messages import ERROR, SKIPPED, WOULD_DELETE, Told, done_line
+from reviewer.trash.messages import ERROR, SKIPPED, WOULD_DELETE, TrashEvent, done_line
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
@@ -48,11 +48,13 @@ def tried(user: Person, roots: Iterable[ReviewPath]) -> Iterator[bytes]:
         after: bytes | None = None
         if reason := absence_of(root):
             errors += 1
-            yield Told(ERROR, os.fsencode(root.path), reason).line()
+            yield TrashEvent(ERROR, os.fsencode(root.path), reason).line()
             continue
         while files := block_after(root, after):
             after, allowed = files[-1].path, may_delete(user)
-            block = [trial(file) if allowed(file.path) else Told(ERROR, file.path, CAMERAS_FILE) for file in files]
+            block = [
+                trial(file) if allowed(file.path) else TrashEvent(ERROR, file.path, CAMERAS_FILE) for file in files
+            ]
             deleted += sum(told.type == WOULD_DELETE for told in block)
             errors += sum(told.type == ERROR for told in block)
             freed += sum(told.freed_bytes for told in block)
@@ -60,14 +62,14 @@ def tried(user: Person, roots: Iterable[ReviewPath]) -> Iterator[bytes]:
     yield done_line(deleted=deleted, errors=errors, bytes=freed)
 
 
-def trial(file: Listed) -> Told:
+def trial(file: Listed) -> TrashEvent:
     try:
-        return Told(WOULD_DELETE, file.path, freed_bytes=would_delete(file))
+        return TrashEvent(WOULD_DELETE, file.path, freed_bytes=would_delete(file))
     except LockedError:
-        return Told(SKIPPED, file.path, LOCKED)
+        return TrashEvent(SKIPPED, file.path, LOCKED)
     except ChangedError:
-        return Told(SKIPPED, file.path, CHANGED)
+        return TrashEvent(SKIPPED, file.path, CHANGED)
     except KeptError as kept:
-        return Told(ERROR, file.path, str(kept))
+        return TrashEvent(ERROR, file.path, str(kept))
     except OSError as fault:
-        return Told(ERROR, file.path, reason_of(fault))
+        return TrashEvent(ERROR, file.path, reason_of(fault))

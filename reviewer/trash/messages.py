@@ -18,7 +18,7 @@ TEXT_KEYS: Final = {SKIPPED: "reason", ERROR: "message"}
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class TrashEvent:
     """What became, or is about to become, of one file."""
 
     type: str

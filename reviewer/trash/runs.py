@@ -37,7 +37,7 @@ logger = logging.getLogger(__name__)
 
 TASK: Final = "reviewer.empty_trash"
 LEASE: Final = timedelta(seconds=30)
-MOST_ATTEMPTS: Final = 3
+MAX_ATTEMPTS: Final = 3
 LINES_KEPT: Final = timedelta(hours=1)  # only who streams the run reads them
 AUDITED: Final = {
     RunState.DONE: "trash_emptied",
@@ -149,7 +149,7 @@ def look_after() -> None:
         lapsed = {"state": run.state, "attempts": run.attempts, "lease_until__lt": timezone.now()}
         if run.state == RunState.WAITING:
             end(run, RunState.FAILED, "No worker took it up.", **lapsed)
-        elif run.attempts >= MOST_ATTEMPTS:
+        elif run.attempts >= MAX_ATTEMPTS:
             end(run, RunState.FAILED, f"Its worker ended {run.attempts} times.", **lapsed)
         else:
             send_again(run)

@@ -34,7 +34,7 @@ from reviewer.registry import known_paths
 from reviewer.trash.candidates import CAMERAS_FILE, CHANGED, LOCKED, block_after, may_delete
 from reviewer.trash.deletion import ChangedError, KeptError, Listed, LockedError, delete, reason_of, tidied
 from reviewer.trash.disk_reserve import with_room
-from reviewer.trash.messages import DELETED, DELETING, ERROR, SKIPPED, Told
+from reviewer.trash.messages import DELETED, DELETING, ERROR, SKIPPED, TrashEvent
 from reviewer.trash.runs import LEASE, end
 
 logger = logging.getLogger(__name__)
@@ -50,7 +50,7 @@ class Lost(Exception):
     """The run is another worker's now, or over."""
 
 
-def prune_also(pruner: Pruner) -> None:
+def register_pruner(pruner: Pruner) -> None:
     """Have `pruner(root)` called for each review path that was emptied, when nothing is left to delete there."""
     _pruners.append(pruner)
 
@@ -86,7 +86,7 @@ class Emptying:
     def __init__(self, run: TrashRun) -> None:
         self.run = run
         self.user: User | None = None
-        self.told: deque[Told] = deque()
+        self.told: deque[TrashEvent] = deque()
         self.in_hand = {unquote_to_bytes(path): int(size) for path, size in run.in_hand}
         self.stop = threading.Event()
         self.left: set[str] = set()  # the run's paths that are there
@@ -142,7 +142,7 @@ class Emptying:
         there = [root.path for root in ReviewPath.objects.all() if not absence_of(root)] if self.in_hand else []
         for path, size_bytes in list(self.in_hand.items()):
             if any(is_inside(os.fsdecode(path), root) for root in there) and is_gone(path):
-                self.told += Told(DELETING, path), Told(DELETED, path, freed_bytes=size_bytes)
+                self.told += TrashEvent(DELETING, path), TrashEvent(DELETED, path, freed_bytes=size_bytes)
             else:
                 del self.in_hand[path]  # if it is there, it is listed again
 
@@ -171,7 +171,7 @@ class Emptying:
                 return
             self.left.discard(root.path)
             if self.left:
-                self.told.append(Told(ERROR, os.fsencode(root.path), reason))
+                self.told.append(TrashEvent(ERROR, os.fsencode(root.path), reason))
             else:
                 self.give_up(reason)
 
@@ -195,24 +195,24 @@ class Emptying:
                 file, allowed = waiting.popleft()
             except IndexError:  # another thread was first
                 break
-            self.told.append(Told(DELETING, file.path))
-            told = self.deleted(file, root) if allowed else Told(ERROR, file.path, CAMERAS_FILE)
+            self.told.append(TrashEvent(DELETING, file.path))
+            told = self.deleted(file, root) if allowed else TrashEvent(ERROR, file.path, CAMERAS_FILE)
             self.told.append(told)
             if told.type == DELETED:
                 gone.append(file.path)
         return gone
 
-    def deleted(self, file: Listed, root: ReviewPath) -> Told:
+    def deleted(self, file: Listed, root: ReviewPath) -> TrashEvent:
         try:
-            return Told(DELETED, file.path, freed_bytes=delete(file))
+            return TrashEvent(DELETED, file.path, freed_bytes=delete(file))
         except LockedError:
-            return Told(SKIPPED, file.path, LOCKED)
+            return TrashEvent(SKIPPED, file.path, LOCKED)
         except ChangedError:
-            return Told(SKIPPED, file.path, CHANGED)
+            return TrashEvent(SKIPPED, file.path, CHANGED)
         except (KeptError, OSError) as fault:
             if reason := absence_of(root):
                 self.lose(root, reason)
-            return Told(ERROR, file.path, reason_of(fault) if isinstance(fault, OSError) else str(fault))
+            return TrashEvent(ERROR, file.path, reason_of(fault) if isinstance(fault, OSError) else str(fault))
 
     def give_up(self, reason: str) -> None:
         self.reason = reason
@@ -245,14 +245,14 @@ class Emptying:
             self.stop.set()
 
     @transaction.atomic
-    def write(self, ours: TrashRunQuerySet, told: list[Told]) -> None:
+    def write(self, ours: TrashRunQuerySet, told: list[TrashEvent]) -> None:
         if not ours.update(**self.values(told)):
             raise Lost
         if told:
             TrashLines.objects.create(run=self.run, text=b"".join(line.line() for line in told).decode())
         self.renew_at = time.monotonic() + RENEW_S
 
-    def values(self, told: list[Told]) -> dict[str, Any]:
+    def values(self, told: list[TrashEvent]) -> dict[str, Any]:
         counts = Counter(line.type for line in told)
         return {
             "lease_until": timezone.now() + LEASE,

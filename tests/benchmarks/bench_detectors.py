@@ -19,14 +19,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from media_serving.detectors import Detector, Found, Frame, Sight, Wanted, detector_for
+from media_serving.detectors import DetectedObject, DetectionResult, Detector, DetectorConfig, Frame, detector_for
 from media_serving.detectors.opencv import cv2
 from tests.media_serving import pedestrians as footage
 from tests.servers import report
 
 pytestmark = pytest.mark.skipif(not footage.IS_HERE, reason=footage.WHY_NOT)
 
-Look = Callable[[bytes, int], list[Found]]
+Look = Callable[[bytes, int], list[DetectedObject]]
 
 
 @cache
@@ -48,14 +48,14 @@ class Ours:
         self.between = between
         self.memory = b""
 
-    def look(self, data: bytes, number: int) -> list[Found]:
+    def look(self, data: bytes, number: int) -> list[DetectedObject]:
         return self._with(self.detector, data, number).found
 
     def pass_by(self, data: bytes, number: int) -> None:
         if self.between is not None:
             self._with(self.between, data, number)
 
-    def _with(self, detector: Detector, data: bytes, number: int) -> Sight:
+    def _with(self, detector: Detector, data: bytes, number: int) -> DetectionResult:
         frame = Frame(Image.open(io.BytesIO(data)), footage.AT + number * footage.FRAME_LASTS)
         sight = detector.look(frame, self.memory)
         self.memory = sight.memory
@@ -66,11 +66,11 @@ class PlainMotion:
     def __init__(self) -> None:
         self.last = None
 
-    def look(self, data: bytes, number: int) -> list[Found]:
+    def look(self, data: bytes, number: int) -> list[DetectedObject]:
         picture = cv2.cvtColor(cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR), cv2.COLOR_BGR2GRAY)
         share = 0.0 if self.last is None else float((cv2.absdiff(picture, self.last) > 25).mean())
         self.last = picture
-        return [Found("motion", 1.0, None)] if 100 * share > 0.25 else []
+        return [DetectedObject("motion", 1.0, None)] if 100 * share > 0.25 else []
 
 
 class PlainPeople:
@@ -78,11 +78,11 @@ class PlainPeople:
         self.descriptor = cv2.HOGDescriptor()
         self.descriptor.setSVMDetector(np.array(cv2.HOGDescriptor.getDefaultPeopleDetector()))
 
-    def look(self, data: bytes, number: int) -> list[Found]:
+    def look(self, data: bytes, number: int) -> list[DetectedObject]:
         picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
         boxes, _ = self.descriptor.detectMultiScale(picture)
         smaller = [(x + 0.1 * w, y + 0.07 * h, 0.8 * w, 0.8 * h) for x, y, w, h in boxes]
-        return [Found("person", 1.0, box) for box in smaller]
+        return [DetectedObject("person", 1.0, box) for box in smaller]
 
 
 def rate(look: Look, numbers: list[int], pass_by: Callable[[bytes, int], None] | None = None) -> float:
@@ -110,7 +110,7 @@ def score(look: Look, pass_by: Callable[[bytes, int], None] | None = None) -> st
 
 def test_motion() -> None:
     numbers = list(pictures())
-    ours, plain = Ours(detector_for(Wanted(detector="motion"))), PlainMotion()
+    ours, plain = Ours(detector_for(DetectorConfig(detector="motion"))), PlainMotion()
     report("motion", rate(ours.look, numbers), rate(plain.look, numbers), "whole pictures, absdiff", 1.5)
     print(f"  of {len(numbers)} pictures, people in all of them, motion in ", end="")
     print(*(sum(bool(each.look(data, n)) for n, data in pictures().items()) for each in (ours, plain)), sep=" and ")
@@ -119,11 +119,11 @@ def test_motion() -> None:
 @pytest.mark.parametrize("every_frame", [False, True], ids=["where something moves", "everywhere"])
 def test_people(every_frame: bool) -> None:
     numbers = list(footage.labels())
-    between = None if every_frame else detector_for(Wanted(detector="motion"))
+    between = None if every_frame else detector_for(DetectorConfig(detector="motion"))
     plain = PlainPeople()
 
     def ours() -> Ours:
-        return Ours(detector_for(Wanted(every_frame=every_frame)), between)
+        return Ours(detector_for(DetectorConfig(every_frame=every_frame)), between)
 
     fast, exact = ours(), ours()
     name = "people everywhere" if every_frame else "people where something moves"

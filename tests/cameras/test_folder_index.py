@@ -227,7 +227,7 @@ def test_a_link_that_takes_the_place_of_a_directory_is_not_followed(tmp_path: Pa
 
 
 def test_who_waits_for_a_folder_that_hangs_is_told_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(folder_index, "PATIENCE_S", 0.1)
+    monkeypatch.setattr(folder_index, "TIMEOUT_S", 0.1)
     index = FolderIndex(str(tmp_path))
 
     with index._lock, pytest.raises(FolderUnreadable, match="does not answer"):

@@ -268,7 +268,7 @@ def hang(monkeypatch: pytest.MonkeyPatch) -> Iterator[set[int]]:
         return newest_files(camera, **kwargs)
 
     monkeypatch.setattr(health, "newest_files", look)
-    monkeypatch.setattr(health._lookout, "patience_s", 0.5)
+    monkeypatch.setattr(health._probe, "timeout_s", 0.5)
     yield stuck
     release.set()
 

@@ -13,7 +13,7 @@ from django.db import transaction
 from rest_framework.test import APIClient
 
 from cameras import folder_ownership
-from cameras.concurrent_probe import Lookout
+from cameras.concurrent_probe import ConcurrentProbe
 from cameras.folder_ownership import current_folders
 from cameras.folders import newest_files
 from cameras.models import Camera, ListVersion
@@ -67,7 +67,7 @@ def hang(monkeypatch: pytest.MonkeyPatch) -> Iterator[set[str]]:
         return answer(path, **kwargs)
 
     monkeypatch.setattr(os.path, "realpath", realpath)
-    monkeypatch.setattr(folder_ownership._lookout, "patience_s", 0.2)
+    monkeypatch.setattr(folder_ownership._probe, "timeout_s", 0.2)
     yield stuck
     release.set()
 
@@ -116,22 +116,22 @@ def test_a_disk_that_answers_again_is_served_again(api: APIClient, hang: set[str
 
 def test_what_hangs_is_waited_for_once() -> None:
     camera, release = make_camera(), threading.Event()
-    lookout: Lookout[bool] = Lookout(late=lambda camera: False, patience_s=0.2, name="test")
+    lookout: ConcurrentProbe[bool] = ConcurrentProbe(late=lambda camera: False, timeout_s=0.2, name="test")
 
     def look(camera: Camera) -> bool:
         return release.wait(30)
 
-    lookout.see([camera], look)
-    lookout.patience_s = 25
+    lookout.run([camera], look)
+    lookout.timeout_s = 25
     started = time.monotonic()
-    assert lookout.see([camera], look) == {camera.pk: False}
+    assert lookout.run([camera], look) == {camera.pk: False}
     assert time.monotonic() - started < 10
 
     release.set()
     deadline = time.monotonic() + 60
-    while not lookout.see([camera], look)[camera.pk] and time.monotonic() < deadline:
+    while not lookout.run([camera], look)[camera.pk] and time.monotonic() < deadline:
         time.sleep(0.01)
-    assert lookout.see([camera], look) == {camera.pk: True}
+    assert lookout.run([camera], look) == {camera.pk: True}
 
 
 def test_the_wall_shows_a_camera_on_a_dead_disk_by_its_last_known_state(hang: set[str]) -> None:

@@ -202,7 +202,7 @@ def test_a_slow_disk_is_searched_for_a_limited_time_and_that_is_said(
 def test_folders_that_hang_while_they_are_searched_hold_up_nobody(
     api: APIClient, base: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(path_validation, "_lookouts", lookouts_with_patience(0.5))
+    monkeypatch.setattr(path_validation, "_probes", probes_with_timeout(0.5))
     put(folder_of(make_camera("Well")), "a.jpg", jpeg())
     dead = {make_camera(f"Dead {number}").folder_path for number in range(20)}
     release = threading.Event()
@@ -224,9 +224,9 @@ def test_folders_that_hang_while_they_are_searched_hold_up_nobody(
     assert {tuple(row["issues"]) for row in answer["invalid_cameras"]} == {("directory does not answer",)}
 
 
-def lookouts_with_patience(seconds: float) -> dict[bool, Any]:
+def probes_with_timeout(seconds: float) -> dict[bool, Any]:
     late = path_validation.not_answering
-    return {told: path_validation.Lookout(late=late, patience_s=seconds, name="test") for told in (False, True)}
+    return {told: path_validation.ConcurrentProbe(late=late, timeout_s=seconds, name="test") for told in (False, True)}
 
 
 def test_a_folder_that_may_not_be_read_is_not_called_empty(
@@ -247,7 +247,7 @@ def test_what_a_superuser_may_be_told_is_not_told_to_who_asks_at_the_same_time(
 ) -> None:
     camera = make_camera("Out", folder_path=str(tmp_path))
     release = threading.Event()
-    monkeypatch.setattr(path_validation, "_lookouts", lookouts_with_patience(0.2))
+    monkeypatch.setattr(path_validation, "_probes", probes_with_timeout(0.2))
     monkeypatch.setattr(path_validation, "scandir", lambda path: (release.wait(30), SCANDIR(path))[1])
     path_validation.sights_of([camera], admin)
 

@@ -59,7 +59,7 @@ def rows(monkeypatch: pytest.MonkeyPatch, sent: list[int]) -> Iterator[Rows]:
     for name, value in {"BATCH": 10, "PAUSE_S": 0, "BATCHES_IN_REQUEST": 2, "BATCHES_IN_TASK": 4}.items():
         monkeypatch.setattr(purging, name, value)
     hundred = Rows(100)
-    purging.remove_also(hundred.remove)
+    purging.register_remover(hundred.remove)
     yield hundred
     purging._removers.remove(hundred.remove)
 
@@ -227,7 +227,7 @@ def test_a_killed_purge_is_taken_up_again_when_its_lease_has_ended(
     half_purged: Camera, rows: Rows, sent: list[int]
 ) -> None:
     sent.clear()
-    purging.remove_also(refuse)
+    purging.register_remover(refuse)
     try:
         with pytest.raises(RuntimeError):
             go_on_purging(half_purged.pk)
@@ -264,7 +264,7 @@ def test_what_stops_the_last_batch_leaves_no_audit_and_the_mark(half_purged: Cam
 
 def test_a_camera_of_one_batch_goes_at_once_or_stays_whole(api: APIClient, rows: Rows, trashed: Camera) -> None:
     rows.left = 9
-    purging.remove_also(refuse)
+    purging.register_remover(refuse)
     try:
         with pytest.raises(RuntimeError):
             registry.purge_camera(None, trashed)
@@ -280,7 +280,7 @@ def test_a_camera_of_one_batch_goes_at_once_or_stays_whole(api: APIClient, rows:
 
 def test_a_batch_is_shared_by_all_apps_and_who_joined_last_is_asked_first(rows: Rows, trashed: Camera) -> None:
     upper = Rows(15)
-    purging.remove_also(upper.remove)
+    purging.register_remover(upper.remove)
     try:
         registry.purge_camera(None, trashed)
     finally:

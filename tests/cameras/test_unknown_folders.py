@@ -274,7 +274,7 @@ def test_a_root_that_hangs_keeps_nobody_waiting(
     root: Path, admin: User, desk: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answered = threading.Event()
-    monkeypatch.setattr(unknown_folders._lookout, "patience_s", 0.1)
+    monkeypatch.setattr(unknown_folders._probe, "timeout_s", 0.1)
     monkeypatch.setattr(unknown_folders.Search, "run", lambda search: answered.wait(20))
     try:
         for _ in range(2):
@@ -387,7 +387,7 @@ def test_the_live_view_waits_for_no_search_and_has_its_finding_next_time(
 ) -> None:
     upload("gate/a.jpg")
     may_go_on = threading.Event()
-    really, quick = unknown_folders.Search.run, unknown_folders._quick_lookout
+    really, quick = unknown_folders.Search.run, unknown_folders._quick_probe
 
     def held_up(search: unknown_folders.Search) -> None:
         may_go_on.wait(20)

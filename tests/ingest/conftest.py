@@ -18,7 +18,7 @@ from tests.factories import folder_of, make_camera
 @pytest.fixture(autouse=True)
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """On a busy machine a folder may take more than a second to answer: no worker would look at its camera."""
-    monkeypatch.setattr(folder_ownership._lookout, "patience_s", 60.0)
+    monkeypatch.setattr(folder_ownership._probe, "timeout_s", 60.0)
 
 
 @pytest.fixture

@@ -72,7 +72,7 @@ def test_thumbnails_of_a_camera_that_is_away_keep_no_other_waiting(yard, monkeyp
 
     other = make_camera("Other", detector="motion")
     monkeypatch.setattr(pipeline, "make_thumbnails", lambda upload: 0)
-    monkeypatch.setattr(thumbnails, "TOGETHER", 1)
+    monkeypatch.setattr(thumbnails, "BATCH_SIZE", 1)
     for camera in (other, yard):
         put(folder_of(camera), "20260131_120000.jpg", scene(0))
         put(folder_of(camera), "20260131_120001.jpg", scene(150))

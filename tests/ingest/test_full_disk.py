@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 from media_serving.ingest import processor
 from media_serving.models import Detection
 from media_serving.thumbnails import rendering as thumbnails
-from nvr.log_throttle import Seldom
+from nvr.log_throttle import LogThrottle
 from tests.disks import fill, small_disk
 from tests.factories import folder_of, make_camera, put
 from tests.ingest.conftest import swept, uploads
@@ -36,7 +36,7 @@ def walker(folder: Path, number: int) -> None:
 
 
 def test_on_a_full_disk_facts_go_on_and_the_thumbnails_are_made_when_there_is_room(db, full_disk, monkeypatch, caplog):
-    monkeypatch.setattr(thumbnails, "disk_full", Seldom(thumbnails.SAID_EVERY))
+    monkeypatch.setattr(thumbnails, "disk_full", LogThrottle(thumbnails.SAID_EVERY))
     camera = make_camera("Yard", detector="motion", motion_sensitivity=0.5)
     for number in range(8):
         walker(folder_of(camera), number)

@@ -213,7 +213,7 @@ def test_what_was_rejected_as_gone_is_entered_again_by_a_watcher_that_noticed_no
 
 
 def test_of_very_many_that_are_gone_all_are_looked_for_in_turn(porch, monkeypatch):
-    monkeypatch.setattr("media_serving.ingest.watcher.MISSING_TOGETHER", 2)
+    monkeypatch.setattr("media_serving.ingest.watcher.MISSING_BATCH_SIZE", 2)
     deliver(porch, *(f"{number}.jpg" for number in range(5)))
     Upload.objects.update(state="rejected", reason=processor.GONE, missing_since=timezone.now())
     for name in ("1.jpg", "2.jpg", "3.jpg", "4.jpg"):

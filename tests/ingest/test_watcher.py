@@ -20,7 +20,7 @@ from media_serving.ingest import watcher as module
 from media_serving.ingest.scanner import Sweep
 from media_serving.ingest.watcher import Watcher
 from media_serving.models import Upload
-from nvr.log_throttle import Seldom
+from nvr.log_throttle import LogThrottle
 from tests.factories import folder_of, jpeg, make_camera, put
 from tests.ingest.conftest import wait_for
 
@@ -202,7 +202,7 @@ def test_a_folder_that_hangs_holds_up_no_other_camera(porch, monkeypatch, reques
         return absence(root, remembered)
 
     monkeypatch.setattr(camera_watcher, "absence", hanging)
-    monkeypatch.setattr(module, "PATIENCE_S", 0.3)
+    monkeypatch.setattr(module, "TIMEOUT_S", 0.3)
     put(folder_of(dead), "late.jpg", jpeg())
     try:
         request.getfixturevalue("watching")
@@ -220,7 +220,7 @@ def test_a_folder_with_very_many_files_leaves_the_others_their_turn(porch, monke
         (folder_of(full) / f"{number:05}.jpg").touch()
     put(folder_of(porch), "a.jpg", jpeg())
     monkeypatch.setattr(camera_watcher.Settling, "has_settled", lambda self, now: True)
-    monkeypatch.setattr(module, "PATIENCE_S", 60.0)  # what a late look found is entered with the next one's
+    monkeypatch.setattr(module, "TIMEOUT_S", 60.0)  # what a late look found is entered with the next one's
     watcher = Watcher(lambda: None)
     watcher.reload()
 
@@ -319,7 +319,7 @@ def test_as_many_folders_are_watched_as_there_are(porch, watching, caplog):
 
 def reports_no_missing_watches(watcher: Watcher, caplog: pytest.LogCaptureFixture) -> bool:
     caplog.clear()
-    watcher._overlooked = Seldom(timedelta(hours=1))  # so that it would be logged again
+    watcher._overlooked = LogThrottle(timedelta(hours=1))  # so that it would be logged again
     watcher.count_watches()
     return "max_user_watches" not in caplog.text
 

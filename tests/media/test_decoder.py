@@ -331,7 +331,7 @@ def test_there_are_no_more_children_than_places(own_pool):
         thread.join()
 
     assert errors == []
-    assert 1 <= len(own_pool._free) <= pool.AT_ONCE
+    assert 1 <= len(own_pool._free) <= pool.MAX_CONCURRENT
 
 
 def test_a_child_has_no_secret_and_no_file_of_ours(own_pool, monkeypatch):

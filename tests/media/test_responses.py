@@ -493,7 +493,7 @@ class TestSlots:
         held = [slots.take() for _ in range(6)]
         threading.Timer(0.05, held[0].close).start()
 
-        slots.take(patience=timedelta(seconds=5)).close()
+        slots.take(timeout=timedelta(seconds=5)).close()
 
     def test_one_user_holds_four_streams_and_another_has_room(self, slots):
         held = [take_stream_slot(signed_in(1), size=None) for _ in range(4)]
@@ -543,7 +543,7 @@ class TestSlots:
     def test_counts_stay_right_under_many_threads(self, slots):
         def use() -> None:
             for _ in range(50):
-                slots.take("user 1", patience=timedelta(seconds=20)).close()
+                slots.take("user 1", timeout=timedelta(seconds=20)).close()
 
         users = [threading.Thread(target=use) for _ in range(8)]
         for user in users:

@@ -16,7 +16,7 @@ def test_where_many_wait_already_the_next_one_is_refused_at_once() -> None:
     held = [slots.take(), slots.take()]
 
     def wait() -> None:
-        slots.take(patience=timedelta(seconds=60)).close()
+        slots.take(timeout=timedelta(seconds=60)).close()
 
     waiting = threading.Thread(target=wait)
     waiting.start()
@@ -25,7 +25,7 @@ def test_where_many_wait_already_the_next_one_is_refused_at_once() -> None:
 
     started = time.monotonic()
     with pytest.raises(TooManyStreams):
-        slots.take(patience=timedelta(seconds=60))
+        slots.take(timeout=timedelta(seconds=60))
 
     assert time.monotonic() - started < 20
     for slot in held:

@@ -111,7 +111,7 @@ def test_a_disabled_camera_is_a_gap(old_camera):
 
 
 def test_a_camera_that_came_and_went_a_thousand_times_since_was_enabled_when_it_was(old_camera, monkeypatch):
-    monkeypatch.setattr(camera_day, "MOST_ENTRIES", 3)
+    monkeypatch.setattr(camera_day, "MAX_ENTRIES", 3)
     for hour in range(30, 40):
         changed(old_camera, after(hour * 3600), status=("online", "offline"))
         changed(old_camera, after(hour * 3600 + 1800), status=("offline", "online"))
@@ -190,7 +190,7 @@ def test_events_that_the_band_cannot_tell_apart_are_one_mark(browser, old_camera
 
 
 def test_a_band_of_more_events_than_it_draws_says_so(browser, old_camera, monkeypatch):
-    monkeypatch.setattr(camera_day, "MOST_EVENTS", 2)
+    monkeypatch.setattr(camera_day, "MAX_EVENTS", 2)
     events = [detect(old_camera, after(600 * number)).event for number in range(3)]
 
     page = page_of(browser, "day=2026-01-31")

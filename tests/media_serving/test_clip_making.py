@@ -110,7 +110,7 @@ def test_where_two_videos_show_the_same_it_is_shown_once(camera, part):
 
 
 def test_a_video_that_began_long_before_and_one_that_was_detected_in_are_found(camera, part):
-    for number in range(rendering.MOST_PIECES // 4):
+    for number in range(rendering.MAX_PIECES // 4):
         video(camera, f"short{number}.mp4", -60 - number * 10, frames=5)
     upload = video(camera, "long.mp4", -3600, frames=110)
     clock_was_wrong = after(-3600)
@@ -244,7 +244,7 @@ def test_a_video_that_looks_whole_and_shows_nothing_leaves_it_to_the_stills(came
 
 
 def test_of_a_camera_that_says_one_time_of_all_its_videos_few_are_opened(camera, monkeypatch):
-    monkeypatch.setattr(rendering, "MOST_PIECES", 3)
+    monkeypatch.setattr(rendering, "MAX_PIECES", 3)
     for number in range(9):
         video(camera, f"{number}.mp4", -4, frames=number + 5)
     event = event_over(camera, 0, 0)
@@ -318,7 +318,7 @@ def test_a_volume_that_is_away_is_not_taken_for_footage_that_is_gone(camera, par
 
 
 def test_thousands_of_stills_are_thinned_evenly(camera, monkeypatch):
-    monkeypatch.setattr(rendering, "MOST_STILLS", 5)
+    monkeypatch.setattr(rendering, "MAX_STILLS", 5)
     for number in range(21):
         still(camera, f"{number}.jpg", number / 5 - 2, number)
     event = event_over(camera, 0, 0)

@@ -22,7 +22,7 @@ from cameras import registry
 from media_serving import leases
 from media_serving.clips import requests as clip_requests
 from media_serving.clips import worker as clip_worker
-from media_serving.clips.rendering import Stretch
+from media_serving.clips.rendering import FootageRange
 from media_serving.events import close_quiet
 from media_serving.leases import MAX_ATTEMPTS
 from media_serving.models import ClipWork, Event, WorkState
@@ -140,7 +140,7 @@ def test_a_late_detection_has_the_clip_made_anew(camera, event):
 def test_a_clip_of_what_the_event_was_is_not_put_in_its_place(camera, event, monkeypatch):
     make_clip = clip_worker.make_clip
 
-    def slow(event: Event, part: Path) -> list[Stretch]:
+    def slow(event: Event, part: Path) -> list[FootageRange]:
         shown = make_clip(event, part)
         detect(camera, after(8))
         return shown
@@ -304,7 +304,7 @@ def test_a_fault_of_ours_is_told_tried_a_few_times_and_given_up(event, monkeypat
 def test_an_event_that_goes_meanwhile_leaves_nothing_behind(camera, admin, event, monkeypatch):
     make_clip = clip_worker.make_clip
 
-    def slow(event: Event, part: Path) -> list[Stretch]:
+    def slow(event: Event, part: Path) -> list[FootageRange]:
         shown = make_clip(event, part)
         event.detections.all().delete()
         Event.objects.filter(pk=event.pk).delete()
@@ -388,7 +388,7 @@ def test_two_workers_at_once_make_it_once(camera, event, monkeypatch):
     made = []
     make_clip = clip_worker.make_clip
 
-    def counted(event: Event, part: Path) -> list[Stretch]:
+    def counted(event: Event, part: Path) -> list[FootageRange]:
         made.append(part)
         return make_clip(event, part)
 
@@ -415,7 +415,7 @@ def test_a_lease_is_renewed_while_the_work_goes_on(event, monkeypatch):
     monkeypatch.setattr(clip_worker, "LEASE", timedelta(seconds=0.4))
     leases = set()
 
-    def slow(event: Event, part: Path) -> list[Stretch]:
+    def slow(event: Event, part: Path) -> list[FootageRange]:
         for _ in range(6):
             time.sleep(0.15)
             leases.add(work_of(event).leased_until)

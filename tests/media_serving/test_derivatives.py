@@ -204,7 +204,7 @@ def test_many_processes_that_ask_at_once_make_it_once(tmp_path):
 
 
 def test_who_waits_too_long_is_told_to_come_back(tmp_path, monkeypatch):
-    monkeypatch.setattr(cached_files, "PATIENCE_S", 0.1)
+    monkeypatch.setattr(cached_files, "TIMEOUT_S", 0.1)
     target = place_of("trials", str(tmp_path)).with_suffix(".x")
 
     with cached_files.alone(target.stem), pytest.raises(Unavailable):

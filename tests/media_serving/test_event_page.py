@@ -178,8 +178,8 @@ def test_the_number_of_queries_does_not_grow_with_the_pictures(browser, camera, 
 
 
 def test_the_pictures_of_a_long_event_are_leafed_each_of_them_once(browser, camera, event, monkeypatch):
-    monkeypatch.setattr(event_stills, "MOST_STILLS", 2)
-    monkeypatch.setattr(event_stills, "MOST_DETECTIONS", 4)
+    monkeypatch.setattr(event_stills, "MAX_STILLS", 2)
+    monkeypatch.setattr(event_stills, "MAX_DETECTIONS", 4)
     for second in (0, 0, 1, 1, 2, 3, 3, 3, 3, 4):
         detect(camera, after(second), file_path=f"{camera.folder_path}/{second}.jpg")
 

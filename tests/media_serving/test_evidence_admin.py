@@ -7,7 +7,7 @@ from django.test import Client
 
 from cameras import registry
 from media_serving import admin as desk_module
-from media_serving.admin import MOST_ROWS, NewestRows
+from media_serving.admin import MAX_ROWS, NewestRows
 from media_serving.models import ClipWork, Detection, Event, Upload, WorkState
 from nvr.audit.models import AuditEntry
 from tests.factories import make_user
@@ -92,7 +92,7 @@ def test_a_page_counts_no_further_than_anyone_leafs(db, django_assert_num_querie
     with django_assert_num_queries(1) as queries:
         assert NewestRows(Detection.objects.all(), 100).count == 0
 
-    assert f"LIMIT {MOST_ROWS}" in queries[0]["sql"]
+    assert f"LIMIT {MAX_ROWS}" in queries[0]["sql"]
 
 
 def test_the_question_before_a_purge_counts_the_detections_and_events_that_go(desk, admin, camera):
@@ -152,7 +152,7 @@ def test_selected_files_that_nothing_came_of_are_read_again_as_through_the_api(d
 
 
 def test_a_request_retries_so_many_and_says_that_there_are_more(desk, camera, monkeypatch):
-    monkeypatch.setattr(desk_module, "MOST_AT_ONCE", 2)
+    monkeypatch.setattr(desk_module, "MAX_AT_ONCE", 2)
     uploads = [enter(camera, f"{number}.jpg", state="failed") for number in range(3)]
 
     page = read_again(desk, uploads[0], select_across="1")
@@ -232,7 +232,7 @@ def test_selected_clips_are_made_again_on_record(desk, admin, camera):
 
 
 def test_so_many_clips_are_made_again_at_a_time_and_repeated_the_others(desk, camera, monkeypatch):
-    monkeypatch.setattr(desk_module, "MOST_AT_ONCE", 2)
+    monkeypatch.setattr(desk_module, "MAX_AT_ONCE", 2)
     clips = [clip_of(camera, number * 1000, state="done") for number in range(3)]
 
     assert "2 are taken at a time" in make_again(desk, clips[0], select_across="1")

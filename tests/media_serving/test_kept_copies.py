@@ -102,7 +102,7 @@ def test_the_picture_of_a_copy_that_was_removed_says_that_it_is_gone(porch, sett
 def test_what_dies_between_the_row_and_the_file_is_made_good(porch, settings, monkeypatch):
     settings.NVR_KEPT_MB = 0
     upload = copy_of(porch, "a.jpg")
-    monkeypatch.setattr("media_serving.tombstones.carry_out", lambda stones: 0)
+    monkeypatch.setattr("media_serving.tombstones.process_tombstones", lambda stones: 0)
     kept_copies.trim()
     assert upload.kept_path.exists() and Tombstone.objects.count() == 1
     monkeypatch.undo()
@@ -129,7 +129,7 @@ def test_a_late_tombstone_removes_no_copy_of_a_second_attempt(porch, settings, m
     put(upload.kept_path.parent, upload.kept_path.name, jpeg())
 
     with monkeypatch.context() as killed:
-        killed.setattr("media_serving.tombstones.carry_out", lambda stones: 0)
+        killed.setattr("media_serving.tombstones.process_tombstones", lambda stones: 0)
         kept_copies.trim(timezone.now() + settings.NVR_KEPT_MAX_AGE * 2)
     if state == "failed":
         retry.retry(None, upload)

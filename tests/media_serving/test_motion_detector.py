@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFilter
 
-from media_serving.detectors import Found, Frame, UnknownDetector, Wanted, detector_for, wanted_of
+from media_serving.detectors import DetectedObject, DetectorConfig, Frame, UnknownDetector, detector_for, wanted_of
 from nvr.media.images import opening as images
 from nvr.media.images.grayscale import scaled
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 SIZE = (768, 576)
-WANTED = Wanted(detector="motion")
+WANTED = DetectorConfig(detector="motion")
 FIGURE = (300, 200, 30, 90)  # x, y, width, height of a person
 
 
@@ -49,12 +49,12 @@ def encoded(picture: Image.Image, kind: str = "JPEG", **options) -> bytes:
 class Watch:
     """A detector that is made anew for every picture: all it knows is the memory that it gave back."""
 
-    def __init__(self, wanted: Wanted = WANTED) -> None:
+    def __init__(self, wanted: DetectorConfig = WANTED) -> None:
         self.wanted = wanted
         self.memory = b""
         self.at = AT
 
-    def see(self, picture: Image.Image | bytes, *, after_s: float = 1) -> list[Found]:
+    def see(self, picture: Image.Image | bytes, *, after_s: float = 1) -> list[DetectedObject]:
         self.at += timedelta(seconds=after_s)
         data = picture if isinstance(picture, bytes) else encoded(picture)
         with images.opened(data) as image:
@@ -294,7 +294,7 @@ def test_sensitivity_says_how_much_has_to_move(watch):
     memory = watch.memory
 
     def sees(sensitivity: float) -> bool:
-        other = Watch(Wanted(detector="motion", sensitivity=sensitivity))
+        other = Watch(DetectorConfig(detector="motion", sensitivity=sensitivity))
         other.memory, other.at = memory, watch.at
         return bool(other.see(small))
 
@@ -302,7 +302,10 @@ def test_sensitivity_says_how_much_has_to_move(watch):
 
 
 def test_only_what_the_camera_keeps_is_found(watch):
-    for refusing in (Wanted(detector="motion", classes=["person"]), Wanted(detector="motion", confidence=0.99)):
+    for refusing in (
+        DetectorConfig(detector="motion", classes=["person"]),
+        DetectorConfig(detector="motion", confidence=0.99),
+    ):
         watch.wanted = refusing
         assert watch.see(scene(FIGURE)) == []
 
@@ -317,14 +320,14 @@ def test_a_picture_that_is_cut_off_is_named_so(watch):
 def test_none_finds_nothing_and_decodes_nothing():
     torn = encoded(scene(FIGURE))[:2000]
     with images.opened(torn) as image:
-        sight = detector_for(Wanted(detector="none")).look(Frame(image, AT), b"kept")
+        sight = detector_for(DetectorConfig(detector="none")).look(Frame(image, AT), b"kept")
 
     assert (sight.found, sight.memory, sight.width, sight.height) == ([], b"kept", *SIZE)
 
 
 def test_a_detector_that_does_not_exist_is_named():
     with pytest.raises(UnknownDetector, match="cats"):
-        detector_for(Wanted(detector="cats"))
+        detector_for(DetectorConfig(detector="cats"))
 
 
 def test_a_cameras_columns_say_how_it_is_looked_at():
@@ -336,13 +339,14 @@ def test_a_cameras_columns_say_how_it_is_looked_at():
         detection_width = 640
         detect_every_frame = True
 
-    assert wanted_of(Camera()) == Wanted("people", 0.7, 0.4, frozenset(["person"]), 640, True)
+    assert wanted_of(Camera()) == DetectorConfig("people", 0.7, 0.4, frozenset(["person"]), 640, True)
 
 
 def test_opencv_is_not_loaded_before_somebody_detects():
     script = (
         "import sys, django; django.setup(); import nvr.urls, media_serving.detectors.sampling as s;"
-        "from media_serving.detectors import Wanted, detector_for; detector_for(Wanted(detector='none'));"
+        "from media_serving.detectors import DetectorConfig, detector_for;"
+        "detector_for(DetectorConfig(detector='none'));"
         "print(sorted({'cv2', 'numpy'} & set(sys.modules)))"
     )
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from media_serving.detectors import Frame, Wanted, detector_for, people
+from media_serving.detectors import DetectorConfig, Frame, detector_for, people
 from tests.media_serving import pedestrians as footage
 from tests.media_serving.pedestrians import AT
 
 needs_footage = pytest.mark.skipif(not footage.IS_HERE, reason=footage.WHY_NOT)
-MOTION = Wanted(detector="motion")
+MOTION = DetectorConfig(detector="motion")
 
 
 def picture_of(number: int) -> Image.Image:
@@ -31,7 +31,7 @@ def test_at_least_sixty_frames_are_labelled():
 @needs_footage
 @pytest.mark.slow
 def test_nine_of_ten_people_who_move_are_found_and_hardly_anything_else():
-    score = footage.scored(detector_for(Wanted()), between=detector_for(MOTION))
+    score = footage.scored(detector_for(DetectorConfig()), between=detector_for(MOTION))
 
     assert score.recall >= 0.87  # reached: 0.91
     assert score.precision >= 0.95  # reached: 0.99
@@ -40,7 +40,7 @@ def test_nine_of_ten_people_who_move_are_found_and_hardly_anything_else():
 @needs_footage
 @pytest.mark.slow
 def test_four_of_five_people_are_found_without_any_motion():
-    score = footage.scored(detector_for(Wanted(every_frame=True)))
+    score = footage.scored(detector_for(DetectorConfig(every_frame=True)))
 
     assert score.recall >= 0.78  # reached: 0.82 to 0.86, by the quality of the JPEG
     assert score.precision >= 0.92  # reached: 0.97 to 0.98
@@ -49,7 +49,7 @@ def test_four_of_five_people_are_found_without_any_motion():
 @needs_footage
 def test_nobody_is_looked_for_where_nothing_moves(monkeypatch):
     image = picture_of(6)
-    detector = detector_for(Wanted())
+    detector = detector_for(DetectorConfig())
     memory = detector.look(Frame(image.copy(), AT), b"").memory
     monkeypatch.setattr(people, "pedestrians", lambda: pytest.fail("looked"))
 
@@ -57,14 +57,14 @@ def test_nobody_is_looked_for_where_nothing_moves(monkeypatch):
 
 
 def found_in(image: Image.Image, memory: bytes, *, after_s: float = 0):
-    return detector_for(Wanted()).look(Frame(image.copy(), AT + timedelta(seconds=after_s)), memory)
+    return detector_for(DetectorConfig()).look(Frame(image.copy(), AT + timedelta(seconds=after_s)), memory)
 
 
 @needs_footage
 def test_people_are_looked_for_everywhere_where_no_fresh_picture_tells_what_moves():
     """A camera's first picture, and the first of each burst; people who stand still are found in it as well."""
     image = picture_of(6)
-    everywhere = detector_for(Wanted(every_frame=True)).look(Frame(image.copy(), AT), b"").found
+    everywhere = detector_for(DetectorConfig(every_frame=True)).look(Frame(image.copy(), AT), b"").found
 
     first = found_in(image, b"")
     fresh = found_in(image, first.memory, after_s=60)
@@ -100,7 +100,7 @@ def test_what_moves_is_looked_at_with_care_after_a_pause_too():
 
 @needs_footage
 def test_on_every_frame_people_are_found_in_the_first_one_and_nothing_is_remembered():
-    sight = detector_for(Wanted(every_frame=True)).look(Frame(picture_of(6), AT), b"")
+    sight = detector_for(DetectorConfig(every_frame=True)).look(Frame(picture_of(6), AT), b"")
 
     assert {found.object_class for found in sight.found} == {"person"}
     assert sight.memory == b""
@@ -110,7 +110,7 @@ def test_on_every_frame_people_are_found_in_the_first_one_and_nothing_is_remembe
 def test_boxes_are_in_pixels_of_a_picture_wider_than_the_width_looked_at():
     small = picture_of(6)
     large = small.resize((small.width * 3, small.height * 3))
-    detector = detector_for(Wanted(every_frame=True))
+    detector = detector_for(DetectorConfig(every_frame=True))
 
     sight = detector.look(Frame(large, AT), b"")
 
@@ -129,7 +129,7 @@ def test_boxes_of_a_picture_turned_by_its_camera_are_upright():
     exif[0x0112] = 6
     file = io.BytesIO()
     small.transpose(Image.Transpose.ROTATE_90).save(file, "JPEG", quality=95, exif=exif)
-    detector = detector_for(Wanted(every_frame=True))
+    detector = detector_for(DetectorConfig(every_frame=True))
 
     sight = detector.look(Frame(Image.open(file), AT), b"")
 
@@ -143,7 +143,7 @@ def test_only_what_the_camera_keeps_is_found():
     image = picture_of(24)
 
     def found(**wanted):
-        return detector_for(Wanted(every_frame=True, **wanted)).look(Frame(image.copy(), AT), b"").found
+        return detector_for(DetectorConfig(every_frame=True, **wanted)).look(Frame(image.copy(), AT), b"").found
 
     assert len(found()) > len(found(confidence=people.SUREST)) > 0
     assert found(classes=["car"]) == []
@@ -153,7 +153,7 @@ def test_only_what_the_camera_keeps_is_found():
 @pytest.mark.parametrize("size", [(1, 1), (20, 400), (400, 20), (63, 127)])
 @pytest.mark.parametrize("every_frame", [True, False])
 def test_pictures_smaller_than_a_person_are_no_error(size, every_frame):
-    detector = detector_for(Wanted(every_frame=every_frame))
+    detector = detector_for(DetectorConfig(every_frame=every_frame))
     memory = detector.look(Frame(Image.new("RGB", size), AT), b"").memory
     noise = Image.fromarray(np.random.default_rng(1).integers(0, 255, size[::-1], np.uint8))
 

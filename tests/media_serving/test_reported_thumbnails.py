@@ -80,7 +80,7 @@ def test_what_cannot_be_read_is_given_up_when_it_should_be_whole(api, camera):
 
 
 def test_reports_whose_files_never_come_keep_no_older_one_waiting(api, camera, monkeypatch):
-    monkeypatch.setattr(reported_thumbnails, "TOGETHER", 2)
+    monkeypatch.setattr(reported_thumbnails, "BATCH_SIZE", 2)
     put(folder_of(camera), "a.jpg", numbered_still(50))
     reported(api, camera)
     missing = [reported(api, camera, file_path=f"{number}.jpg") for number in range(5)]
@@ -93,7 +93,7 @@ def test_a_look_ends_in_time(api, camera, monkeypatch):
     put(folder_of(camera), "a.jpg", numbered_still(50))
     for _ in range(3):
         reported(api, camera)
-    monkeypatch.setattr(reported_thumbnails, "SLICE_S", 0.0)
+    monkeypatch.setattr(reported_thumbnails, "TIME_BUDGET_S", 0.0)
 
     assert reported_thumbnails.make_owed() < 3
 

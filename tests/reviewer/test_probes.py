@@ -17,13 +17,13 @@ from pathlib import Path
 import pytest
 from PIL import ExifTags, Image
 
-from nvr.media.ffmpeg.mp4_metadata import MOST_BOXES, NoBoxes, movie_facts
+from nvr.media.ffmpeg.mp4_metadata import MAX_BOXES, NoBoxes, movie_facts
 from nvr.media.ffmpeg.operations import FfmpegKilled, FfmpegMissing, FfmpegTimedOut
 from nvr.media.files.paths import StorageFault
 from nvr.media.images.letterbox import CONTENT
 from reviewer import probe_cache, probes
 from reviewer.probe_cache import NOTHING, Facts
-from reviewer.probes import Patience, facts_of
+from reviewer.probes import Deadline, facts_of
 from reviewer.thumbnails.rendering import Source, thumbnail_of
 from tests.factories import jpeg, put
 from tests.reviewer.test_listings import streamed
@@ -37,7 +37,7 @@ def video(path: Path, *options: str, seconds: int = 3) -> Path:
 
 def found(*files: Path, wait: bool = False) -> list[Facts | None]:
     paths, root = [os.fsencode(file) for file in files], files[0].parent.resolve()
-    known = facts_of([(path, os.stat(path)) for path in paths], Patience(for_all=wait), root=root)
+    known = facts_of([(path, os.stat(path)) for path in paths], Deadline(for_all=wait), root=root)
     return [known.get(path) for path in paths]
 
 
@@ -199,9 +199,9 @@ def test_nothing_is_told_of_a_file_outside(tmp_path, name):
     file = os.fsencode(card / "DCIM" / name)
     facts = [(file, os.stat(file))]
 
-    assert facts_of(facts, Patience(for_all=True), root=card) == {}
+    assert facts_of(facts, Deadline(for_all=True), root=card) == {}
     probes.probe_all([os.fsdecode(file)], card)
-    assert facts_of(facts, Patience(for_all=True), root=card) == {}
+    assert facts_of(facts, Deadline(for_all=True), root=card) == {}
 
 
 def test_a_link_within_the_path_tells_what_it_leads_to(tmp_path):
@@ -290,10 +290,10 @@ def box(kind: bytes, *inner: bytes, length: int | None = None) -> bytes:
         b"\0" * 100,
         box(b"ftyp", b"mp42"),
         box(b"moov", length=7),
-        box(b"free") * (MOST_BOXES + 1),
+        box(b"free") * (MAX_BOXES + 1),
         struct.pack(">I4sQ", 1, b"free", 2**63) + b"\0" * 20,
         struct.pack(">I4sQ", 1, b"moov", 3),
-        box(b"moov", *[box(b"trak", box(b"mdia"))] * (MOST_BOXES // 2)),
+        box(b"moov", *[box(b"trak", box(b"mdia"))] * (MAX_BOXES // 2)),
         box(b"moov", box(b"mvhd", b"\0\0")),
         box(b"moov", box(b"trak", box(b"mdia", box(b"hdlr", b"\0" * 8)))),
     ],

@@ -75,7 +75,7 @@ def test_asking_again_begins_no_second_pass_until_it_has_rested(review, card, kn
 
 
 def test_a_long_pass_goes_back_to_the_queue_and_goes_on_where_it_was(known, card, sent, monkeypatch):
-    monkeypatch.setattr(prefetch, "SLICE_S", 0.0)
+    monkeypatch.setattr(prefetch, "TIME_BUDGET_S", 0.0)
     ask_for(known)
 
     for number in range(4):
@@ -112,7 +112,7 @@ def removing(root: ReviewPath, drawn: Any) -> Any:
 def test_a_pass_whose_worker_was_killed_has_stopped_and_another_goes_on(review, card, known, sent, monkeypatch):
     review.get(STREAM, {"path": str(card)})
     with monkeypatch.context() as patched:
-        patched.setattr(prefetch, "SLICE_S", 0)
+        patched.setattr(prefetch, "TIME_BUDGET_S", 0)
         work(*sent[0])
     assert state(known) == ("working", 1, 0, 4)
 
@@ -133,7 +133,7 @@ def died(root: ReviewPath) -> None:
 def test_a_pass_whose_worker_was_killed_goes_on_where_it_was_without_a_call(known, card, sent, monkeypatch):
     ask_for(known)
     with monkeypatch.context() as patched:
-        patched.setattr(prefetch, "SLICE_S", 0)
+        patched.setattr(prefetch, "TIME_BUDGET_S", 0)
         work(*sent[-1])
     cache_tasks.revive_thumbnail_passes()
     assert len(sent) == 2  # the pass itself: somebody is at it
@@ -157,12 +157,12 @@ def test_a_pass_that_kills_its_workers_is_not_revived_for_ever(known, sent):
         died(known)
         cache_tasks.revive_thumbnail_passes()
 
-    assert len(sent) == 1 + prefetch.MOST_REVIVALS
+    assert len(sent) == 1 + prefetch.MAX_REVIVALS
     assert state(known)[0] == "stopped"
 
 
 def test_a_slice_that_ended_well_makes_up_for_deaths(known, sent, monkeypatch):
-    monkeypatch.setattr(prefetch, "SLICE_S", 0)
+    monkeypatch.setattr(prefetch, "TIME_BUDGET_S", 0)
     ask_for(known)
     for _ in range(4):
         died(known)
@@ -221,7 +221,7 @@ def being_read(root: ReviewPath) -> None:
 def test_a_pass_is_never_told_as_more_than_all(review, card, known, sent, monkeypatch):
     review.get(STREAM, {"path": str(card)})
     with monkeypatch.context() as patched:
-        patched.setattr(prefetch, "SLICE_S", 0)
+        patched.setattr(prefetch, "TIME_BUDGET_S", 0)
         for _ in range(3):
             work(*sent[-1])
     assert state(known) == ("working", 3, 0, 4)

@@ -306,7 +306,7 @@ def test_a_worker_that_comes_back_too_late_does_nothing_more(reviewer, known, se
 
 def test_a_run_that_kills_its_workers_is_given_up(reviewer, known, sent):
     run = trash_runs.begin(reviewer)
-    TrashRun.objects.filter(pk=run.pk).update(state=RunState.WORKING, attempts=trash_runs.MOST_ATTEMPTS)
+    TrashRun.objects.filter(pk=run.pk).update(state=RunState.WORKING, attempts=trash_runs.MAX_ATTEMPTS)
     abandoned(run)
 
     trash_runs.look_after()

@@ -14,7 +14,7 @@ from PIL import Image, ImageChops
 from pytest_django import Settings
 
 from cameras.models import Camera
-from media_serving.detectors import Frame, Wanted, detector_for
+from media_serving.detectors import DetectorConfig, Frame, detector_for
 from nvr.demo.cameras import KEPT_PICTURES, VIDEO_S, DemoCamera, demo_cameras
 from nvr.demo.card import shots
 from nvr.demo.scenes import SCENES, barn_at_night, draw
@@ -140,7 +140,7 @@ def test_in_every_scene_something_passes_within_a_minute(name: str) -> None:
 @pytest.mark.parametrize("camera", [camera for camera in demo_cameras() if camera.settings["detector"] == "people"])
 def test_what_the_detector_finds_is_who_walks_there(camera: DemoCamera, tmp_path: Path) -> None:
     """At most the one walker, and while nobody is there, nobody."""
-    wanted = Wanted(confidence=float(str(camera.settings["detection_confidence"])))
+    wanted = DetectorConfig(confidence=float(str(camera.settings["detection_confidence"])))
     detector, memory, counts = detector_for(wanted), b"", []
     for number in range(24):
         at = datetime.fromtimestamp(1_790_000_000 + 2 * number, UTC)
@@ -158,7 +158,7 @@ def test_what_the_detector_finds_is_who_walks_there(camera: DemoCamera, tmp_path
 @pytest.mark.parametrize("camera", [camera for camera in demo_cameras() if camera.settings["detector"] == "motion"])
 def test_an_animal_wholly_in_view_is_reported_where_it_is(camera: DemoCamera, tmp_path: Path) -> None:
     """And while none is there, nothing is."""
-    detector, memory, reported, alone = detector_for(Wanted(detector="motion")), b"", [], []
+    detector, memory, reported, alone = detector_for(DetectorConfig(detector="motion")), b"", [], []
     path = tmp_path / "picture.jpg"
     empty = draw(camera.scene, ANIMALS_AWAY)
     for second in range(1, 61):

@@ -98,7 +98,7 @@ def test_a_camera_in_error_is_a_warning_with_its_reason() -> None:
 
 @pytest.mark.django_db
 def test_of_very_many_cameras_in_error_the_first_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor, "MOST_CAMERAS", 2)
+    monkeypatch.setattr(doctor, "MAX_CAMERAS", 2)
     for number in range(5):
         make_camera(f"Camera {number}", status="error")
 

@@ -1,4 +1,4 @@
-"""The socket's patience, on a pair of real sockets."""
+"""The socket's timeout, on a pair of real sockets."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from nvr.webserver.sockets import SMALL_BODY, PatientSocket, SlowClient
+from nvr.webserver.sockets import SMALL_BODY, SlowClient, TimeoutSocket
 
 
 @pytest.fixture
-def pair() -> tuple[PatientSocket, socket.socket]:
+def pair() -> tuple[TimeoutSocket, socket.socket]:
     ours, theirs = socket.socketpair()
-    return PatientSocket.adopt(ours, 0.5), theirs
+    return TimeoutSocket.adopt(ours, 0.5), theirs
 
 
-def test_silence_ends_after_the_limit(pair: tuple[PatientSocket, socket.socket]) -> None:
+def test_silence_ends_after_the_limit(pair: tuple[TimeoutSocket, socket.socket]) -> None:
     started = time.monotonic()
 
     with pytest.raises(SlowClient):
@@ -27,7 +27,7 @@ def test_silence_ends_after_the_limit(pair: tuple[PatientSocket, socket.socket])
     assert 0.4 < time.monotonic() - started < 30
 
 
-def test_a_trickle_ends_although_bytes_move(pair: tuple[PatientSocket, socket.socket]) -> None:
+def test_a_trickle_ends_although_bytes_move(pair: tuple[TimeoutSocket, socket.socket]) -> None:
     ours, theirs = pair
     stop = threading.Event()
 
@@ -46,7 +46,7 @@ def test_a_trickle_ends_although_bytes_move(pair: tuple[PatientSocket, socket.so
         thread.join()
 
 
-def test_time_that_the_application_takes_is_not_counted(pair: tuple[PatientSocket, socket.socket]) -> None:
+def test_time_that_the_application_takes_is_not_counted(pair: tuple[TimeoutSocket, socket.socket]) -> None:
     ours, theirs = pair
     theirs.send(b"abc")
     time.sleep(0.8)
@@ -54,7 +54,7 @@ def test_time_that_the_application_takes_is_not_counted(pair: tuple[PatientSocke
     assert [ours.recv(1) for _ in range(3)] == [b"a", b"b", b"c"]
 
 
-def test_each_request_has_its_own_patience(pair: tuple[PatientSocket, socket.socket]) -> None:
+def test_each_request_has_its_own_timeout(pair: tuple[TimeoutSocket, socket.socket]) -> None:
     ours, theirs = pair
     ours.waited = 10.0
     ours.begin_request()
@@ -63,14 +63,14 @@ def test_each_request_has_its_own_patience(pair: tuple[PatientSocket, socket.soc
     assert ours.recv(1) == b"a"
 
 
-def test_a_closed_peer_reads_as_the_end(pair: tuple[PatientSocket, socket.socket]) -> None:
+def test_a_closed_peer_reads_as_the_end(pair: tuple[TimeoutSocket, socket.socket]) -> None:
     pair[1].close()
 
     assert pair[0].recv(10) == b""
 
 
 @pytest.mark.parametrize("size", [0, 10, SMALL_BODY, SMALL_BODY + 1, 3_000_000])
-def test_head_and_body_arrive_in_order(pair: tuple[PatientSocket, socket.socket], size: int) -> None:
+def test_head_and_body_arrive_in_order(pair: tuple[TimeoutSocket, socket.socket], size: int) -> None:
     ours, theirs = pair
     body = bytes(range(256)) * (size // 256 + 1)
     arrived: list[bytes] = []
@@ -87,7 +87,7 @@ def test_head_and_body_arrive_in_order(pair: tuple[PatientSocket, socket.socket]
 
 
 def test_an_answer_that_is_nothing_but_a_head_leaves_when_it_is_flushed(
-    pair: tuple[PatientSocket, socket.socket],
+    pair: tuple[TimeoutSocket, socket.socket],
 ) -> None:
     ours, theirs = pair
     theirs.setblocking(False)
@@ -105,7 +105,7 @@ def test_an_answer_that_is_nothing_but_a_head_leaves_when_it_is_flushed(
     assert theirs.recv(10) == b"next"
 
 
-def test_a_file_follows_the_head(pair: tuple[PatientSocket, socket.socket], tmp_path: Path) -> None:
+def test_a_file_follows_the_head(pair: tuple[TimeoutSocket, socket.socket], tmp_path: Path) -> None:
     ours, theirs = pair
     (tmp_path / "file").write_bytes(b"0123456789")
 
@@ -117,7 +117,7 @@ def test_a_file_follows_the_head(pair: tuple[PatientSocket, socket.socket], tmp_
 
 
 def test_a_reader_that_stops_ends_a_file_after_the_limit(
-    pair: tuple[PatientSocket, socket.socket], tmp_path: Path
+    pair: tuple[TimeoutSocket, socket.socket], tmp_path: Path
 ) -> None:
     with (tmp_path / "file").open("w+b") as file:
         file.truncate(50_000_000)

@@ -23,7 +23,7 @@ from tests.servers import free_port, wait_until_idle
 from .conftest import environment, starting, wait_until
 
 LIMIT_SECONDS = 3
-PATIENCE_SECONDS = 600
+TIMEOUT_SECONDS = 600
 REQUEST = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbody"
 CONTENT = bytes(range(256)) * 128 * 1024
 
@@ -60,7 +60,7 @@ def started(small: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> 
 @pytest.fixture(scope="module")
 def patient(small: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     """It closes nobody for minutes: whoever is answered meanwhile was not kept waiting by slow clients."""
-    env = small | {"NVR_SOCKET_TIMEOUT": str(PATIENCE_SECONDS)}
+    env = small | {"NVR_SOCKET_TIMEOUT": str(TIMEOUT_SECONDS)}
     with small_server(tmp_path_factory.mktemp("patient"), env) as port:
         yield port
 
@@ -387,7 +387,7 @@ def test_the_kernel_sends_files(monkeypatch: pytest.MonkeyPatch) -> None:
             used.set(name, value)
 
     assert used.sendfile
-    assert used.worker_class_str == "nvr.webserver.worker.PatientWorker"
+    assert used.worker_class_str == "nvr.webserver.worker.TimeoutWorker"
 
 
 @pytest.fixture

@@ -85,21 +85,21 @@ EIGHT_DIGITS: Final = compiled(r"\d{8}")
 IN_UTC: Final = compiled(r"PXL_|\d{14}-\d{6}-[EMRTU]\d\d_\d+$")  # Google's phones; Canon's cameras
 
 
-class Told(NamedTuple):
+class NameTime(NamedTuple):
     """A reading, and whether it takes the folder to it."""
 
     reading: Reading
     needs_folder: bool
 
 
-def told_by_path(path: str) -> Told | None:
+def told_by_path(path: str) -> NameTime | None:
     """What the name tells, else the name with its folders; `path` is the file's, below the camera's folder."""
     *folders, name = normalised(path).split("/")
     stem = without_ending(name)
     if reading := first(told_by_name(stem)):
-        return Told(reading, needs_folder=False)
+        return NameTime(reading, needs_folder=False)
     reading = told_by_folders(folders, name)
-    return Told(reading, needs_folder=True) if reading else None
+    return NameTime(reading, needs_folder=True) if reading else None
 
 
 def normalised(path: str) -> str:

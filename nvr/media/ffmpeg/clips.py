@@ -31,9 +31,9 @@ from nvr.media.ffmpeg.processes import (
 from nvr.media.ffmpeg.stream_copy import can_be_copied
 from nvr.media.images.decoder import pictures
 
-MOST_HEIGHT_PX = 1080
-MOST_WIDTH_PX = 3840  # two such pictures side by side; decoders in browsers end at 4096
-LEAST_FPS, MOST_FPS = Fraction(1), Fraction(30)
+MAX_HEIGHT_PX = 1080
+MAX_WIDTH_PX = 3840  # two such pictures side by side; decoders in browsers end at 4096
+MIN_FPS, MAX_FPS = Fraction(1), Fraction(30)
 USUAL_FPS = Fraction(25)  # of files that do not tell
 NEAR_BEGINNING_S = 1.0  # there nothing is sought
 LATE_S = 1.1  # by which a piece may end late: a whole frame, at the lowest rate, and a little
@@ -285,7 +285,7 @@ def sounding(stream: Any, cut: Cut) -> Any:
 
 def common_fps(cuts: Sequence[Cut]) -> Fraction:
     rates = [cut.facts.frame_rate for cut in cuts if cut.facts.frame_rate is not None]
-    return max(LEAST_FPS, min(max(rates, default=USUAL_FPS), MOST_FPS)).limit_denominator(1001)
+    return max(MIN_FPS, min(max(rates, default=USUAL_FPS), MAX_FPS)).limit_denominator(1001)
 
 
 def as_text(fps: Fraction) -> str:
@@ -294,7 +294,7 @@ def as_text(fps: Fraction) -> str:
 
 def size_of(facts: ff.MediaFacts) -> tuple[int, int]:
     """With square pixels, even sides, and no larger than is sensible for a clip."""
-    return fit(facts, (MOST_WIDTH_PX, MOST_HEIGHT_PX), enlarge=False)
+    return fit(facts, (MAX_WIDTH_PX, MAX_HEIGHT_PX), enlarge=False)
 
 
 def fit(facts: ff.MediaFacts, box: tuple[int, int], *, enlarge: bool = True) -> tuple[int, int]:
@@ -313,7 +313,7 @@ def jpegs_of_one_size(files: Iterable[BinaryIO]) -> Iterator[bytes]:
     size: tuple[int, int] | None = None
     for picture in files:
         try:
-            pixels = pictures.in_rgb(picture, *(size or (MOST_WIDTH_PX, MOST_HEIGHT_PX)))
+            pixels = pictures.in_rgb(picture, *(size or (MAX_WIDTH_PX, MAX_HEIGHT_PX)))
         except Invalid:
             continue
         upright = Image.frombytes("RGB", (pixels.width, pixels.height), pixels.data)

@@ -20,7 +20,7 @@ MP4_BOXES: Final = {
     *(b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot", b"moof", b"styp", b"sidx", b"ssix", b"uuid"),
     *(b"emsg", b"prft", b"udta", b"PICT", b"junk", b"pdin", b"mfra", b"meta"),
 }
-LEAST_BOX_BYTES: Final = 8
+MIN_BOX_BYTES: Final = 8
 MAGIC: Final = (
     (b"\x1a\x45\xdf\xa3", "matroska"),
     (b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", "asf"),
@@ -78,7 +78,7 @@ def demuxer_for(head: bytes) -> str:
 def is_box(head: bytes) -> bool:
     """A first box of a kind that files begin with, of a length that a box can have (1: told further on, 0: all)."""
     length = int.from_bytes(head[:4])
-    return head[4:8] in MP4_BOXES and (length >= LEAST_BOX_BYTES or length in {0, 1})
+    return head[4:8] in MP4_BOXES and (length >= MIN_BOX_BYTES or length in {0, 1})
 
 
 def bare_stream(head: bytes) -> str | None:

@@ -13,8 +13,8 @@ from typing import BinaryIO, Final
 
 HEADER: Final = 8
 WIDE_HEADER: Final = 16
-MOST_BOXES: Final = 2000
-MOST_TABLE_BYTES: Final = 2**20
+MAX_BOXES: Final = 2000
+MAX_TABLE_BYTES: Final = 2**20
 # Of a track's sample description: `stsd`'s own head, then the entry's, up to its width.
 WIDTH_IN_STSD: Final = 8 + 8 + 24
 # Of a track's head, by its version: times, number and duration stand before the matrix that places its pictures.
@@ -49,12 +49,12 @@ class Box:
 
 
 class Reader:
-    """An open file of `size` bytes; of its boxes at most `MOST_BOXES` are looked at."""
+    """An open file of `size` bytes; of its boxes at most `MAX_BOXES` are looked at."""
 
     def __init__(self, file: BinaryIO, size: int) -> None:
         self.file, self.size = file, size
-        self.left = MOST_BOXES
-        self.bytes_left = MOST_TABLE_BYTES
+        self.left = MAX_BOXES
+        self.bytes_left = MAX_TABLE_BYTES
 
     def spend_bytes(self, count: int) -> None:
         self.bytes_left -= count
@@ -171,7 +171,7 @@ def is_sideways(reader: Reader, track: Box) -> bool:
 def fragmented_duration(reader: Reader, extends: Box, track: Box) -> float | None:
     """From the first sample to the end of the last fragment, in s; `mvhd` tells only of what lies before those.
 
-    As much is read as `MOST_BOXES` allow: of a longer file ffprobe finds it out.
+    As much is read as `MAX_BOXES` allow: of a longer file ffprobe finds it out.
     """
     duration, scale = timed(reader, reader.find((b"mdia", b"mdhd"), track.start, track.end), MDHD)
     if not scale:

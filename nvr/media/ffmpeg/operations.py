@@ -62,7 +62,7 @@ PLAYABLE_PIXELS = {"yuv420p", "yuvj420p"}
 PLAYABLE_SOUND = {None, "aac", "mp3"}
 EVEN = "'trunc(max(iw,2)/2)*2':'trunc(max(ih,2)/2)*2'"  # 4:2:0 halves both sides
 WITHOUT_INDEX = {"mpegts", "mpeg", "dhav", *BARE}
-LEAST_BYTES_PER_S = 1000  # a still picture at the worst quality that cameras offer takes more
+MIN_BYTES_PER_S = 1000  # a still picture at the worst quality that cameras offer takes more
 LEAD_S = 10.0  # longer than the key frames of most cameras lie apart
 H264 = {"vcodec": "libx264", "preset": "veryfast", "crf": 23, "pix_fmt": "yuv420p", "max_muxing_queue_size": 1024}
 AAC = {"acodec": "aac", "ab": "128k"}
@@ -221,7 +221,7 @@ def step_for(facts: MediaFacts, size_bytes: int, *, every: timedelta, at_most: i
     A duration for which the file is far too small is a lie, and not asked: hours are declared and seconds are there.
     """
     duration = facts.duration or 0.0
-    believed = duration if size_bytes >= duration * LEAST_BYTES_PER_S else 0.0
+    believed = duration if size_bytes >= duration * MIN_BYTES_PER_S else 0.0
     step_ms = max(every / timedelta(milliseconds=1), 1000 * believed / at_most)
     return timedelta(milliseconds=max(1, ceil(step_ms)))
 

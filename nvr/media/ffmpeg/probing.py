@@ -27,7 +27,7 @@ QUICK = timedelta(seconds=15)
 COUNTED = {"mpeg", *BARE}  # of which often nobody knows how long they are
 TABLES_BYTES = 65_536  # in which AVI and Matroska tell of their tracks
 MATROSKA_PICTURES = b"\x83\x81\x01"  # a track of the kind "video"
-LEAST_BYTES_IN_ANY_S = 100  # also where a picture is taken every few minutes only
+MIN_BYTES_IN_ANY_S = 100  # also where a picture is taken every few minutes only
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class MediaFacts:
     @property
     def believed_duration(self) -> float | None:
         """None also where it is a lie: hours are declared, and nearly nothing is there."""
-        is_told = self.duration is not None and self.duration * LEAST_BYTES_IN_ANY_S <= self.size_bytes
+        is_told = self.duration is not None and self.duration * MIN_BYTES_IN_ANY_S <= self.size_bytes
         return self.duration if is_told else None
 
 

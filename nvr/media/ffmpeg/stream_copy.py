@@ -11,7 +11,7 @@ from nvr.media.ffmpeg import operations as ff
 
 LONGEST_LEAD_S = 10.0  # it is stored with the piece, and not shown
 WITH_INDEX = {"mov", "matroska"}
-MOST_WIDTH_PX, MOST_HEIGHT_PX = 4096, 2304  # for which there are decoders in browsers
+MAX_WIDTH_PX, MAX_HEIGHT_PX = 4096, 2304  # for which there are decoders in browsers
 
 
 def can_be_copied(source: ff.Source, facts: ff.MediaFacts, start: float, *, timeout: timedelta) -> bool:
@@ -21,7 +21,7 @@ def can_be_copied(source: ff.Source, facts: ff.MediaFacts, start: float, *, time
     `FfmpegFailed`.
     """
     plays = facts.video_codec == "h264" and facts.pix_fmt in ff.PLAYABLE_PIXELS and not facts.is_reordered
-    fits = facts.width <= MOST_WIDTH_PX and facts.height <= MOST_HEIGHT_PX
+    fits = facts.width <= MAX_WIDTH_PX and facts.height <= MAX_HEIGHT_PX
     if not plays or not fits or source.demuxer not in WITH_INDEX:
         return False
     return start == 0 or 0 <= lead_before(source, facts, start, timeout=timeout) <= LONGEST_LEAD_S

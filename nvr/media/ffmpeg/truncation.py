@@ -11,7 +11,7 @@ from typing import BinaryIO, Final
 from nvr.media.ffmpeg import operations as ffmpeg
 from nvr.media.ffmpeg.containers import demuxer_in
 
-MOST_PARTS: Final = 200_000  # ten hours in fragments of a second are half of that
+MAX_PARTS: Final = 200_000  # ten hours in fragments of a second are half of that
 AVI_UNFINISHED: Final = (0, 0xFFFFFFFF)  # what is filled in when the recording ends
 AVI_HEAD_BYTES: Final = 8  # which the lengths that some cameras write count too, though they should not
 BOX_KIND: Final = re.compile(rb"[\x20-\x7e\xa9]{4}")
@@ -50,7 +50,7 @@ def mov_ends(descriptor: int, size: int) -> bool:
     What has no kind is no box: rubbish that some recorders leave behind the last one.
     """
     position = 0
-    for _ in range(MOST_PARTS):
+    for _ in range(MAX_PARTS):
         head = os.pread(descriptor, 16, position)
         length = int.from_bytes(head[:4])
         if length == 1:
@@ -66,7 +66,7 @@ def mov_ends(descriptor: int, size: int) -> bool:
 def avi_ends(descriptor: int, size: int) -> bool:
     """One RIFF after the other: of a long recording each holds a gigabyte."""
     position = 0
-    for _ in range(MOST_PARTS):
+    for _ in range(MAX_PARTS):
         head = os.pread(descriptor, 8, position)
         length = int.from_bytes(head[4:], "little")
         if head[:4] != b"RIFF" or len(head) < 8 or length in AVI_UNFINISHED:

@@ -20,7 +20,7 @@ from nvr.media.files.paths import error_for
 
 logger = logging.getLogger(__name__)
 
-PATIENCE_S = 15.0  # longer than the making of any of these files may take
+TIMEOUT_S = 15.0  # longer than the making of any of these files may take
 PAUSE_S = 0.01
 USED_PRECISION_S = 3600
 PART_LIVES_S = 3600
@@ -77,10 +77,10 @@ def making(make: Callable[[], Path]) -> Path:
 
 
 @contextmanager
-def alone(name: str, *, patience_s: float | None = None) -> Iterator[None]:
+def alone(name: str, *, timeout_s: float | None = None) -> Iterator[None]:
     """Only one thread of all processes is inside for the same `name` (or, rarely, for two that begin alike).
 
-    Raises `Unavailable` after `patience_s` (15 s) of waiting.
+    Raises `Unavailable` after `timeout_s` (15 s) of waiting.
     """
     folder = cache_folder("locks")
     try:
@@ -90,12 +90,12 @@ def alone(name: str, *, patience_s: float | None = None) -> Iterator[None]:
         reason = os.strerror(fault.errno or 0)
         raise Unavailable(f"The cache folder cannot be written ({reason}): see its owner and disk.") from fault
     with lock:
-        wait_for(lock, PATIENCE_S if patience_s is None else patience_s)
+        wait_for(lock, TIMEOUT_S if timeout_s is None else timeout_s)
         yield
 
 
-def wait_for(lock: BinaryIO, patience_s: float) -> None:
-    deadline = time.monotonic() + patience_s
+def wait_for(lock: BinaryIO, timeout_s: float) -> None:
+    deadline = time.monotonic() + timeout_s
     while True:
         with suppress(BlockingIOError):
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

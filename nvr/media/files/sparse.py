@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterator
 from typing import BinaryIO, Final
 
-MOST_RANGES: Final = 10_000  # looked at; behind them all counts as data
+MAX_RANGES: Final = 10_000  # looked at; behind them all counts as data
 BLOCK_BYTES: Final = 2**20
 
 
@@ -18,7 +18,7 @@ def data_ranges(descriptor: int) -> Iterator[tuple[int, int]]:
     """Begin and end of what was written, in order. Raises OSError; the file's position is changed."""
     size = os.fstat(descriptor).st_size
     end = 0
-    for _ in range(MOST_RANGES):
+    for _ in range(MAX_RANGES):
         try:
             begin = os.lseek(descriptor, end, os.SEEK_DATA)
             end = os.lseek(descriptor, begin, os.SEEK_HOLE)

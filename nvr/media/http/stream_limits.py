@@ -19,7 +19,7 @@ from nvr.errors import Unavailable
 LARGE_BYTES = 256 * 1024  # less than what the kernel buffers for a socket: sent without waiting for the reader
 HUGE_BYTES = 8 * 1024 * 1024
 SLOTS_PER_READER = 4
-PATIENCE = timedelta(seconds=0.25)  # long enough for a slot to come free among quick readers
+TIMEOUT = timedelta(seconds=0.25)  # long enough for a slot to come free among quick readers
 RETRY_AFTER = 2  # seconds
 
 
@@ -69,25 +69,25 @@ class StreamSlots:
         self.readers: Counter[str] = Counter()
         self._changed = threading.Condition()
 
-    def take(self, reader: str | None = None, *, patience: timedelta = PATIENCE) -> Slot:
-        """Wait up to `patience`, else raise `TooManyStreams`. A reader that is None is not counted.
+    def take(self, reader: str | None = None, *, timeout: timedelta = TIMEOUT) -> Slot:
+        """Wait up to `timeout`, else raise `TooManyStreams`. A reader that is None is not counted.
 
         Whoever waits holds a thread: where half as many wait as there are slots, the next one is refused at once.
         """
         with self._changed:
             if not self._has_room(reader):
-                self._wait_for_room(reader, patience)
+                self._wait_for_room(reader, timeout)
             self.taken += 1
             if reader is not None:
                 self.readers[reader] += 1
         return Slot(self, reader)
 
-    def _wait_for_room(self, reader: str | None, patience: timedelta) -> None:
+    def _wait_for_room(self, reader: str | None, timeout: timedelta) -> None:
         if self.waiting >= max(1, self.capacity // 2):
             raise TooManyStreams
         self.waiting += 1
         try:
-            if not self._changed.wait_for(lambda: self._has_room(reader), patience.total_seconds()):
+            if not self._changed.wait_for(lambda: self._has_room(reader), timeout.total_seconds()):
                 raise TooManyStreams
         finally:
             self.waiting -= 1

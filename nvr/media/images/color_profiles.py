@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 SPACES = {b"RGB ": {"RGB", "RGBA"}, b"CMYK": {"CMYK"}, b"GRAY": {"L"}}
 SRGB_NAMES = (b"sRGB", "sRGB".encode("utf-16-be"))
 NAME_WITHIN_BYTES = 4096
-MOST_PROFILE_BYTES = 4 * 2**20
+MAX_PROFILE_BYTES = 4 * 2**20
 HEAD_BYTES = 128
 
 
@@ -36,7 +36,7 @@ def in_srgb(image: Image.Image) -> Image.Image:
 
 def is_srgb(profile: bytes) -> bool:
     """By what the profile calls itself; one that is too short or too long to be a profile needs no conversion."""
-    if not HEAD_BYTES < len(profile) <= MOST_PROFILE_BYTES:
+    if not HEAD_BYTES < len(profile) <= MAX_PROFILE_BYTES:
         return True
     return any(name in profile[:NAME_WITHIN_BYTES] for name in SRGB_NAMES)
 

@@ -11,8 +11,8 @@ from nvr.media.images.errors import ImageTooLarge, TornImage
 from nvr.media.images.limits import max_pixels
 from nvr.media.images.opening import BROKEN, opened, orientation
 
-MOST_CHUNKS: Final = 64
-MOST_EXIF_BYTES: Final = 2**20
+MAX_CHUNKS: Final = 64
+MAX_EXIF_BYTES: Final = 2**20
 
 
 def header_of(raw: PlacedFile, file: BinaryIO) -> dict[str, Any]:
@@ -30,13 +30,13 @@ def webp_header(file: PlacedFile) -> dict[str, Any]:
     """From its chunks (developers.google.com/speed/webp/docs/riff_container)."""
     width = height = 0
     turn, place = 1, 12
-    for _ in range(MOST_CHUNKS):
+    for _ in range(MAX_CHUNKS):
         kind, length, head = chunk_at(file, place)
         if not kind:
             break
         if not width:
             width, height = webp_size(kind, head)
-        if kind == b"EXIF" and length <= MOST_EXIF_BYTES:
+        if kind == b"EXIF" and length <= MAX_EXIF_BYTES:
             file.seek(place + 8)
             turn = turn_in(read_all(file, length))
         place += 8 + length + length % 2

@@ -14,8 +14,8 @@ import time
 from typing import Any, Final
 
 HEAD: Final = struct.Struct(">IQ")
-MOST_HEAD_BYTES: Final = 2**20
-MOST_PAYLOAD_BYTES: Final = 2**30
+MAX_HEAD_BYTES: Final = 2**20
+MAX_PAYLOAD_BYTES: Final = 2**30
 PIECE_BYTES: Final = 2**20
 
 Head = dict[str, Any]
@@ -40,7 +40,7 @@ def receive_request(connection: socket.socket) -> tuple[Head, int]:
         raise Closed
     data += exactly(connection, HEAD.size - len(data), None)
     length, _ = HEAD.unpack(data)
-    if length > MOST_HEAD_BYTES or len(descriptors) != 1:
+    if length > MAX_HEAD_BYTES or len(descriptors) != 1:
         raise ConnectionError("The request makes no sense.")
     os.set_inheritable(descriptors[0], False)
     return json.loads(exactly(connection, length, None)), descriptors[0]
@@ -55,7 +55,7 @@ def send_answer(connection: socket.socket, head: Head, payload: bytes = b"") -> 
 def receive_answer(connection: socket.socket, deadline: float) -> tuple[Head, bytes]:
     """Raises `Closed`, TimeoutError at the `deadline` (of the monotonic clock), and ConnectionError."""
     length, size = HEAD.unpack(exactly(connection, HEAD.size, deadline))
-    if length > MOST_HEAD_BYTES or size > MOST_PAYLOAD_BYTES:
+    if length > MAX_HEAD_BYTES or size > MAX_PAYLOAD_BYTES:
         raise ConnectionError("The answer makes no sense.")
     head: Head = json.loads(exactly(connection, length, deadline))
     return head, bytes(exactly(connection, size, deadline))

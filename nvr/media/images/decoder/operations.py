@@ -21,14 +21,14 @@ from nvr.media.images.truncation import has_its_end, jpeg_scans
 
 Facts = dict[str, Any]
 Result = tuple[Facts, bytes]
-Wanted = dict[str, list[Any]]  # tags by their kind
+DetectorConfig = dict[str, list[Any]]  # tags by their kind
 T = TypeVar("T")
 
-MOST_BYTES: Final = 256 * 2**20
-MOST_HEADER_BYTES: Final = 8 * 2**20
+MAX_BYTES: Final = 256 * 2**20
+MAX_HEADER_BYTES: Final = 8 * 2**20
 # An honest picture comes in about ten scans; each costs time for every pixel.
-MOST_SCANS: Final = 100
-MOST_SCANNED_PIXELS: Final = 1_200_000_000
+MAX_SCANS: Final = 100
+MAX_SCANNED_PIXELS: Final = 1_200_000_000
 
 
 def perform(head: Facts, descriptor: int) -> Result:
@@ -39,11 +39,11 @@ def perform(head: Facts, descriptor: int) -> Result:
 
 def header(descriptor: int) -> Result:
     """Size in pixels, how it is turned, and format, from as little of the file as tells it."""
-    file = PlacedFile(descriptor, at_most=MOST_HEADER_BYTES)
+    file = PlacedFile(descriptor, at_most=MAX_HEADER_BYTES)
     return header_of(file, cast(BinaryIO, io.BufferedReader(file, 16_384))), b""
 
 
-def check(descriptor: int, tags: Wanted | None = None) -> Result:
+def check(descriptor: int, tags: DetectorConfig | None = None) -> Result:
     """Whether it decodes to its last row and has its end (`whole`), or lacks only that (`lacks_end`); with `tags`."""
     data = bytes_of(descriptor)
     try:
@@ -60,7 +60,7 @@ def check(descriptor: int, tags: Wanted | None = None) -> Result:
     return decoded(mended, tags) | {"state": "lacks_end"}, b""
 
 
-def decoded(data: bytes, tags: Wanted | None) -> Facts:
+def decoded(data: bytes, tags: DetectorConfig | None) -> Facts:
     with opened(checked(data)) as image:
         facts: Facts = {"width": image.width, "height": image.height, "format": image.format}
         is_png = image.format == "PNG"  # what it says may lie behind its pixels; others may close their file by then
@@ -148,8 +148,8 @@ def source_of(descriptor: int) -> BinaryIO:
 
 def bytes_of(descriptor: int) -> bytes:
     size = os.fstat(descriptor).st_size
-    if size > MOST_BYTES:
-        raise ImageTooLarge(f"The image has {size:,} bytes; at most {MOST_BYTES:,} are read.")
+    if size > MAX_BYTES:
+        raise ImageTooLarge(f"The image has {size:,} bytes; at most {MAX_BYTES:,} are read.")
     with io.BufferedReader(PlacedFile(descriptor)) as file:
         return file.read()
 
@@ -159,11 +159,11 @@ def checked(data: bytes) -> bytes:
     if not data.startswith(b"\xff\xd8"):
         return data
     scans = jpeg_scans(data)
-    if scans > MOST_SCANS:
-        raise ImageTooSlow(f"The image comes in {scans:,} scans; at most {MOST_SCANS} are decoded.")
+    if scans > MAX_SCANS:
+        raise ImageTooSlow(f"The image comes in {scans:,} scans; at most {MAX_SCANS} are decoded.")
     if scans > 1:
         with opened(data) as image:
-            if scans * image.width * image.height > MOST_SCANNED_PIXELS:
+            if scans * image.width * image.height > MAX_SCANNED_PIXELS:
                 raise ImageTooSlow(f"The image of {image.width:,} by {image.height:,} pixels comes in {scans} scans.")
     return data
 

@@ -27,7 +27,7 @@ from nvr.media.images.limits import max_pixels
 
 logger = logging.getLogger(__name__)
 
-AT_ONCE: Final = 2
+MAX_CONCURRENT: Final = 2
 WALL_S: Final = 15.0  # of one picture, also where the machine is busy; the child's own limit is on its CPU time
 WAIT_S: Final = 15.0  # for a child that is free
 GOES_WITHIN_S: Final = 5.0  # a child that has closed its end of the socket
@@ -55,11 +55,11 @@ class Child:
         send_request(self.connection, head, descriptor)
         return receive_answer(self.connection, deadline)
 
-    def end(self, *, patience_s: float = 0.0) -> int:
-        """Its exit status, by itself if it goes within `patience_s`: less than 0 is the signal that ended it."""
+    def end(self, *, timeout_s: float = 0.0) -> int:
+        """Its exit status, by itself if it goes within `timeout_s`: less than 0 is the signal that ended it."""
         self.connection.close()
         with suppress(subprocess.TimeoutExpired):
-            return self.process.wait(patience_s)
+            return self.process.wait(timeout_s)
         self.process.kill()
         return self.process.wait()
 
@@ -93,7 +93,7 @@ def begin(descriptor: int, pixels: int) -> subprocess.Popen[bytes]:
 
 
 class Pool:
-    def __init__(self, *, at_once: int = AT_ONCE) -> None:
+    def __init__(self, *, at_once: int = MAX_CONCURRENT) -> None:
         self._free: list[Child] = []
         self._lock = threading.Lock()
         self._places = threading.BoundedSemaphore(at_once)
@@ -119,7 +119,7 @@ class Pool:
                 answer = child.ask(head, descriptor, deadline)
             except (OSError, ValueError) as fault:
                 has_left = isinstance(fault, ConnectionError)
-                status = child.end(patience_s=GOES_WITHIN_S if has_left else 0.0)
+                status = child.end(timeout_s=GOES_WITHIN_S if has_left else 0.0)
                 if has_left and not is_new and status == 0:
                     child = None  # it went, for nobody had asked, just when we did
                     continue
