@@ -58,7 +58,7 @@ def look(camera: Camera, folders: Folders | None = None) -> Evidence:
     if camera.is_stream:
         return Evidence()
     try:
-        settled_before = timezone.now() - settings.NVR_SETTLE_TIME
+        settled_before = timezone.now() - settings.NVR_UPLOAD_STABLE_TIME
         times = (file.at for file in newest_files(camera, folders=folders))
         newest_at = next((at for at in times if at <= settled_before), None)
         fault, mount = mount_evidence(camera, newest_at)

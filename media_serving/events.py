@@ -46,8 +46,8 @@ def lock_camera(camera_id: int) -> Camera:
 def attach(detection: Detection) -> Event:
     """Save `detection`, a new one, within the event that it belongs to; begin that event if there is none.
 
-    An event is joined if it lies within NVR_EVENT_IDLE and the whole stays within NVR_EVENT_MAX. A closed event
-    stays closed and widens; one that begins with something older than NVR_EVENT_IDLE begins closed.
+    An event is joined if it lies within NVR_EVENT_GAP and the whole stays within NVR_EVENT_MAX_LENGTH. A closed event
+    stays closed and widens; one that begins with something older than NVR_EVENT_GAP begins closed.
     """
     attach_all([detection])
     return detection.event
@@ -125,12 +125,12 @@ def update_and_tell(actor: AbstractBaseUser | AnonymousUser, event: Event, value
 
 
 def longest_event() -> timedelta:
-    return min(settings.NVR_EVENT_MAX, LONGEST_EVENT)
+    return min(settings.NVR_EVENT_MAX_LENGTH, LONGEST_EVENT)
 
 
 def _events_around(detections: Sequence[Detection]) -> list[Event]:
     """Those that any of the detections could join."""
-    idle = settings.NVR_EVENT_IDLE
+    idle = settings.NVR_EVENT_GAP
     first = min(detection.detected_at for detection in detections) - idle
     last = max(detection.detected_at for detection in detections) + idle
     near = Event.objects.filter(
@@ -154,7 +154,7 @@ def _joined(events: list[Event], detection: Detection) -> Event:
 
 def _nearest(events: Iterable[Event], at: datetime) -> Event | None:
     """The event nearest to `at` among those near enough that stay short enough with it; of two, the earlier."""
-    near = (event for event in events if _distance(event, at) <= settings.NVR_EVENT_IDLE)
+    near = (event for event in events if _distance(event, at) <= settings.NVR_EVENT_GAP)
     fitting = [event for event in near if _span_with(event, at) <= longest_event()]
     return min(fitting, key=lambda event: (_distance(event, at), event.started_at), default=None)
 
@@ -169,7 +169,7 @@ def _distance(event: Event, at: datetime) -> timedelta:
 
 def _begin(detection: Detection) -> Event:
     at = detection.detected_at
-    is_past = at <= timezone.now() - settings.NVR_EVENT_IDLE
+    is_past = at <= timezone.now() - settings.NVR_EVENT_GAP
     return Event(camera_id=detection.camera_id, started_at=at, last_detected_at=at, ended_at=at if is_past else None)
 
 

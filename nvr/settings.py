@@ -227,8 +227,8 @@ CELERY_BROKER_URL = env.server(
 NVR_ACCEL_REDIRECT = env.roots("NVR_ACCEL_REDIRECT", base=BASE_DIR)
 NVR_PUBLIC_SNAPSHOTS = public_snapshots(UP_ADDRESS)
 NVR_MAX_IMAGE_PIXELS = env.integer("NVR_MAX_IMAGE_PIXELS", 100_000_000, minimum=1_000_000, maximum=1_000_000_000)
-NVR_PLAYABLE_CACHE_MB = env.integer("NVR_PLAYABLE_CACHE_MB", 5_000, maximum=100_000_000)
-NVR_PLAYABLE_TIME_LIMIT = env.duration("NVR_PLAYABLE_TIME_LIMIT", timedelta(minutes=30), minimum="1s", maximum="1d")
+NVR_TRANSCODE_CACHE_MB = env.integer("NVR_TRANSCODE_CACHE_MB", 5_000, maximum=100_000_000)
+NVR_TRANSCODE_TIME_LIMIT = env.duration("NVR_TRANSCODE_TIME_LIMIT", timedelta(minutes=30), minimum="1s", maximum="1d")
 NVR_CLIP_PADDING = env.duration("NVR_CLIP_PADDING", timedelta(seconds=5), maximum="5m")
 NVR_CLIP_TIME_LIMIT = env.duration("NVR_CLIP_TIME_LIMIT", timedelta(minutes=10), minimum="1s", maximum="1d")
 NVR_WEB_WORKERS = env.integer("NVR_WEB_WORKERS", 2, minimum=1, maximum=64)
@@ -250,17 +250,19 @@ NVR_STREAM_OFFLINE_AFTER = env.duration("NVR_STREAM_OFFLINE_AFTER", timedelta(se
 NVR_HEALTH_INTERVAL = env.duration("NVR_HEALTH_INTERVAL", timedelta(seconds=15), minimum="1s", maximum="1h")
 NVR_TRASH_RETENTION = env.duration("NVR_TRASH_RETENTION", timedelta(days=30), minimum="1s")
 NVR_STALE_AFTER = env.duration("NVR_STALE_AFTER", timedelta(minutes=10), minimum="1s", maximum="365d")
-NVR_SETTLE_TIME = env.duration("NVR_SETTLE_TIME", timedelta(seconds=2), minimum="1s", maximum="10m")
-NVR_INGEST_SWEEP = env.duration("NVR_INGEST_SWEEP", timedelta(seconds=30), minimum="1s", maximum="1h")
+NVR_UPLOAD_STABLE_TIME = env.duration("NVR_UPLOAD_STABLE_TIME", timedelta(seconds=2), minimum="1s", maximum="10m")
+NVR_INGEST_SCAN_INTERVAL = env.duration("NVR_INGEST_SCAN_INTERVAL", timedelta(seconds=30), minimum="1s", maximum="1h")
 NVR_INGEST_POLLING = env.flag("NVR_INGEST_POLLING", False)
-NVR_INGEST_PATIENCE = env.duration("NVR_INGEST_PATIENCE", timedelta(hours=6), minimum="1s", maximum="30d")
+NVR_INCOMPLETE_UPLOAD_TIMEOUT = env.duration(
+    "NVR_INCOMPLETE_UPLOAD_TIMEOUT", timedelta(hours=6), minimum="1s", maximum="30d"
+)
 NVR_INGEST_END_WAIT = env.duration("NVR_INGEST_END_WAIT", timedelta(seconds=20), maximum="1h")
 NVR_INGEST_LARGE_FILES = env.integer("NVR_INGEST_LARGE_FILES", 1, minimum=1, maximum=64)
 NVR_KEPT_MB = env.integer("NVR_KEPT_MB", 10_000, maximum=100_000_000)
 NVR_KEPT_MAX_AGE = env.duration("NVR_KEPT_MAX_AGE", timedelta(days=30), minimum="1h", maximum="3650d")
 NVR_KEPT_FREE_MB = env.integer("NVR_KEPT_FREE_MB", 1_000, maximum=100_000_000)
-NVR_EVENT_IDLE = env.duration("NVR_EVENT_IDLE", timedelta(seconds=30), minimum="1s", maximum="1h")
-NVR_EVENT_MAX = env.duration("NVR_EVENT_MAX", timedelta(seconds=90), minimum="1s", maximum="1h")
+NVR_EVENT_GAP = env.duration("NVR_EVENT_GAP", timedelta(seconds=30), minimum="1s", maximum="1h")
+NVR_EVENT_MAX_LENGTH = env.duration("NVR_EVENT_MAX_LENGTH", timedelta(seconds=90), minimum="1s", maximum="1h")
 
 # How often: `signed-in` by user, `anonymous` by address
 RATES = {

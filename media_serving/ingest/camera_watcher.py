@@ -57,7 +57,7 @@ class Watched:
 
     camera: Camera
     sweep: Sweep
-    settling: Settling = field(default_factory=lambda: Settling(settings.NVR_SETTLE_TIME))
+    settling: Settling = field(default_factory=lambda: Settling(settings.NVR_UPLOAD_STABLE_TIME))
     hinted: deque[bytes] = field(default_factory=lambda: deque(maxlen=MAX_HINTS))
     settled: deque[Sighting] = field(default_factory=deque)
     missing: deque[bytes] = field(default_factory=deque)  # names to be looked for again
@@ -195,7 +195,7 @@ class Watched:
         self.sweeping, self.has_been_swept, self.wants_missing = None, True, True
         self.look_for_vanished()
         is_told_of = self.is_told_of and now >= self.polled_until
-        interval_s = settings.NVR_INGEST_SWEEP.total_seconds() if is_told_of else POLL_S
+        interval_s = settings.NVR_INGEST_SCAN_INTERVAL.total_seconds() if is_told_of else POLL_S
         self.next_sweep = now + max(interval_s, SHARE * sweeping.took_s)
         if sweeping.is_of_everything:
             self.next_of_everything = now + min(EVERYTHING_S, max(OFTEN_S, SHARE * sweeping.took_s))

@@ -256,7 +256,7 @@ def wait_until_back(upload: Upload, error: Missing) -> None:
     """For hours, if it may have been deleted, else for ever: the watcher sees at once when it is there again."""
     upload.missing_since = upload.missing_since or timezone.now()
     missing_for = timezone.now() - upload.missing_since
-    if error.is_deletable and missing_for > settings.NVR_INGEST_PATIENCE:
+    if error.is_deletable and missing_for > settings.NVR_INCOMPLETE_UPLOAD_TIMEOUT:
         end(upload, UploadState.REJECTED, GONE)
     else:
         wait(upload, f"{as_sentence(error)} It is read when it is back.", later_and_later(missing_for), attempts=0)
@@ -284,4 +284,4 @@ def take_anew(upload: Upload, facts: os.stat_result) -> None:
         other.delete()
     upload.size_bytes, upload.mtime_ns, upload.block_digests = facts.st_size, stamp(facts), ""
     upload.save(update_fields=["size_bytes", "mtime_ns", "block_digests"])
-    wait(upload, CHANGED, settings.NVR_SETTLE_TIME, attempts=0)
+    wait(upload, CHANGED, settings.NVR_UPLOAD_STABLE_TIME, attempts=0)

@@ -31,7 +31,7 @@ def snapshot_of(file: BinaryIO) -> tuple[BinaryIO, os.stat_result]:
 
 
 def is_written_lately(facts: os.stat_result) -> bool:
-    return abs(time.time_ns() - facts.st_ctime_ns) < settings.NVR_SETTLE_TIME.total_seconds() * 1e9
+    return abs(time.time_ns() - facts.st_ctime_ns) < settings.NVR_UPLOAD_STABLE_TIME.total_seconds() * 1e9
 
 
 def is_alike(before: os.stat_result, now: os.stat_result) -> bool:

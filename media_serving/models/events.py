@@ -17,7 +17,7 @@ from cameras.models import Camera
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
 
-# No event is longer, whatever NVR_EVENT_MAX says: a search by time need not look further back than this.
+# No event is longer, whatever NVR_EVENT_MAX_LENGTH says: a search by time need not look further back than this.
 LONGEST_EVENT = timedelta(hours=1)
 MAX_NOTES = 5000
 
@@ -45,11 +45,11 @@ class EventQuerySet(models.QuerySet["Event"]):
         return rows
 
     def due_to_close(self, now: datetime) -> Self:
-        """Open events without a detection for NVR_EVENT_IDLE, or as long as NVR_EVENT_MAX; or of a clock that was put
-        back since."""
-        quiet = Q(last_detected_at__lte=now - settings.NVR_EVENT_IDLE)
+        """Open events without a detection for NVR_EVENT_GAP, or as long as NVR_EVENT_MAX_LENGTH, or ahead of a clock that
+        was set back."""
+        quiet = Q(last_detected_at__lte=now - settings.NVR_EVENT_GAP)
         ahead = Q(last_detected_at__gt=now + LONGEST_EVENT)
-        return self.filter(quiet | ahead | Q(started_at__lte=now - settings.NVR_EVENT_MAX), ended_at=None)
+        return self.filter(quiet | ahead | Q(started_at__lte=now - settings.NVR_EVENT_MAX_LENGTH), ended_at=None)
 
 
 class Event(models.Model):

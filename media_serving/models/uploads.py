@@ -181,7 +181,7 @@ class Upload(models.Model):
 
     def is_given_up(self, now: datetime) -> bool:
         """Whether nobody will send the rest of it any more."""
-        return self.quiet_for(now) > settings.NVR_INGEST_PATIENCE
+        return self.quiet_for(now) > settings.NVR_INCOMPLETE_UPLOAD_TIMEOUT
 
     @property
     def kept_path(self) -> Path:

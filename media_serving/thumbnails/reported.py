@@ -30,7 +30,7 @@ WHOLE_WITHIN = timedelta(minutes=15)  # of its report, a file that is there can 
 def make_owed() -> int:
     """Those that can be made now, the latest first; how many were.
 
-    A report may come before its file: it is looked for as long as an upload may take, NVR_INGEST_PATIENCE.
+    A report may come before its file: it is looked for as long as an upload may take, NVR_INCOMPLETE_UPLOAD_TIMEOUT.
     """
     made = 0
     for detection in owed_until(time.monotonic() + TIME_BUDGET_S):
@@ -60,7 +60,7 @@ def owed_until(until: float) -> Iterator[Detection]:
 
 
 def owed(*, before: Detection | None = None) -> QuerySet[Detection]:
-    since = timezone.now() - settings.NVR_INGEST_PATIENCE
+    since = timezone.now() - settings.NVR_INCOMPLETE_UPLOAD_TIMEOUT
     rows = Detection.objects.filter(thumbnail_size_bytes=None, upload=None, received_at__gte=since)
     if before is not None:
         at = before.received_at

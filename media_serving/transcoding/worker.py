@@ -103,7 +103,7 @@ def unchanged_source(row: PlayableForm) -> Path:
 
 
 def convert(source: Path, target: Path) -> None:
-    limit = settings.NVR_PLAYABLE_TIME_LIMIT
+    limit = settings.NVR_TRANSCODE_TIME_LIMIT
     if ffmpeg.can_remux(ffmpeg.probe(source)):
         try:
             ffmpeg.remux_mp4(source, target, timeout=limit)
@@ -153,7 +153,7 @@ def evict(*, keep: int | None = None) -> int:
     `keep` is the row that was just made: one that alone exceeds the cap would otherwise never be seen.
     """
     made = PlayableForm.objects.filter(state=WorkState.DONE, size_bytes__isnull=False)
-    excess = (made.aggregate(total=Sum("size_bytes"))["total"] or 0) - settings.NVR_PLAYABLE_CACHE_MB * 2**20
+    excess = (made.aggregate(total=Sum("size_bytes"))["total"] or 0) - settings.NVR_TRANSCODE_CACHE_MB * 2**20
     removed = 0
     others = made if keep is None else made.exclude(pk=keep)
     for row in others.order_by("used_at").iterator(chunk_size=BATCH):

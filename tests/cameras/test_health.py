@@ -47,7 +47,7 @@ def test_a_file_that_arrived_makes_it_online_and_tells_when() -> None:
 
 
 def test_a_file_from_the_future_is_seen_once_at_its_arrival(settings) -> None:
-    settings.NVR_SETTLE_TIME = timedelta(0)
+    settings.NVR_UPLOAD_STABLE_TIME = timedelta(0)
     camera = make_camera(status="offline")
     put(folder_of(camera), "a.jpg", jpeg(), age_s=-86_400)
 

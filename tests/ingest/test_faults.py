@@ -286,7 +286,7 @@ def test_what_there_is_of_a_video_is_read_when_its_rest_has_not_come_for_hours(p
     put(folder_of(porch), "a.avi", file.read_bytes()[:40_000], age_s=30)
     assert read_all(porch)["a.avi"][0] == "waiting"
 
-    settings.NVR_INGEST_PATIENCE = timedelta(0)
+    settings.NVR_INCOMPLETE_UPLOAD_TIMEOUT = timedelta(0)
     Upload.objects.update(retry_at=None)
     processor.work()
 

@@ -207,7 +207,7 @@ def test_a_film_of_which_most_is_empty_is_given_up_after_hours(porch, settings):
     with_free_box(make_video(folder_of(porch) / "v.mp4", seconds=1), 2**30)
     assert read_all(porch)["v.mp4"][0] == "waiting"
 
-    settings.NVR_INGEST_PATIENCE = timedelta(0)
+    settings.NVR_INCOMPLETE_UPLOAD_TIMEOUT = timedelta(0)
     Upload.objects.update(retry_at=None)
     processor.work()
 

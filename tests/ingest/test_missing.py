@@ -154,7 +154,7 @@ def test_files_of_a_folder_that_was_deleted_are_rejected_after_hours(porch, sett
     work_now()
     assert states(porch) == {"2026-11-29/old.jpg": "done", "2026-11-30/a.jpg": "waiting", "2026-11-30/b.jpg": "waiting"}
 
-    long_ago = timezone.now() - settings.NVR_INGEST_PATIENCE - timedelta(minutes=1)
+    long_ago = timezone.now() - settings.NVR_INCOMPLETE_UPLOAD_TIMEOUT - timedelta(minutes=1)
     Upload.objects.filter(state="waiting").update(missing_since=long_ago)
     work_now()
     assert uploads(porch)["2026-11-30/a.jpg"] == ("rejected", processor.GONE)
@@ -228,7 +228,7 @@ def test_of_very_many_that_are_gone_all_are_looked_for_in_turn(porch, monkeypatc
 
 
 def test_what_vanished_before_it_had_settled_is_found_when_its_folder_is_back(porch, tmp_path, settings):
-    settings.NVR_SETTLE_TIME = timedelta(seconds=0.5)
+    settings.NVR_UPLOAD_STABLE_TIME = timedelta(seconds=0.5)
     folder = camera_watcher.Watched(porch, Sweep(os.fsencode(folder_of(porch))))
     put(folder_of(porch), "day/a.jpg", jpeg())
     folder.look()

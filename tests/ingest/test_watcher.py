@@ -47,7 +47,7 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def watching(porch: Camera, woken: list[float], settle_s: float, settings: Any, soon: None) -> Iterator[Watcher]:
-    settings.NVR_SETTLE_TIME = timedelta(seconds=settle_s)
+    settings.NVR_UPLOAD_STABLE_TIME = timedelta(seconds=settle_s)
     wait_for(lambda: not inotify.watches())  # those of the test before
     stop, watcher = threading.Event(), Watcher(lambda: woken.append(time.monotonic()))
 

@@ -77,7 +77,7 @@ def test_what_stays_cut_off_is_given_up_after_hours(porch, settings):
     put(folder_of(porch), "a.jpg", jpeg(320, 240)[:2000])
     put(folder_of(porch), "empty.jpg", b"")
     read_all(porch)
-    settings.NVR_INGEST_PATIENCE = timedelta(0)
+    settings.NVR_INCOMPLETE_UPLOAD_TIMEOUT = timedelta(0)
     Upload.objects.update(retry_at=timezone.now())
 
     processor.work()

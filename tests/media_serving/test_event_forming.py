@@ -171,8 +171,8 @@ def test_the_moments_kept_are_whole_milliseconds(camera):
 
 
 def test_the_settings_say_how_long_and_how_quiet(camera, settings):
-    settings.NVR_EVENT_IDLE = timedelta(seconds=5)
-    settings.NVR_EVENT_MAX = timedelta(seconds=8)
+    settings.NVR_EVENT_GAP = timedelta(seconds=5)
+    settings.NVR_EVENT_MAX_LENGTH = timedelta(seconds=8)
 
     for seconds in (0, 5, 9, 20):
         detect(camera, after(seconds))

@@ -167,7 +167,7 @@ def made(ask, camera, sent) -> Iterator[list[PlayableForm]]:
 
 
 def test_the_least_recently_used_go_row_and_file_together(made, settings):
-    settings.NVR_PLAYABLE_CACHE_MB = (made[1].size_bytes + made[2].size_bytes) / 2**20
+    settings.NVR_TRANSCODE_CACHE_MB = (made[1].size_bytes + made[2].size_bytes) / 2**20
 
     assert transcoder.evict() == made[0].size_bytes
 
@@ -177,7 +177,7 @@ def test_the_least_recently_used_go_row_and_file_together(made, settings):
 
 def test_use_keeps_it(made, ask, settings):
     ask("0.avi")
-    settings.NVR_PLAYABLE_CACHE_MB = (made[0].size_bytes + made[2].size_bytes) / 2**20
+    settings.NVR_TRANSCODE_CACHE_MB = (made[0].size_bytes + made[2].size_bytes) / 2**20
 
     transcoder.evict()
 
@@ -185,7 +185,7 @@ def test_use_keeps_it(made, ask, settings):
 
 
 def test_a_form_larger_than_the_cache_is_still_seen(ask, avi, settings):
-    settings.NVR_PLAYABLE_CACHE_MB = 0
+    settings.NVR_TRANSCODE_CACHE_MB = 0
     ask()
 
     transcoder.make_playable(the_row().pk)
@@ -194,7 +194,7 @@ def test_a_form_larger_than_the_cache_is_still_seen(ask, avi, settings):
 
 
 def test_the_cache_is_made_smaller_when_one_is_added(made, ask, avi, settings):
-    settings.NVR_PLAYABLE_CACHE_MB = 0
+    settings.NVR_TRANSCODE_CACHE_MB = 0
     ask()
 
     transcoder.make_playable(PlayableForm.objects.latest("pk").pk)

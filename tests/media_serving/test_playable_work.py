@@ -142,7 +142,7 @@ def test_a_worker_that_lost_its_lease_does_not_write_over_the_next_ones_work(ask
 
 
 def test_what_takes_too_long_is_ended(ask, avi, settings):
-    settings.NVR_PLAYABLE_TIME_LIMIT = timedelta(milliseconds=1)
+    settings.NVR_TRANSCODE_TIME_LIMIT = timedelta(milliseconds=1)
     ask()
 
     transcoder.make_playable(the_row().pk)
