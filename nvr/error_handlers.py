@@ -36,7 +36,7 @@ def page(status: int, template: str | None = None, *, request: HttpRequest | Non
     words |= {"status": status, "request_id": current_origin.get().request_id}
     text = framed(template, request, words) if request is not None and status != 503 else None
     if text is None:
-        text = render_to_string(template, words | {"layout": "quiet.html"})
+        text = render_to_string(template, words | {"layout": "minimal.html"})
     return HttpResponse(text, status=status)
 
 
@@ -63,7 +63,7 @@ def page_for(error: NvrError, request: HttpRequest | None = None) -> HttpRespons
         response = page(error.status, request=request)
     else:
         heading = "This cannot be done." if error.status < 500 else f"{error.title}."
-        response = page(error.status, "refused.html", request=request, heading=heading, detail=error.detail)
+        response = page(error.status, "error.html", request=request, heading=heading, detail=error.detail)
     for name, value in error.headers.items():
         response[name] = value
     return response

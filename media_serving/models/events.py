@@ -45,8 +45,8 @@ class EventQuerySet(models.QuerySet["Event"]):
         return rows
 
     def due_to_close(self, now: datetime) -> Self:
-        """Open events without a detection for NVR_EVENT_GAP, or as long as NVR_EVENT_MAX_LENGTH, or ahead of a clock that
-        was set back."""
+        """Open events without a detection for NVR_EVENT_GAP, those of NVR_EVENT_MAX_LENGTH, and those ahead of a clock
+        that was set back."""
         quiet = Q(last_detected_at__lte=now - settings.NVR_EVENT_GAP)
         ahead = Q(last_detected_at__gt=now + LONGEST_EVENT)
         return self.filter(quiet | ahead | Q(started_at__lte=now - settings.NVR_EVENT_MAX_LENGTH), ended_at=None)

@@ -1,6 +1,6 @@
 // Walking through a camera's files: by keyboard, and without loading the page again for each of them.
-import { isBusy, isPlainClick, pageNow } from "./asking.js";
-import { tellWhy } from "./no_picture.js";
+import { isBusy, isPlainClick, pageNow } from "./http.js";
+import { tellWhy } from "./image_errors.js";
 import { hideOwnZone } from "./zones.js";
 
 const KEYS = { j: "[data-older]", arrowright: "[data-older]", k: "[data-newer]", arrowleft: "[data-newer]", d: "[data-download]", escape: "[data-close]" };

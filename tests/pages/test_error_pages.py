@@ -38,7 +38,7 @@ def shown_for(error: NvrError) -> HttpResponse:
     return response
 
 
-@pytest.mark.parametrize("template", [*TEMPLATES, "refused.html"])
+@pytest.mark.parametrize("template", [*TEMPLATES, "error.html"])
 def test_each_says_what_happened_and_has_a_way_back_without_a_database(template: str) -> None:
     text = text_of(page(int(template[:3]) if template[0].isdigit() else 409, template, heading="This cannot be done."))
 

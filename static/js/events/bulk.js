@@ -1,5 +1,5 @@
 // Marking many events at once: chosen by their boxes, sent to the API in one request, and taken back from the message.
-import { NO_ANSWER, isBusy, tellError } from "../asking.js";
+import { NO_ANSWER, isBusy, tellError } from "../http.js";
 
 const MOST = 500; // what the API takes at once
 

@@ -1,5 +1,5 @@
 // The state of ingest, drawn anew every few seconds; not under somebody who is reading with the keyboard in it.
-import { NoAnswer, pageAt, tellLost } from "../asking.js";
+import { NoAnswer, pageAt, tellLost } from "../http.js";
 
 const PERIOD_MS = 5000;
 const LONGEST_PAUSE_MS = 60000;

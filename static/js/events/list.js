@@ -1,7 +1,7 @@
 // The list of events: by keys, and kept up to date. It asks the API whether the first page has changed, and only then
 // for the page itself. Newer events come in at once where that moves nothing under the reader; else a button offers them.
 import { hideOwnZone } from "../zones.js";
-import { isBusy, pageAt, send, tellLost } from "../asking.js";
+import { isBusy, pageAt, send, tellLost } from "../http.js";
 
 const PERIOD_MS = 5000;
 const LONGEST_PAUSE_MS = 60000;

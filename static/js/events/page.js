@@ -1,7 +1,7 @@
 // One event: by keys, from picture to picture and mark to mark without loading the page again.
 import { drawClipBoxes } from "./clip_boxes.js";
-import { isBusy, isPlainClick, NoAnswer, pageAt, pageNow, send, tellLost } from "../asking.js";
-import { tellWhy } from "../no_picture.js";
+import { isBusy, isPlainClick, NoAnswer, pageAt, pageNow, send, tellLost } from "../http.js";
+import { tellWhy } from "../image_errors.js";
 
 const PERIOD_MS = 5000;
 const LONGEST_PAUSE_MS = 60000;

@@ -2,8 +2,8 @@
 import { askJson } from "./api.js";
 import { GatheredSource, PagedSource } from "./source.js";
 import { Grid } from "./grid.js";
-import { Marks } from "./marks.js";
-import { Pace, inDigits } from "./pace.js";
+import { Marks } from "./undo.js";
+import { Pace, inDigits } from "./throughput.js";
 import { Queue } from "./queue.js";
 import { Screen } from "./screen.js";
 import { Marking } from "./marking.js";
@@ -13,7 +13,7 @@ import { nextWhere, previousWhere } from "./search.js";
 import { inWords } from "./status.js";
 import { TrashDialog } from "./trash.js";
 import { onceRead, watchThumbnails, whileReading } from "./reading.js";
-import { fail, say, toast } from "./tell.js";
+import { fail, say, toast } from "./notifications.js";
 import { shield } from "../shield.js";
 import * as address from "./address.js";
 

@@ -1,7 +1,7 @@
 // Marking the file at the cursor, or all that are chosen, and taking it back: shown at once, in the grid and on the screen.
 import { keep } from "./items.js";
-import { inDigits } from "./pace.js";
-import { fail, say, toast } from "./tell.js";
+import { inDigits } from "./throughput.js";
+import { fail, say, toast } from "./notifications.js";
 
 const WORDS = { seen: "seen", unseen: "not seen", lock: "locked", unlock: "unlocked", trash: "into the trash", untrash: "out of the trash" };
 const TURNS = { trash: ["trashed", "untrash"], lock: ["locked", "unlock"] };

@@ -1,7 +1,7 @@
 // Choosing a folder: how far each is, and the folders below it.
 import { plant } from "../folder_picker.js";
 import { askJson } from "./api.js";
-import { inDigits } from "./pace.js";
+import { inDigits } from "./throughput.js";
 
 const root = document.querySelector("[data-pick]");
 

@@ -2,7 +2,7 @@
 import { fillOf, thumbnailOf } from "./api.js";
 import { shield } from "../shield.js";
 import { Stage } from "./stage.js";
-import { progressInWords, sizeInWords } from "./pace.js";
+import { progressInWords, sizeInWords } from "./throughput.js";
 
 const AHEAD = [1, -1, 2, 3, -2, 4, 5]; // in the direction in which one goes, the most urgent first; and back
 const STRIP_REACH = 12;

@@ -1,6 +1,6 @@
 // Emptying the trash: first how much it is, then a confirmation that one does not give by accident, then each file.
 import { Refused, ask, askJson, linesOf } from "./api.js";
-import { inDigits, sizeInWords } from "./pace.js";
+import { inDigits, sizeInWords } from "./throughput.js";
 import { shield } from "../shield.js";
 
 const NAMES_SHOWN = 5;

@@ -1,5 +1,5 @@
 // A picture that does not load: the server, or else its answer, tells why.
-import { NO_ANSWER } from "./asking.js";
+import { NO_ANSWER } from "./http.js";
 
 // Puts a sentence in the place of `picture`; answers the status of the server's answer, if there was one.
 export async function tellWhy(picture) {
