@@ -39,7 +39,7 @@ LIVE_FIELDSETS: Any = (
         {"fields": ("name", "folder_path", "create_folder", "save_anyway", "folder_check", "enabled", "notes")},
     ),
     (
-        "Who may see it",
+        "Access",
         {
             "description": "A camera without a group is seen by who may see all cameras; if you may not, your own "
             "groups are entered when you add one.",
@@ -77,9 +77,9 @@ LIVE_FIELDSETS: Any = (
             ),
         },
     ),
-    ("Watching", {"classes": ("collapse",), "fields": ("time_zone", "offline_after_seconds")}),
+    ("Monitoring", {"classes": ("collapse",), "fields": ("time_zone", "offline_after_seconds")}),
     (
-        "How it is",
+        "Status",
         {"fields": ("status", "status_reason", "last_picture_at", "last_seen_at", "slug", "uuid", "created_at")},
     ),
 )

@@ -21,7 +21,7 @@ from media_serving.models.uploads import digest_of, moment_of, quoted, readable
 BATCH_SIZE = 500
 SQLITE_NS = 2**63  # what a column holds
 NOT_REGULAR = "It is not a regular file but a link, a pipe or a device: nothing of it was read."
-GONE = "It was gone before it could be read."
+GONE = "File was removed before it could be processed."
 WAS_MISSING = Q(missing_since__isnull=False, state__in=[UploadState.WAITING, UploadState.REJECTED])
 NOT_MEDIA = "Its name does not end like that of a picture or a video."
 

@@ -62,7 +62,7 @@ def workable(uploads: QuerySet[Upload]) -> QuerySet[Upload]:
 def section() -> Section:
     state = ingest_state()
     if not state.watcher_is_alive:
-        detail = "Nobody watches the cameras' folders: start manage.py ingest."
+        detail = "Folder watcher is not running: start manage.py ingest."
         return Section("degraded", detail, is_stopped=True)
     if state.oldest_at and timezone.now() - state.oldest_at > BEHIND:
         return Section("degraded", "Uploads wait, some for more than five minutes.")

@@ -247,7 +247,7 @@ def test_what_was_marked_stays_until_the_filter_is_applied_again(opened: Page, c
 
     opened.keyboard.press("End")
     stands_on(opened, 119)
-    opened.get_by_role("button", name="Apply again").click()
+    opened.get_by_role("button", name="Refresh").click()
     expect(opened.locator("[data-sum]")).to_have_text("117 files")
     opened.go_back()
     expect(opened.locator("[data-sum]")).to_have_text("120 files")

@@ -75,7 +75,7 @@ def test_a_folder_that_cannot_be_read_says_why_where_the_files_would_be(opened: 
     expect(opened.locator("[data-toast]")).to_have_count(0)
 
     away.rename(card)
-    opened.get_by_role("button", name="Apply again").click()
+    opened.get_by_role("button", name="Refresh").click()
     expect(opened.locator("[data-sum]")).to_have_text(f"{FILES} files")
     expect(failure).to_be_hidden()
 

@@ -89,7 +89,7 @@ def test_the_clip_is_made_again_by_a_form(browser, camera, event):
 
     assert response["Location"] == f"/events/{event.pk}?camera_id=front_door"
     assert ClipWork.objects.get(event=event).state == "waiting"
-    assert "Make it again" not in page_of(browser, event)
+    assert "Regenerate clip" not in page_of(browser, event)
 
 
 def test_why_a_clip_cannot_be_made_comes_back_in_words(browser, event):

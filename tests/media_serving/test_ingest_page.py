@@ -116,9 +116,9 @@ def test_a_retry_is_for_who_may_change_uploads_they_see(family, camera, family_c
 
 
 def test_it_tells_when_nobody_watches(browser, camera):
-    assert "Nobody watches" in page_of(browser)
+    assert "Folder watcher is not running" in page_of(browser)
     beat(WATCHER)
-    assert "Nobody watches" not in page_of(browser)
+    assert "Folder watcher is not running" not in page_of(browser)
 
 
 def test_an_operator_sees_only_what_they_may(family, camera, family_camera):

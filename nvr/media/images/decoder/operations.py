@@ -21,7 +21,7 @@ from nvr.media.images.truncation import has_its_end, jpeg_scans
 
 Facts = dict[str, Any]
 Result = tuple[Facts, bytes]
-DetectorConfig = dict[str, list[Any]]  # tags by their kind
+RequestedTags = dict[str, list[Any]]  # tags by their kind
 T = TypeVar("T")
 
 MAX_BYTES: Final = 256 * 2**20
@@ -43,7 +43,7 @@ def header(descriptor: int) -> Result:
     return header_of(file, cast(BinaryIO, io.BufferedReader(file, 16_384))), b""
 
 
-def check(descriptor: int, tags: DetectorConfig | None = None) -> Result:
+def check(descriptor: int, tags: RequestedTags | None = None) -> Result:
     """Whether it decodes to its last row and has its end (`whole`), or lacks only that (`lacks_end`); with `tags`."""
     data = bytes_of(descriptor)
     try:
@@ -60,7 +60,7 @@ def check(descriptor: int, tags: DetectorConfig | None = None) -> Result:
     return decoded(mended, tags) | {"state": "lacks_end"}, b""
 
 
-def decoded(data: bytes, tags: DetectorConfig | None) -> Facts:
+def decoded(data: bytes, tags: RequestedTags | None) -> Facts:
     with opened(checked(data)) as image:
         facts: Facts = {"width": image.width, "height": image.height, "format": image.format}
         is_png = image.format == "PNG"  # what it says may lie behind its pixels; others may close their file by then
