@@ -23,7 +23,7 @@ from cameras import registry
 from cameras.forms import CameraForm
 from cameras.last_picture import is_old
 from cameras.models import Camera, CameraStatus, Purge, TrashedCamera
-from cameras.path_validation import path_issues, sights_of
+from cameras.path_validation import path_issues, probe_results_of
 from cameras.purge_report import what_goes
 from cameras.tiles import STATUS_WORDS, snapshot_address
 from cameras.unknown_folders import offer_for
@@ -265,7 +265,7 @@ class CameraAdmin(VisibleCameras):
 
     @admin.action(description="Check the folders of the selected cameras", permissions=["change"])
     def check_paths(self, request: HttpRequest, cameras: QuerySet[Camera]) -> None:
-        sights = sights_of(cameras)
+        sights = probe_results_of(cameras)
         wrong = {camera: sights[camera.pk].issues for camera in cameras}
         for camera, issues in wrong.items():
             if issues:

@@ -1,8 +1,8 @@
-"""Looking at many cameras' folders at once, without waiting for the one that hangs.
+"""Probes many cameras' folders at once without waiting for one that hangs.
 
-A dead network mount blocks whoever looks at it, for minutes. Each look runs in a thread of its own; who is still
-looking when the patience is over is left to it, is not sent a second time, and is not waited for again. Threads are
-started only as they are needed: there are many, so that all cameras of one dead mount do not keep the others waiting.
+A dead network mount blocks every thread that reads it, for minutes. Each probe runs in a thread of its own. A probe
+that exceeds the timeout continues in its thread, is not started a second time, and is not waited for again. Threads
+start as they are needed: there are many, so that all cameras of one dead mount do not delay the others.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from django.db import connections
 from cameras.models import Camera
 
 ResultT = TypeVar("ResultT")
-MAX_LOOKS = 64
+MAX_PROBES = 64
 
 
 class ConcurrentProbe(Generic[ResultT]):
-    """A look at each of many cameras; `late(camera)` stands for those that have not answered within `timeout_s`."""
+    """Probes many cameras; `late(camera)` is the result of those that do not answer within `timeout_s` seconds."""
 
     def __init__(
         self,
@@ -30,34 +30,34 @@ class ConcurrentProbe(Generic[ResultT]):
         name: str,
     ) -> None:
         self.late, self.timeout_s = late, timeout_s
-        self._pool = ThreadPoolExecutor(max_workers=MAX_LOOKS, thread_name_prefix=name)
-        self._looking: dict[tuple[int, str], Future[ResultT]] = {}
+        self._pool = ThreadPoolExecutor(max_workers=MAX_PROBES, thread_name_prefix=name)
+        self._running: dict[tuple[int, str], Future[ResultT]] = {}
         self._overdue: frozenset[Future[ResultT]] = frozenset()
 
-    def run(self, cameras: Iterable[Camera], look: Callable[[Camera], ResultT]) -> dict[int, ResultT]:
-        """What `look` saw, by the camera's primary key; a camera that no thread was free for is left out.
+    def run(self, cameras: Iterable[Camera], probe: Callable[[Camera], ResultT]) -> dict[int, ResultT]:
+        """The result of `probe` by the camera's primary key; a camera for which no thread was free is left out.
 
-        Raises what `look` raises.
+        Raises what `probe` raises.
         """
-        sent = {camera: self._send(camera, look) for camera in cameras}
-        wait([looking for looking in sent.values() if looking not in self._overdue], timeout=self.timeout_s)
-        self._overdue = frozenset(looking for looking in {*self._overdue, *sent.values()} if not looking.done())
+        started = {camera: self._start(camera, probe) for camera in cameras}
+        wait([future for future in started.values() if future not in self._overdue], timeout=self.timeout_s)
+        self._overdue = frozenset(future for future in {*self._overdue, *started.values()} if not future.done())
         return {
-            camera.pk: looking.result() if looking.done() else self.late(camera)
-            for camera, looking in sent.items()
-            if looking.done() or looking.running()
+            camera.pk: future.result() if future.done() else self.late(camera)
+            for camera, future in started.items()
+            if future.done() or future.running()
         }
 
-    def _send(self, camera: Camera, look: Callable[[Camera], ResultT]) -> Future[ResultT]:
-        place = (camera.pk, camera.folder_path)  # a camera that was moved off a dead disk is looked at anew
-        looking = self._looking.get(place)
-        if looking is None or looking.done():
-            looking = self._looking[place] = self._pool.submit(_look, look, camera)
-        return looking
+    def _start(self, camera: Camera, probe: Callable[[Camera], ResultT]) -> Future[ResultT]:
+        key = (camera.pk, camera.folder_path)  # a camera that was moved off a dead disk is probed anew
+        future = self._running.get(key)
+        if future is None or future.done():
+            future = self._running[key] = self._pool.submit(_run, probe, camera)
+        return future
 
 
-def _look(look: Callable[[Camera], ResultT], camera: Camera) -> ResultT:
+def _run(probe: Callable[[Camera], ResultT], camera: Camera) -> ResultT:
     try:
-        return look(camera)
+        return probe(camera)
     finally:
         connections.close_all()

@@ -51,7 +51,7 @@ class Verdict:
     last_seen_at: datetime | None
 
 
-def look(camera: Camera, folders: Folders | None = None) -> Evidence:
+def probe(camera: Camera, folders: Folders | None = None) -> Evidence:
     """Evidence now: the newest file whose size and time have held for the settle time."""
     if camera.secret_is_unreadable:
         return Evidence(fault="The stored RTSP password cannot be read with today's key: enter it again.")
@@ -115,7 +115,7 @@ def without_news(camera: Camera, seen: datetime | None) -> tuple[str, str]:
 
 
 def is_overdue(camera: Camera, seen: datetime | None, now: datetime) -> bool:
-    """Whether the silence since the later of creation and last sight, less our own downtime, exceeds the hold-off."""
+    """Whether the silence since the later of creation and last result, less our own downtime, exceeds the hold-off."""
     since = max(camera.created_at, seen) if seen else camera.created_at
     silence = now - since
     return silence > camera.offline_after and silence - downtime_since(since) > camera.offline_after
@@ -132,8 +132,8 @@ def in_words(span: timedelta) -> str:
 def refresh_all() -> int:
     """Look at every enabled camera's folder and note what has changed; returns how many changed."""
     cameras = list(Camera.objects.filter(enabled=True))
-    sights = _probe.run(cameras, partial(look, folders=current_folders()))
-    return sum(note(camera, sights[camera.pk]) for camera in cameras if camera.pk in sights)
+    results = _probe.run(cameras, partial(probe, folders=current_folders()))
+    return sum(note(camera, results[camera.pk]) for camera in cameras if camera.pk in results)
 
 
 def not_answering(camera: Camera) -> Evidence:

@@ -43,8 +43,8 @@ class ProbeResult:
 def validate_paths(user: User | AnonymousUser) -> dict[str, Any]:
     """The report of the contract, about the cameras that `user` may see."""
     cameras = list(Camera.objects.visible_to(user))
-    sights = sights_of(cameras, user)
-    rows = [_row(camera, sights[camera.pk]) for camera in cameras]
+    results = probe_results_of(cameras, user)
+    rows = [_row(camera, results[camera.pk]) for camera in cameras]
     valid = [row for row in rows if row["issues"] is None]
     invalid = [row for row in rows if row["issues"] is not None]
     return {
@@ -59,10 +59,10 @@ def validate_paths(user: User | AnonymousUser) -> dict[str, Any]:
 
 def path_issues(camera: Camera) -> list[str]:
     """What is wrong with the camera's folder; empty if nothing."""
-    return sights_of([camera])[camera.pk].issues
+    return probe_results_of([camera])[camera.pk].issues
 
 
-def sights_of(cameras: Iterable[Camera], user: User | AnonymousUser | None = None) -> dict[int, ProbeResult]:
+def probe_results_of(cameras: Iterable[Camera], user: User | AnonymousUser | None = None) -> dict[int, ProbeResult]:
     """A look at each camera's folder, by primary key; takes `TIMEOUT_S` at most, however many there are.
 
     Outside the base path only a superuser is told more than that: it is not for others to feel about the disk.
@@ -71,11 +71,11 @@ def sights_of(cameras: Iterable[Camera], user: User | AnonymousUser | None = Non
     outside_too = user is not None and user.is_superuser
     silent = current_folders().silent
     answering = [camera for camera in cameras if camera.pk not in silent]
-    seen = _probes[outside_too].run(answering, partial(look, outside_too=outside_too))
+    seen = _probes[outside_too].run(answering, partial(probe, outside_too=outside_too))
     return {camera.pk: seen.get(camera.pk) or not_answering(camera) for camera in cameras}
 
 
-def look(camera: Camera, *, outside_too: bool) -> ProbeResult:
+def probe(camera: Camera, *, outside_too: bool) -> ProbeResult:
     folder = Path(camera.folder_path)
     if is_below_base(folder):
         return ProbeResult(content_issues(folder), str(resolved(folder)))
@@ -159,12 +159,12 @@ def is_media(entry: DirEntry[str]) -> bool:
     return named and not entry.is_dir()
 
 
-def _row(camera: Camera, sight: ProbeResult) -> dict[str, Any]:
+def _row(camera: Camera, result: ProbeResult) -> dict[str, Any]:
     return {
         "id": camera.slug,
         "name": camera.name,
         "folder_path": camera.folder_path,
         "status": camera.status,
-        "resolved_path": sight.place if sight.issues else None,
-        "issues": sight.issues or None,
+        "resolved_path": result.place if result.issues else None,
+        "issues": result.issues or None,
     }

@@ -52,7 +52,7 @@ class Tile:
         return asdict(self) | {"picture_at": iso(self.picture_at)}
 
 
-def look(camera: Camera, folders: Folders) -> LastPicture | None:
+def probe(camera: Camera, folders: Folders) -> LastPicture | None:
     """None if the folder fails."""
     try:
         return last_picture_of(camera, folders)
@@ -68,10 +68,10 @@ _probe: ConcurrentProbe[LastPicture | None] = ConcurrentProbe(
 def tiles_for(cameras: Iterable[Camera]) -> list[Tile]:
     """A tile for each camera; a folder that hangs costs a second once, not the wall."""
     cameras = list(cameras)
-    here = partial(look, folders=current_folders())
-    sights = _probe.run((camera for camera in cameras if camera.status != CameraStatus.ERROR), here)
+    here = partial(probe, folders=current_folders())
+    results = _probe.run((camera for camera in cameras if camera.status != CameraStatus.ERROR), here)
     now = timezone.now()
-    return [tile_of(camera, sights.get(camera.pk), now) for camera in cameras]
+    return [tile_of(camera, results.get(camera.pk), now) for camera in cameras]
 
 
 def tile_of(camera: Camera, picture: LastPicture | None, now: datetime) -> Tile:

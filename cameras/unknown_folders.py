@@ -81,7 +81,7 @@ def offer_for(user: User | AbstractBaseUser | AnonymousUser) -> Offer:
     if not may_add(user):
         return Offer([])
     folders = current_folders()
-    finding = _probe.run([the_root()], partial(look, folders=folders)).get(ROOT_PK) or not_answering(the_root())
+    finding = _probe.run([the_root()], partial(probe, folders=folders)).get(ROOT_PK) or not_answering(the_root())
     return offer_of(finding, folders)
 
 
@@ -96,7 +96,7 @@ def recent_offer_for(user: User | AbstractBaseUser | AnonymousUser, closed: froz
     folders, root = current_folders(), the_root()
     known = _recent.get(root.folder_path)
     if known is None or time.monotonic() - known[0] > FRESH_S:
-        _quick_probe.run([root], partial(look_and_remember, folders=folders))
+        _quick_probe.run([root], partial(probe_and_remember, folders=folders))
         known = _recent.get(root.folder_path)
     return offer_of(known[1], folders, closed) if known else Offer([])
 
@@ -192,7 +192,7 @@ def fault_of(path: str) -> str:
     return ""
 
 
-def look(root: Camera, *, folders: Folders) -> Finding:
+def probe(root: Camera, *, folders: Folders) -> Finding:
     """What lies below the root, as far as a search within its limits comes."""
     search, note = Search(os.path.realpath(root.folder_path), folders), ""
     try:
@@ -208,8 +208,8 @@ def not_answering(root: Camera) -> Finding:
     return Finding([], f"The camera root {root.folder_path} does not answer: check its disk or mount.")
 
 
-def look_and_remember(root: Camera, *, folders: Folders) -> Finding:
-    finding = look(root, folders=folders)
+def probe_and_remember(root: Camera, *, folders: Folders) -> Finding:
+    finding = probe(root, folders=folders)
     _recent[root.folder_path] = (time.monotonic(), finding)
     return finding
 

@@ -78,10 +78,10 @@ class Detector(Protocol):
         """No picture need be wider."""
         ...
 
-    def look(self, frame: Frame, memory: bytes) -> DetectionResult:
+    def detect(self, frame: Frame, memory: bytes) -> DetectionResult:
         """What is in `frame`. `memory` is what the last look gave back; empty or of another kind: start anew.
 
-        The same frame and memory give the same sight. Raises what decoding the image raises (`images.BROKEN`).
+        The same frame and memory give the same result. Raises what decoding the image raises (`images.BROKEN`).
         """
         ...
 

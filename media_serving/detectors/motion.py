@@ -70,7 +70,7 @@ class Motion:
     name: str = "motion"
     width_px: int = GRID_PX
 
-    def look(self, frame: Frame, memory: bytes) -> DetectionResult:
+    def detect(self, frame: Frame, memory: bytes) -> DetectionResult:
         width, height = frame.size
         movement = movement_in(frame, grey(frame.image, GRID_PX), memory)
         found: list[DetectedObject] = []

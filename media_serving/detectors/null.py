@@ -12,7 +12,7 @@ class Nothing:
     name: str = "none"
     width_px: int = 1
 
-    def look(self, frame: Frame, memory: bytes) -> DetectionResult:
+    def detect(self, frame: Frame, memory: bytes) -> DetectionResult:
         """Decodes nothing: the size stands in the file's header."""
         width, height = frame.size
         return DetectionResult([], memory, width, height)

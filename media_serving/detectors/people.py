@@ -79,7 +79,7 @@ class People:
     def width_px(self) -> int:
         return self.wanted.width_px
 
-    def look(self, frame: Frame, memory: bytes) -> DetectionResult:
+    def detect(self, frame: Frame, memory: bytes) -> DetectionResult:
         width, height = frame.size
         picture = grey(frame.image, self.wanted.width_px)
         areas: list[Area] = []

@@ -21,19 +21,19 @@ from cameras.models import Camera
 from media_serving.ingest.debounce import Settling, has_been_still
 from media_serving.ingest.inotify import MAX_HINTS
 from media_serving.ingest.names import is_upload
-from media_serving.ingest.scanner import Sighting, Sweep, seen
+from media_serving.ingest.scanner import Scanner, Sighting, seen
 from nvr.log_throttle import LogThrottle
 from nvr.media.files.mounts import absence, is_network_or_fuse, keeps_folder_times, mount_of
 from nvr.media.files.system_folders import is_hidden_folder
 
 logger = logging.getLogger(__name__)
 
-POLL_S = 2.0  # between two sweeps where nobody tells of changes
+POLL_S = 2.0  # between two scans where nobody tells of changes
 UNTOLD_S = 5.0  # a file that the kernel tells of is seen sooner
 POLLED_S = 600.0  # how long a folder is polled in which one was not
 AGAIN_S = 5.0  # until the next look at a folder that is away
-EVERYTHING_S = 600.0  # at most, between two sweeps that look at every file
-OFTEN_S = 10.0  # at least; in between, this many times as long as such a sweep takes:
+EVERYTHING_S = 600.0  # at most, between two scans that look at every file
+OFTEN_S = 10.0  # at least; in between, this many times as long as such a scanner takes:
 SHARE = 50
 TIME_BUDGET_S = 0.2  # of one look
 BATCH_SIZE = 500  # sightings of one look
@@ -44,7 +44,7 @@ TROUBLE_SAID = timedelta(minutes=1)  # of each trouble
 
 @dataclass
 class Sweeping:
-    """A sweep under way; `took_s` is the time spent on it so far."""
+    """A scanner under way; `took_s` is the time spent on it so far."""
 
     parts: Iterator[list[Sighting]]
     is_of_everything: bool
@@ -56,7 +56,7 @@ class Watched:
     """`hinted` are names to be looked at, `settled` is what is to be entered in the ledger."""
 
     camera: Camera
-    sweep: Sweep
+    scanner: Scanner
     settling: Settling = field(default_factory=lambda: Settling(settings.NVR_UPLOAD_STABLE_TIME))
     hinted: deque[bytes] = field(default_factory=lambda: deque(maxlen=MAX_HINTS))
     settled: deque[Sighting] = field(default_factory=deque)
@@ -65,12 +65,12 @@ class Watched:
     wants_missing: bool = False
     vanished: dict[bytes, float] = field(default_factory=dict)  # before they had settled, and until when looked for
     wants_sweep: bool = True
-    sweeping: Sweeping | None = None
+    scanning: Sweeping | None = None
     next_sweep: float = 0.0  # monotonic, as all others
     next_of_everything: float = 0.0
     is_looking: bool = False
-    has_been_swept: bool = False
-    told: set[bytes] = field(default_factory=set)  # since the last sweep that looked at every file, by the kernel
+    has_been_scanned: bool = False
+    told: set[bytes] = field(default_factory=set)  # since the last scanner that looked at every file, by the kernel
     told_before: set[bytes] = field(default_factory=set)  # and since the one before it
     is_told_of: bool = True  # by the kernel; a network share is not
     polled_until: float = 0.0
@@ -78,22 +78,22 @@ class Watched:
 
     @property
     def root(self) -> bytes:
-        return self.sweep.root
+        return self.scanner.root
 
     @property
     def has_work(self) -> bool:
-        return bool(self.hinted or self.missing or len(self.settling) or self.sweeping or self.is_due)
+        return bool(self.hinted or self.missing or len(self.settling) or self.scanning or self.is_due)
 
     @property
     def is_due(self) -> bool:
         return self.wants_sweep or time.monotonic() >= self.next_sweep
 
-    def look(self) -> None:
-        """Look at what was hinted at, at what had not settled, and at the next part of a sweep if it is time."""
+    def poll(self) -> None:
+        """Look at what was hinted at, at what had not settled, and at the next part of a scanner if it is time."""
         self.is_looking = True
         try:
             sightings = [*self.found_by_hints(), *self.found_missing(), *self.found_again()]
-            sightings += self.found_by_sweep()  # in this order: what the kernel told of is no news to the sweep
+            sightings += self.found_by_sweep()  # in this order: what the kernel told of is no news to the scanner
             self.settled.extend(s for s in sightings if not s.is_regular or self.settling.has_settled(s))
         except Exception:
             if self.trouble.should_log():
@@ -111,7 +111,7 @@ class Watched:
                 yield sighting
 
     def sighting_of(self, raw: bytes) -> Sighting | None:
-        """A file; of a folder that came as a whole nothing is told but itself: it is swept at once."""
+        """A file; of a folder that came as a whole nothing is told but itself: it is scanned at once."""
         folders = raw.split(b"/")
         if any(map(is_hidden_folder, folders[:-1])) or not is_upload(folders[-1]):
             return None
@@ -144,8 +144,8 @@ class Watched:
         self.missing.extend(self.vanished)
 
     def forget_folder(self) -> None:
-        """Have the next sweep give everything that is there."""
-        self.sweep = Sweep(self.root, self.sweep.excluded)
+        """Have the next scanner give everything that is there."""
+        self.scanner = Scanner(self.root, self.scanner.excluded)
 
     def found_by_sweep(self) -> list[Sighting]:
         try:
@@ -154,31 +154,31 @@ class Watched:
             self.forget_folder()
             self.put_off()
             if self.trouble.should_log():
-                logger.warning("folder not swept camera=%s reason=%s", self.camera.slug, error)
+                logger.warning("folder not scanned camera=%s reason=%s", self.camera.slug, error)
             return []
 
     def put_off(self) -> None:
-        self.sweeping, self.wants_sweep, self.next_sweep = None, False, time.monotonic() + AGAIN_S
+        self.scanning, self.wants_sweep, self.next_sweep = None, False, time.monotonic() + AGAIN_S
 
     def next_part(self) -> list[Sighting]:
-        """Of the sweep under way, or of one that is due. Raises OSError, also while the volume is away."""
-        if self.sweeping is None and not self.is_due:
+        """Of the scanner under way, or of one that is due. Raises OSError, also while the volume is away."""
+        if self.scanning is None and not self.is_due:
             return []
         started, found = time.monotonic(), list[Sighting]()
-        sweeping = self.sweeping = self.sweeping or self.begun()
-        for part in sweeping.parts:
+        scanning = self.scanning = self.scanning or self.begun()
+        for part in scanning.parts:
             found += part
             self.note_untold(part)
             if len(found) >= BATCH_SIZE or time.monotonic() - started > TIME_BUDGET_S:
-                sweeping.took_s += time.monotonic() - started
+                scanning.took_s += time.monotonic() - started
                 return found
-        self.end(sweeping, time.monotonic())
+        self.end(scanning, time.monotonic())
         return found
 
     def note_untold(self, new: list[Sighting]) -> None:
-        """What has lain there for a while and is news to a sweep was not told of: the system has a limit of watches."""
+        """A file that has been there for a while and is new to a scan was not reported: watches are limited."""
         untold = (each for each in new if each.raw not in self.told and each.raw not in self.told_before)
-        if self.has_been_swept and any(has_been_still(sighting, UNTOLD_S) for sighting in untold):
+        if self.has_been_scanned and any(has_been_still(sighting, UNTOLD_S) for sighting in untold):
             self.polled_until = time.monotonic() + POLLED_S
 
     def begun(self) -> Sweeping:
@@ -188,15 +188,15 @@ class Watched:
         mount = mount_of(Path(os.fsdecode(self.root)))
         self.is_told_of = not (settings.NVR_INGEST_POLLING or is_network_or_fuse(mount.type))
         everything = time.monotonic() >= self.next_of_everything
-        parts = self.sweep.parts(everything=everything, trusts_times=keeps_folder_times(mount.type))
+        parts = self.scanner.parts(everything=everything, trusts_times=keeps_folder_times(mount.type))
         return Sweeping(parts, everything)
 
-    def end(self, sweeping: Sweeping, now: float) -> None:
-        self.sweeping, self.has_been_swept, self.wants_missing = None, True, True
+    def end(self, scanning: Sweeping, now: float) -> None:
+        self.scanning, self.has_been_scanned, self.wants_missing = None, True, True
         self.look_for_vanished()
         is_told_of = self.is_told_of and now >= self.polled_until
         interval_s = settings.NVR_INGEST_SCAN_INTERVAL.total_seconds() if is_told_of else POLL_S
-        self.next_sweep = now + max(interval_s, SHARE * sweeping.took_s)
-        if sweeping.is_of_everything:
-            self.next_of_everything = now + min(EVERYTHING_S, max(OFTEN_S, SHARE * sweeping.took_s))
+        self.next_sweep = now + max(interval_s, SHARE * scanning.took_s)
+        if scanning.is_of_everything:
+            self.next_of_everything = now + min(EVERYTHING_S, max(OFTEN_S, SHARE * scanning.took_s))
             self.told, self.told_before = set(), self.told

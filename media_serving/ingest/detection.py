@@ -40,9 +40,9 @@ def find_in(camera: Camera, turn: CameraTurn, file: BinaryIO, taken_at: datetime
     with closing(frames):
         try:
             for frame in frames:
-                sight = detector.look(frame, memory)
-                memory, findings.width, findings.height = sight.memory, sight.width, sight.height
-                findings.found += [columns(frame, found) for found in sight.found]
+                result = detector.detect(frame, memory)
+                memory, findings.width, findings.height = result.memory, result.width, result.height
+                findings.found += [columns(frame, found) for found in result.found]
         except FfmpegFailed as error:
             # The system's kill may be meant for all of us: the next attempt sees the rest.
             if findings.width is None or isinstance(error, FfmpegKilled):

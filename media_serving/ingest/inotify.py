@@ -53,9 +53,9 @@ class Hints:
                 ignore_permission_denied=True,
             ):
                 self.paths.extend(os.fsencode(path) for _, path in changes)
-        except Exception as error:  # noqa: BLE001 - whatever the system lacks: the sweep finds all of it, a little later
+        except Exception as error:  # noqa: BLE001 - whatever the system lacks: the scanner finds all of it, a little later
             if failed.should_log():
-                logger.warning("changes are not told by the system, sweeping instead: %s", error)
+                logger.warning("changes are not told by the system, scanning instead: %s", error)
             self.has_failed = True
 
     def take(self) -> set[bytes]:

@@ -77,7 +77,7 @@ class Moment:
 
 
 @dataclass
-class Sweep:
+class Scanner:
     """Of one camera's folder `root` (without links); `excluded` belong to cameras nested in it."""
 
     root: bytes
@@ -88,10 +88,10 @@ class Sweep:
 
     @property
     def folder_count(self) -> int:
-        """As far as the sweep under way has come, else of the last one."""
+        """As far as the scanner under way has come, else of the last one."""
         return len(self._known)
 
-    def look(self, *, everything: bool = False) -> Iterator[Sighting]:
+    def scan(self, *, everything: bool = False) -> Iterator[Sighting]:
         """All that `parts` gives."""
         for part in self.parts(everything=everything):
             yield from part

@@ -1,7 +1,7 @@
-"""Seeing what cameras upload: the kernel tells at once, a sweep finds what it did not tell.
+"""Seeing what cameras upload: the kernel tells at once, a scanner finds what it did not tell.
 
 What was there before the start, what was moved in, what an overflow lost and what a network share never tells is found
-by the sweep. Both only say where to look: whether a file is new says the ledger, whether it is whole its own times.
+by the scanner. Both only say where to look: whether a file is new says the ledger, whether it is whole its own times.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from media_serving.ingest.camera_watcher import TROUBLE_SAID, Watched
 from media_serving.ingest.inotify import Hints, watches
 from media_serving.ingest.ledger import enter, in_hand
 from media_serving.ingest.missing import names_of_missing
-from media_serving.ingest.scanner import Sweep
+from media_serving.ingest.scanner import Scanner
 from nvr.log_throttle import LogThrottle
 
 logger = logging.getLogger(__name__)
@@ -59,7 +59,7 @@ class Watcher:
         while not stop.wait(BUSY_S if self.is_busy else LOOK_S):
             try:
                 beat()
-                self.look()
+                self.poll()
             except (DatabaseError, InterfaceError) as error:  # nothing is lost: what is not entered is found again
                 if self._database_away.should_log():
                     logger.warning("the database does not answer, uploads wait: %s", type(error).__name__)
@@ -70,17 +70,17 @@ class Watcher:
 
     @property
     def is_busy(self) -> bool:
-        """Whether a sweep is under way that answers."""
-        return any(watched.sweeping and not watched.is_looking for watched in self.watched.values())
+        """Whether a scanner is under way that answers."""
+        return any(watched.scanning and not watched.is_looking for watched in self.watched.values())
 
-    def look(self) -> int:
+    def poll(self) -> int:
         """Everything once; how many uploads were entered that wait for a worker."""
         if time.monotonic() >= self._next_reload:
             self.reload()
         self.pass_hints_on()
         watched = dict(self.watched)
         self._probe.run(
-            [each.camera for each in watched.values() if each.has_work], lambda camera: watched[camera.pk].look()
+            [each.camera for each in watched.values() if each.has_work], lambda camera: watched[camera.pk].poll()
         )
         for each in watched.values():
             self.look_for_missing(each)
@@ -98,17 +98,17 @@ class Watcher:
         self.watched = {camera.pk: self.kept(camera, self.folders) for camera in inside}
         if self.hints is None or not self.hints.are_current():
             self.listen_anew()
-        is_swept = not any(watched.sweeping or watched.wants_sweep for watched in self.watched.values())
+        is_swept = not any(watched.scanning or watched.wants_sweep for watched in self.watched.values())
         if is_swept and time.monotonic() >= self._next_count:
             self.count_watches()
 
     def count_watches(self) -> None:
         """Say when the system has no watches left for some folders: of those nobody is told, and nobody of that."""
         self._next_count = time.monotonic() + COUNT_S
-        told_of, folders = watches(), sum(watched.sweep.folder_count for watched in self.watched.values())
+        told_of, folders = watches(), sum(watched.scanner.folder_count for watched in self.watched.values())
         if told_of < folders and self._overlooked.should_log():
             logger.warning(
-                "the system tells of %s of %s folders only: raise fs.inotify.max_user_watches. They are swept instead",
+                "inotify watches %s of %s folders only: raise fs.inotify.max_user_watches. All are scanned",
                 told_of,
                 folders,
             )
@@ -118,8 +118,8 @@ class Watcher:
         place = folders.resolved[camera.pk]
         root, excluded = os.fsencode(place), frozenset(map(os.fsencode, folders.inside(Path(place))))
         before = self.watched.get(camera.pk)
-        if before is None or before.root != root or before.sweep.excluded != excluded:
-            return Watched(camera, Sweep(root, excluded))
+        if before is None or before.root != root or before.scanner.excluded != excluded:
+            return Watched(camera, Scanner(root, excluded))
         before.camera = camera
         return before
 
@@ -136,7 +136,7 @@ class Watcher:
 
     def forget_everything(self) -> None:
         for pk, watched in self.watched.items():
-            self.watched[pk] = Watched(watched.camera, Sweep(watched.root, watched.sweep.excluded))
+            self.watched[pk] = Watched(watched.camera, Scanner(watched.root, watched.scanner.excluded))
 
     def pass_hints_on(self) -> None:
         """Each to the camera whose folder it tells of."""
@@ -146,7 +146,7 @@ class Watcher:
                     watched.hinted.append(path[len(watched.root) + 1 :])
 
     def look_for_missing(self, watched: Watched) -> None:
-        """After each sweep for some of what was not there when it was to be read, until all have had their turn."""
+        """After each scanner for some of what was not there when it was to be read, until all have had their turn."""
         if not watched.wants_missing or watched.missing:
             return
         watched.wants_missing = False

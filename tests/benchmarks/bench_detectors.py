@@ -48,7 +48,7 @@ class Ours:
         self.between = between
         self.memory = b""
 
-    def look(self, data: bytes, number: int) -> list[DetectedObject]:
+    def detect(self, data: bytes, number: int) -> list[DetectedObject]:
         return self._with(self.detector, data, number).found
 
     def pass_by(self, data: bytes, number: int) -> None:
@@ -57,16 +57,16 @@ class Ours:
 
     def _with(self, detector: Detector, data: bytes, number: int) -> DetectionResult:
         frame = Frame(Image.open(io.BytesIO(data)), footage.AT + number * footage.FRAME_LASTS)
-        sight = detector.look(frame, self.memory)
-        self.memory = sight.memory
-        return sight
+        result = detector.detect(frame, self.memory)
+        self.memory = result.memory
+        return result
 
 
 class PlainMotion:
     def __init__(self) -> None:
         self.last = None
 
-    def look(self, data: bytes, number: int) -> list[DetectedObject]:
+    def detect(self, data: bytes, number: int) -> list[DetectedObject]:
         picture = cv2.cvtColor(cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR), cv2.COLOR_BGR2GRAY)
         share = 0.0 if self.last is None else float((cv2.absdiff(picture, self.last) > 25).mean())
         self.last = picture
@@ -78,7 +78,7 @@ class PlainPeople:
         self.descriptor = cv2.HOGDescriptor()
         self.descriptor.setSVMDetector(np.array(cv2.HOGDescriptor.getDefaultPeopleDetector()))
 
-    def look(self, data: bytes, number: int) -> list[DetectedObject]:
+    def detect(self, data: bytes, number: int) -> list[DetectedObject]:
         picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
         boxes, _ = self.descriptor.detectMultiScale(picture)
         smaller = [(x + 0.1 * w, y + 0.07 * h, 0.8 * w, 0.8 * h) for x, y, w, h in boxes]
@@ -111,9 +111,9 @@ def score(look: Look, pass_by: Callable[[bytes, int], None] | None = None) -> st
 def test_motion() -> None:
     numbers = list(pictures())
     ours, plain = Ours(detector_for(DetectorConfig(detector="motion"))), PlainMotion()
-    report("motion", rate(ours.look, numbers), rate(plain.look, numbers), "whole pictures, absdiff", 1.5)
+    report("motion", rate(ours.detect, numbers), rate(plain.detect, numbers), "whole pictures, absdiff", 1.5)
     print(f"  of {len(numbers)} pictures, people in all of them, motion in ", end="")
-    print(*(sum(bool(each.look(data, n)) for n, data in pictures().items()) for each in (ours, plain)), sep=" and ")
+    print(*(sum(bool(each.detect(data, n)) for n, data in pictures().items()) for each in (ours, plain)), sep=" and ")
 
 
 @pytest.mark.parametrize("every_frame", [False, True], ids=["where something moves", "everywhere"])
@@ -128,5 +128,5 @@ def test_people(every_frame: bool) -> None:
     fast, exact = ours(), ours()
     name = "people everywhere" if every_frame else "people where something moves"
     goal = 1.0 if every_frame else 2.0
-    report(name, rate(fast.look, numbers, fast.pass_by), rate(plain.look, numbers), "detectMultiScale", goal)
-    print(f"  ours: {score(exact.look, exact.pass_by)}; plain: {score(plain.look)}")
+    report(name, rate(fast.detect, numbers, fast.pass_by), rate(plain.detect, numbers), "detectMultiScale", goal)
+    print(f"  ours: {score(exact.detect, exact.pass_by)}; plain: {score(plain.detect)}")

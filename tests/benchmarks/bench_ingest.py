@@ -1,4 +1,4 @@
-"""Ingest without a detector: a sweep of 1 000 folders in which nothing changed, and a backlog of pictures.
+"""Ingest without a detector: a scanner of 1 000 folders in which nothing changed, and a backlog of pictures.
 
 The plain techniques: walking the tree and looking at each file; one insert for each file, which is read whole, decoded
 and hashed before it.
@@ -22,7 +22,7 @@ from PIL import Image
 from cameras.models import Camera
 from media_serving.ingest import processor
 from media_serving.ingest.ledger import enter
-from media_serving.ingest.scanner import Sweep
+from media_serving.ingest.scanner import Scanner
 from media_serving.models import Upload
 from nvr.media.images import opening as images
 from tests.factories import folder_of, make_camera
@@ -60,9 +60,9 @@ def walked(root: Path) -> int:
 
 
 def test_a_sweep_in_which_nothing_changed(tree: Path) -> None:
-    sweep = Sweep(os.fsencode(tree))
-    assert len(list(sweep.look())) == FOLDERS * FILES
-    ours, plain = spent_ms(lambda: list(sweep.look())), spent_ms(lambda: walked(tree))
+    scanner = Scanner(os.fsencode(tree))
+    assert len(list(scanner.scan())) == FOLDERS * FILES
+    ours, plain = spent_ms(lambda: list(scanner.scan())), spent_ms(lambda: walked(tree))
 
     print(f"\nsweep of {FOLDERS} folders: ours {ours:.1f} ms, a walk {plain:.1f} ms, goal 10 ms")
 
@@ -98,7 +98,7 @@ def picture(seed: int) -> bytes:
 
 def test_a_backlog(backlog: Camera, tmp_path: Path) -> None:
     started = time.perf_counter()
-    enter(backlog, Sweep(os.fsencode(folder_of(backlog))).look())
+    enter(backlog, Scanner(os.fsencode(folder_of(backlog))).scan())
     processor.work(slice_s=600)
     ours = BACKLOG / (time.perf_counter() - started)
     assert Upload.objects.filter(state="done").count() == BACKLOG

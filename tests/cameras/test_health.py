@@ -336,12 +336,12 @@ def test_a_database_that_is_away_is_no_fault_of_the_cameras(monkeypatch: pytest.
 
 def test_a_camera_trashed_or_moved_while_we_looked_is_not_judged() -> None:
     camera = created_ago(99)
-    evidence = health.look(camera)
+    evidence = health.probe(camera)
     Camera.objects.filter(pk=camera.pk).update(folder_path="/elsewhere")
     assert health.note(camera, evidence) is False
 
     camera = created_ago(99)
-    evidence = health.look(camera)
+    evidence = health.probe(camera)
     Camera.objects.filter(pk=camera.pk).update(deleted_at=timezone.now())
     assert health.note(camera, evidence) is False
     assert changes() == []

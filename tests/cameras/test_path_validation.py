@@ -249,9 +249,9 @@ def test_what_a_superuser_may_be_told_is_not_told_to_who_asks_at_the_same_time(
     release = threading.Event()
     monkeypatch.setattr(path_validation, "_probes", probes_with_timeout(0.2))
     monkeypatch.setattr(path_validation, "scandir", lambda path: (release.wait(30), SCANDIR(path))[1])
-    path_validation.sights_of([camera], admin)
+    path_validation.probe_results_of([camera], admin)
 
-    sight = path_validation.sights_of([camera])[camera.pk]
+    sight = path_validation.probe_results_of([camera])[camera.pk]
 
     release.set()
     assert sight.issues == [f"folder_path not under base_path ({base})"]

@@ -396,7 +396,7 @@ def test_the_live_view_waits_for_no_search_and_has_its_finding_next_time(
     monkeypatch.setattr(unknown_folders.Search, "run", held_up)
     first = wall_of(desk)
     may_go_on.set()
-    wait([*quick._looking.values()], timeout=20)
+    wait([*quick._running.values()], timeout=20)
 
     assert TITLE not in first
     assert TITLE in wall_of(desk)

@@ -10,7 +10,7 @@ import pytest
 from cameras import folder_ownership
 from cameras.models import Camera
 from media_serving.ingest.ledger import enter
-from media_serving.ingest.scanner import Sweep
+from media_serving.ingest.scanner import Scanner
 from media_serving.models import Upload
 from tests.factories import folder_of, make_camera
 
@@ -27,9 +27,9 @@ def porch(db: None) -> Camera:
     return make_camera("Porch", detector="none")
 
 
-def swept(camera: Camera, *, everything: bool = True) -> int:
-    """What a sweep finds is entered, settled or not; how many uploads wait because of it."""
-    return enter(camera, Sweep(os.fsencode(folder_of(camera))).look(everything=everything))
+def scanned(camera: Camera, *, everything: bool = True) -> int:
+    """What a scanner finds is entered, settled or not; how many uploads wait because of it."""
+    return enter(camera, Scanner(os.fsencode(folder_of(camera))).scan(everything=everything))
 
 
 def uploads(camera: Camera) -> dict[str, tuple[str, str]]:

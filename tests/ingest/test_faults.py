@@ -24,7 +24,7 @@ from media_serving.models import Detection, Upload
 from media_serving.thumbnails import rendering as thumbnails
 from nvr.media.images.decoder import pool
 from tests.factories import folder_of, jpeg, make_camera, make_video, put
-from tests.ingest.conftest import swept, uploads
+from tests.ingest.conftest import scanned, uploads
 from tests.ingest.test_working import read_all
 
 
@@ -138,7 +138,7 @@ def test_a_video_that_takes_too_long_each_time_is_given_up(yard, monkeypatch):
     monkeypatch.setattr(
         sampling.frames_of, "__kwdefaults__", {**sampling.frames_of.__kwdefaults__, "time_limit": timedelta(0)}
     )
-    swept(yard)
+    scanned(yard)
     for _ in range(5):
         processor.work()
         Upload.objects.update(retry_at=None)
@@ -149,7 +149,7 @@ def test_a_video_that_takes_too_long_each_time_is_given_up(yard, monkeypatch):
 def test_a_picture_that_takes_too_long_is_tried_ever_more_seldom_and_never_given_up(porch, monkeypatch):
     """The disk may be slow for a night. Each try takes a worker for as long as one waits for a decoder."""
     put(folder_of(porch), "a.jpg", jpeg(), age_s=86_400)
-    swept(porch)
+    scanned(porch)
     pauses = []
     with monkeypatch.context() as slow:
         slow.setattr(pool, "WALL_S", 0.0)
@@ -169,7 +169,7 @@ def test_a_picture_that_takes_too_long_is_tried_ever_more_seldom_and_never_given
 
 @pytest.mark.parametrize("fault", [DataError("too large"), IntegrityError("check")])
 def test_what_the_database_refuses_is_the_files_fault_and_keeps_no_other_waiting(yard, monkeypatch, fault):
-    swept(yard)
+    scanned(yard)
     poison = Upload.objects.get(path="20260131_120000.jpg").pk
     finish = pipeline.finish
 
@@ -212,7 +212,7 @@ def test_a_retried_upload_that_is_no_media_says_why_again(porch, admin, kind):
         (folder / "a.jpg").symlink_to("/etc/hostname")
     else:
         put(folder, "a.txt", b"hello")
-    swept(porch)
+    scanned(porch)
     before = uploads(porch)
     retry(admin, Upload.objects.get())
     processor.work()
@@ -222,7 +222,7 @@ def test_a_retried_upload_that_is_no_media_says_why_again(porch, admin, kind):
 
 def test_a_file_that_we_may_not_read_is_told_so_and_read_when_we_may(porch, monkeypatch):
     file = put(folder_of(porch), "a.jpg", jpeg())
-    swept(porch)
+    scanned(porch)
     really = os.open
 
     def refused(path, *args, **kwargs):
@@ -274,7 +274,7 @@ def test_what_was_found_in_a_video_that_is_damaged_further_on_is_kept(yard, monk
             yield frame
 
     monkeypatch.setattr(detection.sampling, "frames_of", breaking)
-    swept(yard)
+    scanned(yard)
     processor.work()
 
     state, reason = uploads(yard)["a.mp4"]
@@ -309,7 +309,7 @@ def read_while_the_database_refuses(camera: Camera, monkeypatch: pytest.MonkeyPa
 
 def test_a_database_without_room_is_no_fault_of_the_files(porch, monkeypatch):
     put(folder_of(porch), "a.jpg", jpeg())
-    swept(porch)
+    scanned(porch)
 
     read_while_the_database_refuses(porch, monkeypatch, times=2 * leases.MAX_ATTEMPTS)
     state, reason = uploads(porch)["a.jpg"]
@@ -321,7 +321,7 @@ def test_a_database_without_room_is_no_fault_of_the_files(porch, monkeypatch):
 
 def test_what_the_database_never_takes_is_given_up_after_hours(porch, monkeypatch):
     put(folder_of(porch), "a.jpg", jpeg())
-    swept(porch)
+    scanned(porch)
 
     read_while_the_database_refuses(porch, monkeypatch, times=leases.MAX_RESTARTS)
 
@@ -330,7 +330,7 @@ def test_what_the_database_never_takes_is_given_up_after_hours(porch, monkeypatc
 
 def test_the_longer_the_database_refuses_a_file_the_longer_it_waits(porch, monkeypatch):
     put(folder_of(porch), "a.jpg", jpeg())
-    swept(porch)
+    scanned(porch)
     pauses = []
     monkeypatch.setattr(processor, "wait", lambda upload, reason, pause, **more: pauses.append(pause))
     turn = turns.take(porch.pk)
@@ -358,7 +358,7 @@ def test_a_cut_off_file_of_a_server_whose_clock_is_a_little_fast_is_waited_for(p
     file = put(folder_of(porch), "a.jpg", jpeg()[:500])
     ahead = time.time() + 300
     os.utime(file, (ahead, ahead))
-    swept(porch)
+    scanned(porch)
     Upload.objects.update(received_at=timezone.now() - timedelta(hours=7))
     processor.work()
 

@@ -14,34 +14,34 @@ from django.utils import timezone
 from media_serving.ingest.ledger import NOT_MEDIA, NOT_REGULAR
 from media_serving.models import Upload
 from tests.factories import folder_of, jpeg, put
-from tests.ingest.conftest import swept, uploads
+from tests.ingest.conftest import scanned, uploads
 
 
 def test_a_file_is_entered_once_however_often_it_is_seen(porch):
     put(folder_of(porch), "a.jpg", jpeg())
 
-    assert [swept(porch) for _ in range(3)] == [1, 0, 0]
+    assert [scanned(porch) for _ in range(3)] == [1, 0, 0]
     row = Upload.objects.get()
     assert (row.path, row.state, row.size_bytes) == ("a.jpg", "waiting", len(jpeg()))
 
 
 def test_a_name_that_is_used_again_is_another_upload_once_the_first_was_read(porch):
     put(folder_of(porch), "snap.jpg", jpeg(), age_s=60)
-    swept(porch)
+    scanned(porch)
     Upload.objects.update(state="done")
     put(folder_of(porch), "snap.jpg", jpeg(seed=1), age_s=30)
 
-    assert swept(porch) == 1
+    assert scanned(porch) == 1
     assert Upload.objects.count() == 2
 
 
 def test_a_file_that_grows_before_it_was_read_stays_one_upload(porch):
     put(folder_of(porch), "a.jpg", jpeg()[:100], age_s=60)
-    swept(porch)
+    scanned(porch)
     Upload.objects.update(reason="The picture breaks off.", retry_at="2100-01-01T00:00Z", attempts=2)
     put(folder_of(porch), "a.jpg", jpeg(), age_s=30)
 
-    assert swept(porch) == 1
+    assert scanned(porch) == 1
     row = Upload.objects.get()
     assert (row.size_bytes, row.retry_at, row.reason, row.attempts) == (len(jpeg()), None, "", 0)
 
@@ -52,9 +52,9 @@ def test_what_is_no_media_or_no_file_is_on_record_with_its_reason_and_only_once(
     os.mkfifo(folder / "pipe.jpg")
     (folder / "link.jpg").symlink_to("/etc/hostname")
 
-    assert swept(porch) == 0
+    assert scanned(porch) == 0
     put(folder, "index.txt", b"22", age_s=1)
-    swept(porch)
+    scanned(porch)
 
     assert uploads(porch) == {
         "index.txt": ("rejected", NOT_MEDIA),
@@ -69,7 +69,7 @@ def test_the_disks_own_name_is_kept_beside_the_one_for_people(porch, name):
     path = os.fsencode(folder_of(porch)) + b"/" + name
     with open(path, "wb") as file:
         file.write(jpeg())
-    swept(porch)
+    scanned(porch)
 
     row = Upload.objects.get()
     assert row.below == name
@@ -86,7 +86,7 @@ def test_of_many_who_enter_the_same_files_at_once_each_is_kept_once(porch):
     def enter_all(_):
         together.wait()
         try:
-            return swept(porch)
+            return scanned(porch)
         finally:
             connection.close()
 
@@ -101,14 +101,14 @@ def test_ten_thousand_files_are_entered_with_few_queries(porch, django_assert_ma
         (folder_of(porch) / f"{number:05}.jpg").touch()
 
     with django_assert_max_num_queries(80):  # SQLite takes 999 values at a time: some forty rows
-        assert swept(porch) == 2000
+        assert scanned(porch) == 2000
     with django_assert_max_num_queries(5 * 4):
-        assert swept(porch) == 0
+        assert scanned(porch) == 0
 
 
 def test_what_was_put_off_by_a_clock_that_has_been_put_back_is_due(porch):
     put(folder_of(porch), "a.jpg", jpeg())
-    swept(porch)
+    scanned(porch)
     Upload.objects.update(retry_at=timezone.now() + timedelta(minutes=20))
     assert not Upload.objects.due(timezone.now()).exists()
 

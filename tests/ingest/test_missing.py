@@ -15,18 +15,18 @@ from django.utils import timezone
 from cameras.folder_ownership import current_folders
 from cameras.models import Camera
 from media_serving.ingest import camera_watcher, missing, processor
-from media_serving.ingest.scanner import Sweep
+from media_serving.ingest.scanner import Scanner
 from media_serving.ingest.watcher import Watcher
 from media_serving.models import Upload
 from tests import disks
 from tests.factories import folder_of, jpeg, make_camera, put
-from tests.ingest.conftest import swept, uploads
+from tests.ingest.conftest import scanned, uploads
 
 
 def deliver(camera: Camera, *names: str) -> None:
     for number, name in enumerate(names):
         put(folder_of(camera), name, jpeg(seed=number))
-    swept(camera)
+    scanned(camera)
 
 
 def work_now() -> None:
@@ -195,7 +195,7 @@ def look_until(watcher: Watcher, what: object) -> None:
         assert time.monotonic() < deadline
         for each in watcher.watched.values():
             each.wants_sweep = True
-        watcher.look()
+        watcher.poll()
 
 
 def test_what_was_rejected_as_gone_is_entered_again_by_a_watcher_that_noticed_nothing(porch, tmp_path):
@@ -203,7 +203,7 @@ def test_what_was_rejected_as_gone_is_entered_again_by_a_watcher_that_noticed_no
     os.utime(folder_of(porch), (1_700_000_000, 1_700_000_000))
     watcher = Watcher(lambda: None)
     try:
-        look_until(watcher, lambda: watcher.watched and watcher.watched[porch.pk].has_been_swept)
+        look_until(watcher, lambda: watcher.watched and watcher.watched[porch.pk].has_been_scanned)
         Upload.objects.update(state="rejected", reason=processor.GONE, missing_since=timezone.now())
         look_until(watcher, lambda: set(states(porch).values()) == {"waiting"})
     finally:
@@ -229,13 +229,13 @@ def test_of_very_many_that_are_gone_all_are_looked_for_in_turn(porch, monkeypatc
 
 def test_what_vanished_before_it_had_settled_is_found_when_its_folder_is_back(porch, tmp_path, settings):
     settings.NVR_UPLOAD_STABLE_TIME = timedelta(seconds=0.5)
-    folder = camera_watcher.Watched(porch, Sweep(os.fsencode(folder_of(porch))))
+    folder = camera_watcher.Watched(porch, Scanner(os.fsencode(folder_of(porch))))
     put(folder_of(porch), "day/a.jpg", jpeg())
-    folder.look()
+    folder.poll()
     assert len(folder.settling) == 1 and not folder.settled
 
     (folder_of(porch) / "day").rename(tmp_path / "day")
-    folder.look()
+    folder.poll()
     assert not len(folder.settling)
     (tmp_path / "day").rename(folder_of(porch) / "day")
 
@@ -243,22 +243,22 @@ def test_what_vanished_before_it_had_settled_is_found_when_its_folder_is_back(po
     while not folder.settled:
         assert time.monotonic() < deadline
         folder.wants_sweep = True
-        folder.look()
+        folder.poll()
     assert folder.settled.pop().raw == b"day/a.jpg"
 
 
 def test_a_folder_that_was_renamed_and_back_is_listed_anew(porch, tmp_path):
     put(folder_of(porch), "day/a.jpg", jpeg())
-    sweep = Sweep(os.fsencode(folder_of(porch)))
-    assert [s.raw for s in sweep.look()] == [b"day/a.jpg"]
-    assert [s.raw for s in sweep.look()] == []
+    scanner = Scanner(os.fsencode(folder_of(porch)))
+    assert [s.raw for s in scanner.scan()] == [b"day/a.jpg"]
+    assert [s.raw for s in scanner.scan()] == []
 
     folder_of(porch).rename(tmp_path / "away")
     (tmp_path / "away").rename(folder_of(porch))
     (folder_of(porch) / "day").rename(tmp_path / "day")
     (tmp_path / "day").rename(folder_of(porch) / "day")
 
-    assert [s.raw for s in sweep.look()] == [b"day/a.jpg"]
+    assert [s.raw for s in scanner.scan()] == [b"day/a.jpg"]
 
 
 def test_neighbours_are_asked_for_without_a_look_at_all_rows(porch, django_assert_max_num_queries):

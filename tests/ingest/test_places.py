@@ -21,7 +21,7 @@ from media_serving.models import ClipWork, Detection, Event, Upload, UploadCopy,
 from media_serving.purge import remove_some_of
 from media_serving.tombstones import carry_out_owed
 from tests.factories import folder_of, jpeg, make_camera, make_video, put
-from tests.ingest.conftest import swept, uploads
+from tests.ingest.conftest import scanned, uploads
 from tests.ingest.test_faults import scene
 from tests.ingest.test_working import read_all
 from tests.media_serving.evidence import detect
@@ -149,7 +149,7 @@ def test_of_two_places_the_first_counts_until_it_is_gone(yard, api, doubles: Cal
     doubles(film, target)
     read_all(yard)
     assert Upload.objects.filter(path=FILM).exists() and UploadCopy.objects.get().path == f"sorted/{FILM}"
-    assert swept(yard) == 0  # a place that is known is not read again
+    assert scanned(yard) == 0  # a place that is known is not read again
 
     film.unlink()
     assert api.get(f"{MEDIA}detections/{first}").status_code == 200  # nobody has noticed yet
@@ -247,9 +247,9 @@ def test_a_copy_that_was_removed_to_make_room_is_not_made_again(porch, settings)
 
 def test_what_is_sent_again_while_the_first_still_waits_is_one_upload(yard):
     film = film_in(yard)
-    swept(yard)
+    scanned(yard)
     shutil.copy2(film, folder_of(yard) / f"again_{FILM}")
-    swept(yard)
+    scanned(yard)
     processor.work()
     once = found(yard)
 
@@ -268,7 +268,7 @@ def test_a_fault_while_it_is_merged_leaves_all_as_it_was(yard, monkeypatch):
 
     with monkeypatch.context() as faulty:
         faulty.setattr(places, "remake_clips", away)
-        swept(yard)
+        scanned(yard)
         with pytest.raises(OperationalError):
             processor.work()
     assert list(Detection.objects.values()) == before
@@ -283,7 +283,7 @@ def test_where_the_first_place_does_not_answer_nothing_is_decided(yard, monkeypa
     film = film_in(yard)
     read_all(yard)
     shutil.copy2(film, folder_of(yard) / "copy.mp4")
-    swept(yard)
+    scanned(yard)
     really = os.lstat
 
     def failing(path, *args, **kwargs):

@@ -18,7 +18,7 @@ from media_serving.ingest.debounce import Settling
 from media_serving.ingest.scanner import Sighting
 from media_serving.models import Upload
 from tests.factories import folder_of, jpeg, put
-from tests.ingest.conftest import swept, uploads
+from tests.ingest.conftest import scanned, uploads
 from tests.ingest.test_working import read_all
 
 
@@ -127,7 +127,7 @@ def test_what_is_rewritten_all_the_time_is_read_whole(porch, rewriting, write):
     deadline = time.monotonic() + 60
     while Upload.objects.filter(state="done").count() < 3:
         assert time.monotonic() < deadline, uploads(porch)
-        swept(porch)
+        scanned(porch)
         Upload.objects.filter(state="waiting").update(retry_at=None)
         processor.work()
 
@@ -138,7 +138,7 @@ def test_what_is_rewritten_all_the_time_is_read_whole(porch, rewriting, write):
 
 def test_the_first_picture_of_a_name_that_never_holds_is_read_too(porch, monkeypatch):
     file = put(folder_of(porch), "snap.jpg", jpeg(320, 240, seed=1))
-    swept(porch)
+    scanned(porch)
     put(folder_of(porch), "snap.jpg", jpeg(320, 240, seed=2), age_s=5)
     processor.work()
     assert uploads(porch)["snap.jpg"] == ("waiting", processor.CHANGED)
@@ -156,7 +156,7 @@ def test_what_is_written_to_without_a_pause_is_no_picture_yet(porch, monkeypatch
     put(folder_of(porch), "snap.jpg", jpeg(), age_s=60)
     read_all(porch)
     file = put(folder_of(porch), "snap.jpg", jpeg(seed=1), age_s=5)
-    swept(porch)
+    scanned(porch)
     monkeypatch.setattr(snapshots.time, "sleep", lambda seconds: os.utime(file))
     processor.work()
 
@@ -167,7 +167,7 @@ def test_half_a_picture_that_holds_for_two_looks_waits_for_its_rest(porch):
     put(folder_of(porch), "snap.jpg", jpeg(320, 240), age_s=60)
     read_all(porch)
     put(folder_of(porch), "snap.jpg", jpeg(320, 240, seed=1)[:2000], age_s=0)
-    swept(porch)
+    scanned(porch)
     processor.work()
 
     assert Upload.objects.latest("pk").state == "waiting"

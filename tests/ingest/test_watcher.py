@@ -17,7 +17,7 @@ from cameras import registry
 from cameras.models import Camera
 from media_serving.ingest import camera_watcher, inotify
 from media_serving.ingest import watcher as module
-from media_serving.ingest.scanner import Sweep
+from media_serving.ingest.scanner import Scanner
 from media_serving.ingest.watcher import Watcher
 from media_serving.models import Upload
 from nvr.log_throttle import LogThrottle
@@ -226,7 +226,7 @@ def test_a_folder_with_very_many_files_leaves_the_others_their_turn(porch, monke
 
     entered_at_once = []
     while sum(entered_at_once) < 1201:
-        entered_at_once.append(watcher.look())
+        entered_at_once.append(watcher.poll())
     watcher.close()
 
     assert max(entered_at_once) < 800
@@ -249,7 +249,7 @@ def test_what_breaks_at_one_cameras_folder_stops_no_other(porch, monkeypatch, re
 
 def test_a_folder_of_which_the_kernel_does_not_tell_is_polled_for_a_while(porch, monkeypatch):
     """As when it has no watches left."""
-    folder = camera_watcher.Watched(porch, Sweep(os.fsencode(folder_of(porch))))
+    folder = camera_watcher.Watched(porch, Scanner(os.fsencode(folder_of(porch))))
 
     put(folder_of(porch), "a.jpg", jpeg())
     assert not is_polled_after_a_sweep(folder)
@@ -264,15 +264,15 @@ def test_a_folder_of_which_the_kernel_does_not_tell_is_polled_for_a_while(porch,
 
 def is_polled_after_a_sweep(folder: camera_watcher.Watched) -> bool:
     folder.wants_sweep = True
-    folder.look()
+    folder.poll()
     return folder.polled_until > time.monotonic()
 
 
 def test_a_folder_of_which_the_kernel_tells_is_not_polled(porch, monkeypatch):
-    """Whatever lies between what it told and the next sweeps."""
+    """Whatever lies between what it told and the next scans."""
     monkeypatch.setattr(camera_watcher, "UNTOLD_S", 0)
-    folder = camera_watcher.Watched(porch, Sweep(os.fsencode(folder_of(porch))))
-    folder.look()
+    folder = camera_watcher.Watched(porch, Scanner(os.fsencode(folder_of(porch))))
+    folder.poll()
     put(folder_of(porch), "a.jpg", jpeg())
     folder.hinted.append(b"a.jpg")
 
@@ -283,11 +283,11 @@ def test_a_folder_of_which_the_kernel_tells_is_not_polled(porch, monkeypatch):
 
 
 def test_what_breaks_at_each_look_is_told_seldom(porch, monkeypatch, caplog):
-    folder = camera_watcher.Watched(porch, Sweep(os.fsencode(folder_of(porch))))
+    folder = camera_watcher.Watched(porch, Scanner(os.fsencode(folder_of(porch))))
     monkeypatch.setattr(camera_watcher, "absence", lambda root, remembered: 1 / 0)
     for _ in range(3):
         folder.wants_sweep = True
-        folder.look()
+        folder.poll()
 
     assert caplog.text.count("folder not looked at") == 1
 
@@ -296,7 +296,7 @@ def test_it_is_said_once_that_the_system_has_not_watches_for_all_folders(porch, 
     for day in range(5):
         (folder_of(porch) / f"{day}").mkdir()
     watcher = Watcher(lambda: None)
-    wait_for(lambda: watcher.look() == 0 and any(each.has_been_swept for each in watcher.watched.values()))
+    wait_for(lambda: watcher.poll() == 0 and any(each.has_been_scanned for each in watcher.watched.values()))
     watcher.close()
     monkeypatch.setattr(module, "watches", lambda: 3)
 
@@ -325,5 +325,5 @@ def reports_no_missing_watches(watcher: Watcher, caplog: pytest.LogCaptureFixtur
 
 
 def folder_count(folder: camera_watcher.Watched) -> int:
-    """After a sweep: while one is under way it is how far that has come."""
-    return 0 if folder.sweeping else folder.sweep.folder_count
+    """After a scanner: while one is under way it is how far that has come."""
+    return 0 if folder.scanning else folder.scanner.folder_count

@@ -1,4 +1,4 @@
-"""What a sweep finds, and when a file has settled."""
+"""What a scanner finds, and when a file has settled."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from media_serving.ingest.camera_watcher import Watched
 from media_serving.ingest.debounce import Settling
-from media_serving.ingest.scanner import UNSURE_NS, Sighting, Sweep, seen
+from media_serving.ingest.scanner import UNSURE_NS, Scanner, Sighting, seen
 from tests.factories import jpeg, put
 
 
@@ -24,46 +24,46 @@ def root(tmp_path):
     return tmp_path
 
 
-def names(sweep, *, everything=False):
-    return sorted(sighting.raw for sighting in sweep.look(everything=everything))
+def names(scanner, *, everything=False):
+    return sorted(sighting.raw for sighting in scanner.scan(everything=everything))
 
 
 def test_what_lies_in_nested_folders_is_found_once(root):
-    sweep = Sweep(os.fsencode(root))
+    scanner = Scanner(os.fsencode(root))
 
-    assert names(sweep) == [b"2026-01-31/001/c.mp4", b"2026-01-31/b.jpg", b"a.jpg"]
-    assert names(sweep) == []
+    assert names(scanner) == [b"2026-01-31/001/c.mp4", b"2026-01-31/b.jpg", b"a.jpg"]
+    assert names(scanner) == []
 
 
 def test_only_folders_that_changed_are_listed_again(root, monkeypatch):
-    sweep = Sweep(os.fsencode(root))
-    names(sweep)
+    scanner = Scanner(os.fsencode(root))
+    names(scanner)
     listed = []
     scandir = os.scandir
     monkeypatch.setattr("os.scandir", lambda place: listed.append(place) or scandir(place))
     put(root, "2026-01-31/new.jpg", jpeg())
 
-    assert names(sweep) == [b"2026-01-31/new.jpg"]
+    assert names(scanner) == [b"2026-01-31/new.jpg"]
     assert listed == [os.fsencode(root / "2026-01-31")]
 
 
 def test_a_file_that_was_overwritten_is_seen_by_the_look_at_everything(root):
-    sweep = Sweep(os.fsencode(root))
-    names(sweep)
+    scanner = Scanner(os.fsencode(root))
+    names(scanner)
     put(root, "a.jpg", jpeg(seed=1), age_s=40)
 
-    assert names(sweep) == []
-    assert b"a.jpg" in names(sweep, everything=True)
+    assert names(scanner) == []
+    assert b"a.jpg" in names(scanner, everything=True)
 
 
 def test_a_folder_that_was_moved_in_is_found_with_all_that_it_holds(root, tmp_path_factory):
-    sweep = Sweep(os.fsencode(root))
-    names(sweep)
+    scanner = Scanner(os.fsencode(root))
+    names(scanner)
     other = tmp_path_factory.mktemp("other") / "moved"
     put(other, "deep/x.jpg", jpeg(), age_s=3600)
     other.rename(root / "moved")
 
-    assert names(sweep) == [b"moved/deep/x.jpg"]
+    assert names(scanner) == [b"moved/deep/x.jpg"]
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_a_folder_that_was_moved_in_is_found_with_all_that_it_holds(root, tmp_pa
 def test_what_is_on_its_way_or_not_meant_for_us_is_passed_over(root, name):
     put(root, name, jpeg())
 
-    assert os.fsencode(name) not in names(Sweep(os.fsencode(root)))
+    assert os.fsencode(name) not in names(Scanner(os.fsencode(root)))
 
 
 def test_hidden_folders_links_to_folders_and_other_cameras_folders_are_not_entered(root, tmp_path_factory):
@@ -99,7 +99,7 @@ def test_hidden_folders_links_to_folders_and_other_cameras_folders_are_not_enter
     put(root, "nested/y.jpg", jpeg())
     (root / "linked").symlink_to(outside)
 
-    found = names(Sweep(os.fsencode(root), frozenset({os.fsencode(root / "nested")})))
+    found = names(Scanner(os.fsencode(root), frozenset({os.fsencode(root / "nested")})))
 
     assert not {name for name in found if name.startswith((b".thumb", b"nested", b"linked/"))}
 
@@ -108,7 +108,7 @@ def test_what_is_no_file_is_told_as_such_and_never_opened(root):
     os.mkfifo(root / "pipe.jpg")
     (root / "link.jpg").symlink_to("/etc/passwd")
 
-    found = {sighting.raw: sighting.is_regular for sighting in Sweep(os.fsencode(root)).look()}
+    found = {sighting.raw: sighting.is_regular for sighting in Scanner(os.fsencode(root)).scan()}
 
     assert (found[b"pipe.jpg"], found[b"link.jpg"], found[b"a.jpg"]) == (False, False, True)
 
@@ -118,12 +118,12 @@ def test_any_name_that_the_disk_holds_is_found(root, name):
     with open(os.fsencode(root) + b"/" + name, "wb") as file:
         file.write(jpeg())
 
-    assert name in names(Sweep(os.fsencode(root)))
+    assert name in names(Scanner(os.fsencode(root)))
 
 
 def test_a_folder_that_cannot_be_read_is_no_empty_one(tmp_path):
     with pytest.raises(OSError):
-        list(Sweep(os.fsencode(tmp_path / "away")).look())
+        list(Scanner(os.fsencode(tmp_path / "away")).scan())
 
 
 class Clock:
@@ -176,11 +176,11 @@ def test_where_the_clock_says_nothing_a_file_settles_by_being_watched(clock):
 
 
 def test_a_look_at_everything_tells_only_of_what_was_written_to_since_the_last(root):
-    sweep = Sweep(os.fsencode(root))
+    scanner = Scanner(os.fsencode(root))
 
     def look() -> list[bytes]:
-        found = sorted(s.raw for part in sweep.parts(everything=True) for s in part)
-        sweep._saw_all = replace(sweep._saw_all, wall_ns=time.time_ns() + UNSURE_NS)  # no need to wait that long
+        found = sorted(s.raw for part in scanner.parts(everything=True) for s in part)
+        scanner._saw_all = replace(scanner._saw_all, wall_ns=time.time_ns() + UNSURE_NS)  # no need to wait that long
         return found
 
     assert len(look()) == 3
@@ -191,24 +191,24 @@ def test_a_look_at_everything_tells_only_of_what_was_written_to_since_the_last(r
 
 
 def test_after_the_clock_was_put_a_look_at_everything_tells_of_all(root):
-    sweep = Sweep(os.fsencode(root))
-    list(sweep.parts(everything=True))
-    now = sweep._saw_all
-    sweep._saw_all = replace(now, wall_ns=now.wall_ns + 10**13, ahead_ns=now.ahead_ns + 10**13)
+    scanner = Scanner(os.fsencode(root))
+    list(scanner.parts(everything=True))
+    now = scanner._saw_all
+    scanner._saw_all = replace(now, wall_ns=now.wall_ns + 10**13, ahead_ns=now.ahead_ns + 10**13)
 
-    assert len([s for part in sweep.parts(everything=True) for s in part]) == 3
+    assert len([s for part in scanner.parts(everything=True) for s in part]) == 3
 
 
 def test_where_folders_carry_no_times_all_are_listed(root):
-    sweep = Sweep(os.fsencode(root))
-    names(sweep)
+    scanner = Scanner(os.fsencode(root))
+    names(scanner)
     before = os.stat(root / "2026-01-31")
     put(root, "2026-01-31/new.jpg", jpeg())
     os.utime(root / "2026-01-31", ns=(before.st_atime_ns, before.st_mtime_ns))
-    sweep._known[b"2026-01-31"].ctime_ns = os.stat(root / "2026-01-31").st_ctime_ns
+    scanner._known[b"2026-01-31"].ctime_ns = os.stat(root / "2026-01-31").st_ctime_ns
 
-    assert names(sweep) == []
-    assert [s.raw for part in sweep.parts(trusts_times=False) for s in part] == [b"2026-01-31/new.jpg"]
+    assert names(scanner) == []
+    assert [s.raw for part in scanner.parts(trusts_times=False) for s in part] == [b"2026-01-31/new.jpg"]
 
 
 # What Synology, QNAP and Windows put into a share by themselves, and their neighbours.
@@ -228,9 +228,9 @@ SYSTEM_FILES = [
 @pytest.mark.parametrize("name", SYSTEM_FILES)
 def test_folders_that_systems_keep_for_themselves_are_not_entered(root, porch, name):
     put(root, name, jpeg())
-    folder = Watched(porch, Sweep(os.fsencode(root)))
+    folder = Watched(porch, Scanner(os.fsencode(root)))
 
-    assert names(Sweep(os.fsencode(root))) == [b"2026-01-31/001/c.mp4", b"2026-01-31/b.jpg", b"a.jpg"]
+    assert names(Scanner(os.fsencode(root))) == [b"2026-01-31/001/c.mp4", b"2026-01-31/b.jpg", b"a.jpg"]
     assert folder.sighting_of(os.fsencode(name)) is None
 
 
@@ -238,13 +238,13 @@ def test_folders_that_systems_keep_for_themselves_are_not_entered(root, porch, n
 def test_folders_that_a_person_named_are(root, name):
     put(root, name, jpeg())
 
-    assert os.fsencode(name) in names(Sweep(os.fsencode(root)))
+    assert os.fsencode(name) in names(Scanner(os.fsencode(root)))
 
 
 def test_a_name_that_loses_its_mark_of_being_unfinished_is_found(root):
     put(root, "20260131.mp4_", b"video")
-    sweep = Sweep(os.fsencode(root))
-    names(sweep)
+    scanner = Scanner(os.fsencode(root))
+    names(scanner)
     (root / "20260131.mp4_").rename(root / "20260131.mp4")
 
-    assert names(sweep) == [b"20260131.mp4"]
+    assert names(scanner) == [b"20260131.mp4"]

@@ -23,12 +23,12 @@ from media_serving.ingest import leases as turns
 from media_serving.ingest import processor
 from media_serving.models import CameraTurn, ClipWork, Detection, Event, Upload, WorkState
 from tests.factories import folder_of, jpeg, make_camera, make_video, put
-from tests.ingest.conftest import swept, uploads
+from tests.ingest.conftest import scanned, uploads
 from tests.media_serving.evidence import detect
 
 
 def read_all(camera: Camera) -> dict[str, tuple[str, str]]:
-    swept(camera)
+    scanned(camera)
     processor.work()
     return uploads(camera)
 
@@ -155,7 +155,7 @@ def test_a_gif_of_very_many_frames_is_read_in_little_time(porch):
 
 def test_a_file_that_is_gone_again_is_on_record(porch):
     file = put(folder_of(porch), "a.jpg", jpeg())
-    swept(porch)
+    scanned(porch)
     file.unlink()
     processor.work()
 
@@ -164,7 +164,7 @@ def test_a_file_that_is_gone_again_is_on_record(porch):
 
 def test_while_the_volume_is_away_files_wait(porch, monkeypatch):
     file = put(folder_of(porch), "a.jpg", jpeg())
-    swept(porch)
+    scanned(porch)
     Camera.everything.filter(pk=porch.pk).update(
         mount={"device": 1, "type": "ext4", "source": "/dev/sdz1", "point": str(folder_of(porch))}
     )
@@ -178,7 +178,7 @@ def test_while_the_volume_is_away_files_wait(porch, monkeypatch):
 
 def test_a_file_that_changed_since_it_was_seen_is_read_as_it_is_now(porch):
     put(folder_of(porch), "a.jpg", jpeg(), age_s=30)
-    swept(porch)
+    scanned(porch)
     put(folder_of(porch), "a.jpg", jpeg(seed=2), age_s=20)
     processor.work()
     Upload.objects.update(retry_at=timezone.now())
@@ -203,29 +203,29 @@ def test_the_same_bytes_again_are_one_upload_and_other_bytes_are_kept(porch):
 
 def test_a_file_that_was_gone_and_is_there_again_is_read(porch, tmp_path):
     picture = put(folder_of(porch), "a.jpg", jpeg())
-    swept(porch)
+    scanned(porch)
     picture.rename(tmp_path / "elsewhere.jpg")
     processor.work()
     assert uploads(porch) == {"a.jpg": ("rejected", processor.GONE)}
 
     (tmp_path / "elsewhere.jpg").rename(picture)
-    assert swept(porch) == 1
+    assert scanned(porch) == 1
     processor.work()
 
     assert uploads(porch) == {"a.jpg": ("done", "")}
-    assert swept(porch) == 0
+    assert scanned(porch) == 0
 
 
 def test_of_a_name_with_a_newer_upload_that_waits_the_former_bytes_come_back(porch, tmp_path):
     picture = put(folder_of(porch), "a.jpg", jpeg())
-    swept(porch)
+    scanned(porch)
     picture.rename(tmp_path / "elsewhere.jpg")
     processor.work()
     put(folder_of(porch), "a.jpg", jpeg(seed=2), age_s=5)
-    swept(porch)
+    scanned(porch)
 
     (tmp_path / "elsewhere.jpg").rename(picture)
-    swept(porch)
+    scanned(porch)
     processor.work()
 
     assert Upload.objects.filter(state="done").count() == 1
@@ -246,7 +246,7 @@ def die_reading(camera: Camera, monkeypatch: pytest.MonkeyPatch, *, with_all_oth
 @pytest.mark.parametrize("with_all_others", [False, True])
 def test_a_file_that_kills_its_workers_is_given_up(porch, monkeypatch, with_all_others):
     put(folder_of(porch), "a.jpg", jpeg())
-    swept(porch)
+    scanned(porch)
     for _ in range(leases.MAX_RESTARTS if with_all_others else leases.MAX_ATTEMPTS):
         die_reading(porch, monkeypatch, with_all_others=with_all_others)
     processor.work()
@@ -256,7 +256,7 @@ def test_a_file_that_kills_its_workers_is_given_up(porch, monkeypatch, with_all_
 
 def test_a_file_that_is_in_hand_whenever_everything_is_killed_is_read_all_the_same(porch, monkeypatch):
     put(folder_of(porch), "a.jpg", jpeg())
-    swept(porch)
+    scanned(porch)
     for _ in range(leases.MAX_ATTEMPTS * 2):
         die_reading(porch, monkeypatch, with_all_others=True)
     processor.work()
@@ -266,7 +266,7 @@ def test_a_file_that_is_in_hand_whenever_everything_is_killed_is_read_all_the_sa
 
 def test_what_we_cannot_explain_is_tried_again_and_then_given_up(porch, monkeypatch):
     put(folder_of(porch), "a.jpg", jpeg())
-    swept(porch)
+    scanned(porch)
     monkeypatch.setattr(processor, "work_through", lambda job: 1 / 0)
     for _ in range(leases.MAX_ATTEMPTS):
         Upload.objects.update(retry_at=None)
@@ -279,7 +279,7 @@ def test_what_we_cannot_explain_is_tried_again_and_then_given_up(porch, monkeypa
 def test_the_newest_hour_comes_first_and_within_it_the_oldest_picture(porch, monkeypatch):
     for name in ("20260131_120000.jpg", "20260131_121000.jpg", "20260131_140500.jpg", "20260131_145900.jpg"):
         put(folder_of(porch), name, jpeg(seed=hash(name) % 1000))
-    swept(porch)
+    scanned(porch)
     order = []
     monkeypatch.setattr(processor, "work_through", lambda job: (order.append(job.upload.path), work_through(job)))
     from media_serving.ingest.pipeline import work_through
@@ -299,7 +299,7 @@ def test_two_workers_never_have_the_same_camera(porch):
 def test_who_lost_the_turn_writes_nothing(porch):
     camera = make_camera("Yard", detector="motion")
     put(folder_of(camera), "a.jpg", jpeg())
-    swept(camera)
+    scanned(camera)
     with turns.turn_of(camera.pk) as turn:
         CameraTurn.objects.update(holder="another")
         (upload,) = turns.next_batch(camera.pk, timezone.now())
@@ -312,7 +312,7 @@ def test_who_lost_the_turn_writes_nothing(porch):
 
 def test_nothing_is_read_for_a_camera_that_is_off_or_in_the_trash(porch):
     put(folder_of(porch), "a.jpg", jpeg())
-    swept(porch)
+    scanned(porch)
     Camera.everything.filter(pk=porch.pk).update(enabled=False)
     processor.work()
 
@@ -331,7 +331,7 @@ def test_a_camera_with_long_videos_gives_its_turn_to_others(porch, monkeypatch):
     for camera in (porch, yard):
         for number in range(2):
             put(folder_of(camera), f"20260131_12000{number}.jpg", jpeg(seed=number))
-        swept(camera)
+        scanned(camera)
     monkeypatch.setattr(processor, "TURN_S", 0.01)
     order = []
     monkeypatch.setattr(processor, "work_through", lambda job: (order.append(job.camera.pk), time.sleep(0.02)))
@@ -376,7 +376,7 @@ def test_a_camera_whose_folder_hangs_takes_no_worker_from_the_others(porch, monk
     yard = make_camera("Yard", detector="none")
     for camera in (porch, yard):
         put(folder_of(camera), "a.jpg", jpeg())
-        swept(camera)
+        scanned(camera)
     folders = folder_ownership.current_folders(again=True)
     monkeypatch.setattr(processor, "current_folders", lambda: replace(folders, silent=frozenset({porch.pk})))
 

@@ -82,10 +82,10 @@ def scored(detector: Detector, *, between: Detector | None = None) -> Score:
         looking = detector if number in known else between
         if looking is None:
             continue
-        sight = looking.look(frame, memory)
-        memory = sight.memory
+        result = looking.detect(frame, memory)
+        memory = result.memory
         if number in known:
-            known[number].judge([found.box for found in sight.found if found.box], score)
+            known[number].judge([found.box for found in result.found if found.box], score)
     return score
 
 

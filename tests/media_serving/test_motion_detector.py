@@ -58,9 +58,9 @@ class Watch:
         self.at += timedelta(seconds=after_s)
         data = picture if isinstance(picture, bytes) else encoded(picture)
         with images.opened(data) as image:
-            sight = detector_for(self.wanted).look(Frame(image, self.at), self.memory)
-        self.memory = sight.memory
-        return sight.found
+            result = detector_for(self.wanted).detect(Frame(image, self.at), self.memory)
+        self.memory = result.memory
+        return result.found
 
 
 @pytest.fixture
@@ -192,8 +192,8 @@ def test_the_same_picture_twice_is_no_motion_and_the_same_sight():
 
     frame = encoded(scene())
     with images.opened(frame) as one, images.opened(frame) as again:
-        first = detector_for(WANTED).look(Frame(one, AT), watch.memory)
-        assert detector_for(WANTED).look(Frame(again, AT), watch.memory) == first
+        first = detector_for(WANTED).detect(Frame(one, AT), watch.memory)
+        assert detector_for(WANTED).detect(Frame(again, AT), watch.memory) == first
 
 
 def test_after_a_restart_everything_is_as_without_it():
@@ -204,9 +204,9 @@ def test_after_a_restart_everything_is_as_without_it():
     for step in range(20):
         at += timedelta(seconds=1)
         with images.opened(encoded(walk(step))) as image:
-            sight = same.look(Frame(image, at), memory)
-        memory = sight.memory
-        assert (anew.see(walk(step)), anew.memory) == (sight.found, memory)
+            result = same.detect(Frame(image, at), memory)
+        memory = result.memory
+        assert (anew.see(walk(step)), anew.memory) == (result.found, memory)
 
 
 def test_who_stands_still_is_seen_for_a_while_and_not_for_ever(watch):
@@ -263,7 +263,7 @@ def test_in_a_video_the_next_frame_tells_what_moves(watch):
     data = encoded(infrared())
     with images.opened(data) as image:
         frame = Frame(image, watch.at + timedelta(hours=2), offset_ms=0)
-        assert detector_for(WANTED).look(frame, watch.memory).found == []
+        assert detector_for(WANTED).detect(frame, watch.memory).found == []
 
 
 def test_pictures_out_of_order_are_no_error(watch):
@@ -320,9 +320,9 @@ def test_a_picture_that_is_cut_off_is_named_so(watch):
 def test_none_finds_nothing_and_decodes_nothing():
     torn = encoded(scene(FIGURE))[:2000]
     with images.opened(torn) as image:
-        sight = detector_for(DetectorConfig(detector="none")).look(Frame(image, AT), b"kept")
+        result = detector_for(DetectorConfig(detector="none")).detect(Frame(image, AT), b"kept")
 
-    assert (sight.found, sight.memory, sight.width, sight.height) == ([], b"kept", *SIZE)
+    assert (result.found, result.memory, result.width, result.height) == ([], b"kept", *SIZE)
 
 
 def test_a_detector_that_does_not_exist_is_named():

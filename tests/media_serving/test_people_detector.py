@@ -50,21 +50,21 @@ def test_four_of_five_people_are_found_without_any_motion():
 def test_nobody_is_looked_for_where_nothing_moves(monkeypatch):
     image = picture_of(6)
     detector = detector_for(DetectorConfig())
-    memory = detector.look(Frame(image.copy(), AT), b"").memory
+    memory = detector.detect(Frame(image.copy(), AT), b"").memory
     monkeypatch.setattr(people, "pedestrians", lambda: pytest.fail("looked"))
 
-    assert detector.look(Frame(image.copy(), AT), memory).found == []
+    assert detector.detect(Frame(image.copy(), AT), memory).found == []
 
 
 def found_in(image: Image.Image, memory: bytes, *, after_s: float = 0):
-    return detector_for(DetectorConfig()).look(Frame(image.copy(), AT + timedelta(seconds=after_s)), memory)
+    return detector_for(DetectorConfig()).detect(Frame(image.copy(), AT + timedelta(seconds=after_s)), memory)
 
 
 @needs_footage
 def test_people_are_looked_for_everywhere_where_no_fresh_picture_tells_what_moves():
     """A camera's first picture, and the first of each burst; people who stand still are found in it as well."""
     image = picture_of(6)
-    everywhere = detector_for(DetectorConfig(every_frame=True)).look(Frame(image.copy(), AT), b"").found
+    everywhere = detector_for(DetectorConfig(every_frame=True)).detect(Frame(image.copy(), AT), b"").found
 
     first = found_in(image, b"")
     fresh = found_in(image, first.memory, after_s=60)
@@ -100,10 +100,10 @@ def test_what_moves_is_looked_at_with_care_after_a_pause_too():
 
 @needs_footage
 def test_on_every_frame_people_are_found_in_the_first_one_and_nothing_is_remembered():
-    sight = detector_for(DetectorConfig(every_frame=True)).look(Frame(picture_of(6), AT), b"")
+    result = detector_for(DetectorConfig(every_frame=True)).detect(Frame(picture_of(6), AT), b"")
 
-    assert {found.object_class for found in sight.found} == {"person"}
-    assert sight.memory == b""
+    assert {found.object_class for found in result.found} == {"person"}
+    assert result.memory == b""
 
 
 @needs_footage
@@ -112,14 +112,14 @@ def test_boxes_are_in_pixels_of_a_picture_wider_than_the_width_looked_at():
     large = small.resize((small.width * 3, small.height * 3))
     detector = detector_for(DetectorConfig(every_frame=True))
 
-    sight = detector.look(Frame(large, AT), b"")
+    result = detector.detect(Frame(large, AT), b"")
 
-    assert (sight.width, sight.height) == (768 * 3, 576 * 3)
-    expected = [found.box for found in detector.look(Frame(small, AT), b"").found]
+    assert (result.width, result.height) == (768 * 3, 576 * 3)
+    expected = [found.box for found in detector.detect(Frame(small, AT), b"").found]
     assert len(expected) >= 2
     for box in expected:
         tripled = tuple(3 * side for side in box)
-        assert max(footage.shared(tripled, found.box) for found in sight.found) > 0.7
+        assert max(footage.shared(tripled, found.box) for found in result.found) > 0.7
 
 
 @needs_footage
@@ -131,11 +131,11 @@ def test_boxes_of_a_picture_turned_by_its_camera_are_upright():
     small.transpose(Image.Transpose.ROTATE_90).save(file, "JPEG", quality=95, exif=exif)
     detector = detector_for(DetectorConfig(every_frame=True))
 
-    sight = detector.look(Frame(Image.open(file), AT), b"")
+    result = detector.detect(Frame(Image.open(file), AT), b"")
 
-    assert (sight.width, sight.height) == (768, 576)
-    expected = detector.look(Frame(small, AT), b"").found[0].box
-    assert max(footage.shared(expected, found.box) for found in sight.found) > 0.7
+    assert (result.width, result.height) == (768, 576)
+    expected = detector.detect(Frame(small, AT), b"").found[0].box
+    assert max(footage.shared(expected, found.box) for found in result.found) > 0.7
 
 
 @needs_footage
@@ -143,7 +143,7 @@ def test_only_what_the_camera_keeps_is_found():
     image = picture_of(24)
 
     def found(**wanted):
-        return detector_for(DetectorConfig(every_frame=True, **wanted)).look(Frame(image.copy(), AT), b"").found
+        return detector_for(DetectorConfig(every_frame=True, **wanted)).detect(Frame(image.copy(), AT), b"").found
 
     assert len(found()) > len(found(confidence=people.SUREST)) > 0
     assert found(classes=["car"]) == []
@@ -154,10 +154,10 @@ def test_only_what_the_camera_keeps_is_found():
 @pytest.mark.parametrize("every_frame", [True, False])
 def test_pictures_smaller_than_a_person_are_no_error(size, every_frame):
     detector = detector_for(DetectorConfig(every_frame=every_frame))
-    memory = detector.look(Frame(Image.new("RGB", size), AT), b"").memory
+    memory = detector.detect(Frame(Image.new("RGB", size), AT), b"").memory
     noise = Image.fromarray(np.random.default_rng(1).integers(0, 255, size[::-1], np.uint8))
 
-    assert detector.look(Frame(noise, AT), memory).width == size[0]
+    assert detector.detect(Frame(noise, AT), memory).width == size[0]
 
 
 def test_of_two_boxes_around_one_person_the_surer_stays():

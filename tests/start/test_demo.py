@@ -147,9 +147,9 @@ def test_what_the_detector_finds_is_who_walks_there(camera: DemoCamera, tmp_path
         path = tmp_path / "picture.jpg"
         draw(camera.scene, at.timestamp()).save(path, "JPEG", quality=80)
         with images.opened(path) as image:
-            sight = detector.look(Frame(image, at), memory)
-        memory = sight.memory
-        counts.append(len(wanted.best_of(sight.found)))
+            result = detector.detect(Frame(image, at), memory)
+        memory = result.memory
+        counts.append(len(wanted.best_of(result.found)))
 
     assert max(counts) == 1
     assert 4 <= sum(counts) < len(counts)
@@ -166,13 +166,13 @@ def test_an_animal_wholly_in_view_is_reported_where_it_is(camera: DemoCamera, tm
         picture = draw(camera.scene, at.timestamp())
         picture.save(path, "JPEG", quality=80)
         with images.opened(path) as image:
-            sight = detector.look(Frame(image, at), memory)
-        memory = sight.memory
+            result = detector.detect(Frame(image, at), memory)
+        memory = result.memory
         animal = what_differs(picture, empty)
         if animal is None:
-            alone.append(bool(sight.found))
+            alone.append(bool(result.found))
         elif animal[0] > 0 and animal[2] < picture.width:
-            reported.append(any(overlap(found.box, animal) > 0.5 for found in sight.found if found.box))
+            reported.append(any(overlap(found.box, animal) > 0.5 for found in result.found if found.box))
 
     assert len(reported) >= 20 and sum(reported) >= 0.9 * len(reported)
     assert len(alone) >= 20 and not any(alone)
