@@ -17,7 +17,7 @@ function ageInWords(seconds) {
 // Ages count by the server's clock where a script has learnt it (live.js does): a tablet's own may be wrong.
 const skewMs = () => Number(document.documentElement.dataset.clockSkewMs ?? 0);
 
-function tellAges() {
+function showAges() {
   const now = Date.now() + skewMs();
   for (const time of document.querySelectorAll("time[data-age][datetime]")) {
     const at = Date.parse(time.dateTime);
@@ -28,15 +28,15 @@ function tellAges() {
 
 const exact = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "long" });
 
-function tellExactTime(event) {
+function showExactTime(event) {
   const time = event.target.closest?.("time[datetime]");
   if (time?.dateTime) time.title = exact.format(new Date(time.dateTime));
 }
 
-setInterval(tellAges, 1000);
-tellAges();
-document.addEventListener("ages", tellAges);
-document.addEventListener("pointerover", tellExactTime);
+setInterval(showAges, 1000);
+showAges();
+document.addEventListener("ages", showAges);
+document.addEventListener("pointerover", showExactTime);
 
 // Dialogs: <button data-dialog-open="id">, and "?" for the keyboard's.
 document.addEventListener("click", (event) => {

@@ -1,6 +1,6 @@
 // Walking through a camera's files: by keyboard, and without loading the page again for each of them.
 import { isBusy, isPlainClick, pageNow } from "./http.js";
-import { tellWhy } from "./image_errors.js";
+import { showReason } from "./image_errors.js";
 import { hideOwnZone } from "./zones.js";
 
 const KEYS = { j: "[data-older]", arrowright: "[data-older]", k: "[data-newer]", arrowleft: "[data-newer]", d: "[data-download]", escape: "[data-close]" };
@@ -63,7 +63,7 @@ function mark() {
 // A thumbnail that does not load leaves its place to the drawing below it.
 function dropBroken(picture) {
   if (picture.matches?.(".file img")) picture.remove();
-  if (picture.matches?.(".viewer-picture img")) tellWhy(picture);
+  if (picture.matches?.(".viewer-picture img")) showReason(picture);
 }
 
 document.addEventListener("error", (event) => dropBroken(event.target), true);

@@ -8,7 +8,7 @@ export class NoAnswer extends Error {}
 
 const toast = (text, level) => document.dispatchEvent(new CustomEvent("toast", { detail: { text, level } }));
 
-export const tellError = (text) => toast(text, "error");
+export const showError = (text) => toast(text, "error");
 
 // The page at `url` as a document, null if there is none for us (signed out, gone). Throws `NoAnswer`.
 export async function pageAt(url, options = {}) {
@@ -38,7 +38,7 @@ export async function pageNow(url, options) {
     return await pageAt(url, options);
   } catch (error) {
     if (!(error instanceof NoAnswer)) throw error;
-    tellError(NO_ANSWER);
+    showError(NO_ANSWER);
     return undefined;
   }
 }
@@ -48,12 +48,12 @@ export async function send(url, fields) {
   const token = document.querySelector("input[name=csrfmiddlewaretoken]")?.value ?? "";
   const body = new URLSearchParams({ csrfmiddlewaretoken: token, ...fields });
   const page = await pageNow(url, { method: "POST", body });
-  if (page === null) tellError("The server did not take this. Reload the page and try again.");
+  if (page === null) showError("The server did not take this. Reload the page and try again.");
   return page ?? null;
 }
 
 // What is true of the line for as long as it is: a notice that goes by itself. An empty text takes it away.
-export function tellLost(text) {
+export function showConnectionNotice(text) {
   const notice = document.querySelector("[data-lost]");
   notice.hidden = !text;
   notice.querySelector("[data-lost-text]").textContent = text;

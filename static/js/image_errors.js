@@ -1,9 +1,9 @@
-// A picture that does not load: the server, or else its answer, tells why.
+// A picture that does not load: the reason, as the server gives it.
 import { NO_ANSWER } from "./http.js";
 
-// Puts a sentence in the place of `picture`; answers the status of the server's answer, if there was one.
-export async function tellWhy(picture) {
-  if (picture.hidden) return undefined; // it is being told
+// Puts a sentence in the place of `picture`; returns the status of the response, if there was one.
+export async function showReason(picture) {
+  if (picture.hidden) return undefined; // its reason is on the way
   picture.hidden = true;
   const response = await fetch(picture.src, { credentials: "same-origin" }).catch(() => null);
   const { error } = (await response?.json().catch(() => null)) ?? {};

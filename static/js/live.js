@@ -26,7 +26,7 @@ const sight = new IntersectionObserver((entries) => {
   }
 }, { rootMargin: "200px" });
 
-function say(text, link = null) {
+function announce(text, link = null) {
   notice.hidden = !text;
   notice.querySelector("[data-live-text]").textContent = text;
   const anchor = notice.querySelector("[data-live-link]");
@@ -41,11 +41,11 @@ function showState(tile, news) {
   tile.querySelector("[data-status-dot]").dataset.status = news.status;
   setText(tile.querySelector("[data-status-text]"), news.status_text);
   // Without a picture the page's own words stand, until there is a reason to tell.
-  if (!tile.hasAttribute("data-empty")) sayWhy(tile, news.stale_reason, news.stale_detail);
-  else if (news.stale_detail) sayWhy(tile, news.stale_reason || "No picture yet", news.stale_detail);
+  if (!tile.hasAttribute("data-empty")) setReason(tile, news.stale_reason, news.stale_detail);
+  else if (news.stale_detail) setReason(tile, news.stale_reason || "No picture yet", news.stale_detail);
 }
 
-function sayWhy(tile, reason, detail) {
+function setReason(tile, reason, detail) {
   setText(tile.querySelector("[data-stale-reason]"), reason);
   setText(tile.querySelector("[data-stale-detail]"), detail);
 }
@@ -55,7 +55,7 @@ function showBroken(tile) {
   tile.querySelector(".tile-picture").remove();
   tile.setAttribute("data-empty", "");
   tile.dataset.shown = "";
-  sayWhy(tile, "This picture cannot be shown", "The server was not able to read it. Trying again every few seconds.");
+  setReason(tile, "This picture cannot be shown", "The server was not able to read it. Trying again every few seconds.");
 }
 
 function watchFirstPicture(tile) {
@@ -97,7 +97,7 @@ async function showPicture(tile, news) {
   tile.querySelector(".tile-link").prepend(picture);
   tile.dataset.shown = news.snapshot_url;
   tile.removeAttribute("data-empty");
-  sayWhy(tile, news.stale_reason, news.stale_detail);
+  setReason(tile, news.stale_reason, news.stale_detail);
   showAge(tile, news.picture_at);
   glow(tile);
 }
@@ -132,7 +132,7 @@ function markMissing(list) {
   for (const [slug, tile] of tiles) {
     if (told.has(slug)) continue;
     tile.setAttribute("data-stale", "");
-    sayWhy(tile, "No longer in this list", "");
+    setReason(tile, "No longer in this list", "");
   }
 }
 
@@ -210,7 +210,7 @@ async function round() {
 function connected({ tiles: list, unknown_folders: unknownFolders = [] }) {
   failures = 0;
   root.removeAttribute("data-live-lost");
-  say("");
+  announce("");
   offerChange(list, unknownFolders);
   list.forEach(take);
   markMissing(list);
@@ -219,7 +219,7 @@ function connected({ tiles: list, unknown_folders: unknownFolders = [] }) {
 
 function signedOut() {
   root.setAttribute("data-live-lost", "");
-  say("You are signed out. These pictures no longer change.", { text: "Sign in", href: location.href });
+  announce("You are signed out. These pictures no longer change.", { text: "Sign in", href: location.href });
 }
 
 function lost() {
@@ -228,7 +228,7 @@ function lost() {
   again(pauseMs);
   if (failures < 2) return; // one missed answer is not worth a word
   root.setAttribute("data-live-lost", "");
-  say(`Connection lost. These are the last pictures; trying again every ${Math.round(pauseMs / 1000)} s.`, { text: "Try now", href: location.href });
+  announce(`Connection lost. These are the last pictures; trying again every ${Math.round(pauseMs / 1000)} s.`, { text: "Try now", href: location.href });
 }
 
 function again(pauseMs) {

@@ -35,13 +35,13 @@ class Player {
         return;
       }
       if (![202, 429, 503].includes(response.status)) throw new Error(sentenceFor(response.status));
-      await this.tellProgress(response);
+      await this.showProgress(response);
       await sleep(pauseAfter(response));
     }
     throw new Error("Preparing this video takes unusually long. Try again later, or download the original.");
   }
 
-  async tellProgress(response) {
+  async showProgress(response) {
     const { progress } = await response.json().catch(() => ({}));
     if (typeof progress === "number" && progress > 0) this.progress.value = Math.min(progress, 1);
   }

@@ -60,7 +60,7 @@ function openOne(text, level) {
 
 function renew(toast) {
   const said = toast.querySelector("[data-toast-text]");
-  said.textContent = said.textContent; // put in anew, a screen reader tells it again
+  said.textContent = said.textContent; // set anew, a screen reader reads it again
   if (toast.matches(":hover, :focus-within")) return; // it stays as long as one is at it
   for (const animation of toast.getAnimations()) { animation.cancel(); animation.play(); } // it comes in anew for the eye
   goSoon(toast);

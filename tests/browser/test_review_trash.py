@@ -182,14 +182,14 @@ def test_stopping_ends_the_stream_when_the_server_does_not_hear(trashed: Page) -
     trashed.get_by_role("button", name="Stop").click()
 
     expect(trashed.locator("[data-trash-sum]")).to_contain_text("Stopped:")
-    expect(trashed.locator("[data-trash-now]")).to_contain_text("earlier emptyings tell how it ended")
+    expect(trashed.locator("[data-trash-now]")).to_contain_text("the trash history shows how it ended")
 
 
 def test_a_server_that_stops_in_the_middle_is_told_in_words(trashed: Page) -> None:
     trashed.evaluate("() => { window.fetch = () => Promise.reject(new TypeError('Failed to fetch')); }")
     trashed.locator("[data-trash-go]").click()
 
-    expect(trashed.locator("[data-trash-now]")).to_contain_text("earlier emptyings tell how it ended")
+    expect(trashed.locator("[data-trash-now]")).to_contain_text("the trash history shows how it ended")
     expect(trashed.locator("body")).to_contain_text("The server does not answer. Try again in a moment.")
     expect(trashed.locator("body")).not_to_contain_text("Failed to fetch")
 

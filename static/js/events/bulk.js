@@ -1,5 +1,5 @@
 // Marking many events at once: chosen by their boxes, sent to the API in one request, and taken back from the message.
-import { NO_ANSWER, isBusy, tellError } from "../http.js";
+import { NO_ANSWER, isBusy, showError } from "../http.js";
 
 const MOST = 500; // what the API takes at once
 
@@ -43,15 +43,15 @@ async function mark(ids, reviewed) {
 async function send(ids, reviewed, { undo }) {
   try {
     const changed = await mark(ids.slice(0, MOST), reviewed);
-    if (!changed.length && undo) return tell(reviewed ? "They were reviewed already." : "None of them was reviewed.");
-    if (!undo) return tell(`Taken back: ${events(changed.length)}.`);
-    return tell(`${events(changed.length)}: ${reviewed ? "reviewed" : "not reviewed any more"}.`, () => send(changed, !reviewed, { undo: false }));
+    if (!changed.length && undo) return notify(reviewed ? "They were reviewed already." : "None of them was reviewed.");
+    if (!undo) return notify(`Taken back: ${events(changed.length)}.`);
+    return notify(`${events(changed.length)}: ${reviewed ? "reviewed" : "not reviewed any more"}.`, () => send(changed, !reviewed, { undo: false }));
   } catch (error) {
-    return tellError(error instanceof TypeError ? NO_ANSWER : error.message);
+    return showError(error instanceof TypeError ? NO_ANSWER : error.message);
   }
 }
 
-function tell(text, undo = null) {
+function notify(text, undo = null) {
   document.dispatchEvent(new CustomEvent("toast", { detail: { text, level: "success", undo } }));
 }
 

@@ -1,5 +1,5 @@
 // The state of ingest, drawn anew every few seconds; not under somebody who is reading with the keyboard in it.
-import { NoAnswer, pageAt, tellLost } from "../http.js";
+import { NoAnswer, pageAt, showConnectionNotice } from "../http.js";
 
 const PERIOD_MS = 5000;
 const LONGEST_PAUSE_MS = 60000;
@@ -19,11 +19,11 @@ async function round() {
 async function freshState() {
   try {
     const page = await pageAt(location.href);
-    tellLost(page ? "" : "You are signed out: these figures are old. Reload the page to sign in.");
+    showConnectionNotice(page ? "" : "You are signed out: these figures are old. Reload the page to sign in.");
     return page?.querySelector("[data-ingest]");
   } catch (error) {
     if (!(error instanceof NoAnswer)) throw error;
-    tellLost("The server does not answer: these figures are old.");
+    showConnectionNotice("The server does not answer: these figures are old.");
     return null;
   }
 }

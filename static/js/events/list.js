@@ -1,7 +1,7 @@
 // The list of events: by keys, and kept up to date. It asks the API whether the first page has changed, and only then
 // for the page itself. Newer events come in at once where that moves nothing under the reader; else a button offers them.
 import { hideOwnZone } from "../zones.js";
-import { isBusy, pageAt, send, tellLost } from "../http.js";
+import { isBusy, pageAt, send, showConnectionNotice } from "../http.js";
 
 const PERIOD_MS = 5000;
 const LONGEST_PAUSE_MS = 60000;
@@ -85,22 +85,22 @@ async function round() {
   try {
     const answer = await news();
     failures = 0;
-    if (answer === null) { tellLost("You are signed out: newer events are not shown. Reload the page to sign in."); return; }
-    tellLost("");
+    if (answer === null) { showConnectionNotice("You are signed out: newer events are not shown. Reload the page to sign in."); return; }
+    showConnectionNotice("");
     const isChanging = root.querySelector("[data-changing]"); // a thumbnail is no part of the API's answer
     if (known === null ? isStale(answer) : answer !== known || isChanging) await refresh();
     known = answer;
   } catch {
     failures += 1;
-    if (failures > 1) tellLost("The server does not answer: newer events are not shown.");
+    if (failures > 1) showConnectionNotice("The server does not answer: newer events are not shown.");
   }
   timer = setTimeout(round, Math.min(PERIOD_MS * 2 ** failures, LONGEST_PAUSE_MS));
 }
 
 // What came between the page and the first look at the API; what is changing is looked at anyway.
 function isStale(answer) {
-  const told = JSON.parse(answer).items.map((item) => String(item.id));
-  return told.some((id) => !cardOf(id)) || root.querySelector("[data-changing]");
+  const listed = JSON.parse(answer).items.map((item) => String(item.id));
+  return listed.some((id) => !cardOf(id)) || root.querySelector("[data-changing]");
 }
 
 async function refresh() {

@@ -1,7 +1,7 @@
 // One event: by keys, from picture to picture and mark to mark without loading the page again.
 import { drawClipBoxes } from "./clip_boxes.js";
-import { isBusy, isPlainClick, NoAnswer, pageAt, pageNow, send, tellLost } from "../http.js";
-import { tellWhy } from "../image_errors.js";
+import { isBusy, isPlainClick, NoAnswer, pageAt, pageNow, send, showConnectionNotice } from "../http.js";
+import { showReason } from "../image_errors.js";
 
 const PERIOD_MS = 5000;
 const LONGEST_PAUSE_MS = 60000;
@@ -119,15 +119,15 @@ document.addEventListener("keydown", (event) => {
 let failures = 0;
 
 async function lookForNews() {
-  if (!root.hasAttribute("data-clip-awaited")) { tellLost(""); return; }
+  if (!root.hasAttribute("data-clip-awaited")) { showConnectionNotice(""); return; }
   try {
     const isTold = document.hidden || await renew();
     failures = 0;
-    tellLost(isTold ? "" : "You are signed out: what is new is not shown. Reload the page to sign in.");
+    showConnectionNotice(isTold ? "" : "You are signed out: what is new is not shown. Reload the page to sign in.");
   } catch (error) {
     if (!(error instanceof NoAnswer)) throw error;
     failures += 1;
-    if (failures > 1) tellLost("The server does not answer: what is new is not shown.");
+    if (failures > 1) showConnectionNotice("The server does not answer: what is new is not shown.");
   }
   setTimeout(lookForNews, Math.min(PERIOD_MS * 2 ** failures, LONGEST_PAUSE_MS));
 }
@@ -171,17 +171,17 @@ function ready() {
 document.addEventListener("error", (event) => { if (event.target.matches?.(".file img")) event.target.remove(); }, true);
 
 // A picture of the stage that cannot be had: its boxes alone would tell nothing. The server says why.
-async function tellGone(picture) {
+async function showGone(picture) {
   const frame = picture.closest(".boxed");
-  const status = await tellWhy(picture);
+  const status = await showReason(picture);
   if (status === 404) document.querySelector("#viewer [data-download]")?.remove();
   frame?.querySelector("svg")?.remove();
 }
 
-document.addEventListener("error", (event) => { if (event.target.matches?.(".boxed img")) tellGone(event.target); }, true);
+document.addEventListener("error", (event) => { if (event.target.matches?.(".boxed img")) showGone(event.target); }, true);
 
 leadBack();
 fitBoxes();
 drawClipBoxes();
-for (const picture of document.querySelectorAll(".boxed img")) if (picture.complete && !picture.naturalWidth) tellGone(picture);
+for (const picture of document.querySelectorAll(".boxed img")) if (picture.complete && !picture.naturalWidth) showGone(picture);
 setTimeout(lookForNews, PERIOD_MS);

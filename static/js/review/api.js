@@ -30,8 +30,8 @@ export const askJson = async (url, options) => (await ask(url, options)).json();
 
 async function reasonOf(response) {
   if (response.status === 401 || response.redirected) return "You are signed out. Reload the page to sign in again.";
-  const told = await response.json().catch(() => ({}));
-  return told.error || told.detail || `The server answered ${response.status}. Try again, or reload the page.`;
+  const body = await response.json().catch(() => ({}));
+  return body.error || body.detail || `The server answered ${response.status}. Try again, or reload the page.`;
 }
 
 // Each line of an NDJSON answer, parsed, as soon as it is whole.

@@ -27,9 +27,9 @@ export class Grid extends EventTarget {
     element.addEventListener("dblclick", (event) => { if (event.target.closest(".shot")) this.dispatchEvent(new Event("open")); });
   }
 
-  show(source, tellsFolders) {
+  show(source, showsFolders) {
     this.clear();
-    this.tellsFolders ||= tellsFolders;
+    this.showsFolders ||= showsFolders;
     this.source = source;
     this.unpick();
     source.addEventListener("change", () => { if (source === this.source) this.layOut(); });
@@ -37,9 +37,9 @@ export class Grid extends EventTarget {
   }
 
   // Names repeat in several folders: from now on each is told with its folder.
-  tellFolders() {
-    if (this.tellsFolders) return;
-    this.tellsFolders = true;
+  showFolders() {
+    if (this.showsFolders) return;
+    this.showsFolders = true;
     for (const tile of this.tiles.values()) delete tile.dataset.path;
     this.render();
   }
@@ -140,7 +140,7 @@ export class Grid extends EventTarget {
     tile.title = item.path;
     tile.toggleAttribute("data-video", item.isVideo);
     tile.querySelector(".shot-name").textContent = item.name;
-    this.#tellWhere(tile.querySelector(".shot-where"), item);
+    this.#showPlace(tile.querySelector(".shot-where"), item);
     const picture = tile.querySelector(".shot-picture");
     picture.style.scale = fillOf(item);
     picture.src = thumbnailOf(item, 256);
@@ -148,8 +148,8 @@ export class Grid extends EventTarget {
   }
 
   // The folder, or when it was made where all files are in one.
-  #tellWhere(line, { path, modifiedAt }) {
-    const folder = this.tellsFolders && path.slice(this.root === "/" ? 1 : this.root.length + 1, Math.max(0, path.lastIndexOf("/")));
+  #showPlace(line, { path, modifiedAt }) {
+    const folder = this.showsFolders && path.slice(this.root === "/" ? 1 : this.root.length + 1, Math.max(0, path.lastIndexOf("/")));
     if (folder) line.dataset.within = folder; else delete line.dataset.within;
     line.firstElementChild.textContent = folder || when.format(new Date(modifiedAt));
   }

@@ -13,7 +13,7 @@ import { nextWhere, previousWhere } from "./search.js";
 import { inWords } from "./status.js";
 import { TrashDialog } from "./trash.js";
 import { onceRead, watchThumbnails, whileReading } from "./reading.js";
-import { fail, say, toast } from "./notifications.js";
+import { fail, announce, toast } from "./notifications.js";
 import { shield } from "../shield.js";
 import * as address from "./address.js";
 
@@ -44,16 +44,16 @@ async function load({ item = null, place = 0, refresh = false } = {}) {
   const next = view.type || view.folder ? new GatheredSource(path, view, takes(view)) : new PagedSource(path, view);
   try {
     const opening = onceRead(path, () => next.open(refresh));
-    whileReading(path, opening, (told) => { if (mine === turn) tellReading(told); });
+    whileReading(path, opening, (told) => { if (mine === turn) showReading(told); });
     await opening;
   } catch (error) {
-    if (mine === turn) { landing = null; tellFailure(error); }
+    if (mine === turn) { landing = null; showFailure(error); }
     return;
   }
   if (mine !== turn) return;
   find("skeleton").hidden = true;
   source = next;
-  source.addEventListener("change", tellSum);
+  source.addEventListener("change", showSum);
   grid.show(source, view.order === "name");
   const cursor = item ? await source.find(item, place) : 0;
   if (mine !== turn) return;
@@ -61,12 +61,12 @@ async function load({ item = null, place = 0, refresh = false } = {}) {
   grid.cursor = cursor;
   grid.reveal();
   grid.render();
-  tellCounts();
-  tellSum();
+  showCounts();
+  showSum();
   find("start").disabled = !source.total;
 }
 
-function tellReading(told) {
+function showReading(told) {
   root.toggleAttribute("data-reading", true);
   if (!source?.total) showFrame();
   const folders = told && `${inDigits(told.folders)} ${told.folders === 1 ? "folder" : "folders"}`;
@@ -79,13 +79,13 @@ function showFrame() {
   for (const part of ["grid-frame", "skeleton"]) find(part).hidden = false;
 }
 
-function tellThumbnails(made) {
+function showThumbnails(made) {
   find("made").textContent = made?.total ? `Small pictures: ${Math.floor((100 * made.done) / made.total)} %` : "";
 }
 
-function tellFailure(error) {
+function showFailure(error) {
   find("skeleton").hidden = true;
-  if (source) { tellSum(); fail(error); return; }
+  if (source) { showSum(); fail(error); return; }
   root.toggleAttribute("data-reading", false);
   find("sum").textContent = "";
   find("grid-frame").hidden = true;
@@ -102,11 +102,11 @@ function countSoon() {
     const told = await askJson(`/api/media-items/summary?${new URLSearchParams({ path })}`).catch(() => null);
     if (!told || queue.size) return;
     source.counts = told.counts;
-    tellCounts();
+    showCounts();
   }, 500);
 }
 
-function tellCounts() {
+function showCounts() {
   if (screen.isOpen) screen.count(source.counts, pace);
   document.querySelector(".page-filters").style.setProperty("--digits", inDigits(source.counts.all).length);
   for (const chip of document.querySelectorAll("[data-filter] [data-count]")) {
@@ -114,7 +114,7 @@ function tellCounts() {
   }
 }
 
-function tellSum() {
+function showSum() {
   const { total, isWhole } = source;
   root.toggleAttribute("data-reading", false);
   find("failure").hidden = true;
@@ -125,7 +125,7 @@ function tellSum() {
 }
 
 // The bar covers the tools.
-function tellChosen(count) {
+function showChosen(count) {
   const bar = find("chosen");
   if (!count && !bar.inert) shield(bar);
   if (!count && bar.contains(document.activeElement)) grid.element.focus({ preventScroll: true });
@@ -165,7 +165,7 @@ function showCurrent() {
   screen.show(source, place(), item);
   screen.count(source.counts, pace);
   screen.canUndo(marks.canUndo);
-  say(`${item.name}, ${place() + 1} of ${source.total}, ${inWords(item.status)}`);
+  announce(`${item.name}, ${place() + 1} of ${source.total}, ${inWords(item.status)}`);
   address.remember(path, item.path, place());
   address.follow(view, item.path);
 }
@@ -188,7 +188,7 @@ function close({ fromHistory = false } = {}) {
 
 function step(by) {
   if (place() + by < 0 || place() + by >= (source?.total ?? 0)) {
-    say(by > 0 ? "This was the last one." : "This is the first one.");
+    announce(by > 0 ? "This was the last one." : "This is the first one.");
     if (screen.isOpen && by > 0) toast("This was the last one.");
     return null;
   }
@@ -237,8 +237,8 @@ const COMMANDS = {
   farther: () => screen.stage.zoom.farther(),
   whole: () => screen.stage.zoom.whole(),
   play: () => screen.stage.playOrPause(),
-  slower: () => say(`Speed ${screen.stage.changeSpeed(-1)}`),
-  faster: () => say(`Speed ${screen.stage.changeSpeed(1)}`),
+  slower: () => announce(`Speed ${screen.stage.changeSpeed(-1)}`),
+  faster: () => announce(`Speed ${screen.stage.changeSpeed(1)}`),
 };
 
 let busy = null;
@@ -258,7 +258,7 @@ function hold(result) {
 // What the page hears
 queue.addEventListener("counted", ({ detail: more }) => {
   for (const filter of Object.keys(more)) source.counts[filter] += more[filter];
-  tellCounts();
+  showCounts();
 });
 queue.addEventListener("refused", ({ detail }) => marking.refused(detail));
 queue.addEventListener("change", () => {
@@ -269,8 +269,8 @@ queue.addEventListener("change", () => {
 grid.addEventListener("open", open);
 grid.addEventListener("failed", ({ detail }) => toast(detail, "error"));
 grid.addEventListener("move", () => {
-  tellChosen(grid.picked.size);
-  if (!screen.isOpen && current()) { address.remember(path, current().path, place()); say(`${grid.picked.size > 1 ? `${grid.picked.size} chosen. ` : ""}${current().name}, ${inWords(current().status)}`); }
+  showChosen(grid.picked.size);
+  if (!screen.isOpen && current()) { address.remember(path, current().path, place()); announce(`${grid.picked.size > 1 ? `${grid.picked.size} chosen. ` : ""}${current().name}, ${inWords(current().status)}`); }
 });
 document.addEventListener("click", (event) => {
   const button = event.target.closest("[data-do]");
@@ -316,11 +316,11 @@ async function begin() {
   const trash = new TrashDialog(find("trash"), path);
   find("trash-open").addEventListener("click", async () => { await queue.settled(); trash.open(); });
   trash.addEventListener("emptied", () => hold(load(standing())));
-  fillFolders(find("folder"), path, view.folder).then((count) => { showView(); if (count) grid.tellFolders(); });
+  fillFolders(find("folder"), path, view.folder).then((count) => { showView(); if (count) grid.showFolders(); });
   showView();
   await load(view.item ? { item: view.item } : kept);
   if (view.item && source) open();
-  watchThumbnails(path, tellThumbnails);
+  watchThumbnails(path, showThumbnails);
   grid.element.focus({ preventScroll: true });
 }
 

@@ -1,7 +1,7 @@
 // Marking the file at the cursor, or all that are chosen, and taking it back: shown at once, in the grid and on the screen.
 import { keep } from "./items.js";
 import { inDigits } from "./throughput.js";
-import { fail, say, toast } from "./notifications.js";
+import { fail, announce, toast } from "./notifications.js";
 
 const WORDS = { seen: "seen", unseen: "not seen", lock: "locked", unlock: "unlocked", trash: "into the trash", untrash: "out of the trash" };
 const TURNS = { trash: ["trashed", "untrash"], lock: ["locked", "unlock"] };
@@ -53,16 +53,16 @@ export class Marking {
     const entry = this.marks.mark(free, action, this.place);
     this.refresh();
     if (many) {
-      if (entry) this.#tellDone(entry, (count) => `${count === 1 ? "file" : "files"} ${WORDS[action]}.`);
+      if (entry) this.#showDone(entry, (count) => `${count === 1 ? "file" : "files"} ${WORDS[action]}.`);
       else if (!areLocked) toast("Nothing changed: these files are marked so already.");
       return null;
     }
-    say(`${free[0].name}: ${WORDS[action]}.`);
+    announce(`${free[0].name}: ${WORDS[action]}.`);
     return stays ? null : this.step(1);
   }
 
-  // With a button that takes back what it tells of, and nothing else.
-  #tellDone(entry, words) {
+  // With a button that undoes what the message announces, and nothing else.
+  #showDone(entry, words) {
     const { length: count } = entry.records;
     entry.messages = [toast(`${inDigits(count)} ${words(count)}`, "success", () => this.#takeBack(entry))];
   }
@@ -77,7 +77,7 @@ export class Marking {
   // The newest action that is not taken back yet, and back to where it was done.
   undo() {
     const entry = this.marks.newest;
-    if (!entry) { say("There is nothing to undo."); return null; }
+    if (!entry) { announce("There is nothing to undo."); return null; }
     const [{ item }] = entry.records;
     this.#takeBack(entry);
     return this.#goBackTo(entry.place, item);
@@ -88,7 +88,7 @@ export class Marking {
     const { restored, kept } = this.marks.undo(entry);
     this.refresh();
     if (kept.length) toast(this.#whyKept(kept, restored.length + kept.length));
-    if (restored.length) say(`Undone: ${restored.length === 1 ? restored[0].name : `${inDigits(restored.length)} files`}.`);
+    if (restored.length) announce(`Undone: ${restored.length === 1 ? restored[0].name : `${inDigits(restored.length)} files`}.`);
   }
 
   #whyKept(kept, count) {
@@ -121,7 +121,7 @@ export class Marking {
     const items = (await this.#collect([...Array(end).keys()])).filter((item) => !item.status.seen);
     const entry = this.marks.mark(items, "seen", end);
     this.refresh();
-    if (entry) this.#tellDone(entry, (count) => `above ${count === 1 ? "is" : "are"} seen.`); else toast("Everything above is seen already.", "success");
+    if (entry) this.#showDone(entry, (count) => `above ${count === 1 ? "is" : "are"} seen.`); else toast("Everything above is seen already.", "success");
   }
 }
 

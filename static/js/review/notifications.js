@@ -1,7 +1,7 @@
 // Telling people: into a screen reader's ear, or in a toast for everybody.
 const said = document.querySelector("[data-said]");
 
-export function say(text) { said.textContent = text; }
+export function announce(text) { said.textContent = text; }
 
 // The toast, which can be closed; `undo` is what its button does, once.
 export function toast(text, level = "info", undo = null, label = "Undo") {

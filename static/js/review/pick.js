@@ -5,7 +5,7 @@ import { inDigits } from "./throughput.js";
 
 const root = document.querySelector("[data-pick]");
 
-async function tellCounts(card) {
+async function showCounts(card) {
   const told = card.querySelector("[data-counts]");
   try {
     const { counts } = await askJson(`/api/media-items/summary?${new URLSearchParams({ path: card.dataset.root })}`);
@@ -41,7 +41,7 @@ function opening(path) {
 }
 
 for (const card of root.querySelectorAll("[data-root]")) {
-  tellCounts(card);
+  showCounts(card);
   const tree = card.querySelector("[data-tree]");
   const button = card.querySelector("[data-tree-open]");
   button.addEventListener("click", () => {

@@ -11,14 +11,14 @@ const sleep = (ms) => new Promise((resolve) => { setTimeout(resolve, ms); });
 const progressOf = (path) => askJson(`/api/media-items/progress?${new URLSearchParams({ path })}`).catch(() => null);
 
 // The first look at a large folder or a slow card takes a while: how far it is, asked for until `work` is done.
-// `tell` is called with {folders, files} so far, with null as long as nobody knows.
-export async function whileReading(path, work, tell) {
+// `onProgress` is called with {folders, files} so far, with null as long as nobody knows.
+export async function whileReading(path, work, onProgress) {
   let isDone = false;
   const done = work.then(() => { isDone = true; }, () => { isDone = true; });
   await Promise.race([done, sleep(QUIET_MS)]);
   while (!isDone) {
-    const told = await progressOf(path);
-    if (!isDone) tell(told?.state === "reading" ? told : null);
+    const progress = await progressOf(path);
+    if (!isDone) onProgress(progress?.state === "reading" ? progress : null);
     await Promise.race([done, sleep(EVERY_MS)]);
   }
 }
@@ -36,13 +36,13 @@ export async function onceRead(path, open) {
 }
 
 // How many small pictures are made already, until all are; not while nobody looks.
-export async function watchThumbnails(path, tell) {
+export async function watchThumbnails(path, onProgress) {
   for (;;) {
     await sleep(LOOK_MS);
     if (document.hidden) continue;
     const made = (await progressOf(path))?.thumbnails;
     const goesOn = made && ["waiting", "working"].includes(made.state);
-    tell(goesOn ? made : null);
+    onProgress(goesOn ? made : null);
     if (!goesOn) return;
   }
 }

@@ -61,7 +61,7 @@ export class Stage {
       await this.rest;
       if (this.item === item) this.#put(item, await pictures.original("high"));
     } catch {
-      if (this.item === item) this.#say(`${item.name} cannot be shown: it may be damaged, or gone.`);
+      if (this.item === item) this.#announce(`${item.name} cannot be shown: it may be damaged, or gone.`);
     }
   }
 
@@ -106,7 +106,7 @@ export class Stage {
     this.frame.style.setProperty("--ratio", width && height ? width / height : 4 / 3);
   }
 
-  #say(text) {
+  #announce(text) {
     this.element.toggleAttribute("data-waiting", false);
     this.note.hidden = false; // first, or a screen reader is not told what it says
     this.note.textContent = text;

@@ -11,7 +11,7 @@ export class Pace {
     while (now - this.#moments[0] > WINDOW_MS) this.#moments.shift();
   }
 
-  // Files a minute; null while it is too early to say.
+  // Files a minute; null while it is too early to know.
   get perMinute() {
     const span = performance.now() - this.#moments[0];
     return this.#moments.length > 3 && span > LEAST_MS ? (60_000 * this.#moments.length) / span : null;

@@ -53,7 +53,7 @@ export class TrashDialog extends EventTarget {
     this.find("cancel").addEventListener("click", () => this.halt());
     this.find("typed").addEventListener("input", () => { this.find("go").disabled = !this.#isConfirmed(); this.#explain(false); });
     this.find("typed").addEventListener("keydown", (event) => { if (event.key === "Enter") this.#explain(!this.#isConfirmed()); });
-    this.find("history").addEventListener("toggle", () => this.tellHistory());
+    this.find("history").addEventListener("toggle", () => this.showHistory());
     element.addEventListener("close", () => this.trial?.abort());
     this.#watchHold(this.find("hold"));
   }
@@ -132,20 +132,20 @@ export class TrashDialog extends EventTarget {
     const result = { deleted: 0, errors: 0, kept: { locked: 0, changed: 0 }, reason: "", isDone: false };
     try {
       await this.#follow(result);
-      this.#tell(result);
+      this.#showResult(result);
     } catch (error) {
       if (error instanceof Refused) this.#refuse("The emptying did not begin.", error.message);
-      else this.#tell(result);
+      else this.#showResult(result);
     } finally {
       this.stop = null;
       for (const part of ["cancel", "progress"]) this.find(part).hidden = true;
       this.#end();
-      this.tellHistory();
+      this.showHistory();
       this.dispatchEvent(new Event("emptied"));
     }
   }
 
-  // The server ends after the files in hand and tells of each until then, so that the count is what is gone.
+  // The server ends after the files in hand and reports each until then, so that the count is what is gone.
   async halt() {
     this.isHalted = true;
     this.#offerStop(false);
@@ -182,14 +182,14 @@ export class TrashDialog extends EventTarget {
     this.troubles.add(line);
   }
 
-  #tell(result) {
+  #showResult(result) {
     const parts = [`${files(result.deleted)} deleted`];
     if (result.errors) parts.push(`${inDigits(result.errors)} could not be deleted`);
     parts.push(...whatStays(result.kept, inDigits));
     const isShort = result.deleted + result.errors < this.count;
     const how = result.reason ? "Broken off: " : (this.isHalted && isShort ? "Stopped: " : "");
     this.find("sum").textContent = `${how}${parts.join(", ")}.`;
-    this.#note(result.isDone ? result.reason : "The connection was lost: earlier emptyings tell how it ended. If the server stopped, it goes on when it is back.", "warning");
+    this.#note(result.isDone ? result.reason : "The connection was lost: the trash history shows how it ended. If the server stopped, it goes on when it is back.", "warning");
   }
 
   #refuse(sum, reason) {
@@ -212,7 +212,7 @@ export class TrashDialog extends EventTarget {
     this.find("note").classList.toggle("notice", Boolean(text && level));
   }
 
-  async tellHistory() {
+  async showHistory() {
     if (!this.find("history").open) return;
     try {
       const told = await askJson("/api/trash-runs");
