@@ -26,9 +26,9 @@ DECIMAL = re.compile(r"[0-9]{1,30}")
 FLAGS = {"true": True, "false": False}
 DONE = {
     ("reviewed", True): "Reviewed.",
-    ("reviewed", False): "Not reviewed any more.",
+    ("reviewed", False): "No longer reviewed.",
     ("keep", True): "Marked as worth keeping.",
-    ("keep", False): "Not kept any more.",
+    ("keep", False): "No longer kept.",
 }
 
 

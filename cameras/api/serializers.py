@@ -185,7 +185,7 @@ class CameraOut(serializers.Serializer[Camera]):
 class DeletedCameraOut(CameraOut):
     deleted_at = serializers.DateTimeField()
     purging_since = serializers.DateTimeField(
-        allow_null=True, help_text="Since when it is being purged: it cannot be restored any more."
+        allow_null=True, help_text="Since when it is being purged: it can no longer be restored."
     )
 
 

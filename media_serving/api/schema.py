@@ -90,7 +90,7 @@ UPDATE_EVENTS: dict[str, Any] = {
 MAKE_CLIP: dict[str, Any] = {
     "operation_id": "make_event_clip",
     "tags": ["events"],
-    "description": "409 while the event is open, 422 when there is no footage of it any more.",
+    "description": "409 while the event is open, 422 when its footage no longer exists.",
     "request": None,
     "responses": {202: EventOut},
 }

@@ -33,7 +33,7 @@ VIDEOS_BEFORE = 20  # that may reach into the event; how long each is, only read
 
 
 class NoFootage(Invalid):
-    title = "There is no footage of this event any more"
+    title = "The footage of this event no longer exists"
 
     def __init__(self) -> None:
         super().__init__(f"{self.title}.")

@@ -128,7 +128,7 @@ def put_in_place(work: ClipWork, part: Path, target: Path, shown: list[FootageRa
     with transaction.atomic():
         lock_camera(work.event.camera_id)
         if not settle(work, state=WorkState.DONE, reason="", sent_at=now, shows=[told(each) for each in shown]):
-            logger.info("clip not wanted any more event=%s", work.event_id)
+            logger.info("clip no longer wanted event=%s", work.event_id)
             return
         Event.objects.filter(pk=work.event_id).update(clip_size_bytes=size_bytes, clip_created_at=now)
         part.replace(target)

@@ -77,7 +77,7 @@ class SignedUrlAuthentication(BaseAuthentication):
             raise AuthenticationFailed(error.detail) from error
         user = User.objects.filter(pk=signed.subject, is_active=True).first()
         if user is None:
-            raise AuthenticationFailed("The user of this signed address is not active any more.")
+            raise AuthenticationFailed("The user of this signed URL is no longer active.")
         return user, signed
 
     def authenticate_header(self, request: Request) -> str:

@@ -32,7 +32,7 @@ class View:
 class Gone(BadRequest):
     """By time a file has a place only while it is there."""
 
-    title = "A file that is not there any more has no place by time: use offset."
+    title = "A file that no longer exists has no place by time: use offset."
 
 
 def page(index: Index, view: View, *, offset: int, limit: int) -> list[Row]:

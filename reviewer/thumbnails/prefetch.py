@@ -147,7 +147,7 @@ def go_on(pk: int, progress: Progress) -> None:
 def work(pk: int, run: str) -> None:
     """Go on with the pass `run` for a while, and send what is left of it back to the queue.
 
-    Does nothing when another pass has taken its place, or the path is not reviewed any more.
+    Does nothing when another pass has taken its place, or the path is no longer reviewed.
     """
     root = ReviewPath.objects.filter(pk=pk).first()
     progress = progress_of(root) if root else None

@@ -116,7 +116,7 @@ def check(folder: int, name: str, file: Listed) -> int:
     if exists(folder, name + LOCK):
         raise LockedError
     if not exists(folder, name + TRASH):
-        raise KeptError("It is not marked as trash any more.")
+        raise KeptError("It is no longer marked as trash.")
     if is_outdated(folder, name, name + TRASH):
         raise ChangedError
     return freed_by(facts)
@@ -140,7 +140,7 @@ def tidied(path: bytes) -> bool:
 def reason_of(fault: OSError) -> str:
     """An error line's message: the storage that does not answer is told apart from a file that is not there."""
     if isinstance(fault, FileNotFoundError):
-        return "It is not there any more."
+        return "It no longer exists."
     if fault.errno == errno.EROFS:
         return ReadOnly.title
     if error_for(fault).status == HTTPStatus.NOT_FOUND:

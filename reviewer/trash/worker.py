@@ -116,12 +116,12 @@ class Emptying:
         # Anew: a user once read remembers rights that may be gone. An inactive one has none.
         self.user = User.objects.filter(pk=self.run.started_by_id or 0).first()  # 0: nobody
         if self.user is None or not self.user.has_perm("reviewer.review"):
-            raise Forbidden(f"{self.run.started_by_name} may not review any more.")
+            raise Forbidden(f"{self.run.started_by_name} may no longer review.")
         known = {root.path: root for root in known_paths(self.user)}
         for path in self.run.roots:
             if path not in known:
                 raise Forbidden(
-                    f"{self.run.started_by_name} may not review {path} any more: it, or a right, was removed."
+                    f"{self.run.started_by_name} may no longer review {path}: it, or a right, was removed."
                 )
         return [known[path] for path in self.run.roots]
 

@@ -17,6 +17,6 @@ export async function showReason(picture) {
 function sentenceFor(response, error) {
   if (!response) return NO_ANSWER;
   if (response.ok) return "This picture cannot be shown: it is empty, damaged, cut short or too large. Download it to look closer.";
-  if (response.status === 404 && error === "File not found") return "This picture is not in the camera's folder any more.";
+  if (response.status === 404 && error === "File not found") return "This picture is no longer in the camera's folder.";
   return error ?? "This picture cannot be shown now.";
 }

@@ -264,7 +264,7 @@ def test_a_picture_that_is_gone_is_told_in_words(page: Page, chief: User, camera
     sign_in(page, "chief")
     page.goto(f"/events/{event.pk}")
 
-    expect(page.locator(".boxed")).to_have_text("This picture is not in the camera's folder any more.")
+    expect(page.locator(".boxed")).to_have_text("This picture is no longer in the camera's folder.")
     expect(page.locator("svg.boxes")).to_have_count(0)
     expect(page.get_by_role("link", name="Download")).to_have_count(0)
 

@@ -113,7 +113,7 @@ def test_without_footage_it_is_422(api, camera, event):
     response = api.post(url(event))
 
     assert response.status_code == 422
-    assert response.json()["detail"] == "There is no footage of this event any more."
+    assert response.json()["detail"] == "The footage of this event no longer exists."
 
 
 def test_a_volume_that_is_away_is_503(api, camera, event):

@@ -182,7 +182,7 @@ def test_what_was_written_over_and_not_kept_is_gone(camera, part):
     event = detect(camera, after(0), file_path=f"{camera.folder_path}/image.jpg", upload=upload).event
     upload.file.write_bytes(numbered_still(60))
 
-    with pytest.raises(NoFootage, match="There is no footage of this event any more"):
+    with pytest.raises(NoFootage, match="The footage of this event no longer exists"):
         make_clip(event, part)
 
 

@@ -235,7 +235,7 @@ def test_footage_that_is_gone_is_the_end_and_a_former_clip_stays(camera, event):
 
     work = make(event)
 
-    assert (work.state, work.reason) == (WorkState.FAILED, "There is no footage of this event any more.")
+    assert (work.state, work.reason) == (WorkState.FAILED, "The footage of this event no longer exists.")
     assert event.clip_path.exists()
     assert Event.objects.get(pk=event.pk).clip_size_bytes
 

@@ -200,11 +200,11 @@ def changed_after_listing(monkeypatch: pytest.MonkeyPatch, change: Any) -> None:
     ("change", "message"),
     [
         (lambda file: companions.act(file, "untrash"), "not marked as trash"),
-        (lambda file: file.unlink(), "not there any more"),
+        (lambda file: file.unlink(), "no longer exists"),
         (lambda file: (put(file.parent, "new", b"new"), (file.parent / "new").replace(file)), "changed"),
         (lambda file: file.write_bytes(b"written again"), "changed"),
         (lambda file: (file.unlink(), file.mkdir()), "not a regular file"),
-        (lambda file: file.parent.rename(file.parent.with_name("moved")), "not there any more"),
+        (lambda file: file.parent.rename(file.parent.with_name("moved")), "no longer exists"),
     ],
 )
 def test_what_changed_since_it_was_listed_is_kept(review, worker, folder, monkeypatch, change, message):

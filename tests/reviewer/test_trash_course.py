@@ -215,7 +215,7 @@ def test_a_right_or_path_taken_in_the_middle_stops_it_at_the_next_block(
         return real(file)
 
     monkeypatch.setattr(trash_worker, "delete", delete)
-    monkeypatch.setattr(trash_worker, "_pruners", [lambda root: pytest.fail("pruned what is not reviewed any more")])
+    monkeypatch.setattr(trash_worker, "_pruners", [lambda root: pytest.fail("pruned what is no longer reviewed")])
 
     trash_worker.empty(run.pk)
 

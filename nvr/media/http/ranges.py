@@ -17,7 +17,7 @@ BEYOND_ANY_FILE = 10**18
 
 class PreconditionFailed(NvrError):
     status = 412
-    title = "The file is not the one that you asked about any more"
+    title = "The file is no longer the one that you requested"
 
 
 class RangeNotSatisfiable(NvrError):

@@ -45,7 +45,7 @@ async function send(ids, reviewed, { undo }) {
     const changed = await mark(ids.slice(0, MOST), reviewed);
     if (!changed.length && undo) return notify(reviewed ? "They were reviewed already." : "None of them was reviewed.");
     if (!undo) return notify(`Taken back: ${events(changed.length)}.`);
-    return notify(`${events(changed.length)}: ${reviewed ? "reviewed" : "not reviewed any more"}.`, () => send(changed, !reviewed, { undo: false }));
+    return notify(`${events(changed.length)}: ${reviewed ? "reviewed" : "no longer reviewed"}.`, () => send(changed, !reviewed, { undo: false }));
   } catch (error) {
     return showError(error instanceof TypeError ? NO_ANSWER : error.message);
   }

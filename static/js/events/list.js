@@ -39,7 +39,7 @@ async function toggleReviewed(card) {
   const page = await send(card.querySelector(".event-link").href, { reviewed: String(reviewed) });
   card.removeAttribute("data-sending");
   if (!page) card.toggleAttribute("data-unseen", reviewed);
-  said.textContent = page ? (reviewed ? "Reviewed." : "Not reviewed any more.") : "";
+  said.textContent = page ? (reviewed ? "Reviewed." : "No longer reviewed.") : "";
 }
 
 const KEYS = { j: () => walk(1), k: () => walk(-1), r: () => toggleReviewed(current()) };
