@@ -18,8 +18,8 @@ from cameras.folder_ownership import Folders, current_folders, folders_for, live
 from cameras.folders import check_volume, folder_of, place_of
 from cameras.models import Camera
 from media_serving.addresses import check_form
-from media_serving.ingest.ledger import stamp
 from media_serving.models import Detection, Event, Upload, UploadCopy, clip_path, thumbnail_path
+from media_serving.models.uploads import stored_mtime_ns
 from nvr.errors import NotFound
 from nvr.media.ffmpeg.video_frames import frame_of
 from nvr.media.files.content_types import content_type_for, is_video
@@ -187,7 +187,7 @@ def unchanged(place: Upload | UploadCopy, camera: Camera) -> StoredFile:
     file = own_file(camera, os.fsdecode(place.below), resolve=resolve_raw)
     with named_errors():
         facts = file.path.stat()
-    if (facts.st_size, stamp(facts)) != (place.size_bytes, place.mtime_ns):
+    if (facts.st_size, stored_mtime_ns(facts.st_mtime_ns)) != (place.size_bytes, place.mtime_ns):
         raise NotFound(OVERWRITTEN)
     return file
 

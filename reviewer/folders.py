@@ -12,7 +12,7 @@ from cameras.folder_ownership import current_folders
 from nvr.errors import BadRequest, Forbidden
 from nvr.media.files.paths import is_inside
 from nvr.media.files.system_folders import is_hidden_folder
-from reviewer.items import text
+from reviewer.non_utf8_names import text
 from reviewer.policy import HiddenPath, Policy, unseen_cameras
 from reviewer.registry import NO_FOLDER, checked, known_paths
 

@@ -16,6 +16,7 @@ from reviewer.catalog.index import Row
 from reviewer.catalog.scanner import check_there
 from reviewer.media_types import kind_of_bytes
 from reviewer.models import ReviewPath
+from reviewer.non_utf8_names import text
 from reviewer.probe_cache import NOTHING, Facts
 from reviewer.probes import Deadline, facts_of, looked_at
 
@@ -62,11 +63,6 @@ def item(marks: int, path: bytes, facts: os.stat_result, known: Facts | None) ->
 
 def status(marks: int) -> dict[str, bool]:
     return {"locked": marks & 1 != 0, "trashed": marks & 2 != 0, "seen": marks & 4 != 0}
-
-
-def text(path: bytes) -> str:
-    """For JSON, which cannot hold what is not UTF-8."""
-    return path.decode("utf-8", "replace")
 
 
 def moment(ns: int) -> str:

@@ -19,9 +19,10 @@ from reviewer.catalog.listing import judged
 from reviewer.catalog.orders import View
 from reviewer.catalog.scanner import Scanner
 from reviewer.catalog.store import asked, counts_of, page_of
-from reviewer.items import moment, status, text
+from reviewer.items import moment, status
 from reviewer.media_types import IMAGE, kind_of_bytes
 from reviewer.models import ReviewPath, RunState
+from reviewer.non_utf8_names import text
 from reviewer.probes import looked_at
 from reviewer.trash import runs as trash_runs
 from reviewer.trash.candidates import tried

@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 from typing import Final
 
-from reviewer.items import text
-
 REPLACED: Final = "\N{REPLACEMENT CHARACTER}"
+
+
+def text(path: bytes) -> str:
+    """For JSON, which cannot hold what is not UTF-8."""
+    return path.decode("utf-8", "replace")
 
 
 def as_on_disk(path: str, root: str) -> str:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
+from celery import current_app
 from django.conf import settings
 from django.core.cache import cache
 
@@ -164,12 +165,10 @@ def probed(paths: list[bytes], root: Path, deadline: Deadline) -> dict[bytes, Fa
 
 def leave_to_worker(paths: list[bytes], root: Path) -> None:
     """One message for all of them; none for what one has been sent for lately. Without a queue they stay unknown."""
-    from reviewer.tasks import probe
-
     fresh = [quote_from_bytes(path) for path in paths if is_first(path)]
     if fresh:
         with suppress(Exception):  # whatever the broker raises: the page has all that it needs
-            probe.delay(fresh, str(root))
+            current_app.send_task(TASK, args=[fresh, str(root)])
 
 
 def is_first(path: bytes) -> bool:

@@ -11,8 +11,8 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.http import QueryDict
 
 from cameras.models import Camera
+from media_serving.event_words import classes_called
 from media_serving.models import Detection, Event, Upload, UploadState
-from media_serving.pages.event_words import classes_called
 from media_serving.timestamps import NotAMoment, parse_moment, within_reach
 from nvr.api.fields import has_control_characters
 from nvr.errors import Invalid

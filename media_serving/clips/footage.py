@@ -20,9 +20,8 @@ from django.db.models import Q, QuerySet
 from cameras.folder_ownership import Folders, folders_for
 from cameras.folders import check_volume, place_of
 from cameras.models import Camera
-from media_serving.ingest.ledger import stamp
 from media_serving.models import Detection, Event, MediaType, Upload, UploadCopy, UploadState
-from media_serving.models.uploads import digest_of
+from media_serving.models.uploads import digest_of, stored_mtime_ns
 from media_serving.serving import MAX_COPIES, relative_to_camera
 from nvr.errors import Forbidden, Invalid, NotFound
 from nvr.media.files.content_types import VIDEO_EXTENSIONS, is_image, is_video
@@ -136,7 +135,7 @@ def open_own(footage: Footage, file: Path, folders: Folders) -> BinaryIO:
 def is_unchanged(file: BinaryIO, upload: Upload | UploadCopy) -> bool:
     with named_errors():
         facts = os.fstat(file.fileno())
-    return (facts.st_size, stamp(facts)) == (upload.size_bytes, upload.mtime_ns)
+    return (facts.st_size, stored_mtime_ns(facts.st_mtime_ns)) == (upload.size_bytes, upload.mtime_ns)
 
 
 def done_uploads(event: Event) -> QuerySet[Upload]:

@@ -16,9 +16,8 @@ from django.template.defaultfilters import filesizeformat
 
 from cameras.models import Camera
 from media_serving.ingest.content import Incomplete
-from media_serving.ingest.ledger import stamp
 from media_serving.models import Upload
-from media_serving.models.uploads import LARGE_BYTES
+from media_serving.models.uploads import LARGE_BYTES, stored_mtime_ns
 from nvr.errors import Conflict
 from nvr.media.files.paths import named_errors
 from nvr.media.files.sparse import data_bytes
@@ -59,7 +58,7 @@ def check_same(upload: Upload, file: BinaryIO) -> None:
     """Raises `Changed` if the open file was written to since it was entered."""
     with named_errors():
         facts = os.fstat(file.fileno())
-    if (facts.st_size, stamp(facts)) != (upload.size_bytes, upload.mtime_ns):
+    if (facts.st_size, stored_mtime_ns(facts.st_mtime_ns)) != (upload.size_bytes, upload.mtime_ns):
         raise Changed
 
 

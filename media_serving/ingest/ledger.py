@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from itertools import islice
@@ -16,10 +15,9 @@ from media_serving.ingest.capture_time import FileFacts, capture_time
 from media_serving.ingest.names import is_media
 from media_serving.ingest.scanner import Sighting
 from media_serving.models import Upload, UploadCopy, UploadState
-from media_serving.models.uploads import digest_of, moment_of, quoted, readable
+from media_serving.models.uploads import digest_of, moment_of, quoted, readable, stored_mtime_ns
 
 BATCH_SIZE = 500
-SQLITE_NS = 2**63  # what a column holds
 NOT_REGULAR = "It is not a regular file but a link, a pipe or a device: nothing of it was read."
 GONE = "File was removed before it could be processed."
 WAS_MISSING = Q(missing_since__isnull=False, state__in=[UploadState.WAITING, UploadState.REJECTED])
@@ -62,7 +60,8 @@ def unknown(camera: Camera, sightings: dict[bytes, Sighting]) -> list[Sighting]:
     return [
         sighting
         for digest, raw in digests.items()
-        if (sighting := sightings[raw]) and (digest, sighting.size_bytes, stamp(sighting)) not in found
+        if (sighting := sightings[raw])
+        and (digest, sighting.size_bytes, stored_mtime_ns(sighting.mtime_ns)) not in found
         if is_candidate(sighting) or digest not in names
     ]
 
@@ -74,7 +73,7 @@ def is_candidate(sighting: Sighting) -> bool:
 def unfinished(camera: Camera, sightings: Sequence[Sighting]) -> list[Upload]:
     """Rows of the same files that nothing was made of yet; last those that were missing and are there again as they
     were, as on a disk that was unmounted for a while."""
-    now = {(digest_of(sighting.raw), sighting.size_bytes, stamp(sighting)) for sighting in sightings}
+    now = {(digest_of(sighting.raw), sighting.size_bytes, stored_mtime_ns(sighting.mtime_ns)) for sighting in sightings}
     digests = [digest for digest, _, _ in now]
     rows = Upload.objects.select_for_update().filter(camera=camera, path_digest__in=digests)
     missing = [row for row in rows.filter(WAS_MISSING) if (row.path_digest, row.size_bytes, row.mtime_ns) in now]
@@ -87,7 +86,7 @@ def in_hand(camera: Camera) -> set[bytes]:
 
 
 def reset(row: Upload, sighting: Sighting) -> None:
-    row.size_bytes, row.mtime_ns = sighting.size_bytes, stamp(sighting)
+    row.size_bytes, row.mtime_ns = sighting.size_bytes, stored_mtime_ns(sighting.mtime_ns)
     row.state, row.retry_at, row.reason, row.attempts = UploadState.WAITING, None, "", 0
     row.missing_since, row.block_digests = None, ""
     row.save(
@@ -114,7 +113,7 @@ def entry(camera: Camera, sighting: Sighting, now: datetime) -> Upload:
         raw_path=quoted(sighting.raw),
         path_digest=digest_of(sighting.raw),
         size_bytes=sighting.size_bytes,
-        mtime_ns=stamp(sighting),
+        mtime_ns=stored_mtime_ns(sighting.mtime_ns),
         state=UploadState.REJECTED if reason else UploadState.WAITING,
         reason=reason,
         received_at=now,
@@ -123,9 +122,3 @@ def entry(camera: Camera, sighting: Sighting, now: datetime) -> Upload:
         capture_note=taken.note,
         clock_is_absurd=taken.is_absurd,
     )
-
-
-def stamp(facts: Sighting | os.stat_result) -> int:
-    """The file's time as a column holds it; after 2262 another number, which tells of a change as well."""
-    ns = facts.mtime_ns if isinstance(facts, Sighting) else facts.st_mtime_ns
-    return (ns + SQLITE_NS) % (2 * SQLITE_NS) - SQLITE_NS

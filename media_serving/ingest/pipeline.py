@@ -25,9 +25,8 @@ from media_serving.ingest import content, digests, overwrites, places, snapshots
 from media_serving.ingest.capture_time import CaptureTime, FileFacts, capture_time
 from media_serving.ingest.detection import Findings, find_in
 from media_serving.ingest.leases import hold
-from media_serving.ingest.ledger import stamp
 from media_serving.models import CameraTurn, Detection, MediaType, Upload, UploadState
-from media_serving.models.uploads import LARGE_BYTES, LONGEST_REASON, moment_of
+from media_serving.models.uploads import LARGE_BYTES, LONGEST_REASON, moment_of, stored_mtime_ns
 from media_serving.thumbnails.rendering import make_thumbnails
 from nvr.errors import NvrError, StorageFull
 from nvr.media.files.content_types import is_image
@@ -80,7 +79,7 @@ def take_snapshot(job: Job) -> None:
     copy, facts = snapshots.snapshot_of(job.file)
     job.file.close()
     job.file, job.is_snapshot = copy, True
-    if (facts.st_size, stamp(facts)) != (job.upload.size_bytes, job.upload.mtime_ns):
+    if (facts.st_size, stored_mtime_ns(facts.st_mtime_ns)) != (job.upload.size_bytes, job.upload.mtime_ns):
         with transaction.atomic():
             hold(job.turn)
             snapshots.adopt(job.upload, facts)

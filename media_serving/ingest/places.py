@@ -20,9 +20,8 @@ from cameras.folder_ownership import current_folders
 from cameras.models import Camera
 from media_serving.clips.requests import SETTLES_AFTER, want_clip
 from media_serving.ingest.capture_time import CaptureTime
-from media_serving.ingest.ledger import stamp
 from media_serving.models import CaptureClue, Detection, Event, Upload, UploadCopy, UploadState
-from media_serving.models.uploads import kept_path
+from media_serving.models.uploads import kept_path, stored_mtime_ns
 from media_serving.tombstones import schedule_deletion
 from nvr.media.files.paths import NoSuchFile, StorageFault, error_for
 
@@ -67,7 +66,7 @@ def lies_at(camera: Camera, place: Upload | UploadCopy) -> bool:
         if isinstance(error, NoSuchFile):
             return False
         raise error from fault
-    return (facts.st_size, stamp(facts)) == (place.size_bytes, place.mtime_ns)
+    return (facts.st_size, stored_mtime_ns(facts.st_mtime_ns)) == (place.size_bytes, place.mtime_ns)
 
 
 def merge(upload: Upload, into: Upload, *, has_moved: bool) -> None:

@@ -24,14 +24,14 @@ from cameras.folders import FolderOutsideBase, folder_of
 from media_serving.ingest.content import Incomplete
 from media_serving.ingest.digests import Changed, NotWanted, Unfinished
 from media_serving.ingest.leases import TurnLost, begin, cameras_with_work, hold, next_batch, turn_of
-from media_serving.ingest.ledger import GONE, NOT_MEDIA, NOT_REGULAR, stamp
+from media_serving.ingest.ledger import GONE, NOT_MEDIA, NOT_REGULAR
 from media_serving.ingest.missing import Missing, check_folder, meaning_of
 from media_serving.ingest.names import is_media
 from media_serving.ingest.overwrites import used_again
 from media_serving.ingest.pipeline import Job, work_through
 from media_serving.leases import MAX_ATTEMPTS, MAX_RESTARTS
 from media_serving.models import CameraTurn, Upload, UploadState
-from media_serving.models.uploads import LONGEST_REASON, LONGEST_WAIT, moment_of
+from media_serving.models.uploads import LONGEST_REASON, LONGEST_WAIT, moment_of, stored_mtime_ns
 from nvr.errors import Forbidden, Invalid, NvrError
 from nvr.media.ffmpeg.operations import FfmpegKilled, FfmpegTimedOut
 from nvr.media.files.paths import NoSuchFile, error_for, open_regular
@@ -276,12 +276,12 @@ def end(upload: Upload, state: UploadState, reason: str) -> None:
 def take_anew(upload: Upload, facts: os.stat_result) -> None:
     """The file changed before it was read: this upload is what it is now, unless that has been read as another."""
     same_name = Upload.objects.of_file(upload.camera_id, upload.below).exclude(pk=upload.pk)
-    other = same_name.filter(size_bytes=facts.st_size, mtime_ns=stamp(facts)).first()
+    other = same_name.filter(size_bytes=facts.st_size, mtime_ns=stored_mtime_ns(facts.st_mtime_ns)).first()
     if other is not None and other.state != UploadState.WAITING:
         end(upload, UploadState.REJECTED, f"It was overwritten before it was read: now it is upload {other.pk}.")
         return
     if other is not None:  # nothing was made of that yet
         other.delete()
-    upload.size_bytes, upload.mtime_ns, upload.block_digests = facts.st_size, stamp(facts), ""
+    upload.size_bytes, upload.mtime_ns, upload.block_digests = facts.st_size, stored_mtime_ns(facts.st_mtime_ns), ""
     upload.save(update_fields=["size_bytes", "mtime_ns", "block_digests"])
     wait(upload, CHANGED, settings.NVR_UPLOAD_STABLE_TIME, attempts=0)

@@ -9,8 +9,8 @@ from typing import BinaryIO, Final
 from django.conf import settings
 
 from media_serving.ingest.digests import Changed
-from media_serving.ingest.ledger import stamp
 from media_serving.models import Upload, UploadState
+from media_serving.models.uploads import stored_mtime_ns
 from nvr.media.files.paths import named_errors
 
 ATTEMPTS: Final = 5
@@ -48,9 +48,9 @@ def in_memory(data: bytes) -> BinaryIO:
 def adopt(upload: Upload, facts: os.stat_result) -> None:
     """The upload is what the file was when read. In a transaction; raises `Changed` if another upload is that."""
     others = Upload.objects.of_file(upload.camera_id, upload.below).exclude(pk=upload.pk)
-    others = others.filter(size_bytes=facts.st_size, mtime_ns=stamp(facts))
+    others = others.filter(size_bytes=facts.st_size, mtime_ns=stored_mtime_ns(facts.st_mtime_ns))
     if others.exclude(state=UploadState.WAITING).exists():
         raise Changed
     others.delete()
-    upload.size_bytes, upload.mtime_ns = facts.st_size, stamp(facts)
+    upload.size_bytes, upload.mtime_ns = facts.st_size, stored_mtime_ns(facts.st_mtime_ns)
     upload.save(update_fields=["size_bytes", "mtime_ns"])

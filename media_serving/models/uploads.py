@@ -24,7 +24,13 @@ LONGEST_NOTE = 300
 CLOCKS_DIFFER = timedelta(minutes=10)  # at most; a file's time that is further ahead says nothing
 LONGEST_WAIT = timedelta(minutes=30)  # until the next look at a file that could not be read
 MAX_NS = 2**63 - 1
+COLUMN_NS = 2**63  # a column holds integers from -COLUMN_NS to COLUMN_NS - 1
 LARGE_BYTES = 64 * 2**20  # what is larger is read in slices, and few such files at a time
+
+
+def stored_mtime_ns(mtime_ns: int) -> int:
+    """A file's mtime as a column holds it. After the year 2262 it wraps around, and still differs after each change."""
+    return (mtime_ns + COLUMN_NS) % (2 * COLUMN_NS) - COLUMN_NS
 
 
 class UploadState(models.TextChoices):

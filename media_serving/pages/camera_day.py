@@ -13,9 +13,9 @@ from django.db.models import QuerySet
 from django.http import QueryDict
 
 from cameras.models import Camera, CameraStatus
+from media_serving.event_words import length_in_words
 from media_serving.local_days import Span
 from media_serving.models import Event
-from media_serving.pages.event_words import length_in_words
 from nvr.audit.models import AuditEntry
 from nvr.health.models import outages_between
 

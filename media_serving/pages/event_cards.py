@@ -13,8 +13,8 @@ from django.db.models.functions import RowNumber
 from django.utils import timezone
 
 from media_serving.api.representation import thumbnail_url
+from media_serving.event_words import MOTION, length_in_words, sentence, what_was_seen
 from media_serving.models import Detection, Event
-from media_serving.pages.event_words import MOTION, length_in_words, sentence, what_was_seen
 
 THUMBNAIL_TIMEOUT = timedelta(minutes=10)  # who reports from outside an old picture's detection may never get one
 

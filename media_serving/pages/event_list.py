@@ -16,10 +16,10 @@ from django.utils.formats import date_format
 
 from cameras.models import Camera
 from media_serving.api.filters import filtered_events
+from media_serving.event_words import class_in_words
 from media_serving.local_days import DAY, FIRST, LAST, Span, parse_day, span_of
 from media_serving.models import Event
 from media_serving.pages.event_cards import Card, by_day, cards_of, with_camera
-from media_serving.pages.event_words import class_in_words
 from nvr.api.pagination import KeysetPage
 from nvr.errors import Invalid
 

@@ -11,8 +11,8 @@ from django.http import HttpRequest
 from django.urls import reverse
 
 from media_serving.api.representation import clip_url
-from media_serving.clips.boxes import boxes_over
 from media_serving.models import MAX_NOTES, ClipWork, Event, WorkState
+from media_serving.pages.clip_boxes import boxes_over
 from media_serving.pages.event_cards import cards_of
 from media_serving.pages.event_list import EventQuery, events_asked_for, newer_than, older_than
 from media_serving.pages.event_stills import Still, best_of, chosen_from, stills_of

@@ -11,8 +11,8 @@ from typing import Any
 from django.urls import reverse
 
 from media_serving.api.representation import thumbnail_url
+from media_serving.event_words import sureness
 from media_serving.models import Detection, Event
-from media_serving.pages.event_words import sureness
 
 MAX_DETECTIONS = 1000
 MAX_STILLS = 120

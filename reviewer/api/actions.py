@@ -13,7 +13,7 @@ from nvr.api.views import ApiView
 from reviewer.actions import act, act_on_many, checked_action
 from reviewer.api import schema
 from reviewer.api.query_params import body_of
-from reviewer.items import text
+from reviewer.non_utf8_names import text
 
 REVIEW = HasPermission("reviewer.review")
 

@@ -25,8 +25,9 @@ from reviewer.catalog.orders import View
 from reviewer.catalog.progress import Reading, reading_of
 from reviewer.catalog.scanner import PathAway
 from reviewer.catalog.store import counts_of, folder_page, page_of, position_of, size_of
-from reviewer.items import items_of, text
+from reviewer.items import items_of
 from reviewer.models import ReviewPath
+from reviewer.non_utf8_names import text
 from reviewer.path_resolution import exactly, inside
 from reviewer.thumbnails.prefetch import ask_for, progress_of
 

@@ -21,6 +21,7 @@ from django.conf import settings
 
 from nvr.errors import FULL, NvrError, StorageFull, Unavailable
 from nvr.media.files.mounts import is_network_or_fuse, mount_of
+from reviewer import disk_reserve
 from reviewer.catalog import orders
 from reviewer.catalog.blocks import TO_EMPTY
 from reviewer.catalog.index import Index, Row
@@ -30,7 +31,6 @@ from reviewer.catalog.scanner import UNSURE_NS, WAIT_S, BeingRead, Scanner
 from reviewer.media_types import Mark
 from reviewer.models import ReviewPath
 from reviewer.mtime import stamp_of
-from reviewer.trash import disk_reserve
 
 logger = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import orjson
 
-from reviewer.items import text
+from reviewer.non_utf8_names import text
 
 DELETING: Final = "deleting"
 DELETED: Final = "deleted"

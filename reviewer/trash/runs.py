@@ -23,10 +23,10 @@ from nvr.errors import Conflict, Unavailable
 from nvr.media.files.paths import is_inside
 from nvr.media.files.system_folders import has_hidden_folder
 from reviewer.catalog.scanner import absence_of, check_there
+from reviewer.disk_reserve import keep_room, with_room
 from reviewer.models import OPEN_STATES, ReviewPath, RunState, TrashLines, TrashRun
 from reviewer.path_resolution import exactly
 from reviewer.registry import known_paths
-from reviewer.trash.disk_reserve import keep_room, with_room
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User

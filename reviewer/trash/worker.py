@@ -29,11 +29,11 @@ from nvr.errors import Forbidden, NvrError
 from nvr.media.files.paths import is_inside
 from reviewer.catalog.scanner import PathAway, absence_of
 from reviewer.catalog.store import dropped
+from reviewer.disk_reserve import with_room
 from reviewer.models import ReviewPath, RunState, TrashLines, TrashRun, TrashRunQuerySet
 from reviewer.registry import known_paths
 from reviewer.trash.candidates import CAMERAS_FILE, CHANGED, LOCKED, block_after, may_delete
 from reviewer.trash.deletion import ChangedError, KeptError, Listed, LockedError, delete, reason_of, tidied
-from reviewer.trash.disk_reserve import with_room
 from reviewer.trash.messages import DELETED, DELETING, ERROR, SKIPPED, TrashEvent
 from reviewer.trash.runs import LEASE, end
 
@@ -120,9 +120,7 @@ class Emptying:
         known = {root.path: root for root in known_paths(self.user)}
         for path in self.run.roots:
             if path not in known:
-                raise Forbidden(
-                    f"{self.run.started_by_name} may no longer review {path}: it, or a right, was removed."
-                )
+                raise Forbidden(f"{self.run.started_by_name} may no longer review {path}: it, or a right, was removed.")
         return [known[path] for path in self.run.roots]
 
     def go_through(self, roots: list[ReviewPath]) -> None:

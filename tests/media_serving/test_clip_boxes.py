@@ -7,8 +7,8 @@ import re
 
 from django.utils import timezone
 
-from media_serving.clips.boxes import boxes_over
 from media_serving.models import ClipWork, Event
+from media_serving.pages.clip_boxes import boxes_over
 from media_serving.pages.event_stills import stills_of
 from tests.media_serving.evidence import after, detect
 from tests.media_serving.test_event_page import BOX

@@ -12,9 +12,9 @@ from django.db import OperationalError, connection
 from rest_framework.test import APIClient
 
 from nvr.media.files.companions import act
+from reviewer import disk_reserve
 from reviewer.catalog import store
 from reviewer.models import ReviewPath, TrashRun
-from reviewer.trash import disk_reserve
 from tests.disks import fill, small_disk
 from tests.factories import jpeg, put
 from tests.reviewer.emptying import emptied, of_type

@@ -44,7 +44,7 @@ def found(*files: Path, wait: bool = False) -> list[Facts | None]:
 @pytest.fixture(autouse=True)
 def no_worker(monkeypatch):
     sent: list[list[str]] = []
-    monkeypatch.setattr("reviewer.tasks.probe.delay", lambda paths, root: sent.append(paths))
+    monkeypatch.setattr("reviewer.probes.current_app.send_task", lambda name, args: sent.append(args[0]))
     yield sent
     _, connection = probe_cache._local.__dict__.pop("probes", (None, None))
     if connection:
