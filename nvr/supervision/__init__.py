@@ -1,1 +1,1 @@
-"""`manage.py up`: the parts of an installation as processes below one supervisor."""
+"""`manage.py up`: the processes of an installation, run by one supervisor."""

@@ -1,6 +1,6 @@
-"""What `manage.py up` becomes once all is prepared: `python -m nvr.supervision LOCK LISTENER [demo]`, two descriptors.
+"""The supervisor that `manage.py up` execs: `python -m nvr.supervision LOCK LISTENER [demo]` (two file descriptors).
 
-The same process, but without Django, which would cost it a hundred megabytes for as long as it runs.
+It runs in the same process but without Django, which would take a hundred megabytes of memory.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from nvr.supervision.supervisor import Supervisor
 
 
 def become_supervisor(instance: Instance, listener: int, *, with_demo: bool) -> NoReturn:
-    """Replace this process; the lock and the listening socket stay open."""
+    """Replace this process by the supervisor; the lock and the listening socket stay open."""
     lock = instance.file.fileno()
     for descriptor in (lock, listener):
         os.set_inheritable(descriptor, True)
@@ -24,7 +24,7 @@ def become_supervisor(instance: Instance, listener: int, *, with_demo: bool) -> 
     os.execv(sys.executable, arguments)  # noqa: S606 - no shell is the point
 
 
-def say(name: str, line: str) -> None:
+def print_line(name: str, line: str) -> None:
     sys.stdout.write(f"{name:<11} | {line}\n")
     sys.stdout.flush()
 
@@ -33,8 +33,8 @@ def main(lock: int, listener: int, extras: Sequence[str]) -> None:
     for descriptor in (lock, listener):
         os.set_inheritable(descriptor, False)
     instance = Instance.inherited(lock)
-    parts = [*installation(listener), *([demo()] if "demo" in extras else [])]
-    Supervisor(parts, instance.mark, say).run()
+    processes = [*installation(listener), *([demo()] if "demo" in extras else [])]
+    Supervisor(processes, instance.mark, print_line).run()
 
 
 if __name__ == "__main__":

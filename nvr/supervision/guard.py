@@ -1,7 +1,8 @@
-"""Ends what a killed supervisor left running: `python guard.py MARK`, its input a pipe from the supervisor.
+"""Ends the processes that a killed supervisor left running: `python guard.py MARK`, stdin is a pipe from it.
 
-All parts, and whatever they start in sessions of their own (ffmpeg), carry `NVR_UP=<mark>` in their
-environment. The pipe closes when the supervisor ends, however that happens. Standard library only: small.
+All processes of the installation, and those that they start in separate sessions (ffmpeg), have `NVR_UP=<mark>`
+in their environment. The pipe closes when the supervisor ends, for whatever reason. Uses only the standard library
+to stay small.
 """
 
 from __future__ import annotations
@@ -19,12 +20,12 @@ TIMEOUT_SECONDS = 10.0
 
 
 def marked_processes(mark: str) -> set[int]:
-    """The ids of all processes that carry `mark`, except this one."""
-    wanted = f"{VARIABLE}={mark}".encode()
+    """Return the ids of all processes with `mark` in their environment, except this one."""
+    entry = f"{VARIABLE}={mark}".encode()
     found = set()
     for folder in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):  # it has ended, or is not ours
-            if wanted in (folder / "environ").read_bytes().split(b"\0"):
+        with contextlib.suppress(OSError):  # the process has ended or belongs to another user
+            if entry in (folder / "environ").read_bytes().split(b"\0"):
                 found.add(int(folder.name))
     return found - {os.getpid()}
 
@@ -36,7 +37,7 @@ def send(processes: set[int], signal_number: int) -> None:
 
 
 def end_marked(mark: str, *, timeout: float = TIMEOUT_SECONDS) -> int:
-    """Ask all that carry `mark` to end; after `timeout` seconds, end them. How many there were."""
+    """Send SIGTERM to all processes with `mark`, and SIGKILL after `timeout` seconds; return how many there were."""
     processes = marked_processes(mark)
     send(processes, signal.SIGTERM)
     deadline = time.monotonic() + timeout

@@ -1,4 +1,4 @@
-"""One installation per data directory: a lock that ends with the process that holds it."""
+"""One running instance per data directory, by a lock that is released when its process ends."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ class AlreadyRunning(Exception):
 
 
 class Instance:
-    """Holds the lock `file`; `mark` is the name that all processes of this run carry."""
+    """Holds the lock `file`; `mark` identifies all processes of this run."""
 
     def __init__(self, file: IO[str], mark: str) -> None:
         self.file = file
         self.mark = mark
 
     @classmethod
-    def begin(cls, run_dir: Path) -> Instance:
-        """Take the lock, and end what a former run left; raises `AlreadyRunning`."""
+    def acquire(cls, run_dir: Path) -> Instance:
+        """Acquire the lock and end processes that a previous run left; raises `AlreadyRunning`."""
         file = _lock(run_dir / "up.lock")
         _end_leftovers(file)
         mark = secrets.token_hex(16)
@@ -40,46 +40,46 @@ class Instance:
 
     @classmethod
     def inherited(cls, descriptor: int) -> Instance:
-        """The one that this process took before it became another program."""
+        """Return the instance that this process acquired before its exec."""
         file = os.fdopen(descriptor, "r+")
         file.seek(0)
         return cls(file, file.read())
 
 
-def remember_address(run_dir: Path, address: str) -> None:
-    """For `doctor`, which runs beside it."""
+def store_address(run_dir: Path, address: str) -> None:
+    """Store the listening address for `doctor`, which runs as another process."""
     (run_dir / ADDRESS_FILE).write_text(address)
 
 
 def address_of_running(run_dir: Path) -> str:
-    """Where the `up` of this data directory listens; empty if none runs."""
+    """Return the address on which the `up` of this data directory listens; empty if none runs."""
     try:
         with (run_dir / "up.lock").open() as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)  # shared: two that ask are not taken for an instance
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)  # shared: concurrent calls do not see each other
         return ""
     except FileNotFoundError:
         return ""
     except BlockingIOError:
-        file_of_address = run_dir / ADDRESS_FILE
-        return file_of_address.read_text() if file_of_address.exists() else ""
+        address_file = run_dir / ADDRESS_FILE
+        return address_file.read_text() if address_file.exists() else ""
 
 
 def _lock(path: Path) -> IO[str]:
-    """Retries for a moment: `address_of_running` holds the lock while it asks."""
+    """Acquire the lock; retries for `RETRY_S`, since `address_of_running` locks the file briefly."""
     file = path.open("a+")
-    until = time.monotonic() + RETRY_S
-    while not _is_taken(file):
-        if time.monotonic() > until:
+    deadline = time.monotonic() + RETRY_S
+    while not _try_lock(file):
+        if time.monotonic() > deadline:
             file.close()
             raise AlreadyRunning(
-                f"NVR already runs on {path.parent.parent}: stop it first, "
-                "or give the second one a data folder of its own (NVR_DATA_DIR)."
+                f"NVR is already running on {path.parent.parent}: stop it first, "
+                "or set another data folder for the second instance (NVR_DATA_DIR)."
             )
         time.sleep(0.01)
     return file
 
 
-def _is_taken(file: IO[str]) -> bool:
+def _try_lock(file: IO[str]) -> bool:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -88,8 +88,8 @@ def _is_taken(file: IO[str]) -> bool:
 
 
 def _end_leftovers(file: IO[str]) -> None:
-    """A former supervisor and its guard may have been killed together: nobody else ends their parts."""
+    """End processes of a previous run whose supervisor and guard were both killed."""
     file.seek(0)
-    former = file.read().strip()
-    if former:
-        end_marked(former)
+    previous_mark = file.read().strip()
+    if previous_mark:
+        end_marked(previous_mark)

@@ -1,4 +1,4 @@
-"""The web server's socket, opened by the supervisor: clients wait in its queue while the server restarts."""
+"""The web server's listening socket, opened by the supervisor: clients queue in it while the server restarts."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from pathlib import Path
 
 UNIX = "unix:"
 BACKLOG = 2048
-# Whoever may enter the folder and is of its group: the proxy.
+# For the group's members with access to the folder: the proxy.
 SOCKET_MODE = 0o660
 
 
 class CannotListen(Exception):
-    """The address cannot be used; the text says why and what to do."""
+    """The address cannot be used; the message contains the reason and a fix."""
 
 
 REASONS = {
@@ -25,7 +25,7 @@ REASONS = {
 
 
 def listening_socket(host: str, port: int) -> socket.socket:
-    """A listening TCP socket, or for `unix:/path` a unix socket; raises `CannotListen`."""
+    """Return a listening TCP socket, or a unix socket for `unix:/path`; raises `CannotListen`."""
     if host.startswith(UNIX):
         return unix_socket(Path(host.removeprefix(UNIX)))
     if not 0 <= port <= 65535:
@@ -47,9 +47,9 @@ def listening_socket(host: str, port: int) -> socket.socket:
 
 
 def unix_socket(path: Path) -> socket.socket:
-    """What a former run left there is replaced; a socket that still answers, or another file, is not."""
+    """Return a listening unix socket; replaces a stale socket, but no socket in use and no other file."""
     if not path.is_absolute():
-        raise CannotListen(f"{UNIX}{path} is no full path: write {UNIX}/run/nvr/nvr.sock, say.")
+        raise CannotListen(f"{UNIX}{path} is not a full path: use one such as {UNIX}/run/nvr/nvr.sock.")
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         remove_stale(path)
@@ -60,17 +60,17 @@ def unix_socket(path: Path) -> socket.socket:
         listener.close()
         reason = error.strerror or error
         raise CannotListen(
-            f"cannot listen on {path}: {reason}. Its folder must be there, and NVR's to write."
+            f"cannot listen on {path}: {reason}. Its folder must exist, and NVR needs write access."
         ) from error
     return listener
 
 
 def remove_stale(path: Path) -> None:
-    """Raises `CannotListen` for what is in use or is no socket."""
+    """Remove a socket that nothing listens on; raises `CannotListen` for a socket in use and for another file."""
     if not path.exists() and not path.is_symlink():
         return
     if not path.is_socket():
-        raise CannotListen(f"{path} is there and is no socket: choose another path.")
+        raise CannotListen(f"{path} exists and is not a socket: choose another path.")
     with contextlib.closing(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)) as probe:
         if probe.connect_ex(str(path)) == 0:
             raise CannotListen(f"{path} is in use: stop what listens there, or choose another path.")
@@ -78,11 +78,11 @@ def remove_stale(path: Path) -> None:
 
 
 def address_of(listener: socket.socket) -> str:
-    """Where it listens, without a port: an IP address, or `unix:/path`."""
+    """Return the listening address without the port: an IP address, or `unix:/path`."""
     name = listener.getsockname()
     return f"{UNIX}{name}" if listener.family == socket.AF_UNIX else str(name[0])
 
 
 def port_of(listener: socket.socket) -> int:
-    """0 for a unix socket."""
+    """Return the port, or 0 for a unix socket."""
     return 0 if listener.family == socket.AF_UNIX else int(listener.getsockname()[1])

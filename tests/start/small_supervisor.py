@@ -1,4 +1,4 @@
-"""A supervisor over small parts: `python small_supervisor.py RUN_DIR [NAME…]`."""
+"""A supervisor over small processes: `python small_supervisor.py RUN_DIR [NAME…]`."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import sys
 from pathlib import Path
 
 from nvr.supervision.instance import Instance
-from nvr.supervision.processes import Part
+from nvr.supervision.processes import Process
 from nvr.supervision.supervisor import Supervisor
 
-# Each says its process id, then lives on; `breeder` has children as ffmpeg is one: in a session of their own.
+# Each prints its process id and keeps running; `breeder` has a child in a separate session, as ffmpeg is.
 PROGRAMS = {
     "steady": "import os, time; print('pid', os.getpid(), flush=True); time.sleep(600)",
     "stubborn": (
@@ -26,11 +26,11 @@ PROGRAMS = {
 }
 
 
-def say(name: str, line: str) -> None:
+def print_line(name: str, line: str) -> None:
     print(f"{name} | {line}", flush=True)
 
 
 if __name__ == "__main__":
-    instance = Instance.begin(Path(sys.argv[1]))
-    parts = [Part(name, [sys.executable, "-c", PROGRAMS[name]]) for name in sys.argv[2:]]
-    Supervisor(parts, instance.mark, say).run()
+    instance = Instance.acquire(Path(sys.argv[1]))
+    processes = [Process(name, [sys.executable, "-c", PROGRAMS[name]]) for name in sys.argv[2:]]
+    Supervisor(processes, instance.mark, print_line).run()

@@ -1,4 +1,4 @@
-"""A part that is started again while the data folder's disk is away."""
+"""A process that is restarted while the data folder's disk is away."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 SETUP = [sys.executable, "-c", "import django; django.setup()"]
 
 
-def start_part(embedded: dict[str, str], mark: str) -> subprocess.CompletedProcess[str]:
+def start_process(embedded: dict[str, str], mark: str) -> subprocess.CompletedProcess[str]:
     env = embedded | {"NVR_UP": mark, "DJANGO_SETTINGS_MODULE": "nvr.settings"}
     return subprocess.run(SETUP, env=env, capture_output=True, text=True, timeout=60, check=False)
 
@@ -23,24 +23,24 @@ def prepared(data_dir: Path) -> Path:
     return data_dir
 
 
-def test_a_part_starts_in_the_folder_that_was_prepared(prepared: Path, embedded: dict[str, str]) -> None:
-    result = start_part(embedded, "mark")
+def test_a_process_starts_in_the_folder_that_was_prepared(prepared: Path, embedded: dict[str, str]) -> None:
+    result = start_process(embedded, "mark")
 
     assert result.returncode == 0, result.stderr
 
 
-def test_a_part_makes_nothing_below_a_mount_point_that_is_empty(data_dir: Path, embedded: dict[str, str]) -> None:
+def test_a_process_creates_nothing_below_an_empty_mount_point(data_dir: Path, embedded: dict[str, str]) -> None:
     data_dir.mkdir()
 
-    result = start_part(embedded, "mark")
+    result = start_process(embedded, "mark")
 
     assert result.returncode != 0
     assert f"{data_dir} is not the data folder that NVR was started with" in result.stderr
     assert not list(data_dir.iterdir())
 
 
-def test_a_part_does_not_go_on_in_another_runs_folder(prepared: Path, embedded: dict[str, str]) -> None:
-    result = start_part(embedded, "another")
+def test_a_process_does_not_start_in_the_folder_of_another_run(prepared: Path, embedded: dict[str, str]) -> None:
+    result = start_process(embedded, "another")
 
     assert result.returncode != 0
     assert not (prepared / "secret_key").exists()

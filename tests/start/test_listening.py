@@ -12,7 +12,7 @@ import pytest
 
 from nvr.default_hosts import is_loopback
 from nvr.supervision import instance as supervision
-from nvr.supervision.instance import Instance, address_of_running, remember_address
+from nvr.supervision.instance import Instance, address_of_running, store_address
 from nvr.supervision.listening import CannotListen, address_of, listening_socket, port_of
 
 
@@ -26,7 +26,7 @@ def test_a_unix_socket_is_for_its_user_and_the_group_of_its_folder(tmp_path: Pat
             client.connect(str(path))
 
 
-def test_one_that_a_former_run_left_is_replaced(tmp_path: Path) -> None:
+def test_a_stale_socket_is_replaced(tmp_path: Path) -> None:
     path = tmp_path / "nvr.sock"
     listening_socket(f"unix:{path}", 0).close()
     assert path.exists()
@@ -34,7 +34,7 @@ def test_one_that_a_former_run_left_is_replaced(tmp_path: Path) -> None:
     listening_socket(f"unix:{path}", 0).close()
 
 
-def test_one_that_still_answers_is_left_alone(tmp_path: Path) -> None:
+def test_a_socket_in_use_is_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "nvr.sock"
     with closing(listening_socket(f"unix:{path}", 0)):
         with pytest.raises(CannotListen, match="in use"):
@@ -45,13 +45,13 @@ def test_one_that_still_answers_is_left_alone(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [
-        ("nvr.sock", "no full path"),
+        ("nvr.sock", "not a full path"),
         ("/{}/none/nvr.sock", "Its folder"),
-        ("/{}/file", "no socket"),
-        ("/{}", "no socket"),
+        ("/{}/file", "not a socket"),
+        ("/{}", "not a socket"),
     ],
 )
-def test_where_none_can_be_is_told_in_one_sentence(tmp_path: Path, name: str, sentence: str) -> None:
+def test_an_unusable_path_is_reported_in_one_sentence(tmp_path: Path, name: str, sentence: str) -> None:
     (tmp_path / "file").write_text("precious")
 
     with pytest.raises(CannotListen, match=sentence):
@@ -60,7 +60,7 @@ def test_where_none_can_be_is_told_in_one_sentence(tmp_path: Path, name: str, se
     assert (tmp_path / "file").read_text() == "precious"
 
 
-def test_a_path_that_is_too_long_is_told(tmp_path: Path) -> None:
+def test_a_path_that_is_too_long_is_reported(tmp_path: Path) -> None:
     with pytest.raises(CannotListen, match="too long"):
         listening_socket(f"unix:{tmp_path}/{'x' * 120}", 0)
 
@@ -78,39 +78,39 @@ def test_a_path_that_is_too_long_is_told(tmp_path: Path) -> None:
         ("", False),
     ],
 )
-def test_what_only_this_machine_reaches(address: str, loopback: bool) -> None:
+def test_is_loopback_accepts_only_addresses_of_this_machine(address: str, loopback: bool) -> None:
     assert is_loopback(address) is loopback
 
 
-def test_doctor_knows_where_the_running_one_listens(tmp_path: Path) -> None:
-    remember_address(tmp_path, "0.0.0.0")
+def test_doctor_finds_the_address_of_the_running_instance(tmp_path: Path) -> None:
+    store_address(tmp_path, "0.0.0.0")
     assert address_of_running(tmp_path) == ""
 
-    instance = Instance.begin(tmp_path)
+    instance = Instance.acquire(tmp_path)
     assert address_of_running(tmp_path) == "0.0.0.0"
 
     instance.file.close()
     assert address_of_running(tmp_path) == ""
 
 
-def test_who_asks_for_the_address_hinders_no_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reading_the_address_does_not_prevent_a_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(supervision, "RETRY_S", 60.0)
-    remember_address(tmp_path, "of a former run")
-    Instance.begin(tmp_path).file.close()
-    with (tmp_path / "up.lock").open() as asking, ThreadPoolExecutor() as pool:
-        fcntl.flock(asking, fcntl.LOCK_SH)
-        assert address_of_running(tmp_path) == ""  # another that asks is no instance
+    store_address(tmp_path, "of a previous run")
+    Instance.acquire(tmp_path).file.close()
+    with (tmp_path / "up.lock").open() as reader, ThreadPoolExecutor() as pool:
+        fcntl.flock(reader, fcntl.LOCK_SH)
+        assert address_of_running(tmp_path) == ""  # a second reader is not taken for an instance
 
-        starting = pool.submit(Instance.begin, tmp_path)
+        starting = pool.submit(Instance.acquire, tmp_path)
         with pytest.raises(TimeoutError):
             starting.result(0.1)
-        fcntl.flock(asking, fcntl.LOCK_UN)
+        fcntl.flock(reader, fcntl.LOCK_UN)
 
         starting.result().file.close()
 
 
-def test_one_that_starts_for_the_first_time_has_no_address_yet(tmp_path: Path) -> None:
-    instance = Instance.begin(tmp_path)
+def test_a_first_start_has_no_address_yet(tmp_path: Path) -> None:
+    instance = Instance.acquire(tmp_path)
 
     assert address_of_running(tmp_path) == ""
     instance.file.close()

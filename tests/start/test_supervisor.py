@@ -12,25 +12,25 @@ from pathlib import Path
 
 import pytest
 
-from nvr.supervision.processes import BACKOFF_SECONDS, Part
+from nvr.supervision.processes import BACKOFF_SECONDS, Process
 from nvr.supervision.supervisor import STOP_STEPS
 
 from .conftest import wait_until
 
 
 class Running:
-    """A supervisor of small parts and what it has said."""
+    """A supervisor of small processes and its output."""
 
     def __init__(self, process: subprocess.Popen[bytes], output: Path) -> None:
         self.process = process
         self.output = output
 
     @property
-    def said(self) -> str:
+    def log(self) -> str:
         return self.output.read_text()
 
-    def pids(self, part: str) -> list[int]:
-        return [int(pid) for pid in re.findall(rf"^{part} \| pid (\d+)$", self.said, re.MULTILINE)]
+    def pids(self, process: str) -> list[int]:
+        return [int(pid) for pid in re.findall(rf"^{process} \| pid (\d+)$", self.log, re.MULTILINE)]
 
     def end(self, signal_number: int) -> float:
         """Send the signal and wait; seconds that it took."""
@@ -52,59 +52,59 @@ def is_alive(pid: int) -> bool:
 def supervise(tmp_path: Path, embedded: dict[str, str], start: Callable[..., subprocess.Popen[bytes]]):
     (tmp_path / "run").mkdir()
 
-    def run(*parts: str) -> Running:
-        output = tmp_path / f"said-{time.monotonic_ns()}"
-        process = start("tests/start/small_supervisor.py", str(tmp_path / "run"), *parts, env=embedded, output=output)
+    def run(*names: str) -> Running:
+        output = tmp_path / f"output-{time.monotonic_ns()}"
+        process = start("tests/start/small_supervisor.py", str(tmp_path / "run"), *names, env=embedded, output=output)
         return Running(process, output)
 
     return run
 
 
-def test_a_part_that_is_killed_is_started_again_and_that_is_said(supervise: Callable[..., Running]) -> None:
+def test_a_process_that_is_killed_is_restarted_and_the_restart_is_logged(supervise: Callable[..., Running]) -> None:
     running = supervise("steady")
     assert wait_until(lambda: running.pids("steady"))
 
     os.kill(running.pids("steady")[0], signal.SIGKILL)
 
     assert wait_until(lambda: len(running.pids("steady")) == 2)
-    assert "supervisor | steady was ended by SIGKILL; starting it again in 1 s" in running.said
+    assert "supervisor | steady was ended by SIGKILL; restarting in 1 s" in running.log
 
 
-def test_a_part_that_keeps_failing_is_started_ever_more_rarely(supervise: Callable[..., Running]) -> None:
+def test_a_process_that_keeps_failing_is_restarted_with_longer_pauses(supervise: Callable[..., Running]) -> None:
     running = supervise("failing")
 
-    assert wait_until(lambda: "again in 4 s" in running.said)
+    assert wait_until(lambda: "restarting in 4 s" in running.log)
 
-    assert re.findall(r"ended with status 3; starting it again in (\d+) s", running.said) == ["1", "2", "4"]
-    assert running.said.count("failing | cannot go on") == 3
+    assert re.findall(r"ended with status 3; restarting in (\d+) s", running.log) == ["1", "2", "4"]
+    assert running.log.count("failing | cannot go on") == 3
 
 
 def test_the_pause_grows_to_half_a_minute_and_shrinks_after_a_steady_run(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    part = Part("web", ["/bin/true"], started_at=time.monotonic())
-    assert [part.schedule_restart() for _ in range(8)] == [*BACKOFF_SECONDS, 30, 30]
+    process = Process("web", ["/bin/true"], started_at=time.monotonic())
+    assert [process.schedule_restart() for _ in range(8)] == [*BACKOFF_SECONDS, 30, 30]
 
-    part.started_at -= 61
+    process.started_at -= 61
 
-    assert part.schedule_restart() == 1
+    assert process.schedule_restart() == 1
 
 
 @pytest.mark.parametrize("signal_number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_all_parts_and_their_children(supervise: Callable[..., Running], signal_number: int) -> None:
+def test_a_signal_ends_all_processes_and_their_children(supervise: Callable[..., Running], signal_number: int) -> None:
     running = supervise("steady", "breeder")
     assert wait_until(lambda: len(running.pids("breeder")) == 2 and running.pids("steady"))
     pids = running.pids("breeder") + running.pids("steady")
 
     seconds = running.end(signal_number)
 
-    assert seconds < STOP_STEPS[1][0]  # before it would be ordered
+    assert seconds < STOP_STEPS[1][0]  # before SIGQUIT
     assert running.process.returncode == 0
     assert not [pid for pid in pids if is_alive(pid)]
 
 
 @pytest.mark.slow
-def test_even_a_part_that_ignores_signals_is_gone_within_fifteen_seconds(
+def test_a_process_that_ignores_signals_has_ended_within_fifteen_seconds(
     supervise: Callable[..., Running],
 ) -> None:
     running = supervise("stubborn")
@@ -116,12 +116,12 @@ def test_even_a_part_that_ignores_signals_is_gone_within_fifteen_seconds(
     assert not is_alive(running.pids("stubborn")[0])
 
 
-def test_asking_twice_ends_all_at_once(supervise: Callable[..., Running]) -> None:
+def test_a_second_stop_signal_ends_all_at_once(supervise: Callable[..., Running]) -> None:
     running = supervise("stubborn")
     assert wait_until(lambda: running.pids("stubborn"))
 
     running.process.send_signal(signal.SIGINT)
-    assert wait_until(lambda: "stopping" in running.said)
+    assert wait_until(lambda: "stopping" in running.log)
 
     assert running.end(signal.SIGINT) < 4
     assert not is_alive(running.pids("stubborn")[0])
@@ -132,7 +132,7 @@ def test_a_killed_supervisor_leaves_nothing_behind(supervise: Callable[..., Runn
     running = supervise("steady", "breeder", "stubborn")
     assert wait_until(lambda: len(running.pids("breeder")) == 2)
     assert wait_until(lambda: running.pids("steady") and running.pids("stubborn"))
-    pids = [pid for part in ("steady", "breeder", "stubborn") for pid in running.pids(part)]
+    pids = [pid for process in ("steady", "breeder", "stubborn") for pid in running.pids(process)]
 
     running.end(signal.SIGKILL)
 
@@ -140,7 +140,7 @@ def test_a_killed_supervisor_leaves_nothing_behind(supervise: Callable[..., Runn
 
 
 @pytest.mark.slow
-def test_what_a_supervisor_and_its_guard_left_is_ended_by_the_next_one(
+def test_the_next_supervisor_ends_what_a_killed_one_and_its_guard_left(
     supervise: Callable[..., Running],
 ) -> None:
     running = supervise("stubborn")
@@ -160,7 +160,7 @@ def test_what_a_supervisor_and_its_guard_left_is_ended_by_the_next_one(
 
 
 def guard_of(supervisor: int) -> int | None:
-    """The guard's process id; None while there is none, or it has not become the guard's program yet."""
+    """The guard's process id; None while there is none, or before its exec."""
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             command = (folder / "cmdline").read_bytes()
@@ -176,13 +176,13 @@ def test_a_killed_guard_is_replaced(supervise: Callable[..., Running]) -> None:
     running = supervise("steady")
     assert wait_until(lambda: running.pids("steady"))
     assert wait_until(lambda: guard_of(running.process.pid))
-    former = guard_of(running.process.pid)
-    assert former
+    previous = guard_of(running.process.pid)
+    assert previous
 
-    os.kill(former, signal.SIGKILL)
+    os.kill(previous, signal.SIGKILL)
 
-    assert wait_until(lambda: not is_alive(former))
-    assert wait_until(lambda: guard_of(running.process.pid) not in (None, former))
+    assert wait_until(lambda: not is_alive(previous))
+    assert wait_until(lambda: guard_of(running.process.pid) not in (None, previous))
 
 
 def test_a_second_instance_on_the_same_folder_is_refused(supervise: Callable[..., Running]) -> None:
@@ -193,5 +193,5 @@ def test_a_second_instance_on_the_same_folder_is_refused(supervise: Callable[...
     second.process.wait(60)
 
     assert second.process.returncode != 0
-    assert "already runs on" in second.said
+    assert "is already running on" in second.log
     assert is_alive(first.pids("steady")[0])

@@ -27,7 +27,7 @@ from .conftest import BASE_DIR, Start, environment, starting, wait_until
 
 @pytest.fixture(scope="session")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data folder that was prepared once: a fresh one takes seconds."""
+    """A data folder prepared once per session: preparing a new one takes seconds."""
     folder = tmp_path_factory.mktemp("template") / "data"
     prepared = manage("up", "--prepare", env=environment(folder))
     assert prepared.returncode == 0, prepared.stderr
@@ -41,13 +41,13 @@ def prepared(template: Path, data_dir: Path) -> Path:
 
 
 class Installation:
-    """A running `manage.py up` and what it has said."""
+    """A running `manage.py up` and its output."""
 
     def __init__(self, process: subprocess.Popen[bytes], output: Path, data_dir: Path, port: int) -> None:
         self.process, self.output, self.data_dir, self.port = process, output, data_dir, port
 
     @property
-    def said(self) -> str:
+    def log(self) -> str:
         return self.output.read_text()
 
     @property
@@ -55,8 +55,8 @@ class Installation:
         return marked_processes((self.data_dir / "run" / "up.lock").read_text())
 
     def running(self, argument: str) -> list[int]:
-        """The oldest process first of those whose command line holds `argument`."""
-        return sorted((pid for pid in self.processes if argument.encode() in command_line(pid)), key=began)
+        """Return the processes whose command line contains `argument`, oldest first."""
+        return sorted((pid for pid in self.processes if argument.encode() in command_line(pid)), key=start_ticks)
 
     def get(self, path: str, **headers: str) -> tuple[int, bytes]:
         with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)) as client:
@@ -79,7 +79,7 @@ def command_line(pid: int) -> bytes:
 
 
 def umask_of(pid: int) -> int:
-    """That of a process that has ended in the meantime is the one that it should be."""
+    """Return the umask of a process; the expected one if it has ended meanwhile."""
     try:
         return int(re.findall(r"^Umask:\s+(\d+)", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)[0], 8)
     except OSError:
@@ -87,7 +87,7 @@ def umask_of(pid: int) -> int:
 
 
 def open_to_others(data_dir: Path) -> list[str]:
-    """What others could read or enter; what goes away meanwhile is not counted."""
+    """Return names that other users can read or enter; entries that disappear meanwhile are skipped."""
     found = []
     for folder, folders, files in os.walk(data_dir):
         for name in (*folders, *files):
@@ -97,8 +97,8 @@ def open_to_others(data_dir: Path) -> list[str]:
     return found
 
 
-def began(pid: int) -> float:
-    """In ticks since the machine's start, as process numbers begin again at some time; a process that ended is last."""
+def start_ticks(pid: int) -> float:
+    """In ticks since the machine's start, since process ids wrap around; a process that has ended sorts last."""
     try:
         return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
     except OSError:
@@ -112,8 +112,8 @@ def free_port() -> int:
 
 
 def installation_on(data_dir: Path, folder: Path, start: Start, *arguments: str, env: dict[str, str]) -> Installation:
-    """`manage.py up` on a free port; what it says goes to a file in `folder`."""
-    port, output = free_port(), folder / f"said-{time.monotonic_ns()}"
+    """`manage.py up` on a free port; its output goes to a file in `folder`."""
+    port, output = free_port(), folder / f"output-{time.monotonic_ns()}"
     process = start("manage.py", "up", "--port", str(port), *arguments, env=env, output=output)
     return Installation(process, output, data_dir, port)
 
@@ -150,8 +150,8 @@ def common(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 @pytest.fixture
 def installation(common: Installation) -> Installation:
-    """One for all tests that leave it running: its start takes longer than they do."""
-    assert wait_until(common.is_answering), common.said
+    """Shared by all tests that leave it running, since starting one takes longer than the tests."""
+    assert wait_until(common.is_answering), common.log
     return common
 
 
@@ -161,24 +161,24 @@ def manage(*arguments: str, env: dict[str, str]) -> subprocess.CompletedProcess[
     )
 
 
-def shown(said: str, label: str) -> str:
-    match = re.search(rf"│  {label} +(\S+) +│", said)
-    assert match, said
+def shown(log: str, label: str) -> str:
+    match = re.search(rf"│  {label} +(\S+) +│", log)
+    assert match, log
     return match[1]
 
 
 @pytest.mark.slow
 def test_one_command_brings_up_everything_and_one_signal_ends_it(up: Callable[..., Installation]) -> None:
     installation = up()
-    assert wait_until(installation.is_answering), installation.said
+    assert wait_until(installation.is_answering), installation.log
 
-    key = shown(installation.said, "API key")
+    key = shown(installation.log, "API key")
     assert installation.get("/api/cameras", **{"X-API-Key": key})[0] == 200
     assert installation.get("/api/cameras")[0] == 401
-    assert shown(installation.said, "username") == "admin"
-    assert len(shown(installation.said, "password")) >= 16
-    assert f"http://localhost:{installation.port}" in installation.said
-    assert "a new, empty one was made" in installation.said
+    assert shown(installation.log, "username") == "admin"
+    assert len(shown(installation.log, "password")) >= 16
+    assert f"http://localhost:{installation.port}" in installation.log
+    assert "a new, empty one was made" in installation.log
     assert wait_until(lambda: all(installation.running(f"worker -Q {q}") for q in ("interactive", "ingest", "bulk")))
     assert installation.running("celery --quiet -A nvr beat")
     assert installation.running("manage.py ingest")
@@ -189,7 +189,7 @@ def test_one_command_brings_up_everything_and_one_signal_ends_it(up: Callable[..
     installation.process.send_signal(signal.SIGTERM)
     installation.process.wait(60)
 
-    assert time.monotonic() - started < 30  # after 12 s it would be by force: see the supervisor's tests
+    assert time.monotonic() - started < 30  # SIGKILL follows after 12 s: see test_supervisor
     assert installation.process.returncode == 0
     assert not installation.processes
 
@@ -200,16 +200,16 @@ def test_workers_serve_every_queue_soon(installation: Installation) -> None:
         examined = manage("doctor", "--json", env=environment(installation.data_dir))
         return {f["name"]: f["level"] for f in json.loads(examined.stdout)}
 
-    # The pause is the workers': asking takes as much of the machine as their start.
+    # Poll slowly: the doctor uses as much CPU as starting a worker.
     assert wait_until(lambda: findings()["workers"] == "ok", pause_s=1)
     assert "fail" not in findings().values()
 
 
 @pytest.mark.slow
-def test_a_killed_web_server_is_back_soon_and_no_client_was_refused(installation: Installation) -> None:
+def test_a_killed_web_server_is_restarted_and_no_client_is_refused(installation: Installation) -> None:
     os.kill(installation.running("gunicorn")[0], signal.SIGKILL)
 
-    assert wait_until(lambda: "web was ended by SIGKILL; starting it again in 1 s" in installation.said)
+    assert wait_until(lambda: "web was ended by SIGKILL; restarting in 1 s" in installation.log)
     assert installation.get("/api/health")[0] == 200
 
 
@@ -232,36 +232,36 @@ def test_a_second_one_on_the_same_data_folder_is_refused(
     second.process.wait(60)
 
     assert second.process.returncode == 1
-    assert "already runs on" in second.said
-    assert "Traceback" not in second.said
+    assert "is already running on" in second.log
+    assert "Traceback" not in second.log
 
 
-def test_a_port_in_use_is_told_in_one_sentence(up: Callable[..., Installation]) -> None:
+def test_a_port_in_use_is_reported_in_one_sentence(up: Callable[..., Installation]) -> None:
     with closing(socket.create_server(("127.0.0.1", 0))) as occupied:
         port = occupied.getsockname()[1]
         installation = up("--port", str(port))
         installation.process.wait(60)
 
     assert installation.process.returncode == 1
-    assert f"port {port} is in use" in installation.said
-    assert "Traceback" not in installation.said
+    assert f"port {port} is in use" in installation.log
+    assert "Traceback" not in installation.log
     assert not (installation.data_dir / "nvr.sqlite3").exists()
 
 
 @pytest.mark.parametrize(
     ("host", "sentence"), [("192.0.2.1", "not an address of this machine"), ("no such", "not an address")]
 )
-def test_a_wrong_host_is_told_in_one_sentence(up: Callable[..., Installation], host: str, sentence: str) -> None:
+def test_a_wrong_host_is_reported_in_one_sentence(up: Callable[..., Installation], host: str, sentence: str) -> None:
     installation = up("--host", host)
     installation.process.wait(60)
 
     assert installation.process.returncode == 1
-    assert sentence in installation.said
-    assert "Traceback" not in installation.said
+    assert sentence in installation.log
+    assert "Traceback" not in installation.log
 
 
 @pytest.mark.slow
-def test_the_administrator_is_made_once_and_a_chosen_password_is_not_repeated(embedded: dict[str, str]) -> None:
+def test_the_administrator_is_created_once_and_a_chosen_password_is_not_repeated(embedded: dict[str, str]) -> None:
     chosen = embedded | {"NVR_ADMIN_USERNAME": "keeper", "NVR_ADMIN_PASSWORD": "a rather long pass phrase"}
 
     first = manage("up", "--prepare", env=chosen)
@@ -289,7 +289,7 @@ def test_the_database_is_copied_aside_before_it_is_migrated(prepared: Path, embe
 
 
 @pytest.mark.slow
-def test_migrate_makes_the_database_too_and_other_commands_do_not(data_dir: Path, embedded: dict[str, str]) -> None:
+def test_migrate_creates_the_database_and_other_commands_do_not(data_dir: Path, embedded: dict[str, str]) -> None:
     assert manage("create_api_key", "test", "--user", "admin", env=embedded).returncode == 1
     assert not list(data_dir.glob("*.sqlite3"))
 
@@ -300,7 +300,9 @@ def test_migrate_makes_the_database_too_and_other_commands_do_not(data_dir: Path
 
 
 @pytest.mark.slow
-def test_a_database_file_that_is_moved_away_is_told_and_all_goes_on_when_it_is_back(installation: Installation) -> None:
+def test_a_database_file_that_is_moved_away_is_reported_and_works_again_when_restored(
+    installation: Installation,
+) -> None:
     env = environment(installation.data_dir)
     key = manage("create_api_key", "test", "--user", "admin", env=env).stdout.strip()
     database, away = installation.data_dir / "nvr.sqlite3", installation.data_dir / "away"
@@ -324,7 +326,7 @@ def test_a_database_file_that_is_moved_away_is_told_and_all_goes_on_when_it_is_b
     assert installation.get("/api/cameras", **{"X-API-Key": key})[0] == 200
 
 
-def test_a_database_that_is_away_is_told_in_one_sentence(embedded: dict[str, str]) -> None:
+def test_an_unreachable_database_is_reported_in_one_sentence(embedded: dict[str, str]) -> None:
     answer = manage("up", "--prepare", env=embedded | {"DATABASE_URL": "postgres://nobody:hidden@127.0.0.1:1/none"})
 
     assert answer.returncode == 1

@@ -18,8 +18,8 @@ from nvr.installation.places import places
 from nvr.installation.static_files import collect_if_changed
 from nvr.private_files import close_all, make_shared
 from nvr.settings import public_snapshots
-from nvr.supervision.__main__ import become_supervisor, say
-from nvr.supervision.instance import AlreadyRunning, Instance, remember_address
+from nvr.supervision.__main__ import become_supervisor, print_line
+from nvr.supervision.instance import AlreadyRunning, Instance, store_address
 from nvr.supervision.listening import CannotListen, address_of, listening_socket, port_of
 
 
@@ -52,24 +52,24 @@ class Command(BaseCommand):
             raise CommandError(f"The database does not answer ({str(error).strip()}): check DATABASE_URL.") from error
 
     def run(self, host: str, port: int, *, with_demo: bool) -> None:
-        instance = Instance.begin(settings.RUN_DIR)
+        instance = Instance.acquire(settings.RUN_DIR)
         listener = listening_socket(host, port)
         address = address_of(listener)
-        os.environ["NVR_UP_ADDRESS"] = address  # for the processes to come
-        remember_address(settings.RUN_DIR, address)
+        os.environ["NVR_UP_ADDRESS"] = address  # for the processes that the supervisor starts
+        store_address(settings.RUN_DIR, address)
         reachable = addresses(host, port_of(listener))
         self.prepare(reachable, address)
-        say("supervisor", f"starting; open {'  or  '.join(reachable)}")
+        print_line("supervisor", f"starting; open {'  or  '.join(reachable)}")
         os.chdir(settings.BASE_DIR)
         become_supervisor(instance, listener.fileno(), with_demo=with_demo)
 
     def prepare(self, reachable: list[str], address: str) -> None:
         make_shared(settings.NVR_CAMERA_ROOT)
-        migrate(lambda line: say("supervisor", line))
+        migrate(lambda line: print_line("supervisor", line))
         for warning in close_all(places()):
-            say("supervisor", warning)
+            print_line("supervisor", warning)
         if collect_if_changed():
-            say("supervisor", "Static files were collected.")
+            print_line("supervisor", "Static files were collected.")
         created = create_first_administrator()
         if created:
             self.stdout.write(welcome(created, reachable, strangers_see=public_snapshots(address)))
