@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import ExifTags, Image
@@ -44,7 +45,12 @@ def found(*files: Path, wait: bool = False) -> list[Facts | None]:
 @pytest.fixture(autouse=True)
 def no_worker(monkeypatch):
     sent: list[list[str]] = []
-    monkeypatch.setattr("reviewer.probes.current_app.send_task", lambda name, args: sent.append(args[0]))
+
+    def send_task(name: str, args: list[Any], **_: Any) -> None:
+        if name == probes.TASK:
+            sent.append(args[0])
+
+    monkeypatch.setattr("reviewer.probes.current_app.send_task", send_task)
     yield sent
     _, connection = probe_cache._local.__dict__.pop("probes", (None, None))
     if connection:
