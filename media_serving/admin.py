@@ -18,7 +18,7 @@ from django.http import HttpRequest
 from django.template.defaultfilters import filesizeformat
 
 from cameras.models import Camera
-from media_serving.clips.requests import ask_for
+from media_serving.clips.requests import request_clip
 from media_serving.events import update_event
 from media_serving.ingest.retry import CAN_BE_RETRIED, retry
 from media_serving.models import ClipWork, Detection, Event, Upload, WorkState
@@ -192,7 +192,7 @@ class ClipWorkAdmin(EvidenceAdmin[ClipWork]):
     list_select_related = ()
     ordering = ("-pk",)
     search_fields = ("reason", "event__camera__name")
-    actions = ("make_again",)
+    actions = ("regenerate",)
     fields = readonly_fields = (
         "event",
         "camera",
@@ -223,8 +223,8 @@ class ClipWorkAdmin(EvidenceAdmin[ClipWork]):
         return bool(request.user.has_perm("media_serving.change_event"))
 
     @admin.action(description="Make the selected clips again", permissions=["remake"])
-    def make_again(self, request: HttpRequest, works: QuerySet[ClipWork]) -> None:
+    def regenerate(self, request: HttpRequest, works: QuerySet[ClipWork]) -> None:
         """What waits or is being made already is left as it is; whether there is footage, the worker sees."""
         others = works.exclude(state=WorkState.WAITING, retry_at=None)
-        if not self.begin_anew(request, others, lambda work: ask_for(request.user, work.event), "made again"):
+        if not self.begin_anew(request, others, lambda work: request_clip(request.user, work.event), "made again"):
             messages.warning(request, "All of them wait or are being made already.")

@@ -23,7 +23,7 @@ def make_playable(pk: int) -> None:
 
 @shared_task(name="media.send_owed_playables", ignore_result=True)
 def send_owed_playables() -> None:
-    transcoder.send_owed()
+    transcoder.send_pending()
 
 
 @shared_task(name="media.sweep_caches", ignore_result=True)
@@ -33,7 +33,7 @@ def sweep_caches() -> None:
     sweep("frames", limit_bytes=FRAMES_BYTES)
     sweep("refusals", limit_bytes=REFUSALS_BYTES)
     transcoder.evict()
-    transcoder.forget_unused()
+    transcoder.remove_unused()
     for folder in (settings.CLIP_DIR, settings.THUMBNAIL_DIR, *settings.KEPT_DIR.glob("*/")):
         remove_abandoned_parts(folder)
     kept_copies.remove_strays()

@@ -14,4 +14,4 @@ def make_clip(pk: int) -> None:
 
 @shared_task(name="media.send_owed_clips", ignore_result=True)
 def send_owed_clips() -> None:
-    clip_worker.send_owed()
+    clip_worker.send_pending()

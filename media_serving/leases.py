@@ -21,23 +21,23 @@ WORKER = secrets.token_hex(6)
 
 
 @contextmanager
-def lease_kept(name: str, renew: Callable[[], object], *, every: timedelta) -> Iterator[None]:
+def lease_renewal(name: str, renew: Callable[[], object], *, every: timedelta) -> Iterator[None]:
     """Call `renew` from a thread while the block runs; a database that is away for a moment does no harm.
 
     `name` is for the log.
     """
-    ended = threading.Event()
-    keeper = threading.Thread(target=_keep, args=(name, renew, every, ended), daemon=True)
-    keeper.start()
+    finished = threading.Event()
+    thread = threading.Thread(target=_renew_periodically, args=(name, renew, every, finished), daemon=True)
+    thread.start()
     try:
         yield
     finally:
-        ended.set()
-        keeper.join()
+        finished.set()
+        thread.join()
 
 
-def _keep(name: str, renew: Callable[[], object], every: timedelta, ended: threading.Event) -> None:
-    while not ended.wait(every.total_seconds()):
+def _renew_periodically(name: str, renew: Callable[[], object], every: timedelta, finished: threading.Event) -> None:
+    while not finished.wait(every.total_seconds()):
         try:
             renew()
         except (DatabaseError, InterfaceError) as error:

@@ -16,7 +16,7 @@ from cameras.models import Camera
 from media_serving.models import Detection, Event, PlayableForm, Tombstone, Upload, clip_path, thumbnail_path
 from media_serving.models.uploads import kept_folder, kept_path
 from media_serving.tombstones import schedule_deletion
-from media_serving.transcoding.requests import path_of
+from media_serving.transcoding.requests import cached_path
 
 
 def remove_some_of(camera: Camera, limit: int) -> int:
@@ -74,7 +74,7 @@ def remove_playable_forms(camera: Camera, limit: int) -> int:
     ours, theirs = (quote(os.fsencode(folder)) for folder in (kept_folder(camera.pk).resolve(), own))
     is_of_it = Q(path__startswith=f"{theirs}/") | Q(path__startswith=f"{ours}/")
     forms = list(PlayableForm.objects.filter(is_of_it)[:limit])
-    schedule_deletion(path_of(form) for form in forms)
+    schedule_deletion(cached_path(form) for form in forms)
     PlayableForm.objects.filter(pk__in=[form.pk for form in forms]).delete()
     return len(forms)
 

@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.generic import TemplateView, View
 
-from media_serving.clips.requests import make_again
+from media_serving.clips.requests import regenerate_clip
 from media_serving.events import update_event, update_events
 from media_serving.ingest.retry import retry
 from media_serving.models import Event, Upload
@@ -86,7 +86,7 @@ class ClipView(View):
         if not request.user.has_perm(CHANGE):
             raise PermissionDenied
         try:
-            make_again(request.user, event)
+            regenerate_clip(request.user, event)
             messages.success(request, "The clip will be made again.")
         except NvrError as error:
             messages.error(request, error.detail)

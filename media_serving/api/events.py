@@ -10,7 +10,7 @@ from media_serving.api import schema
 from media_serving.api.filters import filtered_events
 from media_serving.api.representation import detection_as_json, detection_rows, event_as_json, event_rows
 from media_serving.api.serializers import EventBatch, EventOut, EventUpdate
-from media_serving.clips.requests import make_again
+from media_serving.clips.requests import regenerate_clip
 from media_serving.events import update_event, update_events
 from media_serving.models import Detection, Event
 from nvr.api.known_input import as_answered
@@ -87,7 +87,7 @@ class EventClipView(ApiView):
     @extend_schema(**schema.MAKE_CLIP)
     def post(self, request: Request, event_id: int) -> Response:
         """Have the clip made again: after a failure, or when there is better footage now."""
-        make_again(request.user, find_event(request, event_id))
+        regenerate_clip(request.user, find_event(request, event_id))
         response = event_response(event_id)
         response.status_code = 202
         return response

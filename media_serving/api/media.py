@@ -11,7 +11,7 @@ from media_serving.addresses import PREFIX
 from media_serving.api import media_schema as documents
 from media_serving.api.media_errors import echoed
 from media_serving.serving import StoredFile, locate
-from media_serving.transcoding.requests import playable_form
+from media_serving.transcoding.requests import playback_version
 from nvr.api.signed_urls import SignedUrlAuthentication, embeddable, is_signed_for
 from nvr.api.views import BytesView
 from nvr.errors import BadRequest
@@ -70,7 +70,7 @@ def playable_response(request: Request, file: StoredFile) -> HttpResponseBase:
     """The playable form, or 202 until there is one: ask again after `Retry-After`, with HEAD if you like."""
     if not is_video(file.path.name):
         raise BadRequest("playable is for videos.")
-    form = playable_form(file.path)
+    form = playback_version(file.path)
     if form.path is None:
         pending = {"state": form.state, "path": echoed(request.path_info.removeprefix(PREFIX))}
         return Response(pending, status=202, headers={"Retry-After": str(POLL_S)})

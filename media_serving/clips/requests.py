@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 
 TASK = "media.make_clip"
 # What comes late seldom comes alone: each detection of it would begin the clip anew.
-SETTLES_AFTER = timedelta(seconds=5)
+LATE_DETECTION_DELAY = timedelta(seconds=5)
 
 
 class EventIsOpen(Conflict):
@@ -36,21 +36,21 @@ class EventIsOpen(Conflict):
 
 def on_event_closed(sender: Any, event: Event, late: bool, **kwargs: Any) -> None:
     """Have the clip made once the change is committed; while late detections still come in, a little later."""
-    want_clip(event, after=SETTLES_AFTER if late else None)
+    schedule_clip(event, after=LATE_DETECTION_DELAY if late else None)
 
 
-def make_again(actor: Actor, event: Event) -> None:
-    """`ask_for` the clip if there is footage for one.
+def regenerate_clip(actor: Actor, event: Event) -> None:
+    """`request_clip` the clip if there is footage for one.
 
-    Raises what `ask_for` does, `NoFootage`, and `Unavailable` when the camera's storage does not answer.
+    Raises what `request_clip` does, `NoFootage`, and `Unavailable` when the camera's storage does not answer.
     """
     if event.is_open:
         raise EventIsOpen
     check_footage(event)
-    ask_for(actor, event)
+    request_clip(actor, event)
 
 
-def ask_for(actor: Actor, event: Event) -> bool:
+def request_clip(actor: Actor, event: Event) -> bool:
     """Have the clip made as soon as may be, on record; False while it is being made already: that one is it.
 
     Raises `EventIsOpen`, and `NotFound` if the event was purged meanwhile.
@@ -64,12 +64,12 @@ def ask_for(actor: Actor, event: Event) -> bool:
         state = ClipWork.objects.filter(event=current).values_list("state", flat=True).first()
         if state == WorkState.WORKING:
             return False
-        want_clip(current)
+        schedule_clip(current)
         record(actor, "clip_requested", current, {"clip": (state, WorkState.WAITING.value)})
     return True
 
 
-def want_clips_with(video: Upload, length: timedelta) -> None:
+def schedule_clips_showing(video: Upload, length: timedelta) -> None:
     """Have the clips made anew that lack this video: it came when the events it shows were over.
 
     For what waits already, nothing is to be done: it will see the video.
@@ -78,10 +78,10 @@ def want_clips_with(video: Upload, length: timedelta) -> None:
     over = Event.objects.filter(camera=video.camera_id, ended_at__isnull=False)
     shown = over.overlapping(video.captured_at - padding, video.captured_at + length + padding)
     for event in shown.exclude(clip_work__state=WorkState.WAITING):
-        want_clip(event, after=SETTLES_AFTER)
+        schedule_clip(event, after=LATE_DETECTION_DELAY)
 
 
-def want_clip(event: Event, *, after: timedelta | None = None) -> None:
+def schedule_clip(event: Event, *, after: timedelta | None = None) -> None:
     """Note that the clip is to be made anew, at once or not before `after` has passed.
 
     What a worker is making of the event as it was is no longer wanted; the worker sees so.

@@ -13,9 +13,9 @@ from django.db import DatabaseError, transaction
 from django.utils import timezone
 
 from media_serving.clips.rendering import FootageRange, make_clip
-from media_serving.clips.requests import SETTLES_AFTER, send
+from media_serving.clips.requests import LATE_DETECTION_DELAY, send
 from media_serving.events import lock_camera
-from media_serving.leases import MAX_ATTEMPTS, lease_kept
+from media_serving.leases import MAX_ATTEMPTS, lease_renewal
 from media_serving.models import ClipWork, Event, WorkState, clip_path
 from media_serving.signals import clip_created
 from nvr.errors import FULL, NvrError, StorageFull, Unavailable
@@ -26,21 +26,21 @@ logger = logging.getLogger(__name__)
 
 LEASE = timedelta(seconds=60)  # renewed while the work goes on: a killed worker's row is free again after this
 RETRY_AFTER = timedelta(minutes=5)
-LOOK_FOR_ROOM_AFTER = timedelta(minutes=1)
+DISK_RETRY_AFTER = timedelta(minutes=1)
 SEND_AGAIN_AFTER = timedelta(minutes=2)
-SPARE_BYTES = 100 * 2**20
-MAX_AT_ONCE = 20
+MIN_FREE_BYTES = 100 * 2**20
+BATCH_SIZE = 20
 DISK_IS_FULL = "The disk is full: the clip is made when there is room."
 
 
 def make(pk: int) -> None:
     """Make the clip that row `pk` asks for, if it waits and its time has come; a second call does nothing."""
-    release_lapsed()
+    release_expired_leases()
     work = claim(pk)
     if work is None:
         return
     try:
-        with lease_kept(f"clip={pk}", lambda: renew(work), every=LEASE / 4):
+        with lease_renewal(f"clip={pk}", lambda: renew(work), every=LEASE / 4):
             attempt(work)
     finally:
         send_next()
@@ -53,63 +53,63 @@ def claim(pk: int) -> ClipWork | None:
 
 
 def renew(work: ClipWork) -> None:
-    ClipWork.objects.held_as(work).update(leased_until=timezone.now() + LEASE)
+    ClipWork.objects.still_leased(work).update(leased_until=timezone.now() + LEASE)
 
 
-def settle(work: ClipWork, **values: object) -> bool:
+def finish_attempt(work: ClipWork, **values: object) -> bool:
     """End this attempt so, if it was for what still is wanted; else the row waits again."""
-    if ClipWork.objects.held_as(work).filter(wanted=work.wanted).update(leased_until=None, **values):
+    if ClipWork.objects.still_leased(work).filter(wanted=work.wanted).update(leased_until=None, **values):
         return True
-    anew = {"state": WorkState.WAITING, "attempts": 0, "reason": "", "retry_at": timezone.now() + SETTLES_AFTER}
-    ClipWork.objects.held_as(work).update(leased_until=None, **anew)
+    reset = {"state": WorkState.WAITING, "attempts": 0, "reason": "", "retry_at": timezone.now() + LATE_DETECTION_DELAY}
+    ClipWork.objects.still_leased(work).update(leased_until=None, **reset)
     return False
 
 
 def attempt(work: ClipWork) -> None:
     try:
-        made(work)
+        render_clip(work)
     except ffmpeg.FfmpegMissing as error:
         postpone(work, error.detail)
     except ffmpeg.FfmpegKilled as error:
-        postpone_or_give_up(work, error.detail)
+        postpone_or_fail(work, error.detail)
     except (StorageFull, ffmpeg.FfmpegOutOfSpace):
-        pause(work)
+        wait_for_disk_space(work)
     except Unavailable as error:
         postpone(work, error.detail)
     except NvrError as error:
-        give_up(work, error.detail)
+        mark_failed(work, error.detail)
     except OSError as error:
         if error.errno in FULL:
-            pause(work)
+            wait_for_disk_space(work)
         else:
             postpone(work, f"The disk failed: {error.strerror}.")
     except DatabaseError:
         raise  # the row stays in hand, and waits again when the lease has ended
     except Exception as error:
         logger.exception("clip not made event=%s", work.event_id)
-        postpone_or_give_up(work, f"It could not be made: {type(error).__name__}. The log tells more.")
+        postpone_or_fail(work, f"It could not be made: {type(error).__name__}. The log tells more.")
 
 
-def made(work: ClipWork) -> None:
+def render_clip(work: ClipWork) -> None:
     target = clip_path(work.event_id)
     with part_of(target) as part:
-        check_room(part.parent)
+        check_free_space(part.parent)
         shown = make_clip(work.event, part)
-        write_through(part)
-        put_in_place(work, part, target, shown)
+        fsync_path(part)
+        publish_clip(work, part, target, shown)
 
 
-def told(stretch: FootageRange) -> tuple[int, int]:
+def range_in_ms(footage_range: FootageRange) -> tuple[int, int]:
     """As `ClipWork.shows` has it."""
-    return int(stretch.at.timestamp() * 1000), round(stretch.length_s * 1000)
+    return int(footage_range.at.timestamp() * 1000), round(footage_range.length_s * 1000)
 
 
-def check_room(folder: Path) -> None:
-    if shutil.disk_usage(folder).free < SPARE_BYTES:
+def check_free_space(folder: Path) -> None:
+    if shutil.disk_usage(folder).free < MIN_FREE_BYTES:
         raise StorageFull
 
 
-def write_through(path: Path) -> None:
+def fsync_path(path: Path) -> None:
     """To the disk itself, a file or a folder's names: after a power cut no row says more than what lies there."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
@@ -118,7 +118,7 @@ def write_through(path: Path) -> None:
         os.close(descriptor)
 
 
-def put_in_place(work: ClipWork, part: Path, target: Path, shown: list[FootageRange]) -> None:
+def publish_clip(work: ClipWork, part: Path, target: Path, shown: list[FootageRange]) -> None:
     """Where the event went or has changed meanwhile, nothing is put anywhere.
 
     The file goes first: a row that says there is a clip is never without it. Under the camera's lock neither a
@@ -127,76 +127,78 @@ def put_in_place(work: ClipWork, part: Path, target: Path, shown: list[FootageRa
     size_bytes, now = part.stat().st_size, timezone.now()
     with transaction.atomic():
         lock_camera(work.event.camera_id)
-        if not settle(work, state=WorkState.DONE, reason="", sent_at=now, shows=[told(each) for each in shown]):
+        if not finish_attempt(
+            work, state=WorkState.DONE, reason="", sent_at=now, shows=[range_in_ms(each) for each in shown]
+        ):
             logger.info("clip no longer wanted event=%s", work.event_id)
             return
         Event.objects.filter(pk=work.event_id).update(clip_size_bytes=size_bytes, clip_created_at=now)
         part.replace(target)
-        write_through(target.parent)
+        fsync_path(target.parent)
         clip_created.send(Event, event=Event.objects.get(pk=work.event_id))
     logger.info("clip made event=%s bytes=%s", work.event_id, size_bytes)
-    resume()
+    resume_after_full_disk()
 
 
-def give_up(work: ClipWork, reason: str) -> None:
+def mark_failed(work: ClipWork, reason: str) -> None:
     """What cannot be read today cannot be read tomorrow. A clip that was made before stays."""
-    if settle(work, state=WorkState.FAILED, reason=reason[:500]):
+    if finish_attempt(work, state=WorkState.FAILED, reason=reason[:500]):
         logger.warning("no clip event=%s reason=%s", work.event_id, reason)
 
 
 def postpone(work: ClipWork, reason: str, *, attempts: int = 0) -> None:
     retry_at = timezone.now() + RETRY_AFTER
-    if settle(work, state=WorkState.WAITING, reason=reason[:500], retry_at=retry_at, attempts=attempts):
+    if finish_attempt(work, state=WorkState.WAITING, reason=reason[:500], retry_at=retry_at, attempts=attempts):
         logger.warning("clip postponed event=%s reason=%s", work.event_id, reason)
 
 
-def postpone_or_give_up(work: ClipWork, reason: str) -> None:
+def postpone_or_fail(work: ClipWork, reason: str) -> None:
     """For want of memory, or for a reason of ours: perhaps just now, perhaps always with this footage."""
     if work.attempts >= MAX_ATTEMPTS:
-        give_up(work, reason)
+        mark_failed(work, reason)
     else:
         postpone(work, reason, attempts=work.attempts)
 
 
-def pause(work: ClipWork) -> None:
+def wait_for_disk_space(work: ClipWork) -> None:
     """Let all clips wait for room, and say so once, not for each of them."""
     waiting = ClipWork.objects.in_state(WorkState.WAITING)
     is_new = not waiting.filter(reason=DISK_IS_FULL).exists()
-    waits = {"reason": DISK_IS_FULL, "retry_at": timezone.now() + LOOK_FOR_ROOM_AFTER}
-    settle(work, state=WorkState.WAITING, attempts=0, **waits)
+    waits = {"reason": DISK_IS_FULL, "retry_at": timezone.now() + DISK_RETRY_AFTER}
+    finish_attempt(work, state=WorkState.WAITING, attempts=0, **waits)
     waiting.update(**waits)
     if is_new:
         logger.error("disk full, no clips are made until there is room folder=%s", settings.CLIP_DIR)
 
 
-def resume() -> None:
+def resume_after_full_disk() -> None:
     """There was room for a clip: those that wait for it need not wait longer."""
     waiting = ClipWork.objects.in_state(WorkState.WAITING)
     if waiting.filter(reason=DISK_IS_FULL).update(reason="", retry_at=None):
         logger.info("there is room again, clips are made")
 
 
-def release_lapsed() -> None:
-    ClipWork.objects.release_lapsed(doing="made this clip")
+def release_expired_leases() -> None:
+    ClipWork.objects.release_expired_leases(doing="made this clip")
 
 
 def send_next() -> None:
     """Hand on the row that waits longest."""
-    row = ClipWork.objects.longest_waiting()
+    row = ClipWork.objects.longest_pending()
     if row is not None:
-        hand_on(row)
+        send_and_mark(row)
 
 
-def hand_on(row: ClipWork) -> None:
-    ClipWork.objects.note_sent(row)
+def send_and_mark(row: ClipWork) -> None:
+    ClipWork.objects.mark_sent(row)
     send(row.pk)
 
 
-def send_owed() -> None:
+def send_pending() -> None:
     """Send what has settled, and again what a lost message, a dead worker or an absent broker left waiting."""
-    release_lapsed()
+    release_expired_leases()
     now = timezone.now()
-    for row in ClipWork.objects.due(now).filter(retry_at__isnull=False).order_by("retry_at")[:MAX_AT_ONCE]:
-        hand_on(row)
-    if ClipWork.objects.are_lost(now, after=SEND_AGAIN_AFTER):
+    for row in ClipWork.objects.due(now).filter(retry_at__isnull=False).order_by("retry_at")[:BATCH_SIZE]:
+        send_and_mark(row)
+    if ClipWork.objects.have_stalled(now, after=SEND_AGAIN_AFTER):
         send_next()

@@ -50,7 +50,7 @@ def turn_of(camera_id: int) -> Iterator[CameraTurn | None]:
         return
     try:
         # A long video takes longer than the lease.
-        with leases.lease_kept(f"turn={camera_id}", lambda: renew(turn), every=LEASE / 4):
+        with leases.lease_renewal(f"turn={camera_id}", lambda: renew(turn), every=LEASE / 4):
             yield turn
     finally:
         CameraTurn.objects.filter(pk=turn.pk, holder=turn.holder).update(leased_until=timezone.now(), holder="")

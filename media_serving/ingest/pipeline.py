@@ -19,7 +19,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from cameras.models import Camera
-from media_serving.clips.requests import want_clips_with
+from media_serving.clips.requests import schedule_clips_showing
 from media_serving.events import attach_all
 from media_serving.ingest import content, digests, overwrites, places, snapshots
 from media_serving.ingest.capture_time import CaptureTime, FileFacts, capture_time
@@ -180,7 +180,7 @@ def record(job: Job) -> None:
         remember(job)
         finish(job)
         if not job.is_picture:
-            want_clips_with(job.upload, length_of(job))
+            schedule_clips_showing(job.upload, length_of(job))
     if job.findings.memory is not None:
         job.turn.detector, job.turn.memory = job.camera.detector, job.findings.memory
 

@@ -18,7 +18,7 @@ from django.db.models import QuerySet
 
 from cameras.folder_ownership import current_folders
 from cameras.models import Camera
-from media_serving.clips.requests import SETTLES_AFTER, want_clip
+from media_serving.clips.requests import LATE_DETECTION_DELAY, schedule_clip
 from media_serving.ingest.capture_time import CaptureTime
 from media_serving.models import CaptureClue, Detection, Event, Upload, UploadCopy, UploadState
 from media_serving.models.uploads import kept_path, stored_mtime_ns
@@ -163,4 +163,4 @@ def remake_clips(upload: Upload) -> None:
     """Of events for which there was no footage while the file was on its way."""
     events = Event.objects.filter(detections__upload=upload, ended_at__isnull=False, clip_size_bytes=None)
     for event in events.distinct():
-        want_clip(event, after=SETTLES_AFTER)
+        schedule_clip(event, after=LATE_DETECTION_DELAY)

@@ -12,7 +12,7 @@ from django.utils import timezone
 from media_serving import leases
 
 # No lease and no pause is as long: what ends later was set by a clock that has been put back since.
-TOO_LONG = timedelta(hours=1)
+MAX_PLAUSIBLE_WAIT = timedelta(hours=1)
 WorkT = TypeVar("WorkT", bound="Work")
 
 
@@ -30,7 +30,7 @@ class WorkQuerySet(models.QuerySet[WorkT]):
 
     def due(self, now: datetime) -> Self:
         """Those that wait for nothing but a worker."""
-        is_due = Q(retry_at=None) | Q(retry_at__lte=now) | Q(retry_at__gt=now + TOO_LONG)
+        is_due = Q(retry_at=None) | Q(retry_at__lte=now) | Q(retry_at__gt=now + MAX_PLAUSIBLE_WAIT)
         return self.in_state(WorkState.WAITING).filter(is_due)
 
     def claim(self, pk: int, *, lease: timedelta) -> bool:
@@ -48,31 +48,33 @@ class WorkQuerySet(models.QuerySet[WorkT]):
         except IntegrityError:
             return False
 
-    def held_as(self, row: Work) -> Self:
+    def still_leased(self, row: Work) -> Self:
         """The row, if it still is whose who claimed it as `row`: `attempts` tells this attempt from a later one's."""
         return self.filter(pk=row.pk, state=WorkState.WORKING, attempts=row.attempts)
 
-    def release_lapsed(self, *, doing: str) -> None:
+    def release_expired_leases(self, *, doing: str) -> None:
         """Rows whose worker died wait again; those that killed several are given up, and say so."""
         now = timezone.now()
-        has_lapsed = Q(leased_until__lt=now) | Q(leased_until__gt=now + TOO_LONG)
-        lapsed = self.in_state(WorkState.WORKING).filter(has_lapsed)
-        died_alone = lapsed.filter(worker=leases.WORKER)
-        for rows, most in ((died_alone, leases.MAX_ATTEMPTS), (lapsed, leases.MAX_RESTARTS)):
-            reason = f"The worker died {most} times while it {doing}."
-            rows.filter(attempts__gte=most).update(state=WorkState.FAILED, reason=reason, leased_until=None)
-        lapsed.update(state=WorkState.WAITING, leased_until=None)
+        has_expired = Q(leased_until__lt=now) | Q(leased_until__gt=now + MAX_PLAUSIBLE_WAIT)
+        expired = self.in_state(WorkState.WORKING).filter(has_expired)
+        died_alone = expired.filter(worker=leases.WORKER)
+        for rows, limit in ((died_alone, leases.MAX_ATTEMPTS), (expired, leases.MAX_RESTARTS)):
+            reason = f"The worker died {limit} times while it {doing}."
+            rows.filter(attempts__gte=limit).update(state=WorkState.FAILED, reason=reason, leased_until=None)
+        expired.update(state=WorkState.WAITING, leased_until=None)
 
-    def are_lost(self, now: datetime, *, after: timedelta) -> bool:
+    def have_stalled(self, now: datetime, *, after: timedelta) -> bool:
         """Whether some have waited so long for a worker that nobody can be on the way to them."""
-        is_lost = self.due(now).filter(Q(sent_at__lt=now - after) | Q(sent_at__gt=now + TOO_LONG)).exists()
+        has_stalled = (
+            self.due(now).filter(Q(sent_at__lt=now - after) | Q(sent_at__gt=now + MAX_PLAUSIBLE_WAIT)).exists()
+        )
         # Whoever is at work hands on the next one.
-        return is_lost and not self.in_state(WorkState.WORKING).exists()
+        return has_stalled and not self.in_state(WorkState.WORKING).exists()
 
-    def longest_waiting(self) -> WorkT | None:
+    def longest_pending(self) -> WorkT | None:
         return self.due(timezone.now()).order_by("sent_at", "pk").first()
 
-    def note_sent(self, row: Work) -> None:
+    def mark_sent(self, row: Work) -> None:
         self.filter(pk=row.pk, state=WorkState.WAITING).update(sent_at=timezone.now(), retry_at=None)
 
 

@@ -7,7 +7,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from media_serving.models import PlayableForm, WorkState
-from media_serving.transcoding.requests import source_of, start_over
+from media_serving.transcoding.requests import reset, source_path
 from nvr.model_admin import ModelAdmin
 
 
@@ -17,18 +17,18 @@ class PlayableFormAdmin(ModelAdmin[PlayableForm]):
 
     list_display = ("video", "state", "reason", "attempts", "size_bytes", "created_at", "used_at")
     list_filter = ("state",)
-    actions = ("convert_again",)
+    actions = ("retry_conversions",)
     show_full_result_count = False
 
     @admin.display(description="video")
     def video(self, form: PlayableForm) -> str:
-        return str(source_of(form)).encode("utf-8", "replace").decode()
+        return str(source_path(form)).encode("utf-8", "replace").decode()
 
     @admin.action(description="Convert the selected videos again")
-    def convert_again(self, request: HttpRequest, forms: QuerySet[PlayableForm]) -> None:
+    def retry_conversions(self, request: HttpRequest, forms: QuerySet[PlayableForm]) -> None:
         failed = list(forms.filter(state=WorkState.FAILED))
         for form in failed:
-            start_over(form)
+            reset(form)
         messages.success(request, f"{len(failed)} conversions wait for a worker again.")
 
     def has_module_permission(self, request: HttpRequest) -> bool:

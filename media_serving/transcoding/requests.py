@@ -33,56 +33,56 @@ BROWSERS_PLAY = {
 PIXELS = {"yuv420p", "yuvj420p", "yuva420p"}
 
 
-class CannotPlay(Invalid):
+class TranscodeFailed(Invalid):
     """No playable form can be made of this file; the reason is a sentence."""
 
     title = "There is no playable form of this video"
 
 
 @dataclass(frozen=True)
-class Playable:
+class PlaybackVersion:
     """`path` once there is a file to serve; until then `state` is `waiting` or `working`."""
 
     state: str
     path: Path | None = None
 
 
-def playable_form(file: Path) -> Playable:
+def playback_version(file: Path) -> PlaybackVersion:
     """The playable form of the video `file` (resolved); asks a worker for it if it is not there yet.
 
-    Raises `CannotPlay` with the reason, or `Unavailable` if the last attempt failed for want of something.
+    Raises `TranscodeFailed` with the reason, or `Unavailable` if the last attempt failed for want of something.
     """
-    row = PlayableForm.objects.filter(key=key_of(file)).first() or asked_for(file)
+    row = PlayableForm.objects.filter(key=content_key(file)).first() or request_transcode(file)
     if row.state == WorkState.FAILED:
-        try_again(row)
+        retry_if_due(row)
     if row.state == WorkState.DONE:
-        made = file if row.size_bytes is None else path_of(row)
+        made = file if row.size_bytes is None else cached_path(row)
         if made.exists():
-            note_use(row)
-            return Playable(row.state, made)
-        start_over(row)
-    return Playable(row.state)
+            record_use(row)
+            return PlaybackVersion(row.state, made)
+        reset(row)
+    return PlaybackVersion(row.state)
 
 
-def key_of(file: Path) -> str:
+def content_key(file: Path) -> str:
     with named_errors():
         facts = file.stat()
     identity = b"%s\0%d\0%d" % (os.fsencode(file), facts.st_mtime_ns, facts.st_size)
     return hashlib.sha256(identity).hexdigest()
 
 
-def path_of(row: PlayableForm) -> Path:
+def cached_path(row: PlayableForm) -> Path:
     return cache_folder("playable") / f"{row.key}.mp4"
 
 
-def source_of(row: PlayableForm) -> Path:
+def source_path(row: PlayableForm) -> Path:
     return Path(os.fsdecode(unquote_to_bytes(row.path)))
 
 
-def asked_for(file: Path) -> PlayableForm:
+def request_transcode(file: Path) -> PlayableForm:
     """The row of a video that is asked for the first time; of two who ask at once, one makes it."""
-    key = key_of(file)
-    as_it_is = plays_as_it_is(file)
+    key = content_key(file)
+    plays_unchanged = plays_in_browsers(file)
     with named_errors():
         facts = file.stat()
     row = PlayableForm(
@@ -90,19 +90,19 @@ def asked_for(file: Path) -> PlayableForm:
         path=quote(os.fsencode(file)),
         mtime_ns=facts.st_mtime_ns,
         source_size_bytes=facts.st_size,
-        state=WorkState.DONE if as_it_is else WorkState.WAITING,
+        state=WorkState.DONE if plays_unchanged else WorkState.WAITING,
     )
     try:
         with transaction.atomic():
             row.save(force_insert=True)
     except IntegrityError:
         return PlayableForm.objects.get(key=key)
-    if not as_it_is:
+    if not plays_unchanged:
         send_after_commit(row.pk)
     return row
 
 
-def plays_as_it_is(file: Path) -> bool:
+def plays_in_browsers(file: Path) -> bool:
     """Whether every current browser plays the file itself. What cannot be read is left to the worker to judge."""
     form = BROWSERS_PLAY.get(extension(file.name))
     if form is None:
@@ -118,21 +118,21 @@ def plays_as_it_is(file: Path) -> bool:
     return playable and facts.container == container and not facts.has_other_tracks
 
 
-def try_again(row: PlayableForm) -> None:
+def retry_if_due(row: PlayableForm) -> None:
     """A failure for want of something (disk, ffmpeg) is tried again when its time has come; others are final."""
     now = timezone.now()
     if row.retry_at is None:
-        raise CannotPlay(row.reason)
+        raise TranscodeFailed(row.reason)
     if row.retry_at > now:
         raise Unavailable(row.reason, retry_after=seconds_until(row.retry_at, now))
-    start_over(row)
+    reset(row)
 
 
 def seconds_until(moment: datetime, now: datetime) -> int:
     return max(1, int((moment - now).total_seconds()))
 
 
-def start_over(row: PlayableForm) -> None:
+def reset(row: PlayableForm) -> None:
     """Wait for a worker again; if another asker was quicker, theirs counts."""
     again = {"state": WorkState.WAITING, "attempts": 0, "retry_at": None, "size_bytes": None, "reason": ""}
     if PlayableForm.objects.filter(pk=row.pk, state=row.state).update(**again, sent_at=timezone.now()):
@@ -140,7 +140,7 @@ def start_over(row: PlayableForm) -> None:
     row.state = WorkState.WAITING
 
 
-def note_use(row: PlayableForm) -> None:
+def record_use(row: PlayableForm) -> None:
     now = timezone.now()
     if now - row.used_at > USED_PRECISION:
         PlayableForm.objects.filter(pk=row.pk).update(used_at=now)

@@ -12,9 +12,9 @@ from django.conf import settings
 from django.db.models import Sum
 from django.utils import timezone
 
-from media_serving.leases import lease_kept
+from media_serving.leases import lease_renewal
 from media_serving.models import PlayableForm, WorkState
-from media_serving.transcoding.requests import key_of, path_of, send, source_of
+from media_serving.transcoding.requests import cached_path, content_key, send, source_path
 from nvr.errors import FULL, NvrError, StorageFull, Unavailable
 from nvr.media.ffmpeg import operations as ffmpeg
 from nvr.media.files.cached_files import cache_folder, contents
@@ -25,20 +25,20 @@ logger = logging.getLogger(__name__)
 LEASE = timedelta(seconds=60)  # renewed while the work goes on: a killed worker's row is free again after this
 RETRY_AFTER = timedelta(minutes=5)
 SEND_AGAIN_AFTER = timedelta(minutes=2)
-SPARE_BYTES = 100 * 2**20
-UNUSED_FOR = timedelta(days=30)
+MIN_FREE_BYTES = 100 * 2**20
+MAX_UNUSED = timedelta(days=30)
 BATCH = 200
-ORPHAN_LIVES_S = 86_400  # longer than any conversion
+ORPHAN_MAX_AGE_S = 86_400  # longer than any conversion
 
 
 def make_playable(pk: int) -> None:
     """Make the form that row `pk` asks for, unless another is being made; a second call does nothing."""
-    release_lapsed()
+    release_expired_leases()
     row = claim(pk)
     if row is None:
         return
     try:
-        with lease_kept(f"playable={row.pk}", lambda: renew(row), every=LEASE / 4):
+        with lease_renewal(f"playable={row.pk}", lambda: renew(row), every=LEASE / 4):
             attempt(row)
     finally:
         send_next()
@@ -51,17 +51,17 @@ def claim(pk: int) -> PlayableForm | None:
 
 
 def renew(row: PlayableForm) -> None:
-    settle(row, leased_until=timezone.now() + LEASE)
+    update_if_leased(row, leased_until=timezone.now() + LEASE)
 
 
-def settle(row: PlayableForm, **values: object) -> bool:
+def update_if_leased(row: PlayableForm, **values: object) -> bool:
     """Write to the row if it is still ours."""
-    return bool(PlayableForm.objects.held_as(row).update(**values))
+    return bool(PlayableForm.objects.still_leased(row).update(**values))
 
 
 def attempt(row: PlayableForm) -> None:
     try:
-        size_bytes = converted(row)
+        size_bytes = convert_to_cache(row)
     except NoSuchFile:
         PlayableForm.objects.filter(pk=row.pk).delete()  # nobody can ask for this content any more
     except (ffmpeg.FfmpegMissing, ffmpeg.FfmpegKilled) as error:
@@ -69,23 +69,25 @@ def attempt(row: PlayableForm) -> None:
     except ffmpeg.FfmpegOutOfSpace:
         postpone(row, "The disk is full.")
     except ffmpeg.FfmpegFailed as error:
-        refuse(row, error)
+        mark_failed(row, error)
     except (Unavailable, StorageFull) as error:
         postpone(row, error.detail)
     except OSError as error:
         postpone(row, "The disk is full." if error.errno in FULL else f"The disk failed: {error.strerror}.")
     else:
         now = timezone.now()
-        if settle(row, state=WorkState.DONE, size_bytes=size_bytes, reason="", used_at=now, leased_until=None):
+        if update_if_leased(
+            row, state=WorkState.DONE, size_bytes=size_bytes, reason="", used_at=now, leased_until=None
+        ):
             logger.info("playable form made id=%s bytes=%s", row.pk, size_bytes)
             evict(keep=row.pk)
 
 
-def converted(row: PlayableForm) -> int:
+def convert_to_cache(row: PlayableForm) -> int:
     """Convert the row's original into its place in the cache; the size of the result in bytes."""
-    source, target = unchanged_source(row), path_of(row)
+    source, target = unchanged_source(row), cached_path(row)
     target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if shutil.disk_usage(target.parent).free < row.source_size_bytes + SPARE_BYTES:
+    if shutil.disk_usage(target.parent).free < row.source_size_bytes + MIN_FREE_BYTES:
         raise StorageFull("The disk is too full for a playable form of this video.")
     convert(source, target)
     unchanged_source(row)
@@ -94,10 +96,10 @@ def converted(row: PlayableForm) -> int:
 
 def unchanged_source(row: PlayableForm) -> Path:
     """The original, if it still is what the row was made for; `NoSuchFile` if not."""
-    source = source_of(row)
+    source = source_path(row)
     with named_errors():
         resolved = source.resolve(strict=True)
-    if resolved != source or key_of(source) != row.key:
+    if resolved != source or content_key(source) != row.key:
         raise NoSuchFile
     return source
 
@@ -116,34 +118,34 @@ def convert(source: Path, target: Path) -> None:
     ffmpeg.transcode_mp4(source, target, timeout=limit)
 
 
-def refuse(row: PlayableForm, error: NvrError) -> None:
+def mark_failed(row: PlayableForm, error: NvrError) -> None:
     """What ffmpeg cannot read today it cannot read tomorrow."""
-    settle(row, state=WorkState.FAILED, reason=error.detail[:500], leased_until=None, retry_at=None)
+    update_if_leased(row, state=WorkState.FAILED, reason=error.detail[:500], leased_until=None, retry_at=None)
     logger.info("no playable form id=%s reason=%s", row.pk, error.detail)
 
 
 def postpone(row: PlayableForm, reason: str) -> None:
     retry_at = timezone.now() + RETRY_AFTER
-    settle(row, state=WorkState.FAILED, reason=reason[:500], leased_until=None, retry_at=retry_at)
+    update_if_leased(row, state=WorkState.FAILED, reason=reason[:500], leased_until=None, retry_at=retry_at)
     logger.warning("playable form postponed id=%s reason=%s", row.pk, reason)
 
 
-def release_lapsed() -> None:
-    PlayableForm.objects.release_lapsed(doing="converted this video")
+def release_expired_leases() -> None:
+    PlayableForm.objects.release_expired_leases(doing="converted this video")
 
 
 def send_next() -> None:
     """Hand on the row that waits longest."""
-    row = PlayableForm.objects.longest_waiting()
+    row = PlayableForm.objects.longest_pending()
     if row is not None:
-        PlayableForm.objects.note_sent(row)
+        PlayableForm.objects.mark_sent(row)
         send(row.pk)
 
 
-def send_owed() -> None:
+def send_pending() -> None:
     """Send again what a lost message, a dead worker or an absent broker left waiting."""
-    release_lapsed()
-    if PlayableForm.objects.are_lost(timezone.now(), after=SEND_AGAIN_AFTER):
+    release_expired_leases()
+    if PlayableForm.objects.have_stalled(timezone.now(), after=SEND_AGAIN_AFTER):
         send_next()
 
 
@@ -168,20 +170,20 @@ def remove(row: PlayableForm) -> bool:
     """The row first, so that no row is ever without its file; not if it was used since it was read."""
     deleted, _ = PlayableForm.objects.filter(pk=row.pk, state=row.state, used_at=row.used_at).delete()
     if deleted:
-        path_of(row).unlink(missing_ok=True)
+        cached_path(row).unlink(missing_ok=True)
     return bool(deleted)
 
 
-def forget_unused() -> int:
+def remove_unused() -> int:
     """Remove rows that nobody asked for in 30 days, and files that no row knows; how many."""
-    old = PlayableForm.objects.exclude(state=WorkState.WORKING).filter(used_at__lt=timezone.now() - UNUSED_FOR)
+    old = PlayableForm.objects.exclude(state=WorkState.WORKING).filter(used_at__lt=timezone.now() - MAX_UNUSED)
     return sum(remove(row) for row in old[:BATCH]) + remove_orphans()
 
 
 def remove_orphans() -> int:
     """A crash between row and file, or in the middle of a conversion, leaves a file that nobody will ask for."""
     files = contents(cache_folder("playable"))
-    old = [path for used_at, _, path in files if time.time() - used_at > ORPHAN_LIVES_S]
+    old = [path for used_at, _, path in files if time.time() - used_at > ORPHAN_MAX_AGE_S]
     return sum(remove_unknown(old[start : start + BATCH]) for start in range(0, len(old), BATCH))
 
 

@@ -12,7 +12,7 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from media_serving.transcoding.requests import playable_form
+from media_serving.transcoding.requests import playback_version
 from nvr.api.permissions import HasPermission
 from nvr.api.views import BytesView
 from nvr.errors import BadRequest
@@ -167,7 +167,7 @@ def playable_response(request: Request, place: Media) -> HttpResponseBase:
     """The playable form, or 202 until there is one: ask again after `Retry-After`, with HEAD if you like."""
     if kind_of(place.path.name) != VIDEO:
         raise BadRequest("playable is for videos.")
-    form = playable_form(place.file)
+    form = playback_version(place.file)
     if form.path is None:
         pending = {"state": form.state, "path": text(os.fsencode(place.path))}
         return Response(pending, status=202, headers={"Retry-After": str(POLL_S)})

@@ -88,11 +88,11 @@ def test_what_comes_late_is_waited_for_and_sent_by_the_beat(camera, sent, django
             event = detect(camera, after(number)).event
 
     assert sent == []
-    clip_worker.send_owed()
+    clip_worker.send_pending()
     assert sent == [], "more of it is likely on its way"
     ClipWork.objects.update(retry_at=timezone.now() - timedelta(seconds=1))
-    clip_worker.send_owed()
-    clip_worker.send_owed()
+    clip_worker.send_pending()
+    clip_worker.send_pending()
     assert sent == [work_of(event).pk], "and not at each beat"
 
 
@@ -163,15 +163,15 @@ def test_a_broker_that_is_away_leaves_a_promise_that_is_kept_later(
 
     with monkeypatch.context() as patch, django_capture_on_commit_callbacks(execute=True):
         patch.setattr(clip_requests.current_app, "send_task", away)
-        clip_requests.make_again(None, event)
+        clip_requests.regenerate_clip(None, event)
     sent: list[int] = []
     monkeypatch.setattr(clip_requests.current_app, "send_task", lambda name, args, queue: sent.extend(args))
 
-    clip_worker.send_owed()
+    clip_worker.send_pending()
     assert sent == [], "the first message may still be on its way"
     ClipWork.objects.update(sent_at=timezone.now() - timedelta(minutes=3))
-    clip_worker.send_owed()
-    clip_worker.send_owed()
+    clip_worker.send_pending()
+    clip_worker.send_pending()
 
     assert sent == [work_of(event).pk]
 
@@ -185,7 +185,7 @@ def test_a_killed_workers_lease_lapses_and_after_some_it_is_given_up(event, monk
         lapse()
         if all_died:
             monkeypatch.setattr(leases, "WORKER", secrets.token_hex(6))  # what starts afterwards is another
-        clip_worker.release_lapsed()
+        clip_worker.release_expired_leases()
 
     assert work_of(event).state == WorkState.FAILED
     assert f"died {most} times" in work_of(event).reason
@@ -207,7 +207,7 @@ def test_after_the_clock_was_put_back_a_clip_is_sent_again(event, sent, left):
     ClipWork.objects.update(**{key: now + at if isinstance(at, timedelta) else at for key, at in left.items()})
     sent.clear()
 
-    clip_worker.send_owed()
+    clip_worker.send_pending()
 
     assert sent
     assert make(event).state == WorkState.DONE
@@ -216,7 +216,7 @@ def test_after_the_clock_was_put_back_a_clip_is_sent_again(event, sent, left):
 def test_a_worker_that_lost_its_lease_does_not_write_over_the_next_ones_work(event):
     slow = clip_worker.claim(work_of(event).pk)
     lapse()
-    clip_worker.release_lapsed()
+    clip_worker.release_expired_leases()
     clip_worker.claim(work_of(event).pk)
 
     clip_worker.postpone(slow, "too late")
@@ -231,7 +231,7 @@ def test_footage_that_is_gone_is_the_end_and_a_former_clip_stays(camera, event):
     make(event)
     for file in folder_of(camera).iterdir():
         file.unlink()
-    clip_requests.want_clip(event)
+    clip_requests.schedule_clip(event)
 
     work = make(event)
 
@@ -329,7 +329,7 @@ def test_a_purged_cameras_clips_and_the_wish_for_them_go(camera, admin, event, m
         registry.trash_camera(admin, camera)
         registry.purge_camera(admin, camera)
 
-    clip_requests.want_clip(event)
+    clip_requests.schedule_clip(event)
     monkeypatch.setattr(clip_worker, "make_clip", slow)
     clip_worker.make(work_of(event).pk)
 
@@ -348,7 +348,7 @@ def test_a_purged_cameras_clips_and_the_wish_for_them_go(camera, admin, event, m
 def test_a_full_disk_stops_all_clips_with_one_alert_and_they_go_on_by_themselves(
     camera, sent, small_disk, settings, monkeypatch, caplog, spare_bytes, footage
 ):
-    monkeypatch.setattr(clip_worker, "SPARE_BYTES", spare_bytes)
+    monkeypatch.setattr(clip_worker, "MIN_FREE_BYTES", spare_bytes)
     settings.CLIP_DIR = small_disk
     events = []
     for at in (0, 1000, 2000):

@@ -198,8 +198,8 @@ def clip_of(camera, at, **values):
     return ClipWork.objects.get(event=event)
 
 
-def make_again(client, *clips, **more):
-    body = {"action": "make_again", "_selected_action": [clip.pk for clip in clips], **more}
+def regenerate(client, *clips, **more):
+    body = {"action": "regenerate", "_selected_action": [clip.pk for clip in clips], **more}
     return client.post(CLIPS, body, follow=True).content.decode()
 
 
@@ -220,7 +220,7 @@ def test_selected_clips_are_made_again_on_record(desk, admin, camera):
     clips = [clip_of(camera, number * 1000, **values) for number, values in enumerate(made)]
     at_work = clip_of(camera, 9000, state="working", leased_until=after(9000))
 
-    page = make_again(desk, *clips, at_work)
+    page = regenerate(desk, *clips, at_work)
 
     assert "3 wait to be made again." in page
     states = ClipWork.objects.order_by("pk").values_list("state", "reason", "attempts", "retry_at")
@@ -228,15 +228,15 @@ def test_selected_clips_are_made_again_on_record(desk, admin, camera):
     entries = AuditEntry.objects.filter(action="clip_requested", actor=admin).order_by("pk")
     assert {entry.target_pk for entry in entries} == {clips[0].event_id, clips[1].event_id, clips[3].event_id}
     assert ["failed", "waiting"] in [entry.changes["clip"] for entry in entries]
-    assert "being made already" in make_again(desk, at_work)
+    assert "being made already" in regenerate(desk, at_work)
 
 
 def test_so_many_clips_are_made_again_at_a_time_and_repeated_the_others(desk, camera, monkeypatch):
     monkeypatch.setattr(desk_module, "MAX_AT_ONCE", 2)
     clips = [clip_of(camera, number * 1000, state="done") for number in range(3)]
 
-    assert "2 are taken at a time" in make_again(desk, clips[0], select_across="1")
-    assert "1 waits to be made again." in make_again(desk, clips[0], select_across="1")
+    assert "2 are taken at a time" in regenerate(desk, clips[0], select_across="1")
+    assert "1 waits to be made again." in regenerate(desk, clips[0], select_across="1")
 
 
 def test_hidden_cameras_clips_are_not_in_the_admin_and_who_may_only_look_makes_none(family, camera, family_camera):
@@ -250,5 +250,5 @@ def test_hidden_cameras_clips_are_not_in_the_admin_and_who_may_only_look_makes_n
     assert b"barn owl" in page
     assert b"arctic fox" not in page
     assert b"Front door" not in page
-    make_again(client, theirs, hidden)
+    regenerate(client, theirs, hidden)
     assert set(ClipWork.objects.values_list("state", flat=True)) == {"failed"}

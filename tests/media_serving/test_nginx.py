@@ -18,7 +18,7 @@ from django.contrib.auth.models import Group, User
 
 from cameras.models import Camera
 from media_serving.models import PlayableForm
-from media_serving.transcoding.requests import playable_form
+from media_serving.transcoding.requests import playback_version
 from media_serving.transcoding.worker import make_playable
 from nvr.accounts.models import ApiKey
 from reviewer.registry import add_path
@@ -225,7 +225,7 @@ def kinds_of_files(camera: Camera, path: str) -> dict[str, bytes | None]:
     kept = enter(camera, "again.jpg", is_kept=True, state="done")
     put(kept.kept_path.parent, kept.kept_path.name, jpeg(seed=7))
     of_kept = make_detection(camera, folder / "again.jpg", upload=kept)
-    converted = playable_form(folder / "v.avi")
+    converted = playback_version(folder / "v.avi")
     assert converted.path is None
     make_playable(PlayableForm.objects.get().pk)
     outside = put(Path(settings.NVR_DATA_DIR).parent / f"card-{os.urandom(4).hex()}", "a.jpg", jpeg(seed=6))

@@ -11,7 +11,7 @@ from django.utils import timezone
 from media_serving.models import PlayableForm, WorkState
 from media_serving.transcoding import requests as transcode_requests
 from media_serving.transcoding import worker as transcoder
-from media_serving.transcoding.requests import playable_form
+from media_serving.transcoding.requests import playback_version
 from nvr.media.ffmpeg import operations as ffmpeg
 from tests.conftest import client_of
 from tests.factories import folder_of, jpeg, make_video, put
@@ -172,7 +172,7 @@ def test_the_least_recently_used_go_row_and_file_together(made, settings):
     assert transcoder.evict() == made[0].size_bytes
 
     assert set(PlayableForm.objects.all()) == set(made[1:])
-    assert [transcode_requests.path_of(row).exists() for row in made] == [False, True, True]
+    assert [transcode_requests.cached_path(row).exists() for row in made] == [False, True, True]
 
 
 def test_use_keeps_it(made, ask, settings):
@@ -204,29 +204,29 @@ def test_the_cache_is_made_smaller_when_one_is_added(made, ask, avi, settings):
 
 def test_what_nobody_asked_for_in_a_month_and_what_no_row_knows_goes(made):
     PlayableForm.objects.filter(pk=made[0].pk).update(used_at=timezone.now() - timedelta(days=31))
-    folder = transcode_requests.path_of(made[0]).parent
+    folder = transcode_requests.cached_path(made[0]).parent
     orphan = put(folder, f"{'0' * 64}.mp4", b"x", age_s=2 * 86_400)
     fresh = put(folder, "abcdef.part", b"being written", age_s=60)
 
-    transcoder.forget_unused()
+    transcoder.remove_unused()
 
     assert PlayableForm.objects.count() == 2
-    assert not transcode_requests.path_of(made[0]).exists()
+    assert not transcode_requests.cached_path(made[0]).exists()
     assert not orphan.exists()
     assert fresh.exists()
-    assert transcode_requests.path_of(made[1]).exists()
+    assert transcode_requests.cached_path(made[1]).exists()
 
 
 @pytest.mark.django_db
 def test_staff_can_have_a_failed_conversion_tried_again(admin_client, camera):
     video = make_video(folder_of(camera) / "a.avi", codec=("-c:v", "mpeg4"))
-    playable_form(video.resolve())
+    playback_version(video.resolve())
     PlayableForm.objects.update(state=WorkState.FAILED, reason="it was cut short")
     row = PlayableForm.objects.get()
     page = "/admin/media_serving/playableform/"
 
     listed = admin_client.get(page)
-    admin_client.post(page, {"action": "convert_again", "_selected_action": [row.pk]})
+    admin_client.post(page, {"action": "retry_conversions", "_selected_action": [row.pk]})
 
     assert "it was cut short" in listed.content.decode()
     row.refresh_from_db()

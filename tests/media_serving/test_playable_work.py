@@ -44,12 +44,12 @@ def test_a_broker_that_is_away_leaves_a_promise_that_is_kept_later(
 
     sent: list[int] = []
     monkeypatch.setattr(transcode_requests.current_app, "send_task", lambda name, args, queue: sent.extend(args))
-    transcoder.send_owed()
+    transcoder.send_pending()
     assert sent == [], "the first message may still be on its way"
     PlayableForm.objects.update(sent_at=timezone.now() - timedelta(minutes=3))
-    transcoder.send_owed()
+    transcoder.send_pending()
     assert sent == [the_row().pk]
-    transcoder.send_owed()
+    transcoder.send_pending()
     assert sent == [the_row().pk], "not at each beat"
 
 
@@ -121,7 +121,7 @@ def test_what_kills_its_worker_three_times_is_given_up(ask, avi):
     for _ in range(MAX_ATTEMPTS):
         assert transcoder.claim(the_row().pk) is not None
         PlayableForm.objects.update(leased_until=timezone.now() - timedelta(seconds=1))
-        transcoder.release_lapsed()
+        transcoder.release_expired_leases()
 
     assert the_row().state == WorkState.FAILED
     assert ask().status_code == 422
@@ -132,7 +132,7 @@ def test_a_worker_that_lost_its_lease_does_not_write_over_the_next_ones_work(ask
     ask()
     slow = transcoder.claim(the_row().pk)
     PlayableForm.objects.update(leased_until=timezone.now() - timedelta(seconds=1))
-    transcoder.release_lapsed()
+    transcoder.release_expired_leases()
     transcoder.claim(the_row().pk)
 
     transcoder.postpone(slow, "too late")
@@ -172,7 +172,7 @@ def test_want_of_something_is_told_and_tried_again_later(ask, avi, sent, monkeyp
     waiting = ask()
     assert waiting.status_code == 503
     assert 0 < int(waiting["Retry-After"]) <= 300
-    assert not list(transcode_requests.path_of(the_row()).parent.glob("*"))
+    assert not list(transcode_requests.cached_path(the_row()).parent.glob("*"))
 
     PlayableForm.objects.update(retry_at=timezone.now() - timedelta(seconds=1))
     assert ask().status_code == 202
@@ -207,7 +207,7 @@ def test_an_original_that_went_or_became_a_link_is_forgotten(ask, camera, avi, t
 def test_a_form_that_was_deleted_from_the_disk_is_made_again(ask, avi, sent):
     ask()
     transcoder.make_playable(the_row().pk)
-    transcode_requests.path_of(the_row()).unlink()
+    transcode_requests.cached_path(the_row()).unlink()
 
     assert ask().status_code == 202
     transcoder.make_playable(the_row().pk)
@@ -218,11 +218,11 @@ def test_names_that_are_no_text_are_remembered(sent, tmp_path):
     source = make_video(tmp_path / "v.avi", seconds=1, codec=MJPEG)
     odd = source.rename(tmp_path / "caf\udce9 %41\n.avi")
 
-    form = transcode_requests.playable_form(odd)
+    form = transcode_requests.playback_version(odd)
     transcoder.make_playable(the_row().pk)
 
     assert form.path is None
-    assert transcode_requests.playable_form(odd).path == transcode_requests.path_of(the_row())
+    assert transcode_requests.playback_version(odd).path == transcode_requests.cached_path(the_row())
 
 
 # Two at once, really
@@ -234,7 +234,7 @@ def test_twenty_who_ask_at_once_make_one_row(camera, avi, sent):
 
     def ask_once() -> None:
         try:
-            answers.append(transcode_requests.playable_form(avi).state)
+            answers.append(transcode_requests.playback_version(avi).state)
         finally:
             connection.close()
 
@@ -262,7 +262,7 @@ def test_two_workers_with_two_rows_work_one_after_the_other(camera, sent, monkey
 
     monkeypatch.setattr(transcoder, "convert", convert)
     for name in ("v.avi", "w.avi"):
-        transcode_requests.playable_form(put(folder_of(camera), name, b"RIFF0000AVI " + name.encode()))
+        transcode_requests.playback_version(put(folder_of(camera), name, b"RIFF0000AVI " + name.encode()))
 
     def work(pk: int) -> None:
         try:
@@ -294,7 +294,7 @@ def test_a_lease_is_renewed_while_the_work_goes_on(camera, avi, sent, monkeypatc
         target.write_bytes(b"made")
 
     monkeypatch.setattr(transcoder, "convert", convert)
-    transcode_requests.playable_form(avi)
+    transcode_requests.playback_version(avi)
 
     transcoder.make_playable(PlayableForm.objects.get().pk)
 

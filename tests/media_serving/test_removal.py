@@ -20,7 +20,7 @@ from media_serving.cache_tasks import sweep_caches
 from media_serving.models import CameraTurn, Detection, Event, PlayableForm, Tombstone, Upload, WorkState
 from media_serving.purge import remove_kept_folders
 from media_serving.tasks import remove_files
-from media_serving.transcoding.requests import path_of
+from media_serving.transcoding.requests import cached_path
 from nvr.audit.models import AuditEntry
 from tests.factories import folder_of, put
 from tests.media_serving.evidence import after, detect, detection_of
@@ -162,14 +162,14 @@ def test_purging_a_camera_removes_the_playable_forms_of_its_videos_too(
             rows[video] = PlayableForm.objects.create(
                 key=f"{len(rows):064x}", state=WorkState.DONE, size_bytes=3, **values
             )
-            put(path_of(rows[video]).parent, path_of(rows[video]).name, b"mp4")
+            put(cached_path(rows[video]).parent, cached_path(rows[video]).name, b"mp4")
 
     purge(admin, camera)
 
     *gone, stays, former_stays = rows.values()
     assert set(PlayableForm.objects.all()) == {stays, former_stays}
-    assert not any(path_of(form).exists() for form in gone)
-    assert path_of(stays).exists() and path_of(former_stays).exists()
+    assert not any(cached_path(form).exists() for form in gone)
+    assert cached_path(stays).exists() and cached_path(former_stays).exists()
 
 
 @pytest.mark.django_db(transaction=True)

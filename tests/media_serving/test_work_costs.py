@@ -18,11 +18,11 @@ pytestmark = pytest.mark.skipif(connection.vendor != "sqlite", reason="the plans
 @pytest.mark.parametrize(
     "work",
     [
-        lambda row: clip_worker.send_owed(),
+        lambda row: clip_worker.send_pending(),
         lambda row: clip_worker.send_next(),
-        lambda row: clip_worker.release_lapsed(),
-        lambda row: clip_worker.pause(row),
-        lambda row: clip_worker.resume(),
+        lambda row: clip_worker.release_expired_leases(),
+        lambda row: clip_worker.wait_for_disk_space(row),
+        lambda row: clip_worker.resume_after_full_disk(),
     ],
     ids=["what is owed", "the next", "dead workers", "a full disk", "room again"],
 )
