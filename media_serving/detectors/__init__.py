@@ -1,7 +1,7 @@
-"""Who looks at a camera's pictures: detectors by name, each a module of its own.
+"""Object detectors by name, one module each.
 
-A new detector is a module with `make(wanted) -> Detector`, and a line in `MODULES`. None touches the database or the
-disk: what one has to remember from picture to picture it gives back as bytes, which the caller keeps.
+To add a detector, write a module with `make(config) -> Detector` and add it to `MODULES`. A detector accesses neither
+the database nor the disk: it returns the state that it needs for the next picture as bytes, and the caller stores them.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from nvr.errors import Invalid
 if TYPE_CHECKING:
     from PIL import Image
 
-# By name, not imported: OpenCV and numpy cost a process that detects nothing a quarter of a second and 60 MB.
+# Imported by name on first use: importing OpenCV and numpy takes a quarter of a second and 60 MB.
 MODULES = {
     "none": "media_serving.detectors.null",
     "motion": "media_serving.detectors.motion",
@@ -31,10 +31,10 @@ class UnknownDetector(Invalid):
 
 @dataclass(frozen=True)
 class Frame:
-    """One picture as the camera took it, opened with `images.opened` and perhaps not decoded yet.
+    """One camera picture, opened with `images.opened` and possibly not decoded yet.
 
-    Looking decodes `image` in place, small and grey where it can be: open it again for anything else. If it was made
-    smaller before, `full_size` is that of the whole.
+    Detection decodes `image` in place, small and grey if the format allows: open it again for any other use. If the
+    picture was already scaled down, `full_size` is its original size.
     """
 
     image: Image.Image
@@ -44,7 +44,7 @@ class Frame:
 
     @property
     def size(self) -> tuple[int, int]:
-        """Width and height in pixels of the whole as people see it; ask before anything is decoded."""
+        """Width and height in pixels of the upright full-size picture; read it before `image` is decoded."""
         from nvr.media.images.grayscale import upright_size
 
         return self.full_size or upright_size(self.image)
@@ -52,7 +52,7 @@ class Frame:
 
 @dataclass(frozen=True)
 class DetectedObject:
-    """`confidence` is 0 to 1; `box` is x, y, width and height in pixels of the whole, upright frame."""
+    """`confidence` is 0 to 1; `box` is x, y, width and height in pixels of the upright full-size frame."""
 
     object_class: str
     confidence: float
@@ -61,9 +61,9 @@ class DetectedObject:
 
 @dataclass(frozen=True)
 class DetectionResult:
-    """What was found, most confident first, what to remember, and the upright frame's size in pixels."""
+    """Detected objects, most confident first, the detector's new memory, and the upright frame's size in pixels."""
 
-    found: list[DetectedObject]
+    objects: list[DetectedObject]
     memory: bytes
     width: int
     height: int
@@ -75,22 +75,22 @@ class Detector(Protocol):
 
     @property
     def width_px(self) -> int:
-        """No picture need be wider."""
+        """The widest picture that the detector can use."""
         ...
 
     def detect(self, frame: Frame, memory: bytes) -> DetectionResult:
-        """What is in `frame`. `memory` is what the last look gave back; empty or of another kind: start anew.
+        """Detect objects in `frame`. `memory` is from the previous result; empty or unknown memory is ignored.
 
-        The same frame and memory give the same result. Raises what decoding the image raises (`images.BROKEN`).
+        The same frame and memory give the same result. Raises the errors of image decoding (`images.BROKEN`).
         """
         ...
 
 
 @dataclass(frozen=True)
 class DetectorConfig:
-    """How a camera is to be looked at; the defaults are those of a new camera.
+    """A camera's detection settings; the defaults are those of a new camera.
 
-    `classes` empty means all; pictures wider than `width_px` are made that wide before people are looked for.
+    Empty `classes` means all classes. Pictures wider than `width_px` are scaled down to it before people are detected.
     """
 
     detector: str = "people"
@@ -100,16 +100,16 @@ class DetectorConfig:
     width_px: int = 768
     every_frame: bool = False
 
-    def keeps(self, found: DetectedObject) -> bool:
-        return found.confidence >= self.confidence and (not self.classes or found.object_class in self.classes)
+    def accepts(self, detected: DetectedObject) -> bool:
+        return detected.confidence >= self.confidence and (not self.classes or detected.object_class in self.classes)
 
-    def best_of(self, found: Iterable[DetectedObject]) -> list[DetectedObject]:
-        """Those that the camera's settings keep, most confident first."""
-        return sorted(filter(self.keeps, found), key=lambda each: -each.confidence)
+    def accepted(self, objects: Iterable[DetectedObject]) -> list[DetectedObject]:
+        """The objects that match the camera's settings, most confident first."""
+        return sorted(filter(self.accepts, objects), key=lambda each: -each.confidence)
 
 
-class Configured(Protocol):
-    """The columns of a camera that say how it is looked at."""
+class DetectorColumns(Protocol):
+    """The detection columns of a camera."""
 
     detector: str
     motion_sensitivity: float
@@ -119,7 +119,7 @@ class Configured(Protocol):
     detect_every_frame: bool
 
 
-def wanted_of(camera: Configured) -> DetectorConfig:
+def config_for(camera: DetectorColumns) -> DetectorConfig:
     return DetectorConfig(
         detector=camera.detector,
         sensitivity=camera.motion_sensitivity,
@@ -130,8 +130,8 @@ def wanted_of(camera: Configured) -> DetectorConfig:
     )
 
 
-def detector_for(wanted: DetectorConfig) -> Detector:
+def detector_for(config: DetectorConfig) -> Detector:
     """Raises `UnknownDetector` for a name that is not in `MODULES`."""
-    if wanted.detector not in MODULES:
-        raise UnknownDetector(f"There is no detector {wanted.detector!r}; there are {', '.join(sorted(MODULES))}.")
-    return cast(Detector, import_module(MODULES[wanted.detector]).make(wanted))
+    if config.detector not in MODULES:
+        raise UnknownDetector(f"There is no detector {config.detector!r}; there are {', '.join(sorted(MODULES))}.")
+    return cast(Detector, import_module(MODULES[config.detector]).make(config))

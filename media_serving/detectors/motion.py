@@ -1,13 +1,13 @@
-"""`motion`: what differs from the camera's running background, at an eighth of the picture's size.
+"""`motion`: detects differences from the camera's running background, at an eighth of the picture's size.
 
-Not motion: light that changes for the whole picture or in a part of it (exposure, clouds, a shadow, the switch to
-infrared), noise, and specks. Every region that moves is a detection of its own, up to `MAX_REGIONS`: one box around
-two people at both ends of the picture would be the whole picture, and its thumbnail would show neither.
+Light changes in all or part of the picture (exposure, clouds, shadows, the switch to infrared), noise and specks are
+not motion. Each moving region is a separate detection, up to `MAX_REGIONS`: one box around two people at opposite ends
+would be the whole picture, and its thumbnail would show neither.
 
-The first picture of a burst is compared with the background from before the pause, however long that was. Where it
-cannot be (the light is another), the picture counts as a whole: a camera that uploads when it saw something has
-already decided that something moved. Not of a camera that sends by the clock, and not in a video, where the next frame
-tells. A camera's very first picture is no motion: the others are compared with it.
+The first picture of a burst is compared with the background from before the pause, however long it was. If the light
+has changed too much for that, the whole picture is one detection: a camera that uploads on motion has already decided
+that something moved. This does not apply to cameras that upload on a schedule, nor to videos, where the next frame
+shows the motion. A camera's first picture never has motion: it becomes the background.
 """
 
 from __future__ import annotations
@@ -18,141 +18,144 @@ import numpy as np
 from PIL import Image
 
 from media_serving.detectors import DetectedObject, DetectionResult, Detector, DetectorConfig, Frame
-from media_serving.detectors.background import DARK, Background, Cells, Mask, differing
+from media_serving.detectors.background import DARK_OFFSET, Background, Cells, Mask, changed_cells
 from media_serving.detectors.opencv import cv2
 from nvr.media.images.grayscale import grey
 
 Box = tuple[float, float, float, float]
 
-GRID_PX = 96  # 768 / 8, and no more for larger pictures: the memory stays below 10 kB
+GRID_PX = 96  # 768 / 8, also for larger pictures: the memory stays below 10 kB
 MAX_REGIONS = 4
-MIN_CELLS = 3  # a region of fewer is a speck: an insect, a leaf, a reflection
-# More than this and the light has changed, or the camera was turned: nothing that moves fills half of the picture
-# from one picture to the next, except what covers the lens.
-WHOLE_PICTURE = 0.5
-# Grey levels that half of all cells differ by, whatever the gain, when a camera has switched to infrared. Noise alone
-# makes 2 or 3.
-ANOTHER_LIGHT = 8.0
-JOINS = (3, 5)  # width, height in cells: legs and head belong to the coat between them
-# A region in another light: inside it, the ratio to the background is the same everywhere, and not extreme.
-ALIKE = 0.04  # half of the middle 50 % of the ratio's logarithm: in a shadow 0.02, in people mostly 0.1 to 0.5
-MIN_CORE = 20  # cells whose eight neighbours belong to the region too; fewer say nothing about light
-SHADE = (0.4, 2.5)
-BY_THE_CAMERA = 0.5  # how sure it is that something moved where the camera alone says so
+MIN_CELLS = 3  # smaller regions are specks: an insect, a leaf, a reflection
+# If more than this share changed, the light changed or the camera was turned: no moving object fills half of the
+# picture from one picture to the next, unless it covers the lens.
+MAX_CHANGED_SHARE = 0.5
+# Median difference in grey levels, after correction for brightness, when a camera has switched to infrared. Noise alone
+# causes 2 or 3.
+MAX_LIGHT_CHANGE = 8.0
+DILATION = (3, 5)  # width, height in cells: joins legs and head with the coat between them
+# In a region where only the light changed, the ratio to the background is uniform and not extreme.
+# Half of the interquartile range of the ratio's logarithm: 0.02 in shadows, mostly 0.1 to 0.5 in people.
+MAX_RATIO_SPREAD = 0.04
+MIN_CORE_CELLS = (
+    20  # cells whose eight neighbours are also in the region; fewer do not suffice to detect a light change
+)
+SHADE_RANGE = (0.4, 2.5)
+CAMERA_TRIGGER_CONFIDENCE = 0.5  # of motion that only the camera's own trigger indicates
 
 
 @dataclass(frozen=True)
 class Region:
-    """Where something moves: `box` as a share of the picture (0 to 1), `cells` how many it fills."""
+    """A moving region: `box` in shares of the picture (0 to 1), and the number of changed cells."""
 
     box: Box
     cells: int
 
 
 @dataclass(frozen=True)
-class Movement:
+class MotionResult:
     """Regions, largest first, and their share of the picture in percent.
 
-    `is_compared` if that was told by a background, and by a fresh one. `is_unannounced` if the picture came after a
-    pause, not by the clock, and in another light than all before it.
+    `has_fresh_background`: the picture was compared with a recent background. `is_camera_triggered`: the picture came
+    after a pause, off schedule, and in too different a light to compare it.
     """
 
     regions: list[Region]
     percent: float
     memory: bytes
-    is_compared: bool = True
-    is_unannounced: bool = False
+    has_fresh_background: bool = True
+    is_camera_triggered: bool = False
 
 
 @dataclass(frozen=True)
-class Motion:
-    wanted: DetectorConfig
+class MotionDetector:
+    config: DetectorConfig
     name: str = "motion"
     width_px: int = GRID_PX
 
     def detect(self, frame: Frame, memory: bytes) -> DetectionResult:
         width, height = frame.size
-        movement = movement_in(frame, grey(frame.image, GRID_PX), memory)
-        found: list[DetectedObject] = []
-        if movement.is_unannounced and frame.offset_ms is None:
-            found = [DetectedObject("motion", BY_THE_CAMERA, (0.0, 0.0, float(width), float(height)))]
-        elif fires(movement, self.wanted.sensitivity):
-            confidence = confidence_of(movement, self.wanted.sensitivity)
-            boxes = [enlarged(region.box, width, height) for region in movement.regions[:MAX_REGIONS]]
-            found = [DetectedObject("motion", confidence, box) for box in boxes]
-        return DetectionResult(self.wanted.best_of(found), movement.memory, width, height)
+        motion = detect_motion(frame, grey(frame.image, GRID_PX), memory)
+        objects: list[DetectedObject] = []
+        if motion.is_camera_triggered and frame.offset_ms is None:
+            objects = [DetectedObject("motion", CAMERA_TRIGGER_CONFIDENCE, (0.0, 0.0, float(width), float(height)))]
+        elif exceeds_threshold(motion, self.config.sensitivity):
+            confidence = confidence_of(motion, self.config.sensitivity)
+            boxes = [to_pixels(region.box, width, height) for region in motion.regions[:MAX_REGIONS]]
+            objects = [DetectedObject("motion", confidence, box) for box in boxes]
+        return DetectionResult(self.config.accepted(objects), motion.memory, width, height)
 
 
-def make(wanted: DetectorConfig) -> Detector:
-    return Motion(wanted)
+def make(config: DetectorConfig) -> Detector:
+    return MotionDetector(config)
 
 
-def trigger_percent(sensitivity: float) -> float:
+def threshold_percent(sensitivity: float) -> float:
     """The share of the picture, in percent, that has to change: 1 % at sensitivity 0, 0.25 % at 0.5, any at 1."""
     return (1 - sensitivity) ** 2
 
 
-def fires(movement: Movement, sensitivity: float) -> bool:
-    return movement.percent > trigger_percent(sensitivity)
+def exceeds_threshold(motion: MotionResult, sensitivity: float) -> bool:
+    return motion.percent > threshold_percent(sensitivity)
 
 
-def confidence_of(movement: Movement, sensitivity: float) -> float:
-    """0.5 where it just fires, 0.9 where nine times as much moves."""
-    return movement.percent / (movement.percent + trigger_percent(sensitivity))
+def confidence_of(motion: MotionResult, sensitivity: float) -> float:
+    """0.5 at the threshold, 0.9 at nine times the threshold."""
+    return motion.percent / (motion.percent + threshold_percent(sensitivity))
 
 
-def movement_in(frame: Frame, picture: Image.Image, memory: bytes) -> Movement:
-    """What moves in `picture`, which is `frame`'s, grey."""
+def detect_motion(frame: Frame, picture: Image.Image, memory: bytes) -> MotionResult:
+    """Detect motion in `picture`, the grey version of `frame`."""
     small = picture if picture.width <= GRID_PX else grey(picture, GRID_PX)
     levels = np.asarray(small, dtype=np.uint8)
     cells = levels.astype(np.float32)
-    background = Background.remembered(memory, levels.shape)
+    background = Background.from_bytes(memory, levels.shape)
     if background is None:
-        return Movement([], 0.0, Background.starting(levels, frame.at).packed(), is_compared=False)
+        return MotionResult([], 0.0, Background.started_with(levels, frame.at).to_bytes(), has_fresh_background=False)
     is_fresh = background.is_fresh(frame.at)
-    expected = background.lit_like(cells)
-    differs = differing(cells, expected)
-    if differs.mean() > WHOLE_PICTURE or np.median(np.abs(cells - expected)) > ANOTHER_LIGHT:
-        anew = Background.starting(levels, frame.at, background)
-        is_unannounced = not is_fresh and not background.expects(frame.at)
-        return Movement([], 0.0, anew.packed(), is_compared=False, is_unannounced=is_unannounced)
-    regions = regions_of(differs, cells, expected)
-    # A shadow is no motion, and no background either: where it moves on, the light is as it was.
-    after = background.followed(cells, expected, differs, frame.at)
-    percent = 100 * sum(region.cells for region in regions) / differs.size
-    return Movement(regions, percent, after.packed(), is_fresh)
+    expected = background.with_light_of(cells)
+    changed = changed_cells(cells, expected)
+    if changed.mean() > MAX_CHANGED_SHARE or np.median(np.abs(cells - expected)) > MAX_LIGHT_CHANGE:
+        new_memory = Background.started_with(levels, frame.at, background).to_bytes()
+        is_triggered = not is_fresh and not background.is_on_schedule(frame.at)
+        return MotionResult([], 0.0, new_memory, has_fresh_background=False, is_camera_triggered=is_triggered)
+    regions = find_regions(changed, cells, expected)
+    # A shadow is neither motion nor background: when it moves on, the light is as before.
+    updated = background.updated_with(cells, expected, changed, frame.at)
+    percent = 100 * sum(region.cells for region in regions) / changed.size
+    return MotionResult(regions, percent, updated.to_bytes(), is_fresh)
 
 
-def regions_of(differs: Mask, cells: Cells, expected: Cells) -> list[Region]:
-    """What moves, largest first: not specks, and not where only the light is another."""
-    joined = cv2.dilate(differs.astype(np.uint8), np.ones(JOINS[::-1], np.uint8))
+def find_regions(changed: Mask, cells: Cells, expected: Cells) -> list[Region]:
+    """The moving regions, largest first, without specks and light changes."""
+    joined = cv2.dilate(changed.astype(np.uint8), np.ones(DILATION[::-1], np.uint8))
     _, labels, boxes, _ = cv2.connectedComponentsWithStats(joined)
-    ratio = np.log((cells + DARK) / (expected + DARK))
+    ratio = np.log((cells + DARK_OFFSET) / (expected + DARK_OFFSET))
     regions = []
     for number, (left, top, width, height, _) in enumerate(boxes.tolist()[1:], start=1):
         part = np.s_[top : top + height, left : left + width]
-        mask = np.asarray(differs[part] & (labels[part] == number))
+        mask = np.asarray(changed[part] & (labels[part] == number))
         count = int(np.count_nonzero(mask))
-        if count >= MIN_CELLS and not (count > MIN_CORE and is_light(mask, ratio[part])):
-            regions.append(Region(box_around(mask, left, top, differs.shape), count))
+        if count >= MIN_CELLS and not (count > MIN_CORE_CELLS and is_light_change(mask, ratio[part])):
+            regions.append(Region(bounding_box(mask, left, top, changed.shape), count))
     return sorted(regions, key=lambda region: -region.cells)
 
 
-def is_light(mask: Mask, ratio: Cells) -> bool:
-    """Whether a region is the background, lit otherwise: a shadow darkens all of a spot by the same factor.
+def is_light_change(mask: Mask, ratio: Cells) -> bool:
+    """Whether a region is background in a different light: a shadow darkens a whole area by the same factor.
 
-    A region's rim says nothing (a shadow's is soft), and a small one has nothing but its rim.
+    The region's edge is ignored, as the edges of shadows are soft. Small regions consist of edges only.
     """
     core = cv2.erode(mask.astype(np.uint8), np.ones((3, 3), np.uint8), borderValue=1) > 0
     levels = np.sort(ratio[core])
-    if len(levels) < MIN_CORE:
+    if len(levels) < MIN_CORE_CELLS:
         return False
     low, middle, high = levels[[len(levels) // 4, len(levels) // 2, len(levels) * 3 // 4]]
-    return bool(high - low < 2 * ALIKE and np.log(SHADE[0]) < middle < np.log(SHADE[1]))
+    return bool(high - low < 2 * MAX_RATIO_SPREAD and np.log(SHADE_RANGE[0]) < middle < np.log(SHADE_RANGE[1]))
 
 
-def box_around(mask: Mask, left: int, top: int, shape: tuple[int, ...]) -> Box:
-    """As a share of a picture of `shape` cells, in which `mask` stands at `left` and `top`."""
+def bounding_box(mask: Mask, left: int, top: int, shape: tuple[int, ...]) -> Box:
+    """The box of `mask`, at `left` and `top` in a picture of `shape` cells, in shares of that picture."""
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     height, width = shape
     return (
@@ -163,7 +166,7 @@ def box_around(mask: Mask, left: int, top: int, shape: tuple[int, ...]) -> Box:
     )
 
 
-def enlarged(box: Box, width: int, height: int) -> Box:
-    """A box that is a share of the picture, in pixels of one of `width` by `height`."""
+def to_pixels(box: Box, width: int, height: int) -> Box:
+    """Convert a box in shares of the picture to pixels of a picture of `width` by `height`."""
     x, y, across, down = box
     return x * width, y * height, across * width, down * height

@@ -1,4 +1,4 @@
-"""`none`: for a camera whose pictures are only kept, or whose detections are reported from outside."""
+"""`none`: for a camera whose pictures are only stored, or whose detections an external program reports."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from media_serving.detectors import DetectionResult, Detector, DetectorConfig, F
 
 
 @dataclass(frozen=True)
-class Nothing:
+class NullDetector:
     name: str = "none"
     width_px: int = 1
 
     def detect(self, frame: Frame, memory: bytes) -> DetectionResult:
-        """Decodes nothing: the size stands in the file's header."""
+        """Decode nothing: the size is in the file's header."""
         width, height = frame.size
         return DetectionResult([], memory, width, height)
 
 
-def make(wanted: DetectorConfig) -> Detector:
-    return Nothing()
+def make(config: DetectorConfig) -> Detector:
+    return NullDetector()

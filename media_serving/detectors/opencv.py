@@ -1,4 +1,4 @@
-"""OpenCV on one core: a worker process is one of several, each with its own core to use."""
+"""OpenCV limited to one core: several worker processes run, each with its own core."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Frames of a video file for a detector, some of them: people do not come and go within a second."""
+"""Sample frames of a video file for a detector: people do not appear and leave within a second."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from PIL import Image
 from media_serving.detectors import Frame
 from nvr.media.ffmpeg import operations as ffmpeg
 
-EVERY = timedelta(seconds=1)
-AT_MOST = 600  # frames of one video, evenly over its length
-TIME_LIMIT = timedelta(minutes=10)  # with the detector's own time: 600 frames take a slow core two minutes
+FRAME_INTERVAL = timedelta(seconds=1)
+MAX_FRAMES = 600  # per video, spread evenly over its length
+TIME_LIMIT = timedelta(minutes=10)  # includes the detector's time: 600 frames take a slow core two minutes
 
 
-def frames_of(
+def sample_frames(
     video: Path | BinaryIO,
-    began_at: datetime,
+    started_at: datetime,
     *,
-    every: timedelta = EVERY,
-    at_most: int = AT_MOST,
+    interval: timedelta = FRAME_INTERVAL,
+    max_frames: int = MAX_FRAMES,
     time_limit: timedelta = TIME_LIMIT,
     root: Path | None = None,
 ) -> Generator[Frame]:
-    """Frames with their place in the video as `offset_ms`; one is in memory at a time.
+    """Yield frames with their position in the video as `offset_ms`; only one frame is in memory at a time.
 
-    Raises `UnknownContainer` and `FfmpegFailed` (no video in it, nothing that can be read, damaged in the middle),
-    of which `FfmpegTimedOut`, `FfmpegKilled` and `FfmpegMissing` are worth another try; and what opening it raises.
+    Raises `UnknownContainer` and `FfmpegFailed` (no video stream, unreadable, damaged in the middle). Of these,
+    `FfmpegTimedOut`, `FfmpegKilled` and `FfmpegMissing` are worth a retry. Also raises the errors of opening the file.
     """
-    samples = ffmpeg.sampled_frames(video, every=every, at_most=at_most, timeout=time_limit, root=root)
+    samples = ffmpeg.sampled_frames(video, every=interval, at_most=max_frames, timeout=time_limit, root=root)
     for sample in samples:
         image = Image.frombuffer("RGB", (sample.width, sample.height), sample.pixels, "raw", "RGB", 0, 1)
-        yield Frame(image, began_at + sample.offset, sample.offset // timedelta(milliseconds=1))
+        yield Frame(image, started_at + sample.offset, sample.offset // timedelta(milliseconds=1))

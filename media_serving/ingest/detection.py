@@ -34,15 +34,15 @@ def find_in(camera: Camera, turn: CameraTurn, file: BinaryIO, taken_at: datetime
     findings = Findings()
     if camera.detector == Detector.NONE:
         return findings
-    detector = detectors.detector_for(detectors.wanted_of(camera))
+    detector = detectors.detector_for(detectors.config_for(camera))
     memory = bytes(turn.memory) if turn.detector == camera.detector else b""
-    frames = picture(file, taken_at, detector.width_px) if is_picture else sampling.frames_of(file, taken_at)
+    frames = picture(file, taken_at, detector.width_px) if is_picture else sampling.sample_frames(file, taken_at)
     with closing(frames):
         try:
             for frame in frames:
                 result = detector.detect(frame, memory)
                 memory, findings.width, findings.height = result.memory, result.width, result.height
-                findings.found += [columns(frame, found) for found in result.found]
+                findings.found += [columns(frame, found) for found in result.objects]
         except FfmpegFailed as error:
             # The system's kill may be meant for all of us: the next attempt sees the rest.
             if findings.width is None or isinstance(error, FfmpegKilled):

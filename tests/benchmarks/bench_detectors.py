@@ -1,11 +1,11 @@
-"""Detectors on a real camera's pictures as JPEG (768x576), on one core, against the plain technique.
+"""Detectors on a real camera's JPEG pictures (768x576), on one core, compared with the basic technique.
 
-Motion: decoding whole pictures and taking the difference of each from the one before. People: OpenCV's
-`detectMultiScale` with its defaults on the whole picture, boxes made smaller as OpenCV's own sample does.
+Motion: decode whole pictures and subtract each from the previous one. People: OpenCV's `detectMultiScale` with its
+defaults on the whole picture, boxes shrunk as in OpenCV's own sample.
 
-The footage is no part of this repository: `FOOTAGE=folder` names where `pedestrians.avi` (OpenCV's `vtest.avi`)
-lies. The settings were chosen and the confidence was fitted on the same frames that are scored here: other cameras
-will do worse.
+The footage is not part of this repository: `FOOTAGE=folder` names the folder of `pedestrians.avi` (OpenCV's
+`vtest.avi`). The settings were chosen, and the confidence fitted, on the same frames that are scored here: results on
+other cameras will be worse.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from tests.servers import report
 
 pytestmark = pytest.mark.skipif(not footage.IS_HERE, reason=footage.WHY_NOT)
 
-Look = Callable[[bytes, int], list[DetectedObject]]
+Detect = Callable[[bytes, int], list[DetectedObject]]
 
 
 @cache
 def pictures() -> dict[int, bytes]:
-    """The footage as a camera would upload it."""
+    """The footage as JPEG files by frame number, as a camera would upload it."""
     encoded = {}
     for number, frame in footage.frames():
         file = io.BytesIO()
@@ -41,7 +41,7 @@ def pictures() -> dict[int, bytes]:
 
 
 class Ours:
-    """A detector with its memory; `between` looks at the frames that are not asked for."""
+    """A detector with its memory; `between` processes the frames that are not measured."""
 
     def __init__(self, detector: Detector, between: Detector | None = None) -> None:
         self.detector = detector
@@ -49,9 +49,9 @@ class Ours:
         self.memory = b""
 
     def detect(self, data: bytes, number: int) -> list[DetectedObject]:
-        return self._with(self.detector, data, number).found
+        return self._with(self.detector, data, number).objects
 
-    def pass_by(self, data: bytes, number: int) -> None:
+    def skip(self, data: bytes, number: int) -> None:
         if self.between is not None:
             self._with(self.between, data, number)
 
@@ -85,26 +85,26 @@ class PlainPeople:
         return [DetectedObject("person", 1.0, box) for box in smaller]
 
 
-def rate(look: Look, numbers: list[int], pass_by: Callable[[bytes, int], None] | None = None) -> float:
-    """Pictures for each second of the processor's time."""
-    wanted, spent = set(numbers), 0.0
+def rate(detect: Detect, numbers: list[int], skip: Callable[[bytes, int], None] | None = None) -> float:
+    """Pictures per second of CPU time."""
+    measured, spent = set(numbers), 0.0
     for number, data in pictures().items():
-        if number in wanted:
-            begun = time.process_time()
-            look(data, number)
-            spent += time.process_time() - begun
-        elif pass_by is not None:
-            pass_by(data, number)
+        if number in measured:
+            started = time.process_time()
+            detect(data, number)
+            spent += time.process_time() - started
+        elif skip is not None:
+            skip(data, number)
     return len(numbers) / spent
 
 
-def score(look: Look, pass_by: Callable[[bytes, int], None] | None = None) -> str:
+def score(detect: Detect, skip: Callable[[bytes, int], None] | None = None) -> str:
     known, total = footage.labels(), footage.Score()
     for number, data in pictures().items():
         if number in known:
-            known[number].judge([found.box for found in look(data, number) if found.box], total)
-        elif pass_by is not None:
-            pass_by(data, number)
+            known[number].judge([found.box for found in detect(data, number) if found.box], total)
+        elif skip is not None:
+            skip(data, number)
     return f"precision {total.precision:.2f}, recall {total.recall:.2f}"
 
 
@@ -128,5 +128,5 @@ def test_people(every_frame: bool) -> None:
     fast, exact = ours(), ours()
     name = "people everywhere" if every_frame else "people where something moves"
     goal = 1.0 if every_frame else 2.0
-    report(name, rate(fast.detect, numbers, fast.pass_by), rate(plain.detect, numbers), "detectMultiScale", goal)
-    print(f"  ours: {score(exact.detect, exact.pass_by)}; plain: {score(plain.detect)}")
+    report(name, rate(fast.detect, numbers, fast.skip), rate(plain.detect, numbers), "detectMultiScale", goal)
+    print(f"  ours: {score(exact.detect, exact.skip)}; plain: {score(plain.detect)}")

@@ -136,7 +136,7 @@ def test_a_file_that_is_written_to_while_it_is_looked_at_is_read_again(yard, mon
 def test_a_video_that_takes_too_long_each_time_is_given_up(yard, monkeypatch):
     make_video(folder_of(yard) / "a.mp4")
     monkeypatch.setattr(
-        sampling.frames_of, "__kwdefaults__", {**sampling.frames_of.__kwdefaults__, "time_limit": timedelta(0)}
+        sampling.sample_frames, "__kwdefaults__", {**sampling.sample_frames.__kwdefaults__, "time_limit": timedelta(0)}
     )
     scanned(yard)
     for _ in range(5):
@@ -263,7 +263,7 @@ def test_a_video_that_is_cut_off_waits_for_its_rest(porch, name):
 
 def test_what_was_found_in_a_video_that_is_damaged_further_on_is_kept(yard, monkeypatch):
     make_video(folder_of(yard) / "a.mp4", seconds=6)
-    frames = sampling.frames_of
+    frames = sampling.sample_frames
 
     def breaking(*args, **kwargs):
         from nvr.media.ffmpeg.operations import FfmpegFailed
@@ -273,7 +273,7 @@ def test_what_was_found_in_a_video_that_is_damaged_further_on_is_kept(yard, monk
                 raise FfmpegFailed("The video could not be read: damaged")
             yield frame
 
-    monkeypatch.setattr(detection.sampling, "frames_of", breaking)
+    monkeypatch.setattr(detection.sampling, "sample_frames", breaking)
     scanned(yard)
     processor.work()
 

@@ -1,4 +1,4 @@
-"""A real camera's pictures with people in them, labelled by hand, and how well a detector finds those.
+"""A real camera's pictures with people, labelled by hand, and a detector's score on them.
 
 The footage is no part of this repository: FOOTAGE names the folder that holds `pedestrians.avi`, which is
 `vtest.avi` of OpenCV's sample data.
@@ -14,15 +14,15 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from media_serving.detectors import Detector, Frame
-from media_serving.detectors.sampling import frames_of
+from media_serving.detectors.sampling import sample_frames
 
 VIDEO = Path(os.environ.get("FOOTAGE", "footage")) / "pedestrians.avi"
 IS_HERE = VIDEO.is_file()
-WHY_NOT = f"no footage: FOOTAGE has to name the folder of pedestrians.avi (looked for {VIDEO})"
+WHY_NOT = f"no footage: FOOTAGE must name the folder of pedestrians.avi (expected {VIDEO})"
 LABELS = Path(__file__).parents[1] / "data" / "pedestrians_labels.json"
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 FRAME_LASTS = timedelta(milliseconds=100)
-SAME, NEARLY = 0.45, 0.3  # intersection over union: with a person to be found, with one that counts neither way
+SAME, NEARLY = 0.45, 0.3  # minimum intersection over union: with a clear person, with one that counts neither way
 
 Box = tuple[float, float, float, float]
 
@@ -48,7 +48,7 @@ class People:
     difficult: list[Box] = field(default_factory=list)
 
     def judge(self, boxes: list[Box], score: Score) -> None:
-        """Add to `score` what is to be said of `boxes`, most confident first: each person is found once."""
+        """Add the results for `boxes`, most confident first, to `score`: each person is found at most once."""
         left = list(self.clear)
         for box in boxes:
             best = max(left, key=lambda person: shared(box, person), default=None)
@@ -72,20 +72,20 @@ def labels() -> dict[int, People]:
 
 def frames() -> Iterator[tuple[int, Frame]]:
     """Every frame of the footage with its number."""
-    return enumerate(frames_of(VIDEO, AT, every=FRAME_LASTS, at_most=1000))
+    return enumerate(sample_frames(VIDEO, AT, interval=FRAME_LASTS, max_frames=1000))
 
 
 def scored(detector: Detector, *, between: Detector | None = None) -> Score:
-    """How `detector` does on the labelled frames; `between` looks at the others, for the memory that both share."""
+    """Score `detector` on the labelled frames; `between` processes the others, as both share the memory."""
     known, score, memory = labels(), Score(), b""
     for number, frame in frames():
-        looking = detector if number in known else between
-        if looking is None:
+        current = detector if number in known else between
+        if current is None:
             continue
-        result = looking.detect(frame, memory)
+        result = current.detect(frame, memory)
         memory = result.memory
         if number in known:
-            known[number].judge([found.box for found in result.found if found.box], score)
+            known[number].judge([found.box for found in result.objects if found.box], score)
     return score
 
 

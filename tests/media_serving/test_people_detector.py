@@ -1,4 +1,4 @@
-"""`people`: whom it finds in a real camera's pictures, and what it looks at."""
+"""`people`: detections in a real camera's pictures, and which areas are searched."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_at_least_sixty_frames_are_labelled():
 
 @needs_footage
 @pytest.mark.slow
-def test_nine_of_ten_people_who_move_are_found_and_hardly_anything_else():
+def test_nine_of_ten_moving_people_are_found_with_few_false_positives():
     score = footage.scored(detector_for(DetectorConfig()), between=detector_for(MOTION))
 
     assert score.recall >= 0.87  # reached: 0.91
@@ -39,7 +39,7 @@ def test_nine_of_ten_people_who_move_are_found_and_hardly_anything_else():
 
 @needs_footage
 @pytest.mark.slow
-def test_four_of_five_people_are_found_without_any_motion():
+def test_four_of_five_people_are_found_without_motion_detection():
     score = footage.scored(detector_for(DetectorConfig(every_frame=True)))
 
     assert score.recall >= 0.78  # reached: 0.82 to 0.86, by the quality of the JPEG
@@ -47,67 +47,67 @@ def test_four_of_five_people_are_found_without_any_motion():
 
 
 @needs_footage
-def test_nobody_is_looked_for_where_nothing_moves(monkeypatch):
+def test_people_are_not_searched_without_motion(monkeypatch):
     image = picture_of(6)
     detector = detector_for(DetectorConfig())
     memory = detector.detect(Frame(image.copy(), AT), b"").memory
-    monkeypatch.setattr(people, "pedestrians", lambda: pytest.fail("looked"))
+    monkeypatch.setattr(people, "pedestrian_detector", lambda: pytest.fail("searched"))
 
-    assert detector.detect(Frame(image.copy(), AT), memory).found == []
+    assert detector.detect(Frame(image.copy(), AT), memory).objects == []
 
 
-def found_in(image: Image.Image, memory: bytes, *, after_s: float = 0):
+def detect_in(image: Image.Image, memory: bytes, *, after_s: float = 0):
     return detector_for(DetectorConfig()).detect(Frame(image.copy(), AT + timedelta(seconds=after_s)), memory)
 
 
 @needs_footage
-def test_people_are_looked_for_everywhere_where_no_fresh_picture_tells_what_moves():
-    """A camera's first picture, and the first of each burst; people who stand still are found in it as well."""
+def test_the_whole_picture_is_searched_without_a_fresh_background():
+    """A camera's first picture, and the first of each burst: people who stand still are detected in it as well."""
     image = picture_of(6)
-    everywhere = detector_for(DetectorConfig(every_frame=True)).detect(Frame(image.copy(), AT), b"").found
+    everywhere = detector_for(DetectorConfig(every_frame=True)).detect(Frame(image.copy(), AT), b"").objects
 
-    first = found_in(image, b"")
-    fresh = found_in(image, first.memory, after_s=60)
-    stale = found_in(image, first.memory, after_s=61)
-    earlier = found_in(image, first.memory, after_s=-3600)
-    after_the_pause = found_in(image, stale.memory, after_s=62)
+    first = detect_in(image, b"")
+    fresh = detect_in(image, first.memory, after_s=60)
+    stale = detect_in(image, first.memory, after_s=61)
+    earlier = detect_in(image, first.memory, after_s=-3600)
+    after_the_pause = detect_in(image, stale.memory, after_s=62)
 
     assert len(everywhere) >= 2
-    assert first.found == stale.found == earlier.found == everywhere
-    assert fresh.found == after_the_pause.found == []
+    assert first.objects == stale.objects == earlier.objects == everywhere
+    assert fresh.objects == after_the_pause.objects == []
 
 
 @needs_footage
-def test_people_are_looked_for_everywhere_when_the_light_has_changed():
-    """A lamp that people switch on by passing hides them from every comparison."""
+def test_the_whole_picture_is_searched_after_a_light_change():
+    """If passing people switch on a lamp, comparison with the background cannot find them."""
     image = picture_of(6)
     dark = image.convert("L").point(lambda level: 255 - level).convert("RGB")
 
-    assert len(found_in(image, found_in(dark, b"").memory, after_s=1).found) >= 2
+    assert len(detect_in(image, detect_in(dark, b"").memory, after_s=1).objects) >= 2
 
 
 @needs_footage
-def test_what_moves_is_looked_at_with_care_after_a_pause_too():
-    empty = found_in(picture_of(0), b"").memory
+def test_moving_regions_are_also_found_after_a_pause():
+    empty = detect_in(picture_of(0), b"").memory
     walkers = picture_of(200)
-    with_care = [found.box for found in found_in(walkers, empty, after_s=30).found]
+    with_fine_settings = [found.box for found in detect_in(walkers, empty, after_s=30).objects]
 
-    everywhere = [found.box for found in found_in(walkers, empty, after_s=600).found]
+    everywhere = [found.box for found in detect_in(walkers, empty, after_s=600).objects]
 
-    for box in with_care:
+    for box in with_fine_settings:
         assert max(footage.shared(box, other) for other in everywhere) > 0.4
 
 
 @needs_footage
-def test_on_every_frame_people_are_found_in_the_first_one_and_nothing_is_remembered():
+def test_with_every_frame_the_first_one_is_searched_and_memory_stays_empty():
     result = detector_for(DetectorConfig(every_frame=True)).detect(Frame(picture_of(6), AT), b"")
 
-    assert {found.object_class for found in result.found} == {"person"}
+    assert {found.object_class for found in result.objects} == {"person"}
     assert result.memory == b""
 
 
 @needs_footage
-def test_boxes_are_in_pixels_of_a_picture_wider_than_the_width_looked_at():
+def test_boxes_are_in_pixels_of_the_full_size_picture():
     small = picture_of(6)
     large = small.resize((small.width * 3, small.height * 3))
     detector = detector_for(DetectorConfig(every_frame=True))
@@ -115,15 +115,15 @@ def test_boxes_are_in_pixels_of_a_picture_wider_than_the_width_looked_at():
     result = detector.detect(Frame(large, AT), b"")
 
     assert (result.width, result.height) == (768 * 3, 576 * 3)
-    expected = [found.box for found in detector.detect(Frame(small, AT), b"").found]
+    expected = [found.box for found in detector.detect(Frame(small, AT), b"").objects]
     assert len(expected) >= 2
     for box in expected:
         tripled = tuple(3 * side for side in box)
-        assert max(footage.shared(tripled, found.box) for found in result.found) > 0.7
+        assert max(footage.shared(tripled, found.box) for found in result.objects) > 0.7
 
 
 @needs_footage
-def test_boxes_of_a_picture_turned_by_its_camera_are_upright():
+def test_boxes_of_a_rotated_picture_are_upright():
     small = picture_of(6)
     exif = Image.Exif()
     exif[0x0112] = 6
@@ -134,18 +134,18 @@ def test_boxes_of_a_picture_turned_by_its_camera_are_upright():
     result = detector.detect(Frame(Image.open(file), AT), b"")
 
     assert (result.width, result.height) == (768, 576)
-    expected = detector.detect(Frame(small, AT), b"").found[0].box
-    assert max(footage.shared(expected, found.box) for found in result.found) > 0.7
+    expected = detector.detect(Frame(small, AT), b"").objects[0].box
+    assert max(footage.shared(expected, found.box) for found in result.objects) > 0.7
 
 
 @needs_footage
-def test_only_what_the_camera_keeps_is_found():
+def test_only_objects_that_match_the_settings_are_returned():
     image = picture_of(24)
 
-    def found(**wanted):
-        return detector_for(DetectorConfig(every_frame=True, **wanted)).detect(Frame(image.copy(), AT), b"").found
+    def found(**config):
+        return detector_for(DetectorConfig(every_frame=True, **config)).detect(Frame(image.copy(), AT), b"").objects
 
-    assert len(found()) > len(found(confidence=people.SUREST)) > 0
+    assert len(found()) > len(found(confidence=people.MAX_CONFIDENCE)) > 0
     assert found(classes=["car"]) == []
     assert found(classes=["car", "person"]) == found()
 
@@ -160,24 +160,24 @@ def test_pictures_smaller_than_a_person_are_no_error(size, every_frame):
     assert detector.detect(Frame(noise, AT), memory).width == size[0]
 
 
-def test_of_two_boxes_around_one_person_the_surer_stays():
-    sure, doubtful = people.Seen(10, 10, 40, 100, 2.0), people.Seen(12, 8, 44, 104, 1.0)
-    inside, beside = people.Seen(15, 20, 20, 50, 0.5), people.Seen(60, 10, 40, 100, 0.1)
+def test_of_two_boxes_around_one_person_the_higher_score_stays():
+    sure, doubtful = people.Candidate(10, 10, 40, 100, 2.0), people.Candidate(12, 8, 44, 104, 1.0)
+    inside, next_to_it = people.Candidate(15, 20, 20, 50, 0.5), people.Candidate(60, 10, 40, 100, 0.1)
 
-    assert people.surest([doubtful, beside, inside, sure]) == [sure, beside]
+    assert people.suppress_overlaps([doubtful, next_to_it, inside, sure]) == [sure, next_to_it]
 
 
-def test_areas_that_overlap_are_looked_at_once():
+def test_overlapping_areas_are_searched_once():
     picture = Image.new("L", (768, 576))
-    regions = [people_region(0.1), people_region(0.14), people_region(0.8)]
+    regions = [region_at(0.1), region_at(0.14), region_at(0.8)]
 
-    areas = people.areas_of(people.Movement(regions, 1.0, b""), picture)
+    areas = people.motion_areas(people.MotionResult(regions, 1.0, b""), picture)
 
     assert len(areas) == 2
-    assert not people.overlap(*areas)
+    assert not people.overlaps(*areas)
 
 
-def people_region(left: float):
+def region_at(left: float):
     from media_serving.detectors.motion import Region
 
     return Region((left, 0.4, 0.04, 0.12), 40)

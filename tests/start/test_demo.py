@@ -140,8 +140,8 @@ def test_in_every_scene_something_passes_within_a_minute(name: str) -> None:
 @pytest.mark.parametrize("camera", [camera for camera in demo_cameras() if camera.settings["detector"] == "people"])
 def test_what_the_detector_finds_is_who_walks_there(camera: DemoCamera, tmp_path: Path) -> None:
     """At most the one walker, and while nobody is there, nobody."""
-    wanted = DetectorConfig(confidence=float(str(camera.settings["detection_confidence"])))
-    detector, memory, counts = detector_for(wanted), b"", []
+    config = DetectorConfig(confidence=float(str(camera.settings["detection_confidence"])))
+    detector, memory, counts = detector_for(config), b"", []
     for number in range(24):
         at = datetime.fromtimestamp(1_790_000_000 + 2 * number, UTC)
         path = tmp_path / "picture.jpg"
@@ -149,7 +149,7 @@ def test_what_the_detector_finds_is_who_walks_there(camera: DemoCamera, tmp_path
         with images.opened(path) as image:
             result = detector.detect(Frame(image, at), memory)
         memory = result.memory
-        counts.append(len(wanted.best_of(result.found)))
+        counts.append(len(config.accepted(result.objects)))
 
     assert max(counts) == 1
     assert 4 <= sum(counts) < len(counts)
@@ -170,9 +170,9 @@ def test_an_animal_wholly_in_view_is_reported_where_it_is(camera: DemoCamera, tm
         memory = result.memory
         animal = what_differs(picture, empty)
         if animal is None:
-            alone.append(bool(result.found))
+            alone.append(bool(result.objects))
         elif animal[0] > 0 and animal[2] < picture.width:
-            reported.append(any(overlap(found.box, animal) > 0.5 for found in result.found if found.box))
+            reported.append(any(overlap(found.box, animal) > 0.5 for found in result.objects if found.box))
 
     assert len(reported) >= 20 and sum(reported) >= 0.9 * len(reported)
     assert len(alone) >= 20 and not any(alone)
