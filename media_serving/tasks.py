@@ -1,16 +1,26 @@
-"""What happens to uploads, detections and events by itself, every few seconds."""
+"""Celery tasks of uploads, events, clips, web playback versions and caches; other modules do the work."""
 
 from __future__ import annotations
 
 from celery import shared_task
+from django.conf import settings
 from django.utils import timezone
 
 from media_serving import kept_copies
+from media_serving.clips import worker as clip_worker
 from media_serving.events import close_quiet
 from media_serving.ingest import dispatch, places, processor
+from media_serving.purge import remove_kept_folders
 from media_serving.thumbnails import rendering as thumbnails
 from media_serving.thumbnails import reported
 from media_serving.tombstones import carry_out_owed
+from media_serving.transcoding import worker as transcoder
+from nvr.media.files.atomic_write import remove_abandoned_parts
+from nvr.media.files.cached_files import sweep
+
+DERIVATIVES_BYTES = 1000 * 2**20
+FRAMES_BYTES = 500 * 2**20
+REFUSALS_BYTES = 2**20  # each is a sentence, and a block of the disk
 
 
 @shared_task(name="media.close_events", ignore_result=True)
@@ -46,3 +56,37 @@ def draw_owed_thumbnails() -> None:
 @shared_task(name="media.draw_reported_thumbnails", ignore_result=True)
 def draw_reported_thumbnails() -> None:
     reported.make_owed()
+
+
+@shared_task(name="media.make_clip", ignore_result=True)
+def make_clip(pk: int) -> None:
+    clip_worker.make(pk)
+
+
+@shared_task(name="media.send_owed_clips", ignore_result=True)
+def send_owed_clips() -> None:
+    clip_worker.send_pending()
+
+
+@shared_task(name="media.make_playable", ignore_result=True)
+def make_playable(pk: int) -> None:
+    transcoder.make_playable(pk)
+
+
+@shared_task(name="media.send_owed_playables", ignore_result=True)
+def send_owed_playables() -> None:
+    transcoder.send_pending()
+
+
+@shared_task(name="media.sweep_caches", ignore_result=True)
+def sweep_caches() -> None:
+    """Bring every cache below its cap, what was used longest ago first; and remove what was never made to its end."""
+    sweep("derivatives", limit_bytes=DERIVATIVES_BYTES)
+    sweep("frames", limit_bytes=FRAMES_BYTES)
+    sweep("refusals", limit_bytes=REFUSALS_BYTES)
+    transcoder.evict()
+    transcoder.remove_unused()
+    for folder in (settings.CLIP_DIR, settings.THUMBNAIL_DIR, *settings.KEPT_DIR.glob("*/")):
+        remove_abandoned_parts(folder)
+    kept_copies.remove_strays()
+    remove_kept_folders()

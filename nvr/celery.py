@@ -34,32 +34,6 @@ app.conf.update(
 )
 
 
-def every(seconds: float, task: str, queue: str, *args: str) -> dict[str, object]:
-    """A beat entry; what was not taken before the next one is due is dropped, so that nothing piles up."""
-    return {"task": task, "schedule": seconds, "args": args, "options": {"queue": queue, "expires": seconds}}
-
-
-HEARTBEAT_S = 15
-app.conf.beat_schedule = {
-    **{f"heartbeat-{q}": every(HEARTBEAT_S, "health.heartbeat", q, q) for q in ("interactive", "ingest", "bulk")},
-    "camera-health": every(settings.NVR_HEALTH_INTERVAL.total_seconds(), "cameras.check_health", "interactive"),
-    "clear-sessions": every(86400, "accounts.clear_sessions", "bulk"),
-    "purge-trash": every(3600, "cameras.purge_expired", "bulk"),
-    "owed-purges": every(60, "cameras.send_owed_purges", "bulk"),
-    "owed-uploads": every(5, "media.ingest", "ingest"),
-    "owed-thumbnails": every(60, "media.draw_owed_thumbnails", "bulk"),
-    "reported-thumbnails": every(10, "media.draw_reported_thumbnails", "bulk"),
-    "close-events": every(5, "media.close_events", "ingest"),
-    "trim-kept-copies": every(60, "media.trim_kept_copies", "bulk"),
-    "remove-files": every(60, "media.remove_files", "bulk"),
-    "owed-playables": every(30, "media.send_owed_playables", "bulk"),
-    "owed-clips": every(10, "media.send_owed_clips", "bulk"),
-    "owed-emptyings": every(10, "reviewer.look_after_emptyings", "interactive"),
-    "dead-thumbnail-passes": every(60, "reviewer.revive_thumbnail_passes", "bulk"),
-    "prune-review-thumbnails": every(86400, "reviewer.prune_thumbnails", "bulk"),
-    "sweep-review-thumbnails": every(3600, "reviewer.sweep_thumbnails", "bulk"),
-    "sweep-caches": every(3600, "media.sweep_caches", "bulk"),
-}
 TRANSPORT_ALIASES["filesystem"] = "nvr.queue.file_transport:Transport"
 if settings.CELERY_BROKER_URL.startswith("filesystem"):
     folders = {
@@ -77,5 +51,3 @@ if settings.CELERY_BROKER_URL.startswith("filesystem"):
 else:
     app.conf.broker_transport_options = {"socket_connect_timeout": 2, "socket_timeout": 5}
 app.autodiscover_tasks()
-app.autodiscover_tasks(related_name="cache_tasks")
-app.autodiscover_tasks(related_name="clip_tasks")

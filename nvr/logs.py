@@ -8,6 +8,7 @@ import time
 from datetime import timedelta
 
 from celery.beat import SchedulingError
+from django.apps import apps
 from django.db.utils import OperationalError
 
 from nvr.log_throttle import LogThrottle
@@ -65,7 +66,10 @@ class ClientFaults(logging.Filter):
         return True
 
 
-WORK = ("celery.app.trace", "cameras.", "media_serving.", "reviewer.")  # whose faults do not end a task log them
+def worker_loggers() -> tuple[str, ...]:
+    """Prefixes of the loggers that report a task's faults: Celery's own and those of all apps outside `nvr`."""
+    ours = (config.name for config in apps.get_app_configs()) if apps.ready else ()
+    return ("celery.app.trace", *(f"{name}." for name in ours if not name.startswith(("nvr", "django."))))
 
 
 class LastingFaults(logging.Filter):
@@ -78,7 +82,7 @@ class LastingFaults(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         error = record.exc_info[1] if record.exc_info else None
-        if record.name.startswith(WORK) and isinstance(error, OperationalError):
+        if record.name.startswith(worker_loggers()) and isinstance(error, OperationalError):
             return self._may_say("database", record, f"the database does not answer, tasks wait: {error}")
         if record.name == "celery.beat" and isinstance(error, SchedulingError):
             return self._may_say("broker", record, f"the broker does not answer, tasks wait: {error}")

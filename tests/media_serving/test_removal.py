@@ -16,10 +16,9 @@ from cameras.models import Camera, Purge
 from cameras.tasks import go_on_purging
 from media_serving import purge as removal
 from media_serving import tombstones
-from media_serving.cache_tasks import sweep_caches
 from media_serving.models import CameraTurn, Detection, Event, PlayableForm, Tombstone, Upload, WorkState
 from media_serving.purge import remove_kept_folders
-from media_serving.tasks import remove_files
+from media_serving.tasks import remove_files, sweep_caches
 from media_serving.transcoding.requests import cached_path
 from nvr.audit.models import AuditEntry
 from tests.factories import folder_of, put

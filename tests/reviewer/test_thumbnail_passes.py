@@ -10,7 +10,7 @@ from django.core.cache import cache
 
 from nvr.celery import app
 from nvr.media.files.cached_files import cache_folder
-from reviewer import cache_tasks
+from reviewer import tasks
 from reviewer.catalog.scanner import BeingRead
 from reviewer.models import ReviewPath
 from reviewer.thumbnails import prefetch
@@ -135,12 +135,12 @@ def test_a_pass_whose_worker_was_killed_goes_on_where_it_was_without_a_call(know
     with monkeypatch.context() as patched:
         patched.setattr(prefetch, "TIME_BUDGET_S", 0)
         work(*sent[-1])
-    cache_tasks.revive_thumbnail_passes()
+    tasks.revive_thumbnail_passes()
     assert len(sent) == 2  # the pass itself: somebody is at it
     died(known)
 
     for _ in range(2):
-        cache_tasks.revive_thumbnail_passes()
+        tasks.revive_thumbnail_passes()
 
     assert len(sent) == 3
     assert state(known) == ("waiting", 1, 0, 4)
@@ -155,7 +155,7 @@ def test_a_pass_that_kills_its_workers_is_not_revived_for_ever(known, sent):
     ask_for(known)
     for _ in range(6):
         died(known)
-        cache_tasks.revive_thumbnail_passes()
+        tasks.revive_thumbnail_passes()
 
     assert len(sent) == 1 + prefetch.MAX_REVIVALS
     assert state(known)[0] == "stopped"
@@ -166,7 +166,7 @@ def test_a_slice_that_ended_well_makes_up_for_deaths(known, sent, monkeypatch):
     ask_for(known)
     for _ in range(4):
         died(known)
-        cache_tasks.revive_thumbnail_passes()
+        tasks.revive_thumbnail_passes()
         work(*sent[-1])
 
     assert state(known) == ("working", 4, 0, 4)
@@ -176,7 +176,7 @@ def test_a_slice_that_ended_well_makes_up_for_deaths(known, sent, monkeypatch):
 def test_a_pass_that_is_over_is_not_revived(known, sent, kept):
     prefetch.note(known.pk, Progress(kept, "x", 1.0))
 
-    cache_tasks.revive_thumbnail_passes()
+    tasks.revive_thumbnail_passes()
 
     assert sent == []
 
@@ -187,7 +187,7 @@ def test_looking_for_dead_passes_is_cheap(known, card, sent, django_assert_num_q
     sent.clear()
 
     with django_assert_num_queries(1):
-        cache_tasks.revive_thumbnail_passes()
+        tasks.revive_thumbnail_passes()
 
     assert sent == []
 
@@ -199,7 +199,7 @@ def test_without_a_cache_no_pass_is_revived(known, sent, monkeypatch):
     ask_for(known)
     monkeypatch.setattr(prefetch.cache, "get_many", away)
 
-    cache_tasks.revive_thumbnail_passes()
+    tasks.revive_thumbnail_passes()
 
     assert len(sent) == 1
 
@@ -293,7 +293,7 @@ def test_the_daily_task_prunes_every_path(review, known, card):
     review.get("/api/media-thumbnail", {"path": str(file)})
     file.unlink()
 
-    cache_tasks.prune_thumbnails()
+    tasks.prune_thumbnails()
 
     assert made(card) == 0
 
@@ -303,7 +303,7 @@ def test_the_data_directorys_part_keeps_below_its_cap(review, card, settings):
         review.get("/api/media-thumbnail", {"path": str(card / f"DCIM/100MEDIA/IMG_000{number}.JPG"), "size": "200"})
     settings.NVR_REVIEW_CACHE_MB = 0
 
-    cache_tasks.sweep_thumbnails()
+    tasks.sweep_thumbnails()
 
     assert list(cache_folder("review-thumbnails").rglob("*.png")) == []
 
