@@ -24,15 +24,15 @@ from cameras.forms import CameraForm
 from cameras.last_picture import is_old
 from cameras.models import Camera, CameraStatus, Purge, TrashedCamera
 from cameras.path_validation import path_issues, probe_results_of
-from cameras.purge_report import what_goes
-from cameras.tiles import STATUS_WORDS, snapshot_address
-from cameras.unknown_folders import offer_for
+from cameras.purge_report import rows_to_purge
+from cameras.tiles import STATUS_LABELS, snapshot_url_of
+from cameras.unknown_folders import suggestions_for
 from nvr.audit.models import AuditEntry
 from nvr.model_admin import ModelAdmin
 from nvr.pages.templatetags.nvr_pages import age
 from nvr.private_files import make_shared
 
-EVIDENCE = ("status_reason", "last_picture_at", "last_seen_at", "slug", "uuid", "created_at")
+STATUS_FIELDS = ("status_reason", "last_picture_at", "last_seen_at", "slug", "uuid", "created_at")
 LIVE_FIELDSETS: Any = (
     (
         None,
@@ -84,7 +84,7 @@ LIVE_FIELDSETS: Any = (
     ),
 )
 # What only a camera that exists has to show or to forget.
-NOT_YET = {
+EXISTING_ONLY_FIELDS = {
     "folder_check",
     "forget_rtsp_password",
     "status_reason",
@@ -95,12 +95,12 @@ NOT_YET = {
     "created_at",
 }
 NEW_FIELDSETS: Any = tuple(
-    (title, options | {"fields": tuple(name for name in options["fields"] if name not in NOT_YET)})
+    (title, options | {"fields": tuple(name for name in options["fields"] if name not in EXISTING_ONLY_FIELDS)})
     for title, options in LIVE_FIELDSETS
 )
 
 
-class VisibleCameras(ModelAdmin[Camera]):
+class VisibleCameraAdmin(ModelAdmin[Camera]):
     """What the live list and the trash share: only what one may see, and the audit as history."""
 
     show_full_result_count = False
@@ -130,14 +130,14 @@ class VisibleCameras(ModelAdmin[Camera]):
 
 
 @admin.register(Camera)
-class CameraAdmin(VisibleCameras):
+class CameraAdmin(VisibleCameraAdmin):
     form = CameraForm
     fieldsets = LIVE_FIELDSETS
     list_display = ("picture", "name", "state", "seen", "source", "folder_path", "enabled")
     list_display_links = ("picture", "name")
     list_filter = ("status", "ingestion_mode", "enabled", "groups")
     search_fields = ("name", "slug", "folder_path", "notes")
-    readonly_fields = ("folder_check", *EVIDENCE)
+    readonly_fields = ("folder_check", *STATUS_FIELDS)
     actions = ("check_paths", "move_to_trash")
     list_per_page = 50
 
@@ -151,11 +151,11 @@ class CameraAdmin(VisibleCameras):
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         """With the folders that nobody has added yet, looked for when the page is drawn."""
         return super().changelist_view(
-            request, {"unknown_folders": partial(offer_for, request.user)} | (extra_context or {})
+            request, {"unknown_folders": partial(suggestions_for, request.user)} | (extra_context or {})
         )
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
-        own = [group.pk for group in registry.groups_of_who_sees_no_more(request.user)]
+        own = [group.pk for group in registry.restricting_groups(request.user)]
         initial = {"status": CameraStatus.UNKNOWN, "create_folder": True} | super().get_changeform_initial_data(request)
         return initial | ({"groups": own} if own else {})
 
@@ -163,13 +163,13 @@ class CameraAdmin(VisibleCameras):
     def picture(self, camera: Camera) -> SafeString:
         if camera.last_picture_at is None:
             return format_html('<span class="nvr-thumb nvr-thumb-empty">{}</span>', "No picture")
-        url = snapshot_address(camera, f"{camera.last_picture_at:%s}")
+        url = snapshot_url_of(camera, f"{camera.last_picture_at:%s}")
         text = '<img class="nvr-thumb" src="{}&width=160" width="80" height="60" loading="lazy" alt="Picture of {}">'
         return format_html(text, url, camera.name)
 
     @admin.display(description="status", ordering="status")
     def state(self, camera: Camera) -> SafeString:
-        words = STATUS_WORDS[CameraStatus(camera.status)]
+        words = STATUS_LABELS[CameraStatus(camera.status)]
         text = '<span class="nvr-state" data-status="{}">{}</span><br><span class="quiet">{}</span>'
         return format_html(text, camera.status, words, camera.status_reason)
 
@@ -197,7 +197,7 @@ class CameraAdmin(VisibleCameras):
             if not self.get_queryset(request).filter(pk=camera.pk).exists():
                 messages.warning(request, f"{camera.name} lists no group of yours: you do not see it.")
 
-        if form.makes_folder():
+        if form.should_create_folder():
             self.make_folder(request, Path(values["folder_path"]))
 
     def make_folder(self, request: HttpRequest, folder: Path) -> None:
@@ -241,7 +241,7 @@ class CameraAdmin(VisibleCameras):
     def response_delete(self, request: HttpRequest, obj_display: str, obj_id: int) -> HttpResponse:
         if IS_POPUP_VAR in request.POST:
             return super().response_delete(request, obj_display, obj_id)
-        messages.success(request, told_of_trash([obj_display]))
+        messages.success(request, trash_message([obj_display]))
         if not self.has_view_or_change_permission(request):
             return HttpResponseRedirect(reverse("admin:index"))
         preserved: Any = {"preserved_filters": self.get_preserved_filters(request), "opts": self.opts}
@@ -278,10 +278,10 @@ class CameraAdmin(VisibleCameras):
         names = [camera.name for camera in cameras]
         for camera in cameras:
             registry.trash_camera(request.user, camera)
-        messages.success(request, told_of_trash(names))
+        messages.success(request, trash_message(names))
 
 
-def told_of_trash(names: list[str]) -> SafeString:
+def trash_message(names: list[str]) -> SafeString:
     quoted = ", ".join(f"“{name}”" for name in names)
     what = (
         "The camera {} is in the trash. Restore it"
@@ -294,7 +294,7 @@ def told_of_trash(names: list[str]) -> SafeString:
 
 
 @admin.register(TrashedCamera)
-class TrashAdmin(VisibleCameras):
+class TrashAdmin(VisibleCameraAdmin):
     """What was deleted: restore it, or purge it for good."""
 
     list_display = ("name", "deleted_at", "state", "folder_path")
@@ -356,7 +356,7 @@ class TrashAdmin(VisibleCameras):
         context = self.admin_site.each_context(request) | {
             "title": "Purge for good?",
             "opts": self.opts,
-            "cameras": [(camera, what_goes(camera)) for camera in cameras],
+            "cameras": [(camera, rows_to_purge(camera)) for camera in cameras],
             "selected": [str(camera.pk) for camera in cameras],
         }
         return TemplateResponse(request, "admin/cameras/trashedcamera/purge.html", context)

@@ -18,15 +18,16 @@ from cameras.models import Camera
 from nvr.errors import NvrError
 from nvr.media.files.content_types import is_image
 
-SHOWN = 60
-RENAME_IT = "Rename it"
+MAX_LISTED = 60
+RENAME_HINT = "Rename it"
 
 
 @dataclass(frozen=True)
 class ListedFile:
     """One file with its addresses; `name` is its path below the camera's folder.
 
-    A file whose name is not UTF-8 has no addresses: none could name it. `why_closed` tells that, in a word or two.
+    A file whose name is not UTF-8 has no URLs, because a URL cannot contain it. `unavailable_reason` is a short label
+    for such a file.
     """
 
     name: str
@@ -38,7 +39,7 @@ class ListedFile:
     download_url: str
     size_bytes: int
     modified_at: datetime
-    why_closed: str = ""
+    unavailable_reason: str = ""
     former: str = ""  # which of the contents that the name had before, if it is not the one of now
 
     @property
@@ -60,8 +61,8 @@ class Listing:
         return [file for file in self.files if file.url]
 
     @property
-    def any_to_rename(self) -> bool:
-        return any(file.why_closed == RENAME_IT for file in self.files)
+    def has_non_utf8_names(self) -> bool:
+        return any(file.unavailable_reason == RENAME_HINT for file in self.files)
 
 
 Source = Callable[[Camera, QueryDict], Listing | None]
@@ -82,7 +83,7 @@ def listing_for(camera: Camera, query: QueryDict) -> Listing:
 def newest_listed(camera: Camera) -> list[ListedFile]:
     """The camera's newest 60 files, newest first. Raises what `newest_files` raises."""
     folder = folder_of(camera)
-    return [listed(camera, folder, file) for file in newest_files(camera)[:SHOWN]]
+    return [listed_file(camera, folder, file) for file in newest_files(camera)[:MAX_LISTED]]
 
 
 def _newest(camera: Camera) -> Listing:
@@ -94,19 +95,19 @@ def _newest(camera: Camera) -> Listing:
     return Listing("Newest files", files)
 
 
-def listed(camera: Camera, folder: Path, file: MediaFile) -> ListedFile:
+def listed_file(camera: Camera, folder: Path, file: MediaFile) -> ListedFile:
     name = str(Path(file.path).relative_to(folder))
-    return listed_as(
+    return listed_file_named(
         camera,
         name,
         version=file.identity,
         size_bytes=file.size,
         at=file.at,
-        page_url=address_of(camera, name),
+        page_url=page_url_of(camera, name),
     )
 
 
-def listed_as(
+def listed_file_named(
     camera: Camera,
     name: str,
     *,
@@ -114,7 +115,7 @@ def listed_as(
     size_bytes: int,
     at: datetime,
     page_url: str,
-    why_closed: str = "",
+    unavailable_reason: str = "",
     former: str = "",
     former_url: str = "",
 ) -> ListedFile:
@@ -124,8 +125,8 @@ def listed_as(
     """
     readable = os.fsencode(name).decode("utf-8", "replace")
     if readable != name:
-        why_closed = why_closed or RENAME_IT
-    url = "" if why_closed else former_url or f"/api/media/cameras/{quote(camera.slug)}/{quote(readable)}"
+        unavailable_reason = unavailable_reason or RENAME_HINT
+    url = "" if unavailable_reason else former_url or f"/api/media/cameras/{quote(camera.slug)}/{quote(readable)}"
     picture = is_image(readable)
     return ListedFile(
         name=readable,
@@ -137,11 +138,11 @@ def listed_as(
         download_url=f"{url}?download=1" if url else "",
         size_bytes=size_bytes,
         modified_at=at.astimezone(camera.zone or timezone.get_default_timezone()),
-        why_closed=why_closed,
+        unavailable_reason=unavailable_reason,
         former=former,
     )
 
 
-def address_of(camera: Camera, name: str, **query: str) -> str:
+def page_url_of(camera: Camera, name: str, **query: str) -> str:
     """The page that shows the file `name`."""
     return f"{camera.get_absolute_url()}?{urlencode(query | {'file': name}, errors='surrogateescape')}"

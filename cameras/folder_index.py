@@ -26,14 +26,14 @@ from nvr.media.files.system_folders import is_system_folder
 
 NEWEST = 64
 # File systems stamp in steps: a change within this span of the last one may leave the directory's mtime as it was.
-UNSURE_NS = 2_000_000_000
-LOOK_AT_ALL_S = 60.0
+MTIME_UNCERTAINTY_NS = 2_000_000_000
+FULL_SCAN_INTERVAL_S = 60.0
 TIMEOUT_S = 10.0  # longer than a first look at 100 000 files takes
 # More than there are cameras: the wall asks for all of them in turn, and each that had to go would be built anew.
 MAX_INDEXES = 1000
 MAX_DEPTH = 16
 MAX_FIRST_SEEN = 10_000
-CLOCKS_DIFFER = timedelta(minutes=10)  # at most; a file's time that is further ahead tells of a wrong clock
+MAX_CLOCK_DIFFERENCE = timedelta(minutes=10)  # at most; a file's time that is further ahead tells of a wrong clock
 
 
 class FolderMissing(NotFound):
@@ -74,7 +74,7 @@ class MediaFile:
     def ahead(self) -> timedelta:
         """By how much the clock that set the file's time is ahead of ours; nothing where clocks merely differ."""
         ahead = timedelta(microseconds=(self.mtime_ns - self.at_ns) // 1000)
-        return ahead if ahead > CLOCKS_DIFFER else timedelta(0)
+        return ahead if ahead > MAX_CLOCK_DIFFERENCE else timedelta(0)
 
     @property
     def identity(self) -> str:
@@ -93,7 +93,7 @@ class Directory:
     videos: list[MediaFile] = field(default_factory=list)
 
     def is_current(self, mtime_ns: int) -> bool:
-        return mtime_ns == self.mtime_ns and self.listed_ns - mtime_ns > UNSURE_NS
+        return mtime_ns == self.mtime_ns and self.listed_ns - mtime_ns > MTIME_UNCERTAINTY_NS
 
     def newest(self) -> list[MediaFile]:
         return self.images + self.videos
@@ -109,20 +109,20 @@ class FolderIndex:
     def __init__(self, root: str) -> None:
         self.root = root
         self._directories: dict[str, Directory] = {}
-        self._looked_at_all = 0.0
+        self._last_full_scan = 0.0
         self._lock = threading.Lock()
 
     def newest(self, *, images: bool, videos: bool, excluded: frozenset[str] = frozenset()) -> list[MediaFile]:
         """Up to 64 files of the kinds asked for, newest first. Raises `FolderMissing` or `FolderUnreadable`."""
-        with self._looking():
-            everything = time.monotonic() - self._looked_at_all > LOOK_AT_ALL_S
+        with self._scan_lock():
+            everything = time.monotonic() - self._last_full_scan > FULL_SCAN_INTERVAL_S
             self._refresh(excluded, everything=everything)
             if everything:
-                self._looked_at_all = time.monotonic()
-            return self._look_again(images=images, videos=videos)
+                self._last_full_scan = time.monotonic()
+            return self._restat_newest(images=images, videos=videos)
 
     @contextmanager
-    def _looking(self) -> Iterator[None]:
+    def _scan_lock(self) -> Iterator[None]:
         """One at a time; who waits for one that hangs on its disk does not hang with it."""
         if not self._lock.acquire(timeout=TIMEOUT_S):
             raise FolderUnreadable(f"The folder {self.root} does not answer: check its disk or mount.")
@@ -144,13 +144,13 @@ class FolderIndex:
             if depth < MAX_DEPTH:
                 waiting.extend((folder, depth + 1) for folder in inner if folder not in excluded)
 
-    def _look_again(self, *, images: bool, videos: bool) -> list[MediaFile]:
+    def _restat_newest(self, *, images: bool, videos: bool) -> list[MediaFile]:
         candidates = [
             file
             for directory in self._directories.values()
             for file in (directory.images if images else []) + (directory.videos if videos else [])
         ]
-        again = (seen(file.path) for file in nlargest(NEWEST, candidates))
+        again = (stat_media_file(file.path) for file in nlargest(NEWEST, candidates))
         return sorted((file for file in again if file is not None), reverse=True)
 
 
@@ -169,12 +169,12 @@ def refreshed(path: str, known: Directory | None, *, everything: bool, is_root: 
         names = os.listdir(path)  # noqa: PTH208  # 100 000 Path objects would cost more than the listing
     except OSError as error:
         if is_root:
-            raise fault(path, error) from error
+            raise folder_error(path, error) from error
         return None
-    return relisted(path, known if not everything else None, names, mtime_ns, listed_ns)
+    return updated_directory(path, known if not everything else None, names, mtime_ns, listed_ns)
 
 
-def relisted(path: str, known: Directory | None, names: list[str], mtime_ns: int, listed_ns: int) -> Directory:
+def updated_directory(path: str, known: Directory | None, names: list[str], mtime_ns: int, listed_ns: int) -> Directory:
     """`known`, brought up to date with the listing `names`: only what is new is looked at."""
     known = known or Directory()
     added = [name for name in names if name not in known.names]
@@ -183,7 +183,7 @@ def relisted(path: str, known: Directory | None, names: list[str], mtime_ns: int
         if known.has_lost_newest():
             known, added = Directory(), names
     known.names.update(added)
-    files, folders = looked_at(path, added)
+    files, folders = scan_names(path, added)
     newest = [*known.newest(), *files]
     return Directory(
         mtime_ns=mtime_ns,
@@ -195,13 +195,13 @@ def relisted(path: str, known: Directory | None, names: list[str], mtime_ns: int
     )
 
 
-def looked_at(path: str, names: Iterable[str]) -> tuple[list[MediaFile], list[str]]:
+def scan_names(path: str, names: Iterable[str]) -> tuple[list[MediaFile], list[str]]:
     files, folders = [], []
     for name in names:
         if name.startswith("."):
             continue
         if is_image(name) or is_video(name):
-            file = seen(f"{path}/{name}")
+            file = stat_media_file(f"{path}/{name}")
             if file is not None:
                 files.append(file)
         elif not is_system_folder(name) and is_folder(f"{path}/{name}"):
@@ -209,7 +209,7 @@ def looked_at(path: str, names: Iterable[str]) -> tuple[list[MediaFile], list[st
     return files, folders
 
 
-def seen(path: str) -> MediaFile | None:
+def stat_media_file(path: str) -> MediaFile | None:
     """The file as it is now; None if it is gone or no regular file. Links are not followed."""
     try:
         facts = os.lstat(path)
@@ -244,7 +244,7 @@ def is_folder(path: str) -> bool:
         return False
 
 
-def fault(path: str, error: OSError) -> FolderMissing | FolderUnreadable:
+def folder_error(path: str, error: OSError) -> FolderMissing | FolderUnreadable:
     if error.errno in {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG}:
         return FolderMissing("Camera folder does not exist")
     if error.errno == errno.EACCES:

@@ -8,7 +8,7 @@ from pathlib import Path
 from django.conf import settings
 
 from cameras.folder_index import MediaFile, index_of
-from cameras.folder_ownership import Folders, check_own, current_folders, folders_for
+from cameras.folder_ownership import Folders, check_not_redirected, current_folders, folders_for
 from cameras.models import Camera
 from nvr.errors import Forbidden
 from nvr.media.files.mounts import Mount, mount_of
@@ -29,21 +29,21 @@ def resolved(folder: Path) -> Path:
 def folder_of(camera: Camera, folders: Folders | None = None) -> Path:
     """The camera's folder, links resolved.
 
-    Raises `FolderOutsideBase` if that leaves the base path, and `FolderStrayed` if it leads to another camera's.
+    Raises `FolderOutsideBase` if that leaves the base path, and `FolderRedirected` if it leads to another camera's.
     """
-    check_own(camera, folders or current_folders())
+    check_not_redirected(camera, folders or current_folders())
     folder = resolved(Path(camera.folder_path))
     if not is_inside(folder, resolved(Path(settings.NVR_CAMERA_ROOT))):
         raise FolderOutsideBase(OUTSIDE)
     return folder
 
 
-def place_of(camera: Camera, folders: Folders) -> str:
+def known_folder_of(camera: Camera, folders: Folders) -> str:
     """The same as it was when `folders` were read: at most 2 s ago, and nothing is asked of the disk.
 
     For whoever checks where a file in it really lies: a folder that has become a link since is noticed there.
     """
-    folder = folders.place_of(camera)
+    folder = folders.resolved_folder(camera)
     if folder is None:
         raise FolderOutsideBase(OUTSIDE)
     return folder

@@ -19,7 +19,7 @@ from cameras.naming import slug_from
 from cameras.registry import CameraExists
 from nvr.media.files.paths import is_inside
 
-STORED = (
+STORED_FIELDS = (
     "name",
     "folder_path",
     "status",
@@ -42,7 +42,7 @@ STORED = (
     "notes",
 )
 
-CLOSED = (
+CLOSED_HELP = (
     "Counts for nothing now: snapshots are only for who signs in, unless NVR_PUBLIC_SNAPSHOTS is set "
     "where other machines reach NVR."
 )
@@ -59,7 +59,7 @@ class ClassesField(forms.CharField):
 
     def to_python(self, value: Any) -> list[str]:  # type: ignore[override]  # text in, names out
         text = super().to_python(value) or ""
-        return validation.clean_classes(listed(text) if text.startswith("[") else split(text))
+        return validation.clean_classes(parse_json_list(text) if text.startswith("[") else split(text))
 
     def has_changed(self, initial: Any, data: Any) -> bool:
         return super().has_changed(self.prepare_value(initial), data)
@@ -74,7 +74,7 @@ def is_below_root(path: Path) -> bool:
     return is_inside(resolved(path), root)
 
 
-def folder_warnings(path: str, *, will_be_made: bool) -> list[str]:
+def folder_warnings(path: str, *, will_be_created: bool) -> list[str]:
     """What is odd about a camera's folder that may be stored all the same, a sentence each.
 
     Outside of the root it is not said whether it exists: that would list the server's folders to every editor.
@@ -87,7 +87,7 @@ def folder_warnings(path: str, *, will_be_made: bool) -> list[str]:
         found.append(f"The folder lies outside {settings.NVR_CAMERA_ROOT}: its pictures are not shown.")
     if any(part != " ".join(part.split()) for part in folder.parts[1:]):
         found.append("A name in it begins or ends with a blank, or has several in a row.")
-    if below and not folder.is_dir() and (folder.exists() or not will_be_made):
+    if below and not folder.is_dir() and (folder.exists() or not will_be_created):
         cure = "is not a folder but a file." if folder.exists() else "does not exist: tick “Create the folder”."
         found.append(f"The folder {cure}")
     return found
@@ -97,7 +97,7 @@ def split(text: str) -> list[str]:
     return [name for name in text.split(",") if name.strip()]
 
 
-def listed(text: str) -> list[str]:
+def parse_json_list(text: str) -> list[str]:
     try:
         names = json.loads(text)
     except (ValueError, RecursionError):
@@ -150,7 +150,7 @@ class CameraForm(forms.ModelForm[Camera]):
 
     class Meta:
         model = Camera
-        fields = STORED
+        fields = STORED_FIELDS
         widgets = {
             "groups": forms.CheckboxSelectMultiple,
             "motion_sensitivity": ShareInput,
@@ -171,7 +171,7 @@ class CameraForm(forms.ModelForm[Camera]):
             told = "One is stored. Leave empty to keep it." if stored else "None is stored."
             self.fields["new_rtsp_password"].help_text = told
         if "public" in self.fields and not settings.NVR_PUBLIC_SNAPSHOTS:
-            self.fields["public"].help_text = CLOSED
+            self.fields["public"].help_text = CLOSED_HELP
 
     def _describe_folder(self, field: forms.Field) -> None:
         base = settings.NVR_CAMERA_ROOT
@@ -234,7 +234,7 @@ class CameraForm(forms.ModelForm[Camera]):
         path = cleaned.get("folder_path")
         if not path or "folder_path" not in self.fields or path == self.instance.folder_path:
             return
-        warnings = folder_warnings(path, will_be_made=bool(cleaned.get("create_folder")))
+        warnings = folder_warnings(path, will_be_created=bool(cleaned.get("create_folder")))
         if not warnings or cleaned.get("save_anyway") == path:
             return
         for warning in warnings:
@@ -246,7 +246,7 @@ class CameraForm(forms.ModelForm[Camera]):
         if "save_anyway" in self.fields:
             self.fields["save_anyway"].widget = forms.CheckboxInput({"value": path})
 
-    def makes_folder(self) -> bool:
+    def should_create_folder(self) -> bool:
         path = Path(self.cleaned_data.get("folder_path", ""))
         wanted = bool(self.cleaned_data.get("create_folder"))
         return wanted and is_below_root(path) and not path.exists()
@@ -256,7 +256,9 @@ class CameraForm(forms.ModelForm[Camera]):
 
     def values(self) -> dict[str, Any]:
         """What `cameras.registry` takes: the cleaned fields; the password if one was typed or is to be forgotten."""
-        values = {name: value for name, value in self.cleaned_data.items() if name in STORED and name != "groups"}
+        values = {
+            name: value for name, value in self.cleaned_data.items() if name in STORED_FIELDS and name != "groups"
+        }
         if self.cleaned_data.get("new_rtsp_password"):
             values["rtsp_password"] = self.cleaned_data["new_rtsp_password"]
         elif self.cleaned_data.get("forget_rtsp_password"):

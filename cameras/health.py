@@ -61,7 +61,7 @@ def probe(camera: Camera, folders: Folders | None = None) -> Evidence:
         settled_before = timezone.now() - settings.NVR_UPLOAD_STABLE_TIME
         times = (file.at for file in newest_files(camera, folders=folders))
         newest_at = next((at for at in times if at <= settled_before), None)
-        fault, mount = mount_evidence(camera, newest_at)
+        fault, mount = check_mount(camera, newest_at)
         return Evidence(newest_at, fault, mount, None if fault else last_picture_of(camera, folders))
     except FolderIsFile:
         return Evidence(fault=f"{camera.folder_path} is not a folder but a file: move it away, or correct the path.")
@@ -80,7 +80,7 @@ def probe(camera: Camera, folders: Folders | None = None) -> Evidence:
         return Evidence(fault="Its folder could not be examined: the log tells why.")
 
 
-def mount_evidence(camera: Camera, newest_at: datetime | None) -> tuple[str, dict[str, Any] | None]:
+def check_mount(camera: Camera, newest_at: datetime | None) -> tuple[str, dict[str, Any] | None]:
     """A fault if the volume that held the folder is away, and the mount to remember."""
     now = mount_of(Path(camera.folder_path))
     before = Mount.from_dict(camera.mount) if camera.mount else None
@@ -100,13 +100,13 @@ def judge(camera: Camera, evidence: Evidence, now: datetime) -> Verdict:
     arrived = newest is not None and (seen is None or newest > seen)
     seen = newest if arrived else seen
     if is_overdue(camera, seen, now):
-        return Verdict(CameraStatus.OFFLINE, f"Nothing has arrived for {in_words(camera.offline_after)}.", seen)
+        return Verdict(CameraStatus.OFFLINE, f"Nothing has arrived for {duration_text(camera.offline_after)}.", seen)
     if arrived:
         return Verdict(CameraStatus.ONLINE, "", seen)
-    return Verdict(*without_news(camera, seen), seen)
+    return Verdict(*status_without_new_files(camera, seen), seen)
 
 
-def without_news(camera: Camera, seen: datetime | None) -> tuple[str, str]:
+def status_without_new_files(camera: Camera, seen: datetime | None) -> tuple[str, str]:
     """Nothing new and not overdue: what stood stays, unless it was our own finding and no longer holds."""
     ours = camera.status in {CameraStatus.ERROR, CameraStatus.OFFLINE} and camera.status_reason
     if not ours:
@@ -121,7 +121,7 @@ def is_overdue(camera: Camera, seen: datetime | None, now: datetime) -> bool:
     return silence > camera.offline_after and silence - downtime_since(since) > camera.offline_after
 
 
-def in_words(span: timedelta) -> str:
+def duration_text(span: timedelta) -> str:
     seconds = int(span.total_seconds())
     for unit, size in (("day", 86400), ("hour", 3600), ("minute", 60)):
         if seconds >= 2 * size or seconds == size:
@@ -133,17 +133,17 @@ def refresh_all() -> int:
     """Look at every enabled camera's folder and note what has changed; returns how many changed."""
     cameras = list(Camera.objects.filter(enabled=True))
     results = _probe.run(cameras, partial(probe, folders=current_folders()))
-    return sum(note(camera, results[camera.pk]) for camera in cameras if camera.pk in results)
+    return sum(store_evidence(camera, results[camera.pk]) for camera in cameras if camera.pk in results)
 
 
-def not_answering(camera: Camera) -> Evidence:
+def timeout_result(camera: Camera) -> Evidence:
     return Evidence(fault=f"Its folder has not answered for {TIMEOUT_S} s: check its disk or mount.")
 
 
-_probe: ConcurrentProbe[Evidence] = ConcurrentProbe(late=not_answering, timeout_s=TIMEOUT_S, name="camera-health")
+_probe: ConcurrentProbe[Evidence] = ConcurrentProbe(late=timeout_result, timeout_s=TIMEOUT_S, name="camera-health")
 
 
-def note(camera: Camera, evidence: Evidence) -> bool:
+def store_evidence(camera: Camera, evidence: Evidence) -> bool:
     """Store the verdict if it differs; a changed status has one audit line."""
     now = timezone.now()
     with transaction.atomic():
@@ -151,10 +151,10 @@ def note(camera: Camera, evidence: Evidence) -> bool:
         if current is None:  # trashed or moved while we looked
             return False
         verdict = judge(current, evidence, now)
-        return store(current, verdict, facts_of(evidence))
+        return store_verdict(current, verdict, probed_fields(evidence))
 
 
-def facts_of(evidence: Evidence) -> dict[str, Any]:
+def probed_fields(evidence: Evidence) -> dict[str, Any]:
     """What the look gave beside the status, by the camera's fields."""
     facts: dict[str, Any] = {"mount": evidence.mount} if evidence.mount is not None else {}
     if evidence.picture is not None:
@@ -165,7 +165,7 @@ def facts_of(evidence: Evidence) -> dict[str, Any]:
     return facts
 
 
-def store(camera: Camera, verdict: Verdict, facts: dict[str, Any]) -> bool:
+def store_verdict(camera: Camera, verdict: Verdict, facts: dict[str, Any]) -> bool:
     values: dict[str, Any] = {
         "status": verdict.status,
         "status_reason": verdict.reason[:300],

@@ -28,19 +28,19 @@ def connect() -> None:
         post_save.connect(bump, sender=model)
         post_delete.connect(bump, sender=model)
     m2m_changed.connect(bump, sender=Camera.groups.through)
-    pre_delete.connect(close_cameras_of, sender=Group)
+    pre_delete.connect(make_cameras_private, sender=Group)
     post_save.connect(bump, sender=Group)
     register_target("camera", visible_entries)
     register_target("trashedcamera", visible_entries)
     register_actions("camera", *ACTIONS)
-    navigation.add(navigation.Entry("Live", "wall", "live", order=10, below="/cameras/"))
+    navigation.add(navigation.Entry("Live", "live", "live", order=10, below="/cameras/"))
 
 
 def bump(sender: Any, **kwargs: Any) -> None:
     ListVersion.bump()
 
 
-def close_cameras_of(sender: Any, instance: Group, **kwargs: Any) -> None:
+def make_cameras_private(sender: Any, instance: Group, **kwargs: Any) -> None:
     """A group goes: cameras that listed it do not become public by losing it, and their history tells."""
     for camera in Camera.everything.filter(groups=instance):
         update_camera(None, camera, {"public": False}, groups=camera.groups.exclude(pk=instance.pk))

@@ -17,7 +17,7 @@ from cameras.folder_ownership import Folders
 from cameras.folders import newest_files
 from cameras.models import Camera
 from cameras.rhythm import Rhythm, age_limit
-from cameras.snapshots import VIDEOS_TRIED, is_shown, may_give_a_frame
+from cameras.snapshots import MAX_VIDEOS_TRIED, is_displayable, may_contain_frame
 
 
 @dataclass(frozen=True)
@@ -40,15 +40,15 @@ def last_picture_of(camera: Camera, folders: Folders | None = None) -> LastPictu
     """Looks into the folder. Raises what `newest_files` raises."""
     images = newest_files(camera, videos=False, folders=folders)
     videos = newest_files(camera, images=False, folders=folders)
-    file = next(shown_files(images, videos), None)
+    file = next(displayable_files(images, videos), None)
     shown = [each for each in (images or videos) if file and each <= file]  # what is torn makes no pause end
     return LastPicture(file, rhythm_of(camera, [each.at for each in shown]))
 
 
-def shown_files(images: list[MediaFile], videos: list[MediaFile]) -> Iterator[MediaFile]:
+def displayable_files(images: list[MediaFile], videos: list[MediaFile]) -> Iterator[MediaFile]:
     """As in a snapshot: an image if there is any, else a video."""
-    yield from filter(is_shown, images)
-    yield from filter(may_give_a_frame, videos[:VIDEOS_TRIED])
+    yield from filter(is_displayable, images)
+    yield from filter(may_contain_frame, videos[:MAX_VIDEOS_TRIED])
 
 
 def rhythm_of(camera: Camera, times: list[datetime]) -> Rhythm:

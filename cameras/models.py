@@ -289,12 +289,12 @@ class ListVersion(models.Model):
 
     @classmethod
     def bump(cls) -> None:
-        if not cls._raise():
+        if not cls._increment():
             cls.objects.get_or_create(pk=1)
-            cls._raise()  # whoever else made the row raised it for their own write, not for ours
+            cls._increment()  # whoever else made the row raised it for their own write, not for ours
 
     @classmethod
-    def _raise(cls) -> int:
+    def _increment(cls) -> int:
         return cls.objects.filter(pk=1).update(number=models.F("number") + 1)
 
     @classmethod

@@ -27,7 +27,7 @@ from nvr.media.files.paths import is_inside
 from nvr.media.files.system_folders import is_hidden_folder
 
 TIMEOUT_S = 3.0  # for all folders together
-SEARCH_S = 2.0  # for one folder
+SEARCH_TIMEOUT_S = 2.0  # for one folder
 MAX_ENTRIES = 50_000
 NO_MEDIA = "no image or video files found"
 
@@ -37,7 +37,7 @@ class ProbeResult:
     """What is wrong with a folder, and where it really lies, as far as that is told."""
 
     issues: list[str]
-    place: str
+    resolved_path: str
 
 
 def validate_paths(user: User | AnonymousUser) -> dict[str, Any]:
@@ -68,31 +68,31 @@ def probe_results_of(cameras: Iterable[Camera], user: User | AnonymousUser | Non
     Outside the base path only a superuser is told more than that: it is not for others to feel about the disk.
     """
     cameras = list(cameras)
-    outside_too = user is not None and user.is_superuser
-    silent = current_folders().silent
-    answering = [camera for camera in cameras if camera.pk not in silent]
-    seen = _probes[outside_too].run(answering, partial(probe, outside_too=outside_too))
-    return {camera.pk: seen.get(camera.pk) or not_answering(camera) for camera in cameras}
+    including_outside = user is not None and user.is_superuser
+    unresponsive = current_folders().unresponsive
+    answering = [camera for camera in cameras if camera.pk not in unresponsive]
+    seen = _probes[including_outside].run(answering, partial(probe, including_outside=including_outside))
+    return {camera.pk: seen.get(camera.pk) or timeout_result(camera) for camera in cameras}
 
 
-def probe(camera: Camera, *, outside_too: bool) -> ProbeResult:
+def probe(camera: Camera, *, including_outside: bool) -> ProbeResult:
     folder = Path(camera.folder_path)
     if is_below_base(folder):
         return ProbeResult(content_issues(folder), str(resolved(folder)))
     outside = f"folder_path not under base_path ({settings.NVR_CAMERA_ROOT})"
-    if not outside_too:
+    if not including_outside:
         return ProbeResult([outside], camera.folder_path)
     return ProbeResult([outside, *content_issues(folder)], str(resolved(folder)))
 
 
-def not_answering(camera: Camera) -> ProbeResult:
+def timeout_result(camera: Camera) -> ProbeResult:
     return ProbeResult(["directory does not answer"], camera.folder_path)
 
 
 # Looks are shared by those who ask at the same time: who may be told less has others.
 _probes: dict[bool, ConcurrentProbe[ProbeResult]] = {
-    outside_too: ConcurrentProbe(late=not_answering, timeout_s=TIMEOUT_S, name="path-check")
-    for outside_too in (False, True)
+    including_outside: ConcurrentProbe(late=timeout_result, timeout_s=TIMEOUT_S, name="path-check")
+    for including_outside in (False, True)
 }
 
 
@@ -130,11 +130,11 @@ def entries_below(folder: Path) -> Iterator[DirEntry[str]]:
 
     Raises `OSError` if `folder` itself cannot be read, and `LimitReached`.
     """
-    deadline, seen, waiting = time.monotonic() + SEARCH_S, 0, [str(folder)]
+    deadline, seen, waiting = time.monotonic() + SEARCH_TIMEOUT_S, 0, [str(folder)]
     while waiting:
-        place = waiting.pop()
+        resolved_path = waiting.pop()
         try:
-            with scandir(place) as listing:
+            with scandir(resolved_path) as listing:
                 for entry in listing:
                     yield entry
                     seen += 1
@@ -142,7 +142,7 @@ def entries_below(folder: Path) -> Iterator[DirEntry[str]]:
                     if not is_hidden_folder(entry.name) and entry.is_dir(follow_symlinks=False):
                         waiting.append(entry.path)
         except OSError:
-            if place == str(folder):
+            if resolved_path == str(folder):
                 raise
         check_limits(seen, deadline)
 
@@ -151,7 +151,7 @@ def check_limits(seen: int, deadline: float) -> None:
     if seen > MAX_ENTRIES:
         raise LimitReached(f"among the first {MAX_ENTRIES} entries")
     if time.monotonic() > deadline:
-        raise LimitReached(f"within {SEARCH_S:g} s")
+        raise LimitReached(f"within {SEARCH_TIMEOUT_S:g} s")
 
 
 def is_media(entry: DirEntry[str]) -> bool:
@@ -165,6 +165,6 @@ def _row(camera: Camera, result: ProbeResult) -> dict[str, Any]:
         "name": camera.name,
         "folder_path": camera.folder_path,
         "status": camera.status,
-        "resolved_path": result.place if result.issues else None,
+        "resolved_path": result.resolved_path if result.issues else None,
         "issues": result.issues or None,
     }

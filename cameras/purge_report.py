@@ -15,5 +15,5 @@ def register_counter(what: str, counter: Counter) -> None:
     _counters.append((what, counter))
 
 
-def what_goes(camera: Camera) -> list[tuple[str, int]]:
+def rows_to_purge(camera: Camera) -> list[tuple[str, int]]:
     return [(what, counter(camera)) for what, counter in _counters]

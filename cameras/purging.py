@@ -27,7 +27,7 @@ Remover = Callable[[Camera, int], int]
 _removers: list[Remover] = []
 
 TASK = "cameras.go_on_purging"
-BATCH = 2000  # rows in one transaction: a fifth of a second on SQLite
+BATCH_SIZE = 2000  # rows in one transaction: a fifth of a second on SQLite
 PAUSE_S = 0.1  # SQLite's waiting writers look ten times a second whether it is their turn
 BATCHES_IN_REQUEST = 4  # for which somebody waits
 BATCHES_IN_TASK = 50  # then other bulk work has its turn
@@ -48,7 +48,7 @@ def purge_batch(camera: Camera, asker: Asker) -> bool:
 
     Answers whether the camera is gone. The audit names who asked first.
     """
-    if not _emptied(camera):
+    if not _delete_related_rows(camera):
         Purge.objects.get_or_create(camera_id=camera.pk, defaults=asdict(asker))
         return False
     purge = Purge.objects.filter(camera=camera.pk).first()
@@ -58,7 +58,7 @@ def purge_batch(camera: Camera, asker: Asker) -> bool:
     return True
 
 
-def go_on(camera_pk: int, *, batches: int) -> bool:
+def resume(camera_pk: int, *, batches: int) -> bool:
     """Go on with a purge that was begun, for so many batches, unless somebody is at it; then a worker takes over.
 
     Answers whether the camera is gone. Whatever stops this, the purge is taken up again when the lease has ended.
@@ -74,7 +74,7 @@ def go_on(camera_pk: int, *, batches: int) -> bool:
     return False
 
 
-def send_owed() -> None:
+def send_pending() -> None:
     """Send again what a lost message, a dead worker or an absent broker left half purged."""
     for purge in Purge.objects.filter(leased_until__lte=timezone.now()):
         send(purge.camera_id)
@@ -88,9 +88,9 @@ def send(camera_pk: int) -> None:
         logger.warning("broker away, purge waits camera=%s error=%s", camera_pk, type(error).__name__)
 
 
-def _emptied(camera: Camera) -> bool:
-    """Whether nothing hangs on the camera any more after up to `BATCH` further rows were deleted."""
-    room = BATCH
+def _delete_related_rows(camera: Camera) -> bool:
+    """Whether nothing hangs on the camera any more after up to `BATCH_SIZE` further rows were deleted."""
+    room = BATCH_SIZE
     for remover in reversed(_removers):
         room -= remover(camera, room)
         if room <= 0:

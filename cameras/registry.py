@@ -14,7 +14,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from cameras import purging
-from cameras.folder_ownership import cameras_around, place_to_remember, true_place
+from cameras.folder_ownership import cameras_containing, location_to_store, real_path
 from cameras.models import Camera, Purge, sees_all
 from cameras.naming import slug_from
 from cameras.signals import camera_restored, camera_trashed
@@ -54,7 +54,7 @@ class CameraExists(Conflict):
         return ", which is in the trash: restore or purge it, or choose another"
 
 
-class FolderOfAnother(CameraExists):
+class FolderInHiddenCamera(CameraExists):
     """The folder lies in that of a camera which the actor may not see: its files would become the actor's to read."""
 
     def __init__(self, value: str) -> None:
@@ -85,10 +85,10 @@ def create_camera(actor: Actor, values: dict[str, Any], *, groups: Iterable[Grou
 
     Without `groups` it lists those of an actor who does not see all cameras, and would not see this one.
     """
-    wanted = {"name": values["name"], "folder_path": values["folder_path"], "id": slug_from(values["name"])}
-    listed = list(groups) or groups_of_who_sees_no_more(actor)
+    requested = {"name": values["name"], "folder_path": values["folder_path"], "id": slug_from(values["name"])}
+    listed = list(groups) or restricting_groups(actor)
     _check_folder(actor, values["folder_path"], None)
-    place = place_to_remember(values["folder_path"])
+    place = location_to_store(values["folder_path"])
 
     def create() -> Camera:
         camera = Camera(**values, chosen_place=place)
@@ -100,10 +100,10 @@ def create_camera(actor: Actor, values: dict[str, Any], *, groups: Iterable[Grou
         record(actor, "camera_created", camera, {field: (None, value) for field, value in given.items()})
         return camera
 
-    return _unless_taken(actor, wanted, None, create)
+    return _write_if_available(actor, requested, None, create)
 
 
-def groups_of_who_sees_no_more(actor: Actor) -> list[Group]:
+def restricting_groups(actor: Actor) -> list[Group]:
     """The groups by which alone `actor` sees cameras; none for who sees them all."""
     if actor is None or sees_all(actor):
         return []
@@ -114,14 +114,14 @@ def update_camera(
     actor: Actor, camera: Camera, values: dict[str, Any], *, groups: Iterable[Group] | None = None
 ) -> Camera:
     """Change what differs, and only that; nothing is written or recorded when nothing does."""
-    wanted: dict[str, str] = {field: values[field] for field in ("name", "folder_path") if field in values}
-    if "folder_path" in wanted:
-        _check_folder(actor, wanted["folder_path"], camera)
-    place = place_to_remember(wanted["folder_path"]) if "folder_path" in wanted else ""
+    requested: dict[str, str] = {field: values[field] for field in ("name", "folder_path") if field in values}
+    if "folder_path" in requested:
+        _check_folder(actor, requested["folder_path"], camera)
+    place = location_to_store(requested["folder_path"]) if "folder_path" in requested else ""
 
     def update() -> Camera:
-        current = _held(camera)
-        changes = _assign(current, _closed_when_last_group_goes(current, groups) | values)
+        current = _locked(camera)
+        changes = _assign(current, _private_if_groups_removed(current, groups) | values)
         if changes:
             if "folder_path" in changes:
                 current.mount = None
@@ -135,10 +135,10 @@ def update_camera(
             record(actor, "camera_updated", current, changes)
         return current
 
-    return _unless_taken(actor, wanted, camera, update)
+    return _write_if_available(actor, requested, camera, update)
 
 
-def _closed_when_last_group_goes(camera: Camera, groups: Iterable[Group] | None) -> dict[str, Any]:
+def _private_if_groups_removed(camera: Camera, groups: Iterable[Group] | None) -> dict[str, Any]:
     """A camera that was for some does not become public by losing its groups: that is to be asked for."""
     loses_all = groups is not None and not list(groups) and camera.groups.exists()
     return {"public": False} if loses_all else {}
@@ -147,7 +147,7 @@ def _closed_when_last_group_goes(camera: Camera, groups: Iterable[Group] | None)
 def trash_camera(actor: Actor, camera: Camera) -> None:
     """Take it out of every list and serve its media no more; a second call does nothing."""
     with transaction.atomic():
-        current = _held(camera)
+        current = _locked(camera)
         if current.is_trashed:
             return
         current.deleted_at = timezone.now()
@@ -159,7 +159,7 @@ def trash_camera(actor: Actor, camera: Camera) -> None:
 def restore_camera(actor: Actor, camera: Camera) -> Camera:
     """Bring it back with all it had. Raises `BadRequest` for one not in the trash, `BeingPurged` if it lost some."""
     with transaction.atomic():
-        current = _held(camera)
+        current = _locked(camera)
         if not current.is_trashed:
             raise BadRequest(f"Camera {current.slug} is not deleted.")
         if Purge.objects.filter(camera=current.pk).exists():
@@ -177,15 +177,15 @@ def purge_camera(actor: Actor, camera: Camera) -> bool:
     Answers whether all are gone. If not, a worker goes on in batches, and nothing stops it; a second call goes on too.
     """
     with transaction.atomic():
-        current = _held(camera)
+        current = _locked(camera)
         if not current.is_trashed:
             raise BadRequest(f"Camera {current.slug} is not in the trash: delete it first.")
         if purging.purge_batch(current, asker_of(actor)):
             return True
-    return purging.go_on(camera.pk, batches=purging.BATCHES_IN_REQUEST)
+    return purging.resume(camera.pk, batches=purging.BATCHES_IN_REQUEST)
 
 
-def _held(camera: Camera) -> Camera:
+def _locked(camera: Camera) -> Camera:
     """The camera as it is now, its row ours to the end of the transaction. Raises `NotFound` if it was purged."""
     current: Camera | None = Camera.everything.select_for_update().filter(pk=camera.pk).first()
     if current is None:
@@ -193,45 +193,47 @@ def _held(camera: Camera) -> Camera:
     return current
 
 
-def _unless_taken(actor: Actor, wanted: dict[str, str], camera: Camera | None, write: Callable[[], ResultT]) -> ResultT:
+def _write_if_available(
+    actor: Actor, requested: dict[str, str], camera: Camera | None, write: Callable[[], ResultT]
+) -> ResultT:
     """Run `write` in a transaction; the database decides who of two racers is told that the value is taken."""
     try:
         with transaction.atomic():
-            _refuse_taken(actor, wanted, camera)
+            _check_available(actor, requested, camera)
             return write()
     except IntegrityError as error:
-        _refuse_taken(actor, wanted, camera)
+        _check_available(actor, requested, camera)
         raise Conflict("Someone else changed it at the same time: look at it again, then repeat.") from error
 
 
-def _refuse_taken(actor: Actor, wanted: dict[str, str], camera: Camera | None) -> None:
+def _check_available(actor: Actor, requested: dict[str, str], camera: Camera | None) -> None:
     others = Camera.everything.exclude(pk=camera.pk) if camera else Camera.everything.all()
-    for field, value in wanted.items():
+    for field, value in requested.items():
         column = "slug" if field == "id" else field
         holder = others.filter(**{column: value}).first()
         if holder is not None:
             raise CameraExists(field, value, holder, actor)
 
 
-def check_folders_also(check: FolderCheck) -> None:
+def register_folder_check(check: FolderCheck) -> None:
     """Have `check(place)` say why a folder outside the base path takes a superuser; empty if it does not."""
     _folder_checks.append(check)
 
 
 def _check_folder(actor: Actor, folder_path: str, camera: Camera | None) -> None:
-    """Raises `FolderOfAnother` and `FolderForSuperusers`."""
+    """Raises `FolderInHiddenCamera` and `FolderForSuperusers`."""
     unmoved = camera is not None and Camera.everything.filter(pk=camera.pk, folder_path=folder_path).exists()
     if actor is None or unmoved:  # asked of the database: a form has already changed the object
         return
-    _refuse_what_another_holds(actor, folder_path, camera)
+    _check_not_in_hidden_camera(actor, folder_path, camera)
     if not getattr(actor, "is_superuser", False):
-        _refuse_what_takes_a_superuser(folder_path)
+        _check_needs_no_superuser(folder_path)
 
 
-def _refuse_what_takes_a_superuser(folder_path: str) -> None:
+def _check_needs_no_superuser(folder_path: str) -> None:
     """A folder that holds the base path holds all that no camera has; one outside may hold what others work with."""
-    base = true_place(str(settings.NVR_CAMERA_ROOT))
-    for place in {folder_path, true_place(folder_path)}:
+    base = real_path(str(settings.NVR_CAMERA_ROOT))
+    for place in {folder_path, real_path(folder_path)}:
         if is_inside(base, place):
             raise FolderForSuperusers(folder_path, "it holds the folders of all cameras")
         if not is_inside(place, base):
@@ -240,13 +242,13 @@ def _refuse_what_takes_a_superuser(folder_path: str) -> None:
                     raise FolderForSuperusers(folder_path, reason)
 
 
-def _refuse_what_another_holds(actor: Person, folder_path: str, camera: Camera | None) -> None:
+def _check_not_in_hidden_camera(actor: Person, folder_path: str, camera: Camera | None) -> None:
     """A file belongs to the deepest folder, so a folder in another's takes files away from it."""
-    others = Camera.everything.filter(pk__in=cameras_around(folder_path)).exclude(folder_path=folder_path)
+    others = Camera.everything.filter(pk__in=cameras_containing(folder_path)).exclude(folder_path=folder_path)
     if camera is not None:
         others = others.exclude(pk=camera.pk)
     if others.exclude(pk__in=Camera.everything.visible_to(actor).values("pk")).exists():
-        raise FolderOfAnother(folder_path)
+        raise FolderInHiddenCamera(folder_path)
 
 
 def _assign(camera: Camera, values: dict[str, Any]) -> dict[str, tuple[Any, Any]]:

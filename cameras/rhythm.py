@@ -15,7 +15,7 @@ from typing import Any, Self
 
 from django.conf import settings
 
-REMEMBERED = 60  # pauses
+MAX_PAUSES = 60  # pauses
 WINDOW_S = timedelta(days=14).total_seconds()
 MIN_SILENT_SHARE = 1 / 3  # of the time: with less, the pauses are exceptions
 USUAL_SHARE = 0.9  # of the pauses are not longer than the usual one
@@ -50,7 +50,7 @@ class Rhythm:
         known_until = self.pauses[-1][0] + 1 if self.pauses else 0.0  # stored to the second
         found = [(end, end - begin) for begin, end in pairwise(moments) if end - begin > least and end > known_until]
         kept = [pause for pause in (*self.pauses, *found) if pause[0] > moments[-1] - WINDOW_S]
-        return type(self)(min(self.since, moments[0]), tuple(kept[-REMEMBERED:]))
+        return type(self)(min(self.since, moments[0]), tuple(kept[-MAX_PAUSES:]))
 
     def usual_pause(self, newest: datetime | None) -> timedelta | None:
         """The pause that nine of ten did not exceed; None of a camera that hardly ever pauses."""
@@ -58,7 +58,7 @@ class Rhythm:
             return None
         lengths = sorted(length for _, length in self.pauses)
         began = self.pauses[0][0] - self.pauses[0][1]
-        if len(self.pauses) < REMEMBERED:  # else there were more before, of which nothing is known any more
+        if len(self.pauses) < MAX_PAUSES:  # else there were more before, of which nothing is known any more
             began = max(min(self.since, began), newest.timestamp() - WINDOW_S)
         if sum(lengths) < MIN_SILENT_SHARE * (newest.timestamp() - began):
             return None

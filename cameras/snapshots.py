@@ -34,12 +34,12 @@ logger = logging.getLogger(__name__)
 
 SNAPSHOT_IMAGES = (".jpg", ".jpeg", ".png", ".gif")
 MAX_BYTES = 64 * 2**20
-VIDEOS_TRIED = 3
-CHECKED_WITHIN_S = 5.0  # of one snapshot: whoever waits had rather see an older picture
-OTHERS_WAIT_S = 2.0  # for another thread or process that is looking into the same picture
+MAX_VIDEOS_TRIED = 3
+CHECK_TIME_BUDGET_S = 5.0  # of one snapshot: whoever waits had rather see an older picture
+LOCK_TIMEOUT_S = 2.0  # for another thread or process that is looking into the same picture
 # How a picture begins, and how it ends if nothing follows it.
-ENDS = ((b"\xff\xd8\xff", b"\xff\xd9"), (b"\x89PNG", PNG_END), (b"GIF8", b"\x00;"))
-LONGEST_BEGIN, LONGEST_END = 4, len(PNG_END)
+SIGNATURES = ((b"\xff\xd8\xff", b"\xff\xd9"), (b"\x89PNG", PNG_END), (b"GIF8", b"\x00;"))
+MAX_HEADER_BYTES, MAX_TRAILER_BYTES = 4, len(PNG_END)
 
 
 @dataclass(frozen=True)
@@ -59,14 +59,14 @@ class NoSnapshot(NotFound):
 def snapshot_of(camera: Camera) -> Snapshot:
     """The newest whole image, else a frame of the newest video that gives one; `NoSnapshot` says which was missing."""
     files = newest_files(camera, videos=False)
-    until = time.monotonic() + CHECKED_WITHIN_S
-    found = next((snapshot for file in files if (snapshot := whole_image(file, until=until))), None)
+    deadline = time.monotonic() + CHECK_TIME_BUDGET_S
+    found = next((snapshot for file in files if (snapshot := complete_image(file, deadline=deadline))), None)
     return found or frame_of_newest_video(camera)
 
 
 def snapshot_response(request: HttpRequest, camera: Camera, *, attachment: bool = False) -> HttpResponseBase:
     """The snapshot with Range and conditions; `?width=` gives a derivative of at most that width."""
-    snapshot = sized(snapshot_of(camera), request.GET.get("width"))
+    snapshot = resized(snapshot_of(camera), request.GET.get("width"))
     return bytes_response(
         request,
         snapshot.data,
@@ -78,7 +78,7 @@ def snapshot_response(request: HttpRequest, camera: Camera, *, attachment: bool 
     )
 
 
-def sized(snapshot: Snapshot, width: str | None) -> Snapshot:
+def resized(snapshot: Snapshot, width: str | None) -> Snapshot:
     if width is None:
         return snapshot
     if width not in {str(known) for known in WIDTHS}:
@@ -88,7 +88,7 @@ def sized(snapshot: Snapshot, width: str | None) -> Snapshot:
     return Snapshot(derived.read_bytes(), name, f"{snapshot.identity}-{width}", snapshot.taken_at)
 
 
-class Verdicts:
+class IntegrityCache:
     """Which files were found whole or torn, by identity, so that each is decoded once per process."""
 
     def __init__(self, size: int = 4096) -> None:
@@ -107,58 +107,58 @@ class Verdicts:
                 self._known.popitem(last=False)
 
 
-_verdicts = Verdicts()
+_integrity_cache = IntegrityCache()
 
 
-def whole_image(file: MediaFile, *, until: float = math.inf) -> Snapshot | None:
+def complete_image(file: MediaFile, *, deadline: float = math.inf) -> Snapshot | None:
     """The file's bytes if all of the picture is there; None for one that is torn, half-written or gone.
 
-    And for one of which it is not known yet, when another is looking into it, or `until` (of the monotonic clock).
+    And for one of which it is not known yet, when another is looking into it, or `deadline` (of the monotonic clock).
     """
     if not file.path.lower().endswith(SNAPSHOT_IMAGES) or not 0 < file.size <= MAX_BYTES:
         return None
     key = f"{file.path}:{file.identity}"
-    if _verdicts.get(key) is False:
+    if _integrity_cache.get(key) is False:
         return None
-    if _verdicts.get(key) is None and time.monotonic() > until:
+    if _integrity_cache.get(key) is None and time.monotonic() > deadline:
         return None
     data = unchanged_bytes(file)
-    if data is None or not is_shown_whole(data, key):
+    if data is None or not decodes_completely(data, key):
         return None
     return snapshot_from(file, data)
 
 
-def is_shown_whole(data: bytes, key: str) -> bool:
+def decodes_completely(data: bytes, key: str) -> bool:
     """Whether it decodes to its last row; that its end marker is there is not needed to see it."""
-    known = _verdicts.get(key)
+    known = _integrity_cache.get(key)
     if known is not None:
         return known
     try:
         check_known(key)
         name = hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()
-        with alone(name, timeout_s=OTHERS_WAIT_S), remembered(key):
+        with alone(name, timeout_s=LOCK_TIMEOUT_S), remembered(key):
             pictures.check(data)
     except Invalid:
-        _verdicts.put(key, False)
+        _integrity_cache.put(key, False)
         return False
     except Unavailable:
         return False
-    _verdicts.put(key, True)
+    _integrity_cache.put(key, True)
     return True
 
 
-def is_shown(file: MediaFile) -> bool:
+def is_displayable(file: MediaFile) -> bool:
     """Whether a snapshot shows this picture: of most their two ends tell, without decoding them."""
     if not file.path.lower().endswith(SNAPSHOT_IMAGES):
         return False
     key = f"{file.path}:{file.identity}"
-    known = _verdicts.get(key)
+    known = _integrity_cache.get(key)
     if known is not None:
         return known
-    return not is_refused(key) and (has_both_ends(file) or whole_image(file) is not None)
+    return not is_known_invalid(key) and (has_header_and_trailer(file) or complete_image(file) is not None)
 
 
-def is_refused(key: str) -> bool:
+def is_known_invalid(key: str) -> bool:
     """Whether some process found it to be no picture that can be shown."""
     try:
         check_known(key)
@@ -167,21 +167,21 @@ def is_refused(key: str) -> bool:
     return False
 
 
-def has_both_ends(file: MediaFile) -> bool:
+def has_header_and_trailer(file: MediaFile) -> bool:
     """Whether the file begins and ends as a picture does; False of those that something follows, too."""
     path = Path(file.path)
     try:
         with open_regular(path, root=path.parent) as stream:
             begin, end = (
-                stream.read(LONGEST_BEGIN),
-                os.pread(stream.fileno(), LONGEST_END, max(0, file.size - LONGEST_END)),
+                stream.read(MAX_HEADER_BYTES),
+                os.pread(stream.fileno(), MAX_TRAILER_BYTES, max(0, file.size - MAX_TRAILER_BYTES)),
             )
     except (OSError, NvrError):
         return False
-    return any(begin.startswith(first) and end.endswith(last) for first, last in ENDS)
+    return any(begin.startswith(first) and end.endswith(last) for first, last in SIGNATURES)
 
 
-def may_give_a_frame(video: MediaFile) -> bool:
+def may_contain_frame(video: MediaFile) -> bool:
     """Whether the file begins as a video does, and no frame was looked for in vain."""
     path = Path(video.path)
     try:
@@ -189,7 +189,7 @@ def may_give_a_frame(video: MediaFile) -> bool:
             demuxer_in(stream.fileno())
     except (OSError, NvrError):
         return False
-    return _verdicts.get(f"{video.path}:{video.identity}") is not False
+    return _integrity_cache.get(f"{video.path}:{video.identity}") is not False
 
 
 def unchanged_bytes(file: MediaFile) -> bytes | None:
@@ -214,7 +214,7 @@ def frame_of_newest_video(camera: Camera) -> Snapshot:
     if not videos:
         check_volume(camera)
         raise NoSnapshot("No snapshot images found for camera")
-    frames = (frame_of_video(video) for video in videos[:VIDEOS_TRIED])
+    frames = (frame_of_video(video) for video in videos[:MAX_VIDEOS_TRIED])
     found = next((frame for frame in frames if frame), None)
     if found is None:
         raise NoSnapshot("No frame could be read from the camera's newest video")
@@ -226,7 +226,7 @@ def frame_of_video(video: MediaFile) -> Snapshot | None:
     try:
         frame = frame_of(Path(video.path)).read_bytes()
     except NoFrame:
-        _verdicts.put(f"{video.path}:{video.identity}", False)
+        _integrity_cache.put(f"{video.path}:{video.identity}", False)
         return None
     except (NoSuchFile, OSError):
         return None

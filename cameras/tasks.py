@@ -32,11 +32,11 @@ def purge_expired() -> None:
 
 
 @shared_task(name=purging.TASK, ignore_result=True)
-def go_on_purging(camera_pk: int) -> None:
-    purging.go_on(camera_pk, batches=purging.BATCHES_IN_TASK)
+def continue_purge(camera_pk: int) -> None:
+    purging.resume(camera_pk, batches=purging.BATCHES_IN_TASK)
 
 
 @shared_task(name="cameras.send_owed_purges", ignore_result=True)
-def send_owed_purges() -> None:
+def send_pending_purges() -> None:
     """Purges that were begun and that nobody is at."""
-    purging.send_owed()
+    purging.send_pending()

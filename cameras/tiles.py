@@ -14,7 +14,7 @@ from django.utils import timezone
 from cameras.concurrent_probe import ConcurrentProbe
 from cameras.folder_index import MediaFile
 from cameras.folder_ownership import Folders, current_folders
-from cameras.health import in_words
+from cameras.health import duration_text
 from cameras.last_picture import LastPicture, is_old, last_picture_of
 from cameras.models import Camera, CameraStatus
 from nvr.errors import NvrError
@@ -22,8 +22,8 @@ from nvr.pages.templatetags.nvr_pages import iso
 
 WIDTHS = (320, 640, 1280)
 TIMEOUT_S = 1.0
-AWAY = {CameraStatus.OFFLINE, CameraStatus.ERROR}
-STATUS_WORDS = {
+AWAY_STATUSES = {CameraStatus.OFFLINE, CameraStatus.ERROR}
+STATUS_LABELS = {
     CameraStatus.ONLINE: "Online",
     CameraStatus.OFFLINE: "Offline",
     CameraStatus.ERROR: "Error",
@@ -61,7 +61,7 @@ def probe(camera: Camera, folders: Folders) -> LastPicture | None:
 
 
 _probe: ConcurrentProbe[LastPicture | None] = ConcurrentProbe(
-    late=lambda camera: None, timeout_s=TIMEOUT_S, name="wall"
+    late=lambda camera: None, timeout_s=TIMEOUT_S, name="live-view"
 )
 
 
@@ -79,32 +79,32 @@ def tile_of(camera: Camera, picture: LastPicture | None, now: datetime) -> Tile:
     taken_at = picture.taken_at if picture else camera.last_picture_at
     usual_pause = picture.usual_pause if picture else camera.usual_interval
     file = picture.file if picture else None
-    address = snapshot_address(camera, file.identity if file else "") if taken_at else ""
-    away = camera.status in AWAY
+    address = snapshot_url_of(camera, file.identity if file else "") if taken_at else ""
+    away = camera.status in AWAY_STATUSES
     return Tile(
         slug=camera.slug,
         name=camera.name,
         url=camera.get_absolute_url(),
         status=camera.status,
-        status_text=STATUS_WORDS[CameraStatus(camera.status)],
+        status_text=STATUS_LABELS[CameraStatus(camera.status)],
         picture_at=taken_at,
         snapshot_url=f"{address}&width=640" if address else "",
         srcset=", ".join(f"{address}&width={width} {width}w" for width in WIDTHS) if address else "",
         is_old=is_old(taken_at, usual_pause, now),
         is_stale=away,
-        stale_reason=f"No picture for {in_words(now - taken_at)}" if away and taken_at else "",
+        stale_reason=f"No picture for {duration_text(now - taken_at)}" if away and taken_at else "",
         stale_detail=camera.status_reason if away else "",
         flags=["Clock ahead"] if file and file.ahead else [],
-        clock=clock_in_words(file) if file else "",
+        clock=clock_message(file) if file else "",
     )
 
 
-def clock_in_words(picture: MediaFile) -> str:
+def clock_message(picture: MediaFile) -> str:
     if not picture.ahead:
         return ""
-    return f"{in_words(picture.ahead)} ahead by its newest file: set its clock, or its time server.".capitalize()
+    return f"{duration_text(picture.ahead)} ahead by its newest file: set its clock, or its time server.".capitalize()
 
 
-def snapshot_address(camera: Camera, version: str) -> str:
+def snapshot_url_of(camera: Camera, version: str) -> str:
     """The snapshot's address; `v` changes with the picture, so that a browser fetches each once."""
     return f"{reverse('api_camera_snapshot', args=[camera.slug])}?v={version}"

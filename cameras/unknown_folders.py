@@ -32,19 +32,19 @@ from nvr.media.files.system_folders import is_system_folder
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
 
-SEARCH_S = 2.0
+SEARCH_TIMEOUT_S = 2.0
 TIMEOUT_S = 2.5  # for a search that keeps its own limit, and a little more
-QUICK_S = 0.15
-FRESH_S = 20
+QUICK_TIMEOUT_S = 0.15
+RECENT_S = 20
 MAX_ENTRIES = 10_000
 ROOT_PK = 0  # of no camera
-SHOWN = 20
+MAX_SUGGESTED = 20
 MAX_KEYS = 300  # a cookie has 4 KiB
 
 
 @dataclass(frozen=True)
 class UnknownFolder:
-    """`path` as a camera's folder would be written; `name` may be empty; `fault` tells why it can be no camera's."""
+    """`path` as a camera's folder would be configured; `name` may be empty; `fault` tells why it can be no camera's."""
 
     path: str
     name: str
@@ -52,8 +52,8 @@ class UnknownFolder:
 
 
 @dataclass(frozen=True)
-class Offer:
-    """Up to `SHOWN` folders by name, how many `more` there are, and in `note` why there may be others.
+class FolderSuggestions:
+    """Up to `MAX_SUGGESTED` folders by name, how many `more` there are, and in `note` why there may be others.
 
     `keys` names the first `MAX_KEYS` of them all, as the cookie of closed notices does: see `key_of`.
     """
@@ -65,40 +65,42 @@ class Offer:
 
 
 @dataclass(frozen=True)
-class Finding:
+class SearchResult:
     """Folders by their place below the camera root, and why the search ended early, if it did."""
 
     below: list[str]
     note: str = ""
 
 
-class SearchEnded(Exception):
+class SearchLimitReached(Exception):
     """One of the search's limits is reached; the message says which."""
 
 
-def offer_for(user: User | AbstractBaseUser | AnonymousUser) -> Offer:
+def suggestions_for(user: User | AbstractBaseUser | AnonymousUser) -> FolderSuggestions:
     """What `user` may add; nothing for who may not add cameras, or does not see all that there is below the root."""
     if not may_add(user):
-        return Offer([])
+        return FolderSuggestions([])
     folders = current_folders()
-    finding = _probe.run([the_root()], partial(probe, folders=folders)).get(ROOT_PK) or not_answering(the_root())
-    return offer_of(finding, folders)
+    result = _probe.run([root_camera()], partial(probe, folders=folders)).get(ROOT_PK) or timeout_result(root_camera())
+    return suggestions_from(result, folders)
 
 
-def recent_offer_for(user: User | AbstractBaseUser | AnonymousUser, closed: frozenset[str] = frozenset()) -> Offer:
+def recent_suggestions_for(
+    user: User | AbstractBaseUser | AnonymousUser, closed: frozenset[str] = frozenset()
+) -> FolderSuggestions:
     """The same for a page that must not wait: of the last search, if it is fresh, else of one that ends at once.
 
-    A search that takes longer goes on; its finding is there for the next page. Folders whose keys are in `closed`
+    A search that takes longer goes on; its result is there for the next page. Folders whose keys are in `closed`
     are left out: the user has closed the notice of them.
     """
     if not may_add(user):
-        return Offer([])
-    folders, root = current_folders(), the_root()
+        return FolderSuggestions([])
+    folders, root = current_folders(), root_camera()
     known = _recent.get(root.folder_path)
-    if known is None or time.monotonic() - known[0] > FRESH_S:
+    if known is None or time.monotonic() - known[0] > RECENT_S:
         _quick_probe.run([root], partial(probe_and_remember, folders=folders))
         known = _recent.get(root.folder_path)
-    return offer_of(known[1], folders, closed) if known else Offer([])
+    return suggestions_from(known[1], folders, closed) if known else FolderSuggestions([])
 
 
 def may_add(user: User | AbstractBaseUser | AnonymousUser) -> bool:
@@ -106,14 +108,14 @@ def may_add(user: User | AbstractBaseUser | AnonymousUser) -> bool:
     return bool(allowed and sees_all(user))
 
 
-def the_root() -> Camera:
+def root_camera() -> Camera:
     """The camera root as a camera's folder, so that a `ConcurrentProbe` can look at it."""
     return Camera(pk=ROOT_PK, folder_path=str(settings.NVR_CAMERA_ROOT))
 
 
 def register_used_folders(paths: Callable[[], Iterable[str]]) -> None:
     """An app above uses these folders in its own way (absolute, without links): they are nobody's lost uploads."""
-    _elsewhere.append(paths)
+    _used_folder_sources.append(paths)
 
 
 def key_of(path: str) -> str:
@@ -121,27 +123,27 @@ def key_of(path: str) -> str:
     return f"{crc32(os.fsencode(path)):08x}"
 
 
-def offer_of(finding: Finding, folders: Folders, closed: frozenset[str] = frozenset()) -> Offer:
-    taken = set(folders.written.values())  # perhaps only since the search, which others share
-    used = used_elsewhere()
+def suggestions_from(result: SearchResult, folders: Folders, closed: frozenset[str] = frozenset()) -> FolderSuggestions:
+    taken = set(folders.configured.values())  # perhaps only since the search, which others share
+    used = folders_used_by_apps()
     root = str(Path(settings.NVR_CAMERA_ROOT))
     # Each poll of the live view asks: of perhaps ten thousand folders only those that are shown are described.
-    found = [below for below in finding.below if f"{root}/{below}" not in taken and not is_below_any(below, used)]
+    found = [below for below in result.below if f"{root}/{below}" not in taken and not is_below_any(below, used)]
     if closed:
         found = [below for below in found if key_of(f"{root}/{below}") not in closed]
-    notes = [finding.note, *(note_on_trashed(folders) if found else [])]
-    return Offer(
-        [unknown_folder(below) for below in found[:SHOWN]],
-        max(0, len(found) - SHOWN),
+    notes = [result.note, *(note_on_trashed(folders) if found else [])]
+    return FolderSuggestions(
+        [unknown_folder(below) for below in found[:MAX_SUGGESTED]],
+        max(0, len(found) - MAX_SUGGESTED),
         " ".join(note for note in notes if note),
         [key_of(f"{root}/{below}") for below in found[:MAX_KEYS]],
     )
 
 
-def used_elsewhere() -> set[str]:
+def folders_used_by_apps() -> set[str]:
     """Folders that an app above uses, by their place below the camera root."""
     base = os.path.realpath(settings.NVR_CAMERA_ROOT)
-    paths = (path for paths in _elsewhere for path in paths())
+    paths = (path for paths in _used_folder_sources for path in paths())
     return {os.path.relpath(path, base) for path in paths if Path(base) in Path(path).parents}
 
 
@@ -152,24 +154,24 @@ def is_below_any(below: str, places: set[str]) -> bool:
     return bool(below)
 
 
-def trashed_around_root(folders: Folders) -> frozenset[int]:
+def trashed_containing_root(folders: Folders) -> frozenset[int]:
     """Cameras in the trash whose folder is, or holds, the camera root: all below it would be theirs.
 
     Nothing of a trashed camera is processed, so what arrives there would go unnoticed until the camera is purged.
     """
     live = {camera.pk for camera in folders.live.values()}
     around = (pk for pk, place in folders.resolved.items() if is_inside(folders.base, place))
-    return frozenset(around) - live - folders.strayed
+    return frozenset(around) - live - folders.redirected
 
 
 def note_on_trashed(folders: Folders) -> list[str]:
-    names = Camera.everything.filter(pk__in=trashed_around_root(folders)).values_list("name", flat=True)
+    names = Camera.everything.filter(pk__in=trashed_containing_root(folders)).values_list("name", flat=True)
     return [f"They may also be folders of {name}, a camera in the trash that holds the camera root." for name in names]
 
 
 def unknown_folder(below: str) -> UnknownFolder:
     path = str(Path(settings.NVR_CAMERA_ROOT, below))
-    return UnknownFolder(os.fsencode(path).decode("utf-8", "replace"), name_for(path), fault_of(path))
+    return UnknownFolder(os.fsencode(path).decode("utf-8", "replace"), name_for(path), fault_in(path))
 
 
 def name_for(path: str) -> str:
@@ -181,7 +183,7 @@ def name_for(path: str) -> str:
         return ""
 
 
-def fault_of(path: str) -> str:
+def fault_in(path: str) -> str:
     try:
         path.encode()
         clean_folder_path(path)
@@ -192,65 +194,67 @@ def fault_of(path: str) -> str:
     return ""
 
 
-def probe(root: Camera, *, folders: Folders) -> Finding:
+def probe(root: Camera, *, folders: Folders) -> SearchResult:
     """What lies below the root, as far as a search within its limits comes."""
     search, note = Search(os.path.realpath(root.folder_path), folders), ""
     try:
         search.run()
-    except SearchEnded as limit:
+    except SearchLimitReached as limit:
         note = f"The search ended {limit}: there may be more."
     except OSError as fault:
         note = f"The camera root {root.folder_path} cannot be read ({fault.strerror})."
-    return Finding(sorted(search.found), note)
+    return SearchResult(sorted(search.found), note)
 
 
-def not_answering(root: Camera) -> Finding:
-    return Finding([], f"The camera root {root.folder_path} does not answer: check its disk or mount.")
+def timeout_result(root: Camera) -> SearchResult:
+    return SearchResult([], f"The camera root {root.folder_path} does not answer: check its disk or mount.")
 
 
-def probe_and_remember(root: Camera, *, folders: Folders) -> Finding:
-    finding = probe(root, folders=folders)
-    _recent[root.folder_path] = (time.monotonic(), finding)
-    return finding
+def probe_and_remember(root: Camera, *, folders: Folders) -> SearchResult:
+    result = probe(root, folders=folders)
+    _recent[root.folder_path] = (time.monotonic(), result)
+    return result
 
 
-_probe: ConcurrentProbe[Finding] = ConcurrentProbe(late=not_answering, timeout_s=TIMEOUT_S, name="unknown-folders")
-_quick_probe: ConcurrentProbe[Finding] = ConcurrentProbe(
-    late=not_answering, timeout_s=QUICK_S, name="unknown-folders-quick"
+_probe: ConcurrentProbe[SearchResult] = ConcurrentProbe(
+    late=timeout_result, timeout_s=TIMEOUT_S, name="unknown-folders"
 )
-_elsewhere: list[Callable[[], Iterable[str]]] = []
-_recent: dict[str, tuple[float, Finding]] = {}  # by the camera root: when it was searched, and what was found
+_quick_probe: ConcurrentProbe[SearchResult] = ConcurrentProbe(
+    late=timeout_result, timeout_s=QUICK_TIMEOUT_S, name="unknown-folders-quick"
+)
+_used_folder_sources: list[Callable[[], Iterable[str]]] = []
+_recent: dict[str, tuple[float, SearchResult]] = {}  # by the camera root: when it was searched, and what was found
 
 
 class Search:
     """One search below `base` (without symlinks). Hidden, system and cameras' folders, and links, are not entered."""
 
     def __init__(self, base: str, folders: Folders) -> None:
-        self.base, self.folders, self.passed_over = base, folders, trashed_around_root(folders)
-        self.above = {str(parent) for holder in folders.holders for parent in Path(holder).parents}
-        self.entries_left, self.deadline = MAX_ENTRIES, time.monotonic() + SEARCH_S
+        self.base, self.folders, self.ignored_cameras = base, folders, trashed_containing_root(folders)
+        self.above = {str(parent) for holder in folders.cameras_by_folder for parent in Path(holder).parents}
+        self.entries_left, self.deadline = MAX_ENTRIES, time.monotonic() + SEARCH_TIMEOUT_S
         self.found: list[str] = []  # below `base`
 
     def run(self) -> None:
-        """Raises `SearchEnded`, and `OSError` if `base` itself cannot be read; what was found by then is there."""
+        """Raises `SearchLimitReached`, or `OSError` if `base` cannot be read; `found` keeps the folders until then."""
         waiting = [self.base]
         while waiting:
             place, told = waiting.pop(), False
             for entry in self.entries(place):
                 if is_folder(entry):
-                    waiting += self.to_be_entered(entry.path)
+                    waiting += self.folders_to_enter(entry.path)
                 elif not told and place != self.base and is_media(entry):
                     told = True
-                    self.note(place)
+                    self.add(place)
 
-    def to_be_entered(self, folder: str) -> list[str]:
+    def folders_to_enter(self, folder: str) -> list[str]:
         """The folder itself, if cameras' folders lie in it; else it is none or one of the unknown ones."""
-        if self.folders.owners_of(f"{folder}/") - self.passed_over:
+        if self.folders.owners_of(f"{folder}/") - self.ignored_cameras:
             return []
         if folder in self.above:
             return [folder]
         if self.holds_media(folder):
-            self.note(folder)
+            self.add(folder)
         return []
 
     def holds_media(self, folder: str) -> bool:
@@ -269,21 +273,21 @@ class Search:
         try:
             with os.scandir(place) as listing:
                 for entry in listing:
-                    self.count_one()
+                    self.count_entry()
                     if not entry.name.startswith("."):
                         yield entry
         except OSError:
             if place == self.base:
                 raise
 
-    def count_one(self) -> None:
+    def count_entry(self) -> None:
         if not self.entries_left:
-            raise SearchEnded(f"after {MAX_ENTRIES} entries")
+            raise SearchLimitReached(f"after {MAX_ENTRIES} entries")
         if time.monotonic() > self.deadline:
-            raise SearchEnded(f"after {SEARCH_S:g} s")
+            raise SearchLimitReached(f"after {SEARCH_TIMEOUT_S:g} s")
         self.entries_left -= 1
 
-    def note(self, folder: str) -> None:
+    def add(self, folder: str) -> None:
         self.found.append(os.path.relpath(folder, self.base))
 
 

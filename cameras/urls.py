@@ -2,10 +2,10 @@
 
 from django.urls import path
 
-from cameras.views import CameraView, LiveView, WallView
+from cameras.views import CameraView, LiveDataView, LivePageView
 
 urlpatterns = [
-    path("", WallView.as_view(), name="wall"),
-    path("live.json", LiveView.as_view(), name="live_json"),
+    path("", LivePageView.as_view(), name="live"),
+    path("live.json", LiveDataView.as_view(), name="live_json"),
     path("cameras/<str:camera_id>", CameraView.as_view(), name="camera"),
 ]

@@ -17,8 +17,8 @@ from nvr.media.files.paths import normalise_folder
 
 FORBIDDEN_IN_PATH = '<>:"|?*'
 MAX_CLASSES = 50
-LONGEST_CLASS = 64
-NARROWEST_PX, WIDEST_PX = 160, 3840  # as the model has it
+MAX_CLASS_LENGTH = 64
+MIN_WIDTH_PX, MAX_WIDTH_PX = 160, 3840  # as the model has it
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
@@ -94,8 +94,8 @@ def clean_classes(values: Sequence[str]) -> list[str]:
     names = [value.strip() for value in values]
     if any(CONTROL.search(name) for name in names):
         raise ValidationError("must not contain control characters.")
-    if not all(1 <= len(name) <= LONGEST_CLASS for name in names):
-        raise ValidationError(f"must be classes of 1 to {LONGEST_CLASS} characters.")
+    if not all(1 <= len(name) <= MAX_CLASS_LENGTH for name in names):
+        raise ValidationError(f"must be classes of 1 to {MAX_CLASS_LENGTH} characters.")
     return list(dict.fromkeys(names))
 
 

@@ -14,47 +14,47 @@ from django.utils import timezone
 from django.views.generic import TemplateView, View
 
 from cameras.files import ListedFile, listing_for
-from cameras.health import in_words
+from cameras.health import duration_text
 from cameras.models import Camera, CameraStatus, IngestionMode
-from cameras.tiles import STATUS_WORDS, Tile, tiles_for
-from cameras.unknown_folders import Offer, recent_offer_for
+from cameras.tiles import STATUS_LABELS, Tile, tiles_for
+from cameras.unknown_folders import FolderSuggestions, recent_suggestions_for
 from nvr.api.json import dumps
 from nvr.pages import panels
 
-CLOSED_FOLDERS = f"{settings.NVR_COOKIE_PREFIX}_closed_folders"
+DISMISSED_FOLDERS_COOKIE = f"{settings.NVR_COOKIE_PREFIX}_closed_folders"
 
 
-def chosen_cameras(request: HttpRequest) -> QuerySet[Camera]:
+def filtered_cameras(request: HttpRequest) -> QuerySet[Camera]:
     """What this person may see, narrowed by the address's `status`."""
     cameras: QuerySet[Camera] = Camera.objects.visible_to(request.user)
     status = request.GET.get("status", "")
     return cameras.filter(status=status) if status in CameraStatus.values else cameras
 
 
-class WallView(TemplateView):
+class LivePageView(TemplateView):
     """The wall: every camera's newest picture."""
 
-    template_name = "cameras/wall.html"
+    template_name = "cameras/live.html"
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         query = self.request.GET.urlencode()
         return super().get_context_data(
-            tiles=tiles_for(chosen_cameras(self.request)),
+            tiles=tiles_for(filtered_cameras(self.request)),
             filters=status_chips(self.request),
             can_add=self.request.user.is_staff and self.request.user.has_perm("cameras.add_camera"),
             add_url=reverse("admin:cameras_camera_add"),
             data_url=reverse("live_json") + (f"?{query}" if query else ""),
             unknown_folders=unknown_folders_for(self.request),
-            closed_folders_cookie=CLOSED_FOLDERS,
+            dismissed_folders_cookie=DISMISSED_FOLDERS_COOKIE,
             **kwargs,
         )
 
 
-def unknown_folders_for(request: HttpRequest) -> Offer:
+def unknown_folders_for(request: HttpRequest) -> FolderSuggestions:
     """Folders that no camera has, for users who can add one in the admin and have not closed the notice of it."""
     if not request.user.is_staff:
-        return Offer([])
-    return recent_offer_for(request.user, frozenset(request.COOKIES.get(CLOSED_FOLDERS, "").split(".")))
+        return FolderSuggestions([])
+    return recent_suggestions_for(request.user, frozenset(request.COOKIES.get(DISMISSED_FOLDERS_COOKIE, "").split(".")))
 
 
 def status_chips(request: HttpRequest) -> list[dict[str, Any]]:
@@ -63,11 +63,11 @@ def status_chips(request: HttpRequest) -> list[dict[str, Any]]:
     chosen = request.GET.get("status", "")
     if len(counts) < 2 and chosen not in CameraStatus.values:
         return []
-    chips = [{"label": "All", "url": reverse("wall"), "pressed": not chosen, "dot": "", "count": counts.total()}]
+    chips = [{"label": "All", "url": reverse("live"), "pressed": not chosen, "dot": "", "count": counts.total()}]
     return chips + [
         {
-            "label": STATUS_WORDS[status],
-            "url": f"{reverse('wall')}?status={status}",
+            "label": STATUS_LABELS[status],
+            "url": f"{reverse('live')}?status={status}",
             "pressed": chosen == status,
             "dot": status,
             "count": counts[status],
@@ -77,19 +77,19 @@ def status_chips(request: HttpRequest) -> list[dict[str, Any]]:
     ]
 
 
-class LiveView(View):
-    """The wall's news as JSON, for its script."""
+class LiveDataView(View):
+    """The wall's payload as JSON, for its script."""
 
     def get(self, request: HttpRequest) -> HttpResponse:
-        tiles = [tile.as_json() for tile in tiles_for(chosen_cameras(request))]
-        news = {"tiles": tiles, "unknown_folders": unknown_folders_for(request).keys}
-        response = HttpResponse(dumps(news), content_type="application/json")
+        tiles = [tile.as_json() for tile in tiles_for(filtered_cameras(request))]
+        payload = {"tiles": tiles, "unknown_folders": unknown_folders_for(request).keys}
+        response = HttpResponse(dumps(payload), content_type="application/json")
         response["Cache-Control"] = "private, no-store"
         return response
 
 
 class CameraView(TemplateView):
-    """One camera: its picture, its day, its facts, its files, and the file that the address names."""
+    """One camera: its picture, its day, its details, its files, and the file that the address names."""
 
     template_name = "cameras/camera.html"
 
@@ -103,20 +103,20 @@ class CameraView(TemplateView):
         return super().get_context_data(
             camera=camera,
             tile=tile,
-            facts=facts_about(camera, tile, self.request.user),  # type: ignore[arg-type]  # pages are for users
+            details=details_of(camera, tile, self.request.user),  # type: ignore[arg-type]  # pages are for users
             listing=listing,
             openable=openable,
             selected=selected_file(openable, self.request.GET),
-            edit_url=edit_address(camera, self.request),
+            edit_url=edit_url_for(camera, self.request),
             data_url=reverse("live_json"),
-            live_url=live_address(camera, self.request),
+            live_url=live_picture_url(camera, self.request),
             day=panels.render("camera-day", self.request, camera),
             panels=panels.render("camera", self.request, camera),
             **kwargs,
         )
 
 
-def live_address(camera: Camera, request: HttpRequest) -> str:
+def live_picture_url(camera: Camera, request: HttpRequest) -> str:
     """Back from a file to the live picture, with the same files below it."""
     query = request.GET.copy()
     query.pop("file", None)
@@ -129,7 +129,7 @@ def selected_file(files: list[ListedFile], query: QueryDict) -> ListedFile | Non
     return next((file for file in files if (file.name, file.former) == asked), None)
 
 
-def edit_address(camera: Camera, request: HttpRequest) -> str | None:
+def edit_url_for(camera: Camera, request: HttpRequest) -> str | None:
     if request.user.is_staff and request.user.has_perm("cameras.change_camera"):
         return reverse("admin:cameras_camera_change", args=[camera.pk])
     return None
@@ -137,11 +137,11 @@ def edit_address(camera: Camera, request: HttpRequest) -> str | None:
 
 def usual_interval_of(camera: Camera) -> list[tuple[str, str]]:
     pause = camera.usual_interval
-    return [("Usual interval", f"A picture at least every {in_words(pause)}")] if pause else []
+    return [("Usual interval", f"A picture at least every {duration_text(pause)}")] if pause else []
 
 
-def facts_about(camera: Camera, tile: Tile, user: User) -> list[tuple[str, str]]:
-    facts = [
+def details_of(camera: Camera, tile: Tile, user: User) -> list[tuple[str, str]]:
+    details = [
         ("Status", f"{tile.status_text}. {camera.status_reason}".strip(" .")),
         *usual_interval_of(camera),
         ("Source", IngestionMode(camera.ingestion_mode).label),
@@ -149,11 +149,11 @@ def facts_about(camera: Camera, tile: Tile, user: User) -> list[tuple[str, str]]
         ("Local time", f"{timezone.localtime(timezone=camera.zone):%H:%M}"),
     ]
     if tile.clock:
-        facts.append(("Clock", tile.clock))
+        details.append(("Clock", tile.clock))
     if user.is_staff:
-        facts.append(("Folder", camera.folder_path))
+        details.append(("Folder", camera.folder_path))
     if camera.rtsp_url:
-        facts.append(("Stream", camera.rtsp_url))
+        details.append(("Stream", camera.rtsp_url))
     if camera.notes:
-        facts.append(("Notes", camera.notes))
-    return facts
+        details.append(("Notes", camera.notes))
+    return details

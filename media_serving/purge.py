@@ -11,7 +11,7 @@ from urllib.parse import quote
 from django.conf import settings
 from django.db.models import Q
 
-from cameras.folder_ownership import folders_with
+from cameras.folder_ownership import folders_including
 from cameras.models import Camera
 from media_serving.models import Detection, Event, PlayableForm, Tombstone, Upload, clip_path, thumbnail_path
 from media_serving.models.uploads import kept_folder, kept_path
@@ -70,7 +70,7 @@ def is_needed(kept_folder: Path) -> bool:
 
 def remove_playable_forms(camera: Camera, limit: int) -> int:
     """Whole videos, which would otherwise outlive the purge by a month; a nested camera's are made again."""
-    own = folders_with(camera).resolved.get(camera.pk, camera.folder_path)
+    own = folders_including(camera).resolved.get(camera.pk, camera.folder_path)
     ours, theirs = (quote(os.fsencode(folder)) for folder in (kept_folder(camera.pk).resolve(), own))
     is_of_it = Q(path__startswith=f"{theirs}/") | Q(path__startswith=f"{ours}/")
     forms = list(PlayableForm.objects.filter(is_of_it)[:limit])

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cameras.folder_ownership import Folders, current_folders, folders_for, live_camera
-from cameras.folders import check_volume, folder_of, place_of
+from cameras.folders import check_volume, folder_of, known_folder_of
 from cameras.models import Camera
 from media_serving.addresses import check_form
 from media_serving.models import Detection, Event, Upload, UploadCopy, clip_path, thumbnail_path
@@ -103,7 +103,7 @@ def own_file(
 ) -> StoredFile:
     """A file in the camera's folder that belongs to no camera nested in it, and is of a type that is served."""
     folders = folders_for(camera, known)
-    folder = place_of(camera, folders)
+    folder = known_folder_of(camera, folders)
     try:
         file = resolve(folder, relative)
     except NoSuchFile:

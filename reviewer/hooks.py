@@ -6,7 +6,7 @@ from django.contrib.auth.models import User
 from django.db.models import Q
 from django.http import HttpRequest
 
-from cameras.registry import check_folders_also
+from cameras.registry import register_folder_check
 from cameras.unknown_folders import register_used_folders
 from nvr.audit.models import register_actions, register_target
 from nvr.health.details import tell
@@ -30,7 +30,7 @@ def connect() -> None:
     register_actions("trashrun", *trash_runs.ACTIONS)
     tell("reviewer.review", health.details)
     trash_worker.register_pruner(thumbnails.prune)
-    check_folders_also(reason_against_camera)
+    register_folder_check(reason_against_camera)
     register_used_folders(review_folders)
     navigation.add(navigation.Entry("Review", "review", "review", order=30, allowed=may_review))
 

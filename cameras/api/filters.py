@@ -27,9 +27,9 @@ class CameraFilter(django_filters.FilterSet):
         fields = ("status", "ingestion_mode", "enabled", "q")
 
     def with_status(self, cameras: QuerySet[Camera], name: str, value: str) -> QuerySet[Camera]:
-        return cameras.filter(status__in=self._meant_by(value))
+        return cameras.filter(status__in=self._stored_statuses(value))
 
-    def _meant_by(self, value: str) -> list[str]:
+    def _stored_statuses(self, value: str) -> list[str]:
         """Version 1 knows no `unknown`: it gives such cameras as offline."""
         if getattr(self.request, "version", "2") == "1":
             return ["offline", "unknown"] if value == "offline" else [value] if value != CameraStatus.UNKNOWN else []
@@ -66,5 +66,5 @@ def sparse_fields(query: QueryDict) -> list[str] | None:
     return [field for field in SPARSE_FIELDS if field in asked] if asked else None
 
 
-def shown(camera: dict[str, Any], fields: list[str] | None) -> dict[str, Any]:
+def select_fields(camera: dict[str, Any], fields: list[str] | None) -> dict[str, Any]:
     return camera if fields is None else {field: camera[field] for field in fields}

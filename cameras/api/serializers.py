@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from django.contrib.auth.models import Group
-from django.core.exceptions import ValidationError as RuleBroken
+from django.core.exceptions import ValidationError as DjangoValidationError
 from rest_framework import serializers
 
 from cameras import validation
@@ -16,7 +16,7 @@ from nvr.api.fields import Flag, Number, Text, Whole
 Rule = Callable[[Any], str]
 
 
-class Ruled(Text):
+class ValidatedText(Text):
     """Text that a rule of `cameras.validation` cleans; null is refused unless the field may be empty."""
 
     def __init__(self, rule: Rule, **kwargs: Any) -> None:
@@ -26,11 +26,11 @@ class Ruled(Text):
     def to_internal_value(self, data: Any) -> str:
         try:
             return self.rule(super().to_internal_value(data))
-        except RuleBroken as error:
+        except DjangoValidationError as error:
             raise serializers.ValidationError(error.messages) from error
 
 
-class Chosen(serializers.ChoiceField):
+class Choice(serializers.ChoiceField):
     """One of an enum's values, as text."""
 
     default_error_messages = {"invalid_choice": "must be one of {choices}."}
@@ -57,7 +57,7 @@ class GroupNames(serializers.ListField):
 class ClassNames(serializers.ListField):
     """Classes of objects by the rule of `cameras.validation`."""
 
-    child = Text(max_length=validation.LONGEST_CLASS)
+    child = Text(max_length=validation.MAX_CLASS_LENGTH)
 
     def to_internal_value(self, data: Any) -> list[str]:
         if isinstance(data, list) and len(data) > validation.MAX_CLASSES:
@@ -68,9 +68,11 @@ class ClassNames(serializers.ListField):
 class CameraFields(serializers.Serializer[Camera]):
     """Everything but name and folder, which differ between a new camera and a changed one."""
 
-    status = Chosen(choices=CameraStatus.choices, required=False)
-    ingestion_mode = Chosen(choices=IngestionMode.choices, required=False)
-    rtsp_url = Ruled(validation.clean_stream_url, required=False, allow_null=True, allow_blank=True, max_length=500)
+    status = Choice(choices=CameraStatus.choices, required=False)
+    ingestion_mode = Choice(choices=IngestionMode.choices, required=False)
+    rtsp_url = ValidatedText(
+        validation.clean_stream_url, required=False, allow_null=True, allow_blank=True, max_length=500
+    )
     rtsp_username = Text(required=False, allow_null=True, allow_blank=True, max_length=255)
     rtsp_password = Text(
         required=False,
@@ -80,13 +82,15 @@ class CameraFields(serializers.Serializer[Camera]):
         write_only=True,
         trim_whitespace=False,
     )
-    stream_profile = Chosen(choices=StreamProfile.choices, required=False)
+    stream_profile = Choice(choices=StreamProfile.choices, required=False)
     motion_sensitivity = Number(required=False, min_value=0, max_value=1)
     enabled = Flag(required=False)
-    time_zone = Ruled(validation.clean_time_zone, required=False, allow_null=True, allow_blank=True, max_length=64)
+    time_zone = ValidatedText(
+        validation.clean_time_zone, required=False, allow_null=True, allow_blank=True, max_length=64
+    )
     groups = GroupNames(required=False, max_length=100)
     notes = Text(required=False, allow_blank=True, max_length=5000, multiline=True)
-    detector = Chosen(choices=Detector.choices, required=False)
+    detector = Choice(choices=Detector.choices, required=False)
     detect_every_frame = Flag(
         required=False, help_text="Look for people in every picture; else only where something moved."
     )
@@ -98,11 +102,11 @@ class CameraFields(serializers.Serializer[Camera]):
     )
     detection_width = Whole(
         required=False,
-        min_value=validation.NARROWEST_PX,
-        max_value=validation.WIDEST_PX,
+        min_value=validation.MIN_WIDTH_PX,
+        max_value=validation.MAX_WIDTH_PX,
         help_text="How wide pictures are made for the detector, in pixels.",
     )
-    onvif_url = Ruled(
+    onvif_url = ValidatedText(
         lambda value: validation.clean_stream_url(value, schemes=("http", "https")),
         required=False,
         allow_null=True,
@@ -122,7 +126,7 @@ class CameraFields(serializers.Serializer[Camera]):
             validation.check_stream(
                 self._resulting(attrs, "ingestion_mode", "ftp"), self._resulting(attrs, "rtsp_url", "")
             )
-        except RuleBroken as error:
+        except DjangoValidationError as error:
             raise serializers.ValidationError(error.message_dict) from error
         self._check_public(attrs)
         return attrs
@@ -137,13 +141,13 @@ class CameraFields(serializers.Serializer[Camera]):
 
 
 class CameraCreate(CameraFields):
-    name = Ruled(validation.clean_new_name, max_length=255)
-    folder_path = Ruled(validation.clean_folder_path, max_length=500)
+    name = ValidatedText(validation.clean_new_name, max_length=255)
+    folder_path = ValidatedText(validation.clean_folder_path, max_length=500)
 
 
 class CameraUpdate(CameraFields):
-    name = Ruled(validation.clean_name, required=False, max_length=255)
-    folder_path = Ruled(validation.clean_folder_path, required=False, max_length=500)
+    name = ValidatedText(validation.clean_name, required=False, max_length=255)
+    folder_path = ValidatedText(validation.clean_folder_path, required=False, max_length=500)
 
 
 class CameraOut(serializers.Serializer[Camera]):

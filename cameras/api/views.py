@@ -18,7 +18,7 @@ from rest_framework.viewsets import GenericViewSet
 
 from cameras import registry
 from cameras.api import schema
-from cameras.api.filters import filtered, shown, sparse_fields
+from cameras.api.filters import filtered, select_fields, sparse_fields
 from cameras.api.list_cache import cached_list
 from cameras.api.representation import as_deleted_json, as_json, as_json_v1, represent, rows_of
 from cameras.api.serializers import CameraCreate, CameraFields, CameraOut, CameraUpdate, CameraV1
@@ -66,7 +66,7 @@ class CameraViewSet(ApiMixin, GenericViewSet[Camera]):
     def _list(self, request: Request) -> dict[str, Any]:
         fields = sparse_fields(request.query_params)
         page = page_of(filtered(self.get_queryset(), request), request)
-        items = [shown(as_json(row), fields) for row in page.rows]
+        items = [select_fields(as_json(row), fields) for row in page.rows]
         return {"items": items, "pagination": page.summary(next_cursor=None)}
 
     def _list_v1(self, request: Request) -> dict[str, Any]:
@@ -162,11 +162,11 @@ class SnapshotView(BytesView):
     def get(self, request: Request, camera_id: str) -> HttpResponseBase:
         camera = find(self.visible_cameras(request), camera_id)
         response = snapshot_response(request._request, camera, attachment=request.version == "1")
-        return embeddable(response) if self.is_for_all(request, camera) else response
+        return embeddable(response) if self.is_public_response(request, camera) else response
 
     head = get
 
-    def is_for_all(self, request: Request, camera: Camera) -> bool:
+    def is_public_response(self, request: Request, camera: Camera) -> bool:
         """Whether the answer owes nothing to the reader's session, which another site's page might borrow."""
         if not request.user.is_authenticated or is_signed_for(request):
             return True

@@ -18,7 +18,7 @@ from django.conf import settings
 from django.db.models import Q, QuerySet
 
 from cameras.folder_ownership import Folders, folders_for
-from cameras.folders import check_volume, place_of
+from cameras.folders import check_volume, known_folder_of
 from cameras.models import Camera
 from media_serving.models import Detection, Event, MediaType, Upload, UploadCopy, UploadState
 from media_serving.models.uploads import digest_of, stored_mtime_ns
@@ -123,7 +123,7 @@ def open_unchanged(footage: Footage, file: Path, as_known: Upload | UploadCopy, 
 
 def open_own(footage: Footage, file: Path, folders: Folders) -> BinaryIO:
     """A file in the camera's folder that belongs to no camera nested in it."""
-    folder = place_of(footage.camera, folders)
+    folder = known_folder_of(footage.camera, folders)
     with named_errors():
         place, _ = true_place(str(file))
     check_inside(place, folder)

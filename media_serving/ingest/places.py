@@ -123,8 +123,8 @@ def follow_copies(now: datetime) -> int:
     place stays would otherwise keep the others from being checked.
     """
     moved = 0
-    silent = current_folders().silent
-    rows = UploadCopy.objects.filter(found_at__gte=now - FOLLOWED_FOR).exclude(camera__in=silent)
+    unresponsive = current_folders().unresponsive
+    rows = UploadCopy.objects.filter(found_at__gte=now - FOLLOWED_FOR).exclude(camera__in=unresponsive)
     parts = max(1, ceil(rows.count() / FOLLOWED))
     first = FOLLOWED * (int(now.timestamp() // 60) % parts)
     rows = rows.order_by("-found_at", "-pk").select_related("upload__camera")

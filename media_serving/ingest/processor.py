@@ -19,7 +19,7 @@ from django.db import DatabaseError, InterfaceError, OperationalError, transacti
 from django.utils import timezone
 
 from cameras import health
-from cameras.folder_ownership import FolderStrayed, current_folders
+from cameras.folder_ownership import FolderRedirected, current_folders
 from cameras.folders import FolderOutsideBase, folder_of
 from media_serving.ingest.content import Incomplete
 from media_serving.ingest.digests import Changed, NotWanted, Unfinished
@@ -65,8 +65,8 @@ def work(slice_s: float = TIME_BUDGET_S) -> int:
 
 def answering(camera_ids: list[int]) -> list[int]:
     """Without those whose folder hangs: a worker that waits for a dead disk is lost to all others."""
-    silent = current_folders().silent if camera_ids else frozenset[int]()
-    return [camera_id for camera_id in camera_ids if camera_id not in silent]
+    unresponsive = current_folders().unresponsive if camera_ids else frozenset[int]()
+    return [camera_id for camera_id in camera_ids if camera_id not in unresponsive]
 
 
 def in_time(items: list[T], until: float) -> Iterator[T]:
@@ -98,7 +98,7 @@ def work_on(camera_id: int) -> int:
 def note_sight(uploads: list[Upload]) -> None:
     """The camera lives: it delivered something that could be read."""
     newest = max(min(moment_of(upload.mtime_ns), upload.received_at) for upload in uploads)
-    health.note(uploads[0].camera, health.Evidence(newest_at=min(newest, timezone.now())))
+    health.store_evidence(uploads[0].camera, health.Evidence(newest_at=min(newest, timezone.now())))
 
 
 def attempt(turn: CameraTurn, upload: Upload, *, is_again: bool = False, until: float = math.inf) -> bool:
@@ -197,7 +197,7 @@ def settle(upload: Upload, error: Exception) -> None:
         go_on_later(upload, error)
     elif isinstance(error, NotWanted):
         wait(upload, as_sentence(error), timedelta(0), attempts=0)
-    elif isinstance(error, FolderOutsideBase | FolderStrayed):
+    elif isinstance(error, FolderOutsideBase | FolderRedirected):
         wait(upload, as_sentence(error), TROUBLED_FOR, attempts=0)
     elif isinstance(error, Incomplete):
         defer_incomplete(upload, as_sentence(error), "It is looked at again when it grows.")

@@ -12,7 +12,7 @@ from django.http import QueryDict
 from django.urls import reverse
 from django.utils import timezone
 
-from cameras.files import ListedFile, Listing, address_of, listed_as
+from cameras.files import ListedFile, Listing, listed_file_named, page_url_of
 from cameras.models import Camera
 from media_serving.local_days import Span, hours_of, parse_day, today_in
 from media_serving.models import Upload, UploadState
@@ -118,14 +118,14 @@ def _listed(camera: Camera, upload: Upload, day: date, hour: int) -> ListedFile:
     name = os.fsdecode(upload.below)
     # Of what we have a copy, the camera's file may be another again: A, B and A within the hour are two uploads.
     former = {"former": str(upload.pk)} if is_former(upload) or upload.is_kept else {}
-    return listed_as(
+    return listed_file_named(
         camera,
         name,
         version=f"{upload.size_bytes:x}-{upload.mtime_ns:x}",
         size_bytes=upload.size_bytes,
         at=upload.captured_at,
-        page_url=address_of(camera, name, day=day.isoformat(), hour=str(hour), **former),
-        why_closed=_why_closed(upload),
+        page_url=page_url_of(camera, name, day=day.isoformat(), hour=str(hour), **former),
+        unavailable_reason=_unavailable_reason(upload),
         former_url=reverse("api_upload_file", args=[upload.pk]) if former else "",
         **former,
     )
@@ -135,7 +135,7 @@ def is_former(upload: Upload) -> bool:
     return bool(upload.is_overwritten)  # type: ignore[attr-defined]  # annotated
 
 
-def _why_closed(upload: Upload) -> str:
+def _unavailable_reason(upload: Upload) -> str:
     if is_former(upload) and not upload.is_kept:
         return OVERWRITTEN
     return UNREADABLE if upload.state == UploadState.REJECTED else ""

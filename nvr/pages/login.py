@@ -41,7 +41,7 @@ class PasswordChangeView(views.PasswordChangeView):
     Limited as the login is: whoever finds an open session must not try out the password.
     """
 
-    success_url = reverse_lazy("wall")
+    success_url = reverse_lazy("live")
     http_method_names = FORM_METHODS
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:

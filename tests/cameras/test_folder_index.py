@@ -110,7 +110,7 @@ def test_a_folder_that_became_a_file_and_the_other_way_round(index: FolderIndex,
 def test_a_name_that_was_a_file_and_then_a_folder_is_entered_by_the_great_look(
     index: FolderIndex, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(folder_index, "LOOK_AT_ALL_S", 0.0)
+    monkeypatch.setattr(folder_index, "FULL_SCAN_INTERVAL_S", 0.0)
     put(tmp_path, "day", b"x")
     names(index)
     (tmp_path / "day").unlink()
@@ -208,7 +208,7 @@ def test_an_old_name_written_again_deep_below_shows_after_the_great_look(
     names(index)
     (tmp_path / "000.jpg").write_bytes(b"again")
 
-    monkeypatch.setattr(folder_index, "LOOK_AT_ALL_S", 0.0)
+    monkeypatch.setattr(folder_index, "FULL_SCAN_INTERVAL_S", 0.0)
 
     assert names(index)[0] == "000.jpg"
 

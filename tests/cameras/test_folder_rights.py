@@ -11,7 +11,7 @@ from django.contrib.auth.models import Group, User
 from django.test import Client
 from rest_framework.test import APIClient
 
-from cameras.folder_ownership import FolderStrayed, current_folders
+from cameras.folder_ownership import FolderRedirected, current_folders
 from cameras.folders import newest_files
 from cameras.models import Camera
 from cameras.registry import create_camera, update_camera
@@ -147,7 +147,7 @@ def limited(pair: tuple[Camera, Camera]) -> APIClient:
 def link_to(camera: Camera, target: Path) -> None:
     shutil.rmtree(folder_of(camera))
     folder_of(camera).symlink_to(target)
-    current_folders(again=True)
+    current_folders(refresh=True)
 
 
 @pytest.mark.parametrize("target", ["theirs", "theirs/2026", ""])
@@ -160,11 +160,11 @@ def test_a_folder_that_became_a_link_to_anothers_is_not_read(cams, pair, limited
     for name in ("a.jpg", "2026/a.jpg", "theirs/2026/a.jpg"):
         assert limited.get(f"{MEDIA}/mine/{name}").status_code in {403, 404}
     assert limited.get(f"{CAMERAS}/mine/snapshot").status_code in {403, 404}
-    with pytest.raises(FolderStrayed):
+    with pytest.raises(FolderRedirected):
         newest_files(mine)
     assert [Path(file.path).name for file in newest_files(theirs)] == ["a.jpg"]
     assert current_folders().owners_of(cams / "theirs/2026/a.jpg") == {theirs.pk}
-    assert current_folders().place_of(mine) is None
+    assert current_folders().resolved_folder(mine) is None
 
 
 def test_the_same_of_a_camera_whose_place_nobody_remembers(cams, pair, limited):
@@ -198,5 +198,5 @@ def test_a_camera_root_that_moved_strays_nobody(cams, pair, tmp_path, settings):
     cams.rename(tmp_path / "new-disk")
     cams.symlink_to(tmp_path / "new-disk")
 
-    assert current_folders(again=True).strayed == frozenset()
+    assert current_folders(refresh=True).redirected == frozenset()
     assert [Path(file.path).name for file in newest_files(pair[0])] == ["a.jpg"]

@@ -338,10 +338,10 @@ def test_a_camera_trashed_or_moved_while_we_looked_is_not_judged() -> None:
     camera = created_ago(99)
     evidence = health.probe(camera)
     Camera.objects.filter(pk=camera.pk).update(folder_path="/elsewhere")
-    assert health.note(camera, evidence) is False
+    assert health.store_evidence(camera, evidence) is False
 
     camera = created_ago(99)
     evidence = health.probe(camera)
     Camera.objects.filter(pk=camera.pk).update(deleted_at=timezone.now())
-    assert health.note(camera, evidence) is False
+    assert health.store_evidence(camera, evidence) is False
     assert changes() == []

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from cameras import health
 from cameras.models import Camera
-from cameras.rhythm import REMEMBERED, Rhythm, age_limit
+from cameras.rhythm import MAX_PAUSES, Rhythm, age_limit
 from tests.factories import folder_of, jpeg, put
 
 MINUTE, HOUR, DAY = 60, 3600, 86400
@@ -55,7 +55,7 @@ def test_pauses_are_remembered_in_bounds_and_told_twice_count_once() -> None:
 
     rhythm = Rhythm(START.timestamp()).with_times(times)
 
-    assert len(rhythm.pauses) == REMEMBERED
+    assert len(rhythm.pauses) == MAX_PAUSES
     assert Rhythm.from_json(rhythm.as_json(), START).with_times(times[-5:]) == rhythm
 
 

@@ -188,7 +188,7 @@ def test_a_huge_tree_without_pictures_is_searched_up_to_a_limit_and_that_is_said
 def test_a_slow_disk_is_searched_for_a_limited_time_and_that_is_said(
     api: APIClient, base: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(path_validation, "SEARCH_S", 0.2)
+    monkeypatch.setattr(path_validation, "SEARCH_TIMEOUT_S", 0.2)
     folder = folder_of(make_camera("Slow"))
     for number in range(100):
         (folder / str(number)).mkdir()
@@ -225,7 +225,7 @@ def test_folders_that_hang_while_they_are_searched_hold_up_nobody(
 
 
 def probes_with_timeout(seconds: float) -> dict[bool, Any]:
-    late = path_validation.not_answering
+    late = path_validation.timeout_result
     return {told: path_validation.ConcurrentProbe(late=late, timeout_s=seconds, name="test") for told in (False, True)}
 
 

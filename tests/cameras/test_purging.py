@@ -20,7 +20,7 @@ from rest_framework.test import APIClient
 from cameras import purging, registry
 from cameras.models import Camera, Purge
 from cameras.signals import camera_purging
-from cameras.tasks import go_on_purging, purge_expired, send_owed_purges
+from cameras.tasks import continue_purge, purge_expired, send_pending_purges
 from nvr.audit.models import AuditEntry
 from tests.cameras.test_trash import DELETED, FRONT, actions
 from tests.factories import make_camera, make_user
@@ -56,7 +56,7 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 @pytest.fixture
 def rows(monkeypatch: pytest.MonkeyPatch, sent: list[int]) -> Iterator[Rows]:
     """A hundred rows, in batches of ten, of which a request waits for three."""
-    for name, value in {"BATCH": 10, "PAUSE_S": 0, "BATCHES_IN_REQUEST": 2, "BATCHES_IN_TASK": 4}.items():
+    for name, value in {"BATCH_SIZE": 10, "PAUSE_S": 0, "BATCHES_IN_REQUEST": 2, "BATCHES_IN_TASK": 4}.items():
         monkeypatch.setattr(purging, name, value)
     hundred = Rows(100)
     purging.register_remover(hundred.remove)
@@ -106,7 +106,7 @@ def test_a_request_waits_for_a_few_batches_and_a_worker_does_the_rest(
     assert Camera.trash.get() == trashed
 
     while sent:
-        go_on_purging(sent.pop())
+        continue_purge(sent.pop())
         lease_ends()
 
     assert rows.taken == [10] * 10 + [0]
@@ -118,7 +118,7 @@ def test_a_purge_is_audited_once_at_its_end_by_who_asked_for_it(half_purged: Cam
     assert actions() == []
 
     for _ in range(4):
-        go_on_purging(half_purged.pk)
+        continue_purge(half_purged.pk)
 
     entry = AuditEntry.objects.get(target_type="camera")
     assert (entry.action, entry.actor, entry.actor_name) == ("camera_purged", admin, "chief")
@@ -138,7 +138,7 @@ def test_the_audit_names_who_asked_even_if_they_were_deleted_meanwhile(half_purg
     admin.delete()
 
     for _ in range(2):
-        go_on_purging(half_purged.pk)
+        continue_purge(half_purged.pk)
 
     entry = AuditEntry.objects.get(target_type="camera")
     assert (entry.actor, entry.actor_name) == (None, "chief")
@@ -208,8 +208,8 @@ def test_only_one_worker_at_a_time_is_at_a_purge(half_purged: Camera, rows: Rows
     before = len(rows.taken)
     sent.clear()
 
-    go_on_purging(half_purged.pk)
-    send_owed_purges()
+    continue_purge(half_purged.pk)
+    send_pending_purges()
 
     assert len(rows.taken) == before
     assert sent == []
@@ -230,18 +230,18 @@ def test_a_killed_purge_is_taken_up_again_when_its_lease_has_ended(
     purging.register_remover(refuse)
     try:
         with pytest.raises(RuntimeError):
-            go_on_purging(half_purged.pk)
+            continue_purge(half_purged.pk)
     finally:
         purging._removers.remove(refuse)
-    send_owed_purges()
+    send_pending_purges()
     assert sent == []
 
     lease_ends()
-    send_owed_purges()
+    send_pending_purges()
     assert sent == [half_purged.pk]
 
     for _ in range(2):
-        go_on_purging(half_purged.pk)
+        continue_purge(half_purged.pk)
     assert not Camera.everything.exists()
     assert actions() == ["camera_purged"]
 
@@ -254,7 +254,7 @@ def test_what_stops_the_last_batch_leaves_no_audit_and_the_mark(half_purged: Cam
     camera_purging.connect(keep)
     try:
         with pytest.raises(RuntimeError):
-            go_on_purging(half_purged.pk)
+            continue_purge(half_purged.pk)
     finally:
         camera_purging.disconnect(keep)
 
@@ -311,7 +311,7 @@ def test_without_a_broker_the_purge_waits(
     monkeypatch.setattr(current_app, "send_task", away)
 
     assert api.post(f"{FRONT}/purge").status_code == 204
-    send_owed_purges()
+    send_pending_purges()
 
     assert Purge.objects.filter(leased_until__lte=timezone.now()).exists()
 

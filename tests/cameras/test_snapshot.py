@@ -391,7 +391,7 @@ def test_a_hostile_picture_is_decoded_once_whoever_asks_and_the_one_before_it_is
 
     for _ in range(3):
         assert bytes_of(api.get(SNAPSHOT)) == jpeg(seed=1)
-        snapshots._verdicts = snapshots.Verdicts()  # as another process
+        snapshots._integrity_cache = snapshots.IntegrityCache()  # as another process
 
     assert len([data for data in checked if data == of_many_scans(200)]) == 1
 
@@ -399,7 +399,7 @@ def test_a_hostile_picture_is_decoded_once_whoever_asks_and_the_one_before_it_is
 def test_who_asks_while_another_looks_into_a_picture_gets_the_one_before_it(
     api: APIClient, camera: Camera, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(snapshots, "OTHERS_WAIT_S", 0.05)
+    monkeypatch.setattr(snapshots, "LOCK_TIMEOUT_S", 0.05)
     put(folder_of(camera), "old.jpg", jpeg(seed=1), age_s=60)
     assert bytes_of(api.get(SNAPSHOT)) == jpeg(seed=1)
     put(folder_of(camera), "new.jpg", jpeg(seed=2), age_s=5)
@@ -413,7 +413,7 @@ def test_who_asks_while_another_looks_into_a_picture_gets_the_one_before_it(
 
     monkeypatch.setattr(pictures, "check", slow)
     (newest, *_) = newest_files(camera, videos=False)
-    first = threading.Thread(target=snapshots.whole_image, args=[newest])
+    first = threading.Thread(target=snapshots.complete_image, args=[newest])
     first.start()
     begun.wait(30)
 
@@ -435,7 +435,7 @@ def test_a_process_that_serves_snapshots_decodes_none_itself(camera: Camera) -> 
         f"data = Path({str(folder_of(camera) / 'a.jpg')!r}).read_bytes();"
         "from cameras import snapshots;"
         "from nvr.media.images.derivatives import derivative_of_bytes;"
-        "assert snapshots.is_shown_whole(data, 'x'); derivative_of_bytes(data, 'y', 160);"
+        "assert snapshots.decodes_completely(data, 'x'); derivative_of_bytes(data, 'y', 160);"
         "assert 'PIL.JpegImagePlugin' not in sys.modules, 'decoded here'"
     )
     subprocess.run([sys.executable, "-c", script], check=True, timeout=120)

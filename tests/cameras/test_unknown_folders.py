@@ -17,7 +17,7 @@ from django.utils import timezone
 from cameras import unknown_folders
 from cameras.models import Camera
 from cameras.registry import trash_camera
-from cameras.unknown_folders import MAX_DEPTH, Offer, offer_for
+from cameras.unknown_folders import MAX_DEPTH, FolderSuggestions, suggestions_for
 from nvr.audit.models import AuditEntry
 from reviewer.models import ReviewPath
 from tests.factories import jpeg, make_camera, make_user, put, put_system_files
@@ -53,7 +53,7 @@ def signed_in(user: User) -> Client:
 
 
 def offered(root: Path, user: User) -> list[str]:
-    return [str(Path(folder.path).relative_to(root)) for folder in offer_for(user).folders]
+    return [str(Path(folder.path).relative_to(root)) for folder in suggestions_for(user).folders]
 
 
 def page_of(client: Client) -> str:
@@ -113,7 +113,7 @@ def test_a_trashed_camera_of_the_whole_root_silences_nothing(
     trash_camera(admin, everything)
 
     assert offered(root, admin) == ["gate"]
-    assert "All, a camera in the trash" in offer_for(admin).note
+    assert "All, a camera in the trash" in suggestions_for(admin).note
     assert TITLE in page_of(desk) and TITLE in wall_of(desk)
 
 
@@ -125,7 +125,7 @@ def test_of_very_many_only_those_that_are_shown_are_described(
     described, really = [], unknown_folders.unknown_folder
     monkeypatch.setattr(unknown_folders, "unknown_folder", lambda below: described.append(below) or really(below))
 
-    offer = offer_for(admin)
+    offer = suggestions_for(admin)
 
     assert (len(offer.folders), offer.more) == (20, 10)
     assert described == [f"gate_{number:02}" for number in range(20)]
@@ -168,7 +168,7 @@ def test_the_name_follows_from_the_folder_where_one_can(root: Path, upload: Any,
     for name in ("front-door_2", "FI9900P", "前門", "---", "deleted"):
         upload(f"{name}/a.jpg")
 
-    names = {Path(folder.path).name: folder.name for folder in offer_for(admin).folders}
+    names = {Path(folder.path).name: folder.name for folder in suggestions_for(admin).folders}
 
     assert names == {"front-door_2": "Front door 2", "FI9900P": "FI9900P", "前門": "前門", "---": "", "deleted": ""}
 
@@ -178,7 +178,7 @@ def test_a_folder_that_can_be_no_cameras_says_why(root: Path, upload: Any, admin
     upload(os.fsdecode(b"caf\xe9/a.jpg"))
     upload("two\nlines/a.jpg")
 
-    faults = {Path(folder.path).name: folder.fault for folder in offer_for(admin).folders}
+    faults = {Path(folder.path).name: folder.fault for folder in suggestions_for(admin).folders}
 
     assert faults == {
         "what?": "A camera's folder must not contain ?: rename it to add it.",
@@ -235,7 +235,7 @@ def test_only_who_may_add_cameras_and_sees_all_is_told(
     user = make_user("guard", *permissions, is_staff=True)
 
     assert (TITLE in page_of(signed_in(user))) is told
-    assert bool(offer_for(user).folders) is told
+    assert bool(suggestions_for(user).folders) is told
 
 
 def test_the_search_ends_after_so_many_entries_and_says_so(
@@ -246,7 +246,7 @@ def test_the_search_ends_after_so_many_entries_and_says_so(
     for number in range(60):
         upload(f"papers/{number}.txt")
 
-    assert "after 50 entries" in offer_for(admin).note
+    assert "after 50 entries" in suggestions_for(admin).note
     assert "after 50 entries: there may be more." in page_of(desk)
 
 
@@ -264,10 +264,10 @@ def test_each_of_many_cameras_costs_one_entry_whatever_lies_in_it(root: Path, up
 
 
 def test_the_search_ends_in_time(root: Path, upload: Any, admin: User, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(unknown_folders, "SEARCH_S", 0)
+    monkeypatch.setattr(unknown_folders, "SEARCH_TIMEOUT_S", 0)
     upload("gate/a.jpg")
 
-    assert offer_for(admin) == Offer([], 0, "The search ended after 0 s: there may be more.")
+    assert suggestions_for(admin) == FolderSuggestions([], 0, "The search ended after 0 s: there may be more.")
 
 
 def test_a_root_that_hangs_keeps_nobody_waiting(
@@ -286,7 +286,7 @@ def test_a_root_that_hangs_keeps_nobody_waiting(
 def test_a_root_that_is_not_there_is_told(root: Path, admin: User) -> None:
     root.rmdir()
 
-    assert offer_for(admin).note == f"The camera root {root} cannot be read (No such file or directory)."
+    assert suggestions_for(admin).note == f"The camera root {root} cannot be read (No such file or directory)."
 
 
 def test_of_very_many_the_first_are_shown_and_the_others_counted(root: Path, upload: Any, desk: Client) -> None:
@@ -368,10 +368,10 @@ def test_a_notice_that_was_closed_stays_closed_until_another_folder_appears(
 
 
 def test_a_closed_notice_hides_no_later_folder_however_many_were_closed(root: Path, upload: Any, desk: Client) -> None:
-    for number in range(unknown_folders.SHOWN + 5):
+    for number in range(unknown_folders.MAX_SUGGESTED + 5):
         upload(f"gate {number:02}/a.jpg")
     keys = desk.get("/live.json").json()["unknown_folders"]
-    assert len(keys) == unknown_folders.SHOWN + 5
+    assert len(keys) == unknown_folders.MAX_SUGGESTED + 5
 
     desk.cookies["nvr_closed_folders"] = ".".join(keys)
     assert TITLE not in wall_of(desk)

@@ -178,13 +178,13 @@ def test_a_camera_whose_folder_leads_to_anothers_for_a_while_loses_nothing(porch
     deliver(porch, "a.jpg", "b.jpg")
     folder_of(porch).rename(tmp_path / "aside")
     folder_of(porch).symlink_to(folder_of(other))
-    current_folders(again=True)
+    current_folders(refresh=True)
     work_now()
     assert set(states(porch).values()) == {"waiting"}
 
     folder_of(porch).unlink()
     (tmp_path / "aside").rename(folder_of(porch))
-    current_folders(again=True)
+    current_folders(refresh=True)
     work_now()
     assert set(states(porch).values()) == {"done"}
 

@@ -377,8 +377,8 @@ def test_a_camera_whose_folder_hangs_takes_no_worker_from_the_others(porch, monk
     for camera in (porch, yard):
         put(folder_of(camera), "a.jpg", jpeg())
         scanned(camera)
-    folders = folder_ownership.current_folders(again=True)
-    monkeypatch.setattr(processor, "current_folders", lambda: replace(folders, silent=frozenset({porch.pk})))
+    folders = folder_ownership.current_folders(refresh=True)
+    monkeypatch.setattr(processor, "current_folders", lambda: replace(folders, unresponsive=frozenset({porch.pk})))
 
     processor.work()
 

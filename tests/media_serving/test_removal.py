@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from cameras import purging, registry
 from cameras.models import Camera, Purge
-from cameras.tasks import go_on_purging
+from cameras.tasks import continue_purge
 from media_serving import purge as removal
 from media_serving import tombstones
 from media_serving.models import CameraTurn, Detection, Event, PlayableForm, Tombstone, Upload, WorkState
@@ -53,7 +53,7 @@ def purge(admin, camera):
 def test_purging_a_camera_removes_its_rows_thumbnails_and_clips_and_nothing_else(
     folders, admin, camera, family_camera, pictures, monkeypatch
 ):
-    monkeypatch.setattr(purging, "BATCH", 2)
+    monkeypatch.setattr(purging, "BATCH_SIZE", 2)
     monkeypatch.setattr(purging, "BATCHES_IN_REQUEST", 10)
     monkeypatch.setattr(purging, "PAUSE_S", 0)
     gone = [with_files(camera, seconds) for seconds in (0, 100, 200, 300, 400)]
@@ -198,7 +198,7 @@ def test_purging_a_camera_removes_its_uploads_after_their_detections_and_what_wa
 
 @pytest.mark.django_db(transaction=True)
 def test_uploads_go_in_batches_too(folders, admin, camera, monkeypatch):
-    monkeypatch.setattr(purging, "BATCH", 3)
+    monkeypatch.setattr(purging, "BATCH_SIZE", 3)
     monkeypatch.setattr(purging, "BATCHES_IN_REQUEST", 10)
     monkeypatch.setattr(purging, "PAUSE_S", 0)
     for number in range(8):
@@ -255,7 +255,7 @@ def test_no_transaction_deletes_more_than_a_batch_however_much_there_is(
 
     purge(admin, camera)
     in_request = sum(rows_by_transaction)
-    go_on_purging(camera.pk)
+    continue_purge(camera.pk)
 
     assert in_request == (1 + purging.BATCHES_IN_REQUEST) * purging.BATCH
     assert max(rows_by_transaction) == purging.BATCH <= 5000
@@ -266,7 +266,7 @@ def test_no_transaction_deletes_more_than_a_batch_however_much_there_is(
 
 @pytest.mark.django_db(transaction=True)
 def test_a_purge_that_is_killed_between_detections_and_events_goes_on_where_it_was(folders, admin, camera, monkeypatch):
-    monkeypatch.setattr(purging, "BATCH", 2)
+    monkeypatch.setattr(purging, "BATCH_SIZE", 2)
     monkeypatch.setattr(purging, "PAUSE_S", 0)
     gone = [with_files(camera, seconds) for seconds in (0, 100, 200, 300, 400)]
     registry.trash_camera(admin, camera)
@@ -282,7 +282,7 @@ def test_a_purge_that_is_killed_between_detections_and_events_goes_on_where_it_w
         registry.restore_camera(admin, camera)
 
     Purge.objects.update(leased_until=timezone.now())
-    go_on_purging(camera.pk)
+    continue_purge(camera.pk)
     assert not Camera.everything.exists()
     assert not any(each.thumbnail_path.exists() or each.event.clip_path.exists() for each in gone)
     assert AuditEntry.objects.filter(action="camera_purged").count() == 1
