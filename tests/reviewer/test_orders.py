@@ -26,8 +26,8 @@ FOLDERS = ("", "DCIM", "DCIM/100MEDIA", "DCIM-2", "DCIM/100MEDIA/a", "DCIM/100-B
 @pytest.fixture
 def many(card: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Files in many folders, of all ages, in small blocks."""
-    for module, name in (("index", "TREE_BLOCK"), ("index", "FOLDER_BLOCK"), ("gathering", "TREE_BLOCK")):
-        monkeypatch.setattr(f"reviewer.{module}.{name}", 4)
+    for module, name in (("index", "TREE_BLOCK"), ("index", "FOLDER_BLOCK"), ("builder", "TREE_BLOCK")):
+        monkeypatch.setattr(f"reviewer.catalog.{module}.{name}", 4)
     monkeypatch.setattr("reviewer.catalog.times.BLOCK", 4)
     dice = random.Random(3)
     for number in range(60):

@@ -199,7 +199,7 @@ def changed_after_listing(monkeypatch: pytest.MonkeyPatch, change: Any) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda file: companions.act(file, "untrash"), "not marked as trash"),
+        (lambda file: companions.act(file, "untrash"), "no longer marked as trash"),
         (lambda file: file.unlink(), "no longer exists"),
         (lambda file: (put(file.parent, "new", b"new"), (file.parent / "new").replace(file)), "changed"),
         (lambda file: file.write_bytes(b"written again"), "changed"),

@@ -221,7 +221,7 @@ def test_a_right_or_path_taken_in_the_middle_stops_it_at_the_next_block(
 
     run.refresh_from_db()
     assert (run.state, run.deleted, len(list(card.glob("*.jpg")))) == (RunState.FAILED, 16, 24)
-    assert "ranger may not review" in run.reason
+    assert "ranger may no longer review" in run.reason
     assert run.in_hand == []
 
 
