@@ -19,16 +19,16 @@ from cameras.folder_index import MediaFile
 from cameras.folders import check_volume, newest_files
 from cameras.models import Camera
 from nvr.errors import BadRequest, Invalid, NotFound, NvrError, Unavailable
-from nvr.media.ffmpeg.containers import demuxer_in
-from nvr.media.ffmpeg.video_frames import NoFrame, frame_of
-from nvr.media.files.cached_files import alone
+from nvr.media.ffmpeg.containers import detect_demuxer
+from nvr.media.ffmpeg.video_frames import NoFrame, cached_frame
+from nvr.media.files.cached_files import exclusive_lock
 from nvr.media.files.content_types import content_type_for
 from nvr.media.files.paths import NoSuchFile, open_regular
 from nvr.media.http.responses import bytes_response
 from nvr.media.images.decoder import pictures
 from nvr.media.images.derivatives import WIDTHS, derivative_of_bytes
 from nvr.media.images.truncation import PNG_END
-from nvr.media.images.verdicts import check_known, remembered
+from nvr.media.images.verdicts import raise_known_failure, remember_failure
 
 logger = logging.getLogger(__name__)
 
@@ -134,9 +134,9 @@ def decodes_completely(data: bytes, key: str) -> bool:
     if known is not None:
         return known
     try:
-        check_known(key)
+        raise_known_failure(key)
         name = hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()
-        with alone(name, timeout_s=LOCK_TIMEOUT_S), remembered(key):
+        with exclusive_lock(name, timeout_s=LOCK_TIMEOUT_S), remember_failure(key):
             pictures.check(data)
     except Invalid:
         _integrity_cache.put(key, False)
@@ -161,7 +161,7 @@ def is_displayable(file: MediaFile) -> bool:
 def is_known_invalid(key: str) -> bool:
     """Whether some process found it to be no picture that can be shown."""
     try:
-        check_known(key)
+        raise_known_failure(key)
     except NvrError:
         return True
     return False
@@ -186,7 +186,7 @@ def may_contain_frame(video: MediaFile) -> bool:
     path = Path(video.path)
     try:
         with open_regular(path, root=path.parent) as stream:
-            demuxer_in(stream.fileno())
+            detect_demuxer(stream.fileno())
     except (OSError, NvrError):
         return False
     return _integrity_cache.get(f"{video.path}:{video.identity}") is not False
@@ -224,7 +224,7 @@ def frame_of_newest_video(camera: Camera) -> Snapshot:
 def frame_of_video(video: MediaFile) -> Snapshot | None:
     """A frame of the video at its own size; None if none can be had from it, or if it is gone."""
     try:
-        frame = frame_of(Path(video.path)).read_bytes()
+        frame = cached_frame(Path(video.path)).read_bytes()
     except NoFrame:
         _integrity_cache.put(f"{video.path}:{video.identity}", False)
         return None

@@ -21,9 +21,16 @@ from media_serving.addresses import check_form
 from media_serving.models import Detection, Event, Upload, UploadCopy, clip_path, thumbnail_path
 from media_serving.models.uploads import stored_mtime_ns
 from nvr.errors import NotFound
-from nvr.media.ffmpeg.video_frames import frame_of
+from nvr.media.ffmpeg.video_frames import cached_frame
 from nvr.media.files.content_types import content_type_for, is_video
-from nvr.media.files.paths import NoSuchFile, OutsideRoot, named_errors, resolve_below, resolve_inside, resolve_raw
+from nvr.media.files.paths import (
+    NoSuchFile,
+    OutsideRoot,
+    resolve_below,
+    resolve_inside,
+    resolve_raw,
+    translate_os_errors,
+)
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
@@ -148,7 +155,7 @@ def detection_file(detection_id: str, user: User) -> StoredFile:
     file = source_of(detection)
     if not is_video(file.name):
         return file
-    frame = frame_of(file.path, offset_ms=detection.offset_ms or 0)
+    frame = cached_frame(file.path, offset_ms=detection.offset_ms or 0)
     return StoredFile(frame, frame.parent, f"{file.stem}.jpg")
 
 
@@ -185,7 +192,7 @@ def delivered(upload: Upload, camera: Camera) -> StoredFile:
 
 def unchanged(place: Upload | UploadCopy, camera: Camera) -> StoredFile:
     file = own_file(camera, os.fsdecode(place.below), resolve=resolve_raw)
-    with named_errors():
+    with translate_os_errors():
         facts = file.path.stat()
     if (facts.st_size, stored_mtime_ns(facts.st_mtime_ns)) != (place.size_bytes, place.mtime_ns):
         raise NotFound(OVERWRITTEN)

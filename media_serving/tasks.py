@@ -16,7 +16,7 @@ from media_serving.thumbnails import reported
 from media_serving.tombstones import carry_out_owed
 from media_serving.transcoding import worker as transcoder
 from nvr.media.files.atomic_write import remove_abandoned_parts
-from nvr.media.files.cached_files import sweep
+from nvr.media.files.cached_files import evict
 
 DERIVATIVES_BYTES = 1000 * 2**20
 FRAMES_BYTES = 500 * 2**20
@@ -81,9 +81,9 @@ def send_owed_playables() -> None:
 @shared_task(name="media.sweep_caches", ignore_result=True)
 def sweep_caches() -> None:
     """Bring every cache below its cap, what was used longest ago first; and remove what was never made to its end."""
-    sweep("derivatives", limit_bytes=DERIVATIVES_BYTES)
-    sweep("frames", limit_bytes=FRAMES_BYTES)
-    sweep("refusals", limit_bytes=REFUSALS_BYTES)
+    evict("derivatives", limit_bytes=DERIVATIVES_BYTES)
+    evict("frames", limit_bytes=FRAMES_BYTES)
+    evict("refusals", limit_bytes=REFUSALS_BYTES)
     transcoder.evict()
     transcoder.remove_unused()
     for folder in (settings.CLIP_DIR, settings.THUMBNAIL_DIR, *settings.KEPT_DIR.glob("*/")):

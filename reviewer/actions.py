@@ -41,13 +41,13 @@ def act(
     """Mark the file that `given` names; where it lies, and how it stands now.
 
     Who marks many reads once what the user may review (`known`) and whose files are where (`folders`). Raises what
-    `media_at` and `companions.act` raise, and `Forbidden` for a camera's file that one may not change.
+    `media_at` and `companions.apply_action` raise, and `Forbidden` for a camera's file that one may not change.
     """
     place = media_at(user, given, known)
     check_camera(user, place, folders)
     mtime_ns = folder_mtime(place.path)
     try:
-        status = companions.act(place.path, action)
+        status = companions.apply_action(place.path, action)
     except NoSuchFile:
         raise Missing from None
     for root in place.holding:

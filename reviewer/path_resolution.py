@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from cameras.folder_ownership import Folders, current_folders
 from nvr.errors import BadRequest, Forbidden
-from nvr.media.files.paths import error_for, is_inside, true_place
+from nvr.media.files.paths import error_for, is_inside, resolve_with_mode
 from nvr.media.files.system_folders import has_hidden_folder
 from reviewer.catalog.scanner import PathAway, absence_of
 from reviewer.media_types import holds_video, is_believed, kind_of
@@ -99,7 +99,7 @@ def below(place: str, roots: Iterable[ReviewPath]) -> Place:
 def without_links(path: str) -> str:
     """Whether or not it is there; the kernel is asked first, which knows at once what `realpath` finds step by step."""
     try:
-        return true_place(path)[0]
+        return resolve_with_mode(path)[0]
     except OSError:
         return os.path.realpath(path)
 

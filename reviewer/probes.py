@@ -24,8 +24,8 @@ from django.core.cache import cache
 
 from nvr.api.counters import CACHE_FAULTS
 from nvr.errors import NvrError
-from nvr.media.ffmpeg.mp4_metadata import NoBoxes, movie_facts
-from nvr.media.files.paths import named_errors, open_regular, true_place
+from nvr.media.ffmpeg.mp4_metadata import UnreadableMp4, read_movie_info
+from nvr.media.files.paths import open_regular, resolve_with_mode, translate_os_errors
 from nvr.media.images.decoder import pictures
 from reviewer.media_types import IMAGE, kind_of_bytes
 from reviewer.probe_cache import NOTHING, Facts, remember, remembered
@@ -90,7 +90,7 @@ def at_once(path: bytes, root: Path) -> Facts | None:
 def of_picture(path: bytes, root: Path) -> Facts:
     try:
         with open_regular(place_at(path), root=root) as file:
-            found = pictures.header_of(file)
+            found = pictures.read_header(file)
             return Facts(found.width, found.height)
     except NvrError as error:
         return nothing_for(error)
@@ -98,9 +98,9 @@ def of_picture(path: bytes, root: Path) -> Facts:
 
 def of_movie(path: bytes, root: Path) -> Facts | None:
     try:
-        with open_regular(place_at(path), root=root) as file, named_errors():
-            found = movie_facts(file, os.fstat(file.fileno()).st_size)
-    except NoBoxes:
+        with open_regular(place_at(path), root=root) as file, translate_os_errors():
+            found = read_movie_info(file, os.fstat(file.fileno()).st_size)
+    except UnreadableMp4:
         return None
     if found.width is None or found.duration_s is None:
         return None
@@ -113,7 +113,7 @@ def of_any(path: bytes, root: Path) -> Facts:
 
     place = place_at(path)
     try:
-        with named_errors():
+        with translate_os_errors():
             found = ffmpeg.probe(place, root=root)
     except NvrError as error:
         nothing = nothing_for(error)
@@ -124,8 +124,8 @@ def of_any(path: bytes, root: Path) -> Facts:
 
 def place_at(path: bytes) -> Path:
     """Where a listed link leads; any other file lies where it is listed."""
-    with named_errors():
-        return Path(true_place(os.fsdecode(path))[0])
+    with translate_os_errors():
+        return Path(resolve_with_mode(os.fsdecode(path))[0])
 
 
 def nothing_for(error: NvrError) -> Facts:
@@ -137,7 +137,7 @@ def nothing_for(error: NvrError) -> Facts:
 
 def check_readable(place: Path, root: Path) -> None:
     """Raises `StorageFault` if an end of it cannot be read: ffprobe says the same of that and of a file cut short."""
-    with open_regular(place, root=root) as file, named_errors():
+    with open_regular(place, root=root) as file, translate_os_errors():
         file.read(ENDS_BYTES)
         file.seek(max(0, os.fstat(file.fileno()).st_size - ENDS_BYTES))
         file.read(ENDS_BYTES)

@@ -13,7 +13,7 @@ from django.db import transaction
 from cameras.folder_ownership import current_folders
 from nvr.audit.record import record
 from nvr.errors import BadRequest, Forbidden, NotFound
-from nvr.media.files.mounts import remember
+from nvr.media.files.mounts import record_mount
 from nvr.media.files.paths import is_inside
 from reviewer.models import ReviewPath
 from reviewer.policy import Policy, cameras_at, unseen_cameras
@@ -112,7 +112,9 @@ def is_utf8(path: str) -> bool:
 def put_path(user: Person, place: str) -> tuple[ReviewPath, bool]:
     """Keep a checked path, with the volume that it lies on now; whether it is new."""
     with transaction.atomic():
-        row, is_new = ReviewPath.objects.get_or_create(path=place, defaults={"mount": remember(Path(place)).as_dict()})
+        row, is_new = ReviewPath.objects.get_or_create(
+            path=place, defaults={"mount": record_mount(Path(place)).as_dict()}
+        )
         if is_new:
             record(user, "review_path_added", row, {"path": (None, place)})
     return row, is_new

@@ -7,7 +7,7 @@ from pathlib import Path
 from celery import shared_task
 from django.conf import settings
 
-from nvr.media.files.cached_files import sweep
+from nvr.media.files.cached_files import evict
 from reviewer import probes
 from reviewer.thumbnails import prefetch
 from reviewer.thumbnails import rendering as thumbnails
@@ -50,4 +50,4 @@ def prune_thumbnails() -> None:
 @shared_task(name="reviewer.sweep_thumbnails", ignore_result=True)
 def sweep_thumbnails() -> None:
     """Bring those in the data directory below their cap; what was used longest ago goes first."""
-    sweep(thumbnails.CACHE, limit_bytes=settings.NVR_REVIEW_CACHE_MB * 2**20)
+    evict(thumbnails.CACHE, limit_bytes=settings.NVR_REVIEW_CACHE_MB * 2**20)

@@ -16,7 +16,7 @@ from django.contrib.auth.models import Group, Permission, User
 from PIL import Image
 
 from cameras.models import Camera
-from tests.films import encoded
+from tests.films import encode_once
 
 _numbers = itertools.count(1)
 PASSWORD = "a long enough pass phrase"
@@ -75,7 +75,7 @@ def make_video(
     """A moving test picture; `codec` are ffmpeg's options."""
     path.parent.mkdir(parents=True, exist_ok=True)
     source = f"testsrc2=size={size}:rate=10:duration={seconds}"
-    path.write_bytes(encoded(path.suffix, "-f", "lavfi", "-i", source, "-pix_fmt", "yuv420p", *codec))
+    path.write_bytes(encode_once(path.suffix, "-f", "lavfi", "-i", source, "-pix_fmt", "yuv420p", *codec))
     return path
 
 

@@ -18,17 +18,17 @@ DARKEST, STEP = 20, 2
 H264 = ("-c:v", "libx264", "-pix_fmt", "yuv420p", "-g", "25")  # key frames lie apart, as cameras have them
 
 
-def numbered_film(
+def numbered_video(
     path: Path, *options: str, first: int = 0, frames: int = 100, size: str = "64x48", sound: bool = False
 ) -> Path:
     """Frames `first` to `first + frames` at 10 per second; `options` are ffmpeg's for the output."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(_film(path.suffix, options or H264, first, frames, size, sound))
+    path.write_bytes(_encode_video(path.suffix, options or H264, first, frames, size, sound))
     return path
 
 
 @cache
-def encoded(suffix: str, *arguments: str) -> bytes:
+def encode_once(suffix: str, *arguments: str) -> bytes:
     """The file that ffmpeg writes with these arguments, encoded once in a run."""
 
     def encode(path: Path) -> None:
@@ -38,12 +38,12 @@ def encoded(suffix: str, *arguments: str) -> bytes:
     return made_once(f"{name}{suffix}", encode).read_bytes()
 
 
-def _film(suffix: str, options: tuple[str, ...], first: int, frames: int, size: str, sound: bool) -> bytes:
+def _encode_video(suffix: str, options: tuple[str, ...], first: int, frames: int, size: str, sound: bool) -> bytes:
     grey = f"nullsrc=s={size}:r={FPS}:d={frames / FPS},geq=lum='{DARKEST}+{STEP}*(N+{first})':cb=128:cr=128"
     inputs = ["-f", "lavfi", "-i", grey]
     if sound:
         inputs += ["-f", "lavfi", "-i", f"sine=duration={frames / FPS}"]
-    return encoded(suffix, *inputs, *options)
+    return encode_once(suffix, *inputs, *options)
 
 
 def numbered_still(number: int, size: tuple[int, int] = (64, 48), kind: str = "JPEG") -> bytes:
@@ -54,7 +54,7 @@ def numbered_still(number: int, size: tuple[int, int] = (64, 48), kind: str = "J
     return buffer.getvalue()
 
 
-def frames_of(film: Path, *, middle: bool = True) -> list[int]:
+def frame_numbers(film: Path, *, middle: bool = True) -> list[int]:
     """The number that each frame shows, in order, by the brightness of its middle."""
     crop = "crop=16:16," if middle else ""
     # YUV keeps the levels as they are coded: to grey they would be stretched.
@@ -64,7 +64,7 @@ def frames_of(film: Path, *, middle: bool = True) -> list[int]:
     return [round((level - DARKEST) / STEP) for level in output]
 
 
-def streams_of(film: Path) -> dict[str, dict[str, str]]:
+def streams_by_type(film: Path) -> dict[str, dict[str, str]]:
     """What ffprobe says of the streams, by their kind."""
     command = ["ffprobe", "-v", "error", "-print_format", "json", "-show_streams", str(film)]
     streams = json.loads(subprocess.run(command, check=True, capture_output=True, timeout=150).stdout)["streams"]

@@ -9,16 +9,16 @@ import struct
 from PIL import Image
 
 
-def progressive(side: int = 64) -> bytes:
+def progressive_jpeg(side: int = 64) -> bytes:
     buffer = io.BytesIO()
     small = Image.frombytes("RGB", (40, 30), random.Random(5).randbytes(3600))
     small.resize((side, side)).save(buffer, "JPEG", progressive=True)
     return buffer.getvalue()
 
 
-def of_many_scans(scans: int, size: tuple[int, int] = (9999, 9999)) -> bytes:
+def jpeg_with_many_scans(scans: int, size: tuple[int, int] = (9999, 9999)) -> bytes:
     """A progressive JPEG whose last scan comes again and again: each goes over all pixels."""
-    data = progressive()
+    data = progressive_jpeg()
     last = data.rindex(b"\xff\xda")
     frame = data.index(b"\xff\xc2")
     resized = data[: frame + 5] + struct.pack(">HH", size[1], size[0]) + data[frame + 9 :]

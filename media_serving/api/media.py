@@ -15,7 +15,7 @@ from media_serving.transcoding.requests import playback_version
 from nvr.api.signed_urls import SignedUrlAuthentication, embeddable, is_signed_for
 from nvr.api.views import BytesView
 from nvr.errors import BadRequest
-from nvr.media.ffmpeg.video_frames import frame_of
+from nvr.media.ffmpeg.video_frames import cached_frame
 from nvr.media.files.content_types import is_video
 from nvr.media.http.responses import file_response
 from nvr.media.images.derivatives import WIDTHS, derivative_of
@@ -61,7 +61,7 @@ def bytes_of(request: Request, file: StoredFile) -> HttpResponseBase:
 
 def sized(file: StoredFile, width: int) -> StoredFile:
     """A copy of the picture at most `width` pixels wide; of a video, one of its frames."""
-    picture = frame_of(file.path) if is_video(file.path.name) else file.path
+    picture = cached_frame(file.path) if is_video(file.path.name) else file.path
     derivative = derivative_of(picture, width)
     return StoredFile(derivative, derivative.parent, f"{file.stem}{derivative.suffix}")
 

@@ -25,7 +25,7 @@ from media_serving.models.uploads import digest_of, stored_mtime_ns
 from media_serving.serving import MAX_COPIES, relative_to_camera
 from nvr.errors import Forbidden, Invalid, NotFound
 from nvr.media.files.content_types import VIDEO_EXTENSIONS, is_image, is_video
-from nvr.media.files.paths import NoSuchFile, check_inside, named_errors, open_regular, true_place
+from nvr.media.files.paths import NoSuchFile, check_inside, open_regular, resolve_with_mode, translate_os_errors
 
 LONGEST_VIDEO = timedelta(hours=12)
 VIDEOS_BEFORE = 20  # that may reach into the event; how long each is, only reading it tells
@@ -124,8 +124,8 @@ def open_unchanged(footage: Footage, file: Path, as_known: Upload | UploadCopy, 
 def open_own(footage: Footage, file: Path, folders: Folders) -> BinaryIO:
     """A file in the camera's folder that belongs to no camera nested in it."""
     folder = known_folder_of(footage.camera, folders)
-    with named_errors():
-        place, _ = true_place(str(file))
+    with translate_os_errors():
+        place, _ = resolve_with_mode(str(file))
     check_inside(place, folder)
     if footage.camera.pk not in folders.owners_of(place):
         raise NoSuchFile
@@ -133,7 +133,7 @@ def open_own(footage: Footage, file: Path, folders: Folders) -> BinaryIO:
 
 
 def is_unchanged(file: BinaryIO, upload: Upload | UploadCopy) -> bool:
-    with named_errors():
+    with translate_os_errors():
         facts = os.fstat(file.fileno())
     return (facts.st_size, stored_mtime_ns(facts.st_mtime_ns)) == (upload.size_bytes, upload.mtime_ns)
 

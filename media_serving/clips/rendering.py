@@ -31,7 +31,7 @@ from nvr.errors import Forbidden, NotFound
 from nvr.media.ffmpeg import clips
 from nvr.media.ffmpeg import operations as ffmpeg
 from nvr.media.ffmpeg.clips import Cut, Deadline
-from nvr.media.ffmpeg.truncation import length_there, video_has_its_end
+from nvr.media.ffmpeg.truncation import readable_duration, video_is_complete
 
 logger = logging.getLogger(__name__)
 
@@ -76,7 +76,7 @@ def make_clip(event: Event, part: Path) -> list[FootageRange]:
             try:
                 if shown := way():
                     return shown
-            except ffmpeg.NO_FAULT_OF_THE_FILE:
+            except ffmpeg.ENVIRONMENT_ERRORS:
                 raise
             except ffmpeg.FfmpegFailed as error:
                 unreadable = error
@@ -95,9 +95,9 @@ def from_stills(event: Event, folders: Folders, part: Path, deadline: Deadline) 
     shown: list[FootageRange] = []
     stills = thinned([still for still in stills_around(event) if is_there(still, folders)])
     if stills:
-        clips.play_stills(pictures(stills, folders, shown), part, timeout=deadline.left())
+        clips.render_stills(pictures(stills, folders, shown), part, timeout=deadline.left())
     if shown:
-        shown[-1] = replace(shown[-1], length_s=clips.LAST_STILL_S)
+        shown[-1] = replace(shown[-1], length_s=clips.LAST_STILL_DURATION_S)
     return shown
 
 
@@ -162,13 +162,13 @@ def piece_of(
 
 def readable(
     footage: Footage, folders: Folders, files: ExitStack
-) -> tuple[ffmpeg.Source, ffmpeg.MediaFacts, bool] | None:
+) -> tuple[ffmpeg.Source, ffmpeg.MediaInfo, bool] | None:
     """And whether it is as long as it says: what was cut off on its way, or never closed, may be shorter."""
     try:
         video = files.enter_context(opened(footage, folders))
-        source = ffmpeg.source_in(video)
-        facts = ffmpeg.facts_of(source)
-        return source, facts, facts.believed_duration is not None and video_has_its_end(video)
+        source = ffmpeg.source_for(video)
+        facts = ffmpeg.probe_source(source)
+        return source, facts, facts.believed_duration is not None and video_is_complete(video)
     except (NotFound, Forbidden):
         return None
     except (ffmpeg.FfmpegMissing, ffmpeg.FfmpegKilled):
@@ -178,18 +178,18 @@ def readable(
         return None
 
 
-def length_of(facts: ffmpeg.MediaFacts, footage: Footage, following: Footage | None) -> float:
+def length_of(facts: ffmpeg.MediaInfo, footage: Footage, following: Footage | None) -> float:
     """In seconds. Of a file that does not tell, or lies, at most until the next one begins."""
     if facts.believed_duration is not None:
         return facts.believed_duration
     return math.inf if following is None else (following.at - footage.at).total_seconds()
 
 
-def held_length(source: ffmpeg.Source, facts: ffmpeg.MediaFacts, until: float, deadline: Deadline) -> float:
+def held_length(source: ffmpeg.Source, facts: ffmpeg.MediaInfo, until: float, deadline: Deadline) -> float:
     """What of its first seconds can be read. One that cannot be counted is believed: cutting it tells."""
     try:
-        return length_there(source, facts, until=until, timeout=deadline.left())
-    except ffmpeg.NO_FAULT_OF_THE_FILE:
+        return readable_duration(source, facts, until=until, timeout=deadline.left())
+    except ffmpeg.ENVIRONMENT_ERRORS:
         raise
     except ffmpeg.FfmpegFailed:
         return math.inf

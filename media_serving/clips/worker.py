@@ -20,7 +20,7 @@ from media_serving.models import ClipWork, Event, WorkState, clip_path
 from media_serving.signals import clip_created
 from nvr.errors import FULL, NvrError, StorageFull, Unavailable
 from nvr.media.ffmpeg import operations as ffmpeg
-from nvr.media.files.atomic_write import part_of
+from nvr.media.files.atomic_write import temporary_path
 
 logger = logging.getLogger(__name__)
 
@@ -92,7 +92,7 @@ def attempt(work: ClipWork) -> None:
 
 def render_clip(work: ClipWork) -> None:
     target = clip_path(work.event_id)
-    with part_of(target) as part:
+    with temporary_path(target) as part:
         check_free_space(part.parent)
         shown = make_clip(work.event, part)
         fsync_path(part)

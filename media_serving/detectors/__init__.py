@@ -81,7 +81,7 @@ class Detector(Protocol):
     def detect(self, frame: Frame, memory: bytes) -> DetectionResult:
         """Detect objects in `frame`. `memory` is from the previous result; empty or unknown memory is ignored.
 
-        The same frame and memory give the same result. Raises the errors of image decoding (`images.BROKEN`).
+        The same frame and memory give the same result. Raises the errors of image decoding (`images.DECODE_ERRORS`).
         """
         ...
 

@@ -20,7 +20,7 @@ from PIL import Image
 from media_serving.detectors import DetectedObject, DetectionResult, Detector, DetectorConfig, Frame
 from media_serving.detectors.background import DARK_OFFSET, Background, Cells, Mask, changed_cells
 from media_serving.detectors.opencv import cv2
-from nvr.media.images.grayscale import grey
+from nvr.media.images.grayscale import to_grayscale
 
 Box = tuple[float, float, float, float]
 
@@ -75,7 +75,7 @@ class MotionDetector:
 
     def detect(self, frame: Frame, memory: bytes) -> DetectionResult:
         width, height = frame.size
-        motion = detect_motion(frame, grey(frame.image, GRID_PX), memory)
+        motion = detect_motion(frame, to_grayscale(frame.image, GRID_PX), memory)
         objects: list[DetectedObject] = []
         if motion.is_camera_triggered and frame.offset_ms is None:
             objects = [DetectedObject("motion", CAMERA_TRIGGER_CONFIDENCE, (0.0, 0.0, float(width), float(height)))]
@@ -106,7 +106,7 @@ def confidence_of(motion: MotionResult, sensitivity: float) -> float:
 
 def detect_motion(frame: Frame, picture: Image.Image, memory: bytes) -> MotionResult:
     """Detect motion in `picture`, the grey version of `frame`."""
-    small = picture if picture.width <= GRID_PX else grey(picture, GRID_PX)
+    small = picture if picture.width <= GRID_PX else to_grayscale(picture, GRID_PX)
     levels = np.asarray(small, dtype=np.uint8)
     cells = levels.astype(np.float32)
     background = Background.from_bytes(memory, levels.shape)

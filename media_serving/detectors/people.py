@@ -20,7 +20,7 @@ from PIL import Image
 from media_serving.detectors import DetectedObject, DetectionResult, Detector, DetectorConfig, Frame
 from media_serving.detectors.motion import MotionResult, detect_motion, exceeds_threshold, to_pixels
 from media_serving.detectors.opencv import cv2
-from nvr.media.images.grayscale import grey
+from nvr.media.images.grayscale import to_grayscale
 
 Pixels = NDArray[np.uint8]
 
@@ -82,7 +82,7 @@ class PeopleDetector:
 
     def detect(self, frame: Frame, memory: bytes) -> DetectionResult:
         width, height = frame.size
-        picture = grey(frame.image, self.config.width_px)
+        picture = to_grayscale(frame.image, self.config.width_px)
         areas: list[Area] = []
         search_everywhere = self.config.every_frame
         if not search_everywhere:

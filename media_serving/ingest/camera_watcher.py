@@ -23,7 +23,7 @@ from media_serving.ingest.inotify import MAX_HINTS
 from media_serving.ingest.names import is_upload
 from media_serving.ingest.scanner import Scanner, Sighting, seen
 from nvr.log_throttle import LogThrottle
-from nvr.media.files.mounts import absence, is_network_or_fuse, keeps_folder_times, mount_of
+from nvr.media.files.mounts import has_reliable_folder_times, is_network_or_fuse, mount_of, unavailable_reason
 from nvr.media.files.system_folders import is_hidden_folder
 
 logger = logging.getLogger(__name__)
@@ -182,13 +182,13 @@ class Watched:
             self.polled_until = time.monotonic() + POLLED_S
 
     def begun(self) -> Sweeping:
-        if reason := absence(Path(os.fsdecode(self.root)), self.camera.remembered_mount):
+        if reason := unavailable_reason(Path(os.fsdecode(self.root)), self.camera.remembered_mount):
             raise OSError(reason)
         self.wants_sweep = False
         mount = mount_of(Path(os.fsdecode(self.root)))
         self.is_told_of = not (settings.NVR_INGEST_POLLING or is_network_or_fuse(mount.type))
         everything = time.monotonic() >= self.next_of_everything
-        parts = self.scanner.parts(everything=everything, trusts_times=keeps_folder_times(mount.type))
+        parts = self.scanner.parts(everything=everything, trusts_times=has_reliable_folder_times(mount.type))
         return Sweeping(parts, everything)
 
     def end(self, scanning: Sweeping, now: float) -> None:

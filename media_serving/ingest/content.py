@@ -11,10 +11,10 @@ from media_serving.ingest.capture_time.clues import Reading
 from media_serving.ingest.capture_time.container import readings_of
 from nvr.errors import Invalid
 from nvr.media.ffmpeg import operations as ffmpeg
-from nvr.media.ffmpeg.truncation import video_has_its_end
-from nvr.media.files.paths import named_errors
+from nvr.media.ffmpeg.truncation import video_is_complete
+from nvr.media.files.paths import translate_os_errors
 from nvr.media.images.decoder import pictures
-from nvr.media.images.errors import NotAnImage, TornImage
+from nvr.media.images.errors import DamagedImage, NotAnImage
 
 MAX_PICTURE_BYTES: Final = 256 * 2**20
 HEAD_BYTES: Final = 16
@@ -51,7 +51,7 @@ def facts_of(file: BinaryIO, *, is_picture: bool, may_grow: bool = True, may_end
     Of a video that `may_grow` no more, what is there counts: the rest of it will never come. So it does of a picture
     that lacks its last bytes only, if those `may_end` no more.
     """
-    with named_errors():
+    with translate_os_errors():
         size = os.fstat(file.fileno()).st_size
     if size == 0:
         raise Incomplete("The file is empty.")
@@ -63,10 +63,10 @@ def of_picture(file: BinaryIO, size: int, *, may_end: bool) -> Facts:
         raise Invalid(f"The picture has {size} bytes; at most {MAX_PICTURE_BYTES} are read.")
     try:
         found = pictures.check(file, tags=exif.WANTED)
-    except TornImage as error:
+    except DamagedImage as error:
         raise Incomplete("The picture is incomplete or damaged.") from error
     except NotAnImage as error:
-        with named_errors():
+        with translate_os_errors():
             head = os.pread(file.fileno(), HEAD_BYTES, 0)
         if begins_like_a_picture(head):
             raise Incomplete("The picture is incomplete or damaged.") from error
@@ -84,8 +84,8 @@ def begins_like_a_picture(data: bytes) -> bool:
 def of_video(file: BinaryIO, size: int, *, may_grow: bool) -> Facts:
     """ffprobe looks into it; of what has no picture nothing can be made."""
     try:
-        with named_errors():
-            is_whole = video_has_its_end(file)
+        with translate_os_errors():
+            is_whole = video_is_complete(file)
         if may_grow and not is_whole:
             raise Incomplete("The video breaks off before its end.")
         found = ffmpeg.probe(file)

@@ -54,7 +54,7 @@ def find_in(camera: Camera, turn: CameraTurn, file: BinaryIO, taken_at: datetime
 
 def picture(file: BinaryIO, taken_at: datetime, width_px: int) -> Generator[Frame]:
     """In grey and as small as the detector wants it: a child process decodes it so."""
-    grey = pictures.in_grey(file, width_px)
+    grey = pictures.decode_grayscale(file, width_px)
     image = Image.frombytes("L", (grey.width, grey.height), grey.data)
     yield Frame(image, taken_at, full_size=grey.full_size)
 

@@ -19,7 +19,7 @@ from media_serving.ingest.content import Incomplete
 from media_serving.models import Upload
 from media_serving.models.uploads import LARGE_BYTES, stored_mtime_ns
 from nvr.errors import Conflict
-from nvr.media.files.paths import named_errors
+from nvr.media.files.paths import translate_os_errors
 from nvr.media.files.sparse import data_bytes
 
 READ_BYTES: Final = 2**20
@@ -56,7 +56,7 @@ def readable(size: int) -> str:
 
 def check_same(upload: Upload, file: BinaryIO) -> None:
     """Raises `Changed` if the open file was written to since it was entered."""
-    with named_errors():
+    with translate_os_errors():
         facts = os.fstat(file.fileno())
     if (facts.st_size, stored_mtime_ns(facts.st_mtime_ns)) != (upload.size_bytes, upload.mtime_ns):
         raise Changed
@@ -64,7 +64,7 @@ def check_same(upload: Upload, file: BinaryIO) -> None:
 
 def check_is_written(file: BinaryIO) -> None:
     """Raises `Incomplete` for a large file of which most was never written: to read zeros for hours tells nothing."""
-    with named_errors():
+    with translate_os_errors():
         size = os.fstat(file.fileno()).st_size
         if size <= SPARSE_BYTES:
             return
@@ -76,7 +76,7 @@ def check_is_written(file: BinaryIO) -> None:
 def digest_of(file: BinaryIO, check: Callable[[], None] = lambda: None) -> str:
     """Of a file that is not large."""
     digest = hashlib.sha256()
-    with named_errors():
+    with translate_os_errors():
         file.seek(0)
         for block in blocks(file, None, check):
             digest.update(block)
@@ -88,7 +88,7 @@ def digest_in_slices(file: BinaryIO, known: str, until: float, check: Callable[[
 
     Raises `Unfinished` when it is past `until` (monotonic seconds), and what `check` raises.
     """
-    with named_errors():
+    with translate_os_errors():
         size = os.fstat(file.fileno()).st_size
         file.seek(len(known) // HEX_CHARS * LARGE_BYTES)
         while block := block_digest(file, check):
@@ -125,7 +125,7 @@ def check_is_wanted(upload: Upload, file: BinaryIO) -> None:
     """Raises `NotWanted` when the camera is switched off or trashed, `Changed` or `NoSuchFile` for another file."""
     if not Camera.objects.filter(pk=upload.camera_id, enabled=True).exists():
         raise NotWanted
-    with named_errors():
+    with translate_os_errors():
         is_same = os.path.samestat(upload.file.stat(), os.fstat(file.fileno()))
     if not is_same:
         raise Changed

@@ -15,7 +15,7 @@ from cameras.models import Camera
 from media_serving.ingest.names import is_upload
 from media_serving.models import Upload, UploadState
 from nvr.errors import NotFound, NvrError
-from nvr.media.files.mounts import absence
+from nvr.media.files.mounts import unavailable_reason
 from nvr.media.files.paths import NoSuchFile, StorageFault
 from nvr.media.files.system_folders import is_hidden_folder
 
@@ -34,7 +34,7 @@ class Missing(NotFound):
 
 def check_folder(camera: Camera) -> None:
     """Raises `StorageFault` if the camera's folder is missing, does not answer, or has lost its volume."""
-    if reason := absence(Path(camera.folder_path), camera.remembered_mount):
+    if reason := unavailable_reason(Path(camera.folder_path), camera.remembered_mount):
         raise StorageFault(reason)
 
 

@@ -11,7 +11,7 @@ from django.conf import settings
 from media_serving.ingest.digests import Changed
 from media_serving.models import Upload, UploadState
 from media_serving.models.uploads import stored_mtime_ns
-from nvr.media.files.paths import named_errors
+from nvr.media.files.paths import translate_os_errors
 
 ATTEMPTS: Final = 5
 ALIKE_S: Final = 0.25  # between two looks that see the same
@@ -19,7 +19,7 @@ ALIKE_S: Final = 0.25  # between two looks that see the same
 
 def snapshot_of(file: BinaryIO) -> tuple[BinaryIO, os.stat_result]:
     """The bytes in a file in memory, and what the file was then. Raises `Changed` if it is written to all the time."""
-    with named_errors():
+    with translate_os_errors():
         for _ in range(ATTEMPTS):
             before = os.fstat(file.fileno())
             data = os.pread(file.fileno(), before.st_size, 0)

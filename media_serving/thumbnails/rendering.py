@@ -16,7 +16,7 @@ from media_serving.models import Detection, Upload
 from media_serving.serving import delivered
 from nvr.errors import FULL, NvrError, StorageFull
 from nvr.log_throttle import LogThrottle
-from nvr.media.ffmpeg.video_frames import frame_of
+from nvr.media.ffmpeg.video_frames import cached_frame
 from nvr.media.files.atomic_write import write_to
 from nvr.media.files.paths import StorageFault
 from nvr.media.images import opening as images
@@ -58,7 +58,7 @@ def draw_all(upload: Upload, offset_ms: int | None, detections: list[Detection])
 def small_frame(upload: Upload, offset_ms: int | None) -> Image.Image | None:
     """None if it cannot be had any more. Raises `StorageFault`, and `Unavailable` while ffmpeg cannot be had."""
     try:
-        small = pictures.in_rgb(frame_file(upload, offset_ms), WIDTH_PX)
+        small = pictures.decode_rgb(frame_file(upload, offset_ms), WIDTH_PX)
         return Image.frombytes("RGB", (small.width, small.height), small.data)
     except NvrError as error:
         if error.status not in {404, 422}:
@@ -70,13 +70,13 @@ def small_frame(upload: Upload, offset_ms: int | None) -> Image.Image | None:
 def frame_file(upload: Upload, offset_ms: int | None) -> Path:
     """Raises `NotFound` if the camera has overwritten what was looked at, and what cutting a frame raises."""
     source = delivered(upload, upload.camera).path
-    return source if offset_ms is None else frame_of(source, offset_ms=offset_ms)
+    return source if offset_ms is None else cached_frame(source, offset_ms=offset_ms)
 
 
 def drawn(image: Image.Image, detection: Detection) -> bytes:
     if detection.bbox_x is not None and detection.frame_width:
         draw_box(image, detection, scale=image.width / detection.frame_width)
-    return images.encoded(image, "JPEG")
+    return images.encode(image, "JPEG")
 
 
 def draw_box(image: Image.Image, detection: Detection, *, scale: float) -> None:

@@ -16,7 +16,7 @@ from media_serving.models import Detection
 from media_serving.serving import source_of
 from media_serving.thumbnails.rendering import WIDTH_PX, drawn, give_up, keep
 from nvr.errors import Invalid, NvrError, StorageFull
-from nvr.media.ffmpeg.video_frames import NoFrame, frame_of
+from nvr.media.ffmpeg.video_frames import NoFrame, cached_frame
 from nvr.media.files.content_types import is_video
 from nvr.media.images.decoder import pictures
 
@@ -71,8 +71,8 @@ def owed(*, before: Detection | None = None) -> QuerySet[Detection]:
 def small_picture(detection: Detection) -> Image.Image:
     """Raises what finding the file, cutting a frame and reading a picture raise."""
     file = source_of(detection).path
-    picture = frame_of(file, offset_ms=detection.offset_ms or 0) if is_video(file.name) else file
-    small = pictures.in_rgb(picture, WIDTH_PX)
+    picture = cached_frame(file, offset_ms=detection.offset_ms or 0) if is_video(file.name) else file
+    small = pictures.decode_rgb(picture, WIDTH_PX)
     if detection.frame_width is None:  # then the box is in pixels of the picture itself
         detection.frame_width = round(small.width * max(small.full_size) / max(small.width, small.height))
     return Image.frombytes("RGB", (small.width, small.height), small.data)

@@ -19,7 +19,7 @@ from media_serving.models import PlayableForm, WorkState
 from nvr.errors import Invalid, NvrError, Unavailable
 from nvr.media.files.cached_files import cache_folder
 from nvr.media.files.content_types import extension
-from nvr.media.files.paths import named_errors
+from nvr.media.files.paths import translate_os_errors
 
 logger = logging.getLogger(__name__)
 
@@ -65,7 +65,7 @@ def playback_version(file: Path) -> PlaybackVersion:
 
 
 def content_key(file: Path) -> str:
-    with named_errors():
+    with translate_os_errors():
         facts = file.stat()
     identity = b"%s\0%d\0%d" % (os.fsencode(file), facts.st_mtime_ns, facts.st_size)
     return hashlib.sha256(identity).hexdigest()
@@ -83,7 +83,7 @@ def request_transcode(file: Path) -> PlayableForm:
     """The row of a video that is asked for the first time; of two who ask at once, one makes it."""
     key = content_key(file)
     plays_unchanged = plays_in_browsers(file)
-    with named_errors():
+    with translate_os_errors():
         facts = file.stat()
     row = PlayableForm(
         key=key,

@@ -17,8 +17,8 @@ from media_serving.models import PlayableForm, WorkState
 from media_serving.transcoding.requests import cached_path, content_key, send, source_path
 from nvr.errors import FULL, NvrError, StorageFull, Unavailable
 from nvr.media.ffmpeg import operations as ffmpeg
-from nvr.media.files.cached_files import cache_folder, contents
-from nvr.media.files.paths import NoSuchFile, named_errors
+from nvr.media.files.cached_files import cache_entries, cache_folder
+from nvr.media.files.paths import NoSuchFile, translate_os_errors
 
 logger = logging.getLogger(__name__)
 
@@ -97,7 +97,7 @@ def convert_to_cache(row: PlayableForm) -> int:
 def unchanged_source(row: PlayableForm) -> Path:
     """The original, if it still is what the row was made for; `NoSuchFile` if not."""
     source = source_path(row)
-    with named_errors():
+    with translate_os_errors():
         resolved = source.resolve(strict=True)
     if resolved != source or content_key(source) != row.key:
         raise NoSuchFile
@@ -182,7 +182,7 @@ def remove_unused() -> int:
 
 def remove_orphans() -> int:
     """A crash between row and file, or in the middle of a conversion, leaves a file that nobody will ask for."""
-    files = contents(cache_folder("playable"))
+    files = cache_entries(cache_folder("playable"))
     old = [path for used_at, _, path in files if time.time() - used_at > ORPHAN_MAX_AGE_S]
     return sum(remove_unknown(old[start : start + BATCH]) for start in range(0, len(old), BATCH))
 

@@ -50,7 +50,7 @@ def other_fields(query: QueryDict) -> list[tuple[str, str]]:
 
 def is_signed_for(request: Request) -> bool:
     """Whether the address itself is what gives access."""
-    return isinstance(request.auth, signing.Signed)
+    return isinstance(request.auth, signing.SignedUrl)
 
 
 def embeddable(response: HttpResponseBase) -> HttpResponseBase:
@@ -62,7 +62,7 @@ def embeddable(response: HttpResponseBase) -> HttpResponseBase:
 class SignedUrlAuthentication(BaseAuthentication):
     """For views that answer with bytes; put before the other ways in. A signature that is not valid is 401."""
 
-    def authenticate(self, request: Request) -> tuple[User, signing.Signed] | None:
+    def authenticate(self, request: Request) -> tuple[User, signing.SignedUrl] | None:
         if not request.META.get("QUERY_STRING"):  # most requests: spared the parsing
             return None
         query = request.query_params

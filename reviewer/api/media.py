@@ -20,7 +20,7 @@ from nvr.media.files.cached_files import cache_folder
 from nvr.media.files.content_types import FileTypeNotAllowed, extension
 from nvr.media.files.paths import NoSuchFile, is_inside
 from nvr.media.http.ranges import Entity
-from nvr.media.http.responses import PRIVATE, bytes_response, file_response, known_response
+from nvr.media.http.responses import PRIVATE, bytes_response, file_response, not_modified_response
 from nvr.media.images.freedesktop import FOLDER
 from reviewer.api import schema
 from reviewer.api.query_params import is_set, number_of, path_of
@@ -80,7 +80,7 @@ def thumbnail_response(request: Request, source: Source, size: int) -> HttpRespo
     """The tag says which state of the source is shown, so that it is answered before the thumbnail is looked for."""
     etag = f'"{source.mtime_ns:x}-{source.size_bytes:x}-{size}"'
     entity = Entity(etag, source.mtime_ns // 1_000_000_000, 0)
-    known = known_response(request._request, entity, cache_control=caching(request, source.mtime_ns))
+    known = not_modified_response(request._request, entity, cache_control=caching(request, source.mtime_ns))
     if known is not None:
         return known
     try:

@@ -7,7 +7,7 @@ from typing import Final
 
 from django.http import HttpRequest, StreamingHttpResponse
 
-from nvr.media.http.stream_limits import Slot, take_stream_slot
+from nvr.media.http.stream_limits import StreamSlot, take_stream_slot
 
 CONTENT_TYPE: Final = "application/x-ndjson"
 
@@ -15,7 +15,7 @@ CONTENT_TYPE: Final = "application/x-ndjson"
 class Held:
     """Lines that hold a slot until the answer is through, or its client has left."""
 
-    def __init__(self, lines: Iterable[bytes], slot: Slot) -> None:
+    def __init__(self, lines: Iterable[bytes], slot: StreamSlot) -> None:
         self.lines, self.slot = lines, slot
 
     def __iter__(self) -> Iterator[bytes]:

@@ -7,7 +7,7 @@ import stat
 import time
 from dataclasses import dataclass, field
 
-from nvr.media.files.companions import since_ns
+from nvr.media.files.companions import media_time_ns
 from nvr.media.files.system_folders import has_hidden_folder, is_system_folder
 from reviewer.media_types import (
     BYTES_COMPANIONS,
@@ -92,7 +92,7 @@ def judged(file: bytes, marks: int) -> int:
         return marks
     judged = marks & ~IN_QUESTION
     try:
-        since = since_ns(file)
+        since = media_time_ns(file)
     except OSError:  # it has gone: whoever reads its folder again will see
         return marks
     for ending, mark, former in JUDGED:

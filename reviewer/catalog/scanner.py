@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from nvr.errors import Conflict, Unavailable
-from nvr.media.files.mounts import Mount, absence
+from nvr.media.files.mounts import Mount, unavailable_reason
 from nvr.media.files.system_folders import has_hidden_folder
 from reviewer.catalog import times
 from reviewer.catalog.blocks import IN_DOUBT
@@ -57,7 +57,7 @@ class PathAway(Conflict):
 
 def absence_of(root: ReviewPath) -> str:
     """Why nothing that is not found there may be taken for deleted, as a sentence; empty if it is there."""
-    return absence(Path(root.path), root.remembered_mount)
+    return unavailable_reason(Path(root.path), root.remembered_mount)
 
 
 def check_there(root: ReviewPath) -> None:
@@ -183,7 +183,7 @@ class Scanner:
             gathered.close()
 
     def check_there(self) -> None:
-        reason = absence(Path(os.fsdecode(self.root)), self.mount)
+        reason = unavailable_reason(Path(os.fsdecode(self.root)), self.mount)
         if reason:
             raise PathAway(reason)
 

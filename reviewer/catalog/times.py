@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
-from nvr.media.files.companions import earlier_ns
+from nvr.media.files.companions import earlier_time_ns
 from reviewer.catalog.blocks import Block, Packed, packed
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def times_run(folder: int) -> int:
 
 
 def time_of(facts: os.stat_result) -> int:
-    return max(MIN_NS, min(earlier_ns(facts), -MIN_NS - 1))
+    return max(MIN_NS, min(earlier_time_ns(facts), -MIN_NS - 1))
 
 
 def code_of(time_ns: int) -> bytes:

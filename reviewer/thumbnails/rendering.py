@@ -16,12 +16,12 @@ from typing import Final
 from django.core.cache import caches
 
 from nvr.errors import Invalid, NvrError
-from nvr.media.files.atomic_write import PART, write_to
-from nvr.media.files.cached_files import alone, cache_folder, contents, is_there
-from nvr.media.files.paths import is_inside, named_errors, open_regular
+from nvr.media.files.atomic_write import PART_SUFFIX, write_to
+from nvr.media.files.cached_files import cache_entries, cache_folder, exclusive_lock, exists_and_touch
+from nvr.media.files.paths import is_inside, open_regular, translate_os_errors
 from nvr.media.images import freedesktop
-from nvr.media.images.freedesktop import FLAVOURS
-from nvr.media.images.verdicts import remembered
+from nvr.media.images.freedesktop import SIZE_NAMES
+from nvr.media.images.verdicts import remember_failure
 from reviewer.catalog.scanner import absence_of
 from reviewer.media_types import VIDEO, kind_of
 from reviewer.models import ReviewPath
@@ -30,7 +30,7 @@ from reviewer.path_resolution import Media, Place
 logger = logging.getLogger(__name__)
 
 CACHE: Final = "review-thumbnails"
-LARGEST: Final = max(FLAVOURS)
+LARGEST: Final = max(SIZE_NAMES)
 FRAME_AT_S: Final = 2.0
 TIME_LIMIT = timedelta(seconds=10)
 GONE_AT_ONCE: Final = 200
@@ -58,7 +58,7 @@ class Source:
 
     @property
     def uri(self) -> str:
-        return freedesktop.uri_of(self.file)
+        return freedesktop.file_uri(self.file)
 
     @property
     def identity(self) -> str:
@@ -86,14 +86,14 @@ class Thumbnail:
         """Raises what `open_regular` raises."""
         if self.path is None:
             return self.data
-        with open_regular(self.path) as file, named_errors():
+        with open_regular(self.path) as file, translate_os_errors():
             return file.read()
 
 
 def source_at(place: Place) -> Source:
     """Raises `NoSuchFile` and `StorageFault`. The deepest path counts, whoever may see it: all find the same."""
     file = place.file if isinstance(place, Media) else place.path
-    with named_errors():
+    with translate_os_errors():
         facts = place.facts if isinstance(place, Media) else file.stat()
     holding = [path for path in all_paths() if is_inside(file, path)]
     root = Path(max(holding, key=len, default=place.root.path))
@@ -114,23 +114,23 @@ def thumbnail_of(source: Source, size: int) -> Thumbnail:
 
     Raises `NoThumbnail`, `NoSuchFile` and `StorageFault` for the source, `Unavailable` after 15 s of waiting.
     """
-    name = freedesktop.name_of(source.uri)
+    name = freedesktop.thumbnail_name(source.uri)
     found = kept(source, name, size)
     if found is not None:
         return found
-    larger = None if size in FLAVOURS else thumbnail_of(source, min(side for side in FLAVOURS if side > size))
-    with alone(name):
+    larger = None if size in SIZE_NAMES else thumbnail_of(source, min(side for side in SIZE_NAMES if side > size))
+    with exclusive_lock(name):
         return kept(source, name, size) or put(source, name, size, drawn(source, size, larger))
 
 
 def kept(source: Source, name: str, size: int) -> Thumbnail | None:
     """What was made of exactly this state of the file."""
-    if size in FLAVOURS:
-        beside = freedesktop.place_of(source.root, name, size)
+    if size in SIZE_NAMES:
+        beside = freedesktop.thumbnail_path(source.root, name, size)
         if freedesktop.is_current(beside, source.mtime_ns):
             return Thumbnail(beside)
     own = own_place(source, name, size)
-    return Thumbnail(own) if is_there(own) else None
+    return Thumbnail(own) if exists_and_touch(own) else None
 
 
 def own_place(source: Source, name: str, size: int) -> Path:
@@ -139,10 +139,10 @@ def own_place(source: Source, name: str, size: int) -> Path:
 
 def put(source: Source, name: str, size: int, data: bytes) -> Thumbnail:
     """Keep it with the media, else (read-only, full, a link, a card of coarse times) in the data directory."""
-    if size in FLAVOURS and has_room(source.root):
-        beside = freedesktop.place_of(source.root, name, size)
+    if size in SIZE_NAMES and has_room(source.root):
+        beside = freedesktop.thumbnail_path(source.root, name, size)
         try:
-            freedesktop.keep(beside, data, source.mtime_ns)
+            freedesktop.store(beside, data, source.mtime_ns)
             return Thumbnail(beside)
         except OSError as fault:
             logger.debug("thumbnail not kept beside its source: %s", fault.strerror or fault)
@@ -173,12 +173,12 @@ def drawn(source: Source, size: int, larger: Thumbnail | None) -> bytes:
 
     try:
         if larger is not None:
-            return pictures.smaller_png(larger.read(), size, text=source.text)
+            return pictures.downscale_png(larger.read(), size, text=source.text)
         if source.is_video:
             with slot():
                 frame = early_frame(source, size)
             return pictures.square_png(frame, size, text=source.text)
-        with remembered(source.identity), open_regular(source.file, root=source.root) as file:
+        with remember_failure(source.identity), open_regular(source.file, root=source.root) as file:
             return pictures.square_png(file, size, text=source.text)
     except (Invalid, ffmpeg.FfmpegFailed) as error:
         raise NoThumbnail(error.detail) from error
@@ -198,7 +198,7 @@ def early_frame(source: Source, size: int) -> bytes:
     """A JPEG, large enough for `size` also if the video is upright."""
     from nvr.media.ffmpeg import operations as ffmpeg
 
-    target = cache_folder(CACHE) / f"{secrets.token_hex(8)}{PART}"  # swept away if this process is killed
+    target = cache_folder(CACHE) / f"{secrets.token_hex(8)}{PART_SUFFIX}"  # swept away if this process is killed
     try:
         ffmpeg.extract_early_frame(
             source.file, FRAME_AT_S, target, min(2 * size, LARGEST), root=source.root, timeout=TIME_LIMIT
@@ -222,7 +222,7 @@ def prune(root: ReviewPath) -> int:
     Thumbnails that say nothing of their file, or show another path's, stay.
     """
     place, gone, removed = Path(root.path), [], 0
-    for thumbnail in (*freedesktop.thumbnails_in(place), *own_thumbnails()):
+    for thumbnail in (*freedesktop.list_thumbnails(place), *own_thumbnails()):
         if is_orphan(thumbnail, place):
             gone.append(thumbnail)
         if len(gone) >= GONE_AT_ONCE:
@@ -235,12 +235,12 @@ def prune(root: ReviewPath) -> int:
 
 
 def own_thumbnails() -> Iterator[Path]:
-    return (path for _, _, path in contents(cache_folder(CACHE)) if path.suffix == ".png")
+    return (path for _, _, path in cache_entries(cache_folder(CACHE)) if path.suffix == ".png")
 
 
 def is_orphan(thumbnail: Path, root: Path) -> bool:
     """Whether the file that it shows lies below `root`, or did."""
-    if freedesktop.is_left_over(thumbnail):
+    if freedesktop.is_abandoned(thumbnail):
         return True
     source = file_of(thumbnail)
     if source is None or not is_inside(source, root):
@@ -256,7 +256,7 @@ def is_orphan(thumbnail: Path, root: Path) -> bool:
 
 def file_of(thumbnail: Path) -> Path | None:
     """The file that it shows, if it says so."""
-    return freedesktop.source_of(thumbnail, thumbnail.stem.partition("-")[0])
+    return freedesktop.source_file(thumbnail, thumbnail.stem.partition("-")[0])
 
 
 def removed_now(root: ReviewPath, gone: list[Path]) -> int:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 
 from nvr.media.files.companions import LOCK, SEEN, TRASH, ReadOnly, exists, is_outdated, remove
-from nvr.media.files.paths import error_for, place_of
+from nvr.media.files.paths import descriptor_path, error_for
 
 logger = logging.getLogger(__name__)
 
@@ -97,7 +97,7 @@ def folder_of(path: bytes) -> Iterator[tuple[int, str]]:
     place, _, name = os.fsdecode(path).rpartition("/")
     descriptor = os.open(place or "/", FOLDER_FLAGS)
     try:
-        if place_of(descriptor) != place:
+        if descriptor_path(descriptor) != place:
             raise KeptError("Its folder has moved since it was listed. Reload the page, then review it there.")
         yield descriptor, name
     finally:

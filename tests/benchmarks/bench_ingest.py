@@ -72,7 +72,7 @@ def plainly(folder: Path, database: Path) -> None:
         connection.execute("CREATE TABLE file (path TEXT, digest TEXT)")
         for path in sorted(folder.iterdir()):
             data = path.read_bytes()
-            with images.opened(data) as image:
+            with images.open_image(data) as image:
                 image.load()
             connection.execute("INSERT INTO file VALUES (?, ?)", (str(path), hashlib.sha256(data).hexdigest()))
             connection.commit()

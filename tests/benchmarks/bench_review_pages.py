@@ -14,7 +14,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from nvr.media.files.companions import act
+from nvr.media.files.companions import apply_action
 from reviewer.api.listings import lines
 from reviewer.catalog import store
 from reviewer.catalog.store import counts_of, page_of
@@ -102,12 +102,12 @@ def test_pages_of_a_million_files(tree: Path, db: None) -> None:
         print(f"page at 900 000 by {order}: ours {ours:.1f} ms, goal 10 ms")
 
     def changed() -> None:
-        act(tree / "0500MEDIA" / "IMG_0500.JPG", "seen")
+        apply_action(tree / "0500MEDIA" / "IMG_0500.JPG", "seen")
         os.utime(tree / "0500MEDIA", (SETTLED[0], time.time() - 10))
         page_of(root, "all", offset=500_000, limit=50)
 
     print(f"one directory changed: ours {spent_ms(changed):.1f} ms, goal 15 ms")
-    act(tree / "0999MEDIA" / "IMG_0999.JPG", "lock")
+    apply_action(tree / "0999MEDIA" / "IMG_0999.JPG", "lock")
     os.utime(tree / "0999MEDIA", (SETTLED[0], time.time() - 10))
     page_of(root, "locked", limit=50)
     print(f"the one locked file: ours {spent_ms(lambda: page_of(root, 'locked', limit=50)):.1f} ms, goal 10 ms")

@@ -11,7 +11,7 @@ from playwright.sync_api import Browser
 
 from nvr.media.ffmpeg import operations as ffmpeg
 from nvr.media.ffmpeg.clips import Cut, cut_videos
-from tests.films import DARKEST, H264, STEP, numbered_film
+from tests.films import DARKEST, H264, STEP, numbered_video
 
 pytestmark = pytest.mark.browser
 
@@ -36,10 +36,10 @@ BRIGHTNESS = """async ([address, moments]) => {
 @pytest.mark.slow
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
 def test_a_copied_clip_begins_at_its_place_and_not_at_the_key_frame_before(browser: Browser, tmp_path: Path, suffix):
-    film = numbered_film(tmp_path / f"film{suffix}", *H264, "-bf", "0")
+    film = numbered_video(tmp_path / f"film{suffix}", *H264, "-bf", "0")
     clip = tmp_path / "clip.mp4"
-    with ffmpeg.source_of(film) as source:
-        cut_videos([Cut(source, ffmpeg.facts_of(source), 3.3, 4.0)], clip, timeout=timedelta(minutes=1))
+    with ffmpeg.open_source(film) as source:
+        cut_videos([Cut(source, ffmpeg.probe_source(source), 3.3, 4.0)], clip, timeout=timedelta(minutes=1))
     address = f"data:video/mp4;base64,{base64.b64encode(clip.read_bytes()).decode()}"
 
     page = browser.new_page()

@@ -21,7 +21,7 @@ from cameras.models import Camera
 from nvr.audit.models import AuditEntry
 from tests.conftest import Clock
 from tests.factories import PASSWORD, folder_of, jpeg, make_camera, make_user, make_video, put
-from tests.hostile import of_many_scans
+from tests.hostile import jpeg_with_many_scans
 
 
 @pytest.fixture
@@ -143,7 +143,7 @@ def test_a_picture_from_the_future_grows_old_from_its_arrival_and_the_clock_is_t
 def test_a_picture_that_was_refused_is_not_taken_for_the_one_that_is_shown(browser: Client, camera: Camera) -> None:
     """Its two ends are right, and nobody shows it."""
     put(folder_of(camera), "a.jpg", jpeg(), age_s=3600)
-    put(folder_of(camera), "b.jpg", of_many_scans(200), age_s=5)
+    put(folder_of(camera), "b.jpg", jpeg_with_many_scans(200), age_s=5)
     Camera.objects.update(last_seen_at=timezone.now())
     (tile,) = tiles(browser)
     assert browser.get(str(tile["snapshot_url"])).status_code == 200

@@ -24,7 +24,7 @@ from cameras.models import Camera
 from nvr.media.images.decoder import pictures
 from tests.conftest import client_of
 from tests.factories import folder_of, jpeg, make_camera, make_user, make_video, put
-from tests.hostile import of_many_scans
+from tests.hostile import jpeg_with_many_scans
 
 SNAPSHOT = "/api/cameras/front_door/snapshot"
 
@@ -384,7 +384,7 @@ def test_a_hostile_picture_is_decoded_once_whoever_asks_and_the_one_before_it_is
     api: APIClient, camera: Camera, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put(folder_of(camera), "old.jpg", jpeg(seed=1), age_s=60)
-    put(folder_of(camera), "new.jpg", of_many_scans(200), age_s=5)
+    put(folder_of(camera), "new.jpg", jpeg_with_many_scans(200), age_s=5)
     checked: list[bytes] = []
     check = pictures.check
     monkeypatch.setattr(pictures, "check", lambda data: checked.append(data) or check(data))
@@ -393,7 +393,7 @@ def test_a_hostile_picture_is_decoded_once_whoever_asks_and_the_one_before_it_is
         assert bytes_of(api.get(SNAPSHOT)) == jpeg(seed=1)
         snapshots._integrity_cache = snapshots.IntegrityCache()  # as another process
 
-    assert len([data for data in checked if data == of_many_scans(200)]) == 1
+    assert len([data for data in checked if data == jpeg_with_many_scans(200)]) == 1
 
 
 def test_who_asks_while_another_looks_into_a_picture_gets_the_one_before_it(
@@ -406,7 +406,7 @@ def test_who_asks_while_another_looks_into_a_picture_gets_the_one_before_it(
     begun, go_on = threading.Event(), threading.Event()
     check = pictures.check
 
-    def slow(data: bytes) -> pictures.Checked:
+    def slow(data: bytes) -> pictures.CheckResult:
         begun.set()
         go_on.wait(30)
         return check(data)

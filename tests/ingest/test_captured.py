@@ -23,7 +23,7 @@ from media_serving.ingest.capture_time.exif import OFFSETS, TIME_ZONE_OFFSET, TI
 from media_serving.ingest.capture_time.exif import readings_of as readings_of_tags
 from media_serving.ingest.capture_time.plausibility import EARLIEST, FAST
 from media_serving.models import Detection, Event, Upload
-from nvr.media.images.decoder.tags import tags_in
+from nvr.media.images.decoder.tags import read_tags
 from tests.factories import folder_of, make_camera, make_user, put
 from tests.ingest.conftest import scanned
 from tests.ingest.test_exif import ORIGINAL, exif, picture
@@ -197,7 +197,7 @@ def test_any_path_gives_a_plausible_time(path, mtime, zone, length):
 def test_any_exif_gives_a_plausible_time(tags, others, text, zone):
     image = Image.new("RGB", (8, 8))
     image.getexif().update(tags | others)
-    said = (*readings_of_tags(tags_in(image, WANTED)), reading_of("XMP", text))
+    said = (*readings_of_tags(read_tags(image, WANTED)), reading_of("XMP", text))
 
     found = capture_time(
         FileFacts("a.jpg", RECEIVED, RECEIVED, said=said, container=readings_of({"date": text})), ZoneInfo(zone)
@@ -214,7 +214,7 @@ def test_rubbish_in_the_place_of_exif_costs_nothing(data):
     image.info["exif"] = b"Exif\0\0" + data
     image.info["xmp"] = data
 
-    readings_of_tags(tags_in(image, WANTED))
+    readings_of_tags(read_tags(image, WANTED))
 
 
 def test_other_pictures_than_jpeg_are_read_by_the_worker_too(db):

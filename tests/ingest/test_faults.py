@@ -152,7 +152,7 @@ def test_a_picture_that_takes_too_long_is_tried_ever_more_seldom_and_never_given
     scanned(porch)
     pauses = []
     with monkeypatch.context() as slow:
-        slow.setattr(pool, "WALL_S", 0.0)
+        slow.setattr(pool, "TIMEOUT_S", 0.0)
         for quiet_for in (timedelta(0), timedelta(minutes=10), timedelta(hours=20)):
             Upload.objects.update(received_at=timezone.now() - quiet_for, retry_at=None)
             begun = timezone.now()

@@ -15,10 +15,10 @@ from PIL import Image
 
 from nvr.media.ffmpeg import clips
 from nvr.media.ffmpeg import operations as ffmpeg
-from nvr.media.ffmpeg.clips import Cut, NothingToShow, cut_videos, play_stills
+from nvr.media.ffmpeg.clips import Cut, NoReadableFootage, cut_videos, render_stills
 from nvr.media.ffmpeg.processes import FfmpegMissing, FfmpegTimedOut
 from nvr.media.files.paths import open_regular
-from tests.films import FPS, H264, frames_of, numbered_film, numbered_still, streams_of
+from tests.films import FPS, H264, frame_numbers, numbered_still, numbered_video, streams_by_type
 
 LONG = timedelta(minutes=1)
 CONTAINERS = {
@@ -44,14 +44,14 @@ def cuts_from(*places: tuple[Path, float, float]) -> Iterator[list[Cut]]:
 
 
 def cut_of(files: ExitStack, film: Path, start: float, length: float) -> Cut:
-    source = ffmpeg.source_in(files.enter_context(open_regular(film)))
-    return Cut(source, ffmpeg.facts_of(source), start, length)
+    source = ffmpeg.source_for(files.enter_context(open_regular(film)))
+    return Cut(source, ffmpeg.probe_source(source), start, length)
 
 
 def clip_of(target: Path, *places: tuple[Path, float, float]) -> list[int]:
     with cuts_from(*places) as cuts:
         cut_videos(cuts, target, timeout=LONG)
-    return frames_of(target)
+    return frame_numbers(target)
 
 
 def shows(found: Sequence[int], expected: Sequence[int]) -> None:
@@ -72,7 +72,7 @@ PIECES = [
 
 @pytest.mark.parametrize(("suffix", "options", "start"), PIECES)
 def test_a_piece_begins_and_ends_where_it_should(tmp_path, suffix, options, start):
-    film = numbered_film(tmp_path / f"film{suffix}", *options)
+    film = numbered_video(tmp_path / f"film{suffix}", *options)
 
     found = clip_of(tmp_path / "clip.part", (film, start, 2.0))
 
@@ -97,7 +97,7 @@ def test_what_browsers_play_is_copied_and_its_sound_cut_to_it(tmp_path, suffix, 
     if (suffix, "pcm_s16le") == (".mp4", *sound[1:]):
         suffix = ".mov"
     film, target = tmp_path / f"film{suffix}", tmp_path / "clip.part"
-    numbered_film(film, *CAMERA_LIKE, *sound, sound=bool(sound))
+    numbered_video(film, *CAMERA_LIKE, *sound, sound=bool(sound))
 
     shows(clip_of(target, (film, 1.3, 4)), range(13, 53))
 
@@ -105,7 +105,7 @@ def test_what_browsers_play_is_copied_and_its_sound_cut_to_it(tmp_path, suffix, 
     data = target.read_bytes()
     assert data.index(b"moov") < data.index(b"mdat")
     if sound:
-        told = streams_of(target)["audio"]
+        told = streams_by_type(target)["audio"]
         assert told["codec_name"] == "aac"
         assert float(told["duration"]) == pytest.approx(4, abs=0.15)
 
@@ -116,7 +116,7 @@ def test_what_browsers_play_is_copied_and_its_sound_cut_to_it(tmp_path, suffix, 
     ids=["in another order", "key frames far apart", "colours that few play"],
 )
 def test_what_cannot_be_copied_exactly_or_played_is_encoded(tmp_path, suffix, options):
-    film = numbered_film(tmp_path / f"film{suffix}", *CAMERA_LIKE, *options, frames=150, size="32x32")
+    film = numbered_video(tmp_path / f"film{suffix}", *CAMERA_LIKE, *options, frames=150, size="32x32")
 
     found = clip_of(tmp_path / "clip.part", (film, 11.0, 1.0))
 
@@ -127,7 +127,7 @@ def test_what_cannot_be_copied_exactly_or_played_is_encoded(tmp_path, suffix, op
 
 @pytest.mark.parametrize("damage", ["all", "the middle"])
 def test_what_is_damaged_is_not_copied(tmp_path, damage):
-    film = numbered_film(tmp_path / "film.mp4", *CAMERA_LIKE, size="320x240")
+    film = numbered_video(tmp_path / "film.mp4", *CAMERA_LIKE, size="320x240")
     data = bytearray(film.read_bytes())
     start, end = data.index(b"mdat") + 4, data.index(b"moov") - 4
     if damage == "the middle":
@@ -144,7 +144,7 @@ def test_what_is_damaged_is_not_copied(tmp_path, damage):
 
 
 def test_a_piece_of_a_film_that_does_not_begin_at_0_is_cut_at_its_place(tmp_path):
-    film, late = numbered_film(tmp_path / "film.mkv", *CAMERA_LIKE), tmp_path / "late.mkv"
+    film, late = numbered_video(tmp_path / "film.mkv", *CAMERA_LIKE), tmp_path / "late.mkv"
     command = ["ffmpeg", "-v", "error", "-i", film, "-c", "copy", "-output_ts_offset", "3600", late]
     subprocess.run(command, check=True, timeout=60)
 
@@ -153,7 +153,11 @@ def test_a_piece_of_a_film_that_does_not_begin_at_0_is_cut_at_its_place(tmp_path
 
 @pytest.mark.parametrize("options", [CAMERA_LIKE, H264], ids=["to be copied", "to be encoded"])
 def test_a_film_with_a_picture_every_five_seconds_is_cut_to_its_length(tmp_path, options):
-    quick, film, target = numbered_film(tmp_path / "quick.mp4", *options), tmp_path / "film.mp4", tmp_path / "clip.part"
+    quick, film, target = (
+        numbered_video(tmp_path / "quick.mp4", *options),
+        tmp_path / "film.mp4",
+        tmp_path / "clip.part",
+    )
     subprocess.run(
         ["ffmpeg", "-v", "error", "-itsscale", "50", "-i", quick, "-c", "copy", film], check=True, timeout=60
     )
@@ -161,40 +165,40 @@ def test_a_film_with_a_picture_every_five_seconds_is_cut_to_its_length(tmp_path,
     found = clip_of(target, (film, 7.0, 12.0))
 
     assert sorted(set(found))[-2:] == [2, 3]
-    assert float(streams_of(target)["video"]["duration"]) == pytest.approx(12, abs=1.1)
+    assert float(streams_by_type(target)["video"]["duration"]) == pytest.approx(12, abs=1.1)
 
 
 def test_a_hole_in_which_nothing_moved_does_not_make_the_piece_longer(tmp_path):
-    whole, film = numbered_film(tmp_path / "whole.mp4"), tmp_path / "film.mp4"
+    whole, film = numbered_video(tmp_path / "whole.mp4"), tmp_path / "film.mp4"
     holed = ("-vf", "select='not(between(n,30,59))'", "-vsync", "vfr", *H264)
     subprocess.run(["ffmpeg", "-v", "error", "-i", whole, *holed, film], check=True, timeout=60)
 
     found = clip_of(tmp_path / "clip.part", (film, 3.3, 4.0))
 
-    assert float(streams_of(tmp_path / "clip.part")["video"]["duration"]) == pytest.approx(4, abs=0.2)
+    assert float(streams_by_type(tmp_path / "clip.part")["video"]["duration"]) == pytest.approx(4, abs=0.2)
     assert found[-1] == pytest.approx(72, abs=2)
 
 
 def test_three_pieces_follow_each_other_without_a_frame_too_many_or_too_few(tmp_path):
-    one = numbered_film(tmp_path / "1.mp4")
-    two = numbered_film(tmp_path / "2.avi", "-c:v", "mjpeg", "-q:v", "2", frames=10, first=40)
-    three = numbered_film(tmp_path / "3.mkv", first=0)
+    one = numbered_video(tmp_path / "1.mp4")
+    two = numbered_video(tmp_path / "2.avi", "-c:v", "mjpeg", "-q:v", "2", frames=10, first=40)
+    three = numbered_video(tmp_path / "3.mkv", first=0)
 
     found = clip_of(tmp_path / "clip.part", (one, 2.0, 2.0), (two, 0.0, 1.0), (three, 5.0, 2.5))
 
     expected = [*range(20, 40), *range(40, 50), *range(50, 75)]
     assert len(found) == len(expected)
     assert all(abs(shown - number) <= 1 for shown, number in zip(found, expected, strict=True))
-    assert float(streams_of(tmp_path / "clip.part")["video"]["duration"]) == pytest.approx(5.5, abs=0.02)
+    assert float(streams_by_type(tmp_path / "clip.part")["video"]["duration"]) == pytest.approx(5.5, abs=0.02)
 
 
 def test_a_clip_plays_in_a_browser_while_it_loads(tmp_path):
-    film = numbered_film(tmp_path / "film.avi", "-c:v", "mjpeg", "-q:v", "2", size="65x49")
-    again = numbered_film(tmp_path / "again.mp4")
+    film = numbered_video(tmp_path / "film.avi", "-c:v", "mjpeg", "-q:v", "2", size="65x49")
+    again = numbered_video(tmp_path / "again.mp4")
     for places in ([(film, 1.0, 1.0)], [(film, 1.0, 1.0), (again, 1.0, 1.0)]):
         clip_of(tmp_path / "clip.part", *places)
 
-        video = streams_of(tmp_path / "clip.part")["video"]
+        video = streams_by_type(tmp_path / "clip.part")["video"]
         assert (video["codec_name"], video["pix_fmt"]) == ("h264", "yuv420p")
         assert (video["width"] % 2, video["height"] % 2) == (0, 0)
         data = (tmp_path / "clip.part").read_bytes()
@@ -202,54 +206,54 @@ def test_a_clip_plays_in_a_browser_while_it_loads(tmp_path):
 
 
 def test_pieces_of_other_sizes_are_letterboxed_to_the_first_ones(tmp_path):
-    wide = numbered_film(tmp_path / "wide.mp4", size="128x48")
-    high = numbered_film(tmp_path / "high.mp4", size="48x96")
+    wide = numbered_video(tmp_path / "wide.mp4", size="128x48")
+    high = numbered_video(tmp_path / "high.mp4", size="48x96")
 
     found = clip_of(tmp_path / "clip.part", (wide, 0, 1), (high, 1, 1))
 
-    video = streams_of(tmp_path / "clip.part")["video"]
+    video = streams_by_type(tmp_path / "clip.part")["video"]
     assert (video["width"], video["height"]) == (128, 48)
     shows(found, range(20))
 
 
 def test_large_pictures_are_made_smaller_and_pixels_square():
-    facts = ffmpeg.MediaFacts(3840, 2160, 1, "h264", None, "mov", "yuv420p")
-    analogue = ffmpeg.MediaFacts(704, 576, 1, "mpeg4", None, "avi", "yuv420p", pixel_shape=12 / 11)
+    facts = ffmpeg.MediaInfo(3840, 2160, 1, "h264", None, "mov", "yuv420p")
+    analogue = ffmpeg.MediaInfo(704, 576, 1, "mpeg4", None, "avi", "yuv420p", pixel_shape=12 / 11)
 
-    assert clips.size_of(facts) == (1920, 1080)
-    assert clips.size_of(analogue) == (768, 576)
+    assert clips.clip_size(facts) == (1920, 1080)
+    assert clips.clip_size(analogue) == (768, 576)
 
 
 def test_a_single_video_keeps_its_sound_and_several_have_none(tmp_path):
-    film = numbered_film(tmp_path / "film.mp4", *H264, "-c:a", "aac", sound=True)
+    film = numbered_video(tmp_path / "film.mp4", *H264, "-c:a", "aac", sound=True)
     target = tmp_path / "clip.part"
 
     shows(clip_of(target, (film, 2, 3)), range(20, 50))
-    sound = streams_of(target)["audio"]
+    sound = streams_by_type(target)["audio"]
     assert sound["codec_name"] == "aac"
     assert float(sound["duration"]) == pytest.approx(3, abs=0.15)
 
     clip_of(target, (film, 2, 1), (film, 4, 1))
-    assert "audio" not in streams_of(target)
+    assert "audio" not in streams_by_type(target)
 
 
 def test_sound_that_nobody_can_decode_does_not_cost_the_picture(tmp_path, monkeypatch):
-    film = numbered_film(tmp_path / "film.mp4", *H264, "-c:a", "aac", sound=True)
-    monkeypatch.setattr(clips, "sounding", lambda stream, cut: stream.filter("no_such_filter"))
+    film = numbered_video(tmp_path / "film.mp4", *H264, "-c:a", "aac", sound=True)
+    monkeypatch.setattr(clips, "filter_audio", lambda stream, cut: stream.filter("no_such_filter"))
 
     shows(clip_of(tmp_path / "clip.part", (film, 2, 1)), range(20, 30))
 
 
 def test_a_torn_piece_among_whole_ones_is_left_out(tmp_path):
-    whole = numbered_film(tmp_path / "whole.mp4")
-    torn = numbered_film(tmp_path / "torn.mp4")
+    whole = numbered_video(tmp_path / "whole.mp4")
+    torn = numbered_video(tmp_path / "torn.mp4")
     with cuts_from((whole, 0, 1), (torn, 2, 1), (whole, 3, 1)) as cuts:
         data = bytearray(torn.read_bytes())
         data[data.index(b"mdat") + 4 : data.index(b"moov")] = bytes(data.index(b"moov") - data.index(b"mdat") - 4)
         torn.write_bytes(data)
         cut_videos(cuts, tmp_path / "clip.part", timeout=LONG)
 
-    found = frames_of(tmp_path / "clip.part")
+    found = frame_numbers(tmp_path / "clip.part")
     assert set(found) <= {*range(11), *range(29, 41)}
     assert len(found) == 20
 
@@ -257,30 +261,30 @@ def test_a_torn_piece_among_whole_ones_is_left_out(tmp_path):
 @pytest.mark.parametrize("start", [0.0, 0.1, 2.0])
 def test_a_film_that_lost_its_end_is_cut_at_its_place(tmp_path, start):
     one_key_frame = (*H264, "-g", "250", "-vf", "noise=c1s=60:c1f=t:c2s=60:c2f=t")
-    film = numbered_film(tmp_path / "film.mkv", *one_key_frame)
+    film = numbered_video(tmp_path / "film.mkv", *one_key_frame)
     film.write_bytes(film.read_bytes()[: film.stat().st_size * 2 // 3])
 
     shows(clip_of(tmp_path / "clip.part", (film, start, 1)), range(int(start * FPS), int(start * FPS) + 10))
 
 
 def test_a_piece_behind_the_end_is_nothing(tmp_path):
-    film = numbered_film(tmp_path / "film.mp4", frames=20)
+    film = numbered_video(tmp_path / "film.mp4", frames=20)
 
     for places in ([(film, 30.0, 2.0)], [(film, 30.0, 2.0), (film, 40.0, 2.0)]):
-        with pytest.raises(NothingToShow):
+        with pytest.raises(NoReadableFootage):
             clip_of(tmp_path / "clip.part", *places)
     assert len(clip_of(tmp_path / "clip.part", (film, 1.0, 2.0), (film, 30.0, 2.0))) == 10
 
 
 @pytest.mark.slow
 def test_time_is_limited_over_all_pieces(tmp_path):
-    film = numbered_film(tmp_path / "film.mp4")
+    film = numbered_video(tmp_path / "film.mp4")
     with cuts_from(*[(film, 0, 10)] * 30) as cuts, pytest.raises(FfmpegTimedOut):
         cut_videos(cuts, tmp_path / "clip.part", timeout=timedelta(milliseconds=200))
 
 
 def test_without_ffmpeg_it_is_told(tmp_path, monkeypatch):
-    film = numbered_film(tmp_path / "film.mp4")
+    film = numbered_video(tmp_path / "film.mp4")
     with cuts_from((film, 0, 1), (film, 1, 1)) as cuts:
         monkeypatch.setenv("PATH", "/nonexistent")
         for some in (cuts, cuts[:1]):
@@ -291,12 +295,12 @@ def test_without_ffmpeg_it_is_told(tmp_path, monkeypatch):
 def test_stills_play_two_a_second_and_the_last_is_held(tmp_path):
     numbers = [5, 20, 35, 50, 65]
 
-    play_stills((io.BytesIO(numbered_still(number)) for number in numbers), tmp_path / "clip.part", timeout=LONG)
+    render_stills((io.BytesIO(numbered_still(number)) for number in numbers), tmp_path / "clip.part", timeout=LONG)
 
-    found = frames_of(tmp_path / "clip.part")
+    found = frame_numbers(tmp_path / "clip.part")
     assert len(found) == 7
     assert all(abs(shown - number) <= 1 for shown, number in zip(found, [*numbers, 65, 65], strict=True))
-    video = streams_of(tmp_path / "clip.part")["video"]
+    video = streams_by_type(tmp_path / "clip.part")["video"]
     assert (video["codec_name"], video["pix_fmt"], video["width"], video["height"]) == ("h264", "yuv420p", 64, 48)
     assert float(video["duration"]) == pytest.approx(3.5, abs=0.01)
     data = (tmp_path / "clip.part").read_bytes()
@@ -309,26 +313,26 @@ def test_stills_of_every_kind_fit_the_first_and_torn_ones_are_left_out(tmp_path)
     Image.new("CMYK", (30, 90)).save(cmyk, "JPEG")
     pictures = [b"", odd[:300], odd, b"#EXTM3U\n/etc/passwd", numbered_still(20, (200, 20), "PNG"), cmyk.getvalue()]
 
-    play_stills(map(io.BytesIO, pictures), tmp_path / "clip.part", timeout=LONG)
+    render_stills(map(io.BytesIO, pictures), tmp_path / "clip.part", timeout=LONG)
 
-    found = frames_of(tmp_path / "clip.part", middle=False)
-    video = streams_of(tmp_path / "clip.part")["video"]
+    found = frame_numbers(tmp_path / "clip.part", middle=False)
+    video = streams_by_type(tmp_path / "clip.part")["video"]
     assert (video["width"], video["height"]) == (64, 48)
     assert len(found) == 5
 
 
 @pytest.mark.parametrize("pictures", [[], [b""], [b"no picture"]])
 def test_no_still_is_nothing_to_show(tmp_path, pictures):
-    with pytest.raises(NothingToShow):
-        play_stills(map(io.BytesIO, pictures), tmp_path / "clip.part", timeout=LONG)
+    with pytest.raises(NoReadableFootage):
+        render_stills(map(io.BytesIO, pictures), tmp_path / "clip.part", timeout=LONG)
 
 
 def test_nothing_is_left_beside_a_clip(tmp_path):
-    film = numbered_film(tmp_path / "films/film.mp4")
+    film = numbered_video(tmp_path / "films/film.mp4")
     folder = tmp_path / "clips"
     folder.mkdir()
 
     clip_of(folder / "clip.part", (film, 0, 1), (film, 2, 1))
-    play_stills([io.BytesIO(numbered_still(1))], folder / "stills.part", timeout=LONG)
+    render_stills([io.BytesIO(numbered_still(1))], folder / "stills.part", timeout=LONG)
 
     assert sorted(path.name for path in folder.iterdir()) == ["clip.part", "stills.part"]

@@ -16,7 +16,7 @@ from nvr.media.ffmpeg import operations as ffmpeg
 from nvr.media.ffmpeg.clips import Cut, cut_videos
 from nvr.media.ffmpeg.containers import HEAD_BYTES, UnknownContainer, demuxer_for
 from nvr.media.ffmpeg.operations import FfmpegFailed
-from tests.films import encoded
+from tests.films import encode_once
 from tests.media.test_ffmpeg import CONCAT, HLS, LONG, listener, works
 
 H264 = ("-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", "-g", "10")
@@ -42,7 +42,7 @@ def base(tmp_path_factory) -> Path:
     }
     for name, options in made.items():
         source = ("-f", "lavfi", "-i", "testsrc2=size=160x120:rate=10:duration=4")
-        (folder / name).write_bytes(encoded(Path(name).suffix, *source, *options))
+        (folder / name).write_bytes(encode_once(Path(name).suffix, *source, *options))
     return folder
 
 
@@ -147,7 +147,7 @@ def test_what_cameras_write_can_be_converted_and_cut(base, tmp_path, name):
     file = variant(base, name, tmp_path / "a.mp4")
 
     ffmpeg.transcode_mp4(file, tmp_path / "played.mp4", timeout=LONG)
-    with ffmpeg.source_of(file) as source:
+    with ffmpeg.open_source(file) as source:
         cut_videos([Cut(source, ffmpeg.probe(file), 0.5, 1.0)], tmp_path / "clip.mp4", timeout=timedelta(minutes=1))
 
     assert ffmpeg.probe(tmp_path / "played.mp4").duration == pytest.approx(4, abs=2.5)  # a bare stream tells no rate

@@ -27,8 +27,8 @@ from nvr.media.files.paths import StorageFault
 from nvr.media.images.decoder import pictures, pool
 from nvr.media.images.decoder.pool import Pool
 from nvr.media.images.derivatives import derivative_of
-from nvr.media.images.errors import DecodingTimedOut, ImageTooLarge, ImageTooSlow, NotAnImage, TornImage
-from tests.hostile import of_many_scans
+from nvr.media.images.errors import DamagedImage, DecodingTimedOut, ImageTooLarge, ImageTooSlow, NotAnImage
+from tests.hostile import jpeg_with_many_scans
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 HARMLESS_S = 8.0  # of CPU, of all that is done with a hostile picture; the machine may be slow
@@ -121,8 +121,8 @@ def with_tags(text: bytes) -> bytes:
 
 
 HOSTILE: dict[str, Callable[[], bytes]] = {
-    "progressive jpeg of 200 scans": lambda: of_many_scans(200),
-    "progressive jpeg of 56 scans": lambda: of_many_scans(46),
+    "progressive jpeg of 200 scans": lambda: jpeg_with_many_scans(200),
+    "progressive jpeg of 56 scans": lambda: jpeg_with_many_scans(46),
     "png of one column": lambda: png(1, 100_000_000),
     "png of one row": lambda: png(100_000_000, 1),
     "png with a bomb for a profile": lambda: png(8, 8, chunk(b"iCCP", b"x\0\0" + zlib.compress(bytes(2**26), 1))),
@@ -146,7 +146,7 @@ TAGS = {"exif": [0x9003, 0x0132], "gps": [29, 7], "xmp": ["exif:DateTimeOriginal
 TAGS |= {"iptc": [(2, 55)], "png": ["Creation Time"]}
 
 
-def check_with_tags(file: Path) -> pictures.Checked:
+def check_with_tags(file: Path) -> pictures.CheckResult:
     return pictures.check(file, tags=TAGS)
 
 
@@ -173,7 +173,7 @@ def test_a_hostile_picture_costs_a_bounded_time_and_breaks_nothing(tmp_path, own
     file.write_bytes(HOSTILE[name]())
     used = cpu_of_children()
 
-    for work in (pictures.header_of, check_with_tags, lambda file: pictures.small_copy(file, 160, tmp_path / "b")):
+    for work in (pictures.read_header, check_with_tags, lambda file: pictures.write_resized(file, 160, tmp_path / "b")):
         try:
             work(file)
         except (Invalid, DecodingTimedOut):
@@ -196,7 +196,7 @@ def memory_peak() -> int:
 
 @pytest.mark.parametrize("scans", [46, 200])
 def test_absurdly_many_scans_are_refused_before_any_is_decoded(own_pool, scans):
-    data = of_many_scans(scans)
+    data = jpeg_with_many_scans(scans)
     used = cpu_of_children()
 
     with pytest.raises(ImageTooSlow, match="scans"):
@@ -223,7 +223,7 @@ def test_a_child_that_uses_up_its_time_is_ended_and_the_picture_named_for_it(own
 
 @pytest.mark.parametrize(
     ("number", "error"),
-    [(signal.SIGSEGV, TornImage), (signal.SIGKILL, Unavailable), (signal.SIGTERM, Unavailable)],
+    [(signal.SIGSEGV, DamagedImage), (signal.SIGKILL, Unavailable), (signal.SIGTERM, Unavailable)],
 )
 def test_a_child_that_breaks_costs_one_picture(own_pool, number, error):
     stuck(own_pool, number)
@@ -235,7 +235,7 @@ def test_a_child_that_breaks_costs_one_picture(own_pool, number, error):
 
 def test_a_child_that_does_not_answer_is_ended_by_the_clock(own_pool, monkeypatch):
     child = stuck(own_pool)
-    monkeypatch.setattr(pool, "WALL_S", 0.5)
+    monkeypatch.setattr(pool, "TIMEOUT_S", 0.5)
 
     with pytest.raises(DecodingTimedOut):
         pictures.check(jpeg())
@@ -289,7 +289,7 @@ def test_a_program_that_does_not_begin_is_no_fault_of_the_picture(tmp_path, monk
     file = tmp_path / "a.jpg"
     file.write_bytes(jpeg())
     with monkeypatch.context() as patched:
-        patched.setattr(pool, "begin", lambda *_: subprocess.Popen(program))
+        patched.setattr(pool, "start_process", lambda *_: subprocess.Popen(program))
         with pytest.raises(Unavailable):
             derivative_of(file, 160)
 
@@ -367,7 +367,7 @@ def test_a_process_that_was_forked_has_children_of_its_own(own_pool):
 
 def test_a_refused_picture_is_not_decoded_again_until_it_changes(tmp_path, monkeypatch):
     file = tmp_path / "a.jpg"
-    file.write_bytes(of_many_scans(200))
+    file.write_bytes(jpeg_with_many_scans(200))
     with pytest.raises(ImageTooSlow):
         derivative_of(file, 160)
 
@@ -389,7 +389,7 @@ def test_a_fault_of_the_storage_is_none_of_the_picture(tmp_path, own_pool):
     finally:
         os.close(descriptor)
 
-    assert not isinstance(raised.value, (TornImage, NotAnImage)) or isinstance(raised.value, StorageFault)
+    assert not isinstance(raised.value, (DamagedImage, NotAnImage)) or isinstance(raised.value, StorageFault)
 
 
 def test_the_header_of_a_large_file_is_read_and_no_more(tmp_path):
@@ -398,7 +398,7 @@ def test_the_header_of_a_large_file_is_read_and_no_more(tmp_path):
     file.write_bytes(png(640, 480, rows=random.Random(3).randbytes(640))[:60])
     os.truncate(file, 2**40)
 
-    assert pictures.header_of(file) == pictures.Header(640, 480)
+    assert pictures.read_header(file) == pictures.Header(640, 480)
 
 
 @pytest.mark.parametrize("turn", [1, 6])
@@ -408,7 +408,7 @@ def test_the_header_of_a_webp_is_told_by_its_chunks(tmp_path, turn, options):
     exif[0x0112] = turn
     Image.new("RGB", (64, 48)).save(tmp_path / "a.webp", exif=exif, **options)
 
-    assert pictures.header_of(tmp_path / "a.webp") == pictures.Header(*((48, 64) if turn == 6 else (64, 48)))
+    assert pictures.read_header(tmp_path / "a.webp") == pictures.Header(*((48, 64) if turn == 6 else (64, 48)))
 
 
 @pytest.mark.parametrize("tail", [b"", b"dhav\x59\x19\x01\x00", b"\0\0SEFH" + bytes(600) + b"SEFT"])
@@ -423,7 +423,7 @@ def test_what_lacks_only_its_last_bytes_is_shown(tmp_path, kind, tail):
         pytest.skip("only of a baseline JPEG is it known where it ends")
 
     assert pictures.check(lacking + tail).has_end is False
-    assert pictures.small_copy(lacking + tail, 160, tmp_path / "a").exists()
+    assert pictures.write_resized(lacking + tail, 160, tmp_path / "a").exists()
     assert len(pictures.square_png(lacking + tail, 128, text={})) > 100
 
 
@@ -436,7 +436,7 @@ def test_a_grey_bottom_is_no_picture(progressive):
 
     taken = []
     for missing in (3, 5, 10, 100, 1000, len(whole) // 3, len(whole) // 2):
-        with suppress(TornImage):
+        with suppress(DamagedImage):
             pictures.check(whole[:-missing])
             taken.append(missing)
     assert taken == []

@@ -23,7 +23,7 @@ from nvr.media.ffmpeg.operations import FfmpegFailed, FfmpegMissing, FfmpegTimed
 from nvr.media.files.atomic_write import remove_abandoned_parts, write_to
 from nvr.media.files.paths import NoSuchFile
 from nvr.media.images.decoder import pictures
-from tests.films import encoded
+from tests.films import encode_once
 
 LONG = timedelta(minutes=2)
 BASE_DIR = Path(__file__).resolve().parents[2]
@@ -35,7 +35,7 @@ def film(path: Path, *options: str, size: str = "160x120", seconds: float = 2, s
     inputs = ["-f", "lavfi", "-i", picture]
     if sound:
         inputs += ["-f", "lavfi", "-i", f"sine=duration={seconds}"]
-    path.write_bytes(encoded(path.suffix, *inputs, *(options or ("-c:v", "libx264", "-pix_fmt", "yuv420p"))))
+    path.write_bytes(encode_once(path.suffix, *inputs, *(options or ("-c:v", "libx264", "-pix_fmt", "yuv420p"))))
     return path
 
 
@@ -413,7 +413,7 @@ def test_an_endless_talker_does_not_fill_the_memory():
     with pytest.raises(FfmpegFailed) as failure:
         processes.run(["sh", "-c", "yes | head -c 20000000; seq 100000 >&2; exit 3"], timeout=LONG)
     assert failure.value.detail.endswith("99996 / 99997 / 99998 / 99999 / 100000")
-    assert len(processes.run(["sh", "-c", "yes | head -c 20000000"], timeout=LONG)) == processes.KEPT_OUTPUT_BYTES
+    assert len(processes.run(["sh", "-c", "yes | head -c 20000000"], timeout=LONG)) == processes.MAX_OUTPUT_BYTES
 
 
 def test_it_runs_gently_and_reads_no_terminal():

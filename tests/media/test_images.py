@@ -18,8 +18,8 @@ from nvr.media.files.paths import NoSuchFile
 from nvr.media.images import color_profiles
 from nvr.media.images import opening as images
 from nvr.media.images.decoder import pictures
-from nvr.media.images.decoder.pictures import small_copy as derivative
-from nvr.media.images.opening import ImageTooLarge, NotAnImage, TornImage, thumbnail_png
+from nvr.media.images.decoder.pictures import write_resized as derivative
+from nvr.media.images.opening import DamagedImage, ImageTooLarge, NotAnImage, thumbnail_png
 
 
 def is_whole(data: bytes) -> bool:
@@ -124,7 +124,7 @@ def test_random_damage_never_raises():
             assert is_whole(bytes(damaged)) in {True, False}
             try:
                 thumbnail_png(bytes(damaged), 64)
-            except (NotAnImage, TornImage, ImageTooLarge):
+            except (NotAnImage, DamagedImage, ImageTooLarge):
                 continue
 
 
@@ -163,7 +163,7 @@ def test_a_derivative_is_upright(tmp_path, turn):
     upright = Image.new("RGB", (200, 400), "blue")
     upright.paste("red", (0, 0, 200, 200))
     stored = upright
-    for method in reversed(images.TURNS.get(turn, ())):
+    for method in reversed(images.ORIENTATION_TRANSPOSES.get(turn, ())):
         undo = {
             Image.Transpose.ROTATE_90: Image.Transpose.ROTATE_270,
             Image.Transpose.ROTATE_270: Image.Transpose.ROTATE_90,
@@ -218,7 +218,7 @@ def test_a_derivative_replaces_in_one_step_and_leaves_no_part(tmp_path):
 
 @pytest.mark.parametrize("data", [b"", b"nothing", WHOLE["jpeg"][:3000], WHOLE["png"][:3000]])
 def test_a_failure_leaves_nothing_behind(tmp_path, data):
-    with pytest.raises((NotAnImage, TornImage)):
+    with pytest.raises((NotAnImage, DamagedImage)):
         derivative(data, 160, tmp_path / "made")
 
     assert os.listdir(tmp_path) == []
@@ -348,4 +348,4 @@ def test_srgb_is_known_by_its_name_and_left_alone():
     image = Image.new("RGB", (8, 8))
     image.info["icc_profile"] = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
-    assert color_profiles.in_srgb(image) is image
+    assert color_profiles.to_srgb(image) is image

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from nvr.media.files import mounts
-from nvr.media.files.mounts import Mount, absence, is_network_or_fuse, mount_from, mount_of, remember
+from nvr.media.files.mounts import Mount, is_network_or_fuse, mount_of, parse_mount, record_mount, unavailable_reason
 
 TABLE = """\
 22 1 254:0 / / rw,relatime shared:1 - ext4 /dev/vda1 rw
@@ -50,7 +50,7 @@ def test_a_folder_lies_on_the_deepest_and_last_mount_above_it(table, path, kind,
 
 
 def test_the_device_number_is_the_kernels():
-    mount = mount_from("36 35 98:7 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw,errors=continue")
+    mount = parse_mount("36 35 98:7 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw,errors=continue")
 
     assert (os.major(mount.device), os.minor(mount.device)) == (98, 7)
 
@@ -110,8 +110,8 @@ def test_local_types(kind):
 
 
 def test_a_folder_that_is_there_is_not_absent(tmp_path):
-    assert absence(tmp_path) == ""
-    assert absence(tmp_path, remember(tmp_path)) == ""
+    assert unavailable_reason(tmp_path) == ""
+    assert unavailable_reason(tmp_path, record_mount(tmp_path)) == ""
 
 
 def test_each_absence_is_a_sentence(tmp_path):
@@ -119,10 +119,13 @@ def test_each_absence_is_a_sentence(tmp_path):
     (tmp_path / "loop").symlink_to("loop")
     gone = Mount(1, "ext4", "/dev/sdx1", tmp_path.resolve())
 
-    assert absence(tmp_path / "missing").endswith("does not exist: create it or mount its disk.")
-    assert absence(tmp_path / "file").endswith("is not a folder.")
-    assert "does not answer" in absence(tmp_path / "loop")
-    assert absence(tmp_path, gone) == f"The volume /dev/sdx1 that was mounted at {gone.point} is away: mount it again."
+    assert unavailable_reason(tmp_path / "missing").endswith("does not exist: create it or mount its disk.")
+    assert unavailable_reason(tmp_path / "file").endswith("is not a folder.")
+    assert "does not answer" in unavailable_reason(tmp_path / "loop")
+    assert (
+        unavailable_reason(tmp_path, gone)
+        == f"The volume /dev/sdx1 that was mounted at {gone.point} is away: mount it again."
+    )
 
 
 def test_a_disk_that_fails_is_absent(tmp_path, monkeypatch):
@@ -133,4 +136,4 @@ def test_a_disk_that_fails_is_absent(tmp_path, monkeypatch):
 
     monkeypatch.setattr(os, "scandir", fail)
 
-    assert "Input/output error" in absence(tmp_path)
+    assert "Input/output error" in unavailable_reason(tmp_path)

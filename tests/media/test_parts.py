@@ -7,13 +7,13 @@ import time
 import tracemalloc
 from pathlib import Path
 
-from nvr.media.files.atomic_write import PART, remove_abandoned_parts
+from nvr.media.files.atomic_write import PART_SUFFIX, remove_abandoned_parts
 
 
 def test_a_folder_with_very_many_files_takes_no_memory(tmp_path: Path) -> None:
     for number in range(5000):
         (tmp_path / f"detection_{number}_thumb.jpg").touch()
-    old = tmp_path / f"old{PART}"
+    old = tmp_path / f"old{PART_SUFFIX}"
     old.touch()
     os.utime(old, (time.time() - 100_000,) * 2)
 

@@ -23,7 +23,7 @@ from django.utils.http import http_date
 from nvr.media.files.content_types import FileTypeNotAllowed
 from nvr.media.files.paths import NoSuchFile, OutsideRoot
 from nvr.media.http import stream_limits as slots_module
-from nvr.media.http.ranges import Entity, Plan, PreconditionFailed, RangeNotSatisfiable
+from nvr.media.http.ranges import Entity, PreconditionFailed, RangeNotSatisfiable, ResponsePlan
 from nvr.media.http.responses import FileShrank, bytes_response, content_disposition, file_response, with_headers
 from nvr.media.http.stream_limits import LARGE_BYTES, StreamSlots, TooManyStreams, take_stream_slot
 
@@ -131,7 +131,7 @@ def test_the_whole_comes_with_all_that_a_client_needs_to_ask_again(answer):
 
 
 def test_a_time_that_http_cannot_say_is_told_as_the_last_one_that_it_can():
-    answer = with_headers(HttpResponse(), Plan(200, 0, 3), Entity('"a"', 10**14, 3), {})
+    answer = with_headers(HttpResponse(), ResponsePlan(200, 0, 3), Entity('"a"', 10**14, 3), {})
 
     assert answer["Last-Modified"] == "Fri, 31 Dec 9999 23:59:59 GMT"
 

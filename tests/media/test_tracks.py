@@ -14,9 +14,9 @@ from media_serving.ingest import content
 from media_serving.transcoding.requests import plays_as_it_is
 from nvr.media.ffmpeg import operations as ffmpeg
 from nvr.media.ffmpeg.clips import Cut, cut_videos
-from nvr.media.ffmpeg.mp4_metadata import NoBoxes, movie_facts
-from nvr.media.ffmpeg.truncation import length_there
-from tests.films import encoded
+from nvr.media.ffmpeg.mp4_metadata import UnreadableMp4, read_movie_info
+from nvr.media.ffmpeg.truncation import readable_duration
+from tests.films import encode_once
 
 LONG = timedelta(minutes=1)
 H264 = ("-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", "-g", "10")
@@ -59,7 +59,7 @@ def test_the_boxes_tell_the_pictures_length_too(tmp_path):
 
 def from_boxes(file: Path) -> float | None:
     with file.open("rb") as opened:
-        return movie_facts(opened, file.stat().st_size).duration_s
+        return read_movie_info(opened, file.stat().st_size).duration_s
 
 
 FRAGMENTS = (
@@ -76,7 +76,7 @@ FRAGMENTS = (
 @pytest.mark.parametrize("begins_at", [0, 90_000])
 def test_fragments_count(tmp_path, flags, begins_at):
     film = tmp_path / "whole.mp4"
-    film.write_bytes(encoded(".mp4", *colour("red", "64x48", 20), *tone(60), *H264, "-c:a", "aac"))
+    film.write_bytes(encode_once(".mp4", *colour("red", "64x48", 20), *tone(60), *H264, "-c:a", "aac"))
     late = ("-output_ts_offset", begins_at) if begins_at else ()
     run("-i", film, "-c", "copy", "-movflags", flags, *late, tmp_path / "a.mp4")
 
@@ -87,7 +87,7 @@ def test_fragments_count(tmp_path, flags, begins_at):
 def test_more_fragments_than_are_read_are_left_to_ffprobe(tmp_path):
     run(*colour("red", "64x48", 120), *H264, "-movflags", "+frag_every_frame+empty_moov", tmp_path / "a.mp4")
 
-    with pytest.raises(NoBoxes, match="too many boxes"):
+    with pytest.raises(UnreadableMp4, match="too many boxes"):
         from_boxes(tmp_path / "a.mp4")
 
 
@@ -98,7 +98,7 @@ def test_a_table_longer_than_is_read_is_left_to_ffprobe(tmp_path):
     data[place + 5 : place + 12] = b"\0\x0f\x01" + struct.pack(">I", 2**31)
     (tmp_path / "a.mp4").write_bytes(data)
 
-    with pytest.raises(NoBoxes, match="tables"):
+    with pytest.raises(UnreadableMp4, match="tables"):
         from_boxes(tmp_path / "a.mp4")
 
 
@@ -136,10 +136,10 @@ def test_the_real_pictures_are_shown_everywhere(tmp_path, make, name):
     ffmpeg.extract_early_frame(film, 2, tmp_path / "early.jpg", 256)
     ffmpeg.transcode_mp4(film, tmp_path / "played.mp4", timeout=LONG)
     ffmpeg.extract_frame(tmp_path / "played.mp4", 1, tmp_path / "played.jpg")
-    with ffmpeg.source_of(film) as source:
+    with ffmpeg.open_source(film) as source:
         cut_videos([Cut(source, facts, 1.2, 1.0)], tmp_path / "clip.mp4", timeout=LONG)
     ffmpeg.extract_frame(tmp_path / "clip.mp4", 0.5, tmp_path / "clip.jpg")
-    sample = next(iter(ffmpeg.sampled_frames(film, every=timedelta(seconds=1), at_most=1, timeout=LONG)))
+    sample = next(iter(ffmpeg.sample_frames(film, every=timedelta(seconds=1), at_most=1, timeout=LONG)))
 
     assert (facts.width, facts.height) == (320, 240)
     assert facts.duration == pytest.approx(3, abs=0.2)
@@ -149,7 +149,7 @@ def test_the_real_pictures_are_shown_everywhere(tmp_path, make, name):
 
 
 def test_the_boxes_leave_the_choice_between_tracks_to_ffprobe(tmp_path):
-    with pytest.raises(NoBoxes):
+    with pytest.raises(UnreadableMp4):
         from_boxes(with_preview(tmp_path / "a.mp4"))
 
 
@@ -176,7 +176,7 @@ def test_a_sound_that_nobody_can_decode_does_not_cost_the_pictures(tmp_path, nam
         ffmpeg.remux_mp4(film, tmp_path / "remuxed.mp4", timeout=LONG)
         remuxed = ffmpeg.probe(tmp_path / "remuxed.mp4")
         assert (remuxed.duration, remuxed.sound) == (pytest.approx(3, abs=0.2), None)
-    with ffmpeg.source_of(film) as source:
+    with ffmpeg.open_source(film) as source:
         cut_videos([Cut(source, facts, 1.2, 1.0)], tmp_path / "clip.mp4", timeout=LONG)
 
     played = ffmpeg.probe(tmp_path / "played.mp4")
@@ -207,9 +207,9 @@ def test_a_clock_far_from_zero_moves_nothing(tmp_path, name):
     for at, colour_there in ((1, "red"), (3, "blue"), (10, "blue")):
         ffmpeg.extract_frame(film, at, tmp_path / "frame.jpg")
         assert colour_of(tmp_path / "frame.jpg") == colour_there, at
-    samples = list(ffmpeg.sampled_frames(film, every=timedelta(seconds=1), at_most=10, timeout=LONG))
-    with ffmpeg.source_of(film) as source:
-        there = length_there(source, facts, until=2.5, timeout=LONG)
+    samples = list(ffmpeg.sample_frames(film, every=timedelta(seconds=1), at_most=10, timeout=LONG))
+    with ffmpeg.open_source(film) as source:
+        there = readable_duration(source, facts, until=2.5, timeout=LONG)
         cut_videos([Cut(source, facts, 2.5, 1.0)], tmp_path / "clip.mp4", timeout=LONG)
     ffmpeg.extract_frame(tmp_path / "clip.mp4", 0.1, tmp_path / "clip.jpg")
     ffmpeg.transcode_mp4(film, tmp_path / "played.mp4", timeout=LONG)

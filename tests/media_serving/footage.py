@@ -11,7 +11,7 @@ from cameras.models import Camera
 from media_serving.models import Event, Upload
 from media_serving.models.uploads import digest_of, quoted, readable
 from tests.factories import folder_of
-from tests.films import numbered_film, numbered_still
+from tests.films import numbered_still, numbered_video
 from tests.media_serving.evidence import after, detect
 
 
@@ -31,7 +31,7 @@ def uploaded(camera: Camera, path: Path, captured_at: datetime, **values: Any) -
 
 def video(camera: Camera, name: str, begins: float, *options: str, **film: Any) -> Upload:
     """A numbered film that begins so many seconds after the usual moment."""
-    path = numbered_film(folder_of(camera) / name, *options, **film)
+    path = numbered_video(folder_of(camera) / name, *options, **film)
     return uploaded(camera, path, after(begins))
 
 

@@ -47,7 +47,7 @@ def refused(response: Any, status: int, error: str, path: str) -> None:
     assert response["Content-Type"] == "application/json"
 
 
-def facts_of(data: bytes, folder: Path) -> ffmpeg.MediaFacts:
+def facts_of(data: bytes, folder: Path) -> ffmpeg.MediaInfo:
     path = folder / "answer.mp4"
     path.write_bytes(data)
     return ffmpeg.probe(path)

@@ -19,10 +19,10 @@ from media_serving.clips.footage import NoFootage, is_there, stills_around
 from media_serving.clips.rendering import make_clip
 from media_serving.ingest.ledger import stamp
 from media_serving.models import Event, Upload
-from nvr.media.ffmpeg.clips import Deadline, NothingToShow
+from nvr.media.ffmpeg.clips import Deadline, NoReadableFootage
 from nvr.media.files.paths import StorageFault
 from tests.factories import folder_of, make_camera
-from tests.films import FPS, H264, frames_of, numbered_film, numbered_still, streams_of
+from tests.films import FPS, H264, frame_numbers, numbered_still, numbered_video, streams_by_type
 from tests.media_serving.evidence import after, detect
 from tests.media_serving.footage import event_over, still, uploaded, video
 
@@ -37,7 +37,7 @@ def part(tmp_path: Path) -> Path:
 
 def shown(event: Event, part: Path) -> list[int]:
     make_clip(event, part)
-    return frames_of(part)
+    return frame_numbers(part)
 
 
 def about(found: list[int], *expected: int) -> bool:
@@ -77,7 +77,7 @@ def test_a_clip_of_stills_is_told_how_long_each_is_shown(camera, part):
         (after(0), 0.5),
         (after(3), 1.5),
     ]
-    assert float(streams_of(part)["video"]["duration"]) == pytest.approx(2.5, abs=0.02)
+    assert float(streams_by_type(part)["video"]["duration"]) == pytest.approx(2.5, abs=0.02)
 
 
 def test_the_padding_is_a_setting(camera, part, settings):
@@ -130,7 +130,7 @@ def test_stills_are_shown_where_no_video_shows_the_event(camera, part):
     found = shown(event, part)
 
     assert about(found, 0, 10, 20, 30, 40, 40, 40)  # what was taken at 6 s is not of the clip
-    assert float(streams_of(part)["video"]["duration"]) == pytest.approx(3.5, abs=0.02)
+    assert float(streams_by_type(part)["video"]["duration"]) == pytest.approx(3.5, abs=0.02)
 
 
 def test_without_stills_videos_of_just_before_are_better_than_nothing(camera, part):
@@ -151,7 +151,7 @@ def test_a_torn_still_is_left_out_and_the_event_may_have_one_only(camera, part):
 
 
 def test_a_file_that_a_program_outside_reported_need_not_be_in_the_ledger(camera, part):
-    film = numbered_film(folder_of(camera) / "reported.avi", "-c:v", "mjpeg", "-q:v", "2", frames=110)
+    film = numbered_video(folder_of(camera) / "reported.avi", "-c:v", "mjpeg", "-q:v", "2", frames=110)
     detection = detect(camera, after(0), file_path=str(film), media_type="video", offset_ms=7000)
 
     assert about(shown(detection.event, part), *range(20, 110))
@@ -188,7 +188,7 @@ def test_what_was_written_over_and_not_kept_is_gone(camera, part):
 
 def test_videos_that_promise_more_than_they_hold_do_not_hide_others(camera, part):
     """A film that declares ten hours, before the one that shows the event."""
-    lying = numbered_film(folder_of(camera) / "lying.mkv", frames=20)
+    lying = numbered_video(folder_of(camera) / "lying.mkv", frames=20)
     data = lying.read_bytes()
     at = data.index(b"\x44\x89\x88") + 3  # Matroska's duration, in ms
     lying.write_bytes(data[:at] + struct.pack(">d", 36_000_000.0) + data[at + 8 :])
@@ -203,7 +203,7 @@ def test_videos_that_promise_more_than_they_hold_do_not_hide_others(camera, part
 @pytest.mark.parametrize("suffix", [".mkv", ".avi", ".mp4"])
 def test_a_video_that_lost_its_end_is_as_long_as_what_is_there_of_it(camera, part, suffix):
     """It says ten seconds and holds about five; another begins before the five that it lacks are over."""
-    film = numbered_film(folder_of(camera) / f"cut{suffix}", *H264, *NOISY, "-movflags", "+faststart")
+    film = numbered_video(folder_of(camera) / f"cut{suffix}", *H264, *NOISY, "-movflags", "+faststart")
     film.write_bytes(film.read_bytes()[: film.stat().st_size // 2])
     uploaded(camera, film, after(-10))
     video(camera, "later.mp4", -3, frames=80)
@@ -213,7 +213,7 @@ def test_a_video_that_lost_its_end_is_as_long_as_what_is_there_of_it(camera, par
 
     assert 4 <= first.length_s <= 6 and first.at == after(-10)
     assert (second.at, round(second.length_s, 1)) == (after(-3), 7.0)
-    assert len(frames_of(part)) == pytest.approx(FPS * (first.length_s + second.length_s), abs=2)
+    assert len(frame_numbers(part)) == pytest.approx(FPS * (first.length_s + second.length_s), abs=2)
 
 
 def test_a_video_that_cannot_be_read_leaves_it_to_the_stills(camera, part):
@@ -232,7 +232,7 @@ def test_a_video_that_cannot_be_read_leaves_it_to_the_stills(camera, part):
 
 
 def test_a_video_that_looks_whole_and_shows_nothing_leaves_it_to_the_stills(camera, part):
-    film = numbered_film(folder_of(camera) / "damaged.mp4", frames=110)
+    film = numbered_video(folder_of(camera) / "damaged.mp4", frames=110)
     data = bytearray(film.read_bytes())
     start, end = data.index(b"mdat") + 4, data.index(b"moov") - 4
     data[start:end] = bytes(end - start)
@@ -270,7 +270,7 @@ def test_stills_that_cannot_be_read_are_told_apart_from_none(camera, part):
     upload.file.write_bytes(b"nonsense")
     Upload.objects.filter(pk=upload.pk).update(size_bytes=8, mtime_ns=upload.file.stat().st_mtime_ns)
 
-    with pytest.raises(NothingToShow):
+    with pytest.raises(NoReadableFootage):
         make_clip(event_over(camera, 0, 0), part)
 
 

@@ -31,7 +31,7 @@ from nvr.media.ffmpeg import operations as ffmpeg
 from nvr.media.ffmpeg.clips import Deadline
 from nvr.media.files.paths import StorageFault
 from tests.factories import folder_of, make_video
-from tests.films import frames_of
+from tests.films import frame_numbers
 from tests.media_serving.evidence import LONG_AGO, after, detect
 from tests.media_serving.footage import event_over, still, uploaded
 from tests.servers import BASE_DIR
@@ -125,7 +125,7 @@ def test_a_message_that_comes_twice_makes_it_once(event):
 
 def test_a_late_detection_has_the_clip_made_anew(camera, event):
     make(event)
-    short = len(frames_of(event.clip_path))
+    short = len(frame_numbers(event.clip_path))
     still(camera, "b.jpg", 9, 50)
     detect(camera, after(8))
 
@@ -134,7 +134,7 @@ def test_a_late_detection_has_the_clip_made_anew(camera, event):
     ClipWork.objects.update(retry_at=None)
     make(event)
 
-    assert len(frames_of(event.clip_path)) > short
+    assert len(frame_numbers(event.clip_path)) > short
 
 
 def test_a_clip_of_what_the_event_was_is_not_put_in_its_place(camera, event, monkeypatch):

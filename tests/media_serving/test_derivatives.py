@@ -17,7 +17,7 @@ from PIL import Image
 
 from nvr.errors import StorageFull, Unavailable
 from nvr.media.files import cached_files
-from nvr.media.files.cached_files import cache_folder, made_once, place_of, sweep
+from nvr.media.files.cached_files import cache_folder, cache_path, evict, get_or_create
 from nvr.media.images import derivatives
 from tests.factories import folder_of, jpeg, make_video, put
 
@@ -119,7 +119,7 @@ def test_a_copy_is_made_once_and_answers_304_without_pillow(api, camera, monkeyp
     put(folder_of(camera), "a.jpg", jpeg(400, 300))
     path = f"cameras/{camera.slug}/a.jpg?width=160"
     first = fetch(api, path)
-    monkeypatch.setattr("nvr.media.images.decoder.pictures.small_copy", lambda *args: pytest.fail("made again"))
+    monkeypatch.setattr("nvr.media.images.decoder.pictures.write_resized", lambda *args: pytest.fail("made again"))
 
     assert fetch(api, path, HTTP_IF_NONE_MATCH=first["ETag"]).status_code == 304
     assert fetch(api, path)["ETag"] == first["ETag"]
@@ -165,7 +165,7 @@ def test_pillow_is_not_loaded_for_a_copy_that_exists(tmp_path):
 
 
 def test_many_who_ask_at_once_make_it_once(tmp_path):
-    target = place_of("trials", str(tmp_path)).with_suffix(".x")
+    target = cache_path("trials", str(tmp_path)).with_suffix(".x")
     made, answers = [], []
 
     def make() -> Path:
@@ -175,7 +175,7 @@ def test_many_who_ask_at_once_make_it_once(tmp_path):
         target.write_bytes(b"whole")
         return target
 
-    askers = [threading.Thread(target=lambda: answers.append(made_once([target], make))) for _ in range(8)]
+    askers = [threading.Thread(target=lambda: answers.append(get_or_create([target], make))) for _ in range(8)]
     for asker in askers:
         asker.start()
     for asker in askers:
@@ -189,12 +189,12 @@ def test_many_processes_that_ask_at_once_make_it_once(tmp_path):
     program = (
         "import sys, time; from pathlib import Path; from django.conf import settings\n"
         f"settings.configure(CACHE_DIR=Path({str(tmp_path)!r}))\n"
-        "from nvr.media.files.cached_files import made_once\n"
+        "from nvr.media.files.cached_files import get_or_create\n"
         f"target = Path({str(tmp_path)!r}, 'made.x')\n"
         "def make():\n"
         f"    Path({str(tmp_path)!r}, 'calls').open('a').write('x'); time.sleep(0.3); target.write_bytes(b'1')\n"
         "    return target\n"
-        "made_once([target], make)\n"
+        "get_or_create([target], make)\n"
     )
 
     askers = [subprocess.Popen([sys.executable, "-c", program]) for _ in range(4)]
@@ -205,10 +205,10 @@ def test_many_processes_that_ask_at_once_make_it_once(tmp_path):
 
 def test_who_waits_too_long_is_told_to_come_back(tmp_path, monkeypatch):
     monkeypatch.setattr(cached_files, "TIMEOUT_S", 0.1)
-    target = place_of("trials", str(tmp_path)).with_suffix(".x")
+    target = cache_path("trials", str(tmp_path)).with_suffix(".x")
 
-    with cached_files.alone(target.stem), pytest.raises(Unavailable):
-        made_once([target], lambda: target)
+    with cached_files.exclusive_lock(target.stem), pytest.raises(Unavailable):
+        get_or_create([target], lambda: target)
 
 
 def test_a_failure_lets_the_next_one_try(tmp_path):
@@ -218,8 +218,8 @@ def test_a_failure_lets_the_next_one_try(tmp_path):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with pytest.raises(StorageFull):
-        made_once([target], full)
-    assert made_once([target], lambda: put(tmp_path, "made.x", b"1")) == target
+        get_or_create([target], full)
+    assert get_or_create([target], lambda: put(tmp_path, "made.x", b"1")) == target
 
 
 def test_the_least_recently_used_go_first(tmp_path, settings):
@@ -229,11 +229,11 @@ def test_the_least_recently_used_go_first(tmp_path, settings):
         made = put(folder / "aa", f"{number}.jpg", b"x" * 100)
         os.utime(made, (time.time() - 1000 * number, 0))
 
-    removed = sweep("derivatives", limit_bytes=250)
+    removed = evict("derivatives", limit_bytes=250)
 
     assert removed == 200
     assert {path.name for path in (folder / "aa").iterdir()} == {"0.jpg", "1.jpg"}
-    assert sweep("derivatives", limit_bytes=250) == 0
+    assert evict("derivatives", limit_bytes=250) == 0
 
 
 def test_what_a_killed_process_left_is_swept_and_work_in_progress_is_not(tmp_path, settings):
@@ -241,7 +241,7 @@ def test_what_a_killed_process_left_is_swept_and_work_in_progress_is_not(tmp_pat
     old = put(cache_folder("derivatives") / "aa", "1.part", b"x", age_s=7200)
     fresh = put(cache_folder("derivatives") / "aa", "2.part", b"x", age_s=1)
 
-    sweep("derivatives", limit_bytes=10**6)
+    evict("derivatives", limit_bytes=10**6)
 
     assert not old.exists()
     assert fresh.exists()
@@ -250,7 +250,7 @@ def test_what_a_killed_process_left_is_swept_and_work_in_progress_is_not(tmp_pat
 def test_a_folder_that_is_not_there_has_nothing_to_sweep(tmp_path, settings):
     settings.CACHE_DIR = tmp_path
 
-    assert sweep("derivatives", limit_bytes=0) == 0
+    assert evict("derivatives", limit_bytes=0) == 0
 
 
 def test_what_was_made_long_ago_is_served_from_a_disk_that_takes_no_writes(tmp_path, monkeypatch):
@@ -261,4 +261,4 @@ def test_what_was_made_long_ago_is_served_from_a_disk_that_takes_no_writes(tmp_p
 
     monkeypatch.setattr(os, "utime", read_only)
 
-    assert made_once([made], read_only) == made
+    assert get_or_create([made], read_only) == made

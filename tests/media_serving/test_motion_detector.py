@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw, ImageFilter
 
 from media_serving.detectors import DetectedObject, DetectorConfig, Frame, UnknownDetector, config_for, detector_for
 from nvr.media.images import opening as images
-from nvr.media.images.grayscale import scaled
+from nvr.media.images.grayscale import scaled_size
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 SIZE = (768, 576)
@@ -57,7 +57,7 @@ class Session:
     def detect(self, picture: Image.Image | bytes, *, after_s: float = 1) -> list[DetectedObject]:
         self.at += timedelta(seconds=after_s)
         data = picture if isinstance(picture, bytes) else encoded(picture)
-        with images.opened(data) as image:
+        with images.open_image(data) as image:
             result = detector_for(self.config).detect(Frame(image, self.at), self.memory)
         self.memory = result.memory
         return result.objects
@@ -191,7 +191,7 @@ def test_the_same_picture_twice_is_no_motion_and_gives_the_same_result():
     assert session.detect(scene(FIGURE), after_s=0) == []
 
     frame = encoded(scene())
-    with images.opened(frame) as one, images.opened(frame) as again:
+    with images.open_image(frame) as one, images.open_image(frame) as again:
         first = detector_for(CONFIG).detect(Frame(one, AT), session.memory)
         assert detector_for(CONFIG).detect(Frame(again, AT), session.memory) == first
 
@@ -203,7 +203,7 @@ def test_a_restart_does_not_change_the_result():
     restarted, single_detector, at, memory = Session(), detector_for(CONFIG), AT, b""
     for step in range(20):
         at += timedelta(seconds=1)
-        with images.opened(encoded(walk(step))) as image:
+        with images.open_image(encoded(walk(step))) as image:
             result = single_detector.detect(Frame(image, at), memory)
         memory = result.memory
         assert (restarted.detect(walk(step)), restarted.memory) == (result.objects, memory)
@@ -265,7 +265,7 @@ def test_a_camera_that_alternates_between_views_on_schedule_is_no_flood():
 
 def test_in_a_video_the_next_frame_shows_the_motion(session):
     data = encoded(infrared())
-    with images.opened(data) as image:
+    with images.open_image(data) as image:
         frame = Frame(image, session.at + timedelta(hours=2), offset_ms=0)
         assert detector_for(CONFIG).detect(frame, session.memory).objects == []
 
@@ -317,13 +317,13 @@ def test_only_objects_that_match_the_settings_are_returned(session):
 def test_a_truncated_picture_raises_torn_image(session):
     whole = encoded(scene(FIGURE))
 
-    with pytest.raises(images.TornImage):
+    with pytest.raises(images.DamagedImage):
         session.detect(whole[: len(whole) // 2])
 
 
 def test_none_finds_nothing_and_decodes_nothing():
     torn = encoded(scene(FIGURE))[:2000]
-    with images.opened(torn) as image:
+    with images.open_image(torn) as image:
         result = detector_for(DetectorConfig(detector="none")).detect(Frame(image, AT), b"kept")
 
     assert (result.objects, result.memory, result.width, result.height) == ([], b"kept", *SIZE)
@@ -362,4 +362,4 @@ def test_opencv_is_not_loaded_before_the_first_detection():
     [((768, 576), (768, 576)), ((1536, 1152), (768, 576)), ((1000, 60_000), (51, 3072)), ((1, 9), (1, 9))],
 )
 def test_pictures_of_any_shape_are_scaled_down(size, expected):
-    assert scaled(size, 768) == expected
+    assert scaled_size(size, 768) == expected

@@ -12,7 +12,7 @@ from PIL import Image
 from media_serving.models import Detection
 from media_serving.thumbnails import reported as reported_thumbnails
 from tests.factories import folder_of, make_camera, put
-from tests.films import numbered_film, numbered_still
+from tests.films import numbered_still, numbered_video
 from tests.media_serving.evidence import report
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("own_folders")]
@@ -46,7 +46,7 @@ def test_a_report_of_a_picture_gets_its_thumbnail(api, camera):
 
 
 def test_a_report_of_a_video_shows_its_moment(api, camera):
-    numbered_film(folder_of(camera) / "v.mp4")
+    numbered_video(folder_of(camera) / "v.mp4")
     early, late = (reported(api, camera, file_path="v.mp4", offset_ms=moment) for moment in (0, 9000))
 
     assert reported_thumbnails.make_owed() == 2

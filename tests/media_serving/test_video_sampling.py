@@ -171,8 +171,8 @@ def test_a_slow_caller_exceeds_the_time_limit(four_seconds):
 
 def test_closing_the_generator_early_leaves_no_process(four_seconds, monkeypatch):
     started = []
-    start = processes.start
-    monkeypatch.setattr(processes, "start", lambda *given: started.append(start(*given)) or started[-1])
+    start = processes.start_process
+    monkeypatch.setattr(processes, "start_process", lambda *given: started.append(start(*given)) or started[-1])
     frames = sample_frames(four_seconds, AT)
 
     next(frames)

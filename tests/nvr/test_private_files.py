@@ -197,7 +197,7 @@ def test_a_cameras_folder_is_as_open_as_what_holds_it(root: Path, parent: int, m
 def test_a_mark_beside_a_picture_stays_readable_for_who_shares_the_card(root: Path) -> None:
     directory = os.open(root, os.O_RDONLY)
 
-    assert companions.make(directory, "a.jpg.lock")
+    assert companions.create(directory, "a.jpg.lock")
     os.close(directory)
 
     assert mode_of(root / "a.jpg.lock") == 0o644

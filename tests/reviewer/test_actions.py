@@ -151,14 +151,14 @@ def test_a_folder_that_became_a_link_in_the_middle_is_not_followed(
 ):
     outside = tmp_path / "elsewhere"
     others = put(outside / picture.relative_to(card / swapped).parent, picture.name, jpeg())
-    real = companions.act
+    real = companions.apply_action
 
     def act_late(file: Path, action: str) -> companions.Status:
         (card / swapped).rename(card / "moved")
         (card / swapped).symlink_to(outside)
         return real(file, action)
 
-    monkeypatch.setattr(companions, "act", act_late)
+    monkeypatch.setattr(companions, "apply_action", act_late)
 
     assert act(review, picture, "trash").status_code == 400
     assert marks(others) == set()
@@ -172,7 +172,7 @@ def test_a_name_too_long_to_mark_changes_nothing(review, picture):
     assert not list(file.parent.glob("x*.*.*"))
     assert act(review, file, "unseen").status_code == 200
     with pytest.raises(NameTooLong):
-        companions.act(file, "trash")
+        companions.apply_action(file, "trash")
 
 
 def test_a_name_that_is_no_utf8_is_known_by_what_is_shown_of_it(review, card, picture):
@@ -211,10 +211,10 @@ def test_a_read_only_medium_is_409_with_a_sentence(picture, monkeypatch):
     def refuse(*_args, **_options):
         raise OSError(30, "Read-only file system")
 
-    monkeypatch.setattr(companions, "make", refuse)
+    monkeypatch.setattr(companions, "create", refuse)
 
     with pytest.raises(ReadOnly):
-        companions.act(picture, "lock")
+        companions.apply_action(picture, "lock")
 
 
 @pytest.mark.parametrize(("action", "ending"), [("trash", ".trash"), ("lock", ".lock")])
@@ -222,14 +222,14 @@ def test_a_read_only_medium_is_409_with_a_sentence(picture, monkeypatch):
 def test_a_medium_too_full_for_all_marks_gets_none(review, picture, monkeypatch, action, ending, before):
     for mark in before:
         put(picture.parent, picture.name + mark, b"")
-    real = companions.make
+    real = companions.create
 
     def make(directory: int, name: str) -> bool:
         if name.endswith(ending):
             raise OSError(28, "No space left on device")
         return real(directory, name)
 
-    monkeypatch.setattr(companions, "make", make)
+    monkeypatch.setattr(companions, "create", make)
 
     answer = act(review, picture, action)
 
@@ -242,7 +242,7 @@ def test_twenty_at_once_leave_one_truth(picture):
     def work(number: int) -> None:
         for turn in range(20):
             try:
-                companions.act(picture, list(ACTIONS)[(number + turn) % len(ACTIONS)])
+                companions.apply_action(picture, list(ACTIONS)[(number + turn) % len(ACTIONS)])
             except Locked:
                 continue
 
@@ -254,7 +254,7 @@ def test_twenty_at_once_leave_one_truth(picture):
 
     assert picture.exists()
     for action in ("unlock", "untrash", "unseen"):
-        status = companions.act(picture, action)
+        status = companions.apply_action(picture, action)
     assert status == status_of(picture) == companions.Status(locked=False, trashed=False, seen=False)
     assert marks(picture) == set()
 
@@ -322,14 +322,14 @@ def test_a_batch_through_a_link_from_outside_is_on_record(review, known, picture
 
 
 def test_a_batch_that_breaks_in_the_middle_leaves_on_record_what_was_marked(review, card, picture, monkeypatch):
-    real = companions.act
+    real = companions.apply_action
 
     def broken(file: Path, action: str) -> companions.Status:
         if file != picture:
             raise RuntimeError("a mistake of ours")
         return real(file, action)
 
-    monkeypatch.setattr(companions, "act", broken)
+    monkeypatch.setattr(companions, "apply_action", broken)
     paths = [str(picture), str(picture.with_name("IMG_0002.JPG"))]
 
     assert review.post(BATCH, {"paths": paths, "action": "seen"}, format="json").status_code == 500

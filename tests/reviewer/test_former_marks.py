@@ -13,7 +13,7 @@ import pytest
 from rest_framework.test import APIClient
 
 from nvr.media.files import companions
-from nvr.media.files.companions import Status, act, directory_of, status_in
+from nvr.media.files.companions import Status, apply_action, open_directory, read_status
 from tests.factories import jpeg, make_user, put
 from tests.reviewer.conftest import settle
 from tests.reviewer.emptying import emptied, of_type
@@ -26,8 +26,8 @@ NEITHER = Status(locked=False, trashed=False, seen=False)
 
 
 def status_of(file: Path) -> Status:
-    with directory_of(file) as directory:
-        return status_in(directory, file.name)
+    with open_directory(file) as directory:
+        return read_status(directory, file.name)
 
 
 def counts(client: APIClient, card: Path) -> dict[str, int]:
@@ -87,7 +87,7 @@ def test_an_emptying_leaves_it_and_says_why(review, card, photo):
 @pytest.mark.django_db(transaction=True)
 def test_a_real_emptying_leaves_it_with_its_marks_and_deletes_the_others(review, card, folder, photo, worker):
     other = folder / "IMG_0001.JPG"
-    act(other, "trash")
+    apply_action(other, "trash")
 
     lines = emptied(review)
 
@@ -140,9 +140,9 @@ def test_marking_renews_what_was_a_former_pictures(review, card, photo, action):
 
 
 def test_what_was_renewed_can_be_taken_back(review, card, photo):
-    act(photo, "trash")
-    assert act(photo, "untrash") == Status(locked=False, trashed=False, seen=True)
-    assert act(photo, "unseen") == NEITHER
+    apply_action(photo, "trash")
+    assert apply_action(photo, "untrash") == Status(locked=False, trashed=False, seen=True)
+    assert apply_action(photo, "unseen") == NEITHER
     assert not Path(f"{photo}.trash").exists() and not Path(f"{photo}.seen").exists()
 
 
@@ -180,7 +180,7 @@ def test_a_card_whose_clock_runs_ahead_can_be_marked(review, card, folder):
     ahead = time.time() + AGES_AGO_S
     os.utime(file, (ahead, ahead))
 
-    assert act(file, "trash").trashed
+    assert apply_action(file, "trash").trashed
 
     assert Path(f"{file}.trash").stat().st_mtime_ns >= file.stat().st_mtime_ns
     assert status_in_stream(review, card, file)["trashed"]
@@ -194,7 +194,7 @@ def test_a_companion_is_renewed_without_being_followed_or_truncated(photo, tmp_p
     Path(f"{photo}.trash").write_bytes(b"written by somebody")
     os.utime(f"{photo}.trash", (1, 1))
 
-    assert act(photo, "trash").trashed
+    assert apply_action(photo, "trash").trashed
 
     assert (target.read_bytes(), target.stat().st_mtime_ns) == (b"precious", stamp)
     assert Path(f"{photo}.trash").read_bytes() == b"written by somebody"
@@ -202,17 +202,17 @@ def test_a_companion_is_renewed_without_being_followed_or_truncated(photo, tmp_p
 
 def test_a_mark_that_cannot_be_made_leaves_the_other_as_outdated_as_it_was(photo, monkeypatch):
     Path(f"{photo}.trash").unlink()
-    made = companions.make
+    made = companions.create
 
     def full(directory: int, name: str) -> bool:
         if name.endswith(".trash"):
             raise OSError(errno.ENOSPC, "full")
         return made(directory, name)
 
-    monkeypatch.setattr(companions, "make", full)
+    monkeypatch.setattr(companions, "create", full)
 
     with pytest.raises(companions.Conflict):
-        act(photo, "trash")
+        apply_action(photo, "trash")
     assert status_of(photo) == Status(locked=False, trashed=False, seen=False, outdated=(".seen",))
 
 
@@ -228,13 +228,13 @@ def test_an_outdated_companion_of_another_user_is_replaced(photo, monkeypatch):
 
     monkeypatch.setattr(os, "utime", only_own)
 
-    assert act(photo, "seen").seen
+    assert apply_action(photo, "seen").seen
 
 
 def test_a_link_is_judged_by_what_it_leads_to_as_well(review, card, folder):
     link = folder / "LINK.JPG"
     link.symlink_to(folder / "IMG_0001.JPG")
-    act(link, "trash")
+    apply_action(link, "trash")
     mark(link, ".trash", ".seen", age_s=-5)
     assert status_of(link).trashed
 
@@ -247,7 +247,7 @@ def test_a_link_is_judged_by_what_it_leads_to_as_well(review, card, folder):
 
 def test_a_file_system_without_ctimes_is_judged_by_the_mtime_alone():
     facts: Any = SimpleNamespace(st_mtime_ns=1_700_000_000 * 10**9, st_ctime_ns=0)
-    assert companions.earlier_ns(facts) == 1_700_000_000 * 10**9
+    assert companions.earlier_time_ns(facts) == 1_700_000_000 * 10**9
 
 
 def test_pages_without_scripts_show_it_as_not_seen(client, known, card, photo):

@@ -11,7 +11,7 @@ import pytest
 from django.db import OperationalError, connection
 from rest_framework.test import APIClient
 
-from nvr.media.files.companions import act
+from nvr.media.files.companions import apply_action
 from reviewer import disk_reserve
 from reviewer.catalog import store
 from reviewer.models import ReviewPath, TrashRun
@@ -91,7 +91,7 @@ def test_who_goes_on_asking_does_not_put_off_the_next_try_of_the_disk(review, ca
 def test_the_trash_is_emptied(review, card, folder, disk, worker):
     fill(disk)
     for name in ("IMG_0001.JPG", "IMG_0002.JPG"):
-        act(folder / name, "trash")
+        apply_action(folder / name, "trash")
 
     assert len(of_type(emptied(review, query="?dry_run=1"), "would_delete")) == 2
     assert emptied(review)[-1] == {"type": "done", "deleted": 2, "errors": 0}
@@ -152,7 +152,7 @@ def test_what_cannot_be_written_down_is_deleted_all_the_same_and_told_later(
     from reviewer.trash.worker import Emptying
 
     for name in ("IMG_0001.JPG", "IMG_0002.JPG"):
-        act(folder / name, "trash")
+        apply_action(folder / name, "trash")
     disk_reserve.give_room()
     refused: list[int] = []
     write = Emptying.write

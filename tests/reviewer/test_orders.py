@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from rest_framework.test import APIClient
 
-from nvr.media.files.companions import act
+from nvr.media.files.companions import apply_action
 from reviewer.catalog.orders import ORDERS
 from tests.factories import jpeg, put
 from tests.reviewer.conftest import settle
@@ -35,7 +35,7 @@ def many(card: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         moment = NOON + dice.randrange(30)
         os.utime(file, (moment, moment))
         if dice.random() < 0.4:
-            act(file, dice.choice(["seen", "trash", "lock"]))
+            apply_action(file, dice.choice(["seen", "trash", "lock"]))
     settle(card)
     return card
 

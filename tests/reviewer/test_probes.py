@@ -18,10 +18,10 @@ from typing import Any
 import pytest
 from PIL import ExifTags, Image
 
-from nvr.media.ffmpeg.mp4_metadata import MAX_BOXES, NoBoxes, movie_facts
+from nvr.media.ffmpeg.mp4_metadata import MAX_BOXES, UnreadableMp4, read_movie_info
 from nvr.media.ffmpeg.operations import FfmpegKilled, FfmpegMissing, FfmpegTimedOut
 from nvr.media.files.paths import StorageFault
-from nvr.media.images.letterbox import CONTENT
+from nvr.media.images.letterbox import CONTENT_SIZE_KEY
 from reviewer import probe_cache, probes
 from reviewer.probe_cache import NOTHING, Facts
 from reviewer.probes import Deadline, facts_of
@@ -126,7 +126,7 @@ def content_size(file: Path, root: Path) -> tuple[int, int]:
     facts = file.stat()
     made = thumbnail_of(Source(file, root, facts.st_mtime_ns, facts.st_size), 512)
     with Image.open(io.BytesIO(made.read())) as image:
-        width, height = image.info[CONTENT].split("x")
+        width, height = image.info[CONTENT_SIZE_KEY].split("x")
     return int(width), int(height)
 
 
@@ -180,7 +180,10 @@ def test_a_video_that_the_storage_does_not_give_is_told_from_one_cut_short(tmp_p
     short = put(tmp_path, "short.mkv", whole.read_bytes()[:100])
     for target, fault in (
         ("reviewer.probes.check_readable", StorageFault()),
-        ("nvr.media.ffmpeg.probing.demuxer_in", OSError(errno.EIO, "Input/output error")),  # as reading the head does
+        (
+            "nvr.media.ffmpeg.probing.detect_demuxer",
+            OSError(errno.EIO, "Input/output error"),
+        ),  # as reading the head does
     ):
         with monkeypatch.context() as patched:
             patched.setattr(target, raising(fault))
@@ -306,12 +309,12 @@ def box(kind: bytes, *inner: bytes, length: int | None = None) -> bytes:
 )
 def test_hostile_boxes_end_quickly(data):
     started = time.monotonic()
-    with pytest.raises(NoBoxes):
-        movie_facts(io.BytesIO(data), len(data))
+    with pytest.raises(UnreadableMp4):
+        read_movie_info(io.BytesIO(data), len(data))
     assert time.monotonic() - started < 10
 
 
 def test_a_box_may_claim_more_than_there_is():
     data = box(b"moov", box(b"mvhd", b"\0" * 12, struct.pack(">II", 1000, 2000)), length=2**31)
 
-    assert movie_facts(io.BytesIO(data), len(data)).duration_s == 2.0
+    assert read_movie_info(io.BytesIO(data), len(data)).duration_s == 2.0

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from nvr.media.files.cached_files import PART_LIVES_S, sweep
+from nvr.media.files.cached_files import MAX_PART_AGE_S, evict
 from reviewer.models import ReviewPath
 from reviewer.thumbnails import rendering as thumbnails
 from reviewer.thumbnails.rendering import Source
@@ -32,8 +32,8 @@ def test_what_a_killed_process_left_of_a_frame_is_swept(tmp_path, monkeypatch):
         patched.setattr(Path, "unlink", lambda *_, **__: None)  # as in a process that is killed
         thumbnails.early_frame(Source(tmp_path / "a.mp4", tmp_path, 0, 0), 256)
 
-    os.utime(left[0], (time.time() - 2 * PART_LIVES_S, time.time()))
-    sweep(thumbnails.CACHE, limit_bytes=2**30)
+    os.utime(left[0], (time.time() - 2 * MAX_PART_AGE_S, time.time()))
+    evict(thumbnails.CACHE, limit_bytes=2**30)
 
     assert not left[0].exists()
 

@@ -22,7 +22,7 @@ from reviewer.items import moment
 from reviewer.models import ReviewPath
 from reviewer.thumbnails import rendering as thumbnails
 from tests.factories import jpeg, make_user, make_video, put
-from tests.films import encoded
+from tests.films import encode_once
 
 URL = "/api/media-thumbnail"
 FLAVOURS = {128: "normal", 256: "large", 512: "x-large", 1024: "xx-large"}
@@ -118,10 +118,10 @@ def test_it_lies_where_freedesktop_says(review, card, size):
 
 
 def test_uris_are_escaped_as_glib_does():
-    uri = freedesktop.uri_of(Path(os.fsdecode(b"/m/a b+(1)'~[2];#\xf6%.jpg")))
+    uri = freedesktop.file_uri(Path(os.fsdecode(b"/m/a b+(1)'~[2];#\xf6%.jpg")))
 
     assert uri == "file:///m/a%20b+(1)'~%5B2%5D%3B%23%F6%25.jpg"
-    assert os.fsencode(freedesktop.file_of(uri) or "") == b"/m/a b+(1)'~[2];#\xf6%.jpg"
+    assert os.fsencode(freedesktop.path_from_uri(uri) or "") == b"/m/a b+(1)'~[2];#\xf6%.jpg"
 
 
 def test_it_is_made_once_until_the_files_time_is_another(review, card, monkeypatch):
@@ -270,7 +270,7 @@ def striped(path: Path, *colours: str, seconds: float = 1) -> Path:
     sources = [f"color={colour}:s=160x90:r=25:d={seconds}" for colour in colours]
     inputs = [part for source in sources for part in ("-f", "lavfi", "-i", source)]
     joined = f"concat=n={len(colours)}"
-    path.write_bytes(encoded(path.suffix, *inputs, "-filter_complex", joined, "-pix_fmt", "yuv420p"))
+    path.write_bytes(encode_once(path.suffix, *inputs, "-filter_complex", joined, "-pix_fmt", "yuv420p"))
     return path
 
 

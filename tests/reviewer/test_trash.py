@@ -199,7 +199,7 @@ def changed_after_listing(monkeypatch: pytest.MonkeyPatch, change: Any) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda file: companions.act(file, "untrash"), "no longer marked as trash"),
+        (lambda file: companions.apply_action(file, "untrash"), "no longer marked as trash"),
         (lambda file: file.unlink(), "no longer exists"),
         (lambda file: (put(file.parent, "new", b"new"), (file.parent / "new").replace(file)), "changed"),
         (lambda file: file.write_bytes(b"written again"), "changed"),
@@ -221,7 +221,7 @@ def test_what_changed_since_it_was_listed_is_kept(review, worker, folder, monkey
 
 def test_what_is_locked_since_it_was_listed_is_skipped(review, worker, folder, monkeypatch):
     file = trashed(folder, "a.jpg")
-    changed_after_listing(monkeypatch, lambda: companions.act(file, "lock"))
+    changed_after_listing(monkeypatch, lambda: companions.apply_action(file, "lock"))
 
     assert of_type(emptied(review), "skipped") == [str(file)]
     assert file.exists()

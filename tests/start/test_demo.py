@@ -146,7 +146,7 @@ def test_what_the_detector_finds_is_who_walks_there(camera: DemoCamera, tmp_path
         at = datetime.fromtimestamp(1_790_000_000 + 2 * number, UTC)
         path = tmp_path / "picture.jpg"
         draw(camera.scene, at.timestamp()).save(path, "JPEG", quality=80)
-        with images.opened(path) as image:
+        with images.open_image(path) as image:
             result = detector.detect(Frame(image, at), memory)
         memory = result.memory
         counts.append(len(config.accepted(result.objects)))
@@ -165,7 +165,7 @@ def test_an_animal_wholly_in_view_is_reported_where_it_is(camera: DemoCamera, tm
         at = datetime.fromtimestamp(ANIMALS_AWAY + second, UTC)
         picture = draw(camera.scene, at.timestamp())
         picture.save(path, "JPEG", quality=80)
-        with images.opened(path) as image:
+        with images.open_image(path) as image:
             result = detector.detect(Frame(image, at), memory)
         memory = result.memory
         animal = what_differs(picture, empty)

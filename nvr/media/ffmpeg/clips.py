@@ -26,25 +26,25 @@ from nvr.media.ffmpeg import operations as ff
 from nvr.media.ffmpeg.processes import (
     FfmpegFailed,
     run,
-    timed_out,
+    timeout_error,
 )
-from nvr.media.ffmpeg.stream_copy import can_be_copied
+from nvr.media.ffmpeg.stream_copy import can_copy_stream
 from nvr.media.images.decoder import pictures
 
 MAX_HEIGHT_PX = 1080
 MAX_WIDTH_PX = 3840  # two such pictures side by side; decoders in browsers end at 4096
 MIN_FPS, MAX_FPS = Fraction(1), Fraction(30)
-USUAL_FPS = Fraction(25)  # of files that do not tell
-NEAR_BEGINNING_S = 1.0  # there nothing is sought
-LATE_S = 1.1  # by which a piece may end late: a whole frame, at the lowest rate, and a little
+DEFAULT_FPS = Fraction(25)  # of files that do not tell
+MIN_SEEK_S = 1.0  # there nothing is sought
+MAX_OVERRUN_S = 1.1  # by which a piece may end late: a whole frame, at the lowest rate, and a little
 STILLS_PER_SECOND = 2
-LAST_STILL_TWICE_MORE = 2  # for one second
-LAST_STILL_S = (1 + LAST_STILL_TWICE_MORE) / STILLS_PER_SECOND
+LAST_STILL_REPEATS = 2  # for one second
+LAST_STILL_DURATION_S = (1 + LAST_STILL_REPEATS) / STILLS_PER_SECOND
 STILL_QUALITY = 92
-SOUND = {"sample_fmts": "fltp", "channel_layouts": "stereo"}
+AUDIO_FORMAT = {"sample_fmts": "fltp", "channel_layouts": "stereo"}
 
 
-class NothingToShow(FfmpegFailed):
+class NoReadableFootage(FfmpegFailed):
     title = "None of the footage could be read"
 
 
@@ -61,7 +61,7 @@ class Deadline:
     def check(self) -> None:
         """Raises `FfmpegTimedOut`."""
         if time.monotonic() >= self.at:
-            raise timed_out(self.timeout)
+            raise timeout_error(self.timeout)
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class Cut:
     """The piece of an open video from `start` on, `length` long, both in seconds."""
 
     source: ff.Source
-    facts: ff.MediaFacts
+    facts: ff.MediaInfo
     start: float
     length: float
 
@@ -77,24 +77,24 @@ class Cut:
 def cut_videos(cuts: Sequence[Cut], part: Path, *, timeout: timedelta) -> None:
     """Write the pieces, one after the other, to `part`: in the size of the first; the sound only of a single one.
 
-    A piece that cannot be read is left out. Raises `NothingToShow` if no frame lies in any of them, else
+    A piece that cannot be read is left out. Raises `NoReadableFootage` if no frame lies in any of them, else
     `FfmpegFailed`; when the disk is full `FfmpegOutOfSpace` or OSError.
     """
     deadline = Deadline(timeout)
     if len(cuts) == 1:
-        cut_one(cuts[0], part, deadline)
+        cut_single(cuts[0], part, deadline)
     else:
-        join(cuts, part, deadline)
+        concatenate(cuts, part, deadline)
 
 
-def cut_one(cut: Cut, part: Path, deadline: Deadline) -> None:
-    failed: FfmpegFailed = NothingToShow()
-    for arguments in ways_of(cut, part, deadline):
+def cut_single(cut: Cut, part: Path, deadline: Deadline) -> None:
+    failed: FfmpegFailed = NoReadableFootage()
+    for arguments in cut_commands(cut, part, deadline):
         try:
-            run_for(cut, arguments, deadline)
-            check_shows_something(part, at_most_s=cut.length + LATE_S)
+            run_on_cut(cut, arguments, deadline)
+            check_duration(part, at_most_s=cut.length + MAX_OVERRUN_S)
             check_key_frames(part, deadline)
-        except ff.NO_FAULT_OF_THE_FILE:
+        except ff.ENVIRONMENT_ERRORS:
             raise
         except FfmpegFailed as error:
             failed = error
@@ -103,89 +103,89 @@ def cut_one(cut: Cut, part: Path, deadline: Deadline) -> None:
     raise failed
 
 
-def ways_of(cut: Cut, part: Path, deadline: Deadline) -> Iterator[list[str]]:
+def cut_commands(cut: Cut, part: Path, deadline: Deadline) -> Iterator[list[str]]:
     """Commands that write the piece, the best first; the next one is for when it fails.
 
     Sound that nobody can decode is no reason to show nothing.
     """
     sounds = (True, False) if cut.facts.sound else (False,)
-    if can_be_copied(cut.source, cut.facts, cut.start, timeout=deadline.left()):
+    if can_copy_stream(cut.source, cut.facts, cut.start, timeout=deadline.left()):
         yield from (copy_command(cut, part, with_sound=with_sound) for with_sound in sounds)
-    yield from (command(cut, f"file:{part}", ff.MP4, with_sound=with_sound) for with_sound in sounds)
+    yield from (encode_command(cut, f"file:{part}", ff.MP4, with_sound=with_sound) for with_sound in sounds)
 
 
-def join(cuts: Sequence[Cut], part: Path, deadline: Deadline) -> None:
+def concatenate(cuts: Sequence[Cut], part: Path, deadline: Deadline) -> None:
     """Each piece is encoded by itself: open all at once, dozens of them would take gigabytes of memory.
 
     Of equal size and rate and without B-frames, H.264 streams can be put together as they are.
     """
-    size, fps = size_of(cuts[0].facts), common_fps(cuts)
+    size, fps = clip_size(cuts[0].facts), common_fps(cuts)
     with tempfile.TemporaryFile(dir=part.parent) as reel:
         for cut in cuts:
-            add_piece(cut, reel, size, fps, deadline)
+            append_cut(cut, reel, size, fps, deadline)
         if not os.fstat(reel.fileno()).st_size:
-            raise NothingToShow
+            raise NoReadableFootage
         source = ff.Source(reel.fileno(), "h264")
-        run(wrap_command(source, part, fps), timeout=deadline.left(), pass_fds=[source.descriptor])
-    check_shows_something(part)
+        run(mux_command(source, part, fps), timeout=deadline.left(), pass_fds=[source.descriptor])
+    check_duration(part)
 
 
-def add_piece(cut: Cut, reel: BinaryIO, size: tuple[int, int], fps: Fraction, deadline: Deadline) -> None:
+def append_cut(cut: Cut, reel: BinaryIO, size: tuple[int, int], fps: Fraction, deadline: Deadline) -> None:
     before = os.lseek(reel.fileno(), 0, os.SEEK_END)
     raw = {"format": "h264", "bf": 0}
     try:
-        run_for(cut, command(cut, f"pipe:{reel.fileno()}", raw, size=size, fps=fps), deadline, reel.fileno())
-    except ff.NO_FAULT_OF_THE_FILE:
+        run_on_cut(cut, encode_command(cut, f"pipe:{reel.fileno()}", raw, size=size, fps=fps), deadline, reel.fileno())
+    except ff.ENVIRONMENT_ERRORS:
         raise
     except FfmpegFailed:
         os.ftruncate(reel.fileno(), before)
 
 
-def run_for(cut: Cut, arguments: list[str], deadline: Deadline, *fds: int) -> None:
+def run_on_cut(cut: Cut, arguments: list[str], deadline: Deadline, *fds: int) -> None:
     run(arguments, timeout=deadline.left(), pass_fds=[cut.source.descriptor, *fds])
 
 
-def play_stills(files: Iterable[BinaryIO], part: Path, *, timeout: timedelta) -> None:
+def render_stills(files: Iterable[BinaryIO], part: Path, *, timeout: timedelta) -> None:
     """Write the pictures, two for each second and the last for one more, to `part`; in the size of the first.
 
-    Torn ones are left out. Raises `NothingToShow` if all are, else what `cut_videos` raises.
+    Torn ones are left out. Raises `NoReadableFootage` if all are, else what `cut_videos` raises.
     """
     deadline = Deadline(timeout)
     with tempfile.TemporaryFile(dir=part.parent) as reel:
-        for frame in held(jpegs_of_one_size(files)):
+        for frame in repeat_last(jpegs_of_equal_size(files)):
             deadline.check()
             reel.write(frame)
         reel.flush()
         if not reel.tell():
-            raise NothingToShow
+            raise NoReadableFootage
         source = ff.Source(reel.fileno(), "mjpeg")
         run(stills_command(source, part), timeout=deadline.left(), pass_fds=[source.descriptor])
-    check_shows_something(part)
+    check_duration(part)
 
 
-def check_shows_something(part: Path, *, at_most_s: float = math.inf) -> None:
+def check_duration(part: Path, *, at_most_s: float = math.inf) -> None:
     """ffmpeg is content with having written no frame at all; and with more than was asked for, where times are wild."""
     try:
         shown = ff.probe(part).duration
-    except ff.NO_FAULT_OF_THE_FILE:
+    except ff.ENVIRONMENT_ERRORS:
         raise
     except FfmpegFailed as error:
-        raise NothingToShow from error
+        raise NoReadableFootage from error
     if not shown or shown > at_most_s:
-        raise NothingToShow
+        raise NoReadableFootage
 
 
 def check_key_frames(part: Path, deadline: Deadline) -> None:
     """What was copied may be damaged, which only decoding tells. Raises `FfmpegFailed`."""
     import ffmpeg  # as in `nvr.media.ffmpeg.operations`
 
-    with ff.source_of(part) as source:
+    with ff.open_source(part) as source:
         stream = ffmpeg.input(source.address, **source.options(), skip_frame="nokey")
-        arguments = output([stream["V:0"]], "pipe:1", {"format": "null"}, "-xerror")
+        arguments = ffmpeg_arguments([stream["V:0"]], "pipe:1", {"format": "null"}, "-xerror")
         run(arguments, timeout=deadline.left(), pass_fds=[source.descriptor])
 
 
-def command(
+def encode_command(
     cut: Cut,
     target: str,
     writing: dict[str, Any],
@@ -194,27 +194,27 @@ def command(
     fps: Fraction | None = None,
     with_sound: bool = False,
 ) -> list[str]:
-    stream = input_of(cut)
-    streams = [moving(stream[cut.facts.picture], cut, size or size_of(cut.facts), fps or common_fps([cut]))]
+    stream = ffmpeg_input(cut)
+    streams = [filter_video(stream[cut.facts.picture], cut, size or clip_size(cut.facts), fps or common_fps([cut]))]
     if with_sound:
-        streams.append(sounding(stream[cut.facts.sound], cut))
-    return output(streams, target, {**ff.H264, **(ff.AAC if with_sound else {"an": None}), **writing})
+        streams.append(filter_audio(stream[cut.facts.sound], cut))
+    return ffmpeg_arguments(streams, target, {**ff.H264, **(ff.AAC if with_sound else {"an": None}), **writing})
 
 
 def copy_command(cut: Cut, part: Path, *, with_sound: bool) -> list[str]:
     import ffmpeg
 
     stream = ffmpeg.input(cut.source.address, **cut.source.options(), ss=f"{cut.start:.6f}")
-    streams = [stream[cut.facts.picture], *([sounding(stream[cut.facts.sound], cut)] if with_sound else [])]
+    streams = [stream[cut.facts.picture], *([filter_audio(stream[cut.facts.sound], cut)] if with_sound else [])]
     writing = {**ff.MP4, **(ff.AAC if with_sound else {"an": None}), "vcodec": "copy", "t": f"{cut.length:.6f}"}
-    return output(streams, f"file:{part}", writing)
+    return ffmpeg_arguments(streams, f"file:{part}", writing)
 
 
-def wrap_command(source: ff.Source, part: Path, fps: Fraction) -> list[str]:
+def mux_command(source: ff.Source, part: Path, fps: Fraction) -> list[str]:
     import ffmpeg
 
-    stream = ffmpeg.input(source.address, **source.options(), framerate=as_text(fps), fflags="+genpts")
-    return output([stream["V:0"]], f"file:{part}", {**ff.MP4, "codec": "copy"})
+    stream = ffmpeg.input(source.address, **source.options(), framerate=format_fps(fps), fflags="+genpts")
+    return ffmpeg_arguments([stream["V:0"]], f"file:{part}", {**ff.MP4, "codec": "copy"})
 
 
 def stills_command(source: ff.Source, part: Path) -> list[str]:
@@ -223,20 +223,20 @@ def stills_command(source: ff.Source, part: Path) -> list[str]:
     stream = ffmpeg.input(source.address, **source.options(), framerate=STILLS_PER_SECOND)
     # A key frame every two seconds: who drags the player through it sees where.
     writing = {**ff.MP4, **ff.H264, "an": None, "g": 2 * STILLS_PER_SECOND}
-    return output([stream["V:0"]], f"file:{part}", writing)
+    return ffmpeg_arguments([stream["V:0"]], f"file:{part}", writing)
 
 
-def output(streams: Sequence[Any], target: str, writing: dict[str, Any], *words: str) -> list[str]:
+def ffmpeg_arguments(streams: Sequence[Any], target: str, writing: dict[str, Any], *words: str) -> list[str]:
     import ffmpeg
 
     written = ffmpeg.output(*streams, target, **writing)
     return cast(list[str], written.global_args("-v", "error", "-nostdin", *words).compile(overwrite_output=True))
 
 
-def input_of(cut: Cut) -> Any:
+def ffmpeg_input(cut: Cut) -> Any:
     import ffmpeg
 
-    lead = lead_of(cut)
+    lead = lead_in_s(cut)
     begin = cut.start - lead
     return ffmpeg.input(
         cut.source.address,
@@ -247,25 +247,25 @@ def input_of(cut: Cut) -> Any:
     )
 
 
-def lead_of(cut: Cut) -> float:
+def lead_in_s(cut: Cut) -> float:
     """Seconds to begin earlier and drop again: without an index a seek ends behind the place.
 
     And in Matroska files that lost their end, a seek to the first pictures finds none at all.
     """
-    if cut.source.demuxer in ff.WITHOUT_INDEX:
-        return ff.lead_for(cut.source, cut.start)
-    return cut.start if cut.start <= NEAR_BEGINNING_S else 0.0
+    if cut.source.demuxer in ff.DEMUXERS_WITHOUT_INDEX:
+        return ff.seek_lead(cut.source, cut.start)
+    return cut.start if cut.start <= MIN_SEEK_S else 0.0
 
 
-def moving(stream: Any, cut: Cut, size: tuple[int, int], fps: Fraction) -> Any:
+def filter_video(stream: Any, cut: Cut, size: tuple[int, int], fps: Fraction) -> Any:
     """Cut at its place, from 0 on, at `fps`, and letterboxed to `size`."""
-    lead, (width, height) = lead_of(cut), size
+    lead, (width, height) = lead_in_s(cut), size
     inner_width, inner_height = fit(cut.facts, size)
     if lead:
         stream = stream.filter("trim", start=f"{lead:.6f}").filter("setpts", f"PTS-{lead:.6f}/TB")
     # ffmpeg counts an input's length from the first frame that it finds, which may come late.
     return (
-        stream.filter("fps", fps=as_text(fps), start_time=0)
+        stream.filter("fps", fps=format_fps(fps), start_time=0)
         .filter("trim", end=f"{cut.length:.6f}")
         .filter("scale", inner_width, inner_height)
         .filter("pad", width, height, "(ow-iw)/2", "(oh-ih)/2")
@@ -274,69 +274,69 @@ def moving(stream: Any, cut: Cut, size: tuple[int, int], fps: Fraction) -> Any:
     )
 
 
-def sounding(stream: Any, cut: Cut) -> Any:
+def filter_audio(stream: Any, cut: Cut) -> Any:
     """The same of the sound; where it begins late or has holes there is silence."""
-    lead = lead_of(cut)
+    lead = lead_in_s(cut)
     if lead:
         stream = stream.filter("atrim", start=f"{lead:.6f}").filter("asetpts", f"PTS-{lead:.6f}/TB")
     whole = stream.filter("aresample", 48000, **{"async": 1, "first_pts": 0})
-    return whole.filter("atrim", end=f"{cut.length:.6f}").filter("aformat", **SOUND)
+    return whole.filter("atrim", end=f"{cut.length:.6f}").filter("aformat", **AUDIO_FORMAT)
 
 
 def common_fps(cuts: Sequence[Cut]) -> Fraction:
     rates = [cut.facts.frame_rate for cut in cuts if cut.facts.frame_rate is not None]
-    return max(MIN_FPS, min(max(rates, default=USUAL_FPS), MAX_FPS)).limit_denominator(1001)
+    return max(MIN_FPS, min(max(rates, default=DEFAULT_FPS), MAX_FPS)).limit_denominator(1001)
 
 
-def as_text(fps: Fraction) -> str:
+def format_fps(fps: Fraction) -> str:
     return f"{fps.numerator}/{fps.denominator}"
 
 
-def size_of(facts: ff.MediaFacts) -> tuple[int, int]:
+def clip_size(facts: ff.MediaInfo) -> tuple[int, int]:
     """With square pixels, even sides, and no larger than is sensible for a clip."""
     return fit(facts, (MAX_WIDTH_PX, MAX_HEIGHT_PX), enlarge=False)
 
 
-def fit(facts: ff.MediaFacts, box: tuple[int, int], *, enlarge: bool = True) -> tuple[int, int]:
+def fit(facts: ff.MediaInfo, box: tuple[int, int], *, enlarge: bool = True) -> tuple[int, int]:
     width, height = facts.width * facts.pixel_shape, float(facts.height)
     scale = min(box[0] / width, box[1] / height)
     if not enlarge:
         scale = min(1.0, scale)
-    return min(box[0], even(width * scale)), min(box[1], even(height * scale))
+    return min(box[0], round_to_even(width * scale)), min(box[1], round_to_even(height * scale))
 
 
-def even(side: float) -> int:
+def round_to_even(side: float) -> int:
     return max(2, round(side / 2) * 2)
 
 
-def jpegs_of_one_size(files: Iterable[BinaryIO]) -> Iterator[bytes]:
+def jpegs_of_equal_size(files: Iterable[BinaryIO]) -> Iterator[bytes]:
     size: tuple[int, int] | None = None
     for picture in files:
         try:
-            pixels = pictures.in_rgb(picture, *(size or (MAX_WIDTH_PX, MAX_HEIGHT_PX)))
+            pixels = pictures.decode_rgb(picture, *(size or (MAX_WIDTH_PX, MAX_HEIGHT_PX)))
         except Invalid:
             continue
         upright = Image.frombytes("RGB", (pixels.width, pixels.height), pixels.data)
-        size = size or (even(upright.width), even(upright.height))
-        yield encoded(letterboxed(upright, size))
+        size = size or (round_to_even(upright.width), round_to_even(upright.height))
+        yield encode_jpeg(letterbox(upright, size))
 
 
-def letterboxed(picture: Image.Image, size: tuple[int, int]) -> Image.Image:
+def letterbox(picture: Image.Image, size: tuple[int, int]) -> Image.Image:
     ground = Image.new("RGB", size)
     ground.paste(picture, ((size[0] - picture.width) // 2, (size[1] - picture.height) // 2))
     return ground
 
 
-def encoded(picture: Image.Image) -> bytes:
+def encode_jpeg(picture: Image.Image) -> bytes:
     buffer = io.BytesIO()
     picture.save(buffer, "JPEG", quality=STILL_QUALITY)
     return buffer.getvalue()
 
 
-def held(frames: Iterable[bytes]) -> Iterator[bytes]:
+def repeat_last(frames: Iterable[bytes]) -> Iterator[bytes]:
     """The last one stays for a second, so that it is seen before the player ends."""
     last = b""
     for last in frames:
         yield last
-    for _ in range(LAST_STILL_TWICE_MORE):
+    for _ in range(LAST_STILL_REPEATS):
         yield last

@@ -14,8 +14,12 @@ from nvr.media.ffmpeg.processes import FfmpegFailed
 
 HEAD_BYTES: Final = 16_384
 MJPEG_BYTES: Final = 4 * 2**20  # within which the second picture of a stream of JPEGs begins
-TS_STEPS: Final = (188, 192, 204)  # MPEG-TS, with time stamps before each packet (M2TS), with check bytes behind it
-TS_PACKETS: Final = 5
+TS_PACKET_SIZES: Final = (
+    188,
+    192,
+    204,
+)  # MPEG-TS, with time stamps before each packet (M2TS), with check bytes behind it
+TS_SYNC_COUNT: Final = 5
 MP4_BOXES: Final = {
     *(b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot", b"moof", b"styp", b"sidx", b"ssix", b"uuid"),
     *(b"emsg", b"prft", b"udta", b"PICT", b"junk", b"pdin", b"mfra", b"meta"),
@@ -33,14 +37,14 @@ MAGIC: Final = (
 )
 # A pack of MPEG-2 or MPEG-1 (by its first bits) behind a maker's header, such as Hikvision's IMKH.
 PACK: Final = re.compile(rb"\x00\x00\x01\xba[\x20-\x2f\x40-\x7f]")
-MAKERS_HEAD_BYTES: Final = 1024
-STARTS: Final = (b"\0\0\1", b"\0\0\0\1")
+VENDOR_HEADER_BYTES: Final = 1024
+START_CODES: Final = (b"\0\0\1", b"\0\0\0\1")
 H264_PARAMETERS: Final = (re.compile(rb"\x00\x00\x01[\x27\x47\x67]"), re.compile(rb"\x00\x00\x01[\x28\x48\x68]"))
 HEVC_PARAMETERS: Final = tuple(
     re.compile(rb"\x00\x00\x01" + kind + rb"[\x01-\x07]") for kind in (b"\x40", b"\x42", b"\x44")
 )
 # Streams that are nothing but pictures: without times, an index or a length.
-BARE: Final = {"h264", "hevc", "m4v", "mjpeg", "mpegvideo"}
+ELEMENTARY_STREAMS: Final = {"h264", "hevc", "m4v", "mjpeg", "mpegvideo"}
 JPEG_START: Final = b"\xff\xd8\xff"
 NEXT_JPEG: Final = re.compile(rb"\xff\xd9(?:\r?\n|\0{0,16})\xff\xd8\xff", re.DOTALL)
 
@@ -49,7 +53,7 @@ class UnknownContainer(FfmpegFailed):
     title = "The file is not a video of a known format"
 
 
-def demuxer_in(descriptor: int) -> str:
+def detect_demuxer(descriptor: int) -> str:
     """Of an open file, whose place is not moved. Raises `UnknownContainer`, and OSError."""
     head = os.pread(descriptor, HEAD_BYTES, 0)
     if head.startswith(JPEG_START) and not NEXT_JPEG.search(head):
@@ -62,28 +66,28 @@ def demuxer_for(head: bytes) -> str:
 
     `HEAD_BYTES` are enough, except for a stream of JPEGs. Raises `UnknownContainer`: for playlists and scripts too.
     """
-    if is_box(head):
+    if is_mp4_box(head):
         return "mov"
     if head[:4] == b"RIFF" and head[8:11] == b"AVI":
         return "avi"
     for magic, demuxer in MAGIC:
         if head.startswith(magic):
             return demuxer
-    found = bare_stream(head) or packets_of(head)
+    found = elementary_stream(head) or packetized_stream(head)
     if found is None:
         raise UnknownContainer
     return found
 
 
-def is_box(head: bytes) -> bool:
+def is_mp4_box(head: bytes) -> bool:
     """A first box of a kind that files begin with, of a length that a box can have (1: told further on, 0: all)."""
     length = int.from_bytes(head[:4])
     return head[4:8] in MP4_BOXES and (length >= MIN_BOX_BYTES or length in {0, 1})
 
 
-def bare_stream(head: bytes) -> str | None:
+def elementary_stream(head: bytes) -> str | None:
     """H.264, H.265 or JPEGs without a container: by what a decoder must find before it can begin."""
-    if head.startswith(STARTS):
+    if head.startswith(START_CODES):
         if all(pattern.search(head) for pattern in HEVC_PARAMETERS):
             return "hevc"
         if all(pattern.search(head) for pattern in H264_PARAMETERS):
@@ -93,19 +97,19 @@ def bare_stream(head: bytes) -> str | None:
     return None
 
 
-def packets_of(head: bytes) -> str | None:
+def packetized_stream(head: bytes) -> str | None:
     """MPEG program or transport streams that do not begin with their first bytes: a header before, a packet cut."""
-    pack = PACK.search(head, 0, MAKERS_HEAD_BYTES)
+    pack = PACK.search(head, 0, VENDOR_HEADER_BYTES)
     if pack and b"\0\0\1" in head[pack.end() : pack.end() + 300]:
         return "mpeg"
-    for step in TS_STEPS:
-        if any(is_in_step(head, at, step) for at in range(step)):
+    for step in TS_PACKET_SIZES:
+        if any(has_sync_bytes(head, at, step) for at in range(step)):
             return "mpegts"
     return None
 
 
-def is_in_step(head: bytes, at: int, step: int) -> bool:
-    """Every packet begins with a G: as many as there are, up to `TS_PACKETS`, and two at least."""
-    syncs = head[at : at + TS_PACKETS * step : step]
-    is_enough = len(syncs) == TS_PACKETS or (len(syncs) >= 2 and at in {0, 4})
+def has_sync_bytes(head: bytes, at: int, step: int) -> bool:
+    """Every packet begins with a G: as many as there are, up to `TS_SYNC_COUNT`, and two at least."""
+    syncs = head[at : at + TS_SYNC_COUNT * step : step]
+    is_enough = len(syncs) == TS_SYNC_COUNT or (len(syncs) >= 2 and at in {0, 4})
     return is_enough and syncs.count(b"G") == len(syncs)

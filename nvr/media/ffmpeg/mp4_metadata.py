@@ -11,27 +11,27 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO, Final
 
-HEADER: Final = 8
-WIDE_HEADER: Final = 16
+HEADER_BYTES: Final = 8
+LARGE_HEADER_BYTES: Final = 16
 MAX_BOXES: Final = 2000
 MAX_TABLE_BYTES: Final = 2**20
 # Of a track's sample description: `stsd`'s own head, then the entry's, up to its width.
-WIDTH_IN_STSD: Final = 8 + 8 + 24
+STSD_WIDTH_OFFSET: Final = 8 + 8 + 24
 # Of a track's head, by its version: times, number and duration stand before the matrix that places its pictures.
-MATRIX_IN_TKHD: Final = {0: 40, 1: 52}
+TKHD_MATRIX_OFFSETS: Final = {0: 40, 1: 52}
 
 # Where the duration stands in a box of each version: the scale comes before it, or (in `tkhd`) the track's number.
-MDHD: Final = {0: (12, ">II"), 1: (20, ">IQ")}
-TKHD: Final = {0: (16, ">II"), 1: (24, ">IQ")}
-UNKNOWN: Final = {2**32 - 1, 2**64 - 1}
+MDHD_LAYOUTS: Final = {0: (12, ">II"), 1: (20, ">IQ")}
+TKHD_LAYOUTS: Final = {0: (16, ">II"), 1: (24, ">IQ")}
+UNKNOWN_DURATIONS: Final = {2**32 - 1, 2**64 - 1}
 
 
-class NoBoxes(ValueError):
+class UnreadableMp4(ValueError):
     """The file is not built of boxes, or has none that tells."""
 
 
 @dataclass(frozen=True)
-class MovieFacts:
+class MovieInfo:
     """`width` and `height` in pixels as shown, None without pictures; `duration_s` None if it is not told."""
 
     width: int | None
@@ -59,33 +59,33 @@ class Reader:
     def spend_bytes(self, count: int) -> None:
         self.bytes_left -= count
         if self.bytes_left < 0:
-            raise NoBoxes("The file's tables are too long.")
+            raise UnreadableMp4("The file's tables are too long.")
 
     def read(self, start: int, length: int) -> bytes:
         self.file.seek(start)
         data = self.file.read(length)
         if len(data) < length:
-            raise NoBoxes("The file ends in the middle of a box.")
+            raise UnreadableMp4("The file ends in the middle of a box.")
         return data
 
     def boxes(self, start: int, end: int) -> Iterator[Box]:
-        while start + HEADER <= end:
+        while start + HEADER_BYTES <= end:
             self.left -= 1
             if self.left < 0:
-                raise NoBoxes("The file has too many boxes.")
+                raise UnreadableMp4("The file has too many boxes.")
             box, start = self.box_at(start, end)
             yield box
 
     def box_at(self, start: int, end: int) -> tuple[Box, int]:
-        length, kind = struct.unpack(">I4s", self.read(start, HEADER))
-        header = HEADER
+        length, kind = struct.unpack(">I4s", self.read(start, HEADER_BYTES))
+        header = HEADER_BYTES
         if length == 1:
-            header = WIDE_HEADER
-            (length,) = struct.unpack(">Q", self.read(start + HEADER, 8))
+            header = LARGE_HEADER_BYTES
+            (length,) = struct.unpack(">Q", self.read(start + HEADER_BYTES, 8))
         elif length == 0:  # to the end
             length = end - start
         if length < header:
-            raise NoBoxes("A box is shorter than its own head.")
+            raise UnreadableMp4("A box is shorter than its own head.")
         return Box(kind, start + header, min(start + length, end)), start + length
 
     def find(self, path: tuple[bytes, ...], start: int, end: int) -> Box | None:
@@ -96,72 +96,74 @@ class Reader:
         return None
 
 
-def movie_facts(file: BinaryIO, size: int) -> MovieFacts:
+def read_movie_info(file: BinaryIO, size: int) -> MovieInfo:
     """What the boxes of `file` (of `size` bytes) tell: of its track of pictures, whatever else it holds.
 
-    Raises `NoBoxes`, also where ffprobe has to choose between several tracks, and OSError.
+    Raises `UnreadableMp4`, also where ffprobe has to choose between several tracks, and OSError.
     """
     reader = Reader(file, size)
     movie = reader.find((b"moov",), 0, size)
     if movie is None:
-        raise NoBoxes("The file has no moov box.")
-    whole = timed(reader, reader.find((b"mvhd",), movie.start, movie.end), MDHD)  # it is laid out as `mdhd` is
-    tracks = picture_tracks(reader, movie)
+        raise UnreadableMp4("The file has no moov box.")
+    whole = read_duration(
+        reader, reader.find((b"mvhd",), movie.start, movie.end), MDHD_LAYOUTS
+    )  # it is laid out as `mdhd` is
+    tracks = video_tracks(reader, movie)
     if len(tracks) > 1:
-        raise NoBoxes("The file has several tracks of pictures.")
+        raise UnreadableMp4("The file has several tracks of pictures.")
     if not tracks:
-        return MovieFacts(None, None, whole[0] / whole[1] if all(whole) else None)
-    width, height = picture_size(reader, tracks[0])
-    return MovieFacts(width, height, pictures_duration(reader, movie, tracks[0], scale=whole[1]))
+        return MovieInfo(None, None, whole[0] / whole[1] if all(whole) else None)
+    width, height = display_size(reader, tracks[0])
+    return MovieInfo(width, height, video_duration(reader, movie, tracks[0], scale=whole[1]))
 
 
-def picture_tracks(reader: Reader, movie: Box) -> list[Box]:
+def video_tracks(reader: Reader, movie: Box) -> list[Box]:
     tracks = [box for box in reader.boxes(movie.start, movie.end) if box.kind == b"trak"]
-    return [track for track in tracks if is_of_pictures(reader, track)]
+    return [track for track in tracks if is_video_track(reader, track)]
 
 
-def is_of_pictures(reader: Reader, track: Box) -> bool:
+def is_video_track(reader: Reader, track: Box) -> bool:
     handler = reader.find((b"mdia", b"hdlr"), track.start, track.end)
     return handler is not None and reader.read(handler.start + 8, 4) == b"vide"
 
 
-def pictures_duration(reader: Reader, movie: Box, track: Box, *, scale: int) -> float | None:
+def video_duration(reader: Reader, movie: Box, track: Box, *, scale: int) -> float | None:
     """In s, None if it is not told: the track's own, cut as players are told to cut it, with all its fragments."""
     extends = reader.find((b"mvex",), movie.start, movie.end)
     if extends is not None:
         return fragmented_duration(reader, extends, track)
-    media = timed(reader, reader.find((b"mdia", b"mdhd"), track.start, track.end), MDHD)
-    shown = timed(reader, reader.find((b"tkhd",), track.start, track.end), TKHD)
+    media = read_duration(reader, reader.find((b"mdia", b"mdhd"), track.start, track.end), MDHD_LAYOUTS)
+    shown = read_duration(reader, reader.find((b"tkhd",), track.start, track.end), TKHD_LAYOUTS)
     lengths = [media[0] / media[1] if media[1] else None, shown[0] / scale if scale else None]
     return min((length for length in lengths if length), default=None)
 
 
-def timed(reader: Reader, box: Box | None, layouts: dict[int, tuple[int, str]]) -> tuple[int, int]:
+def read_duration(reader: Reader, box: Box | None, layouts: dict[int, tuple[int, str]]) -> tuple[int, int]:
     """The duration of a head (0 if it is not told), and the number before it."""
     if box is None or box.end == box.start:
         return 0, 0
     place, layout = layouts[1 if reader.read(box.start, 1)[0] == 1 else 0]
     before, duration = struct.unpack(layout, reader.read(box.start + place, struct.calcsize(layout)))
-    return (0 if duration in UNKNOWN else duration), before
+    return (0 if duration in UNKNOWN_DURATIONS else duration), before
 
 
-def picture_size(reader: Reader, track: Box) -> tuple[int | None, int | None]:
+def display_size(reader: Reader, track: Box) -> tuple[int | None, int | None]:
     """As it is shown, by the first sample description of a track of pictures."""
     table = reader.find((b"mdia", b"minf", b"stbl", b"stsd"), track.start, track.end)
-    if table is None or table.end - table.start < WIDTH_IN_STSD + 4:
+    if table is None or table.end - table.start < STSD_WIDTH_OFFSET + 4:
         return None, None
-    width, height = struct.unpack(">HH", reader.read(table.start + WIDTH_IN_STSD, 4))
+    width, height = struct.unpack(">HH", reader.read(table.start + STSD_WIDTH_OFFSET, 4))
     if not (width and height):
         return None, None
-    return (height, width) if is_sideways(reader, track) else (width, height)
+    return (height, width) if is_rotated(reader, track) else (width, height)
 
 
-def is_sideways(reader: Reader, track: Box) -> bool:
+def is_rotated(reader: Reader, track: Box) -> bool:
     """Whether players turn its pictures by a quarter: a phone that was held upright says so."""
     head = reader.find((b"tkhd",), track.start, track.end)
     if head is None or head.end == head.start:
         return False
-    place = MATRIX_IN_TKHD.get(reader.read(head.start, 1)[0], 0)
+    place = TKHD_MATRIX_OFFSETS.get(reader.read(head.start, 1)[0], 0)
     if not place or head.end - head.start < place + 8:
         return False
     along, across = map(abs, struct.unpack(">ii", reader.read(head.start + place, 8)))
@@ -173,11 +175,11 @@ def fragmented_duration(reader: Reader, extends: Box, track: Box) -> float | Non
 
     As much is read as `MAX_BOXES` allow: of a longer file ffprobe finds it out.
     """
-    duration, scale = timed(reader, reader.find((b"mdia", b"mdhd"), track.start, track.end), MDHD)
+    duration, scale = read_duration(reader, reader.find((b"mdia", b"mdhd"), track.start, track.end), MDHD_LAYOUTS)
     if not scale:
         return None
-    (number,) = struct.unpack(">I", reader.read(number_place(reader, track), 4))
-    usual = usual_duration(reader, extends, number)
+    (number,) = struct.unpack(">I", reader.read(track_id_offset(reader, track), 4))
+    usual = default_sample_duration(reader, extends, number)
     begins, end = (0 if duration else None), duration
     for fragment in track_fragments(reader, number):
         begin, length = fragment_times(reader, fragment, usual, follows=end)
@@ -185,14 +187,14 @@ def fragmented_duration(reader: Reader, extends: Box, track: Box) -> float | Non
     return (end - (begins or 0)) / scale or None
 
 
-def number_place(reader: Reader, track: Box) -> int:
+def track_id_offset(reader: Reader, track: Box) -> int:
     head = reader.find((b"tkhd",), track.start, track.end)
     if head is None or head.end == head.start:
-        raise NoBoxes("A track has no head.")
+        raise UnreadableMp4("A track has no head.")
     return head.start + (20 if reader.read(head.start, 1)[0] == 1 else 12)
 
 
-def usual_duration(reader: Reader, extends: Box, number: int) -> int:
+def default_sample_duration(reader: Reader, extends: Box, number: int) -> int:
     """Of a sample for which its fragment tells none."""
     for box in reader.boxes(extends.start, extends.end):
         if box.kind == b"trex" and reader.read(box.start + 4, 4) == struct.pack(">I", number):
@@ -218,16 +220,16 @@ def fragment_times(reader: Reader, fragment: Box, usual: int, *, follows: int) -
     begin, length = follows, 0
     for box in reader.boxes(fragment.start, fragment.end):
         if box.kind == b"tfhd":
-            usual = own_usual(reader, box, usual)
+            usual = fragment_default_duration(reader, box, usual)
         elif box.kind == b"tfdt":
             is_wide = reader.read(box.start, 1)[0] == 1
             begin = int.from_bytes(reader.read(box.start + 4, 8 if is_wide else 4))
         elif box.kind == b"trun":
-            length += run_length(reader, box, usual)
+            length += run_duration(reader, box, usual)
     return begin, length
 
 
-def own_usual(reader: Reader, head: Box, usual: int) -> int:
+def fragment_default_duration(reader: Reader, head: Box, usual: int) -> int:
     flags = int.from_bytes(reader.read(head.start + 1, 3))
     if not flags & 0x8:
         return usual
@@ -235,7 +237,7 @@ def own_usual(reader: Reader, head: Box, usual: int) -> int:
     return int.from_bytes(reader.read(place, 4))
 
 
-def run_length(reader: Reader, box: Box, usual: int) -> int:
+def run_duration(reader: Reader, box: Box, usual: int) -> int:
     flags, samples = int.from_bytes(reader.read(box.start + 1, 3)), int.from_bytes(reader.read(box.start + 4, 4))
     if not flags & 0x100:
         return samples * usual

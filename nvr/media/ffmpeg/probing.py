@@ -17,24 +17,24 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from nvr.media.ffmpeg import tracks
-from nvr.media.ffmpeg.containers import BARE, demuxer_in
-from nvr.media.ffmpeg.mp4_metadata import NoBoxes, Reader, picture_tracks
+from nvr.media.ffmpeg.containers import ELEMENTARY_STREAMS, detect_demuxer
+from nvr.media.ffmpeg.mp4_metadata import Reader, UnreadableMp4, video_tracks
 from nvr.media.ffmpeg.processes import FfmpegFailed, FfmpegTimedOut, run
-from nvr.media.ffmpeg.tracks import seconds_from
-from nvr.media.files.paths import named_errors, open_regular
+from nvr.media.ffmpeg.tracks import parse_seconds
+from nvr.media.files.paths import open_regular, translate_os_errors
 
-QUICK = timedelta(seconds=15)
-COUNTED = {"mpeg", *BARE}  # of which often nobody knows how long they are
-TABLES_BYTES = 65_536  # in which AVI and Matroska tell of their tracks
-MATROSKA_PICTURES = b"\x83\x81\x01"  # a track of the kind "video"
-MIN_BYTES_IN_ANY_S = 100  # also where a picture is taken every few minutes only
+PROBE_TIMEOUT = timedelta(seconds=15)
+DEMUXERS_WITHOUT_DURATION = {"mpeg", *ELEMENTARY_STREAMS}  # of which often nobody knows how long they are
+TRACK_TABLE_BYTES = 65_536  # in which AVI and Matroska tell of their tracks
+MATROSKA_VIDEO_TRACK = b"\x83\x81\x01"  # a track of the kind "video"
+MIN_PLAUSIBLE_BYTES_PER_S = 100  # also where a picture is taken every few minutes only
 
 
 @dataclass(frozen=True)
-class MediaFacts:
+class MediaInfo:
     """Of a video: size in pixels as shown (turned where the file says so), duration in seconds, ffmpeg's names.
 
-    `frame_rate` is the average per second; `pixel_shape` is how much wider than high a pixel is shown;
+    `frame_rate` is the average per second; `parse_pixel_aspect_ratio` is how much wider than high a pixel is shown;
     `is_reordered` if pictures are not coded in the order in which they are shown. `picture` and `sound` are ffmpeg's
     specifiers of the tracks to show and to hear; `audio_codec` is None if no sound can be decoded. `start_time` is
     what the file's clock shows at its beginning, in seconds. `tags` are the picture track's and the file's own.
@@ -61,7 +61,7 @@ class MediaFacts:
     @property
     def believed_duration(self) -> float | None:
         """None also where it is a lie: hours are declared, and nearly nothing is there."""
-        is_told = self.duration is not None and self.duration * MIN_BYTES_IN_ANY_S <= self.size_bytes
+        is_told = self.duration is not None and self.duration * MIN_PLAUSIBLE_BYTES_PER_S <= self.size_bytes
         return self.duration if is_told else None
 
 
@@ -85,42 +85,42 @@ class Source:
 
 
 @contextmanager
-def source_of(video: Path | BinaryIO, *, root: Path | None = None) -> Iterator[Source]:
+def open_source(video: Path | BinaryIO, *, root: Path | None = None) -> Iterator[Source]:
     """An open file stays open. Raises `UnknownContainer` and what `open_regular` raises."""
     with open_regular(video, root=root) if isinstance(video, Path) else nullcontext(video) as file:
-        yield source_in(file)
+        yield source_for(file)
 
 
-def source_in(file: BinaryIO) -> Source:
+def source_for(file: BinaryIO) -> Source:
     """For as long as `file` is open. Raises `UnknownContainer`, and `StorageFault` if the storage does not answer."""
-    with named_errors():
-        return Source(file.fileno(), demuxer_in(file.fileno()))
+    with translate_os_errors():
+        return Source(file.fileno(), detect_demuxer(file.fileno()))
 
 
-def probe(video: Path | BinaryIO, *, root: Path | None = None, timeout: timedelta = QUICK) -> MediaFacts:
-    """Raises `FfmpegFailed`, also when there is no picture in it, and what `source_of` raises."""
-    with source_of(video, root=root) as source:
-        return facts_of(source, timeout=timeout)
+def probe(video: Path | BinaryIO, *, root: Path | None = None, timeout: timedelta = PROBE_TIMEOUT) -> MediaInfo:
+    """Raises `FfmpegFailed`, also when there is no picture in it, and what `open_source` raises."""
+    with open_source(video, root=root) as source:
+        return probe_source(source, timeout=timeout)
 
 
-def facts_of(source: Source, *, timeout: timedelta = QUICK) -> MediaFacts:
-    answer = ask(source, "-show_format", "-show_streams", timeout=timeout)
-    facts = facts_from(answer, source.demuxer, os.fstat(source.descriptor).st_size)
-    if source.demuxer in COUNTED and not tracks.tells_length(answer["streams"], facts.picture):
+def probe_source(source: Source, *, timeout: timedelta = PROBE_TIMEOUT) -> MediaInfo:
+    answer = run_ffprobe(source, "-show_format", "-show_streams", timeout=timeout)
+    facts = parse_probe(answer, source.demuxer, os.fstat(source.descriptor).st_size)
+    if source.demuxer in DEMUXERS_WITHOUT_DURATION and not tracks.has_duration(answer["streams"], facts.picture):
         with suppress(FfmpegTimedOut):  # of hours of it, what the file says has to do
-            facts = replace(facts, duration=counted_length(source, facts, timeout=timeout) or facts.duration)
+            facts = replace(facts, duration=count_duration(source, facts, timeout=timeout) or facts.duration)
     return facts
 
 
-def counted_length(source: Source, facts: MediaFacts, *, timeout: timedelta) -> float | None:
+def count_duration(source: Source, facts: MediaInfo, *, timeout: timedelta) -> float | None:
     """In s, by the number of its pictures: the last of them may lie far before the end of the sound."""
     questions = ("-select_streams", facts.picture, "-count_packets", "-show_entries", "stream=nb_read_packets")
-    streams = ask(source, *questions, timeout=timeout).get("streams")
+    streams = run_ffprobe(source, *questions, timeout=timeout).get("streams")
     pictures = str(streams[0].get("nb_read_packets")) if streams else ""
     return float(int(pictures) / facts.frame_rate) if facts.frame_rate and pictures.isdecimal() else None
 
 
-def ask(source: Source, *questions: str, timeout: timedelta) -> dict[str, Any]:
+def run_ffprobe(source: Source, *questions: str, timeout: timedelta) -> dict[str, Any]:
     """What ffprobe answers. Raises `FfmpegFailed`."""
     options = source.options()
     arguments = ["ffprobe", "-v", "error", "-f", options.pop("format")]
@@ -131,51 +131,51 @@ def ask(source: Source, *questions: str, timeout: timedelta) -> dict[str, Any]:
     return answer
 
 
-def facts_from(answer: dict[str, Any], container: str, size_bytes: int) -> MediaFacts:
+def parse_probe(answer: dict[str, Any], container: str, size_bytes: int) -> MediaInfo:
     streams = answer.get("streams", [])
-    video = tracks.picture_track(streams, container)
+    video = tracks.select_video_track(streams, container)
     if video is None:
         raise FfmpegFailed("The file holds no video.")
-    sound = tracks.sound_track(streams)
+    sound = tracks.select_audio_track(streams)
     width, height = int(video["width"]), int(video["height"])
-    turned = is_sideways(video)
-    shape = pixel_shape(video)
-    return MediaFacts(
+    turned = is_rotated(video)
+    shape = parse_pixel_aspect_ratio(video)
+    return MediaInfo(
         width=height if turned else width,
         height=width if turned else height,
-        duration=tracks.pictures_length(answer.get("format", {}), video, container),
+        duration=tracks.video_duration(answer.get("format", {}), video, container),
         size_bytes=size_bytes,
         video_codec=str(video.get("codec_name", "unknown")),
         audio_codec=str(sound["codec_name"]) if sound else None,
         container=container,
         pix_fmt=video.get("pix_fmt"),
-        frame_rate=ratio(video.get("avg_frame_rate"), "/"),
+        frame_rate=parse_ratio(video.get("avg_frame_rate"), "/"),
         pixel_shape=1 / shape if turned else shape,
         is_reordered=bool(video.get("has_b_frames")),
-        picture=str(tracks.index_of(video)),
-        sound=str(tracks.index_of(sound)) if sound else None,
-        start_time=seconds_from(answer.get("format", {}).get("start_time")) or 0.0,
-        has_other_tracks=tracks.count(streams) > (2 if sound else 1),
-        tags=tags_of(video) | tags_of(answer.get("format", {})),
+        picture=str(tracks.stream_index(video)),
+        sound=str(tracks.stream_index(sound)) if sound else None,
+        start_time=parse_seconds(answer.get("format", {}).get("start_time")) or 0.0,
+        has_other_tracks=tracks.count_tracks(streams) > (2 if sound else 1),
+        tags=parse_tags(video) | parse_tags(answer.get("format", {})),
     )
 
 
-def tags_of(part: dict[str, Any]) -> dict[str, str]:
+def parse_tags(part: dict[str, Any]) -> dict[str, str]:
     return {str(name): str(text) for name, text in part.get("tags", {}).items()}
 
 
-def is_sideways(video: dict[str, Any]) -> bool:
+def is_rotated(video: dict[str, Any]) -> bool:
     turns = [data["rotation"] for data in video.get("side_data_list", []) if "rotation" in data]
     return bool(turns) and int(turns[0]) % 180 != 0
 
 
-def pixel_shape(video: dict[str, Any]) -> float:
+def parse_pixel_aspect_ratio(video: dict[str, Any]) -> float:
     """Analogue cameras' pixels are not square. What no screen shows so is a mistake of the file's."""
-    shape = ratio(video.get("sample_aspect_ratio"), ":")
+    shape = parse_ratio(video.get("sample_aspect_ratio"), ":")
     return float(shape) if shape is not None and 0.5 <= shape <= 2 else 1.0
 
 
-def ratio(text: object, separator: str) -> Fraction | None:
+def parse_ratio(text: object, separator: str) -> Fraction | None:
     """ffmpeg's `30000/1001` or `12:11`; None for what it does not know (`0/0`, `N/A`)."""
     above, _, below = str(text).partition(separator)
     if not (above.isdecimal() and below.isdecimal() and int(above) and int(below)):
@@ -183,29 +183,29 @@ def ratio(text: object, separator: str) -> Fraction | None:
     return Fraction(int(above), int(below))
 
 
-def picture_of(source: Source, *, timeout: timedelta = QUICK) -> str:
+def video_specifier(source: Source, *, timeout: timedelta = PROBE_TIMEOUT) -> str:
     """ffmpeg's specifier of the track that is shown; ffprobe is asked only where there may be several.
 
     Raises `FfmpegFailed`.
     """
-    return facts_of(source, timeout=timeout).picture if may_hold_several(source) else MediaFacts.picture
+    return probe_source(source, timeout=timeout).picture if may_have_several_video_tracks(source) else MediaInfo.picture
 
 
-def may_hold_several(source: Source) -> bool:
-    head = os.pread(source.descriptor, TABLES_BYTES, 0)
+def may_have_several_video_tracks(source: Source) -> bool:
+    head = os.pread(source.descriptor, TRACK_TABLE_BYTES, 0)
     if source.demuxer == "mov":
-        return mov_holds_several(source)
+        return mov_has_several_video_tracks(source)
     if source.demuxer == "avi":
         return head.count(b"strh\x38\0\0\0vids") > 1
     if source.demuxer == "matroska":
-        return head.count(MATROSKA_PICTURES) > 1
+        return head.count(MATROSKA_VIDEO_TRACK) > 1
     return source.demuxer in {"mpegts", "asf"}
 
 
-def mov_holds_several(source: Source) -> bool:
+def mov_has_several_video_tracks(source: Source) -> bool:
     # Opened anew, so that its place in the file is its own.
-    with Path(f"/proc/self/fd/{source.descriptor}").open("rb", buffering=0) as file, suppress(NoBoxes):
+    with Path(f"/proc/self/fd/{source.descriptor}").open("rb", buffering=0) as file, suppress(UnreadableMp4):
         reader = Reader(file, os.fstat(source.descriptor).st_size)
         movie = reader.find((b"moov",), 0, reader.size)
-        return movie is not None and len(picture_tracks(reader, movie)) > 1
+        return movie is not None and len(video_tracks(reader, movie)) > 1
     return False

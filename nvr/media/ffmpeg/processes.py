@@ -16,11 +16,11 @@ from functools import cache
 
 from nvr.errors import NvrError
 
-KEPT_OUTPUT_BYTES = 4 * 1024 * 1024  # ffprobe's JSON
-KEPT_ERROR_BYTES = 4 * 1024
-PIECE_BYTES = 65536  # what a pipe holds
-LAST_LINES = 5
-NO_ROOM = re.compile(rb"No space left on device|Disk quota exceeded")
+MAX_OUTPUT_BYTES = 4 * 1024 * 1024  # ffprobe's JSON
+MAX_STDERR_BYTES = 4 * 1024
+READ_BYTES = 65536  # what a pipe holds
+MAX_ERROR_LINES = 5
+OUT_OF_SPACE = re.compile(rb"No space left on device|Disk quota exceeded")
 NICENESS = "10"
 # Up to the last @ of a word: a password may itself hold an @ or a /.
 LOGIN_IN_URL = re.compile(r"([a-z][a-z0-9+.-]*://)[^\s'\"]*@", re.IGNORECASE)
@@ -65,34 +65,34 @@ def run(arguments: Sequence[str], *, timeout: timedelta, pass_fds: Iterable[int]
     all its children, `FfmpegOutOfSpace`, and `FfmpegFailed` for any exit status but 0.
     """
     deadline = time.monotonic() + timeout.total_seconds()
-    process = start(arguments, pass_fds)
+    process = start_process(arguments, pass_fds)
     try:
-        output, words = drain(process, deadline)
+        output, words = read_output(process, deadline)
         status = process.wait(max(0.0, deadline - time.monotonic()))
     except subprocess.TimeoutExpired as error:
-        raise timed_out(timeout) from error
+        raise timeout_error(timeout) from error
     finally:
-        end_group(process)
-    refuse_status(status, words)
+        kill_group(process)
+    raise_for_status(status, words)
     return output
 
 
-def timed_out(timeout: timedelta) -> FfmpegTimedOut:
+def timeout_error(timeout: timedelta) -> FfmpegTimedOut:
     return FfmpegTimedOut(f"Reading the video took longer than {timeout.total_seconds():g} s.")
 
 
-def refuse_status(status: int, words: bytes | bytearray) -> None:
+def raise_for_status(status: int, words: bytes | bytearray) -> None:
     """Raises `FfmpegOutOfSpace`, and `FfmpegKilled` or `FfmpegFailed` for any exit status but 0."""
     if status == -signal.SIGKILL:
         raise FfmpegKilled
     # Whatever the status: ffmpeg calls it a success when the end of a file finds no room.
-    if NO_ROOM.search(words):
-        raise FfmpegOutOfSpace(f"The disk is full: {last_words(bytes(words))}")
+    if OUT_OF_SPACE.search(words):
+        raise FfmpegOutOfSpace(f"The disk is full: {error_summary(bytes(words))}")
     if status != 0:
-        raise FfmpegFailed(f"The video could not be read: {last_words(bytes(words)) or f'exit status {status}'}")
+        raise FfmpegFailed(f"The video could not be read: {error_summary(bytes(words)) or f'exit status {status}'}")
 
 
-def stream(
+def stream_output(
     arguments: Sequence[str], *, block_bytes: int, timeout: timedelta, pass_fds: Iterable[int] = ()
 ) -> Generator[bytes, None, None]:
     """What the program writes to stdout, in blocks of exactly `block_bytes`; an incomplete last one is dropped.
@@ -102,29 +102,29 @@ def stream(
     ends the program.
     """
     deadline = time.monotonic() + timeout.total_seconds()
-    process = start(arguments, pass_fds)
+    process = start_process(arguments, pass_fds)
     words = bytearray()
     try:
-        yield from blocks_of(process, block_bytes, words, deadline)
+        yield from read_blocks(process, block_bytes, words, deadline)
         status = process.wait(max(0.1, deadline - time.monotonic()))
     except subprocess.TimeoutExpired as error:
-        raise timed_out(timeout) from error
+        raise timeout_error(timeout) from error
     finally:
-        end_group(process)
-    refuse_status(status, words)
+        kill_group(process)
+    raise_for_status(status, words)
 
 
-def blocks_of(process: subprocess.Popen[bytes], size: int, words: bytearray, deadline: float) -> Iterator[bytes]:
+def read_blocks(process: subprocess.Popen[bytes], size: int, words: bytearray, deadline: float) -> Iterator[bytes]:
     """Blocks of stdout; the end of stderr is added to `words`. Raises `TimeoutExpired`."""
     block = bytearray()
 
     def room() -> int:
         return size - len(block)
 
-    for is_output, data in pieces(process, deadline, room):
+    for is_output, data in read_pipes(process, deadline, room):
         if not is_output:
             words += data
-            del words[:-KEPT_ERROR_BYTES]
+            del words[:-MAX_STDERR_BYTES]
             continue
         block += data
         if len(block) == size:
@@ -132,12 +132,12 @@ def blocks_of(process: subprocess.Popen[bytes], size: int, words: bytearray, dea
             block.clear()
 
 
-def start(arguments: Sequence[str], pass_fds: Iterable[int]) -> subprocess.Popen[bytes]:
+def start_process(arguments: Sequence[str], pass_fds: Iterable[int]) -> subprocess.Popen[bytes]:
     program = shutil.which(arguments[0])
     if program is None:
         raise FfmpegMissing
     return subprocess.Popen(  # noqa: S603  (a list, no shell; the program is ffmpeg or ffprobe)
-        [*wrapper(), program, *arguments[1:]],
+        [*command_prefix(), program, *arguments[1:]],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -148,24 +148,26 @@ def start(arguments: Sequence[str], pass_fds: Iterable[int]) -> subprocess.Popen
 
 
 @cache
-def wrapper() -> tuple[str, ...]:
+def command_prefix() -> tuple[str, ...]:
     """Low priority; and killed with the thread that waits for it, also when that is killed itself."""
     setpriv, nice = shutil.which("setpriv"), shutil.which("nice")
     words = [setpriv, "--pdeathsig", "KILL"] if setpriv else []
     return (*words, *([nice, "-n", NICENESS] if nice else []))
 
 
-def drain(process: subprocess.Popen[bytes], deadline: float) -> tuple[bytes, bytes]:
+def read_output(process: subprocess.Popen[bytes], deadline: float) -> tuple[bytes, bytes]:
     """The ends of stdout and stderr, read side by side until both are closed; raises `TimeoutExpired`."""
     output, words = bytearray(), bytearray()
-    for is_output, data in pieces(process, deadline, lambda: PIECE_BYTES):
-        kept, limit = (output, KEPT_OUTPUT_BYTES) if is_output else (words, KEPT_ERROR_BYTES)
+    for is_output, data in read_pipes(process, deadline, lambda: READ_BYTES):
+        kept, limit = (output, MAX_OUTPUT_BYTES) if is_output else (words, MAX_STDERR_BYTES)
         kept += data
         del kept[:-limit]
     return bytes(output), bytes(words)
 
 
-def pieces(process: subprocess.Popen[bytes], deadline: float, room: Callable[[], int]) -> Iterator[tuple[bool, bytes]]:
+def read_pipes(
+    process: subprocess.Popen[bytes], deadline: float, room: Callable[[], int]
+) -> Iterator[tuple[bool, bytes]]:
     """What arrives, and whether it is from stdout, until both pipes are closed; at most `room()` bytes of stdout.
 
     Raises `TimeoutExpired`.
@@ -179,13 +181,13 @@ def pieces(process: subprocess.Popen[bytes], deadline: float, room: Callable[[],
             if time.monotonic() >= deadline:
                 raise subprocess.TimeoutExpired(process.args, 0)
             for key, _ in ready:
-                data = os.read(key.fd, min(PIECE_BYTES, room()) if key.data else PIECE_BYTES)
+                data = os.read(key.fd, min(READ_BYTES, room()) if key.data else READ_BYTES)
                 if not data:
                     selector.unregister(key.fileobj)
                 yield key.data, data
 
 
-def end_group(process: subprocess.Popen[bytes]) -> None:
+def kill_group(process: subprocess.Popen[bytes]) -> None:
     """Kill the process, if it was not reaped yet, with all its children: until then its number is not reused."""
     if process.returncode is None:
         with contextlib.suppress(ProcessLookupError):
@@ -196,9 +198,9 @@ def end_group(process: subprocess.Popen[bytes]) -> None:
             pipe.close()
 
 
-def last_words(words: bytes) -> str:
+def error_summary(words: bytes) -> str:
     lines = [line.strip() for line in words.decode(errors="replace").splitlines() if line.strip()]
-    return mask_credentials(" / ".join(lines[-LAST_LINES:]))
+    return mask_credentials(" / ".join(lines[-MAX_ERROR_LINES:]))
 
 
 def mask_credentials(text: str) -> str:

@@ -9,25 +9,25 @@ from datetime import timedelta
 
 from nvr.media.ffmpeg import operations as ff
 
-LONGEST_LEAD_S = 10.0  # it is stored with the piece, and not shown
-WITH_INDEX = {"mov", "matroska"}
+MAX_LEAD_S = 10.0  # it is stored with the piece, and not shown
+DEMUXERS_WITH_INDEX = {"mov", "matroska"}
 MAX_WIDTH_PX, MAX_HEIGHT_PX = 4096, 2304  # for which there are decoders in browsers
 
 
-def can_be_copied(source: ff.Source, facts: ff.MediaFacts, start: float, *, timeout: timedelta) -> bool:
+def can_copy_stream(source: ff.Source, facts: ff.MediaInfo, start: float, *, timeout: timedelta) -> bool:
     """Whether browsers play the pictures as they are, and a key frame lies not long before `start` (seconds).
 
     What is not coded in the order in which it is shown would end a few frames late: it is not copied. Raises
     `FfmpegFailed`.
     """
-    plays = facts.video_codec == "h264" and facts.pix_fmt in ff.PLAYABLE_PIXELS and not facts.is_reordered
+    plays = facts.video_codec == "h264" and facts.pix_fmt in ff.BROWSER_PIXEL_FORMATS and not facts.is_reordered
     fits = facts.width <= MAX_WIDTH_PX and facts.height <= MAX_HEIGHT_PX
-    if not plays or not fits or source.demuxer not in WITH_INDEX:
+    if not plays or not fits or source.demuxer not in DEMUXERS_WITH_INDEX:
         return False
-    return start == 0 or 0 <= lead_before(source, facts, start, timeout=timeout) <= LONGEST_LEAD_S
+    return start == 0 or 0 <= key_frame_lead(source, facts, start, timeout=timeout) <= MAX_LEAD_S
 
 
-def lead_before(source: ff.Source, facts: ff.MediaFacts, start: float, *, timeout: timedelta) -> float:
+def key_frame_lead(source: ff.Source, facts: ff.MediaInfo, start: float, *, timeout: timedelta) -> float:
     """Seconds from the key frame at which reading begins to `start`; less than 0 if none lies before it.
 
     ffprobe's times are those of the file's clock.
@@ -41,6 +41,6 @@ def lead_before(source: ff.Source, facts: ff.MediaFacts, start: float, *, timeou
         "-show_entries",
         "packet=pts_time",
     )
-    packets = ff.ask(source, *first, timeout=timeout).get("packets")
-    at = ff.seconds_from(packets[0].get("pts_time")) if packets else None
+    packets = ff.run_ffprobe(source, *first, timeout=timeout).get("packets")
+    at = ff.parse_seconds(packets[0].get("pts_time")) if packets else None
     return -1.0 if at is None else place - at

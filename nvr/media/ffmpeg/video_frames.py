@@ -10,14 +10,14 @@ from pathlib import Path
 from django.core.cache import caches
 
 from nvr.errors import NotFound, StorageFull, Unavailable
-from nvr.media.files.cached_files import made_once, place_of
-from nvr.media.files.paths import named_errors
+from nvr.media.files.cached_files import cache_path, get_or_create
+from nvr.media.files.paths import translate_os_errors
 
 logger = logging.getLogger(__name__)
 
-TIME_LIMIT = timedelta(seconds=10)
-FAILED_FOR_S = 60
-FIRST_LOOK_MS = 1000  # far enough in that the camera has settled its exposure
+TIMEOUT = timedelta(seconds=10)
+FAILURE_TTL_S = 60
+DEFAULT_OFFSET_MS = 1000  # far enough in that the camera has settled its exposure
 # Each is a process of its own that takes a core: more at once would only make all of them late.
 _slots = threading.BoundedSemaphore(2)
 
@@ -26,36 +26,36 @@ class NoFrame(NotFound):
     title = "No frame could be read from the video"
 
 
-def frame_of(video: Path, *, offset_ms: int = FIRST_LOOK_MS) -> Path:
+def cached_frame(video: Path, *, offset_ms: int = DEFAULT_OFFSET_MS) -> Path:
     """The frame at `offset_ms` (of a shorter video its last) at the video's own size.
 
     Raises `NoFrame`, which is remembered for a minute; `Unavailable` if too many are wanted at once or ffmpeg is
     missing; `StorageFull`; `NoSuchFile` if the video is gone.
     """
-    with named_errors():
+    with translate_os_errors():
         facts = video.stat()
     identity = f"{video}-{facts.st_ino:x}-{facts.st_size:x}-{facts.st_mtime_ns:x}-{offset_ms}"
-    target = place_of("frames", identity).with_suffix(".jpg")
+    target = cache_path("frames", identity).with_suffix(".jpg")
     if caches["process"].get(f"no-frame:{target.stem}"):
         raise NoFrame
-    return made_once([target], lambda: extracted(video, offset_ms, target))
+    return get_or_create([target], lambda: extract_to_cache(video, offset_ms, target))
 
 
-def extracted(video: Path, offset_ms: int, target: Path) -> Path:
+def extract_to_cache(video: Path, offset_ms: int, target: Path) -> Path:
     from nvr.media.ffmpeg import operations as ffmpeg  # only here: most requests need none of it
 
-    if not _slots.acquire(timeout=TIME_LIMIT.total_seconds()):
+    if not _slots.acquire(timeout=TIMEOUT.total_seconds()):
         raise Unavailable("Too many videos are being read at once: try again.", retry_after=5)
     try:
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        ffmpeg.extract_frame(video, offset_ms / 1000, target, timeout=TIME_LIMIT)
+        ffmpeg.extract_frame(video, offset_ms / 1000, target, timeout=TIMEOUT)
     except (ffmpeg.FfmpegMissing, ffmpeg.FfmpegKilled):
         raise
     except ffmpeg.FfmpegOutOfSpace as error:
         raise StorageFull("The disk is full: make room below the data folder.") from error
     except (ffmpeg.FfmpegFailed, ffmpeg.UnknownContainer) as error:
         logger.info("no frame from a video: %s", error.detail)
-        caches["process"].set(f"no-frame:{target.stem}", True, FAILED_FOR_S)
+        caches["process"].set(f"no-frame:{target.stem}", True, FAILURE_TTL_S)
         raise NoFrame from error
     finally:
         _slots.release()

@@ -10,17 +10,17 @@ from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 
-PART = ".part"
+PART_SUFFIX = ".part"
 
 
 @contextmanager
-def part_of(target: Path) -> Iterator[Path]:
+def temporary_path(target: Path) -> Iterator[Path]:
     """A path beside `target` to write to; what the block leaves there is removed.
 
     For who must choose the moment in which it replaces `target`. The folder is made if it is missing.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(f"{secrets.token_hex(8)}{PART}")
+    part = target.with_name(f"{secrets.token_hex(8)}{PART_SUFFIX}")
     try:
         yield part
     finally:
@@ -33,7 +33,7 @@ def write_to(target: Path) -> Iterator[Path]:
 
     Two writers of the same target do not meet: the last one stays. The folder is made if it is missing.
     """
-    with part_of(target) as part:
+    with temporary_path(target) as part:
         yield part
         part.replace(target)
 
@@ -43,12 +43,12 @@ def remove_abandoned_parts(folder: Path, *, older_than: timedelta = timedelta(da
     limit, removed = time.time() - older_than.total_seconds(), 0
     with suppress(FileNotFoundError), os.scandir(folder) as entries:  # one at a time: there may be millions
         for entry in entries:
-            if entry.name.endswith(PART):
-                removed += is_removed(Path(entry.path), limit)
+            if entry.name.endswith(PART_SUFFIX):
+                removed += remove_if_older(Path(entry.path), limit)
     return removed
 
 
-def is_removed(part: Path, limit: float) -> bool:
+def remove_if_older(part: Path, limit: float) -> bool:
     """Whether it was older than `limit` (s since 1970), and is gone by us."""
     with suppress(FileNotFoundError):  # its writer has just ended
         if part.stat().st_mtime < limit:

@@ -15,15 +15,15 @@ from typing import BinaryIO
 from django.conf import settings
 
 from nvr.errors import FULL, StorageFull, Unavailable
-from nvr.media.files.atomic_write import PART
+from nvr.media.files.atomic_write import PART_SUFFIX
 from nvr.media.files.paths import error_for
 
 logger = logging.getLogger(__name__)
 
 TIMEOUT_S = 15.0  # longer than the making of any of these files may take
-PAUSE_S = 0.01
-USED_PRECISION_S = 3600
-PART_LIVES_S = 3600
+POLL_INTERVAL_S = 0.01
+ATIME_PRECISION_S = 3600
+MAX_PART_AGE_S = 3600
 
 
 def cache_folder(name: str) -> Path:
@@ -32,42 +32,42 @@ def cache_folder(name: str) -> Path:
     return folder.resolve() / name
 
 
-def place_of(folder: str, identity: str) -> Path:
+def cache_path(folder: str, identity: str) -> Path:
     """Where what is made from `identity` lies, without its suffix; 256 folders, so that none grows large."""
     digest = hashlib.sha256(identity.encode("utf-8", "surrogateescape")).hexdigest()
     return cache_folder(folder) / digest[:2] / digest
 
 
-def made_once(candidates: Sequence[Path], make: Callable[[], Path]) -> Path:
+def get_or_create(candidates: Sequence[Path], make: Callable[[], Path]) -> Path:
     """The first of `candidates` that is there, else what `make` puts in the place of one of them.
 
     One thread of one process makes it while the others wait. `make` must put it there in one step; what it raises
     goes through, except that a full disk becomes `StorageFull`. Raises `Unavailable` after 15 s of waiting.
     """
-    made = present(candidates)
+    made = first_existing(candidates)
     if made is None:
-        with alone(candidates[0].stem):
-            made = present(candidates) or making(make)
+        with exclusive_lock(candidates[0].stem):
+            made = first_existing(candidates) or create(make)
     return made
 
 
-def present(candidates: Sequence[Path]) -> Path | None:
-    return next((path for path in candidates if is_there(path)), None)
+def first_existing(candidates: Sequence[Path]) -> Path | None:
+    return next((path for path in candidates if exists_and_touch(path)), None)
 
 
-def is_there(path: Path) -> bool:
+def exists_and_touch(path: Path) -> bool:
     """Whether it is there; being asked for counts as use, noted at most once an hour. Its mtime stays."""
     try:
         facts = path.stat()
     except OSError:
         return False
-    if time.time() - facts.st_atime > USED_PRECISION_S:
+    if time.time() - facts.st_atime > ATIME_PRECISION_S:
         with suppress(OSError):  # what is there can be served from a disk that takes no writes, too
             os.utime(path, ns=(time.time_ns(), facts.st_mtime_ns))
     return True
 
 
-def making(make: Callable[[], Path]) -> Path:
+def create(make: Callable[[], Path]) -> Path:
     try:
         return make()
     except OSError as fault:
@@ -77,7 +77,7 @@ def making(make: Callable[[], Path]) -> Path:
 
 
 @contextmanager
-def alone(name: str, *, timeout_s: float | None = None) -> Iterator[None]:
+def exclusive_lock(name: str, *, timeout_s: float | None = None) -> Iterator[None]:
     """Only one thread of all processes is inside for the same `name` (or, rarely, for two that begin alike).
 
     Raises `Unavailable` after `timeout_s` (15 s) of waiting.
@@ -90,11 +90,11 @@ def alone(name: str, *, timeout_s: float | None = None) -> Iterator[None]:
         reason = os.strerror(fault.errno or 0)
         raise Unavailable(f"The cache folder cannot be written ({reason}): see its owner and disk.") from fault
     with lock:
-        wait_for(lock, TIMEOUT_S if timeout_s is None else timeout_s)
+        acquire_lock(lock, TIMEOUT_S if timeout_s is None else timeout_s)
         yield
 
 
-def wait_for(lock: BinaryIO, timeout_s: float) -> None:
+def acquire_lock(lock: BinaryIO, timeout_s: float) -> None:
     deadline = time.monotonic() + timeout_s
     while True:
         with suppress(BlockingIOError):
@@ -102,19 +102,19 @@ def wait_for(lock: BinaryIO, timeout_s: float) -> None:
             return
         if time.monotonic() > deadline:
             raise Unavailable("Too much is being prepared at once: try again.", retry_after=5)
-        time.sleep(PAUSE_S)
+        time.sleep(POLL_INTERVAL_S)
 
 
-def sweep(folder: str, *, limit_bytes: int) -> int:
+def evict(folder: str, *, limit_bytes: int) -> int:
     """Remove what was used longest ago until `limit_bytes` are left; the number of bytes removed.
 
     Also removes what a killed process left half-made.
     """
-    files = sorted(contents(cache_folder(folder)))
+    files = sorted(cache_entries(cache_folder(folder)))
     excess = sum(size for _, size, _ in files) - limit_bytes
     removed = 0
     for used_at, size, path in files:
-        abandoned = path.suffix == PART and time.time() - used_at > PART_LIVES_S
+        abandoned = path.suffix == PART_SUFFIX and time.time() - used_at > MAX_PART_AGE_S
         if removed < excess or abandoned:
             path.unlink(missing_ok=True)
             removed += size
@@ -123,7 +123,7 @@ def sweep(folder: str, *, limit_bytes: int) -> int:
     return removed
 
 
-def contents(folder: Path) -> Iterator[tuple[float, int, Path]]:
+def cache_entries(folder: Path) -> Iterator[tuple[float, int, Path]]:
     """When it was last used (s since 1970), size in bytes, path."""
     for directory, _, names in os.walk(folder):
         for name in names:

@@ -21,17 +21,17 @@ from pathlib import Path
 from typing import Final
 
 from nvr.errors import FULL, Conflict
-from nvr.media.files.paths import NoSuchFile, error_for, place_of
+from nvr.media.files.paths import NoSuchFile, descriptor_path, error_for
 
-MODE: Final = 0o644  # it travels with its media, and is as open as that usually is
+FILE_MODE: Final = 0o644  # it travels with its media, and is as open as that usually is
 
 LOCK: Final = ".lock"
 TRASH: Final = ".trash"
 SEEN: Final = ".seen"
-ENDINGS: Final = (LOCK, TRASH, SEEN)
-STEP_NS: Final = 2_000_000_000  # the coarsest in which a file system stamps
+SUFFIXES: Final = (LOCK, TRASH, SEEN)
+MAX_MTIME_STEP_NS: Final = 2_000_000_000  # the coarsest in which a file system stamps
 # What is older has no time at all: FAT and some file systems of FUSE keep none, or begin to count at 1980.
-NO_TIME_NS: Final = 10 * 366 * 86_400 * 1_000_000_000
+MIN_VALID_TIME_NS: Final = 10 * 366 * 86_400 * 1_000_000_000
 # What an action makes, in this order, and what it removes. The mark that matters is made last: what fails in between
 # has locked and trashed nothing.
 ACTIONS: Final[dict[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
@@ -69,18 +69,18 @@ class Status:
         return {"locked": self.locked, "trashed": self.trashed, "seen": self.seen}
 
 
-def since_ns(name: str | bytes, directory: int | None = None) -> int:
+def media_time_ns(name: str | bytes, directory: int | None = None) -> int:
     """Since when the picture has lain there at least: a mark made before it was another's. Raises OSError."""
-    return earlier_ns(facts_of(name, directory))
+    return earlier_time_ns(stat_media(name, directory))
 
 
-def earlier_ns(facts: os.stat_result) -> int:
+def earlier_time_ns(facts: os.stat_result) -> int:
     """The earlier of mtime and ctime: copying sets one of them, a camera whose clock is wrong the other."""
     times = (facts.st_mtime_ns, facts.st_ctime_ns)
-    return min((time_ns for time_ns in times if time_ns > NO_TIME_NS), default=min(times))
+    return min((time_ns for time_ns in times if time_ns > MIN_VALID_TIME_NS), default=min(times))
 
 
-def facts_of(name: str | bytes, directory: int | None = None) -> os.stat_result:
+def stat_media(name: str | bytes, directory: int | None = None) -> os.stat_result:
     """Of the picture; of the link itself if it leads nowhere. Raises OSError."""
     try:
         return os.stat(name, dir_fd=directory)
@@ -89,35 +89,35 @@ def facts_of(name: str | bytes, directory: int | None = None) -> os.stat_result:
 
 
 @contextmanager
-def directory_of(file: Path) -> Iterator[int]:
+def open_directory(file: Path) -> Iterator[int]:
     """The directory that holds `file` (its path without links), opened: what is done there stays there.
 
     Raises `NoSuchFile` if somebody has put a link in the place of a folder on the way.
     """
     descriptor = os.open(file.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
-        if place_of(descriptor) != str(file.parent):
+        if descriptor_path(descriptor) != str(file.parent):
             raise NoSuchFile
         yield descriptor
     finally:
         os.close(descriptor)
 
 
-def status_in(directory: int, name: str) -> Status:
-    stamps = {ending: stamp_of(directory, name + ending) for ending in ENDINGS}
+def read_status(directory: int, name: str) -> Status:
+    stamps = {ending: companion_mtime_ns(directory, name + ending) for ending in SUFFIXES}
     outdated: tuple[str, ...] = ()
     if stamps[TRASH] is not None or stamps[SEEN] is not None:
-        since = since_ns(name, directory)
+        since = media_time_ns(name, directory)
         outdated = tuple(e for e in (TRASH, SEEN) if (stamp := stamps[e]) is not None and stamp < since)
-    locked, trashed, seen = (stamps[ending] is not None and ending not in outdated for ending in ENDINGS)
+    locked, trashed, seen = (stamps[ending] is not None and ending not in outdated for ending in SUFFIXES)
     return Status(locked, trashed, seen, outdated)
 
 
 def exists(directory: int, name: str) -> bool:
-    return stamp_of(directory, name) is not None
+    return companion_mtime_ns(directory, name) is not None
 
 
-def stamp_of(directory: int, name: str) -> int | None:
+def companion_mtime_ns(directory: int, name: str) -> int | None:
     """The companion's mtime in ns; None if it is not there."""
     try:
         return os.stat(name, dir_fd=directory, follow_symlinks=False).st_mtime_ns
@@ -129,7 +129,7 @@ def stamp_of(directory: int, name: str) -> int | None:
         raise
 
 
-def act(file: Path, action: str) -> Status:
+def apply_action(file: Path, action: str) -> Status:
     """Mark `file` (which is there, in a folder without links) and say how it stands now; again changes nothing.
 
     A link has marks of its own, beside itself.
@@ -138,46 +138,46 @@ def act(file: Path, action: str) -> Status:
     """
     made, removed = ACTIONS[action]
     try:
-        with directory_of(file) as directory:
-            check(directory, file.name, action, made)
-            make_all(directory, file.name, made)
+        with open_directory(file) as directory:
+            check_action(directory, file.name, action, made)
+            create_all(directory, file.name, made)
             for ending in removed:
                 remove(directory, file.name + ending)
-            return status_in(directory, file.name)
+            return read_status(directory, file.name)
     except OSError as fault:
-        raise refusal_for(fault) from fault
+        raise action_error(fault) from fault
 
 
-def check(directory: int, name: str, action: str, made: tuple[str, ...]) -> None:
+def check_action(directory: int, name: str, action: str, made: tuple[str, ...]) -> None:
     if not exists(directory, name):
         raise NoSuchFile
-    if made and len(os.fsencode(name)) + max(map(len, made)) > longest_name(directory):
+    if made and len(os.fsencode(name)) + max(map(len, made)) > max_name_bytes(directory):
         raise NameTooLong
     if action == "trash" and exists(directory, name + LOCK):
         raise Locked
 
 
-def longest_name(directory: int) -> int:
+def max_name_bytes(directory: int) -> int:
     return os.fpathconf(directory, "PC_NAME_MAX")
 
 
-def make_all(directory: int, name: str, endings: tuple[str, ...]) -> None:
+def create_all(directory: int, name: str, endings: tuple[str, ...]) -> None:
     """All of them, new or renewed; or, as on a full medium, all as it was before."""
     before: dict[str, int | None] = {}
-    facts = facts_of(name, directory)
+    facts = stat_media(name, directory)
     least_ns = max(facts.st_mtime_ns, facts.st_ctime_ns)
     try:
         for companion in (name + ending for ending in endings):
-            stamp = stamp_of(directory, companion)
-            before[companion] = None if make(directory, companion) else stamp
-            renew(directory, name, companion, least_ns)
+            stamp = companion_mtime_ns(directory, companion)
+            before[companion] = None if create(directory, companion) else stamp
+            refresh(directory, name, companion, least_ns)
     except OSError:
         for companion, stamp in before.items():
-            put_back(directory, companion, stamp)
+            restore(directory, companion, stamp)
         raise
 
 
-def put_back(directory: int, companion: str, stamp: int | None) -> None:
+def restore(directory: int, companion: str, stamp: int | None) -> None:
     if stamp is None:
         remove(directory, companion)
         return
@@ -185,46 +185,46 @@ def put_back(directory: int, companion: str, stamp: int | None) -> None:
         os.utime(companion, ns=(stamp, stamp), dir_fd=directory, follow_symlinks=False)
 
 
-def renew(directory: int, name: str, companion: str, least_ns: int) -> None:
+def refresh(directory: int, name: str, companion: str, least_ns: int) -> None:
     """Stamp it now by the file system's own clock, which another computer may keep, and not before `least_ns`.
 
     One that is another user's, or on a read-only medium, is left as it is as long as it is not outdated.
     """
     try:
-        stamp_now(directory, companion, least_ns)
+        touch(directory, companion, least_ns)
     except OSError as fault:
         if not is_outdated(directory, name, companion):
             return
         if fault.errno not in {errno.EACCES, errno.EPERM}:
             raise
         remove(directory, companion)
-        make(directory, companion)
-        stamp_now(directory, companion, least_ns)
+        create(directory, companion)
+        touch(directory, companion, least_ns)
 
 
-def stamp_now(directory: int, companion: str, least_ns: int) -> None:
+def touch(directory: int, companion: str, least_ns: int) -> None:
     os.utime(companion, dir_fd=directory, follow_symlinks=False)
-    for later_ns in (least_ns, least_ns + STEP_NS):  # a stamp may have been rounded down
-        if (stamp_of(directory, companion) or 0) >= least_ns:
+    for later_ns in (least_ns, least_ns + MAX_MTIME_STEP_NS):  # a stamp may have been rounded down
+        if (companion_mtime_ns(directory, companion) or 0) >= least_ns:
             return
         os.utime(companion, ns=(later_ns, later_ns), dir_fd=directory, follow_symlinks=False)
 
 
 def is_outdated(directory: int, name: str, companion: str) -> bool:
     """Whether it is there, and a former picture's. Raises OSError."""
-    stamp = stamp_of(directory, companion)
-    return stamp is not None and stamp < since_ns(name, directory)
+    stamp = companion_mtime_ns(directory, companion)
+    return stamp is not None and stamp < media_time_ns(name, directory)
 
 
-def make(directory: int, name: str) -> bool:
+def create(directory: int, name: str) -> bool:
     """There afterwards; whether it is new. Whoever comes first makes it; it is never opened when it is there."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
-        descriptor = os.open(name, flags, MODE, dir_fd=directory)
+        descriptor = os.open(name, flags, FILE_MODE, dir_fd=directory)
     except FileExistsError:
         return False
     with suppress(PermissionError):  # a card's file system keeps no modes
-        os.fchmod(descriptor, MODE)
+        os.fchmod(descriptor, FILE_MODE)
     os.close(descriptor)
     return True
 
@@ -239,7 +239,7 @@ def remove(directory: int, name: str) -> None:
             raise
 
 
-def refusal_for(fault: OSError) -> Exception:
+def action_error(fault: OSError) -> Exception:
     if fault.errno == errno.EROFS:
         return ReadOnly()
     if fault.errno == errno.ENAMETOOLONG:

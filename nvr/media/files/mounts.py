@@ -77,24 +77,24 @@ def mounts() -> list[Mount]:
 @lru_cache(maxsize=4)
 def parse_mounts(table: bytes) -> tuple[Mount, ...]:
     """Cached: the table is read for each request but rarely changes, and parsing it takes longer than reading it."""
-    return tuple(mount_from(line) for line in os.fsdecode(table).splitlines())
+    return tuple(parse_mount(line) for line in os.fsdecode(table).splitlines())
 
 
-def mount_from(line: str) -> Mount:
+def parse_mount(line: str) -> Mount:
     """`36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw`: optional fields end with a hyphen."""
     place, _, filesystem = line.partition(" - ")
     _, _, device, _, point, *_ = place.split(" ")
     kind, source, *_ = filesystem.split(" ")
     major, minor = device.split(":")
-    return Mount(os.makedev(int(major), int(minor)), kind, unescaped(source), Path(unescaped(point)))
+    return Mount(os.makedev(int(major), int(minor)), kind, unescape(source), Path(unescape(point)))
 
 
-def unescaped(text: str) -> str:
+def unescape(text: str) -> str:
     """Blank, tab, newline and backslash stand as three octal digits; other bytes as they are."""
     return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), text)
 
 
-def keeps_folder_times(kind: str) -> bool:
+def has_reliable_folder_times(kind: str) -> bool:
     """Whether a directory's mtime tells that something was added: FAT's root has none, servers step theirs."""
     return not (is_network_or_fuse(kind) or kind in WITHOUT_FOLDER_TIMES)
 
@@ -104,12 +104,12 @@ def is_network_or_fuse(kind: str) -> bool:
     return kind in NETWORK_TYPES or kind.startswith("fuse")
 
 
-def remember(root: Path) -> Mount:
-    """The mount to be kept with a root; `absence` compares with it later. Raises OSError."""
+def record_mount(root: Path) -> Mount:
+    """The mount to be kept with a root; `unavailable_reason` compares with it later. Raises OSError."""
     return mount_of(root)
 
 
-def absence(root: Path, remembered: Mount | None = None) -> str:
+def unavailable_reason(root: Path, remembered: Mount | None = None) -> str:
     """Why `root` cannot be relied on now, as a sentence; empty if it can.
 
     Missing, not a folder, not answering (EIO, ESTALE, …), or no longer on the volume that was remembered.

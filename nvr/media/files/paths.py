@@ -63,7 +63,7 @@ def error_for(fault: OSError) -> NvrError:
 
 
 @contextmanager
-def named_errors() -> Iterator[None]:
+def translate_os_errors() -> Iterator[None]:
     """Raise `NoSuchFile` or `StorageFault` for an `OSError` of the block."""
     try:
         yield
@@ -97,7 +97,7 @@ def resolve_inside(root: Path, relative: str) -> Path:
     Raises `PathTraversal`, `NulInPath`, `OutsideRoot` when a link leads out, `NoSuchFile` for everything that
     is not a regular file which we may read, and `StorageFault` when the storage does not answer.
     """
-    with named_errors():
+    with translate_os_errors():
         resolved_root = os.path.realpath(root, strict=True)
     return resolve_below(resolved_root, relative)
 
@@ -113,7 +113,7 @@ def resolve_raw(resolved_root: str, relative: str) -> Path:
     """The same for a name that we have from the disk itself: it need not be text. Raises the same."""
     path = f"{resolved_root}/{relative}"
     try:
-        resolved, mode = true_place(path)
+        resolved, mode = resolve_with_mode(path)
     except OSError as fault:
         check_inside(os.path.realpath(path), resolved_root)  # a link out tells nothing of what is there or not
         raise error_for(fault) from fault
@@ -123,7 +123,7 @@ def resolve_raw(resolved_root: str, relative: str) -> Path:
     return Path(resolved)
 
 
-def true_place(path: str) -> tuple[str, int]:
+def resolve_with_mode(path: str) -> tuple[str, int]:
     """Where `path` leads when all links are followed, and the mode of what is there; one look at the disk.
 
     The kernel resolves, and tells of the file itself: `realpath` asks it for each directory on the way. Nothing is
@@ -131,12 +131,12 @@ def true_place(path: str) -> tuple[str, int]:
     """
     descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
     try:
-        return place_of(descriptor), os.fstat(descriptor).st_mode
+        return descriptor_path(descriptor), os.fstat(descriptor).st_mode
     finally:
         os.close(descriptor)
 
 
-def place_of(descriptor: int) -> str:
+def descriptor_path(descriptor: int) -> str:
     return os.readlink(f"/proc/self/fd/{descriptor}")  # noqa: PTH115 - a Path costs more than the look
 
 
@@ -154,7 +154,7 @@ def open_regular(path: Path, *, root: Path | None = None) -> BinaryIO:
     With `root` (resolved), the file that was really opened must lie inside it: whoever swaps a directory
     of the path for a link between resolving and opening gets `OutsideRoot`.
     """
-    with named_errors():
+    with translate_os_errors():
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
             check_opened(descriptor, root)
@@ -167,7 +167,7 @@ def open_regular(path: Path, *, root: Path | None = None) -> BinaryIO:
 def check_opened(descriptor: int, root: Path | None) -> None:
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         raise NoSuchFile
-    if root is not None and not is_inside(place_of(descriptor), root):
+    if root is not None and not is_inside(descriptor_path(descriptor), root):
         raise OutsideRoot
 
 

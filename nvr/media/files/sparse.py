@@ -45,11 +45,11 @@ def copy_sparse(source: BinaryIO, target: BinaryIO) -> None:
     for begin, end in data_ranges(source.fileno()):
         source.seek(begin)
         target.seek(begin)
-        copy_some(source, target, end - begin)
+        copy_bytes(source, target, end - begin)
     target.truncate(size)
 
 
-def copy_some(source: BinaryIO, target: BinaryIO, length: int) -> None:
+def copy_bytes(source: BinaryIO, target: BinaryIO, length: int) -> None:
     while length > 0 and (block := source.read(min(BLOCK_BYTES, length))):
         target.write(block)
         length -= len(block)

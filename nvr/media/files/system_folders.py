@@ -24,17 +24,17 @@ NAMES: Final = frozenset({
     # Linux, Samba, Android
     "lost+found", ".recycle", ".recycle.bin", ".thumbnails", "lost.dir",
 })  # fmt: skip
-BEGINNINGS: Final = (".trash-",)  # and then the user's number
+PREFIXES: Final = (".trash-",)  # and then the user's number
 
 _BYTES_NAMES = frozenset(name.encode() for name in NAMES)
-_BYTES_BEGINNINGS = tuple(name.encode() for name in BEGINNINGS)
+_BYTES_PREFIXES = tuple(name.encode() for name in PREFIXES)
 
 
 def is_system_folder(name: str | bytes) -> bool:
     """Whether a folder of this name (one segment, not a path) is a system's own."""
     if isinstance(name, bytes):
-        return (lower := name.lower()) in _BYTES_NAMES or lower.startswith(_BYTES_BEGINNINGS)
-    return (letters := name.lower()) in NAMES or letters.startswith(BEGINNINGS)
+        return (lower := name.lower()) in _BYTES_NAMES or lower.startswith(_BYTES_PREFIXES)
+    return (letters := name.lower()) in NAMES or letters.startswith(PREFIXES)
 
 
 def is_hidden_folder(name: str | bytes) -> bool:

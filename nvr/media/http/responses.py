@@ -20,14 +20,14 @@ from django.utils.http import http_date
 
 from nvr.media.files.content_types import content_type_for
 from nvr.media.files.paths import is_inside, open_regular
-from nvr.media.http.ranges import Entity, Plan, is_known, plan_for
-from nvr.media.http.stream_limits import Slot, take_stream_slot
+from nvr.media.http.ranges import Entity, ResponsePlan, is_not_modified, plan_response
+from nvr.media.http.stream_limits import StreamSlot, take_stream_slot
 
 BLOCK_BYTES = 64 * 1024
-LATEST_S = 253_402_300_799  # the last second of the year 9999; some file systems know later ones, HTTP does not
+MAX_TIMESTAMP_S = 253_402_300_799  # the last second of the year 9999; some file systems know later ones, HTTP does not
 PRIVATE = "private, no-cache"
-NOT_IN_A_HEADER = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\u2028\u2029]")
-NOT_ASCII_OR_DECODED = re.compile(r"[^\x20-\x7e]|%")
+INVALID_IN_HEADER = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\u2028\u2029]")
+NEEDS_ENCODING = re.compile(r"[^\x20-\x7e]|%")
 
 
 class FileShrank(OSError):
@@ -69,7 +69,7 @@ class FileBody(StreamingHttpResponse):
 
     block_size = BLOCK_BYTES
 
-    def __init__(self, part: FileSlice, slot: Slot, *, status: int) -> None:
+    def __init__(self, part: FileSlice, slot: StreamSlot, *, status: int) -> None:
         super().__init__(iter(lambda: part.read(BLOCK_BYTES), b""), status=status)
         self.part = part
         self.file_to_stream = part
@@ -92,7 +92,7 @@ class FileBody(StreamingHttpResponse):
 class BytesBody(HttpResponse):
     """A response with bytes in memory; `close` gives back the slot."""
 
-    def __init__(self, data: bytes, slot: Slot, *, status: int) -> None:
+    def __init__(self, data: bytes, slot: StreamSlot, *, status: int) -> None:
         super().__init__(data, status=status)
         self._slot = slot
 
@@ -116,12 +116,12 @@ def file_response(
 
     `root` (resolved) is checked against what was really opened. The type follows from the name, by the
     allow-list, unless it is given; `etag` (quoted) from the file. Raises what `open_regular`,
-    `content_type_for`, `plan_for` and `take_stream_slot` raise. Below a root of `NVR_ACCEL_REDIRECT` nginx
+    `content_type_for`, `plan_response` and `take_stream_slot` raise. Below a root of `NVR_ACCEL_REDIRECT` nginx
     is told to send the file instead.
     """
     name = filename or path.name
     headers = common_headers(content_type or content_type_for(path.name), name, disposition, cache_control)
-    internal = accel_address(path)
+    internal = accel_redirect_uri(path)
     if internal is not None:
         return HttpResponse(headers={**headers, "X-Accel-Redirect": internal})
     file = open_regular(path, root=root)
@@ -139,7 +139,7 @@ def opened_file_response(
     facts = os.fstat(file.fileno())
     etag = etag or f'"{facts.st_ino:x}-{facts.st_size:x}-{facts.st_mtime_ns:x}"'
     entity = Entity(etag, int(facts.st_mtime), facts.st_size)
-    plan = plan_for(request, entity)
+    plan = plan_response(request, entity)
     if request.method == "HEAD" or plan.length == 0:
         file.close()
         return with_headers(HttpResponse(status=plan.status), plan, entity, headers)
@@ -165,7 +165,7 @@ def bytes_response(
     """
     entity = Entity(f'"{etag}"', int(last_modified.timestamp()), len(data))
     headers = common_headers(content_type, filename, disposition, cache_control)
-    plan = plan_for(request, entity)
+    plan = plan_response(request, entity)
     if request.method == "HEAD" or plan.length == 0:
         return with_headers(HttpResponse(status=plan.status), plan, entity, headers)
     slot = take_stream_slot(request, size=plan.length)
@@ -173,12 +173,14 @@ def bytes_response(
     return with_headers(response, plan, entity, headers)
 
 
-def known_response(request: HttpRequest, entity: Entity, *, cache_control: str = PRIVATE) -> HttpResponseBase | None:
+def not_modified_response(
+    request: HttpRequest, entity: Entity, *, cache_control: str = PRIVATE
+) -> HttpResponseBase | None:
     """304 for a client that has it already, before anybody looks for what would be sent; else None."""
-    if not is_known(request, entity):
+    if not is_not_modified(request, entity):
         return None
     headers = {"Cache-Control": cache_control, "X-Content-Type-Options": "nosniff"}
-    return with_headers(HttpResponse(status=304), Plan(304, 0, 0), entity, headers)
+    return with_headers(HttpResponse(status=304), ResponsePlan(304, 0, 0), entity, headers)
 
 
 def common_headers(content_type: str, filename: str, disposition: str, cache_control: str) -> dict[str, str]:
@@ -190,11 +192,13 @@ def common_headers(content_type: str, filename: str, disposition: str, cache_con
     }
 
 
-def with_headers(response: HttpResponseBase, plan: Plan, entity: Entity, headers: dict[str, str]) -> HttpResponseBase:
+def with_headers(
+    response: HttpResponseBase, plan: ResponsePlan, entity: Entity, headers: dict[str, str]
+) -> HttpResponseBase:
     for name, value in headers.items():
         response[name] = value
     response["ETag"] = entity.etag
-    response["Last-Modified"] = http_date(min(entity.last_modified, LATEST_S))
+    response["Last-Modified"] = http_date(min(entity.last_modified, MAX_TIMESTAMP_S))
     response["Accept-Ranges"] = "bytes"
     if plan.status == 304:
         del response["Content-Type"], response["Content-Disposition"]
@@ -207,15 +211,15 @@ def with_headers(response: HttpResponseBase, plan: Plan, entity: Entity, headers
 
 def content_disposition(disposition: str, filename: str) -> str:
     """RFC 6266: an ASCII name that any client reads, and beside it, if that lost something, the true one."""
-    name = NOT_IN_A_HEADER.sub("_", filename).replace("/", "_")
-    plain = NOT_ASCII_OR_DECODED.sub("_", name).replace("\\", "\\\\").replace('"', '\\"')
+    name = INVALID_IN_HEADER.sub("_", filename).replace("/", "_")
+    plain = NEEDS_ENCODING.sub("_", name).replace("\\", "\\\\").replace('"', '\\"')
     value = f'{disposition}; filename="{plain}"'
-    if NOT_ASCII_OR_DECODED.search(name):
+    if NEEDS_ENCODING.search(name):
         value += f"; filename*=UTF-8''{quote(name, safe='')}"
     return value
 
 
-def accel_address(path: Path) -> str | None:
+def accel_redirect_uri(path: Path) -> str | None:
     """The internal nginx address of a file, by the longest listed root above it; None if none is."""
     roots: dict[Path, str] = settings.NVR_ACCEL_REDIRECT
     above = [root for root in roots if is_inside(path, root)]

@@ -28,7 +28,7 @@ class SignatureExpired(Forbidden):
 
 
 @dataclass(frozen=True)
-class Signed:
+class SignedUrl:
     """What a valid signature says. `subject` is a user's id: look again at what they may see now."""
 
     subject: str
@@ -50,23 +50,23 @@ def sign(
         "user": subject,
         "limit": "" if size_limit is None else str(size_limit),
     }
-    signature = signature_of(purpose, method, path, fields, settings.SECRET_KEY)
+    signature = compute_signature(purpose, method, path, fields, settings.SECRET_KEY)
     return urlencode({**{name: value for name, value in fields.items() if value}, SIGNATURE: signature})
 
 
-def verify(purpose: str, *, method: str, path: str, query: Mapping[str, str]) -> Signed:
+def verify(purpose: str, *, method: str, path: str, query: Mapping[str, str]) -> SignedUrl:
     """Raises `SignatureInvalid`, or `SignatureExpired` for one that was valid. One for GET is good for HEAD."""
     fields = {name: query.get(name) or "" for name in ("expires", "nonce", "user", "limit")}
     given = query.get(SIGNATURE) or ""
     if not re.fullmatch(r"[0-9a-f]{64}", given):
         raise SignatureInvalid
     keys = [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]
-    matches = [constant_time_compare(given, signature_of(purpose, method, path, fields, key)) for key in keys]
+    matches = [constant_time_compare(given, compute_signature(purpose, method, path, fields, key)) for key in keys]
     if not any(matches) or not re.fullmatch(r"[0-9]{1,11}", fields["expires"]):
         raise SignatureInvalid
     if int(fields["expires"]) <= time.time():
         raise SignatureExpired
-    return Signed(
+    return SignedUrl(
         subject=fields["user"],
         expires_at=datetime.fromtimestamp(int(fields["expires"]), UTC),
         nonce=fields["nonce"],
@@ -79,7 +79,7 @@ def is_signed(query: Mapping[str, str]) -> bool:
     return SIGNATURE in query
 
 
-def signature_of(purpose: str, method: str, path: str, fields: Mapping[str, str], key: str) -> str:
+def compute_signature(purpose: str, method: str, path: str, fields: Mapping[str, str], key: str) -> str:
     # JSON, not a joined text: no field can pass for the end of another.
     message = json.dumps(["GET" if method == "HEAD" else method, path, sorted(fields.items())])
     return salted_hmac(f"nvr.media.signing:{purpose}", message, secret=key, algorithm="sha256").hexdigest()

@@ -30,7 +30,7 @@ class TooManyStreams(Unavailable):
         super().__init__(detail, retry_after=RETRY_AFTER)
 
 
-class Slot:
+class StreamSlot:
     """A place that is held until `close`; closing again does nothing.
 
     An answer that an error replaced on its way out is never closed: its slot comes back when it is forgotten.
@@ -49,7 +49,7 @@ class Slot:
 
     __del__ = close
 
-    def __enter__(self) -> Slot:
+    def __enter__(self) -> StreamSlot:
         return self
 
     def __exit__(
@@ -69,7 +69,7 @@ class StreamSlots:
         self.readers: Counter[str] = Counter()
         self._changed = threading.Condition()
 
-    def take(self, reader: str | None = None, *, timeout: timedelta = TIMEOUT) -> Slot:
+    def take(self, reader: str | None = None, *, timeout: timedelta = TIMEOUT) -> StreamSlot:
         """Wait up to `timeout`, else raise `TooManyStreams`. A reader that is None is not counted.
 
         Whoever waits holds a thread: where half as many wait as there are slots, the next one is refused at once.
@@ -80,7 +80,7 @@ class StreamSlots:
             self.taken += 1
             if reader is not None:
                 self.readers[reader] += 1
-        return Slot(self, reader)
+        return StreamSlot(self, reader)
 
     def _wait_for_room(self, reader: str | None, timeout: timedelta) -> None:
         if self.waiting >= max(1, self.capacity // 2):
@@ -106,13 +106,13 @@ class StreamSlots:
 slots = StreamSlots(capacity=max(1, settings.NVR_WEB_THREADS // 2))
 
 
-def take_stream_slot(request: HttpRequest, *, size: int | None) -> Slot:
+def take_stream_slot(request: HttpRequest, *, size: int | None) -> StreamSlot:
     """A slot for a body of `size` bytes (None: a stream of unknown length); free of charge if it is small.
 
     Close it when the answer has been sent. Raises `TooManyStreams`.
     """
     if size is not None and size < LARGE_BYTES:
-        return Slot(None, None)
+        return StreamSlot(None, None)
     user = getattr(request, "user", None)
     if user is not None and user.is_authenticated:
         counted = size is None or size >= HUGE_BYTES

@@ -12,37 +12,37 @@ if TYPE_CHECKING:
     from PIL import ImageCms
 
 # By its signature in the profile's head: the modes that a profile of this colour space speaks of.
-SPACES = {b"RGB ": {"RGB", "RGBA"}, b"CMYK": {"CMYK"}, b"GRAY": {"L"}}
+COLOR_SPACE_MODES = {b"RGB ": {"RGB", "RGBA"}, b"CMYK": {"CMYK"}, b"GRAY": {"L"}}
 SRGB_NAMES = (b"sRGB", "sRGB".encode("utf-16-be"))
-NAME_WITHIN_BYTES = 4096
+MAX_NAME_OFFSET = 4096
 MAX_PROFILE_BYTES = 4 * 2**20
-HEAD_BYTES = 128
+HEADER_BYTES = 128
 
 
-def in_srgb(image: Image.Image) -> Image.Image:
+def to_srgb(image: Image.Image) -> Image.Image:
     """`image` in sRGB if it carries another profile that can be read; as it is otherwise, and if it is sRGB."""
     profile = image.info.get("icc_profile")
     if not profile or not isinstance(profile, bytes) or is_srgb(profile):
         return image
-    if image.mode not in SPACES.get(profile[16:20], set()):
+    if image.mode not in COLOR_SPACE_MODES.get(profile[16:20], set()):
         return image
     target = "RGBA" if image.mode == "RGBA" else "L" if image.mode == "L" else "RGB"
     # Of a hostile profile littlecms raises these, and Pillow passes on what it raises itself.
     try:
-        return converted(image, transform(profile, image.mode, target))
+        return apply_transform(image, build_transform(profile, image.mode, target))
     except (OSError, ValueError, TypeError, SyntaxError, LookupError):
         return image
 
 
 def is_srgb(profile: bytes) -> bool:
     """By what the profile calls itself; one that is too short or too long to be a profile needs no conversion."""
-    if not HEAD_BYTES < len(profile) <= MAX_PROFILE_BYTES:
+    if not HEADER_BYTES < len(profile) <= MAX_PROFILE_BYTES:
         return True
-    return any(name in profile[:NAME_WITHIN_BYTES] for name in SRGB_NAMES)
+    return any(name in profile[:MAX_NAME_OFFSET] for name in SRGB_NAMES)
 
 
 @lru_cache(maxsize=4)
-def transform(profile: bytes, mode: str, target: str) -> ImageCms.ImageCmsTransform:
+def build_transform(profile: bytes, mode: str, target: str) -> ImageCms.ImageCmsTransform:
     from PIL import ImageCms  # only for pictures that need it
 
     source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
@@ -51,7 +51,7 @@ def transform(profile: bytes, mode: str, target: str) -> ImageCms.ImageCmsTransf
     return ImageCms.buildTransform(source, aim, mode, "RGB" if target == "L" else target)
 
 
-def converted(image: Image.Image, change: ImageCms.ImageCmsTransform) -> Image.Image:
+def apply_transform(image: Image.Image, change: ImageCms.ImageCmsTransform) -> Image.Image:
     from PIL import ImageCms
 
     changed = ImageCms.applyTransform(image, change)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from nvr.media.files.cached_files import made_once, place_of
-from nvr.media.files.paths import named_errors
-from nvr.media.images.verdicts import remembered
+from nvr.media.files.cached_files import cache_path, get_or_create
+from nvr.media.files.paths import translate_os_errors
+from nvr.media.images.verdicts import remember_failure
 
 WIDTHS = (160, 320, 640, 1280)  # pixels
 FOLDER = "derivatives"
@@ -15,25 +15,25 @@ FOLDER = "derivatives"
 def derivative_of(path: Path, width: int) -> Path:
     """The picture at `path` (resolved) at most `width` pixels wide; a changed file gets a new one.
 
-    Raises what `pictures.small_copy` and `made_once` raise, and `NoSuchFile` if the file is gone.
+    Raises what `pictures.write_resized` and `get_or_create` raise, and `NoSuchFile` if the file is gone.
     """
-    with named_errors():
+    with translate_os_errors():
         facts = path.stat()
-    return kept(path, f"{path}-{facts.st_ino:x}-{facts.st_size:x}-{facts.st_mtime_ns:x}", width)
+    return cached_derivative(path, f"{path}-{facts.st_ino:x}-{facts.st_size:x}-{facts.st_mtime_ns:x}", width)
 
 
 def derivative_of_bytes(data: bytes, identity: str, width: int) -> Path:
     """The same for bytes in memory; `identity` is another whenever the bytes are."""
-    return kept(data, identity, width)
+    return cached_derivative(data, identity, width)
 
 
-def kept(source: Path | bytes, identity: str, width: int) -> Path:
-    place = place_of(FOLDER, f"{identity}-{width}")
+def cached_derivative(source: Path | bytes, identity: str, width: int) -> Path:
+    place = cache_path(FOLDER, f"{identity}-{width}")
 
     def make() -> Path:
-        from nvr.media.images.decoder.pictures import small_copy  # not for what has been made already
+        from nvr.media.images.decoder.pictures import write_resized  # not for what has been made already
 
-        with remembered(identity):  # also by who waited for another to make it
-            return small_copy(source, width, place)
+        with remember_failure(identity):  # also by who waited for another to make it
+            return write_resized(source, width, place)
 
-    return made_once([place.with_suffix(".jpg"), place.with_suffix(".png")], make)
+    return get_or_create([place.with_suffix(".jpg"), place.with_suffix(".png")], make)

@@ -9,7 +9,7 @@ class NotAnImage(Invalid):
     title = "The file is not an image of a known format"
 
 
-class TornImage(Invalid):
+class DamagedImage(Invalid):
     title = "The image is incomplete or damaged"
 
 

@@ -18,36 +18,36 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
-from nvr.media.files.atomic_write import PART
+from nvr.media.files.atomic_write import PART_SUFFIX
 
 FOLDER: Final = ".thumbnails"
-FLAVOURS: Final = {128: "normal", 256: "large", 512: "x-large", 1024: "xx-large"}  # by the side, in pixels
+SIZE_NAMES: Final = {128: "normal", 256: "large", 512: "x-large", 1024: "xx-large"}  # by the side, in pixels
 URI, MTIME = "Thumb::URI", "Thumb::MTime"
-NOT_ESCAPED = "/!$&'()*+,:=@"  # what GLib leaves in a path, beside letters, digits and -._~
+UNESCAPED = "/!$&'()*+,:=@"  # what GLib leaves in a path, beside letters, digits and -._~
 HEAD_BYTES = 16 * 1024  # the longest path, every byte escaped, and what stands before it
 PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
 FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 FILE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-PART_LIVES_S = 86_400
+MAX_PART_AGE_S = 86_400
 
 
-def uri_of(file: Path) -> str:
-    return "file://" + quote_from_bytes(os.fsencode(file), safe=NOT_ESCAPED)
+def file_uri(file: Path) -> str:
+    return "file://" + quote_from_bytes(os.fsencode(file), safe=UNESCAPED)
 
 
-def file_of(uri: str) -> Path | None:
+def path_from_uri(uri: str) -> Path | None:
     """None for what is no file of this machine."""
     path = unquote_to_bytes(uri.removeprefix("file://"))
     return Path(os.fsdecode(path)) if uri.startswith("file:///") and b"\0" not in path else None
 
 
-def name_of(uri: str) -> str:
+def thumbnail_name(uri: str) -> str:
     """Without its suffix."""
     return hashlib.md5(uri.encode(), usedforsecurity=False).hexdigest()
 
 
-def place_of(root: Path, name: str, size: int) -> Path:
-    return root / FOLDER / FLAVOURS[size] / f"{name}.png"
+def thumbnail_path(root: Path, name: str, size: int) -> Path:
+    return root / FOLDER / SIZE_NAMES[size] / f"{name}.png"
 
 
 def is_current(thumbnail: Path, mtime_ns: int) -> bool:
@@ -62,16 +62,16 @@ def is_current(thumbnail: Path, mtime_ns: int) -> bool:
     return stat.S_ISREG(facts.st_mode) and facts.st_mtime_ns == mtime_ns and facts.st_size > 0
 
 
-def keep(thumbnail: Path, data: bytes, mtime_ns: int) -> None:
+def store(thumbnail: Path, data: bytes, mtime_ns: int) -> None:
     """Put it in its place in one step, with the source's time.
 
     Raises OSError: also where a folder is a link, and where the medium cannot hold that time.
     """
     root, flavour = thumbnail.parents[2], thumbnail.parent.name
-    with folder_in(root, FOLDER, flavour, make=True) as directory:
-        part = f"{secrets.token_hex(8)}{PART}"
+    with open_folder(root, FOLDER, flavour, make=True) as directory:
+        part = f"{secrets.token_hex(8)}{PART_SUFFIX}"
         try:
-            write(directory, part, data, mtime_ns)
+            write_file(directory, part, data, mtime_ns)
             os.replace(part, thumbnail.name, src_dir_fd=directory, dst_dir_fd=directory)
         finally:
             with suppress(FileNotFoundError):
@@ -79,7 +79,7 @@ def keep(thumbnail: Path, data: bytes, mtime_ns: int) -> None:
 
 
 @contextmanager
-def folder_in(root: Path, *names: str, make: bool = False) -> Iterator[int]:
+def open_folder(root: Path, *names: str, make: bool = False) -> Iterator[int]:
     """The folder, opened without following a link; `make` one that is missing, for this user only (as the spec says).
 
     Raises OSError.
@@ -98,7 +98,7 @@ def folder_in(root: Path, *names: str, make: bool = False) -> Iterator[int]:
         os.close(directory)
 
 
-def write(directory: int, name: str, data: bytes, mtime_ns: int) -> None:
+def write_file(directory: int, name: str, data: bytes, mtime_ns: int) -> None:
     with os.fdopen(os.open(name, FILE_FLAGS, 0o600, dir_fd=directory), "wb") as file:
         file.write(data)
         file.flush()
@@ -107,7 +107,7 @@ def write(directory: int, name: str, data: bytes, mtime_ns: int) -> None:
             raise OSError("the medium cannot hold the file's time")
 
 
-def uri_in(thumbnail: Path) -> str | None:
+def read_uri(thumbnail: Path) -> str | None:
     """The `Thumb::URI` that a PNG carries before its pixels; None if it has none, or is a link or no PNG."""
     try:
         with os.fdopen(os.open(thumbnail, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
@@ -126,32 +126,32 @@ def uri_in(thumbnail: Path) -> str | None:
     return None
 
 
-def source_of(thumbnail: Path, name: str) -> Path | None:
+def source_file(thumbnail: Path, name: str) -> Path | None:
     """The file that it shows; None unless its name follows from that, so that it is nobody else's."""
-    uri = uri_in(thumbnail)
-    return file_of(uri) if uri is not None and name_of(uri) == name else None
+    uri = read_uri(thumbnail)
+    return path_from_uri(uri) if uri is not None and thumbnail_name(uri) == name else None
 
 
-def thumbnails_in(root: Path) -> Iterator[Path]:
+def list_thumbnails(root: Path) -> Iterator[Path]:
     """All that lie there under a name that one can have; behind no link."""
-    for flavour in FLAVOURS.values():
-        with suppress(OSError), folder_in(root, FOLDER, flavour) as directory:
+    for flavour in SIZE_NAMES.values():
+        with suppress(OSError), open_folder(root, FOLDER, flavour) as directory:
             for name in os.listdir(directory):  # noqa: PTH208 - a descriptor
-                if name.endswith((".png", PART)):
+                if name.endswith((".png", PART_SUFFIX)):
                     yield root / FOLDER / flavour / name
 
 
-def is_left_over(thumbnail: Path) -> bool:
+def is_abandoned(thumbnail: Path) -> bool:
     """Whether a writer that was killed left it half-made."""
     try:
-        return thumbnail.suffix == PART and time.time() - thumbnail.lstat().st_ctime > PART_LIVES_S
+        return thumbnail.suffix == PART_SUFFIX and time.time() - thumbnail.lstat().st_ctime > MAX_PART_AGE_S
     except OSError:
         return False
 
 
 def remove(thumbnail: Path) -> bool:
     """Gone afterwards, if it can be; whether it was there. Links on the way are not followed."""
-    with suppress(OSError), folder_in(thumbnail.parents[2], FOLDER, thumbnail.parent.name) as directory:
+    with suppress(OSError), open_folder(thumbnail.parents[2], FOLDER, thumbnail.parent.name) as directory:
         os.unlink(thumbnail.name, dir_fd=directory)
         return True
     return False

@@ -20,8 +20,8 @@ from PIL import ExifTags, Image, PngImagePlugin
 
 from nvr.errors import Invalid, NvrError
 from nvr.media.files.paths import error_for, open_regular
-from nvr.media.images.color_profiles import in_srgb
-from nvr.media.images.errors import ImageTooLarge, NotAnImage, TornImage
+from nvr.media.images.color_profiles import to_srgb
+from nvr.media.images.errors import DamagedImage, ImageTooLarge, NotAnImage
 from nvr.media.images.limits import MAX_SIDE_PX, max_pixels
 
 # Of a broken file Pillow has a word to say of each of its tags; what it amounts to is raised.
@@ -33,11 +33,11 @@ JPEG_QUALITY = 82
 # becomes 256 wide from 1/8: 50 to 52 dB (PSNR) from the result of decoding it whole, in a fifth of the time.
 REDUCING_GAP = 1.9
 # What Pillow's decoders raise on broken data, beside OSError (which covers UnidentifiedImageError).
-BROKEN = (
+DECODE_ERRORS = (
     *(OSError, SyntaxError, ValueError, TypeError, LookupError, EOFError, OverflowError, struct.error, zlib.error),
     *(AttributeError, AssertionError, RecursionError),
 )
-TURNS = {
+ORIENTATION_TRANSPOSES = {
     2: (Image.Transpose.FLIP_LEFT_RIGHT,),
     3: (Image.Transpose.ROTATE_180,),
     4: (Image.Transpose.FLIP_TOP_BOTTOM,),
@@ -46,43 +46,43 @@ TURNS = {
     7: (Image.Transpose.TRANSVERSE,),
     8: (Image.Transpose.ROTATE_90,),
 }
-SIDEWAYS = {5, 6, 7, 8}
+ROTATED_ORIENTATIONS = {5, 6, 7, 8}
 
 
 @contextmanager
-def opened(source: Path | bytes | BinaryIO) -> Iterator[Image.Image]:
+def open_image(source: Path | bytes | BinaryIO) -> Iterator[Image.Image]:
     """The image, not decoded yet; an open file stays open.
 
-    Raises `NotAnImage`, `ImageTooLarge`, `TornImage` for what the block meets, and what `open_regular` raises.
+    Raises `NotAnImage`, `ImageTooLarge`, `DamagedImage` for what the block meets, and what `open_regular` raises.
     """
-    with stream_of(source) as file:
+    with open_stream(source) as file:
         try:
-            image = recognised(file)
+            image = identify(file)
         except Image.DecompressionBombError as error:  # of more than twice the cap, before its size is told
             raise ImageTooLarge(
                 f"The image has more than {2 * max_pixels():,} pixels; at most "
                 f"{max_pixels():,} are read (NVR_MAX_IMAGE_PIXELS)."
             ) from error
-        except BROKEN as error:
-            raise meaning(error, NotAnImage) from error
+        except DECODE_ERRORS as error:
+            raise translate_error(error, NotAnImage) from error
         try:
             yield image
-        except BROKEN as error:
-            raise meaning(error, TornImage) from error
+        except DECODE_ERRORS as error:
+            raise translate_error(error, DamagedImage) from error
 
 
-def stream_of(source: Path | bytes | BinaryIO) -> AbstractContextManager[BinaryIO]:
+def open_stream(source: Path | bytes | BinaryIO) -> AbstractContextManager[BinaryIO]:
     if isinstance(source, Path):
         return open_regular(source)
     return io.BytesIO(source) if isinstance(source, bytes) else nullcontext(source)
 
 
-def meaning(error: Exception, of_bytes: type[Invalid]) -> NvrError:
+def translate_error(error: Exception, of_bytes: type[Invalid]) -> NvrError:
     """Pillow's own OSErrors carry no number and speak of the bytes; one with a number is the storage's."""
     return error_for(error) if isinstance(error, OSError) and error.errno else of_bytes()
 
 
-def recognised(file: BinaryIO) -> Image.Image:
+def identify(file: BinaryIO) -> Image.Image:
     Image.MAX_IMAGE_PIXELS = max_pixels()  # Pillow's own guard, within formats of which the size is told late
     image = Image.open(file, formats=FORMATS)
     if image.width * image.height > max_pixels():
@@ -98,17 +98,17 @@ def recognised(file: BinaryIO) -> Image.Image:
     return image
 
 
-def fitted(image: Image.Image, width: int, height: int) -> Image.Image:
+def fit(image: Image.Image, width: int, height: int) -> Image.Image:
     """Upright, within `width` by `height` pixels, never enlarged, in mode L, RGB or RGBA."""
     turn = orientation(image)
-    box = (height, width) if turn in SIDEWAYS else (width, height)
+    box = (height, width) if turn in ROTATED_ORIENTATIONS else (width, height)
     scale = min(1.0, box[0] / image.width, box[1] / image.height)
     across, down = (max(1, int(side * scale * REDUCING_GAP)) for side in image.size)
     image.draft(None, (across, down))
-    image = resizable(image)
+    image = to_resizable_mode(image)
     image.thumbnail(box, Image.Resampling.BICUBIC, reducing_gap=REDUCING_GAP)
-    image = in_srgb(image)
-    for method in TURNS.get(turn, ()):
+    image = to_srgb(image)
+    for method in ORIENTATION_TRANSPOSES.get(turn, ()):
         image = image.transpose(method)
     return image if image.mode in {"L", "RGB", "RGBA"} else image.convert("RGB")
 
@@ -117,11 +117,11 @@ def orientation(image: Image.Image) -> int:
     """EXIF's, 1 (upright) to 8; what cannot be read is upright."""
     try:
         return int(image.getexif().get(ExifTags.Base.Orientation, 1))
-    except BROKEN:
+    except DECODE_ERRORS:
         return 1
 
 
-def resizable(image: Image.Image) -> Image.Image:
+def to_resizable_mode(image: Image.Image) -> Image.Image:
     """In a mode whose pixels can be averaged. A JPEG stays as it is, so that it is decoded small."""
     if image.mode in {"L", "RGB", "RGBA", "CMYK"}:
         return image
@@ -141,14 +141,14 @@ def thumbnail_png(source: Path | bytes, size: int = 256, *, text: dict[str, str]
     for name, value in (text or {}).items():
         notes.add_text(name, value)
     buffer = io.BytesIO()
-    with opened(source) as image:
-        fitted(image, size, size).save(
+    with open_image(source) as image:
+        fit(image, size, size).save(
             buffer, "PNG", compress_level=1, compress_type=zlib.Z_RLE, pnginfo=notes, exif=b"", icc_profile=None
         )
     return buffer.getvalue()
 
 
-def encoded(image: Image.Image, kind: str) -> bytes:
+def encode(image: Image.Image, kind: str) -> bytes:
     buffer = io.BytesIO()
     if kind == "PNG":
         image.save(buffer, kind, compress_level=1, exif=b"", icc_profile=None)

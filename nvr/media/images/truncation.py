@@ -8,27 +8,27 @@ from collections.abc import Iterator
 PNG_END = b"\x00\x00\x00\x00IEND\xaeB\x60\x82"
 # In JPEG's scans FF is followed by 00 (stuffing), a restart marker or a fill byte; anything else is a marker.
 JPEG_MARKER = re.compile(rb"\xff([^\x00\xd0-\xd7\xff])", re.DOTALL)
-JPEG_BARE = {0x01, 0xD8}  # TEM, SOI: without a length
+JPEG_MARKERS_WITHOUT_LENGTH = {0x01, 0xD8}  # TEM, SOI: without a length
 JPEG_END, JPEG_SCAN = 0xD9, 0xDA
 GIF_EXTENSION, GIF_IMAGE, GIF_END = 0x21, 0x2C, 0x3B
 
 
-def has_its_end(data: bytes, image_format: str) -> bool:
+def has_end_marker(data: bytes, image_format: str) -> bool:
     """Bytes behind the end do not matter. Formats that carry no end, or whose decoder checks it, have it."""
-    check = {"JPEG": jpeg_ends, "PNG": png_ends, "GIF": gif_ends}.get(image_format)
+    check = {"JPEG": jpeg_has_end, "PNG": png_has_end, "GIF": gif_has_end}.get(image_format)
     return check is None or check(data)
 
 
-def png_ends(data: bytes) -> bool:
+def png_has_end(data: bytes) -> bool:
     return PNG_END in data
 
 
-def jpeg_ends(data: bytes) -> bool:
+def jpeg_has_end(data: bytes) -> bool:
     """From marker to marker, over each segment's length, so that the end of an embedded preview does not count."""
     return any(marker == JPEG_END for marker in jpeg_markers(data))
 
 
-def jpeg_scans(data: bytes) -> int:
+def count_jpeg_scans(data: bytes) -> int:
     """How often a decoder goes over the picture: a progressive one comes in about ten."""
     return sum(marker == JPEG_SCAN for marker in jpeg_markers(data))
 
@@ -41,45 +41,45 @@ def jpeg_markers(data: bytes) -> Iterator[int]:
         yield marker
         if marker == JPEG_END:
             return
-        if marker not in JPEG_BARE:
+        if marker not in JPEG_MARKERS_WITHOUT_LENGTH:
             position += int.from_bytes(data[position : position + 2])
 
 
-def gif_ends(data: bytes) -> bool:
+def gif_has_end(data: bytes) -> bool:
     """From block to block up to the trailer."""
-    return gif_walk(data)[0]
+    return walk_gif(data)[0]
 
 
-def gif_lacks_only_its_end(data: bytes) -> bool:
+def gif_lacks_only_trailer(data: bytes) -> bool:
     """Whether the data ends where the trailer would stand, or with the empty block that comes before it."""
-    ends, position = gif_walk(data)
+    ends, position = walk_gif(data)
     return not ends and len(data) <= position <= len(data) + 1
 
 
-def gif_walk(data: bytes) -> tuple[bool, int]:
+def walk_gif(data: bytes) -> tuple[bool, int]:
     """Whether the trailer was met, and where the walk ended."""
-    position = 13 + colour_table_bytes(data[10:11])
+    position = 13 + color_table_bytes(data[10:11])
     while position < len(data):
         kind = data[position]
         if kind == GIF_END:
             return True, position
         if kind == GIF_IMAGE:
-            position += 10 + colour_table_bytes(data[position + 9 : position + 10]) + 1
+            position += 10 + color_table_bytes(data[position + 9 : position + 10]) + 1
         elif kind == GIF_EXTENSION:
             position += 2
         else:
             return False, 0
-        position = after_sub_blocks(data, position)
+        position = skip_sub_blocks(data, position)
     return False, position
 
 
-def colour_table_bytes(flags: bytes) -> int:
+def color_table_bytes(flags: bytes) -> int:
     if not flags or not flags[0] & 0x80:
         return 0
     return int(3 * 2 ** ((flags[0] & 7) + 1))
 
 
-def after_sub_blocks(data: bytes, position: int) -> int:
+def skip_sub_blocks(data: bytes, position: int) -> int:
     """Behind the empty block that ends a chain of length-prefixed ones; behind the data if none does."""
     while position < len(data) and data[position]:
         position += 1 + data[position]

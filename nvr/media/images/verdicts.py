@@ -14,49 +14,49 @@ from pathlib import Path
 
 from nvr.errors import Invalid, NvrError
 from nvr.media.files.atomic_write import write_to
-from nvr.media.files.cached_files import place_of
+from nvr.media.files.cached_files import cache_path
 from nvr.media.images import errors
 from nvr.media.images.errors import DecodingTimedOut
 
 logger = logging.getLogger(__name__)
 
 FOLDER = "refusals"
-REMEMBERED_S = 24 * 3600
-BUSY_S = 60  # what took too long may be quicker when the machine is not so busy
+FAILURE_TTL_S = 24 * 3600
+TIMEOUT_TTL_S = 60  # what took too long may be quicker when the machine is not so busy
 
 
 @contextmanager
-def remembered(identity: str) -> Iterator[None]:
+def remember_failure(identity: str) -> Iterator[None]:
     """What the block raises against the picture of this `identity` is raised at once when it is asked for again."""
-    check_known(identity)
+    raise_known_failure(identity)
     try:
         yield
     except (Invalid, DecodingTimedOut) as error:
-        note(identity, error)
+        store_failure(identity, error)
         raise
 
 
-def check_known(identity: str) -> None:
+def raise_known_failure(identity: str) -> None:
     """Raises what was found to be wrong with it lately."""
-    place = place_for(identity)
+    place = failure_path(identity)
     try:
         age_s = time.time() - place.stat().st_mtime
         known = json.loads(place.read_bytes())
         kind = getattr(errors, known["error"])
-        lasts_s = BUSY_S if issubclass(kind, DecodingTimedOut) else REMEMBERED_S
+        lasts_s = TIMEOUT_TTL_S if issubclass(kind, DecodingTimedOut) else FAILURE_TTL_S
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return
     if 0 <= age_s < lasts_s:
         raise kind(str(known.get("detail", "")))
 
 
-def note(identity: str, error: NvrError) -> None:
+def store_failure(identity: str, error: NvrError) -> None:
     name = type(error).__name__
     if not hasattr(errors, name):
         return
-    with suppress(OSError), write_to(place_for(identity)) as part:  # without it, it is only found out again
+    with suppress(OSError), write_to(failure_path(identity)) as part:  # without it, it is only found out again
         part.write_text(json.dumps({"error": name, "detail": error.detail}))
 
 
-def place_for(identity: str) -> Path:
-    return place_of(FOLDER, identity)
+def failure_path(identity: str) -> Path:
+    return cache_path(FOLDER, identity)

@@ -18,15 +18,15 @@ from typing import Final
 
 from nvr.errors import NvrError
 from nvr.media.images import limits
-from nvr.media.images.decoder.messages import Closed, Head, receive_request, send_answer
+from nvr.media.images.decoder.messages import ConnectionClosed, Message, receive_request, send_answer
 
-Perform = Callable[[Head, int], tuple[Head, bytes]]
+Perform = Callable[[Message, int], tuple[Message, bytes]]
 
-IDLE_S: Final = 20.0
-CPU_S: Final = 10
+IDLE_TIMEOUT_S: Final = 20.0
+CPU_LIMIT_S: Final = 10
 BASE_BYTES: Final = 640 * 2**20  # of address space, which is more than what is used of it
 BYTES_PER_PIXEL: Final = 10  # a progressive JPEG's coefficients, and its pixels
-NO_FILES_BYTES: Final = 0
+MAX_FILE_BYTES: Final = 0
 
 
 def main(descriptor: int, max_pixels: int) -> None:
@@ -37,13 +37,13 @@ def main(descriptor: int, max_pixels: int) -> None:
     from nvr.media.images.decoder import operations  # Pillow, within the limits
 
     connection = socket.socket(fileno=descriptor)
-    with suppress(Closed, TimeoutError, ConnectionError):
+    with suppress(ConnectionClosed, TimeoutError, ConnectionError):
         while True:
-            connection.settimeout(IDLE_S)
+            connection.settimeout(IDLE_TIMEOUT_S)
             head, file = receive_request(connection)
             connection.settimeout(None)
             limit_cpu()
-            is_sound = answer(connection, operations.perform, head, file)
+            is_sound = handle_request(connection, operations.perform, head, file)
             os.close(file)
             if not is_sound:
                 return
@@ -53,25 +53,25 @@ def limit_self(max_pixels: int) -> None:
     memory = BASE_BYTES + BYTES_PER_PIXEL * max_pixels
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (NO_FILES_BYTES, NO_FILES_BYTES))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (MAX_FILE_BYTES, MAX_FILE_BYTES))
     limit_cpu()
 
 
 def limit_cpu() -> None:
     """So much for the next picture; whoever uses more is ended by the system."""
     used = resource.getrusage(resource.RUSAGE_SELF)
-    seconds = int(used.ru_utime + used.ru_stime) + CPU_S
+    seconds = int(used.ru_utime + used.ru_stime) + CPU_LIMIT_S
     resource.setrlimit(resource.RLIMIT_CPU, (seconds, resource.RLIM_INFINITY))
 
 
-def answer(connection: socket.socket, perform: Perform, head: Head, file: int) -> bool:
+def handle_request(connection: socket.socket, perform: Perform, head: Message, file: int) -> bool:
     """False if this process had better end: where memory ran out, what is left of it lies in pieces."""
-    facts, payload = outcome(perform, head, file)
+    facts, payload = perform_safely(perform, head, file)
     send_answer(connection, facts, payload)
     return facts.get("error") != "MemoryError"
 
 
-def outcome(perform: Perform, head: Head, file: int) -> tuple[Head, bytes]:
+def perform_safely(perform: Perform, head: Message, file: int) -> tuple[Message, bytes]:
     """What is answered. It is sent when this has ended: what filled the memory is free by then."""
     try:
         return perform(head, file)
@@ -82,7 +82,7 @@ def outcome(perform: Perform, head: Head, file: int) -> tuple[Head, bytes]:
     except OSError as error:
         return {"error": "OSError", "errno": error.errno or 0}, b""
     except Exception as error:  # noqa: BLE001 - of a broken picture a decoder may raise anything
-        return {"error": "TornImage", "detail": "", "fault": type(error).__name__}, b""
+        return {"error": "DamagedImage", "detail": "", "fault": type(error).__name__}, b""
 
 
 if __name__ == "__main__":

@@ -6,54 +6,54 @@ from typing import Any, BinaryIO, Final
 
 from PIL import ExifTags, Image
 
-from nvr.media.images.decoder.reading import PlacedFile
-from nvr.media.images.errors import ImageTooLarge, TornImage
+from nvr.media.images.decoder.reading import PreadFile
+from nvr.media.images.errors import DamagedImage, ImageTooLarge
 from nvr.media.images.limits import max_pixels
-from nvr.media.images.opening import BROKEN, opened, orientation
+from nvr.media.images.opening import DECODE_ERRORS, open_image, orientation
 
 MAX_CHUNKS: Final = 64
 MAX_EXIF_BYTES: Final = 2**20
 
 
-def header_of(raw: PlacedFile, file: BinaryIO) -> dict[str, Any]:
+def read_header(raw: PreadFile, file: BinaryIO) -> dict[str, Any]:
     """`width` and `height` in pixels as coded, EXIF's `orientation`, `format`."""
     head = file.read(12)
     file.seek(0)
     if head[:4] == b"RIFF" and head[8:] == b"WEBP":
-        return webp_header(raw)  # Pillow would read, and prepare to decode, all of it
-    with opened(file) as image:
+        return read_webp_header(raw)  # Pillow would read, and prepare to decode, all of it
+    with open_image(file) as image:
         turn = 1 if image.format == "PNG" and "exif" not in image.info else orientation(image)
         return {"width": image.width, "height": image.height, "orientation": turn, "format": image.format}
 
 
-def webp_header(file: PlacedFile) -> dict[str, Any]:
+def read_webp_header(file: PreadFile) -> dict[str, Any]:
     """From its chunks (developers.google.com/speed/webp/docs/riff_container)."""
     width = height = 0
     turn, place = 1, 12
     for _ in range(MAX_CHUNKS):
-        kind, length, head = chunk_at(file, place)
+        kind, length, head = read_chunk(file, place)
         if not kind:
             break
         if not width:
             width, height = webp_size(kind, head)
         if kind == b"EXIF" and length <= MAX_EXIF_BYTES:
             file.seek(place + 8)
-            turn = turn_in(read_all(file, length))
+            turn = parse_orientation(read_all(file, length))
         place += 8 + length + length % 2
     if not (width and height):
-        raise TornImage
+        raise DamagedImage
     if width * height > max_pixels():
         raise ImageTooLarge
     return {"width": width, "height": height, "orientation": turn, "format": "WEBP"}
 
 
-def chunk_at(file: PlacedFile, place: int) -> tuple[bytes, int, bytes]:
+def read_chunk(file: PreadFile, place: int) -> tuple[bytes, int, bytes]:
     file.seek(place)
     data = read_all(file, 18)
     return (data[:4], int.from_bytes(data[4:8], "little"), data[8:]) if len(data) == 18 else (b"", 0, b"")
 
 
-def read_all(file: PlacedFile, length: int) -> bytes:
+def read_all(file: PreadFile, length: int) -> bytes:
     data = b""
     while len(data) < length and (piece := file.read(length - len(data))):
         data += piece
@@ -71,10 +71,10 @@ def webp_size(kind: bytes, head: bytes) -> tuple[int, int]:
     return 0, 0
 
 
-def turn_in(data: bytes) -> int:
+def parse_orientation(data: bytes) -> int:
     exif = Image.Exif()
     try:
         exif.load(data)
         return int(exif.get(ExifTags.Base.Orientation, 1))
-    except BROKEN:
+    except DECODE_ERRORS:
         return 1

@@ -13,55 +13,55 @@ import struct
 import time
 from typing import Any, Final
 
-HEAD: Final = struct.Struct(">IQ")
-MAX_HEAD_BYTES: Final = 2**20
+HEADER_FORMAT: Final = struct.Struct(">IQ")
+MAX_HEADER_BYTES: Final = 2**20
 MAX_PAYLOAD_BYTES: Final = 2**30
-PIECE_BYTES: Final = 2**20
+READ_BYTES: Final = 2**20
 
-Head = dict[str, Any]
+Message = dict[str, Any]
 
 
-class Closed(ConnectionError):
+class ConnectionClosed(ConnectionError):
     """The other side ended before it said anything."""
 
 
-def send_request(connection: socket.socket, head: Head, descriptor: int) -> None:
+def send_request(connection: socket.socket, head: Message, descriptor: int) -> None:
     data = json.dumps(head).encode()
     rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [descriptor]))]
-    packet = HEAD.pack(len(data), 0) + data
+    packet = HEADER_FORMAT.pack(len(data), 0) + data
     sent = connection.sendmsg([packet], rights)
     connection.sendall(packet[sent:])
 
 
-def receive_request(connection: socket.socket) -> tuple[Head, int]:
-    """Raises `Closed`, and TimeoutError if none comes."""
-    data, descriptors, _, _ = socket.recv_fds(connection, HEAD.size, 1)
+def receive_request(connection: socket.socket) -> tuple[Message, int]:
+    """Raises `ConnectionClosed`, and TimeoutError if none comes."""
+    data, descriptors, _, _ = socket.recv_fds(connection, HEADER_FORMAT.size, 1)
     if not data:
-        raise Closed
-    data += exactly(connection, HEAD.size - len(data), None)
-    length, _ = HEAD.unpack(data)
-    if length > MAX_HEAD_BYTES or len(descriptors) != 1:
+        raise ConnectionClosed
+    data += receive_exactly(connection, HEADER_FORMAT.size - len(data), None)
+    length, _ = HEADER_FORMAT.unpack(data)
+    if length > MAX_HEADER_BYTES or len(descriptors) != 1:
         raise ConnectionError("The request makes no sense.")
     os.set_inheritable(descriptors[0], False)
-    return json.loads(exactly(connection, length, None)), descriptors[0]
+    return json.loads(receive_exactly(connection, length, None)), descriptors[0]
 
 
-def send_answer(connection: socket.socket, head: Head, payload: bytes = b"") -> None:
+def send_answer(connection: socket.socket, head: Message, payload: bytes = b"") -> None:
     data = json.dumps(head).encode()
-    connection.sendall(HEAD.pack(len(data), len(payload)) + data)
+    connection.sendall(HEADER_FORMAT.pack(len(data), len(payload)) + data)
     connection.sendall(payload)
 
 
-def receive_answer(connection: socket.socket, deadline: float) -> tuple[Head, bytes]:
-    """Raises `Closed`, TimeoutError at the `deadline` (of the monotonic clock), and ConnectionError."""
-    length, size = HEAD.unpack(exactly(connection, HEAD.size, deadline))
-    if length > MAX_HEAD_BYTES or size > MAX_PAYLOAD_BYTES:
+def receive_answer(connection: socket.socket, deadline: float) -> tuple[Message, bytes]:
+    """Raises `ConnectionClosed`, TimeoutError at the `deadline` (of the monotonic clock), and ConnectionError."""
+    length, size = HEADER_FORMAT.unpack(receive_exactly(connection, HEADER_FORMAT.size, deadline))
+    if length > MAX_HEADER_BYTES or size > MAX_PAYLOAD_BYTES:
         raise ConnectionError("The answer makes no sense.")
-    head: Head = json.loads(exactly(connection, length, deadline))
-    return head, bytes(exactly(connection, size, deadline))
+    head: Message = json.loads(receive_exactly(connection, length, deadline))
+    return head, bytes(receive_exactly(connection, size, deadline))
 
 
-def exactly(connection: socket.socket, size: int, deadline: float | None) -> bytearray:
+def receive_exactly(connection: socket.socket, size: int, deadline: float | None) -> bytearray:
     data = bytearray()
     while len(data) < size:
         if deadline is not None:
@@ -69,8 +69,8 @@ def exactly(connection: socket.socket, size: int, deadline: float | None) -> byt
             if left <= 0:
                 raise TimeoutError
             connection.settimeout(left)
-        piece = connection.recv(min(PIECE_BYTES, size - len(data)))
+        piece = connection.recv(min(READ_BYTES, size - len(data)))
         if not piece:
-            raise Closed
+            raise ConnectionClosed
         data += piece
     return data

@@ -10,14 +10,14 @@ from typing import Any, BinaryIO, Final, TypeVar, cast
 from PIL import Image
 
 from nvr.media.images import letterbox
-from nvr.media.images.decoder.headers import header_of
-from nvr.media.images.decoder.reading import PlacedFile
-from nvr.media.images.decoder.tags import tags_in
-from nvr.media.images.errors import ImageTooLarge, ImageTooSlow, NotAnImage, TornImage
-from nvr.media.images.grayscale import grey, upright_size
-from nvr.media.images.opening import encoded, fitted, opened
-from nvr.media.images.repair import repaired
-from nvr.media.images.truncation import has_its_end, jpeg_scans
+from nvr.media.images.decoder.headers import read_header
+from nvr.media.images.decoder.reading import PreadFile
+from nvr.media.images.decoder.tags import read_tags
+from nvr.media.images.errors import DamagedImage, ImageTooLarge, ImageTooSlow, NotAnImage
+from nvr.media.images.grayscale import to_grayscale, upright_size
+from nvr.media.images.opening import encode, fit, open_image
+from nvr.media.images.repair import repair
+from nvr.media.images.truncation import count_jpeg_scans, has_end_marker
 
 Facts = dict[str, Any]
 Result = tuple[Facts, bytes]
@@ -39,63 +39,63 @@ def perform(head: Facts, descriptor: int) -> Result:
 
 def header(descriptor: int) -> Result:
     """Size in pixels, how it is turned, and format, from as little of the file as tells it."""
-    file = PlacedFile(descriptor, at_most=MAX_HEADER_BYTES)
-    return header_of(file, cast(BinaryIO, io.BufferedReader(file, 16_384))), b""
+    file = PreadFile(descriptor, at_most=MAX_HEADER_BYTES)
+    return read_header(file, cast(BinaryIO, io.BufferedReader(file, 16_384))), b""
 
 
 def check(descriptor: int, tags: RequestedTags | None = None) -> Result:
     """Whether it decodes to its last row and has its end (`whole`), or lacks only that (`lacks_end`); with `tags`."""
-    data = bytes_of(descriptor)
+    data = read_bytes(descriptor)
     try:
-        facts = decoded(data, tags)
-    except TornImage:
+        facts = decode(data, tags)
+    except DamagedImage:
         facts = {"has_end": False, "width": 0}
     except NotAnImage:
         facts = {"has_end": False}
     if facts["has_end"]:
         return facts | {"state": "whole"}, b""
-    mended = repaired(data)
+    mended = repair(data)
     if mended is None:
-        raise TornImage if "width" in facts else NotAnImage
-    return decoded(mended, tags) | {"state": "lacks_end"}, b""
+        raise DamagedImage if "width" in facts else NotAnImage
+    return decode(mended, tags) | {"state": "lacks_end"}, b""
 
 
-def decoded(data: bytes, tags: RequestedTags | None) -> Facts:
-    with opened(checked(data)) as image:
+def decode(data: bytes, tags: RequestedTags | None) -> Facts:
+    with open_image(check_scans(data)) as image:
         facts: Facts = {"width": image.width, "height": image.height, "format": image.format}
         is_png = image.format == "PNG"  # what it says may lie behind its pixels; others may close their file by then
-        facts["tags"] = {} if is_png else tags_in(image, tags or {})
+        facts["tags"] = {} if is_png else read_tags(image, tags or {})
         image.draft("L", (1, 1))  # at 1/8 every coefficient is still read
         image.load()
         if is_png:
-            facts["tags"] = tags_in(image, tags or {})
-        return facts | {"has_end": has_its_end(data, image.format or "")}
+            facts["tags"] = read_tags(image, tags or {})
+        return facts | {"has_end": has_end_marker(data, image.format or "")}
 
 
-def small(descriptor: int, width: int, height: int, kind: str = "") -> Result:
+def resize(descriptor: int, width: int, height: int, kind: str = "") -> Result:
     """Within `width` by `height`, upright: JPEG, PNG, or without `kind` PNG if it has alpha and JPEG if not."""
 
     def made(image: Image.Image) -> Result:
-        picture = fitted(image, width, height or image.width + image.height)
+        picture = fit(image, width, height or image.width + image.height)
         form = kind or ("PNG" if picture.mode == "RGBA" else "JPEG")
-        return {"kind": form}, encoded(picture, form)
+        return {"kind": form}, encode(picture, form)
 
-    return on_picture(descriptor, made)
+    return with_image(descriptor, made)
 
 
-def raw(descriptor: int, width: int, height: int) -> Result:
+def decode_rgb(descriptor: int, width: int, height: int) -> Result:
     """The same in RGB, three bytes for each pixel."""
 
     def made(image: Image.Image) -> Result:
         longest = max(image.size)
-        picture = fitted(image, width, height or image.width + image.height)
-        flat = on_black(picture)
+        picture = fit(image, width, height or image.width + image.height)
+        flat = flatten(picture)
         return {"width": flat.width, "height": flat.height, "longest": longest}, flat.tobytes()
 
-    return on_picture(descriptor, made)
+    return with_image(descriptor, made)
 
 
-def on_black(picture: Image.Image) -> Image.Image:
+def flatten(picture: Image.Image) -> Image.Image:
     if picture.mode != "RGBA":
         return picture.convert("RGB")
     ground = Image.new("RGB", picture.size)
@@ -103,66 +103,66 @@ def on_black(picture: Image.Image) -> Image.Image:
     return ground
 
 
-def grey_levels(descriptor: int, width: int) -> Result:
+def decode_grayscale(descriptor: int, width: int) -> Result:
     """In grey, upright, at most `width` wide: a byte for each pixel; and the size of the whole, as it is shown."""
 
     def made(image: Image.Image) -> Result:
         full = upright_size(image)
-        picture = grey(image, width)
+        picture = to_grayscale(image, width)
         return {"width": picture.width, "height": picture.height, "full": full}, picture.tobytes()
 
-    return on_picture(descriptor, made)
+    return with_image(descriptor, made)
 
 
 def square(descriptor: int, size: int, text: dict[str, str]) -> Result:
     """A thumbnail in the middle of a square, as the reviewer has them."""
-    return on_picture(descriptor, lambda image: ({}, letterbox.square_png(image, size, text)))
+    return with_image(descriptor, lambda image: ({}, letterbox.square_png(image, size, text)))
 
 
-def smaller(descriptor: int, size: int, text: dict[str, str]) -> Result:
+def downscale_square(descriptor: int, size: int, text: dict[str, str]) -> Result:
     """The same from a larger one."""
-    return {}, letterbox.smaller_png(bytes_of(descriptor), size, text=text)
+    return {}, letterbox.downscale_png(read_bytes(descriptor), size, text=text)
 
 
-def on_picture(descriptor: int, work: Callable[[Image.Image], T]) -> T:
+def with_image(descriptor: int, work: Callable[[Image.Image], T]) -> T:
     """`work` on the picture; on one that lacks only its last bytes, with those."""
-    file = source_of(descriptor)
+    file = open_descriptor(descriptor)
     try:
-        with opened(file) as image:
+        with open_image(file) as image:
             return work(image)
-    except TornImage:
-        mended = repaired(file.getvalue()) if isinstance(file, io.BytesIO) else None
+    except DamagedImage:
+        mended = repair(file.getvalue()) if isinstance(file, io.BytesIO) else None
         if mended is None:
             raise
-    with opened(mended) as image:
+    with open_image(mended) as image:
         return work(image)
 
 
-def source_of(descriptor: int) -> BinaryIO:
+def open_descriptor(descriptor: int) -> BinaryIO:
     """In memory what is small enough and may have to be mended or counted; the rest is read as it is needed."""
     start = os.pread(descriptor, 16, 0)
     if start.startswith((b"\xff\xd8", b"\x89PNG", b"GIF8")):
-        return io.BytesIO(checked(bytes_of(descriptor)))
-    return cast(BinaryIO, io.BufferedReader(PlacedFile(descriptor)))
+        return io.BytesIO(check_scans(read_bytes(descriptor)))
+    return cast(BinaryIO, io.BufferedReader(PreadFile(descriptor)))
 
 
-def bytes_of(descriptor: int) -> bytes:
+def read_bytes(descriptor: int) -> bytes:
     size = os.fstat(descriptor).st_size
     if size > MAX_BYTES:
         raise ImageTooLarge(f"The image has {size:,} bytes; at most {MAX_BYTES:,} are read.")
-    with io.BufferedReader(PlacedFile(descriptor)) as file:
+    with io.BufferedReader(PreadFile(descriptor)) as file:
         return file.read()
 
 
-def checked(data: bytes) -> bytes:
+def check_scans(data: bytes) -> bytes:
     """Raises `ImageTooSlow` for a JPEG that comes in absurdly many scans."""
     if not data.startswith(b"\xff\xd8"):
         return data
-    scans = jpeg_scans(data)
+    scans = count_jpeg_scans(data)
     if scans > MAX_SCANS:
         raise ImageTooSlow(f"The image comes in {scans:,} scans; at most {MAX_SCANS} are decoded.")
     if scans > 1:
-        with opened(data) as image:
+        with open_image(data) as image:
             if scans * image.width * image.height > MAX_SCANNED_PIXELS:
                 raise ImageTooSlow(f"The image of {image.width:,} by {image.height:,} pixels comes in {scans} scans.")
     return data
@@ -171,9 +171,9 @@ def checked(data: bytes) -> bytes:
 OPERATIONS: Final[dict[str, Callable[..., Result]]] = {
     "header": header,
     "check": check,
-    "small": small,
-    "raw": raw,
-    "grey": grey_levels,
+    "small": resize,
+    "raw": decode_rgb,
+    "grey": decode_grayscale,
     "square": square,
-    "smaller": smaller,
+    "smaller": downscale_square,
 }

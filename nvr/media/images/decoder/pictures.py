@@ -1,7 +1,7 @@
 """What is asked of a picture from outside. All of it is found out in a child process; Pillow is not imported here.
 
-Everything here raises `NotAnImage`, `TornImage`, `ImageTooLarge` and `ImageTooSlow` for the picture; `NoSuchFile` and
-`StorageFault` for its file; `Unavailable` where too many are being read.
+Everything here raises `NotAnImage`, `DamagedImage`, `ImageTooLarge` and `ImageTooSlow` for the picture;
+`NoSuchFile` and `StorageFault` for its file; `Unavailable` where too many are being read.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from typing import Any, BinaryIO
 
 from nvr.media.files.atomic_write import write_to
 from nvr.media.files.paths import open_regular
-from nvr.media.images.decoder.messages import Head
+from nvr.media.images.decoder.messages import Message
 from nvr.media.images.decoder.pool import pool
 
-Picture = Path | bytes | BinaryIO
+PictureSource = Path | bytes | BinaryIO
 Tags = dict[str, dict[str, list[str]]]
-SIDEWAYS = {5, 6, 7, 8}
+ROTATED_ORIENTATIONS = {5, 6, 7, 8}
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Header:
 
 
 @dataclass(frozen=True)
-class Checked:
+class CheckResult:
     """A picture that decodes to its last row; in pixels as coded. `has_end` is False if only its last bytes lack.
 
     `tags` are the first values of those that were asked for, as text and cut, by kind (`exif`, `gps`, `xmp`, `iptc`,
@@ -57,61 +57,61 @@ class Pixels:
     full_size: tuple[int, int] = (0, 0)
 
 
-def header_of(source: Picture) -> Header:
-    facts, _ = ask(source, "header")
+def read_header(source: PictureSource) -> Header:
+    facts, _ = request(source, "header")
     width, height = int(facts["width"]), int(facts["height"])
-    return Header(height, width) if facts["orientation"] in SIDEWAYS else Header(width, height)
+    return Header(height, width) if facts["orientation"] in ROTATED_ORIENTATIONS else Header(width, height)
 
 
-def check(source: Picture, *, tags: Mapping[str, Sequence[Any]] | None = None) -> Checked:
-    facts, _ = ask(source, "check", tags=tags)
+def check(source: PictureSource, *, tags: Mapping[str, Sequence[Any]] | None = None) -> CheckResult:
+    facts, _ = request(source, "check", tags=tags)
     is_whole = facts["state"] == "whole"
-    return Checked(int(facts["width"]), int(facts["height"]), str(facts["format"]), is_whole, facts["tags"])
+    return CheckResult(int(facts["width"]), int(facts["height"]), str(facts["format"]), is_whole, facts["tags"])
 
 
-def small_copy(source: Picture, width: int, target: Path) -> Path:
+def write_resized(source: PictureSource, width: int, target: Path) -> Path:
     """Write the picture at most `width` pixels wide beside `target`; answers where: `.jpg`, or `.png` with alpha.
 
     A picture that is narrower keeps its size. Raises OSError when the disk is full.
     """
-    facts, data = ask(source, "small", width=width, height=0)
+    facts, data = request(source, "small", width=width, height=0)
     place = target.with_suffix(".png" if facts["kind"] == "PNG" else ".jpg")
     with write_to(place) as part:
         part.write_bytes(data)
     return place
 
 
-def in_rgb(source: Picture, width: int, height: int = 0) -> Pixels:
+def decode_rgb(source: PictureSource, width: int, height: int = 0) -> Pixels:
     """Upright, at most `width` by `height` (0: as high as it comes); `full_size` holds the longest side twice."""
-    facts, data = ask(source, "raw", width=width, height=height)
+    facts, data = request(source, "raw", width=width, height=height)
     longest = int(facts["longest"])
     return Pixels(int(facts["width"]), int(facts["height"]), data, (longest, longest))
 
 
-def in_grey(source: Picture, width: int) -> Pixels:
+def decode_grayscale(source: PictureSource, width: int) -> Pixels:
     """Upright, at most `width` wide, averaged."""
-    facts, data = ask(source, "grey", width=width)
+    facts, data = request(source, "grey", width=width)
     full_width, full_height = facts["full"]
     return Pixels(int(facts["width"]), int(facts["height"]), data, (int(full_width), int(full_height)))
 
 
-def square_png(source: Picture, size: int, *, text: dict[str, str]) -> bytes:
+def square_png(source: PictureSource, size: int, *, text: dict[str, str]) -> bytes:
     """The reviewer's thumbnail: `size` by `size` pixels, the picture in the middle."""
-    return ask(source, "square", size=size, text=text)[1]
+    return request(source, "square", size=size, text=text)[1]
 
 
-def smaller_png(source: Picture, size: int, *, text: dict[str, str]) -> bytes:
+def downscale_png(source: PictureSource, size: int, *, text: dict[str, str]) -> bytes:
     """The same from a larger one."""
-    return ask(source, "smaller", size=size, text=text)[1]
+    return request(source, "smaller", size=size, text=text)[1]
 
 
-def ask(source: Picture, do: str, **options: Any) -> tuple[Head, bytes]:
-    with descriptor_of(source) as descriptor:
+def request(source: PictureSource, do: str, **options: Any) -> tuple[Message, bytes]:
+    with open_descriptor(source) as descriptor:
         return pool.ask({"do": do, **options}, descriptor)
 
 
 @contextmanager
-def descriptor_of(source: Picture) -> Iterator[int]:
+def open_descriptor(source: PictureSource) -> Iterator[int]:
     """An open file stays open, and its place is not moved."""
     if isinstance(source, Path):
         with open_regular(source) as file:

@@ -21,21 +21,21 @@ from typing import Any, Final
 from nvr.errors import NvrError, Unavailable
 from nvr.media.files.paths import error_for
 from nvr.media.images import errors
-from nvr.media.images.decoder.messages import Head, receive_answer, send_request
-from nvr.media.images.errors import DecodingTimedOut, ImageTooLarge, ImageTooSlow, TornImage
+from nvr.media.images.decoder.messages import Message, receive_answer, send_request
+from nvr.media.images.errors import DamagedImage, DecodingTimedOut, ImageTooLarge, ImageTooSlow
 from nvr.media.images.limits import max_pixels
 
 logger = logging.getLogger(__name__)
 
 MAX_CONCURRENT: Final = 2
-WALL_S: Final = 15.0  # of one picture, also where the machine is busy; the child's own limit is on its CPU time
-WAIT_S: Final = 15.0  # for a child that is free
-GOES_WITHIN_S: Final = 5.0  # a child that has closed its end of the socket
+TIMEOUT_S: Final = 15.0  # of one picture, also where the machine is busy; the child's own limit is on its CPU time
+SLOT_TIMEOUT_S: Final = 15.0  # for a child that is free
+EXIT_TIMEOUT_S: Final = 5.0  # a child that has closed its end of the socket
 # Somebody ended it, such as the system for want of memory, or who stops the service: no picture did.
-ENDED_FROM_OUTSIDE: Final = {-signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT, -signal.SIGHUP}
+EXTERNAL_SIGNALS: Final = {-signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT, -signal.SIGHUP}
 BASE_DIR: Final = Path(__file__).resolve().parents[4]
 BUSY = "Too many pictures are being prepared at once: try again."
-DOES_NOT_RUN = "The program that decodes pictures does not run: see the log, and restart NVR after an upgrade."
+NOT_RUNNING = "The program that decodes pictures does not run: see the log, and restart NVR after an upgrade."
 
 
 class Child:
@@ -45,12 +45,12 @@ class Child:
         self.max_pixels = max_pixels()
         ours, theirs = socket.socketpair()
         with theirs:
-            self.process = begin(theirs.fileno(), self.max_pixels)
+            self.process = start_process(theirs.fileno(), self.max_pixels)
         self.connection = ours
         # Reaps it when it ends by itself.
         threading.Thread(target=self.process.wait, name="decoder", daemon=True).start()
 
-    def ask(self, head: Head, descriptor: int, deadline: float) -> tuple[Head, bytes]:
+    def ask(self, head: Message, descriptor: int, deadline: float) -> tuple[Message, bytes]:
         self.connection.settimeout(max(0.1, deadline - time.monotonic()))
         send_request(self.connection, head, descriptor)
         return receive_answer(self.connection, deadline)
@@ -77,7 +77,7 @@ def new_child() -> Child:
         raise Unavailable(f"No program could be started to decode pictures ({reason}).", retry_after=30) from fault
 
 
-def begin(descriptor: int, pixels: int) -> subprocess.Popen[bytes]:
+def start_process(descriptor: int, pixels: int) -> subprocess.Popen[bytes]:
     """With nothing of our environment but where programs are: no secret is in it."""
     command = [sys.executable, "-m", "nvr.media.images.decoder.child", str(descriptor), str(pixels)]
     return subprocess.Popen(  # noqa: S603  (a list, no shell, and nothing from outside in it)
@@ -98,19 +98,19 @@ class Pool:
         self._lock = threading.Lock()
         self._places = threading.BoundedSemaphore(at_once)
 
-    def ask(self, head: Head, descriptor: int) -> tuple[Head, bytes]:
+    def ask(self, head: Message, descriptor: int) -> tuple[Message, bytes]:
         """What a child answers. Raises what it says is wrong with the picture, and `Unavailable`."""
-        if not self._places.acquire(timeout=WAIT_S):
+        if not self._places.acquire(timeout=SLOT_TIMEOUT_S):
             raise Unavailable(BUSY, retry_after=5)
         try:
             answer, payload = self._asked(head, descriptor)
         finally:
             self._places.release()
-        raise_for(answer)
+        raise_for_error(answer)
         return answer, payload
 
-    def _asked(self, head: Head, descriptor: int) -> tuple[Head, bytes]:
-        deadline = time.monotonic() + WALL_S
+    def _asked(self, head: Message, descriptor: int) -> tuple[Message, bytes]:
+        deadline = time.monotonic() + TIMEOUT_S
         child = self._taken()
         while True:
             is_new = child is None
@@ -119,11 +119,11 @@ class Pool:
                 answer = child.ask(head, descriptor, deadline)
             except (OSError, ValueError) as fault:
                 has_left = isinstance(fault, ConnectionError)
-                status = child.end(timeout_s=GOES_WITHIN_S if has_left else 0.0)
+                status = child.end(timeout_s=EXIT_TIMEOUT_S if has_left else 0.0)
                 if has_left and not is_new and status == 0:
                     child = None  # it went, for nobody had asked, just when we did
                     continue
-                raise meaning_of(status, fault) from fault
+                raise exit_error(status, fault) from fault
             except BaseException:
                 child.end()
                 raise
@@ -156,7 +156,7 @@ class Pool:
         self.__init__()  # type: ignore[misc]
 
 
-def meaning_of(status: int, fault: Exception) -> NvrError:
+def exit_error(status: int, fault: Exception) -> NvrError:
     """Of a child that did not answer: what ended it, or that we did.
 
     Only what a decoder dies of is the picture's fault: a child that ends by itself could not begin, or was replaced on
@@ -166,15 +166,15 @@ def meaning_of(status: int, fault: Exception) -> NvrError:
         return ImageTooSlow()
     if isinstance(fault, TimeoutError):
         return DecodingTimedOut(retry_after=30)
-    if status in ENDED_FROM_OUTSIDE:
+    if status in EXTERNAL_SIGNALS:
         return Unavailable("Reading the picture was cut short by the system: try again.", retry_after=30)
     logger.warning("a decoder ended with status %s", status)
     if status >= 0:
-        return Unavailable(DOES_NOT_RUN, retry_after=30)
-    return TornImage("The image broke the program that decodes it.")
+        return Unavailable(NOT_RUNNING, retry_after=30)
+    return DamagedImage("The image broke the program that decodes it.")
 
 
-def raise_for(answer: dict[str, Any]) -> None:
+def raise_for_error(answer: dict[str, Any]) -> None:
     name = answer.get("error")
     if name is None:
         return
@@ -183,7 +183,7 @@ def raise_for(answer: dict[str, Any]) -> None:
         raise error_for(OSError(number, os.strerror(number)))
     if name == "MemoryError":
         raise ImageTooLarge("The image takes more memory to decode than is allowed.")
-    raise getattr(errors, str(name), TornImage)(str(answer.get("detail", "")))
+    raise getattr(errors, str(name), DamagedImage)(str(answer.get("detail", "")))
 
 
 pool = Pool()

@@ -6,7 +6,7 @@ import io
 import os
 
 
-class PlacedFile(io.RawIOBase):
+class PreadFile(io.RawIOBase):
     """The file behind a descriptor, which stays open; after `at_most` bytes in all it seems to end."""
 
     def __init__(self, descriptor: int, *, at_most: int | None = None) -> None:

@@ -12,44 +12,44 @@ from typing import Any, Final
 
 from PIL import ExifTags, Image, ImageFile, IptcImagePlugin
 
-from nvr.media.images.opening import BROKEN
+from nvr.media.images.opening import DECODE_ERRORS
 
 Texts = dict[str, list[str]]
 
-UNREADABLE: Final = (*BROKEN, ArithmeticError)
+READ_ERRORS: Final = (*DECODE_ERRORS, ArithmeticError)
 MAX_VALUES: Final = 3  # of one tag, such as hours, minutes and seconds
 MAX_TEXT_LENGTH: Final = 256
 MAX_XMP_BYTES: Final = 2**20
 
 
-def tags_in(image: Image.Image, wanted: dict[str, list[Any]]) -> dict[str, Texts]:
+def read_tags(image: Image.Image, wanted: dict[str, list[Any]]) -> dict[str, Texts]:
     """By the kind of tag, then by the tag as text, its first values. Load a PNG first: text may follow its pixels."""
     found: dict[str, Texts] = {}
     for kind, names in wanted.items():
-        with suppress(*UNREADABLE):
+        with suppress(*READ_ERRORS):
             found[kind] = READERS[kind](image, names)
     return found
 
 
 def exif(image: Image.Image, numbers: list[int]) -> Texts:
     tags = image.getexif()
-    found = texts(tags.get, numbers)
-    with suppress(*UNREADABLE):
-        found |= texts(tags.get_ifd(ExifTags.IFD.Exif).get, numbers)
+    found = read_texts(tags.get, numbers)
+    with suppress(*READ_ERRORS):
+        found |= read_texts(tags.get_ifd(ExifTags.IFD.Exif).get, numbers)
     return found
 
 
 def gps(image: Image.Image, numbers: list[int]) -> Texts:
-    return texts(image.getexif().get_ifd(ExifTags.IFD.GPSInfo).get, numbers)
+    return read_texts(image.getexif().get_ifd(ExifTags.IFD.GPSInfo).get, numbers)
 
 
 def xmp(image: Image.Image, names: list[str]) -> Texts:
     packet = (image.info.get("xmp") or image.info.get("XML:com.adobe.xmp") or b"")[:MAX_XMP_BYTES]
     text = packet.decode("utf-8", "replace") if isinstance(packet, bytes) else str(packet)
-    return texts(lambda name: value_in(text, name), names)
+    return read_texts(lambda name: xmp_value(text, name), names)
 
 
-def value_in(xml: str, name: str) -> str | None:
+def xmp_value(xml: str, name: str) -> str | None:
     """Of an attribute or an element."""
     match = re.search(rf"{name}\s*(?:=\s*[\"']([^\"'<>]{{1,64}})[\"']|>([^<>]{{1,64}})<)", xml)
     return (match[1] or match[2]) if match else None
@@ -57,25 +57,25 @@ def value_in(xml: str, name: str) -> str | None:
 
 def iptc(image: Image.Image, pairs: list[list[int]]) -> Texts:
     found = IptcImagePlugin.getiptcinfo(image) if isinstance(image, ImageFile.ImageFile) else None
-    return texts((found or {}).get, map(tuple, pairs))
+    return read_texts((found or {}).get, map(tuple, pairs))
 
 
 def png(image: Image.Image, names: list[str]) -> Texts:
-    return texts(image.info.get, names)
+    return read_texts(image.info.get, names)
 
 
-def texts(value_of: Callable[[Any], Any], names: Iterable[Any]) -> Texts:
+def read_texts(value_of: Callable[[Any], Any], names: Iterable[Any]) -> Texts:
     found: Texts = {}
     for name in names:
-        with suppress(*UNREADABLE):
+        with suppress(*READ_ERRORS):
             value = value_of(name)
             if value is not None:
                 several = value if isinstance(value, (tuple, list)) else (value,)
-                found[str(name)] = [text(each) for each in several[:MAX_VALUES]]
+                found[str(name)] = [to_text(each) for each in several[:MAX_VALUES]]
     return found
 
 
-def text(value: Any) -> str:
+def to_text(value: Any) -> str:
     """Of whatever type it is. Bytes are no text of a known kind: each is one character."""
     plain = value.decode("latin-1") if isinstance(value, bytes) else str(value)
     return plain.strip("\0")[:MAX_TEXT_LENGTH]
