@@ -38,6 +38,7 @@ check: setup-dev ## format, lint, types, layers, deployment, migrations, templat
 	$(BIN)/ruff check .
 	$(BIN)/mypy .
 	$(BIN)/lint-imports
+	.ci/terms
 	@scratch=$$(mktemp -d) && trap 'rm -rf "$$scratch"' EXIT && set -ex && \
 	    $(MANAGE_CHECK) check --deploy --fail-level WARNING && \
 	    $(MANAGE_CHECK) makemigrations --check --dry-run

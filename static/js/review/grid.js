@@ -4,7 +4,7 @@ import { fillOf, thumbnailOf } from "./api.js";
 import { LongPress } from "./long_press.js";
 import { inWords } from "./status.js";
 
-const LEAST_WIDTH_PX = 148;
+const MIN_WIDTH_PX = 148;
 const GAP_PX = 8;
 const CAPTION_PX = 42;
 const TALLEST_PX = 8_000_000; // browsers know no taller elements: beyond that, a pixel stands for more
@@ -54,7 +54,7 @@ export class Grid extends EventTarget {
     if (!this.source || !width) return;
     const begins = this.row ? (this.top / this.row) * this.columns : 0;
     const before = this.height;
-    this.columns = Math.max(2, Math.floor((width + GAP_PX) / (LEAST_WIDTH_PX + GAP_PX)));
+    this.columns = Math.max(2, Math.floor((width + GAP_PX) / (MIN_WIDTH_PX + GAP_PX)));
     this.width = (width - GAP_PX * (this.columns - 1)) / this.columns;
     this.row = Math.round(this.width * 0.75) + CAPTION_PX + GAP_PX;
     const rows = Math.ceil(this.source.total / this.columns);

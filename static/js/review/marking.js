@@ -5,7 +5,7 @@ import { fail, announce, toast } from "./notifications.js";
 
 const WORDS = { seen: "seen", unseen: "not seen", lock: "locked", unlock: "unlocked", trash: "into the trash", untrash: "out of the trash" };
 const TURNS = { trash: ["trashed", "untrash"], lock: ["locked", "unlock"] };
-const MOST_AT_ONCE = 50_000;
+const MAX_AT_ONCE = 50_000;
 
 export class Marking {
   // `source()` is the list of now; `step` and `goTo` move in it.
@@ -28,7 +28,7 @@ export class Marking {
 
   // The files at `places`, in their order, whether they were loaded yet or not.
   async #collect(places) {
-    if (places.length > MOST_AT_ONCE) throw new Error(`These are ${inDigits(places.length)} files. Mark at most ${inDigits(MOST_AT_ONCE)} at once.`);
+    if (places.length > MAX_AT_ONCE) throw new Error(`These are ${inDigits(places.length)} files. Mark at most ${inDigits(MAX_AT_ONCE)} at once.`);
     const items = [];
     for (const at of places) {
       const item = this.list().at(at) ?? (await this.list().load(at));

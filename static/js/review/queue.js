@@ -3,7 +3,7 @@ import { Refused, askJson } from "./api.js";
 import { keep } from "./items.js";
 import { applied, recount } from "./status.js";
 
-const MOST_PATHS = 500;
+const MAX_PATHS = 500;
 const LONGEST_PAUSE_MS = 15_000;
 const TRIES_OF_500 = 3;
 const PASSES = new Set([429, 502, 503, 504]); // worth waiting for
@@ -21,7 +21,7 @@ export class Queue extends EventTarget {
   get size() { return this.jobs.reduce((sum, job) => sum + job.items.length, 0); }
 
   add(items, action, origin) {
-    for (let at = 0; at < items.length; at += MOST_PATHS) this.jobs.push({ items: items.slice(at, at + MOST_PATHS), action, origin });
+    for (let at = 0; at < items.length; at += MAX_PATHS) this.jobs.push({ items: items.slice(at, at + MAX_PATHS), action, origin });
     for (const item of items) {
       keep(item);
       item.pending = (item.pending ?? 0) + 1;

@@ -1,6 +1,6 @@
 // How fast one gets on: files left behind in the last minutes, and how long the rest takes at that.
 const WINDOW_MS = 5 * 60_000;
-const LEAST_MS = 10_000;
+const MIN_MS = 10_000;
 
 export class Pace {
   #moments = [];
@@ -14,7 +14,7 @@ export class Pace {
   // Files a minute; null while it is too early to know.
   get perMinute() {
     const span = performance.now() - this.#moments[0];
-    return this.#moments.length > 3 && span > LEAST_MS ? (60_000 * this.#moments.length) / span : null;
+    return this.#moments.length > 3 && span > MIN_MS ? (60_000 * this.#moments.length) / span : null;
   }
 }
 
