@@ -14,10 +14,10 @@ from nvr.errors import BadRequest, Forbidden, NvrError
 from nvr.media.files import companions
 from nvr.media.files.companions import ACTIONS, Status
 from nvr.media.files.paths import NoSuchFile
-from reviewer.catalog.store import marked
-from reviewer.media_types import COMPANIONS, FORMER, Mark
+from reviewer.catalog.store import record_marks
+from reviewer.media_types import COMPANIONS, OUTDATED, Mark
 from reviewer.models import ReviewPath
-from reviewer.mtime import stamp_of
+from reviewer.mtime import mtime_ns_of
 from reviewer.path_resolution import Missing, Place, camera_of, media_at
 from reviewer.registry import known_paths
 
@@ -51,7 +51,7 @@ def act(
     except NoSuchFile:
         raise Missing from None
     for root in place.holding:
-        marked(root, place.path, marks_of(status), mtime_ns=mtime_ns)
+        record_marks(root, place.path, marks_of(status), mtime_ns=mtime_ns)
     return place, status
 
 
@@ -62,7 +62,7 @@ def check_camera(user: Person, place: Place, folders: Folders | None = None) -> 
 
 def folder_mtime(file: Path) -> int:
     try:
-        return stamp_of(file.parent.stat())
+        return mtime_ns_of(file.parent.stat())
     except OSError:
         return 0
 
@@ -72,7 +72,7 @@ def marks_of(status: Status) -> Mark:
     for mark, there in ((Mark.LOCKED, status.locked), (Mark.TRASHED, status.trashed), (Mark.SEEN, status.seen)):
         marks |= mark if there else Mark.NONE
     for ending in status.outdated:
-        marks |= FORMER[COMPANIONS[ending]]
+        marks |= OUTDATED[COMPANIONS[ending]]
     return marks
 
 

@@ -13,12 +13,12 @@ from typing import Any
 from urllib.parse import quote_from_bytes
 
 from reviewer.catalog.index import Row
-from reviewer.catalog.scanner import check_there
-from reviewer.media_types import kind_of_bytes
+from reviewer.catalog.scanner import check_available
+from reviewer.media_types import media_type_of_bytes
 from reviewer.models import ReviewPath
 from reviewer.non_utf8_names import text
 from reviewer.probe_cache import NOTHING, Facts
-from reviewer.probes import Deadline, facts_of, looked_at
+from reviewer.probes import Deadline, facts_of, stat_or_none
 
 THUMBNAIL, SIZE = "/api/media-thumbnail?path=", "&size=256"
 IS_PLAIN = re.compile(rb"[A-Za-z0-9_.~-]+").fullmatch
@@ -37,9 +37,9 @@ def items_of(root: ReviewPath, rows: Iterable[Row], *, wait_for_all: bool = Fals
     rest, size = iter(rows), 1
     while block := list(islice(rest, size)):
         found = ((row, base + b"/" + row.path) for row in block)
-        there = [(row, path, facts) for row, path in found if (facts := looked_at(path))]
+        there = [(row, path, facts) for row, path in found if (facts := stat_or_none(path))]
         if len(there) < len(block):
-            check_there(root)
+            check_available(root)
         known = facts_of([(path, facts) for _, path, facts in there], deadline, root=Path(root.path))
         yield from (item(row.marks, path, facts, known.get(path)) for row, path, facts in there)
         size = BLOCK
@@ -51,7 +51,7 @@ def item(marks: int, path: bytes, facts: os.stat_result, known: Facts | None) ->
     return {
         "path": shown,
         "name": shown.rpartition("/")[2],
-        "mediaType": kind_of_bytes(path),
+        "mediaType": media_type_of_bytes(path),
         "thumbnailUrl": THUMBNAIL + quoted(path) + SIZE,
         "sizeBytes": facts.st_size,
         "modifiedAt": moment(facts.st_mtime_ns),

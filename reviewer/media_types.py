@@ -17,8 +17,8 @@ IMAGE: Final = "image"
 VIDEO: Final = "video"
 IMAGES = frozenset({"bmp", "gif", "jpeg", "jpg", "png", "tif", "tiff", "webp"})
 VIDEOS = frozenset({"avi", "m4v", "mov", "mp4", "mpeg", "mpg", "mts", "m2ts", "wmv", "mkv", "webm", "3gp", "ts"})
-KINDS = dict.fromkeys(IMAGES, IMAGE) | dict.fromkeys(VIDEOS, VIDEO)
-BYTES_KINDS = {ending.encode(): kind for ending, kind in KINDS.items()}
+MEDIA_TYPES = dict.fromkeys(IMAGES, IMAGE) | dict.fromkeys(VIDEOS, VIDEO)
+BYTES_MEDIA_TYPES = {ending.encode(): kind for ending, kind in MEDIA_TYPES.items()}
 
 
 class Mark(IntFlag):
@@ -28,22 +28,22 @@ class Mark(IntFlag):
     LOCKED = 1
     TRASHED = 2
     SEEN = 4
-    FORMER_TRASHED = 8
-    FORMER_SEEN = 16
+    OUTDATED_TRASHED = 8
+    OUTDATED_SEEN = 16
 
 
-FORMER: Final = {Mark.TRASHED: Mark.FORMER_TRASHED, Mark.SEEN: Mark.FORMER_SEEN}
+OUTDATED: Final = {Mark.TRASHED: Mark.OUTDATED_TRASHED, Mark.SEEN: Mark.OUTDATED_SEEN}
 # Whose companions have to be looked at to tell whether they are the present picture's.
-IN_QUESTION: Final = Mark.TRASHED | Mark.SEEN | Mark.FORMER_TRASHED | Mark.FORMER_SEEN
+MTIME_DEPENDENT: Final = Mark.TRASHED | Mark.SEEN | Mark.OUTDATED_TRASHED | Mark.OUTDATED_SEEN
 COMPANIONS = {".lock": Mark.LOCKED, ".trash": Mark.TRASHED, ".seen": Mark.SEEN}
 BYTES_COMPANIONS = tuple((ending.encode(), mark) for ending, mark in COMPANIONS.items())
-BYTES_ENDINGS = frozenset(ending for ending, _ in BYTES_COMPANIONS)
+COMPANION_SUFFIXES = frozenset(ending for ending, _ in BYTES_COMPANIONS)
 
 
 AMBIGUOUS: Final = b".ts"
 
 
-def is_believed(name: bytes) -> bool:
+def has_unambiguous_name(name: bytes) -> bool:
     """Whether the name alone tells what the file is; `.mts` and `.m2ts` are seldom anything else."""
     return not name.lower().endswith(AMBIGUOUS)
 
@@ -51,13 +51,13 @@ def is_believed(name: bytes) -> bool:
 def holds_video(path: bytes, facts: os.stat_result) -> bool:
     """Whether the regular file of an ambiguous name is one; not of what cannot be read."""
     try:
-        return begins_as_video(path, facts.st_dev, facts.st_ino, facts.st_size, facts.st_mtime_ns)
+        return starts_as_video(path, facts.st_dev, facts.st_ino, facts.st_size, facts.st_mtime_ns)
     except OSError:
         return False
 
 
 @lru_cache(maxsize=32_768)
-def begins_as_video(path: bytes, device: int, inode: int, size_bytes: int, mtime_ns: int) -> bool:
+def starts_as_video(path: bytes, device: int, inode: int, size_bytes: int, mtime_ns: int) -> bool:
     """What tells it from its state at other times is only to be remembered. Raises OSError, which is not."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
@@ -66,13 +66,13 @@ def begins_as_video(path: bytes, device: int, inode: int, size_bytes: int, mtime
         os.close(descriptor)
 
 
-def kind_of(name: str) -> str | None:
+def media_type_of(name: str) -> str | None:
     """`image`, `video`, or None for what is neither."""
     stem, dot, ending = name.rpartition("/")[2].rpartition(".")
-    return KINDS.get(ending.lower()) if dot and stem else None
+    return MEDIA_TYPES.get(ending.lower()) if dot and stem else None
 
 
-def kind_of_bytes(name: bytes) -> str | None:
+def media_type_of_bytes(name: bytes) -> str | None:
     """The same for a name as the disk holds it."""
     stem, dot, ending = name.rpartition(b".")
-    return BYTES_KINDS.get(ending.lower()) if dot and stem else None
+    return BYTES_MEDIA_TYPES.get(ending.lower()) if dot and stem else None

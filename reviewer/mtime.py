@@ -1,10 +1,10 @@
-"""When a file was last changed, as an index keeps it."""
+"""The mtime of a file as an index stores it."""
 
 from __future__ import annotations
 
 import os
 
 
-def stamp_of(facts: os.stat_result) -> int:
-    """The mtime in ns. What SQLite cannot hold (after 2262) is another number, which tells of a change as well."""
+def mtime_ns_of(facts: os.stat_result) -> int:
+    """Return the mtime in ns. Times after 2262 exceed SQLite's integers and wrap, which still detects changes."""
     return (facts.st_mtime_ns + 2**63) % 2**64 - 2**63

@@ -15,15 +15,15 @@ import orjson
 from reviewer.catalog import orders
 from reviewer.catalog.blocks import FILTERS
 from reviewer.catalog.index import Row
-from reviewer.catalog.listing import judged
+from reviewer.catalog.listing import current_marks
 from reviewer.catalog.orders import View
 from reviewer.catalog.scanner import Scanner
-from reviewer.catalog.store import asked, counts_of, page_of
+from reviewer.catalog.store import counts_of, page_of, run_query
 from reviewer.items import moment, status
-from reviewer.media_types import IMAGE, kind_of_bytes
+from reviewer.media_types import IMAGE, media_type_of_bytes
 from reviewer.models import ReviewPath, RunState
 from reviewer.non_utf8_names import text
-from reviewer.probes import looked_at
+from reviewer.probes import stat_or_none
 from reviewer.trash import runs as trash_runs
 from reviewer.trash.candidates import tried
 
@@ -85,7 +85,7 @@ class Shown:
 def shown(root: ReviewPath, row: Row, view: View) -> Shown | None:
     """None for a file that is no longer there."""
     path = os.fsencode(root.path) + b"/" + row.path
-    facts = looked_at(path)
+    facts = stat_or_none(path)
     if facts is None:
         return None
     folder, _, name = row.path.rpartition(b"/")
@@ -95,7 +95,7 @@ def shown(root: ReviewPath, row: Row, view: View) -> Shown | None:
         folder=text(folder),
         value=value,
         url=plain_address(root, view, file=value),
-        kind=kind_of_bytes(name),
+        kind=media_type_of_bytes(name),
         marks=status(row.marks),
         modified_at=date_of(facts.st_mtime),
         changed=moment(facts.st_mtime_ns),
@@ -139,13 +139,13 @@ def plain_chips(root: ReviewPath, view: View) -> list[dict[str, Any]]:
         {
             "label": label,
             "url": plain_address(root, View(name, view.order)),
-            "pressed": view.taken == name,
+            "pressed": view.filter_name == name,
             "count": counts[name],
         }
         for name, label in FILTER_WORDS.items()
     ]
     return filters + [
-        {"label": label, "url": plain_address(root, View(view.taken, order)), "pressed": view.order == order}
+        {"label": label, "url": plain_address(root, View(view.filter_name, order)), "pressed": view.order == order}
         for order, label in ORDER_WORDS.items()
     ]
 
@@ -156,19 +156,19 @@ def address(path: str, **query: str) -> str:
 
 def plain_address(root: ReviewPath, view: View, **query: str) -> str:
     order = {} if view.order == orders.FOLDER else {"order": view.order}
-    return address(root.path, plain="1", filter=view.taken, **order, **query)
+    return address(root.path, plain="1", filter=view.filter_name, **order, **query)
 
 
 def page(root: ReviewPath, query: Mapping[str, str]) -> dict[str, Any]:
     """A page of files behind the one that `after` names. Raises `PathAway` and `orders.Gone`."""
     view = view_from(query)
     after = below(root, query["after"]) if query.get("after") else None
-    rows = page_of(root, view.taken, after=after, limit=PAGE_FILES, order=view.order)
+    rows = page_of(root, view.filter_name, after=after, limit=PAGE_FILES, order=view.order)
     files = [file for row in rows if (file := shown(root, row, view)) is not None]
     full = len(rows) == PAGE_FILES and files
     return {
         "files": files,
-        "chosen": view.taken,
+        "chosen": view.filter_name,
         "filters": plain_chips(root, view),
         "trash_url": trash_address(root.path),
         "next_url": plain_address(root, view, after=files[-1].value) if full else None,
@@ -179,13 +179,13 @@ def page(root: ReviewPath, query: Mapping[str, str]) -> dict[str, Any]:
 def one(root: ReviewPath, query: Mapping[str, str]) -> dict[str, Any]:
     """The file that `file` names, or the first behind it that the filter takes; `next_url` is the one's after it."""
     view, item = view_from(query), below(root, query["file"])
-    following = page_of(root, view.taken, after=item, limit=2, order=view.order)  # looks at the disk first
+    following = page_of(root, view.filter_name, after=item, limit=2, order=view.order)  # looks at the disk first
     rows = [*exact_row(root, item), *following][:2]
     files = [file for row in rows if (file := shown(root, row, view)) is not None]
     return {
         "file": files[0] if files else None,
         "next_url": files[1].url if len(files) > 1 else "",
-        "chosen": view.taken,
+        "chosen": view.filter_name,
         "list_url": plain_address(root, view),
     }
 
@@ -212,9 +212,9 @@ def exact_row(root: ReviewPath, path: bytes) -> list[Row]:
     def found(scanner: Scanner) -> list[Row]:
         known = scanner.index.folder(folder)
         marks = scanner.index.marks_of(known.id, name) if known else None
-        return [] if marks is None else [Row(path, judged(os.fsencode(root.path) + b"/" + path, marks))]
+        return [] if marks is None else [Row(path, current_marks(os.fsencode(root.path) + b"/" + path, marks))]
 
-    return asked(root, found)
+    return run_query(root, found)
 
 
 def below(root: ReviewPath, value: str) -> bytes:

@@ -14,8 +14,8 @@ from cameras.folder_ownership import Folders, current_folders
 from nvr.errors import BadRequest, Forbidden
 from nvr.media.files.paths import error_for, is_inside, resolve_with_mode
 from nvr.media.files.system_folders import has_hidden_folder
-from reviewer.catalog.scanner import PathAway, absence_of
-from reviewer.media_types import holds_video, is_believed, kind_of
+from reviewer.catalog.scanner import PathUnavailable, path_unavailable_reason
+from reviewer.media_types import has_unambiguous_name, holds_video, media_type_of
 from reviewer.models import ReviewPath
 from reviewer.non_utf8_names import REPLACED, as_on_disk
 from reviewer.registry import checked, known_path, known_paths
@@ -116,11 +116,11 @@ def media_at(user: Person, given: Any, known: list[ReviewPath] | None = None) ->
     facts = facts_of(target)
     if not stat.S_ISREG(facts.st_mode):
         raise Missing
-    kind = kind_of(place.path.name)
-    if kind is None or (place is not target and kind != kind_of(target.path.name)):
+    kind = media_type_of(place.path.name)
+    if kind is None or (place is not target and kind != media_type_of(target.path.name)):
         raise NotMedia
     name = os.fsencode(target.path)
-    if not is_believed(name) and not holds_video(name, facts):
+    if not has_unambiguous_name(name) and not holds_video(name, facts):
         raise NotMedia
     return Media(place.path, place.root, facts, file=target.path, holding=place.holding)
 
@@ -147,10 +147,10 @@ def facts_of(place: Place) -> os.stat_result:
         raise error from fault
 
 
-def missing(root: ReviewPath) -> Missing | PathAway:
+def missing(root: ReviewPath) -> Missing | PathUnavailable:
     """Of a card that is pulled out nothing is there; that says nothing of its files."""
-    reason = absence_of(root)
-    return PathAway(reason) if reason else Missing()
+    reason = path_unavailable_reason(root)
+    return PathUnavailable(reason) if reason else Missing()
 
 
 def camera_of(place: Place, folders: Folders | None = None) -> int | None:

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 from django.conf import settings
 
-from reviewer.mtime import stamp_of
+from reviewer.mtime import mtime_ns_of
 
 ASKED_PER_QUERY: Final = 500
 MAX_BYTES: Final = 1 << 30
@@ -93,14 +93,14 @@ def remembered(files: dict[bytes, os.stat_result]) -> dict[bytes, Facts]:
             rows = database().execute(f"SELECT * FROM probe WHERE path IN ({places})", part)  # noqa: S608 - only marks
             for path, mtime_ns, size, *values in rows:
                 now = files[path]
-                if mtime_ns == stamp_of(now) and size == now.st_size:
+                if mtime_ns == mtime_ns_of(now) and size == now.st_size:
                     found[path] = Facts._make(values)
     return found
 
 
 def remember(files: dict[bytes, os.stat_result], facts: dict[bytes, Facts]) -> None:
     rows = [
-        (path, stamp_of(files[path]), files[path].st_size, known.width, known.height, known.duration_s)
+        (path, mtime_ns_of(files[path]), files[path].st_size, known.width, known.height, known.duration_s)
         for path, known in facts.items()
     ]
     if rows:

@@ -27,7 +27,7 @@ from nvr.errors import NvrError
 from nvr.media.ffmpeg.mp4_metadata import UnreadableMp4, read_movie_info
 from nvr.media.files.paths import open_regular, resolve_with_mode, translate_os_errors
 from nvr.media.images.decoder import pictures
-from reviewer.media_types import IMAGE, kind_of_bytes
+from reviewer.media_types import IMAGE, media_type_of_bytes
 from reviewer.probe_cache import NOTHING, Facts, remember, remembered
 
 BOXED: Final = {b"mp4", b"mov", b"m4v", b"3gp"}
@@ -80,7 +80,7 @@ def from_heads(paths: Iterable[bytes], root: Path) -> tuple[dict[bytes, Facts], 
 
 def at_once(path: bytes, root: Path) -> Facts | None:
     """What the file's head tells; None if that takes ffprobe. Raises `NvrError` for what is not the file's fault."""
-    if kind_of_bytes(path.rpartition(b"/")[2]) == IMAGE:
+    if media_type_of_bytes(path.rpartition(b"/")[2]) == IMAGE:
         return of_picture(path, root)
     if path.rpartition(b".")[2].lower() in BOXED:
         return of_movie(path, root)
@@ -181,14 +181,14 @@ def is_first(path: bytes) -> bool:
 
 def probe_all(quoted: list[str], root: Path) -> None:
     """The worker's part: look into what is still unknown."""
-    files = {path: facts for path in map(unquote_to_bytes, quoted) if (facts := looked_at(path))}
+    files = {path: facts for path in map(unquote_to_bytes, quoted) if (facts := stat_or_none(path))}
     unknown = files.keys() - remembered(files).keys()
     for path in sorted(unknown):
         with suppress(NvrError):
             remember(files, {path: of_any(path, root)})
 
 
-def looked_at(path: bytes) -> os.stat_result | None:
+def stat_or_none(path: bytes) -> os.stat_result | None:
     try:
         return os.stat(path)  # noqa: PTH116 - for thousands of paths in bytes
     except OSError:

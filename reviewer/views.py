@@ -15,7 +15,7 @@ from django.views.generic import View
 from nvr.errors import NvrError, StorageFull, Unavailable
 from reviewer import no_js_views
 from reviewer.actions import act_on_many
-from reviewer.catalog.scanner import PathAway
+from reviewer.catalog.scanner import PathUnavailable
 from reviewer.models import ReviewPath, TrashRun
 from reviewer.path_resolution import exactly
 from reviewer.registry import add_path, known_paths, remove_path
@@ -61,7 +61,7 @@ def context(root: ReviewPath, asked: Any, request: HttpRequest) -> dict[str, Any
     common = {"root": root, "name": no_js_views.short_name(root), "here": request.get_full_path()}
     try:
         found: dict[str, Any] = asked(root, request.GET)
-    except (PathAway, StorageFull, Unavailable) as error:
+    except (PathUnavailable, StorageFull, Unavailable) as error:
         found = {"away": error.detail}
     return common | found
 

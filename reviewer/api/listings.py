@@ -22,9 +22,9 @@ from reviewer.api import schema
 from reviewer.api.ndjson import long_ndjson
 from reviewer.api.query_params import filter_of, is_set, named_path, number_of, order_of, path_of
 from reviewer.catalog.orders import View
-from reviewer.catalog.progress import Reading, reading_of
-from reviewer.catalog.scanner import PathAway
-from reviewer.catalog.store import counts_of, folder_page, page_of, position_of, size_of
+from reviewer.catalog.progress import ScanProgress, scan_progress
+from reviewer.catalog.scanner import PathUnavailable
+from reviewer.catalog.store import counts_of, folder_page, indexed_size, page_of, position_of
 from reviewer.items import items_of
 from reviewer.models import ReviewPath
 from reviewer.non_utf8_names import text
@@ -51,7 +51,7 @@ class FolderFilesView(ApiView):
         limit = number_of(request, "limit", 100, least=1, most=1000)
         below = os.fsencode(place.path.relative_to(place.root.path))
         rows, ignored = folder_page(
-            place.root, b"" if below == b"." else below, offset=offset, limit=limit, again=is_set(request, "refresh")
+            place.root, b"" if below == b"." else below, offset=offset, limit=limit, force=is_set(request, "refresh")
         )
         items = list(items_of(place.root, rows, wait_for_all=is_set(request, "wait")))
         return Response(
@@ -82,7 +82,7 @@ class StreamView(BytesView):
             offset=number_of(request, "offset", 0, least=0, most=ANY_OFFSET),
             after=item_of(request, root),
             limit=limit,
-            again=is_set(request, "refresh"),
+            force=is_set(request, "refresh"),
             order=order_of(request),
         )
         ask_for(root)
@@ -128,7 +128,7 @@ def lines(items: Iterable[dict[str, Any]]) -> Iterator[bytes]:
         while block := list(islice(rest, size)):
             count, size = count + len(block), BLOCK_ITEMS
             yield b"".join(map(line, block))
-    except PathAway as error:
+    except PathUnavailable as error:
         logger.warning("listing broken off after %s files: %s", count, error.detail)
         return
     yield line({"type": "done", "count": count})
@@ -153,15 +153,15 @@ class ProgressView(ApiView):
     @extend_schema(**schema.PROGRESS)
     def get(self, request: Request) -> Response:
         root = exactly(request.user, path_of(request))
-        reading, known = reading_of(root.path), size_of(root)
-        told = reading or known or Reading()
+        scanning, known = scan_progress(root.path), indexed_size(root)
+        shown = scanning or known or ScanProgress()
         made = progress_of(root)
         return Response(
             {
                 "path": root.path,
-                "state": "reading" if reading else "ready" if known else "unread",
-                "folders": told.folders,
-                "files": told.files,
+                "state": "reading" if scanning else "ready" if known else "unread",
+                "folders": shown.folders,
+                "files": shown.files,
                 "thumbnails": made
                 and {"state": made.state, "done": made.done, "failed": made.failed, "total": made.total},
             }

@@ -25,7 +25,7 @@ from nvr.media.images.freedesktop import FOLDER
 from reviewer.api import schema
 from reviewer.api.query_params import is_set, number_of, path_of
 from reviewer.items import moment
-from reviewer.media_types import VIDEO, kind_of
+from reviewer.media_types import VIDEO, media_type_of
 from reviewer.non_utf8_names import text
 from reviewer.path_resolution import Media, Missing, NotMedia, media_at
 from reviewer.thumbnails import rendering as thumbnails
@@ -165,7 +165,7 @@ def bytes_of(request: Request, file: Path, root: Path, name: str, cache_control:
 
 def playable_response(request: Request, place: Media) -> HttpResponseBase:
     """The playable form, or 202 until there is one: ask again after `Retry-After`, with HEAD if you like."""
-    if kind_of(place.path.name) != VIDEO:
+    if media_type_of(place.path.name) != VIDEO:
         raise BadRequest("playable is for videos.")
     form = playback_version(place.file)
     if form.path is None:

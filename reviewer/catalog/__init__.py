@@ -1,1 +1,1 @@
-"""The index of what is to be reviewed."""
+"""The index of the files to review."""

@@ -1,10 +1,10 @@
-"""Sorted runs of keys with their marks, kept in SQLite block by block: every page of a run costs the same.
+"""Sorted runs of keys with their marks, stored in SQLite in blocks: every page of a run costs the same.
 
-A block is its keys in one value, and the marks of each in another, one byte a key: to mark a file writes little. Its
-head has its first key, and how many of its rows each filter takes: a page is found by adding up heads. A block that
-has grown too large is cut; one that shrank does no harm.
+A block stores its keys in one value and their marks in another, one byte per key, so that marking a file writes
+little. The head of a block has its first key and the number of rows that match each filter: adding up the heads finds
+a page. A block that grows too large is split; a block that shrinks stays as it is.
 
-Keys are bytes in which no two zero bytes stand together, nor one at an end.
+Keys are bytes without two zero bytes in a row and without a zero byte at either end.
 """
 
 from __future__ import annotations
@@ -14,301 +14,314 @@ from bisect import bisect_left
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from reviewer.media_types import IN_QUESTION, Mark
+from reviewer.media_types import MTIME_DEPENDENT, Mark
 
 SEPARATOR: Final = b"\0\0"
-FEW: Final = 8  # keys
+MAX_KEYS_TO_SEARCH: Final = 8  # more keys are looked up in a dict of the unpacked block
 
 
-def table(required: int, forbidden: int = 0) -> bytes:
-    """For `bytes.translate`: 1 for the marks that a filter takes."""
+def filter_table(required: int, forbidden: int = 0) -> bytes:
+    """Return a table for `bytes.translate`: 1 for marks that match the filter, else 0."""
     return bytes(marks & required == required and not marks & forbidden for marks in range(256))
 
 
-def any_of(wanted: int) -> bytes:
-    return bytes(marks & wanted != 0 for marks in range(256))
+def any_mark_table(mask: int) -> bytes:
+    """Return a table for `bytes.translate`: 1 for marks that contain any bit of `mask`, else 0."""
+    return bytes(marks & mask != 0 for marks in range(256))
 
 
 FILTERS: Final = {
-    "all": table(Mark.NONE),
-    "unseen": table(Mark.NONE, Mark.SEEN),
-    "seen": table(Mark.SEEN),
-    "locked": table(Mark.LOCKED),
-    "trashed": table(Mark.TRASHED),
+    "all": filter_table(Mark.NONE),
+    "unseen": filter_table(Mark.NONE, Mark.SEEN),
+    "seen": filter_table(Mark.SEEN),
+    "locked": filter_table(Mark.LOCKED),
+    "trashed": filter_table(Mark.TRASHED),
 }
-# And what is asked for only here: whose marks may be a former picture's, and what an emptying goes through.
-IN_DOUBT: Final = "in doubt"
-TO_EMPTY: Final = "to empty"
-COUNTED: Final = FILTERS | {
-    IN_DOUBT: any_of(IN_QUESTION),
-    TO_EMPTY: any_of(Mark.TRASHED | Mark.FORMER_TRASHED),
+# Internal filters: files with marks that may be outdated, and files that a trash run checks.
+POSSIBLY_OUTDATED: Final = "in doubt"
+DELETION_CANDIDATES: Final = "to empty"
+COUNTED_FILTERS: Final = FILTERS | {
+    POSSIBLY_OUTDATED: any_mark_table(MTIME_DEPENDENT),
+    DELETION_CANDIDATES: any_mark_table(Mark.TRASHED | Mark.OUTDATED_TRASHED),
 }
-COUNTS: Final = ", ".join(f'"{name}"' for name in COUNTED)
-KEYS: Final = "INSERT OR REPLACE INTO keys (id, keys) VALUES (?, ?)"
-MARKS: Final = "INSERT OR REPLACE INTO marks (id, marks) VALUES (?, ?)"
-HEAD: Final = f"INSERT OR REPLACE INTO head (run, first, id, {COUNTS}) VALUES (?, ?, ?{', ?' * len(COUNTED)})"
-BODY: Final = "SELECT keys, marks FROM keys JOIN marks USING (id) WHERE id = ?"
-AT_OR_BEFORE: Final = "SELECT first, id FROM head WHERE run = ? AND first <= ? ORDER BY first DESC LIMIT 1"
+COUNT_COLUMNS: Final = ", ".join(f'"{name}"' for name in COUNTED_FILTERS)
+PUT_KEYS: Final = "INSERT OR REPLACE INTO keys (id, keys) VALUES (?, ?)"
+PUT_MARKS: Final = "INSERT OR REPLACE INTO marks (id, marks) VALUES (?, ?)"
+PUT_HEAD: Final = (
+    f"INSERT OR REPLACE INTO head (run, first, id, {COUNT_COLUMNS}) VALUES (?, ?, ?{', ?' * len(COUNTED_FILTERS)})"
+)
+SELECT_BODY: Final = "SELECT keys, marks FROM keys JOIN marks USING (id) WHERE id = ?"
+SELECT_HEAD: Final = "SELECT first, id FROM head WHERE run = ? AND first <= ? ORDER BY first DESC LIMIT 1"
 TABLES: Final = f"""
 CREATE TABLE head (
     run INTEGER NOT NULL, first BLOB NOT NULL, id INTEGER NOT NULL,
-    {", ".join(f'"{name}" INTEGER NOT NULL' for name in COUNTED)}, PRIMARY KEY (run, first)
+    {", ".join(f'"{name}" INTEGER NOT NULL' for name in COUNTED_FILTERS)}, PRIMARY KEY (run, first)
 ) WITHOUT ROWID;
 CREATE TABLE keys (id INTEGER PRIMARY KEY, keys BLOB NOT NULL);
 CREATE TABLE marks (id INTEGER PRIMARY KEY, marks BLOB NOT NULL);
 """
 
 
-class Damaged(sqlite3.DatabaseError):
-    """What only damage explains stands there: the index is thrown away then."""
+class IndexDamaged(sqlite3.DatabaseError):
+    """The index has content that only damage explains. The caller deletes the index."""
 
 
 class Block(NamedTuple):
-    """Keys in their order, and the marks of each."""
+    """Sorted keys and the marks of each key."""
 
     keys: list[bytes]
     marks: bytes
 
 
-class Packed(NamedTuple):
-    """A block as it is kept."""
+class PackedBlock(NamedTuple):
+    """A block as it is stored."""
 
     first: bytes
     keys: bytes
     marks: bytes
 
 
-def packed(block: Block) -> Packed:
-    return Packed(block.keys[0] if block.keys else b"", SEPARATOR.join(block.keys), block.marks)
+def pack(block: Block) -> PackedBlock:
+    return PackedBlock(block.keys[0] if block.keys else b"", SEPARATOR.join(block.keys), block.marks)
 
 
-def joined(blocks: Sequence[Packed]) -> Packed:
-    """One of several that follow each other."""
-    return Packed(
+def join_packed(blocks: Sequence[PackedBlock]) -> PackedBlock:
+    """Join consecutive blocks into one."""
+    return PackedBlock(
         blocks[0].first,
         SEPARATOR.join(block.keys for block in blocks),
         b"".join(block.marks for block in blocks),
     )
 
 
-def unpacked(keys: bytes) -> list[bytes]:
+def unpack_keys(keys: bytes) -> list[bytes]:
     return keys.split(SEPARATOR) if keys else []
 
 
-def block_of(body: tuple[bytes, bytes]) -> Block:
-    """Raises `Damaged`."""
-    block = Block(unpacked(body[0]), body[1])
+def unpack_block(body: tuple[bytes, bytes]) -> Block:
+    """Raises `IndexDamaged`."""
+    block = Block(unpack_keys(body[0]), body[1])
     if len(block.keys) != len(block.marks):
-        raise Damaged
+        raise IndexDamaged
     return block
 
 
-def cut(block: Block, size: int) -> Iterator[Block]:
+def split_block(block: Block, size: int) -> Iterator[Block]:
     for start in range(0, len(block.keys), size):
         yield Block(block.keys[start : start + size], block.marks[start : start + size])
 
 
-def counts_of(marks: bytes) -> list[int]:
-    return [marks.translate(taken).count(1) for taken in COUNTED.values()]
+def count_matches(marks: bytes) -> list[int]:
+    """Return how many of the marks match each of `COUNTED_FILTERS`."""
+    return [marks.translate(table).count(1) for table in COUNTED_FILTERS.values()]
 
 
-def places_of(wanted: Collection[bytes], keys: bytes) -> list[int | None]:
-    """Which of the packed keys each is; few are looked for without unpacking the others."""
-    if len(wanted) > FEW:
-        known = {key: place for place, key in enumerate(unpacked(keys))}
-        return [known.get(key) for key in wanted]
-    fenced = SEPARATOR + keys + SEPARATOR
-    found = [fenced.find(SEPARATOR + key + SEPARATOR) for key in wanted]
-    return [fenced.count(SEPARATOR, 0, at) if at >= 0 else None for at in found]
+def positions_of(searched: Collection[bytes], keys: bytes) -> list[int | None]:
+    """Return the position of each searched key in the packed keys, or None.
+
+    A few keys are searched without unpacking the others.
+    """
+    if len(searched) > MAX_KEYS_TO_SEARCH:
+        known = {key: position for position, key in enumerate(unpack_keys(keys))}
+        return [known.get(key) for key in searched]
+    padded = SEPARATOR + keys + SEPARATOR
+    found = [padded.find(SEPARATOR + key + SEPARATOR) for key in searched]
+    return [padded.count(SEPARATOR, 0, at) if at >= 0 else None for at in found]
 
 
-def remarked(keys: bytes, marks: bytes, changes: Mapping[bytes, int | None]) -> bytes | None:
-    """The marks of packed keys after the changes; None if keys come or go. Raises `Damaged`."""
+def replace_marks(keys: bytes, marks: bytes, changes: Mapping[bytes, int | None]) -> bytes | None:
+    """Return the marks after `changes`, or None if a key is added or removed. Raises `IndexDamaged`."""
     new = bytearray(marks)
-    for place, mark in zip(places_of(changes.keys(), keys), changes.values(), strict=True):
-        if (place is None) != (mark is None):
+    for position, mark in zip(positions_of(changes.keys(), keys), changes.values(), strict=True):
+        if (position is None) != (mark is None):
             return None
-        if place is not None and mark is not None:
-            if place >= len(new):
-                raise Damaged
-            new[place] = mark
+        if position is not None and mark is not None:
+            if position >= len(new):
+                raise IndexDamaged
+            new[position] = mark
     return bytes(new)
 
 
-def changed(block: Block, changes: Mapping[bytes, int | None]) -> Block:
-    """The block with each key marked as it shall be, and without those of None."""
+def apply_changes(block: Block, changes: Mapping[bytes, int | None]) -> Block:
+    """Return the block with the new marks. Keys with None are removed."""
     rows = {**dict(zip(block.keys, block.marks, strict=True)), **changes}
     kept = sorted((key, marks) for key, marks in rows.items() if marks is not None)
     return Block([key for key, _ in kept], bytes(marks for _, marks in kept))
 
 
-class Runs:
-    """The runs of one index; each has a number. What changes them is called inside of a transaction."""
+class BlockStore:
+    """The runs of one index, each identified by a number. Call methods that write inside a transaction."""
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self.db = db
 
     def counts(self, run: int) -> dict[str, int]:
-        """How many keys each filter takes."""
+        """Return how many keys match each filter."""
         sums = ", ".join(f'total("{name}")' for name in FILTERS)
         found = self.db.execute(f"SELECT {sums} FROM head WHERE run = ?", (run,)).fetchone()
         return {name: int(number) for name, number in zip(FILTERS, found, strict=True)}
 
-    def page(self, run: int, taken: str, *, offset: int, limit: int) -> list[tuple[bytes, int]]:
-        """`limit` keys that the filter `taken` takes with their marks, after the first `offset` of them."""
+    def page(self, run: int, filter_name: str, *, offset: int, limit: int) -> list[tuple[bytes, int]]:
+        """Return up to `limit` keys that match the filter, with their marks, after skipping `offset` of them."""
         rows: list[tuple[bytes, int]] = []
-        for number, count in self._heads(run, taken):
+        for number, count in self._heads(run, filter_name):
             if len(rows) == limit:
                 break
             if offset < count:
-                rows += self._taken(number, taken, offset, offset + limit - len(rows))
+                rows += self._block_rows(number, filter_name, offset, offset + limit - len(rows))
             offset = max(0, offset - count)
         return rows
 
-    def after(self, run: int, taken: str, key: bytes, *, limit: int) -> list[tuple[bytes, int]]:
-        """`limit` keys that `taken` takes, behind where `key` stands or would stand."""
-        first, number = self._at(run, key)
-        rows = [row for row in self._taken(number, taken) if row[0] > key] if number else []
-        for following, _ in self._heads(run, taken, behind=first):
+    def after(self, run: int, filter_name: str, key: bytes, *, limit: int) -> list[tuple[bytes, int]]:
+        """Return up to `limit` matching keys that sort after `key`, which need not exist."""
+        first, number = self._find_block(run, key)
+        rows = [row for row in self._block_rows(number, filter_name) if row[0] > key] if number else []
+        for following, _ in self._heads(run, filter_name, after_key=first):
             if len(rows) >= limit:
                 break
-            rows += self._taken(following, taken, 0, limit - len(rows))
+            rows += self._block_rows(following, filter_name, 0, limit - len(rows))
         return rows[:limit]
 
-    def place(self, run: int, taken: str, key: bytes) -> int:
-        """How many keys that `taken` takes stand before where `key` stands or would stand."""
-        first, number = self._at(run, key)
+    def position(self, run: int, filter_name: str, key: bytes) -> int:
+        """Return how many matching keys sort before `key`, which need not exist."""
+        first, number = self._find_block(run, key)
         before = self.db.execute(
-            f'SELECT total("{taken}") FROM head WHERE run = ? AND first < ?',
+            f'SELECT total("{filter_name}") FROM head WHERE run = ? AND first < ?',
             (run, first),
         ).fetchone()[0]
-        return int(before) + sum(found < key for found, _ in self._taken(number, taken))
+        return int(before) + sum(found < key for found, _ in self._block_rows(number, filter_name))
 
-    def beginning_with(self, run: int, beginning: bytes) -> bytes | None:
-        """The one key that begins so; behind `beginning` it has no byte 255."""
-        number = self._at(run, beginning + b"\xff")[1]
-        fenced = SEPARATOR + self._body(number)[0] + SEPARATOR
-        at = fenced.find(SEPARATOR + beginning)
-        return None if at < 0 else fenced[at + len(SEPARATOR) : fenced.index(SEPARATOR, at + len(SEPARATOR))]
+    def key_with_prefix(self, run: int, prefix: bytes) -> bytes | None:
+        """Return the only key that starts with `prefix`, or None. The rest of the key must not contain byte 255."""
+        number = self._find_block(run, prefix + b"\xff")[1]
+        padded = SEPARATOR + self._body(number)[0] + SEPARATOR
+        at = padded.find(SEPARATOR + prefix)
+        return None if at < 0 else padded[at + len(SEPARATOR) : padded.index(SEPARATOR, at + len(SEPARATOR))]
 
-    def taken_in(self, number: int, taken: str, start: int = 0, end: int | None = None) -> list[tuple[bytes, int]]:
-        """Of a block: the keys that `taken` takes, with their marks."""
-        return self._taken(number, taken, start, end)
+    def block_rows(
+        self, number: int, filter_name: str, start: int = 0, end: int | None = None
+    ) -> list[tuple[bytes, int]]:
+        """Return the keys of a block that match the filter, with their marks."""
+        return self._block_rows(number, filter_name, start, end)
 
-    def whole(self, run: int) -> dict[bytes, int]:
-        """All keys with their marks."""
+    def all_marks(self, run: int) -> dict[bytes, int]:
+        """Return the marks of all keys by key."""
         bodies = self.db.execute(
             "SELECT keys, marks FROM head JOIN keys USING (id) JOIN marks USING (id) WHERE run = ? ORDER BY first",
             (run,),
         )
-        return {key: mark for body in bodies for key, mark in zip(*block_of(body), strict=True)}
+        return {key: mark for body in bodies for key, mark in zip(*unpack_block(body), strict=True)}
 
     def marks_of(self, run: int, key: bytes) -> int | None:
-        """Those of one key; None if it is not there."""
-        number = self._at(run, key)[1]
+        """Return the marks of one key, or None if it does not exist."""
+        number = self._find_block(run, key)[1]
         block = self._block(number)
         return dict(zip(*block, strict=True)).get(key)
 
-    def _heads(self, run: int, taken: str, *, behind: bytes | None = None) -> list[tuple[int, int]]:
-        """The blocks that hold what the filter takes, and how many."""
-        where = f'run = ? AND "{taken}" > 0' + ("" if behind is None else " AND first > ?")
-        values = (run,) if behind is None else (run, behind)
-        return self.db.execute(f'SELECT id, "{taken}" FROM head WHERE {where} ORDER BY first', values).fetchall()
+    def _heads(self, run: int, filter_name: str, *, after_key: bytes | None = None) -> list[tuple[int, int]]:
+        """Return the blocks with matching keys: block id and number of matching keys."""
+        where = f'run = ? AND "{filter_name}" > 0' + ("" if after_key is None else " AND first > ?")
+        values = (run,) if after_key is None else (run, after_key)
+        return self.db.execute(f'SELECT id, "{filter_name}" FROM head WHERE {where} ORDER BY first', values).fetchall()
 
-    def _at(self, run: int, key: bytes) -> tuple[bytes, int]:
-        """First key and number of the block that has to hold `key`; 0 if there is none yet."""
-        found: tuple[bytes, int] | None = self.db.execute(AT_OR_BEFORE, (run, key)).fetchone()
+    def _find_block(self, run: int, key: bytes) -> tuple[bytes, int]:
+        """Return first key and id of the block that `key` belongs to. The id is 0 if the run has no block."""
+        found: tuple[bytes, int] | None = self.db.execute(SELECT_HEAD, (run, key)).fetchone()
         return found or (b"", 0)
 
     def _body(self, number: int) -> tuple[bytes, bytes]:
-        """A block's keys and marks as they are kept; of number 0 none. Raises `Damaged`."""
+        """Return the stored keys and marks of a block; empty for id 0. Raises `IndexDamaged`."""
         if not number:
             return b"", b""
-        body: tuple[bytes, bytes] | None = self.db.execute(BODY, (number,)).fetchone()
+        body: tuple[bytes, bytes] | None = self.db.execute(SELECT_BODY, (number,)).fetchone()
         if body is None:
-            raise Damaged
+            raise IndexDamaged
         return body
 
     def _block(self, number: int) -> Block:
-        return block_of(self._body(number))
+        return unpack_block(self._body(number))
 
-    def _taken(self, number: int, taken: str, start: int = 0, end: int | None = None) -> list[tuple[bytes, int]]:
+    def _block_rows(
+        self, number: int, filter_name: str, start: int = 0, end: int | None = None
+    ) -> list[tuple[bytes, int]]:
         block = self._block(number)
-        chosen = block.marks.translate(COUNTED[taken])
-        places = range(len(chosen)) if taken == "all" else [at for at, is_taken in enumerate(chosen) if is_taken]
-        return [(block.keys[at], block.marks[at]) for at in places[start:end]]
+        matching = block.marks.translate(COUNTED_FILTERS[filter_name])
+        positions = (
+            range(len(matching)) if filter_name == "all" else [at for at, matches in enumerate(matching) if matches]
+        )
+        return [(block.keys[at], block.marks[at]) for at in positions[start:end]]
 
     # Writing
 
-    def fill(self, run: int, blocks: Iterable[Packed], *, number: int) -> int:
-        """Make a run of blocks, which come in order and are numbered from `number` on; the next free number."""
+    def fill(self, run: int, blocks: Iterable[PackedBlock], *, number: int) -> int:
+        """Write a run of sorted blocks with ids from `number` on. Return the next free id."""
         start = number
         for number, block in enumerate(blocks, start):
-            # What comes before the first of them later belongs into it.
+            # Keys that are added before the first block later belong to the first block.
             self._put(run, b"" if number == start else block.first, number, block)
         return number + 1
 
     def change(self, run: int, changes: Mapping[bytes, int | None], *, size: int) -> None:
-        """Mark each key, which need not be there yet, or take it out (None); `size`: keys of a new block."""
-        waiting, start = sorted(changes), 0
-        while start < len(waiting):
-            first, number = self._at(run, waiting[start])
-            end = self._end(run, first, waiting) if start + 1 < len(waiting) else len(waiting)
-            self._change_block(run, first, number, {key: changes[key] for key in waiting[start:end]}, size)
+        """Set the marks of each key, adding keys that are missing; None removes a key. `size`: keys per new block."""
+        pending, start = sorted(changes), 0
+        while start < len(pending):
+            first, number = self._find_block(run, pending[start])
+            end = self._end(run, first, pending) if start + 1 < len(pending) else len(pending)
+            self._change_block(run, first, number, {key: changes[key] for key in pending[start:end]}, size)
             start = end
 
-    def _end(self, run: int, first: bytes, waiting: list[bytes]) -> int:
-        """How many of the waiting keys come before the block behind `first`."""
+    def _end(self, run: int, first: bytes, pending: list[bytes]) -> int:
+        """Return the end of the pending keys that belong to the block that starts with `first`."""
         following = self.db.execute(
             "SELECT first FROM head WHERE run = ? AND first > ? ORDER BY first LIMIT 1", (run, first)
         ).fetchone()
-        return bisect_left(waiting, following[0]) if following else len(waiting)
+        return bisect_left(pending, following[0]) if following else len(pending)
 
     def _change_block(
         self, run: int, first: bytes, number: int, changes: Mapping[bytes, int | None], size: int
     ) -> None:
         body = self._body(number)
-        marks = remarked(*body, changes)
+        marks = replace_marks(*body, changes)
         if number and marks is not None:
             self._mark(run, first, number, marks)
-        elif (block := changed(block_of(body), changes)).keys or not first:
-            self._put_pieces(run, first, number, block, size)
+        elif (block := apply_changes(unpack_block(body), changes)).keys or not first:
+            self._put_split(run, first, number, block, size)
         else:
             self._drop_block(run, first, number)
 
-    def _put_pieces(self, run: int, first: bytes, number: int, block: Block, size: int) -> None:
-        pieces = list(cut(block, size)) if len(block.keys) > 2 * size else [block]
-        for piece in pieces:
-            own = first if piece is pieces[0] else piece.keys[0]
-            self._put(run, own, number or None, packed(piece))
+    def _put_split(self, run: int, first: bytes, number: int, block: Block, size: int) -> None:
+        parts = list(split_block(block, size)) if len(block.keys) > 2 * size else [block]
+        for part in parts:
+            first_key = first if part is parts[0] else part.keys[0]
+            self._put(run, first_key, number or None, pack(part))
             number = 0
 
-    def _put(self, run: int, first: bytes, number: int | None, block: Packed) -> None:
-        number = self.db.execute(KEYS, (number, block.keys)).lastrowid or 0
+    def _put(self, run: int, first: bytes, number: int | None, block: PackedBlock) -> None:
+        number = self.db.execute(PUT_KEYS, (number, block.keys)).lastrowid or 0
         self._mark(run, first, number, block.marks)
 
     def _mark(self, run: int, first: bytes, number: int, marks: bytes) -> None:
-        self.db.execute(MARKS, (number, marks))
-        self.db.execute(HEAD, (run, first, number, *counts_of(marks)))
+        self.db.execute(PUT_MARKS, (number, marks))
+        self.db.execute(PUT_HEAD, (run, first, number, *count_matches(marks)))
 
     def _drop_block(self, run: int, first: bytes, number: int) -> None:
         for part in ("keys", "marks"):
             self.db.execute(f"DELETE FROM {part} WHERE id = ?", (number,))
         self.db.execute("DELETE FROM head WHERE run = ? AND first = ?", (run, first))
 
-    def next_number(self) -> int:
-        """Above those of all blocks."""
+    def next_block_id(self) -> int:
+        """Return an id above those of all blocks."""
         return int(self.db.execute("SELECT coalesce(max(id), 0) + 1 FROM keys").fetchone()[0])
 
-    def drop_below(self, run: int) -> None:
-        """Forget all runs of lower numbers."""
+    def drop_runs_below(self, run: int) -> None:
+        """Delete all runs with lower numbers."""
         for part in ("keys", "marks"):
             self.db.execute(f"DELETE FROM {part} WHERE id IN (SELECT id FROM head WHERE run < ?)", (run,))
         self.db.execute("DELETE FROM head WHERE run < ?", (run,))
 
-    def drop(self, run: int) -> list[bytes]:
-        """Forget a run; its keys."""
-        keys = list(self.whole(run))
+    def drop_run(self, run: int) -> list[bytes]:
+        """Delete a run. Return its keys."""
+        keys = list(self.all_marks(run))
         for first, number in self.db.execute("SELECT first, id FROM head WHERE run = ?", (run,)).fetchall():
             self._drop_block(run, first, number)
         return keys

@@ -1,7 +1,7 @@
-"""The first reading of a tree: the files of each folder, and all of them in the order of pages, in little memory.
+"""The first scan of a tree: collects the files of each folder and sorts all files in page order, in little memory.
 
-Each folder's names are kept sorted and packed, in small blocks. They are merged in one go: blocks are opened in the
-order of their first keys, and whatever stands before the first key of the next unopened one has its final place.
+The names of each folder are stored sorted and packed, in small blocks. One pass merges all blocks: it unpacks them in
+the order of their first keys. Keys that sort before the first key of the next packed block are final.
 """
 
 from __future__ import annotations
@@ -10,77 +10,84 @@ from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple
 
-from reviewer.catalog.blocks import Block, Packed, cut, joined, packed, unpacked
+from reviewer.catalog.blocks import Block, PackedBlock, join_packed, pack, split_block, unpack_keys
 from reviewer.catalog.index import FOLDER_BLOCK, TREE_BLOCK, Folder, prefix_of, tree_key
 
-CLOSED: Final = 64  # names; the fewer, the narrower the part of the order that they span
-BATCH_SIZE: Final = FOLDER_BLOCK // CLOSED
-OPENED: Final = 32_000  # files at once, or as many as wait for their place
+NAMES_PER_BLOCK: Final = 64  # small blocks span a narrow key range
+BATCH_SIZE: Final = FOLDER_BLOCK // NAMES_PER_BLOCK
+MERGE_BATCH_SIZE: Final = 32_000  # files to unpack at once, or as many as are pending if that is more
 
 
-class Closed(NamedTuple):
-    """Some names below `prefix`, packed, and where the first of them belongs."""
+class NameBlock(NamedTuple):
+    """Packed names of files below `prefix`, and the tree key of the first one."""
 
     first: bytes
     prefix: bytes
-    names: Packed
+    names: PackedBlock
 
 
-class Tree:
-    """What was found so far."""
+class CatalogBuilder:
+    """The folders and files that the scan has found."""
 
     def __init__(self) -> None:
         self.folders: list[Folder] = []
         self.files = 0
-        self._closed: list[list[Packed]] = []
+        self._name_blocks: list[list[PackedBlock]] = []
 
-    def add(self, folder: Folder, files: Mapping[bytes, int]) -> None:
-        """A folder with the marks of its files by name."""
+    def add_folder(self, folder: Folder, files: Mapping[bytes, int]) -> None:
+        """Add a folder with the marks of its files by name."""
         names = sorted(files)
         block = Block(names, bytes(map(files.__getitem__, names)))
         self.folders.append(folder)
-        self._closed.append([packed(part) for part in cut(block, CLOSED)])
+        self._name_blocks.append([pack(part) for part in split_block(block, NAMES_PER_BLOCK)])
         self.files += len(names)
 
-    def by_folder(self) -> Iterator[tuple[Folder, Iterator[Packed]]]:
-        """Each folder with its names."""
-        for folder, closed in zip(self.folders, self._closed, strict=True):
-            yield folder, (joined(closed[at : at + BATCH_SIZE]) for at in range(0, len(closed), BATCH_SIZE))
+    def by_folder(self) -> Iterator[tuple[Folder, Iterator[PackedBlock]]]:
+        """Yield each folder with its names."""
+        for folder, name_blocks in zip(self.folders, self._name_blocks, strict=True):
+            yield (
+                folder,
+                (join_packed(name_blocks[at : at + BATCH_SIZE]) for at in range(0, len(name_blocks), BATCH_SIZE)),
+            )
 
-    def in_order(self) -> Iterator[Packed]:
-        """All files, in the order of pages."""
-        closed = []
-        for folder, parts in zip(self.folders, self._closed, strict=True):
+    def in_order(self) -> Iterator[PackedBlock]:
+        """Yield all files in page order."""
+        name_blocks = []
+        for folder, parts in zip(self.folders, self._name_blocks, strict=True):
             prefix = prefix_of(folder.path)
-            closed += [Closed(tree_key(prefix, names.first), prefix, names) for names in parts]
-        closed.sort()
-        return merged(closed)
+            name_blocks += [NameBlock(tree_key(prefix, names.first), prefix, names) for names in parts]
+        name_blocks.sort()
+        return merge_blocks(name_blocks)
 
 
-def merged(closed: list[Closed]) -> Iterator[Packed]:
-    waiting: list[bytes] = []
-    marks: dict[bytes, int] = {}  # of those of them that have any
+def merge_blocks(name_blocks: list[NameBlock]) -> Iterator[PackedBlock]:
+    pending: list[bytes] = []
+    marks: dict[bytes, int] = {}  # of the pending keys that have marks
     at = 0
-    while at < len(closed):
-        enough = len(waiting) + max(OPENED, len(waiting))
-        while at < len(closed) and len(waiting) < enough:
-            unpack(closed[at], waiting, marks)
+    while at < len(name_blocks):
+        max_pending = len(pending) + max(MERGE_BATCH_SIZE, len(pending))
+        while at < len(name_blocks) and len(pending) < max_pending:
+            add_keys(name_blocks[at], pending, marks)
             at += 1
-        waiting.sort()
-        final = bisect_left(waiting, closed[at].first) // TREE_BLOCK * TREE_BLOCK if at < len(closed) else len(waiting)
-        for part in cut(Block(waiting[:final], with_marks(waiting[:final], marks)), TREE_BLOCK):
-            yield packed(part)
-        del waiting[:final]
+        pending.sort()
+        final_count = (
+            bisect_left(pending, name_blocks[at].first) // TREE_BLOCK * TREE_BLOCK
+            if at < len(name_blocks)
+            else len(pending)
+        )
+        for part in split_block(Block(pending[:final_count], marks_for(pending[:final_count], marks)), TREE_BLOCK):
+            yield pack(part)
+        del pending[:final_count]
 
 
-def unpack(closed: Closed, waiting: list[bytes], marks: dict[bytes, int]) -> None:
-    """Put the keys to those that wait for their place."""
-    behind = b"\0" + closed.prefix
-    keys = [name + behind + name for name in unpacked(closed.names.keys)]
-    waiting += keys
-    if closed.names.marks.strip(b"\0"):
-        marks.update((key, mark) for key, mark in zip(keys, closed.names.marks, strict=True) if mark)
+def add_keys(block: NameBlock, pending: list[bytes], marks: dict[bytes, int]) -> None:
+    """Add the keys of a block to the pending ones."""
+    suffix = b"\0" + block.prefix
+    keys = [name + suffix + name for name in unpack_keys(block.names.keys)]
+    pending += keys
+    if block.names.marks.strip(b"\0"):
+        marks.update((key, mark) for key, mark in zip(keys, block.names.marks, strict=True) if mark)
 
 
-def with_marks(keys: list[bytes], marks: dict[bytes, int]) -> bytes:
+def marks_for(keys: list[bytes], marks: dict[bytes, int]) -> bytes:
     return bytes(marks.pop(key, 0) for key in keys) if marks else bytes(len(keys))

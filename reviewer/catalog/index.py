@@ -1,7 +1,7 @@
-"""The order of all files below one review path, kept in an SQLite file: any page of it costs the same.
+"""The sorted index of all files below one review path, in an SQLite file: every page costs the same.
 
-Two kinds of sorted runs (`reviewer.catalog.blocks`) stand in it: one of all files in the order of pages (name, then
-path), and one of each folder's names. The file can be deleted at any time: it is built again from the disk.
+It has two kinds of sorted runs (`reviewer.catalog.blocks`): one with all files in page order (name, then path), and
+one per folder with its file names. The file can be deleted at any time: the next scan rebuilds it.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from pathlib import Path
 from typing import Final
 
 from reviewer.catalog import times
-from reviewer.catalog.blocks import TABLES as RUN_TABLES
-from reviewer.catalog.blocks import Packed, Runs
+from reviewer.catalog.blocks import TABLES as BLOCK_TABLES
+from reviewer.catalog.blocks import BlockStore, PackedBlock
 
 VERSION: Final = 6
-TREE: Final = 0  # the run of all files; a folder's has the folder's id
+TREE: Final = 0  # the run of all files; the run of a folder has the folder's id
 TREE_BLOCK: Final = 1000  # files
 FOLDER_BLOCK: Final = 1024  # names
-BUSY_S: Final = 30.0
+BUSY_TIMEOUT_S: Final = 30.0
 
-WRITTEN: Final = "path, mtime_ns, listed_ns, recheck_ns, ignored, turn"
-FOLDER: Final = f"{WRITTEN}, id"
-LOOK_S: Final = 0.01
+WRITABLE_COLUMNS: Final = "path, mtime_ns, listed_ns, recheck_ns, ignored, turn"  # `turn` is `Folder.revision`
+FOLDER_COLUMNS: Final = f"{WRITABLE_COLUMNS}, id"
+POLL_INTERVAL_S: Final = 0.01
 PRAGMAS = ("synchronous=NORMAL", "cache_size=-2048", "mmap_size=0")
 TABLES: Final = f"""
 CREATE TABLE folder (
@@ -34,16 +34,16 @@ CREATE TABLE folder (
     recheck_ns INTEGER NOT NULL, ignored INTEGER NOT NULL, turn INTEGER NOT NULL
 );
 {times.TABLE};
-{RUN_TABLES}"""
+{BLOCK_TABLES}"""
 
 
 def prefix_of(folder: bytes) -> bytes:
-    """What the paths of its files begin with."""
+    """Return the prefix of the paths of the folder's files."""
     return folder + b"/" if folder else b""
 
 
 def tree_key(prefix: bytes, name: bytes) -> bytes:
-    """Keys are in the order of name, then path, as no name has a zero byte."""
+    """Return the key of a file. Keys sort by name, then path, because names have no zero bytes."""
     return name + b"\0" + prefix + name
 
 
@@ -55,27 +55,28 @@ def key_of(path: bytes) -> bytes:
 class Row:
     """A file below the root; `path` is bytes without a leading slash, `marks` are of `Mark`.
 
-    `code` is its time as the index has it, where files are asked for by time.
+    `time_code` is the file's time in the index if the rows are sorted by time.
     """
 
     path: bytes
     marks: int
-    code: bytes = field(default=b"", compare=False)
+    time_code: bytes = field(default=b"", compare=False)
 
 
-def rows_of(found: Iterable[tuple[bytes, int]]) -> list[Row]:
-    """Of keys whose path comes after the first zero byte."""
+def rows_from_keys(found: Iterable[tuple[bytes, int]]) -> list[Row]:
+    """Build rows from keys that have the path after the first zero byte."""
     return [
-        Row(path, marks, code) for (code, _, path), marks in ((key.partition(b"\0"), marks) for key, marks in found)
+        Row(path, marks, time_code)
+        for (time_code, _, path), marks in ((key.partition(b"\0"), marks) for key, marks in found)
     ]
 
 
 @dataclass(frozen=True, slots=True)
 class Folder:
-    """What is known of a directory; times in ns since 1970.
+    """A scanned directory; times in ns since 1970.
 
-    `mtime_ns` is its own when it was listed at `listed_ns`. From `recheck_ns` on that may hide a change, and it is
-    due again; 0: never. Each change that we make to its files ourselves raises `turn`.
+    `mtime_ns` is the directory's mtime when it was listed at `listed_ns`. If `recheck_ns` is not 0, the mtime may hide
+    a change and the directory is due for a rescan from that time on. Each change by NVR itself raises `revision`.
     """
 
     path: bytes
@@ -83,57 +84,57 @@ class Folder:
     listed_ns: int
     recheck_ns: int
     ignored: int = 0
-    turn: int = 0
+    revision: int = 0
     id: int = 0
 
 
 def use_wal(db: sqlite3.Connection) -> None:
-    """SQLite does not wait here by itself: of several who open a new file at once all but one are refused."""
-    until = time.monotonic() + BUSY_S
+    """Enable WAL mode, with retries: SQLite has no busy timeout when several connections open a new file."""
+    deadline = time.monotonic() + BUSY_TIMEOUT_S
     while True:
         try:
             db.execute("PRAGMA journal_mode=WAL")
         except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() >= until:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() >= deadline:
                 raise
-            time.sleep(LOOK_S)
+            time.sleep(POLL_INTERVAL_S)
         else:
             return
 
 
 class Index:
-    """One open index file; of one thread."""
+    """An open index file. Use it in one thread only."""
 
     def __init__(self, file: Path, *, in_memory: bool = False) -> None:
-        """Raises `sqlite3.DatabaseError` if it is not an index, or a damaged one: delete it and open it anew.
+        """Raises `sqlite3.DatabaseError` if the file is damaged or no index: delete it and open it again.
 
-        `in_memory` it is a copy of what can be read of `file`, for any thread, one at a time.
+        With `in_memory`, the index is a copy of the readable part of `file`. Any thread may use it, one at a time.
         """
-        place = ":memory:" if in_memory else file
-        self.db = sqlite3.connect(place, timeout=BUSY_S, isolation_level=None, check_same_thread=not in_memory)
+        target = ":memory:" if in_memory else file
+        self.db = sqlite3.connect(target, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=not in_memory)
         if in_memory:
-            self._copy(file)
-        self.runs = Runs(self.db)
+            self._copy_from(file)
+        self.blocks = BlockStore(self.db)
         use_wal(self.db)
         for pragma in PRAGMAS:
             self.db.execute(f"PRAGMA {pragma}")
         if self._version() != VERSION:
-            with self.writing():
+            with self.write_transaction():
                 if self._version() != VERSION:
-                    self._make()
+                    self._create_tables()
 
     def close(self) -> None:
         self.db.close()
 
-    def _copy(self, file: Path) -> None:
-        """As far as it can be opened; without it the index is built anew."""
+    def _copy_from(self, file: Path) -> None:
+        """Copy the index file if it can be opened. Otherwise the index is rebuilt by a scan."""
         with suppress(sqlite3.Error), closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True)) as source:
             source.backup(self.db)
 
     def _version(self) -> int:
         return int(self.db.execute("PRAGMA user_version").fetchone()[0])
 
-    def _make(self) -> None:
+    def _create_tables(self) -> None:
         for (name,) in self.db.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
             self.db.execute(f'DROP TABLE "{name}"')
         for statement in TABLES.split(";"):
@@ -141,19 +142,19 @@ class Index:
         self.db.execute(f"PRAGMA user_version = {VERSION}")
 
     @contextmanager
-    def writing(self) -> Iterator[None]:
-        """One writer of all processes at a time; what the block did is undone if it raises."""
+    def write_transaction(self) -> Iterator[None]:
+        """Open a write transaction: one writer of all processes at a time. An exception rolls it back."""
         self.db.execute("BEGIN IMMEDIATE")
         try:
             yield
             self.db.execute("COMMIT")
         finally:
-            if self.db.in_transaction:  # on a full disk SQLite may have undone it already
+            if self.db.in_transaction:  # on a full disk SQLite may have rolled back already
                 self.db.execute("ROLLBACK")
 
     @contextmanager
-    def reading(self) -> Iterator[None]:
-        """All that is read in the block is of one moment."""
+    def read_transaction(self) -> Iterator[None]:
+        """Open a read transaction: all reads in it see the same state."""
         if self.db.in_transaction:
             yield
             return
@@ -166,87 +167,89 @@ class Index:
     # Reading
 
     def counts(self) -> dict[str, int]:
-        """How many files each filter takes."""
-        return self.runs.counts(TREE)
+        """Return how many files match each filter."""
+        return self.blocks.counts(TREE)
 
-    def page(self, taken: str, *, offset: int = 0, limit: int = 50) -> list[Row]:
-        """`limit` rows that the filter `taken` takes, after the first `offset` of them."""
-        with self.reading():
-            return rows_of(self.runs.page(TREE, taken, offset=offset, limit=limit))
+    def page(self, filter_name: str, *, offset: int = 0, limit: int = 50) -> list[Row]:
+        """Return up to `limit` rows that match the filter, after skipping `offset` of them."""
+        with self.read_transaction():
+            return rows_from_keys(self.blocks.page(TREE, filter_name, offset=offset, limit=limit))
 
-    def after(self, taken: str, path: bytes, limit: int) -> list[Row]:
-        """`limit` rows that `taken` takes, behind where `path` stands or would stand."""
-        with self.reading():
-            return rows_of(self.runs.after(TREE, taken, key_of(path), limit=limit))
+    def after(self, filter_name: str, path: bytes, limit: int) -> list[Row]:
+        """Return up to `limit` matching rows that sort after `path`, which need not exist."""
+        with self.read_transaction():
+            return rows_from_keys(self.blocks.after(TREE, filter_name, key_of(path), limit=limit))
 
     def files_in(self, folder: int) -> dict[bytes, int]:
-        """The marks of the files directly in a folder, by name, in their order."""
-        with self.reading():
-            return self.runs.whole(folder)
+        """Return the marks of the files directly in a folder, sorted by name."""
+        with self.read_transaction():
+            return self.blocks.all_marks(folder)
 
     def marks_of(self, folder: int, name: bytes) -> int | None:
-        """Those of one file; None if it is not there."""
-        with self.reading():
-            return self.runs.marks_of(folder, name)
+        """Return the marks of one file, or None if it is not in the index."""
+        with self.read_transaction():
+            return self.blocks.marks_of(folder, name)
 
     def folder_page(self, folder: Folder, *, offset: int, limit: int) -> list[Row]:
-        """`limit` files directly in a folder, by name, after the first `offset` of them."""
-        with self.reading():
-            found = self.runs.page(folder.id, "all", offset=offset, limit=limit)
+        """Return up to `limit` files directly in a folder, sorted by name, after skipping `offset` of them."""
+        with self.read_transaction():
+            found = self.blocks.page(folder.id, "all", offset=offset, limit=limit)
         return [Row(prefix_of(folder.path) + name, marks) for name, marks in found]
 
     def folders(self, where: str = "TRUE") -> list[Folder]:
-        return [Folder(*row) for row in self.db.execute(f"SELECT {FOLDER} FROM folder WHERE {where}")]
+        return [Folder(*row) for row in self.db.execute(f"SELECT {FOLDER_COLUMNS} FROM folder WHERE {where}")]
 
-    def folder_blocks(self, taken: str) -> list[tuple[bytes, bytes, int, int]]:
-        """The blocks of the folders that hold what `taken` takes: folder, first name, number, and how many."""
+    def folder_blocks(self, filter_name: str) -> list[tuple[bytes, bytes, int, int]]:
+        """Return the folders' blocks with matching files: folder, first name, block id, number of matching files."""
         return self.db.execute(
-            f'SELECT path, first, head.id, "{taken}" FROM folder JOIN head ON run = folder.id WHERE "{taken}" > 0'
+            f'SELECT path, first, head.id, "{filter_name}" FROM folder JOIN head ON run = folder.id '
+            f'WHERE "{filter_name}" > 0'
         ).fetchall()
 
-    def number_of_folders(self) -> int:
+    def folder_count(self) -> int:
         return int(self.db.execute("SELECT count(*) FROM folder").fetchone()[0])
 
     def folder(self, path: bytes) -> Folder | None:
-        found = self.db.execute(f"SELECT {FOLDER} FROM folder WHERE path = ?", (path,)).fetchone()
+        found = self.db.execute(f"SELECT {FOLDER_COLUMNS} FROM folder WHERE path = ?", (path,)).fetchone()
         return Folder(*found) if found else None
 
-    def below(self, path: bytes) -> list[Folder]:
-        """The folder and all that lie in it."""
+    def subtree(self, path: bytes) -> list[Folder]:
+        """Return the folder and all folders below it."""
         if not path:
             return self.folders()
         found = self.db.execute(
-            f"SELECT {FOLDER} FROM folder WHERE path = ? OR (path > ? AND path < ?)", (path, path + b"/", path + b"0")
+            f"SELECT {FOLDER_COLUMNS} FROM folder WHERE path = ? OR (path > ? AND path < ?)",
+            (path, path + b"/", path + b"0"),
         )
         return [Folder(*row) for row in found]
 
-    # Writing, inside of `writing`
+    # Writing: call inside `write_transaction`
 
     def put_folder(self, folder: Folder) -> int:
-        """Its id, new or not."""
+        """Insert or update the folder. Return its id."""
         self.db.execute(
-            f"INSERT INTO folder ({WRITTEN}) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (path) DO UPDATE SET "
-            + ", ".join(f"{name} = excluded.{name}" for name in WRITTEN.split(", ")),
-            (folder.path, folder.mtime_ns, folder.listed_ns, folder.recheck_ns, folder.ignored, folder.turn),
+            f"INSERT INTO folder ({WRITABLE_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (path) DO UPDATE SET "
+            + ", ".join(f"{name} = excluded.{name}" for name in WRITABLE_COLUMNS.split(", ")),
+            (folder.path, folder.mtime_ns, folder.listed_ns, folder.recheck_ns, folder.ignored, folder.revision),
         )
         return int(self.db.execute("SELECT id FROM folder WHERE path = ?", (folder.path,)).fetchone()[0])
 
     def drop_folder(self, folder: Folder) -> None:
         prefix = prefix_of(folder.path)
-        times.drop(self, folder.id, prefix)
-        names = self.runs.drop(folder.id)
-        self.runs.change(TREE, {tree_key(prefix, name): None for name in names}, size=TREE_BLOCK)
+        times.drop_folder(self, folder.id, prefix)
+        names = self.blocks.drop_run(folder.id)
+        self.blocks.change(TREE, {tree_key(prefix, name): None for name in names}, size=TREE_BLOCK)
         self.db.execute("DELETE FROM folder WHERE id = ?", (folder.id,))
 
     def change_files(self, folder: int, path: bytes, changes: Mapping[bytes, int | None]) -> None:
-        """Mark the files of these names in the folder, known or not; None: they have gone."""
+        """Set the marks of the named files in the folder, adding files that are missing; None removes a file."""
         prefix = prefix_of(path)
-        times.follow(self, folder, prefix, changes)
-        self.runs.change(folder, changes, size=FOLDER_BLOCK)
-        self.runs.change(TREE, {tree_key(prefix, name): marks for name, marks in changes.items()}, size=TREE_BLOCK)
+        times.apply_changes(self, folder, prefix, changes)
+        self.blocks.change(folder, changes, size=FOLDER_BLOCK)
+        self.blocks.change(TREE, {tree_key(prefix, name): marks for name, marks in changes.items()}, size=TREE_BLOCK)
 
-    def fill(self, folders: Iterable[tuple[Folder, Iterable[Packed]]], files: Iterable[Packed]) -> None:
-        """The first time: folders with their names, and all files in the order of pages."""
-        number = self.runs.fill(TREE, files, number=1)
+    def fill(self, folders: Iterable[tuple[Folder, Iterable[PackedBlock]]], files: Iterable[PackedBlock]) -> None:
+        """Fill an empty index with the folders and their names, and all files in page order."""
+        number = self.blocks.fill(TREE, files, number=1)
         for folder, names in folders:
-            number = self.runs.fill(self.put_folder(folder), names, number=number)
+            number = self.blocks.fill(self.put_folder(folder), names, number=number)

@@ -1,4 +1,4 @@
-"""One directory as it is now: its pictures and videos with their marks, in a single reading of its names."""
+"""The current content of one directory: pictures and videos with their marks, from a single `scandir`."""
 
 from __future__ import annotations
 
@@ -11,40 +11,40 @@ from nvr.media.files.companions import media_time_ns
 from nvr.media.files.system_folders import has_hidden_folder, is_system_folder
 from reviewer.media_types import (
     BYTES_COMPANIONS,
-    BYTES_ENDINGS,
-    BYTES_KINDS,
-    FORMER,
-    IN_QUESTION,
+    BYTES_MEDIA_TYPES,
+    COMPANION_SUFFIXES,
+    MTIME_DEPENDENT,
+    OUTDATED,
+    has_unambiguous_name,
     holds_video,
-    is_believed,
-    kind_of_bytes,
+    media_type_of_bytes,
 )
 
-MARKS = {ending: int(mark) for ending, mark in BYTES_COMPANIONS}
-JUDGED = [(ending, int(mark), int(FORMER[mark])) for ending, mark in BYTES_COMPANIONS if mark in FORMER]
+MARKS = {suffix: int(mark) for suffix, mark in BYTES_COMPANIONS}
+MTIME_CHECKED = [(suffix, int(mark), int(OUTDATED[mark])) for suffix, mark in BYTES_COMPANIONS if mark in OUTDATED]
 DOT = ord(".")
-# Four letters tell most files of a camera from the rest, so that a million names take half the time.
-USUAL = {b"." + case for ending in BYTES_KINDS for case in (ending, ending.upper()) if len(ending) == 3}
-SOON_S = 3600.0
+# A check of the last four letters finds most camera files: it halves the time for a million names.
+COMMON_SUFFIXES = {b"." + case for suffix in BYTES_MEDIA_TYPES for case in (suffix, suffix.upper()) if len(suffix) == 3}
+STILL_WRITING_S = 3600.0
 
 
 @dataclass(slots=True)
 class Listing:
-    """`files` are the marks of each picture and video by name; `ignored` counts what is neither, nor marks one.
+    """`files` has the marks of each picture and video by name. `ignored` counts files that are neither media nor marks.
 
-    `is_open`: a file that is empty yet may turn out to be a video, without another change of the folder.
+    `is_incomplete`: an empty file may become a video without another change of the folder.
     """
 
     files: dict[bytes, int] = field(default_factory=dict)
     folders: list[bytes] = field(default_factory=list)
     ignored: int = 0
-    is_open: bool = False
+    is_incomplete: bool = False
 
 
-def listing_of(path: bytes, root: bytes) -> Listing:
-    """What lies directly in `path`; hidden names, links to folders and links that leave `root` do not count.
+def list_folder(path: bytes, root: bytes) -> Listing:
+    """List `path` without hidden names, system folders, links to folders, and links that leave `root`.
 
-    Nor do system folders. Only files that have marks, and links, are themselves looked at. Raises OSError.
+    Calls `stat` only for files with marks and for links. Raises OSError.
     """
     listing = Listing()
     files = listing.files
@@ -52,71 +52,76 @@ def listing_of(path: bytes, root: bytes) -> Listing:
     with os.scandir(path) as entries:
         for entry in entries:
             name = entry.name
-            if name[-4:] in USUAL and name[0] != DOT and entry.is_file(follow_symlinks=False):
+            if name[-4:] in COMMON_SUFFIXES and name[0] != DOT and entry.is_file(follow_symlinks=False):
                 files[name] = 0
                 continue
-            stem, dot, ending = name.rpartition(b".")
-            if dot + ending in BYTES_ENDINGS and kind_of_bytes(stem):
-                marks[stem] = marks.get(stem, 0) | MARKS[dot + ending]
+            stem, dot, suffix = name.rpartition(b".")
+            if dot + suffix in COMPANION_SUFFIXES and media_type_of_bytes(stem):
+                marks[stem] = marks.get(stem, 0) | MARKS[dot + suffix]
             elif name.startswith(b"."):
                 listing.ignored += not entry.is_dir(follow_symlinks=False)
-            elif kind_of_bytes(name) and is_own_file(entry, root):
-                take(listing, entry)
+            elif media_type_of_bytes(name) and is_listable_file(entry, root):
+                add_media(listing, entry)
             elif not entry.is_dir(follow_symlinks=False):
                 listing.ignored += 1
             elif not is_system_folder(name):
                 listing.folders.append(name)
-    for name, marked in marks.items():
+    for name, companion_marks in marks.items():
         if name in listing.files:
-            listing.files[name] = judged(path + b"/" + name, marked)
+            listing.files[name] = current_marks(path + b"/" + name, companion_marks)
     return listing
 
 
-def take(listing: Listing, entry: os.DirEntry[bytes]) -> None:
-    """A picture or video by its name, if it is one."""
-    if not is_believed(entry.name):
+def add_media(listing: Listing, entry: os.DirEntry[bytes]) -> None:
+    """Add a file with the name of a picture or video if its content matches."""
+    if not has_unambiguous_name(entry.name):
         facts = entry.stat()
         if not holds_video(entry.path, facts):
             listing.ignored += 1
-            listing.is_open |= not facts.st_size and time.time() - facts.st_mtime < SOON_S
+            listing.is_incomplete |= not facts.st_size and time.time() - facts.st_mtime < STILL_WRITING_S
             return
     listing.files[entry.name] = 0
 
 
-def judged(file: bytes, marks: int) -> int:
-    """The marks of `file` as its companions stand now, those of a former picture set apart.
+def current_marks(file: bytes, marks: int) -> int:
+    """Return the marks of `file` with outdated ones separated: those of a former file of the same name.
 
-    Which companions it has is known from its folder; nothing is asked of the disk for a file that has none to judge.
+    The folder listing has the companions, so a file without mtime-dependent marks needs no disk access.
     """
-    if not marks & IN_QUESTION:
+    if not marks & MTIME_DEPENDENT:
         return marks
-    judged = marks & ~IN_QUESTION
+    result = marks & ~MTIME_DEPENDENT
     try:
-        since = media_time_ns(file)
-    except OSError:  # it has gone: whoever reads its folder again will see
+        since_mtime_ns = media_time_ns(file)
+    except OSError:  # the file is gone: the next scan of its folder removes it
         return marks
-    for ending, mark, former in JUDGED:
-        if marks & (mark | former):
-            judged |= verdict(file + ending, since, mark, former)
-    return judged
+    for suffix, mark, outdated in MTIME_CHECKED:
+        if marks & (mark | outdated):
+            result |= companion_mark(file + suffix, since_mtime_ns, mark, outdated)
+    return result
 
 
-def verdict(companion: bytes, since: int, mark: int, former: int) -> int:
+def companion_mark(companion: bytes, since_mtime_ns: int, mark: int, outdated: int) -> int:
     try:
-        return mark if os.lstat(companion).st_mtime_ns >= since else former
+        return mark if os.lstat(companion).st_mtime_ns >= since_mtime_ns else outdated
     except FileNotFoundError:
         return 0
     except OSError:
-        return former
+        return outdated
 
 
-def is_own_file(entry: os.DirEntry[bytes], root: bytes) -> bool:
-    """A regular file, or a link to one of the same kind that is to be seen below `root` (which is without links)."""
+def is_listable_file(entry: os.DirEntry[bytes], root: bytes) -> bool:
+    """Return whether the entry is a regular file, or a link to a listed file of the same media type below `root`.
+
+    `root` has no links.
+    """
     if not entry.is_symlink():
         return entry.is_file(follow_symlinks=False)
     try:
         target = os.path.realpath(entry.path, strict=True)
-        is_media = stat.S_ISREG(os.lstat(target).st_mode) and kind_of_bytes(target) == kind_of_bytes(entry.name)
+        is_media = stat.S_ISREG(os.lstat(target).st_mode) and media_type_of_bytes(target) == media_type_of_bytes(
+            entry.name
+        )
         if not is_media or not target.startswith(root + b"/"):
             return False
         folder, _, name = target[len(root) + 1 :].rpartition(b"/")

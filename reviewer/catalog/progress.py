@@ -1,4 +1,4 @@
-"""How far the reading of a folder is, for those who wait for it: kept in the cache, as any process may be at it."""
+"""The progress of a folder scan, for clients that wait for it. Any process may scan, so it is stored in the cache."""
 
 from __future__ import annotations
 
@@ -13,59 +13,59 @@ from django.core.cache import cache
 
 from nvr.api.counters import CACHE_FAULTS
 
-QUIET_S: Final = 0.4  # what is read in less is not worth telling
-SHOWN_FOR_S: Final = 5  # after the last word: whoever read has died, or has long been done
+REPORT_INTERVAL_S: Final = 0.4  # shorter scans are not reported
+EXPIRES_AFTER_S: Final = 5  # after the last report: the scanning process has died, or has finished
 
 
 @dataclass(frozen=True)
-class Reading:
-    """How many have been read so far."""
+class ScanProgress:
+    """How many folders and files have been scanned."""
 
     folders: int = 0
     files: int = 0
 
 
-class Progress:
-    """Of the reading of one review path; tells it a few times a second, and when it is over (0, 0)."""
+class ScanReporter:
+    """Reports the scan of one review path a few times per second. A call with (0, 0) ends the report."""
 
     def __init__(self, root: str) -> None:
         self.root = root
-        self.told_at, self.is_told = 0.0, False
+        self.reported_at, self.has_reported = 0.0, False
 
     def __call__(self, folders: int, files: int) -> None:
         now = time.monotonic()
         if not folders:
-            self._end()
+            self._finish()
         elif folders == 1:
-            self.told_at = now
-        elif now - self.told_at >= QUIET_S:
-            self.told_at, self.is_told = now, True
-            note(self.root, Reading(folders, files))
+            self.reported_at = now
+        elif now - self.reported_at >= REPORT_INTERVAL_S:
+            self.reported_at, self.has_reported = now, True
+            save(self.root, ScanProgress(folders, files))
 
-    def _end(self) -> None:
-        if self.is_told:
-            self.is_told = False
-            forget(self.root)
+    def _finish(self) -> None:
+        if self.has_reported:
+            self.has_reported = False
+            clear(self.root)
 
 
 def key(root: str) -> str:
     return f"review-reading:{hashlib.sha256(os.fsencode(root)).hexdigest()[:32]}"
 
 
-def note(root: str, reading: Reading) -> None:
+def save(root: str, reading: ScanProgress) -> None:
     with suppress(*CACHE_FAULTS):
-        cache.set(key(root), asdict(reading), SHOWN_FOR_S)
+        cache.set(key(root), asdict(reading), EXPIRES_AFTER_S)
 
 
-def forget(root: str) -> None:
+def clear(root: str) -> None:
     with suppress(*CACHE_FAULTS):
         cache.delete(key(root))
 
 
-def reading_of(root: str) -> Reading | None:
-    """None while nobody reads it, or nobody knows."""
+def scan_progress(root: str) -> ScanProgress | None:
+    """Return the progress, or None if no scan is running or the cache does not answer."""
     try:
         found = cache.get(key(root))
     except CACHE_FAULTS:
         return None
-    return Reading(**found) if found else None
+    return ScanProgress(**found) if found else None

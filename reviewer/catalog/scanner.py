@@ -1,8 +1,8 @@
-"""Keeping an index true to the disk: only directories whose time changed are read again.
+"""Updates an index from the disk: only directories with a changed mtime are scanned again.
 
-One process at a time brings an index up to date, under a lock of its own; the disk is read outside of any transaction,
-so that a slow card holds up nobody who marks a file. What was marked meanwhile is seen by its folder's `turn`: then it
-is read again.
+A lock lets one process at a time update an index. It reads the disk outside transactions, so that a slow card does not
+block users who mark files. If a file is marked meanwhile, its folder's `revision` changes and the folder is scanned
+again.
 """
 
 from __future__ import annotations
@@ -21,308 +21,321 @@ from nvr.errors import Conflict, Unavailable
 from nvr.media.files.mounts import Mount, unavailable_reason
 from nvr.media.files.system_folders import has_hidden_folder
 from reviewer.catalog import times
-from reviewer.catalog.blocks import IN_DOUBT
-from reviewer.catalog.builder import Tree
+from reviewer.catalog.blocks import POSSIBLY_OUTDATED
+from reviewer.catalog.builder import CatalogBuilder
 from reviewer.catalog.index import Folder, Index, Row
-from reviewer.catalog.listing import Listing, judged, listing_of
-from reviewer.mtime import stamp_of
+from reviewer.catalog.listing import Listing, current_marks, list_folder
+from reviewer.mtime import mtime_ns_of
 
 if TYPE_CHECKING:
     from reviewer.models import ReviewPath
 
-# File systems stamp in steps: a change within this span of the last one may leave the directory's mtime as it was.
-UNSURE_NS: Final = 2_000_000_000
-# Where a directory's mtime does not tell, it is read again after this.
-UNTRUSTED_NS: Final = 5_000_000_000
-RECHECKED: Final = 200  # files whose marks are looked at again with each page: 1 ms
-WAIT_S: Final = 10.0  # for another who reads the same disk
-LOOK_S: Final = 0.01
+# Timestamps of file systems are coarse: a change this soon after the last one may not change the directory's mtime.
+MTIME_RESOLUTION_NS: Final = 2_000_000_000
+# Directories on file systems with unreliable mtimes are scanned again after this time.
+UNTRUSTED_RESCAN_NS: Final = 5_000_000_000
+RECHECK_BATCH_SIZE: Final = 200  # files with marks to check again with each page: takes 1 ms
+LOCK_TIMEOUT_S: Final = 10.0  # for another process that scans the same disk
+POLL_INTERVAL_S: Final = 0.01
 MAX_DEPTH: Final = 64
-HASTY_READINGS: Final = 3
-NEVER: Final = -1  # no directory's mtime
-Found = tuple[Folder, Listing]
-Teller = Callable[[int, int], None]  # is told how many folders and files have been read; 0, 0: it is over
+MAX_OPTIMISTIC_SCANS: Final = 3
+NO_MTIME: Final = -1  # the mtime of an unreadable directory: never equal to a real one
+ScanResult = tuple[Folder, Listing]
+ProgressCallback = Callable[[int, int], None]  # called with the numbers of scanned folders and files; 0, 0: done
 
 
-class BeingRead(Unavailable):
-    """Somebody else is reading the disk, and it takes long: no use to have everyone wait for it."""
+class ScanInProgress(Unavailable):
+    """Another process is scanning the disk, and the scan takes too long to wait for it."""
 
     def __init__(self) -> None:
         super().__init__("The folder is being read, which takes a while: ask again.", retry_after=2)
 
 
-class PathAway(Conflict):
-    """The review path is missing, or its volume is: nothing that is not found below it may be taken for deleted."""
+class PathUnavailable(Conflict):
+    """The review path or its volume is missing. Files that are not found below it must not be treated as deleted."""
 
 
-def absence_of(root: ReviewPath) -> str:
-    """Why nothing that is not found there may be taken for deleted, as a sentence; empty if it is there."""
+def path_unavailable_reason(root: ReviewPath) -> str:
+    """Return why the review path is unavailable, as a sentence, or an empty string."""
     return unavailable_reason(Path(root.path), root.remembered_mount)
 
 
-def check_there(root: ReviewPath) -> None:
-    """Raises `PathAway`."""
-    if reason := absence_of(root):
-        raise PathAway(reason)
+def check_available(root: ReviewPath) -> None:
+    """Raises `PathUnavailable`."""
+    if reason := path_unavailable_reason(root):
+        raise PathUnavailable(reason)
 
 
 class Scanner:
-    """Of one review path: `root` without links and without a `/` at its end; without `lock` nobody else is at it."""
+    """Scans one review path. `root` has no links and no trailing `/`. Without `lock` the index must not be shared."""
 
     def __init__(
-        self, root: Path, index: Index, lock: Path | None, *, mount: Mount | None, trusted: bool, tell: Teller
+        self,
+        root: Path,
+        index: Index,
+        lock: Path | None,
+        *,
+        mount: Mount | None,
+        mtime_reliable: bool,
+        report: ProgressCallback,
     ) -> None:
         self.root = os.fsencode(root)
-        self.index, self.lock, self.mount, self.trusted, self.tell = index, lock, mount, trusted, tell
-        self._checked = b""  # the last file whose marks were looked at again in its turn
+        self.index, self.lock, self.mount, self.mtime_reliable, self.report = index, lock, mount, mtime_reliable, report
+        self._last_rechecked = b""  # the last file that `recheck_next` checked
 
-    def refresh(self, *, again: bool = False) -> None:
-        """Bring the index up to date; `again` reads every directory. Raises `PathAway` and `BeingRead`."""
-        self.check_there()
-        if not again and self.index.folder(b"") and not any(self._is_due(folder) for folder in self.index.folders()):
+    def refresh(self, *, force: bool = False) -> None:
+        """Update the index; `force` scans every directory. Raises `PathUnavailable` and `ScanInProgress`."""
+        self.check_available()
+        if not force and self.index.folder(b"") and not any(self._is_due(folder) for folder in self.index.folders()):
             return
-        with self._alone():
+        with self._locked():
             if self.index.folder(b"") is None:
                 self._build()
             else:
-                due = [folder for folder in self.index.folders() if again or self._is_due(folder)]
-                self._read(folder.path for folder in due)
-            self.check_there()
+                due = [folder for folder in self.index.folders() if force or self._is_due(folder)]
+                self._scan(folder.path for folder in due)
+            self.check_available()
 
     def refresh_folders(self, paths: Iterable[bytes]) -> bool:
-        """Read these again where their time does not tell; whether anything had changed."""
-        if self.trusted:
+        """Scan these folders again if mtimes are unreliable. Return whether anything changed."""
+        if self.mtime_reliable:
             return False
-        with self._alone():
-            return self._read(paths)
+        with self._locked():
+            return self._scan(paths)
 
-    def refresh_one(self, path: bytes, *, again: bool = False) -> Folder | None:
-        """One directory, as it is now; None if it is not there, or hidden. Raises `PathAway` and `BeingRead`."""
+    def refresh_one(self, path: bytes, *, force: bool = False) -> Folder | None:
+        """Update one directory. Return None if it is missing or hidden.
+
+        Raises `PathUnavailable` and `ScanInProgress`.
+        """
         if has_hidden_folder(path):
             return None
         if self.index.folder(b"") is None:
             self.refresh()
-        self.check_there()
+        self.check_available()
         known = self.index.folder(path)
-        if again or known is None or not self.trusted or self._is_due(known):
-            with self._alone():
-                self._read([path])
+        if force or known is None or not self.mtime_reliable or self._is_due(known):
+            with self._locked():
+                self._scan([path])
         return self.index.folder(path)
 
     def recheck(self, rows: Iterable[Row]) -> bool:
-        """Whether the marks of one of these files have changed, or were a former picture's.
+        """Update the marks of these files. Return whether any changed or became outdated.
 
-        A file that is written over leaves its folder's time as it was: only a look at the file itself tells.
+        Overwriting a file does not change the mtime of its folder, so the file itself must be checked.
         """
         changes: dict[bytes, list[tuple[bytes, int, int]]] = {}
         for row in rows:
-            if (marks := judged(self._place(row.path), row.marks)) != row.marks:
+            if (marks := current_marks(self._absolute(row.path), row.marks)) != row.marks:
                 folder, _, name = row.path.rpartition(b"/")
                 changes.setdefault(folder, []).append((name, row.marks, marks))
         if changes:
-            with self.index.writing():
+            with self.index.write_transaction():
                 for folder, files in changes.items():
-                    self._remark(folder, files)
+                    self._update_marks(folder, files)
         return bool(changes)
 
-    def _remark(self, folder: bytes, files: list[tuple[bytes, int, int]]) -> None:
-        """Correct those that stand as they did when they were looked at."""
+    def _update_marks(self, folder: bytes, files: list[tuple[bytes, int, int]]) -> None:
+        """Update files whose marks are still the same as before the check."""
         known = self.index.folder(folder)
         if known is not None:
-            held = {name: marks for name, was, marks in files if self.index.marks_of(known.id, name) == was}
-            self.index.change_files(known.id, folder, held)
-            self.index.put_folder(replace(known, turn=known.turn + 1))
+            unchanged = {name: marks for name, was, marks in files if self.index.marks_of(known.id, name) == was}
+            self.index.change_files(known.id, folder, unchanged)
+            self.index.put_folder(replace(known, revision=known.revision + 1))
 
-    def recheck_some(self) -> None:
-        """The same of the next few files that have marks: all of most cards, each of a large one in its turn."""
-        rows = self.index.after(IN_DOUBT, self._checked, RECHECKED)
-        if len(rows) < RECHECKED and self._checked:
-            rows += self.index.page(IN_DOUBT, limit=RECHECKED - len(rows))
-        self._checked = rows[-1].path if len(rows) == RECHECKED else b""
+    def recheck_next(self) -> None:
+        """Recheck the next batch of files with marks: on most cards all of them, on large ones in rotation."""
+        rows = self.index.after(POSSIBLY_OUTDATED, self._last_rechecked, RECHECK_BATCH_SIZE)
+        if len(rows) < RECHECK_BATCH_SIZE and self._last_rechecked:
+            rows += self.index.page(POSSIBLY_OUTDATED, limit=RECHECK_BATCH_SIZE - len(rows))
+        self._last_rechecked = rows[-1].path if len(rows) == RECHECK_BATCH_SIZE else b""
         self.recheck(rows)
 
-    def read_times(self, *, again: bool = False) -> None:
-        """Have the time of each file; at first, and `again`, that takes a look at all. Raises `BeingRead`."""
-        if not again and not times.untimed(self.index):
-            return
-        with self._alone():
-            if again or not times.is_kept(self.index):
-                self._gather_times()
-            else:
-                self._read_times_of(times.untimed(self.index))
+    def update_times(self, *, force: bool = False) -> None:
+        """Update the times of all files. The first call, and `force`, call `stat` for every file.
 
-    def retime(self, rows: Iterable[Row]) -> bool:
-        """Whether one of these files is of another time than it is listed by: it was written over."""
+        Raises `ScanInProgress`.
+        """
+        if not force and not times.folders_without_times(self.index):
+            return
+        with self._locked():
+            if force or not times.has_times(self.index):
+                self._build_times()
+            else:
+                self._update_times_of(times.folders_without_times(self.index))
+
+    def update_changed_times(self, rows: Iterable[Row]) -> bool:
+        """Update the folders with files that have another time than in the index. Return whether there were any."""
         changed = {
             row.path.rpartition(b"/")[0]
             for row in rows
-            if times.looked_up(self.root, (row.path,))[row.path] != row.code
+            if times.read_time_codes(self.root, (row.path,))[row.path] != row.time_code
         }
         if changed:
-            with self._alone():
-                self._read_times_of(folder for path in changed if (folder := self.index.folder(path)))
+            with self._locked():
+                self._update_times_of(folder for path in changed if (folder := self.index.folder(path)))
         return bool(changed)
 
-    def _read_times_of(self, folders: Iterable[Folder]) -> None:
+    def _update_times_of(self, folders: Iterable[Folder]) -> None:
         for folder in folders:
-            codes = times.looked_up(self._place(folder.path), self.index.files_in(folder.id))
-            with self.index.writing():
+            codes = times.read_time_codes(self._absolute(folder.path), self.index.files_in(folder.id))
+            with self.index.write_transaction():
                 times.put_times(self.index, folder, codes)
 
-    def _gather_times(self) -> None:
-        gathered, files = times.Gathered(self.index), 0
+    def _build_times(self) -> None:
+        times_builder, files = times.TimeIndexBuilder(self.index), 0
         try:
             for read, folder in enumerate(self.index.folders(), 1):
                 marks = self.index.files_in(folder.id)
-                gathered.add(folder, marks, times.looked_up(self._place(folder.path), marks))
+                times_builder.add_folder(folder, marks, times.read_time_codes(self._absolute(folder.path), marks))
                 files += len(marks)
-                self.tell(read, files)
-            with self.index.writing():
-                gathered.put()
+                self.report(read, files)
+            with self.index.write_transaction():
+                times_builder.write()
         finally:
-            gathered.close()
+            times_builder.close()
 
-    def check_there(self) -> None:
+    def check_available(self) -> None:
         reason = unavailable_reason(Path(os.fsdecode(self.root)), self.mount)
         if reason:
-            raise PathAway(reason)
+            raise PathUnavailable(reason)
 
     @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """Raises `BeingRead`."""
+    def _locked(self) -> Iterator[None]:
+        """Raises `ScanInProgress`."""
         if self.lock is None:
             yield
             return
         with self.lock.open("wb") as file:
-            taken(file.fileno(), WAIT_S)
+            acquire_lock(file.fileno(), LOCK_TIMEOUT_S)
             try:
                 yield
             finally:
-                self.tell(0, 0)
+                self.report(0, 0)
 
     def _is_due(self, folder: Folder) -> bool:
         now = time.time_ns()
         if folder.recheck_ns and now >= folder.recheck_ns:
             return True
-        if not self.trusted and now - folder.listed_ns > UNTRUSTED_NS:
+        if not self.mtime_reliable and now - folder.listed_ns > UNTRUSTED_RESCAN_NS:
             return True
         return self._mtime_of(folder.path) != folder.mtime_ns
 
-    def _place(self, path: bytes) -> bytes:
+    def _absolute(self, path: bytes) -> bytes:
         return self.root + b"/" + path if path else self.root
 
     def _mtime_of(self, path: bytes) -> int | None:
-        """None for what is no directory (any more)."""
+        """Return the mtime, or None if the path is no directory (any longer)."""
         try:
-            facts = os.lstat(self._place(path))
+            facts = os.lstat(self._absolute(path))
         except OSError:
             return None
-        return stamp_of(facts) if stat.S_ISDIR(facts.st_mode) else None
+        return mtime_ns_of(facts) if stat.S_ISDIR(facts.st_mode) else None
 
     def _build(self) -> None:
-        """The first time: all is read before any is written, so that a slow disk holds up nobody."""
-        tree, waiting = Tree(), [b""]
-        while waiting:
-            path = waiting.pop()
-            found = self._listed(path)
+        """Run the first scan. It reads everything before it writes, so that a slow disk blocks no other process."""
+        builder, pending = CatalogBuilder(), [b""]
+        while pending:
+            path = pending.pop()
+            found = self._list(path)
             if found is None:
                 continue
             folder, listing = found
-            tree.add(folder, listing.files)
-            waiting.extend(self._inner(path, listing))
-            self.tell(len(tree.folders), tree.files)
-        self.check_there()
-        with self.index.writing():
-            self.index.fill(tree.by_folder(), tree.in_order())
+            builder.add_folder(folder, listing.files)
+            pending.extend(self._subfolders(path, listing))
+            self.report(len(builder.folders), builder.files)
+        self.check_available()
+        with self.index.write_transaction():
+            self.index.fill(builder.by_folder(), builder.in_order())
 
-    def _inner(self, path: bytes, listing: Listing) -> Iterator[bytes]:
+    def _subfolders(self, path: bytes, listing: Listing) -> Iterator[bytes]:
         if path.count(b"/") < MAX_DEPTH:
             yield from (path + b"/" + name if path else name for name in listing.folders)
 
-    def _listed(self, path: bytes) -> Found | None:
-        """The directory now; None if it has gone or is a link now. One that may not be read is empty, and due again."""
+    def _list(self, path: bytes) -> ScanResult | None:
+        """List the directory. Return None if it is gone or a link. An unreadable one is empty and due for a rescan."""
         mtime_ns = self._mtime_of(path)
         if mtime_ns is None:
             return None
         now = time.time_ns()
         try:
-            listing = listing_of(self._place(path), self.root)
+            listing = list_folder(self._absolute(path), self.root)
         except OSError:
-            return Folder(path, NEVER, now, now), Listing()
-        recheck_ns = now if listing.is_open or now - mtime_ns <= UNSURE_NS else 0
+            return Folder(path, NO_MTIME, now, now), Listing()
+        recheck_ns = now if listing.is_incomplete or now - mtime_ns <= MTIME_RESOLUTION_NS else 0
         return Folder(path, mtime_ns, now, recheck_ns, listing.ignored), listing
 
-    def _read(self, paths: Iterable[bytes]) -> bool:
-        """Read these directories, and what is new below them; whether anything was not as it stood in the index."""
-        waiting, changed = list(paths), False
+    def _scan(self, paths: Iterable[bytes]) -> bool:
+        """Scan these directories and new ones below them. Return whether the index changed."""
+        pending, changed = list(paths), False
         read = files = 0
-        while waiting:
-            path = waiting.pop()
-            found, new = self._read_one(path)
+        while pending:
+            path = pending.pop()
+            found, new = self._scan_folder(path)
             read, files = read + 1, files + len(found[1].files if found else ())
-            self.tell(read, files)
+            self.report(read, files)
             changed |= new is not None
-            waiting.extend(new or ())
+            pending.extend(new or ())
         return changed
 
-    def _read_one(self, path: bytes) -> tuple[Found | None, list[bytes] | None]:
-        """What was found, and what `_put` says of it; read again if somebody marked a file meanwhile.
+    def _scan_folder(self, path: bytes) -> tuple[ScanResult | None, list[bytes] | None]:
+        """Return the scan result and the result of `_update`. Scan again if a file was marked meanwhile.
 
-        Who marks one after the other would have it read for ever: in the end the reading lets them wait.
+        A user who marks file after file could force endless rescans: the last scan runs inside the transaction.
         """
-        for _ in range(HASTY_READINGS):
-            before, found = self.index.folder(path), self._listed(path)
-            with self.index.writing():
+        for _ in range(MAX_OPTIMISTIC_SCANS):
+            before, found = self.index.folder(path), self._list(path)
+            with self.index.write_transaction():
                 now = self.index.folder(path)
-                if (now and now.turn) == (before and before.turn):
-                    return found, self._kept(path, now, found)
-        with self.index.writing():
-            found = self._listed(path)
-            return found, self._kept(path, self.index.folder(path), found)
+                if (now and now.revision) == (before and before.revision):
+                    return found, self._store(path, now, found)
+        with self.index.write_transaction():
+            found = self._list(path)
+            return found, self._store(path, self.index.folder(path), found)
 
-    def _kept(self, path: bytes, known: Folder | None, found: Found | None) -> list[bytes] | None:
-        return self._forget(path) if found is None else self._put(known, *found)
+    def _store(self, path: bytes, known: Folder | None, found: ScanResult | None) -> list[bytes] | None:
+        return self._drop(path) if found is None else self._update(known, *found)
 
-    def _forget(self, path: bytes) -> list[bytes] | None:
-        lost = self.index.below(path)
-        if not lost:
+    def _drop(self, path: bytes) -> list[bytes] | None:
+        removed = self.index.subtree(path)
+        if not removed:
             return None
-        self.check_there()
-        for folder in lost:
+        self.check_available()
+        for folder in removed:
             self.index.drop_folder(folder)
         return []
 
-    def _put(self, known: Folder | None, folder: Folder, listing: Listing) -> list[bytes] | None:
-        """The folder as it was found: its inner folders that are new, or None if nothing has changed."""
+    def _update(self, known: Folder | None, folder: Folder, listing: Listing) -> list[bytes] | None:
+        """Write the scanned folder. Return its new subfolders, or None if nothing has changed."""
         before = self.index.files_in(known.id) if known else {}
         changes: dict[bytes, int | None] = dict.fromkeys(before.keys() - listing.files.keys())
-        inner = set(self._inner(folder.path, listing))
-        children = {other.path for other in self.index.below(folder.path) if is_child(other.path, folder.path)}
-        if changes or children - inner:
-            self.check_there()
+        subfolders = set(self._subfolders(folder.path, listing))
+        children = {other.path for other in self.index.subtree(folder.path) if is_child(other.path, folder.path)}
+        if changes or children - subfolders:
+            self.check_available()
         changes |= {name: marks for name, marks in listing.files.items() if before.get(name, -1) != marks}
-        number = self.index.put_folder(replace(folder, turn=known.turn if known else 0))
-        times.forget(self.index, number)
+        number = self.index.put_folder(replace(folder, revision=known.revision if known else 0))
+        times.mark_stale(self.index, number)
         self.index.change_files(number, folder.path, changes)
-        for path in children - inner:
-            self._forget(path)
-        new = sorted(inner - children)
-        return new if changes or new or children - inner else None
+        for path in children - subfolders:
+            self._drop(path)
+        new = sorted(subfolders - children)
+        return new if changes or new or children - subfolders else None
 
 
-def taken(lock: int, wait_s: float) -> None:
-    until = time.monotonic() + wait_s
+def acquire_lock(lock: int, timeout_s: float) -> None:
+    deadline = time.monotonic() + timeout_s
     while True:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            if time.monotonic() >= until:
-                raise BeingRead from None
-            time.sleep(LOOK_S)
+            if time.monotonic() >= deadline:
+                raise ScanInProgress from None
+            time.sleep(POLL_INTERVAL_S)
         else:
             return
 
 
 def is_child(path: bytes, parent: bytes) -> bool:
-    """Whether `path` is directly below `parent`; both below the root, which is empty."""
+    """Return whether `path` is directly below `parent`. Both are relative to the root, which is empty."""
     return path != parent and path.rpartition(b"/")[0] == parent

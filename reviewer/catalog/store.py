@@ -1,6 +1,6 @@
-"""The indexes of all review paths: where they lie, and what is asked of them.
+"""The indexes of all review paths: their files, and the queries on them.
 
-Each thread has its own connections; what one process learns all see, as it stands in the file.
+Each thread has its own connections. All processes share the index files, and thereby their updates.
 """
 
 from __future__ import annotations
@@ -23,24 +23,24 @@ from nvr.errors import FULL, NvrError, StorageFull, Unavailable
 from nvr.media.files.mounts import is_network_or_fuse, mount_of
 from reviewer import disk_reserve
 from reviewer.catalog import orders
-from reviewer.catalog.blocks import TO_EMPTY
+from reviewer.catalog.blocks import DELETION_CANDIDATES
 from reviewer.catalog.index import Index, Row
 from reviewer.catalog.orders import View
-from reviewer.catalog.progress import Progress, Reading
-from reviewer.catalog.scanner import UNSURE_NS, WAIT_S, BeingRead, Scanner
+from reviewer.catalog.progress import ScanProgress, ScanReporter
+from reviewer.catalog.scanner import LOCK_TIMEOUT_S, MTIME_RESOLUTION_NS, ScanInProgress, Scanner
 from reviewer.media_types import Mark
 from reviewer.models import ReviewPath
-from reviewer.mtime import stamp_of
+from reviewer.mtime import mtime_ns_of
 
 logger = logging.getLogger(__name__)
 
-AnswerT = TypeVar("AnswerT")
-# Where a directory's time does not change with its content, or only in steps of seconds.
-COARSE: Final = {"vfat", "msdos", "exfat", "ntfs", "ntfs3", "hfs", "hfsplus", "iso9660", "udf"}
+ResultT = TypeVar("ResultT")
+# File systems where the mtime of a directory does not change with its content, or has steps of seconds.
+COARSE_MTIME_FILESYSTEMS: Final = {"vfat", "msdos", "exfat", "ntfs", "ntfs3", "hfs", "hfsplus", "iso9660", "udf"}
 OPEN_PER_THREAD: Final = 8
-FULL_FOR_S: Final = 10.0
-BESIDE: Final = {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR_SHMSIZE, sqlite3.SQLITE_IOERR_SHMOPEN}
-LOOKS: Final = 4  # at the files of a page of which some were written over
+DISK_RETRY_S: Final = 10.0
+SIDE_FILE_ERRORS: Final = {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR_SHMSIZE, sqlite3.SQLITE_IOERR_SHMOPEN}
+MAX_PAGE_RECHECKS: Final = 4  # for a page with files that were overwritten
 
 _local = threading.local()
 
@@ -54,168 +54,168 @@ def index_file(path: str) -> Path:
     return index_dir() / f"{hashlib.sha256(os.fsencode(path)).hexdigest()[:32]}.sqlite3"
 
 
-class Opened(NamedTuple):
-    """A scanner, and what it was made for."""
+class CachedScanner(NamedTuple):
+    """A scanner and the key that it was created for."""
 
-    circumstances: tuple[Any, ...]
+    cache_key: tuple[Any, ...]
     scanner: Scanner
 
 
 def scanner_of(root: ReviewPath) -> Scanner:
-    """This thread's scanner of `root`. Raises OSError and `sqlite3.Error` for the index's own disk."""
-    opened: dict[str, Opened] = _local.__dict__.setdefault("opened", {})
+    """Return this thread's scanner of `root`. Raises OSError and `sqlite3.Error` for errors of the index file."""
+    opened: dict[str, CachedScanner] = _local.__dict__.setdefault("opened", {})
     file = index_file(root.path)
     found = opened.get(root.path)
-    if found is not None and found.circumstances == circumstances_of(root, file):
+    if found is not None and found.cache_key == cache_key_of(root, file):
         return found.scanner
     close(root)
     while len(opened) >= OPEN_PER_THREAD:
         opened.pop(next(iter(opened))).scanner.index.close()
     scanner = new_scanner(root, file)
-    opened[root.path] = Opened(circumstances_of(root, file), scanner)
+    opened[root.path] = CachedScanner(cache_key_of(root, file), scanner)
     return scanner
 
 
-def circumstances_of(root: ReviewPath, file: Path) -> tuple[Any, ...]:
-    """They change when somebody deletes the index, adds the path anew, or puts in a card of another file system."""
+def cache_key_of(root: ReviewPath, file: Path) -> tuple[Any, ...]:
+    """Return a key that changes if the index is deleted, the path is added again, or another card is inserted."""
     return identity_of(file), identity_of(root.path)[0], root.mount
 
 
 def close(root: ReviewPath) -> None:
-    found: Opened | None = _local.__dict__.get("opened", {}).pop(root.path, None)
+    found: CachedScanner | None = _local.__dict__.get("opened", {}).pop(root.path, None)
     if found is not None:
         found.scanner.index.close()
 
 
 def new_scanner(root: ReviewPath, file: Path, *, in_memory: bool = False) -> Scanner:
-    index = Index(file, in_memory=True) if in_memory else index_at(root, file)
+    index = Index(file, in_memory=True) if in_memory else open_index(root, file)
     return Scanner(
         Path(root.path),
         index,
         None if in_memory else file.with_suffix(".lock"),
         mount=root.remembered_mount,
-        trusted=is_trusted(root.path),
-        tell=Progress(root.path),
+        mtime_reliable=is_mtime_reliable(root.path),
+        report=ScanReporter(root.path),
     )
 
 
-def index_at(root: ReviewPath, file: Path) -> Index:
+def open_index(root: ReviewPath, file: Path) -> Index:
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
         index = Index(file)
     except sqlite3.DatabaseError as error:
-        if isinstance(error, sqlite3.OperationalError):  # locked, or the disk is full: not the index's fault
+        if isinstance(error, sqlite3.OperationalError):  # locked, or the disk is full: the index is not damaged
             raise
-        discard(root)
+        delete_index(root)
         index = Index(file)
     return index
 
 
-def is_trusted(path: str) -> bool:
-    """Whether a directory's mtime tells of each change in it there."""
-    kind = mount_of(Path(path)).type
-    return kind not in COARSE and not is_network_or_fuse(kind)
+def is_mtime_reliable(path: str) -> bool:
+    """Return whether every change in a directory changes its mtime on this file system."""
+    file_system = mount_of(Path(path)).type
+    return file_system not in COARSE_MTIME_FILESYSTEMS and not is_network_or_fuse(file_system)
 
 
 def identity_of(place: str | Path) -> tuple[int, int]:
-    """Device and inode; zeros of what is not there."""
+    """Return device and inode, or zeros if the file is missing."""
     try:
-        facts = os.stat(place)  # noqa: PTH116 - with every page, twice
+        facts = os.stat(place)  # noqa: PTH116 - runs twice per page
     except OSError:
         return 0, 0
     return facts.st_dev, facts.st_ino
 
 
-def discard(root: ReviewPath) -> None:
-    """Throw the index away: the next who asks builds it anew."""
+def delete_index(root: ReviewPath) -> None:
+    """Delete the index. The next query rebuilds it."""
     close(root)
     for ending in ("", "-wal", "-shm"):
         with suppress(FileNotFoundError):
             Path(f"{index_file(root.path)}{ending}").unlink()
 
 
-def asked(root: ReviewPath, question: Callable[[Scanner], AnswerT]) -> AnswerT:
-    """`question`'s answer; of a damaged index once more, when it has been built anew.
+def run_query(root: ReviewPath, query: Callable[[Scanner], ResultT]) -> ResultT:
+    """Run `query` with the scanner of `root`; rebuild a damaged index and run it again.
 
-    Raises `StorageFull` and `Unavailable` if the index cannot be used, and what `question` raises.
+    Raises `StorageFull` and `Unavailable` if the index cannot be used, and the exceptions of `query`.
     """
-    if time.monotonic() < _spares.not_before.get(root.path, 0):
-        return answered_in_memory(root, question)
+    if time.monotonic() < _memory_indexes.retry_disk_at.get(root.path, 0):
+        return run_in_memory(root, query)
     try:
-        answer = answered(root, question)
+        result = run_on_disk(root, query)
     except (sqlite3.Error, OSError) as error:
-        fault = fault_of(error)
+        error_to_raise = index_error(error)
         logger.error("index cannot be used path=%s error=%s", root.pk, error)
-        if isinstance(fault, StorageFull):
-            _spares.not_before[root.path] = time.monotonic() + FULL_FOR_S
-            return answered_in_memory(root, question)
-        raise fault from error
-    _spares.forget(root.path)
-    return answer
+        if isinstance(error_to_raise, StorageFull):
+            _memory_indexes.retry_disk_at[root.path] = time.monotonic() + DISK_RETRY_S
+            return run_in_memory(root, query)
+        raise error_to_raise from error
+    _memory_indexes.forget(root.path)
+    return result
 
 
-class Spares:
-    """This process's indexes in memory, of the paths for whose index the disk has had no room."""
+class MemoryIndexes:
+    """In-memory indexes of this process, for review paths whose index did not fit on the disk."""
 
     def __init__(self) -> None:
         self.lock = threading.RLock()
-        self.opened: dict[str, Opened] = {}
-        self.not_before: dict[str, float] = {}  # monotonic seconds: when the one on disk is tried again
+        self.opened: dict[str, CachedScanner] = {}
+        self.retry_disk_at: dict[str, float] = {}  # monotonic seconds: the next retry of the index on disk
 
     @contextmanager
-    def held(self) -> Iterator[None]:
-        """Raises `BeingRead`."""
-        if not self.lock.acquire(timeout=WAIT_S):
-            raise BeingRead
+    def locked(self) -> Iterator[None]:
+        """Raises `ScanInProgress`."""
+        if not self.lock.acquire(timeout=LOCK_TIMEOUT_S):
+            raise ScanInProgress
         try:
             yield
         finally:
             self.lock.release()
 
     def forget(self, path: str) -> None:
-        if path in self.not_before:
+        if path in self.retry_disk_at:
             with self.lock:
-                self.not_before.pop(path, None)
+                self.retry_disk_at.pop(path, None)
                 self.opened.pop(path, None)
 
 
-_spares = Spares()
+_memory_indexes = MemoryIndexes()
 
 
-def answered_in_memory(root: ReviewPath, question: Callable[[Scanner], AnswerT]) -> AnswerT:
-    """`question`'s answer while there is no room for an index: it would keep back the emptying that makes room.
+def run_in_memory(root: ReviewPath, query: Callable[[Scanner], ResultT]) -> ResultT:
+    """Run `query` with an index in memory, so that a full disk does not block the trash run that would free space.
 
-    One question at a time: it is one index for all threads. Raises `StorageFull` if even that cannot be, and
-    `BeingRead`.
+    All threads share the index, so queries run one at a time. Raises `StorageFull` if that fails too, and
+    `ScanInProgress`.
     """
-    with _spares.held():
-        circumstances = circumstances_of(root, index_dir())
-        spare = _spares.opened.get(root.path)
+    with _memory_indexes.locked():
+        cache_key = cache_key_of(root, index_dir())
+        cached = _memory_indexes.opened.get(root.path)
         try:
-            if spare is None or spare.circumstances[1:] != circumstances[1:]:
-                spare = Opened(circumstances, new_scanner(root, index_file(root.path), in_memory=True))
-                _spares.opened[root.path] = spare
-            return question(spare.scanner)
+            if cached is None or cached.cache_key[1:] != cache_key[1:]:
+                cached = CachedScanner(cache_key, new_scanner(root, index_file(root.path), in_memory=True))
+                _memory_indexes.opened[root.path] = cached
+            return query(cached.scanner)
         except (sqlite3.Error, OSError) as error:
-            _spares.opened.pop(root.path, None)
-            raise fault_of(error) from error
+            _memory_indexes.opened.pop(root.path, None)
+            raise index_error(error) from error
 
 
-def answered(root: ReviewPath, question: Callable[[Scanner], AnswerT]) -> AnswerT:
+def run_on_disk(root: ReviewPath, query: Callable[[Scanner], ResultT]) -> ResultT:
     try:
-        return question(scanner_of(root))
+        return query(scanner_of(root))
     except sqlite3.OperationalError:
         raise
     except sqlite3.DatabaseError:
-        discard(root)
-        return question(scanner_of(root))
+        delete_index(root)
+        return query(scanner_of(root))
 
 
-def fault_of(error: sqlite3.Error | OSError) -> NvrError:
-    """It is the disk of our own data that does not do as it should, or somebody who holds the index for long."""
+def index_error(error: sqlite3.Error | OSError) -> NvrError:
+    """Return the error to raise: the disk of the data directory fails, or another process locks the index too long."""
     code = getattr(error, "sqlite_errorcode", None)
-    # SQLite tells otherwise of a file beside its database for which there was no room.
-    full = code == sqlite3.SQLITE_FULL or (code in BESIDE and disk_reserve.is_full())
+    # If there is no space for its -wal or -shm file, SQLite reports other errors than SQLITE_FULL.
+    full = code == sqlite3.SQLITE_FULL or (code in SIDE_FILE_ERRORS and disk_reserve.is_full())
     if full or (isinstance(error, OSError) and error.errno in FULL):
         return StorageFull("The disk is full: make room where the data directory lies.")
     why = error.strerror if isinstance(error, OSError) else error
@@ -224,64 +224,64 @@ def fault_of(error: sqlite3.Error | OSError) -> NvrError:
 
 def page_of(
     root: ReviewPath,
-    taken: str,
+    filter_name: str,
     *,
     offset: int = 0,
     after: bytes | None = None,
     limit: int,
-    again: bool = False,
+    force: bool = False,
     order: str = orders.NAME,
 ) -> list[Row]:
-    """The rows of a page as they are on disk now. Raises `PathAway` and `orders.Gone`."""
-    view = View(taken, order)
+    """Return the rows of a page after updating the index. Raises `PathUnavailable` and `orders.FileGone`."""
+    view = View(filter_name, order)
 
     def rows(scanner: Scanner) -> list[Row]:
-        bring_up_to_date(scanner, view, again=again)
-        found = cut(scanner, view, offset, after, limit)
+        update_index(scanner, view, force=force)
+        found = read_page(scanner, view, offset, after, limit)
         if scanner.refresh_folders({row.path.rpartition(b"/")[0] for row in found}):
-            found = cut(scanner, view, offset, after, limit)
-        for _ in range(LOOKS):
-            if not (scanner.recheck(found) or (order == orders.TIME and scanner.retime(found))):
+            found = read_page(scanner, view, offset, after, limit)
+        for _ in range(MAX_PAGE_RECHECKS):
+            if not (scanner.recheck(found) or (order == orders.TIME and scanner.update_changed_times(found))):
                 break
-            found = cut(scanner, view, offset, after, limit)
+            found = read_page(scanner, view, offset, after, limit)
         return found
 
-    return asked(root, rows)
+    return run_query(root, rows)
 
 
-def bring_up_to_date(scanner: Scanner, view: View, *, again: bool = False) -> None:
-    scanner.refresh(again=again)
-    scanner.recheck_some()
+def update_index(scanner: Scanner, view: View, *, force: bool = False) -> None:
+    scanner.refresh(force=force)
+    scanner.recheck_next()
     if view.order == orders.TIME:
-        scanner.read_times(again=again)
+        scanner.update_times(force=force)
 
 
-def cut(scanner: Scanner, view: View, offset: int, after: bytes | None, limit: int) -> list[Row]:
+def read_page(scanner: Scanner, view: View, offset: int, after: bytes | None, limit: int) -> list[Row]:
     if after is not None:
         return orders.after(scanner.index, view, after, limit=limit)
     return orders.page(scanner.index, view, offset=offset, limit=limit)
 
 
 def position_of(root: ReviewPath, view: View, path: bytes) -> int:
-    """How many files of the view stand before `path`. Raises `PathAway` and `orders.Gone`."""
+    """Return the number of files of the view before `path`. Raises `PathUnavailable` and `orders.FileGone`."""
 
     def position(scanner: Scanner) -> int:
-        bring_up_to_date(scanner, view)
+        update_index(scanner, view)
         return orders.position(scanner.index, view, path)
 
-    return asked(root, position)
+    return run_query(root, position)
 
 
 def folder_page(
-    root: ReviewPath, path: bytes, *, offset: int, limit: int, again: bool = False
+    root: ReviewPath, path: bytes, *, offset: int, limit: int, force: bool = False
 ) -> tuple[list[Row], int]:
-    """The files directly in the folder `path` below `root`, by name, and how many others lie there.
+    """Return the files directly in the folder `path` below `root`, by name, and the number of ignored files.
 
-    Raises `PathAway`.
+    Raises `PathUnavailable`.
     """
 
     def files(scanner: Scanner) -> tuple[list[Row], int]:
-        folder = scanner.refresh_one(path, again=again)
+        folder = scanner.refresh_one(path, force=force)
         if folder is None:
             return [], 0
         found = scanner.index.folder_page(folder, offset=offset, limit=limit)
@@ -289,80 +289,80 @@ def folder_page(
             found = scanner.index.folder_page(folder, offset=offset, limit=limit)
         return found, folder.ignored
 
-    return asked(root, files)
+    return run_query(root, files)
 
 
 def counts_of(root: ReviewPath) -> dict[str, int]:
-    """How many files each filter takes, as it is on disk now. Raises `PathAway`."""
+    """Return how many files match each filter after updating the index. Raises `PathUnavailable`."""
 
     def counts(scanner: Scanner) -> dict[str, int]:
         scanner.refresh()
-        scanner.recheck_some()
+        scanner.recheck_next()
         return scanner.index.counts()
 
-    return asked(root, counts)
+    return run_query(root, counts)
 
 
-def size_of(root: ReviewPath) -> Reading | None:
-    """What the index holds, whatever the disk does; None before the first reading."""
+def indexed_size(root: ReviewPath) -> ScanProgress | None:
+    """Return the size of the index without reading the disk, or None before the first scan."""
     if not index_file(root.path).exists():
         return None
 
-    def size(scanner: Scanner) -> Reading | None:
-        folders = scanner.index.number_of_folders()
-        return Reading(folders, scanner.index.counts()["all"]) if folders else None
+    def size(scanner: Scanner) -> ScanProgress | None:
+        folders = scanner.index.folder_count()
+        return ScanProgress(folders, scanner.index.counts()["all"]) if folders else None
 
-    return asked(root, size)
+    return run_query(root, size)
 
 
-def marked(root: ReviewPath, file: Path, marks: Mark, *, mtime_ns: int) -> None:
-    """We marked `file` ourselves; its directory's mtime was `mtime_ns` before: its index need not look again.
+def record_marks(root: ReviewPath, file: Path, marks: Mark, *, mtime_ns: int) -> None:
+    """Update the index after NVR has marked `file`, so that it need not scan the directory again.
 
-    What others did in the same moment shows at the look that is due after two seconds. An index that cannot be
-    written now is merely out of step, and finds out by the directory's time.
+    `mtime_ns` is the directory's mtime before the change. The recheck after two seconds detects simultaneous changes
+    by other programs. If the index cannot be written now, the directory's mtime triggers a scan later.
     """
     with suppress(sqlite3.Error, OSError):
         scanner = scanner_of(root)
         index, path = scanner.index, os.fsencode(file.relative_to(root.path))
         folder, _, name = path.rpartition(b"/")
-        with index.writing():
+        with index.write_transaction():
             known = index.folder(folder)
             if known is None:
                 return
             index.change_files(known.id, folder, {name: marks})
-            current = known.mtime_ns == mtime_ns
-            after_ns = stamp_of(file.parent.stat()) if current else known.mtime_ns
-            due_ns = known.recheck_ns or time.time_ns() + UNSURE_NS
-            index.put_folder(replace(known, mtime_ns=after_ns, recheck_ns=due_ns, turn=known.turn + 1))
+            is_current = known.mtime_ns == mtime_ns
+            new_mtime_ns = mtime_ns_of(file.parent.stat()) if is_current else known.mtime_ns
+            recheck_ns = known.recheck_ns or time.time_ns() + MTIME_RESOLUTION_NS
+            index.put_folder(replace(known, mtime_ns=new_mtime_ns, recheck_ns=recheck_ns, revision=known.revision + 1))
 
 
-def trashed(root: ReviewPath, *, after: bytes | None, limit: int) -> list[Row]:
-    """What has a mark of trash, be it a former picture's, from the first or behind `after` on.
+def trashed_rows(root: ReviewPath, *, after: bytes | None, limit: int) -> list[Row]:
+    """Return up to `limit` files with a trash mark, including outdated ones, after the path `after`.
 
-    The first look brings the index up to date. Later ones do not, so that each is cheap while the files
-    before it are being deleted. Raises `PathAway`.
+    Only the first call (without `after`) updates the index, so that later calls stay cheap while files are being
+    deleted. Raises `PathUnavailable`.
     """
 
     def rows(scanner: Scanner) -> list[Row]:
         if after is None:
-            scanner.refresh(again=not scanner.trusted)
-            return scanner.index.page(TO_EMPTY, limit=limit)
-        return scanner.index.after(TO_EMPTY, after, limit)
+            scanner.refresh(force=not scanner.mtime_reliable)
+            return scanner.index.page(DELETION_CANDIDATES, limit=limit)
+        return scanner.index.after(DELETION_CANDIDATES, after, limit)
 
-    return asked(root, rows)
+    return run_query(root, rows)
 
 
-def dropped(root: ReviewPath, paths: Iterable[bytes]) -> None:
-    """We deleted these (below the root) ourselves. Their folders are due to be read again all the same."""
+def record_deletions(root: ReviewPath, paths: Iterable[bytes]) -> None:
+    """Remove files (paths below the root) that NVR has deleted. Their folders stay due for a rescan."""
     folders: dict[bytes, list[bytes]] = {}
     for path in paths:
         folder, _, name = path.rpartition(b"/")
         folders.setdefault(folder, []).append(name)
     with suppress(sqlite3.Error, OSError):
         index = scanner_of(root).index
-        with index.writing():
+        with index.write_transaction():
             for folder, names in folders.items():
                 known = index.folder(folder)
                 if known is not None:
                     index.change_files(known.id, folder, dict.fromkeys(names))
-                    index.put_folder(replace(known, turn=known.turn + 1))
+                    index.put_folder(replace(known, revision=known.revision + 1))

@@ -24,7 +24,7 @@ from kombu.exceptions import OperationalError
 from nvr.api.counters import CACHE_FAULTS
 from nvr.errors import NvrError
 from reviewer.catalog.index import Row
-from reviewer.catalog.scanner import BeingRead, PathAway
+from reviewer.catalog.scanner import PathUnavailable, ScanInProgress
 from reviewer.catalog.store import counts_of, page_of
 from reviewer.models import ReviewPath
 from reviewer.path_resolution import Place
@@ -158,9 +158,9 @@ def work(pk: int, run: str) -> None:
     try:
         progress = replace(progress, total=max(progress.done, counts_of(root)["all"]))  # some may have gone since
         progress = worked(root, progress)
-    except PathAway:
+    except PathUnavailable:
         progress = replace(progress, state=STOPPED)
-    except BeingRead:
+    except ScanInProgress:
         logger.debug("thumbnails wait for the first reading path=%s", pk)
     if not is_wanted(pk, run):
         return

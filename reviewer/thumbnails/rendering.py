@@ -22,8 +22,8 @@ from nvr.media.files.paths import is_inside, open_regular, translate_os_errors
 from nvr.media.images import freedesktop
 from nvr.media.images.freedesktop import SIZE_NAMES
 from nvr.media.images.verdicts import remember_failure
-from reviewer.catalog.scanner import absence_of
-from reviewer.media_types import VIDEO, kind_of
+from reviewer.catalog.scanner import path_unavailable_reason
+from reviewer.media_types import VIDEO, media_type_of
 from reviewer.models import ReviewPath
 from reviewer.path_resolution import Media, Place
 
@@ -67,7 +67,7 @@ class Source:
 
     @property
     def is_video(self) -> bool:
-        return kind_of(self.file.name) == VIDEO
+        return media_type_of(self.file.name) == VIDEO
 
     @property
     def text(self) -> dict[str, str]:
@@ -261,10 +261,12 @@ def file_of(thumbnail: Path) -> Path | None:
 
 def removed_now(root: ReviewPath, gone: list[Path]) -> int:
     """A card that is pulled out takes all its files with it: look for it last, just before anything is removed."""
-    if not gone or absence_of(root):
+    if not gone or path_unavailable_reason(root):
         return 0
     away = [
-        Path(path.path) for path in ReviewPath.objects.all() if is_inside(path.path, root.path) and absence_of(path)
+        Path(path.path)
+        for path in ReviewPath.objects.all()
+        if is_inside(path.path, root.path) and path_unavailable_reason(path)
     ]
     return sum(removed(thumbnail) for thumbnail in gone if not (away and shows_file_in(away, thumbnail)))
 

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Final
 
 from cameras.folder_ownership import current_folders
-from reviewer.catalog.scanner import absence_of
-from reviewer.catalog.store import trashed
+from reviewer.catalog.scanner import path_unavailable_reason
+from reviewer.catalog.store import trashed_rows
 from reviewer.models import ReviewPath
 from reviewer.trash.deletion import ChangedError, KeptError, Listed, LockedError, listed, reason_of, would_delete
 from reviewer.trash.messages import ERROR, SKIPPED, WOULD_DELETE, TrashEvent, done_line
@@ -29,7 +29,7 @@ def block_after(root: ReviewPath, after: bytes | None) -> list[Listed]:
     """The next trashed files, looked at now; `after` is the last one of the block before. Raises `PathAway`."""
     base = os.fsencode(root.path) + b"/"
     below = after.removeprefix(base) if after is not None else None
-    rows = trashed(root, after=below, limit=BLOCK if after else FIRST_BLOCK)
+    rows = trashed_rows(root, after=below, limit=BLOCK if after else FIRST_BLOCK)
     return [listed(base + row.path) for row in rows]
 
 
@@ -46,7 +46,7 @@ def tried(user: Person, roots: Iterable[ReviewPath]) -> Iterator[bytes]:
     deleted = errors = freed = 0
     for root in roots:
         after: bytes | None = None
-        if reason := absence_of(root):
+        if reason := path_unavailable_reason(root):
             errors += 1
             yield TrashEvent(ERROR, os.fsencode(root.path), reason).line()
             continue

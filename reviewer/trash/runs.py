@@ -22,7 +22,7 @@ from nvr.audit.record import Asker, asker_of, record
 from nvr.errors import Conflict, Unavailable
 from nvr.media.files.paths import is_inside
 from nvr.media.files.system_folders import has_hidden_folder
-from reviewer.catalog.scanner import absence_of, check_there
+from reviewer.catalog.scanner import check_available, path_unavailable_reason
 from reviewer.disk_reserve import keep_room, with_room
 from reviewer.models import OPEN_STATES, ReviewPath, RunState, TrashLines, TrashRun
 from reviewer.path_resolution import exactly
@@ -58,9 +58,9 @@ def roots_of(user: Person, path: Any = None) -> list[ReviewPath]:
     `PathAway` if none is there, and what `exactly` raises.
     """
     roots = known_paths(user) if path is None else [exactly(user, path)]
-    there = [root for root in roots if not absence_of(root)]
+    there = [root for root in roots if not path_unavailable_reason(root)]
     if roots and not there:
-        check_there(roots[0])
+        check_available(roots[0])
     return [root for root in roots if root not in there or not any(covers(other.path, root.path) for other in there)]
 
 

@@ -27,8 +27,8 @@ from django.utils import timezone
 from nvr.api.errors import is_disk_full
 from nvr.errors import Forbidden, NvrError
 from nvr.media.files.paths import is_inside
-from reviewer.catalog.scanner import PathAway, absence_of
-from reviewer.catalog.store import dropped
+from reviewer.catalog.scanner import PathUnavailable, path_unavailable_reason
+from reviewer.catalog.store import record_deletions
 from reviewer.disk_reserve import with_room
 from reviewer.models import ReviewPath, RunState, TrashLines, TrashRun, TrashRunQuerySet
 from reviewer.registry import known_paths
@@ -137,7 +137,11 @@ class Emptying:
 
     def tidy(self) -> None:
         """End the deletions that a worker's death interrupted: companions of what is gone go, too."""
-        there = [root.path for root in ReviewPath.objects.all() if not absence_of(root)] if self.in_hand else []
+        there = (
+            [root.path for root in ReviewPath.objects.all() if not path_unavailable_reason(root)]
+            if self.in_hand
+            else []
+        )
         for path, size_bytes in list(self.in_hand.items()):
             if any(is_inside(os.fsdecode(path), root) for root in there) and is_gone(path):
                 self.told += TrashEvent(DELETING, path), TrashEvent(DELETED, path, freed_bytes=size_bytes)
@@ -154,7 +158,7 @@ class Emptying:
         while root.path in self.left and not self.stop.is_set():
             try:
                 files = self.attended(self.reader.submit(block_after, root, after))
-            except PathAway as away:
+            except PathUnavailable as away:
                 self.lose(root, away.detail)
                 return
             if not files:
@@ -183,7 +187,7 @@ class Emptying:
         self.attended(*hands)
         gone = [path for hand in hands for path in hand.result()]
         base = len(os.fsencode(root.path)) + 1
-        self.attended(self.reader.submit(dropped, root, [path[base:] for path in gone]))
+        self.attended(self.reader.submit(record_deletions, root, [path[base:] for path in gone]))
 
     def delete_from(self, waiting: deque[tuple[Listed, bool]], root: ReviewPath) -> list[bytes]:
         """In a thread: delete until nothing waits any more; what is gone."""
@@ -208,7 +212,7 @@ class Emptying:
         except ChangedError:
             return TrashEvent(SKIPPED, file.path, CHANGED)
         except (KeptError, OSError) as fault:
-            if reason := absence_of(root):
+            if reason := path_unavailable_reason(root):
                 self.lose(root, reason)
             return TrashEvent(ERROR, file.path, reason_of(fault) if isinstance(fault, OSError) else str(fault))
 

@@ -115,7 +115,7 @@ def test_what_is_written_over_in_place_is_noticed_at_the_next_look(review, card,
 
 
 def test_marks_of_files_that_a_page_does_not_show_are_looked_at_in_their_turn(review, card, folder, monkeypatch):
-    monkeypatch.setattr("reviewer.catalog.scanner.RECHECKED", 2)
+    monkeypatch.setattr("reviewer.catalog.scanner.RECHECK_BATCH_SIZE", 2)
     for number in range(7):
         file = put(folder, f"A_{number}.JPG", jpeg())
         mark(file, ".seen", age_s=-5)

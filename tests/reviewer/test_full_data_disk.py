@@ -26,7 +26,7 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture(autouse=True)
 def no_spares() -> Iterator[None]:
     yield
-    store._spares.__init__()  # type: ignore[misc]
+    store._memory_indexes.__init__()  # type: ignore[misc]
 
 
 @pytest.fixture
@@ -64,27 +64,27 @@ def test_listings_are_answered_and_true(review, card, folder, disk, is_read_befo
 
 
 def test_the_index_on_disk_is_used_again_when_there_is_room(review, card, folder, disk, monkeypatch):
-    monkeypatch.setattr(store, "FULL_FOR_S", 0.0)
+    monkeypatch.setattr(store, "DISK_RETRY_S", 0.0)
     rubbish = fill(disk)
     assert everything(review, card, folder) == (ALL, 4, 3)
-    assert store._spares.opened
+    assert store._memory_indexes.opened
 
     rubbish.unlink()
 
     assert everything(review, card, folder) == (ALL, 4, 3)
-    assert not store._spares.opened
+    assert not store._memory_indexes.opened
     assert store.index_file(str(card)).stat().st_size > 0
 
 
 def test_who_goes_on_asking_does_not_put_off_the_next_try_of_the_disk(review, card, folder, disk):
     fill(disk)
     everything(review, card, folder)
-    next_try = dict(store._spares.not_before)
+    next_try = dict(store._memory_indexes.retry_disk_at)
 
     assert everything(review, card, folder) == (ALL, 4, 3)
 
     assert next_try
-    assert store._spares.not_before == next_try
+    assert store._memory_indexes.retry_disk_at == next_try
 
 
 @pytest.mark.django_db(transaction=True)

@@ -11,8 +11,8 @@ from threading import Barrier
 
 import pytest
 
-from reviewer.catalog.blocks import FILTERS, Runs
-from reviewer.catalog.builder import Tree
+from reviewer.catalog.blocks import FILTERS, BlockStore
+from reviewer.catalog.builder import CatalogBuilder
 from reviewer.catalog.index import FOLDER_BLOCK, TREE_BLOCK, Folder, Index, Row, key_of, prefix_of
 from reviewer.media_types import Mark
 
@@ -38,7 +38,7 @@ def folder_at(path: bytes) -> Folder:
 
 
 def put(index: Index, path: bytes, changes: dict[bytes, int | None]) -> None:
-    with index.writing():
+    with index.write_transaction():
         known = index.folder(path)
         index.change_files(known.id if known else index.put_folder(folder_at(path)), path, changes)
 
@@ -101,18 +101,18 @@ def is_in(path: bytes, folder: bytes) -> bool:
 
 
 def test_a_first_reading_is_the_same_as_adding_folder_by_folder(index: Index) -> None:
-    shuffled, tree = random.Random(9), Tree()
+    shuffled, builder = random.Random(9), CatalogBuilder()
     files: Files = {}
     for number in range(60):
         path = b"%03dMEDIA" % shuffled.randrange(10**6)
         names = {b"IMG_%05d.JPG" % shuffled.randrange(9000): shuffled.choice([0, 0, 4, 6]) for _ in range(20 * number)}
-        tree.add(folder_at(path), names)
+        builder.add_folder(folder_at(path), names)
         files |= {path + b"/" + name: marks for name, marks in names.items()}
 
-    with index.writing():
-        index.fill(tree.by_folder(), tree.in_order())
+    with index.write_transaction():
+        index.fill(builder.by_folder(), builder.in_order())
 
-    assert tree.files == len(files)
+    assert builder.files == len(files)
     check(index, files, shuffled)
     for folder in index.folders()[::7]:
         prefix = prefix_of(folder.path)
@@ -124,10 +124,10 @@ def test_a_first_reading_is_the_same_as_adding_folder_by_folder(index: Index) ->
 
 
 def test_a_tree_without_a_file_can_be_filled_later(index: Index) -> None:
-    tree = Tree()
-    tree.add(folder_at(b""), {})
-    with index.writing():
-        index.fill(tree.by_folder(), tree.in_order())
+    builder = CatalogBuilder()
+    builder.add_folder(folder_at(b""), {})
+    with index.write_transaction():
+        index.fill(builder.by_folder(), builder.in_order())
     assert index.page("all") == []
 
     put(index, b"", {b"B.JPG": 0})
@@ -142,7 +142,7 @@ def test_a_folder_that_is_dropped_takes_its_files_along(index: Index) -> None:
     lost = index.folder(b"a")
     assert lost is not None
 
-    with index.writing():
+    with index.write_transaction():
         index.drop_folder(lost)
 
     assert index.counts()["trashed"] == 3 * TREE_BLOCK
@@ -179,7 +179,7 @@ def test_the_marks_of_one_file(index: Index) -> None:
 
     assert index.marks_of(known.id, b"IMG_1.JPG") == 5
     assert index.marks_of(known.id, b"IMG_2.JPG") is None
-    assert Runs(index.db).marks_of(77, b"IMG_1.JPG") is None
+    assert BlockStore(index.db).marks_of(77, b"IMG_1.JPG") is None
 
 
 def test_of_many_who_open_a_new_file_at_once_none_is_refused(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from rest_framework.test import APIClient
 from nvr.media.http.stream_limits import HUGE_BYTES, SLOTS_PER_READER
 from reviewer.api import listings
 from reviewer.catalog import index, scanner, store
-from reviewer.catalog.listing import Listing, listing_of
+from reviewer.catalog.listing import Listing, list_folder
 from reviewer.catalog.store import folder_page, index_file
 from reviewer.models import ReviewPath
 from tests.factories import jpeg, make_user, put
@@ -162,9 +162,9 @@ def test_a_damaged_or_deleted_index_is_built_anew(review, card, known: ReviewPat
 
 @pytest.mark.parametrize("address", [STREAM, FILES, SUMMARY])
 def test_an_index_that_others_hold_for_long_is_503(review, card, known, monkeypatch, address):
-    monkeypatch.setattr(index, "BUSY_S", 0.0)
+    monkeypatch.setattr(index, "BUSY_TIMEOUT_S", 0.0)
     holder = index.Index(placed(index_file(known.path)))
-    with closing(holder), holder.writing():
+    with closing(holder), holder.write_transaction():
         answer = review.get(address, {"path": str(card)})
 
     assert (answer.status_code, set(json.loads(answer.content))) == (503, {"error"})
@@ -197,13 +197,13 @@ def test_whoever_marks_on_and_on_keeps_nobody_from_reading(review, card, folder,
         nonlocal readings
         readings += 1
         assert readings < 50
-        listing = listing_of(path, root)
+        listing = list_folder(path, root)
         body = {"path": f"{folder}/IMG_0001.JPG", "action": ("seen", "unseen")[readings % 2]}
         assert review.post("/api/media-actions", body, format="json").status_code == 200
         return listing
 
     with monkeypatch.context() as patched:
-        patched.setattr(scanner, "listing_of", marked_meanwhile)
+        patched.setattr(scanner, "list_folder", marked_meanwhile)
         assert len(streamed(review, card)) == 5
 
     counts = review.get(SUMMARY, {"path": str(card)}).json()["counts"]

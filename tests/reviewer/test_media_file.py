@@ -12,7 +12,7 @@ from media_serving.models import PlayableForm
 from media_serving.transcoding import worker as transcoder
 from reviewer.api.media import CONTENT_TYPES
 from reviewer.items import moment
-from reviewer.media_types import KINDS
+from reviewer.media_types import MEDIA_TYPES
 from tests.factories import jpeg, make_user, make_video, put
 
 URL = "/api/media-file"
@@ -24,7 +24,7 @@ def ask(client: APIClient, file: Path | str, **headers: str):
 
 
 def test_every_kind_that_is_reviewed_has_a_type():
-    assert {f".{ending}" for ending in KINDS} == CONTENT_TYPES.keys()
+    assert {f".{ending}" for ending in MEDIA_TYPES} == CONTENT_TYPES.keys()
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ def many(card: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Files in many folders, of all ages, in small blocks."""
     for module, name in (("index", "TREE_BLOCK"), ("index", "FOLDER_BLOCK"), ("builder", "TREE_BLOCK")):
         monkeypatch.setattr(f"reviewer.catalog.{module}.{name}", 4)
-    monkeypatch.setattr("reviewer.catalog.times.BLOCK", 4)
+    monkeypatch.setattr("reviewer.catalog.times.BLOCK_SIZE", 4)
     dice = random.Random(3)
     for number in range(60):
         file = put(card / dice.choice(FOLDERS), f"F_{dice.randrange(25):03}.JPG", b"x" * number)

@@ -48,8 +48,8 @@ def test_after_it_what_there_is(review, card):
 def test_meanwhile_what_has_been_read(review, card, monkeypatch):
     for number in range(5):
         put(card / f"{number:03}MEDIA", "IMG_0001.JPG", b"")
-    monkeypatch.setattr(reading, "QUIET_S", 0)
-    goes_on, read = threading.Event(), scanner.listing_of
+    monkeypatch.setattr(reading, "REPORT_INTERVAL_S", 0)
+    goes_on, read = threading.Event(), scanner.list_folder
     listed: list[bytes] = []
 
     def slow(path: bytes, root: bytes) -> scanner.Listing:
@@ -58,7 +58,7 @@ def test_meanwhile_what_has_been_read(review, card, monkeypatch):
             goes_on.wait(20)
         return read(path, root)
 
-    monkeypatch.setattr(scanner, "listing_of", slow)
+    monkeypatch.setattr(scanner, "list_folder", slow)
     root = ReviewPath.objects.get()
     waiting = threading.Thread(target=page_of, args=(root, "all"), kwargs={"limit": 1})
     waiting.start()
@@ -77,10 +77,10 @@ def test_meanwhile_what_has_been_read(review, card, monkeypatch):
 
 
 def test_a_reading_that_died_is_not_told_for_long(review, card):
-    reading.note(str(card), reading.Reading(7, 70))
+    reading.save(str(card), reading.ScanProgress(7, 70))
     assert progress(review, card)["folders"] == 7
 
-    assert reading.SHOWN_FOR_S <= 10
+    assert reading.EXPIRES_AFTER_S <= 10
 
 
 def test_the_thumbnails_made_ahead_are_told(review, card):
@@ -96,7 +96,7 @@ def test_the_thumbnails_made_ahead_are_told(review, card):
 @pytest.fixture
 def being_read(card, monkeypatch):
     """Another process reads the disk."""
-    monkeypatch.setattr(scanner, "WAIT_S", 0.05)
+    monkeypatch.setattr(scanner, "LOCK_TIMEOUT_S", 0.05)
     lock = index_file(str(card)).with_suffix(".lock")
     lock.parent.mkdir(parents=True, exist_ok=True)
     with lock.open("wb") as file:

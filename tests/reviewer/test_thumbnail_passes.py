@@ -11,7 +11,7 @@ from django.core.cache import cache
 from nvr.celery import app
 from nvr.media.files.cached_files import cache_folder
 from reviewer import tasks
-from reviewer.catalog.scanner import BeingRead
+from reviewer.catalog.scanner import ScanInProgress
 from reviewer.models import ReviewPath
 from reviewer.thumbnails import prefetch
 from reviewer.thumbnails import rendering as thumbnails
@@ -215,7 +215,7 @@ def test_a_pass_that_waits_for_the_first_reading_stays_alive(known, sent, monkey
 
 
 def being_read(root: ReviewPath) -> None:
-    raise BeingRead
+    raise ScanInProgress
 
 
 def test_a_pass_is_never_told_as_more_than_all(review, card, known, sent, monkeypatch):

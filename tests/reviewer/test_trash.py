@@ -134,9 +134,9 @@ def test_a_dry_run_lists_and_deletes_nothing(review, sent, card, folder):
 
 
 def test_a_dry_run_while_the_disk_is_being_read_is_503(review, known, folder, monkeypatch):
-    monkeypatch.setattr(scanner, "WAIT_S", 0.0)
+    monkeypatch.setattr(scanner, "LOCK_TIMEOUT_S", 0.0)
     trashed(folder, "a.jpg")
-    with store.scanner_of(known)._alone():
+    with store.scanner_of(known)._locked():
         answer = review.post(EMPTY + "?dry_run=1")
 
     assert answer.status_code == 503
