@@ -79,20 +79,20 @@ class EvidenceAdmin(ModelAdmin[RowT]):
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 
-    def begin_anew(self, request: HttpRequest, rows: QuerySet[RowT], begin: Callable[[RowT], object], done: str) -> int:
-        """Have `begin` do it for the first `MAX_AT_ONCE` rows and say how many it did; answers that."""
-        wanted = list(rows[: MAX_AT_ONCE + 1])
-        begun = sum(succeeds(begin, row) for row in wanted[:MAX_AT_ONCE])
-        if begun:
-            messages.success(request, f"{begun} {'waits' if begun == 1 else 'wait'} to be {done}.")
-        if len(wanted) > MAX_AT_ONCE:
+    def restart(self, request: HttpRequest, rows: QuerySet[RowT], action: Callable[[RowT], object], done: str) -> int:
+        """Have `action` do it for the first `MAX_AT_ONCE` rows and say how many it did; answers that."""
+        selected = list(rows[: MAX_AT_ONCE + 1])
+        restarted = sum(try_action(action, row) for row in selected[:MAX_AT_ONCE])
+        if restarted:
+            messages.success(request, f"{restarted} {'waits' if restarted == 1 else 'wait'} to be {done}.")
+        if len(selected) > MAX_AT_ONCE:
             messages.warning(request, f"{MAX_AT_ONCE} are taken at a time: repeat it for the others.")
-        return begun
+        return restarted
 
 
-def succeeds(begin: Callable[[Any], object], row: Any) -> bool:
+def try_action(action: Callable[[Any], object], row: Any) -> bool:
     try:
-        return bool(begin(row))
+        return bool(action(row))
     except NvrError:  # a worker, or somebody else, was quicker
         return False
 
@@ -148,7 +148,7 @@ class UploadAdmin(EvidenceAdmin[Upload]):
     list_display_links = ("path",)
     list_filter = (CameraFilter, "state", "capture_clue", "clock_is_absurd", "received_at")
     search_fields = ("path", "reason", "camera__name")
-    actions = ("read_again",)
+    actions = ("retry_uploads",)
     # What is not editable would be left out of what is only to be read.
     fields = readonly_fields = (
         "camera",
@@ -177,10 +177,10 @@ class UploadAdmin(EvidenceAdmin[Upload]):
         return filesizeformat(upload.size_bytes)
 
     @admin.action(description="Read the selected files again", permissions=["retry"])
-    def read_again(self, request: HttpRequest, uploads: QuerySet[Upload]) -> None:
+    def retry_uploads(self, request: HttpRequest, uploads: QuerySet[Upload]) -> None:
         """What was read, is being read or waits already is left as it is."""
         failed = uploads.filter(state__in=CAN_BE_RETRIED)
-        if not self.begin_anew(request, failed, partial(retry, request.user), "read again"):
+        if not self.restart(request, failed, partial(retry, request.user), "read again"):
             messages.warning(request, "None of them was rejected or failed: nothing is read again.")
 
 
@@ -226,5 +226,5 @@ class ClipWorkAdmin(EvidenceAdmin[ClipWork]):
     def regenerate(self, request: HttpRequest, works: QuerySet[ClipWork]) -> None:
         """What waits or is being made already is left as it is; whether there is footage, the worker sees."""
         others = works.exclude(state=WorkState.WAITING, retry_at=None)
-        if not self.begin_anew(request, others, lambda work: request_clip(request.user, work.event), "made again"):
+        if not self.restart(request, others, lambda work: request_clip(request.user, work.event), "made again"):
             messages.warning(request, "All of them wait or are being made already.")

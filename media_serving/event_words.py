@@ -12,17 +12,17 @@ PLURALS = {"person": "people", "bus": "buses", "mouse": "mice", "sheep": "sheep"
 
 def sentence(counts: Mapping[str, int], place: str) -> str:
     """Such as "2 people and 1 car at Front Door"; `counts` tells how many of a class one picture shows at most."""
-    return f"{what_was_seen(counts)} at {place}"
+    return f"{describe_objects(counts)} at {place}"
 
 
-def what_was_seen(counts: Mapping[str, int]) -> str:
+def describe_objects(counts: Mapping[str, int]) -> str:
     """Movement is a word only where nothing else was found: whatever is seen moves."""
-    things = {name: count for name, count in counts.items() if name != MOTION}
-    if not things:
+    objects = {name: count for name, count in counts.items() if name != MOTION}
+    if not objects:
         return "Movement" if counts else "Something"
     # People first, then what there is most of.
-    order = sorted(things, key=lambda name: (name != "person", -things[name], name))
-    words = [counted(things[name], name) for name in order[:MAX_CLASSES]]
+    order = sorted(objects, key=lambda name: (name != "person", -objects[name], name))
+    words = [counted(objects[name], name) for name in order[:MAX_CLASSES]]
     if len(order) > MAX_CLASSES:
         words.append("more")
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
@@ -32,27 +32,27 @@ def counted(count: int, name: str) -> str:
     return f"{count} {name if count == 1 else PLURALS.get(name, f'{name}s')}"
 
 
-def class_in_words(name: str) -> str:
+def class_label(name: str) -> str:
     """A class as a filter names it: "People", "Movement", "Cars"."""
     word = "movement" if name == MOTION else PLURALS.get(name, f"{name}s")
     return word[:1].upper() + word[1:]
 
 
-def classes_called(word: str) -> list[str]:
+def classes_named(word: str) -> list[str]:
     """The classes that pages call by another word: "people" are of the class person."""
     called = {plural: name for name, plural in PLURALS.items()} | {"movement": MOTION}
     whole, single = called.get(word.lower()), word.lower().removesuffix("s")
     return [name for name in (whole, single) if name]
 
 
-def sureness(confidence: float) -> str:
+def percentage(confidence: float) -> str:
     """Such as "97%"; cut off, not rounded: nothing is told as certain that is not."""
     return f"{int(confidence * 100 + 1e-9)}%"
 
 
-def length_in_words(span: timedelta) -> str:
+def duration_in_words(duration: timedelta) -> str:
     """Such as "24 s" or "1 min 5 s"; what one picture shows has no length."""
-    seconds = round(span.total_seconds())
+    seconds = round(duration.total_seconds())
     if seconds < 1:
         return "a moment"
     minutes, rest = divmod(seconds, 60)

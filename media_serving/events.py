@@ -17,7 +17,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from cameras.models import Camera
-from media_serving.models import LONGEST_EVENT, Detection, Event
+from media_serving.models import MAX_EVENT_LENGTH, Detection, Event
 from media_serving.signals import event_closed
 from media_serving.timestamps import whole_milliseconds
 from nvr.audit.record import record
@@ -113,19 +113,19 @@ def update_events(
     changed = {}
     for pk, event in Event.objects.visible_to(actor).in_bulk(list(event_ids)).items():
         with suppress(NotFound):
-            changed[pk] = update_and_tell(actor, event, values)
+            changed[pk] = update_if_different(actor, event, values)
     return changed
 
 
-def update_and_tell(actor: AbstractBaseUser | AnonymousUser, event: Event, values: dict[str, Any]) -> bool:
+def update_if_different(actor: AbstractBaseUser | AnonymousUser, event: Event, values: dict[str, Any]) -> bool:
     differs = any(getattr(event, name) != new for name, new in values.items())
     if differs:
         update_event(actor, event, values)
     return differs
 
 
-def longest_event() -> timedelta:
-    return min(settings.NVR_EVENT_MAX_LENGTH, LONGEST_EVENT)
+def max_event_length() -> timedelta:
+    return min(settings.NVR_EVENT_MAX_LENGTH, MAX_EVENT_LENGTH)
 
 
 def _events_around(detections: Sequence[Detection]) -> list[Event]:
@@ -136,7 +136,7 @@ def _events_around(detections: Sequence[Detection]) -> list[Event]:
     near = Event.objects.filter(
         camera_id=detections[0].camera_id,
         # The lower bound changes nothing but the cost: without it, every earlier event would be read.
-        started_at__range=(first - LONGEST_EVENT, last),
+        started_at__range=(first - MAX_EVENT_LENGTH, last),
         last_detected_at__gte=first,
     )
     return list(near)
@@ -155,7 +155,7 @@ def _joined(events: list[Event], detection: Detection) -> Event:
 def _nearest(events: Iterable[Event], at: datetime) -> Event | None:
     """The event nearest to `at` among those near enough that stay short enough with it; of two, the earlier."""
     near = (event for event in events if _distance(event, at) <= settings.NVR_EVENT_GAP)
-    fitting = [event for event in near if _span_with(event, at) <= longest_event()]
+    fitting = [event for event in near if _span_with(event, at) <= max_event_length()]
     return min(fitting, key=lambda event: (_distance(event, at), event.started_at), default=None)
 
 

@@ -17,7 +17,7 @@ from media_serving.ingest.state import figures, section
 from media_serving.models import Detection, Event, Upload
 from media_serving.pages.camera_files import listing_of_hour
 from media_serving.pages.camera_panel import camera_day_panel
-from media_serving.purge import remove_some_of
+from media_serving.purge import remove_batch
 from media_serving.signals import event_closed
 from nvr.api.errors import register_shape
 from nvr.api.schema import register_error_schema
@@ -27,7 +27,7 @@ from nvr.pages import navigation, panels
 
 
 def connect() -> None:
-    register_remover(remove_some_of)
+    register_remover(remove_batch)
     event_closed.connect(on_event_closed)
     register_counter("detections", lambda camera: Detection.objects.filter(camera=camera.pk).count())
     register_counter("events", lambda camera: Event.objects.filter(camera=camera.pk).count())

@@ -22,8 +22,8 @@ from django.db.models import Count, Exists, Min, OuterRef, Q, QuerySet, Sum
 from django.utils import timezone
 
 from cameras.models import Camera
-from media_serving.clips.footage import LONGEST_VIDEO, is_a_video
-from media_serving.models import LONGEST_EVENT, Detection, Event, Upload, UploadState
+from media_serving.clips.footage import MAX_VIDEO_LENGTH, video_filter
+from media_serving.models import MAX_EVENT_LENGTH, Detection, Event, Upload, UploadState
 from media_serving.tombstones import schedule_deletion
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ def not_needed(rows: QuerySet[Upload]) -> QuerySet[Upload]:
     return (
         rows.exclude(state__in=PENDING)
         .exclude(shown)
-        .exclude(is_a_video() & Q(Exists(kept_events_from(LONGEST_VIDEO))))
+        .exclude(video_filter() & Q(Exists(kept_events_from(MAX_VIDEO_LENGTH))))
     )
 
 
@@ -148,7 +148,7 @@ def kept_events_from(length: timedelta) -> QuerySet[Event]:
         camera=OuterRef("camera"),
         keep=True,
         last_detected_at__gte=OuterRef("captured_at") - padding,
-        started_at__gte=OuterRef("captured_at") - (padding + LONGEST_EVENT),
+        started_at__gte=OuterRef("captured_at") - (padding + MAX_EVENT_LENGTH),
         started_at__lte=OuterRef("captured_at") + (padding + length),
     ).order_by()
 

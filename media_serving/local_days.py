@@ -9,14 +9,14 @@ from zoneinfo import ZoneInfo
 
 from nvr.errors import Invalid
 
-FORM = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
-FIRST, LAST = date(1970, 1, 2), date(8999, 12, 30)  # in every zone within what the searches can mean
+DATE_FORMAT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
+MIN_DAY, MAX_DAY = date(1970, 1, 2), date(8999, 12, 30)  # in every zone within what the searches can mean
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True)
-class Span:
+class TimeRange:
     """From `start`, included, to `end`, excluded; both UTC."""
 
     start: datetime
@@ -26,11 +26,11 @@ class Span:
 def parse_day(text: str) -> date:
     """A date such as 2026-01-31; 422 for anything else."""
     try:
-        day = date.fromisoformat(text if FORM.fullmatch(text) else "")
+        day = date.fromisoformat(text if DATE_FORMAT.fullmatch(text) else "")
     except ValueError:
         raise Invalid.field("day", "must be a date, as in 2026-01-31.") from None
-    if not FIRST <= day <= LAST:
-        raise Invalid.field("day", f"must lie from {FIRST} to {LAST}.")
+    if not MIN_DAY <= day <= MAX_DAY:
+        raise Invalid.field("day", f"must lie from {MIN_DAY} to {MAX_DAY}.")
     return day
 
 
@@ -38,16 +38,16 @@ def today_in(zone: ZoneInfo, now: datetime) -> date:
     return now.astimezone(zone).date()
 
 
-def span_of(day: date, zone: ZoneInfo) -> Span:
-    return Span(_midnight(day, zone), _midnight(day + DAY, zone))
+def day_range(day: date, zone: ZoneInfo) -> TimeRange:
+    return TimeRange(_midnight(day, zone), _midnight(day + DAY, zone))
 
 
-def hours_of(day: date, zone: ZoneInfo) -> list[Span]:
+def hour_ranges(day: date, zone: ZoneInfo) -> list[TimeRange]:
     """The hours of the day, one after the other: on the night in which clocks are set, 23 or 25."""
-    whole = span_of(day, zone)
+    whole = day_range(day, zone)
     count = -(-(whole.end - whole.start) // HOUR)
     starts = [whole.start + HOUR * number for number in range(count)]
-    return [Span(start, min(start + HOUR, whole.end)) for start in starts]
+    return [TimeRange(start, min(start + HOUR, whole.end)) for start in starts]
 
 
 def _midnight(day: date, zone: ZoneInfo) -> datetime:

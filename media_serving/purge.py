@@ -19,7 +19,7 @@ from media_serving.tombstones import schedule_deletion
 from media_serving.transcoding.requests import cached_path
 
 
-def remove_some_of(camera: Camera, limit: int) -> int:
+def remove_batch(camera: Camera, limit: int) -> int:
     """Delete up to `limit` of the camera's rows, detections before what they point at; how many. Fewer: no more."""
     removed = 0
     for remove in (remove_detections, remove_events, remove_uploads, remove_playable_forms):
@@ -31,14 +31,14 @@ def remove_some_of(camera: Camera, limit: int) -> int:
 
 def remove_detections(camera: Camera, limit: int) -> int:
     rows = list(camera.detections.values_list("pk", "thumbnail_size_bytes")[:limit])
-    schedule_deletion(_present((thumbnail_path(pk), size) for pk, size in rows))
+    schedule_deletion(_existing_files((thumbnail_path(pk), size) for pk, size in rows))
     Detection.objects.filter(pk__in=[pk for pk, _ in rows]).delete()
     return len(rows)
 
 
 def remove_events(camera: Camera, limit: int) -> int:
     rows = list(camera.events.values_list("pk", "clip_size_bytes")[:limit])
-    schedule_deletion(_present((clip_path(pk), size) for pk, size in rows))
+    schedule_deletion(_existing_files((clip_path(pk), size) for pk, size in rows))
     Event.objects.filter(pk__in=[pk for pk, _ in rows]).delete()
     return len(rows)
 
@@ -47,7 +47,7 @@ def remove_uploads(camera: Camera, limit: int) -> int:
     """The ledger's rows, and what we kept of bytes that the camera has overwritten."""
     rows = list(camera.uploads.values_list("pk", "path", "is_kept", "size_bytes")[:limit])
     schedule_deletion(
-        _present((kept_path(camera.pk, pk, path), size if kept else None) for pk, path, kept, size in rows)
+        _existing_files((kept_path(camera.pk, pk, path), size if kept else None) for pk, path, kept, size in rows)
     )
     Upload.objects.filter(pk__in=[pk for pk, *_ in rows]).delete()
     return len(rows)
@@ -79,6 +79,6 @@ def remove_playable_forms(camera: Camera, limit: int) -> int:
     return len(forms)
 
 
-def _present(files: Iterable[tuple[Path, int | None]]) -> list[Path]:
+def _existing_files(files: Iterable[tuple[Path, int | None]]) -> list[Path]:
     """Files that their row knows of, and those that a crash left before the row could."""
     return [path for path, size in files if size is not None or os.path.lexists(path)]

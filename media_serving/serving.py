@@ -79,12 +79,12 @@ def locate(path: str, user: User) -> StoredFile:
 def camera_file(rest: str, user: User) -> StoredFile:
     camera_id, _, filename = rest.partition("/")
     folders = current_folders()
-    file = own_file(identified(camera_id, user, folders), filename, folders)
+    file = resolve_camera_file(find_camera(camera_id, user, folders), filename, folders)
     content_type_for(filename)  # also the name that was asked for, when it is a link to an allowed type
     return file
 
 
-def identified(camera_id: str, user: User, folders: Folders) -> Camera:
+def find_camera(camera_id: str, user: User, folders: Folders) -> Camera:
     """The camera with this slug, else this uuid, else the only one whose folder's last component it is."""
     camera = live_camera(user, camera_id, folders)
     if camera is None:
@@ -101,7 +101,7 @@ def is_named(camera: Camera, folder_name: str) -> bool:
     return camera.folder_path.rpartition("/")[2] == folder_name
 
 
-def own_file(
+def resolve_camera_file(
     camera: Camera,
     relative: str,
     known: Folders | None = None,
@@ -136,12 +136,12 @@ def clip(filename: str, user: User) -> StoredFile:
     return generated_file(clip_path(int(match[1])), "Clip file not found")
 
 
-def generated_file(path: Path, text: str) -> StoredFile:
-    """A file that this application made; `text` is what the route says when it is not there."""
+def generated_file(path: Path, message: str) -> StoredFile:
+    """A file that this application made; `message` is what the route says when it is not there."""
     try:
         file = resolve_inside(path.parent, path.name)
     except NoSuchFile:
-        raise NotFound(text) from None
+        raise NotFound(message) from None
     return StoredFile(file, file.parent, path.name)
 
 
@@ -152,7 +152,7 @@ def detection_file(detection_id: str, user: User) -> StoredFile:
     detection = Detection.objects.visible_to(user).select_related("camera", "upload").filter(pk=detection_id).first()
     if detection is None:
         raise NotFound("Detection not found")
-    file = source_of(detection)
+    file = detection_source(detection)
     if not is_video(file.name):
         return file
     frame = cached_frame(file.path, offset_ms=detection.offset_ms or 0)
@@ -165,36 +165,36 @@ def upload_file(upload_id: str, user: User) -> StoredFile:
     upload = found.filter(pk=upload_id).first() if ID.fullmatch(upload_id) else None
     if upload is None:
         raise NotFound("Upload not found")
-    return delivered(upload, upload.camera)
+    return uploaded_file(upload, upload.camera)
 
 
-def source_of(detection: Detection) -> StoredFile:
+def detection_source(detection: Detection) -> StoredFile:
     """The file in which it was found; of one that a camera delivered, the very bytes that the detector saw."""
     if detection.upload is None:
-        return own_file(detection.camera, relative_to_camera(detection))
-    return delivered(detection.upload, detection.camera)
+        return resolve_camera_file(detection.camera, relative_to_camera(detection))
+    return uploaded_file(detection.upload, detection.camera)
 
 
-def delivered(upload: Upload, camera: Camera) -> StoredFile:
+def uploaded_file(upload: Upload, camera: Camera) -> StoredFile:
     """What the camera delivered then: our copy, else its file where it lies now, if that is still the same."""
     if upload.is_kept:
         return replace(generated_file(upload.kept_path, COPY_GONE), name=Path(upload.path).name)
     try:
-        return unchanged(upload, camera)
+        return unchanged_file(upload, camera)
     except NotFound as error:
         for copy in upload.copies.order_by("-pk")[:MAX_COPIES]:
             with suppress(NotFound):
-                return unchanged(copy, camera)
+                return unchanged_file(copy, camera)
         if upload.copy_removed_at is not None:
             raise NotFound(COPY_REMOVED) from error
         raise
 
 
-def unchanged(place: Upload | UploadCopy, camera: Camera) -> StoredFile:
-    file = own_file(camera, os.fsdecode(place.below), resolve=resolve_raw)
+def unchanged_file(recorded: Upload | UploadCopy, camera: Camera) -> StoredFile:
+    file = resolve_camera_file(camera, os.fsdecode(recorded.below), resolve=resolve_raw)
     with translate_os_errors():
-        facts = file.path.stat()
-    if (facts.st_size, stored_mtime_ns(facts.st_mtime_ns)) != (place.size_bytes, place.mtime_ns):
+        stat = file.path.stat()
+    if (stat.st_size, stored_mtime_ns(stat.st_mtime_ns)) != (recorded.size_bytes, recorded.mtime_ns):
         raise NotFound(OVERWRITTEN)
     return file
 

@@ -13,7 +13,7 @@ from media_serving.ingest import dispatch, places, processor
 from media_serving.purge import remove_kept_folders
 from media_serving.thumbnails import rendering as thumbnails
 from media_serving.thumbnails import reported
-from media_serving.tombstones import carry_out_owed
+from media_serving.tombstones import process_pending_tombstones
 from media_serving.transcoding import worker as transcoder
 from nvr.media.files.atomic_write import remove_abandoned_parts
 from nvr.media.files.cached_files import evict
@@ -31,7 +31,7 @@ def close_events() -> None:
 @shared_task(name="media.remove_files", ignore_result=True)
 def remove_files() -> None:
     """Files whose rows are gone and that could not be removed when they went."""
-    carry_out_owed()
+    process_pending_tombstones()
 
 
 @shared_task(name="media.trim_kept_copies", ignore_result=True)
@@ -50,12 +50,12 @@ def ingest() -> None:
 
 @shared_task(name="media.draw_owed_thumbnails", ignore_result=True)
 def draw_owed_thumbnails() -> None:
-    thumbnails.make_owed()
+    thumbnails.make_pending()
 
 
 @shared_task(name="media.draw_reported_thumbnails", ignore_result=True)
 def draw_reported_thumbnails() -> None:
-    reported.make_owed()
+    reported.make_pending()
 
 
 @shared_task(name="media.make_clip", ignore_result=True)

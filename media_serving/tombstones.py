@@ -26,13 +26,13 @@ def schedule_deletion(paths: Iterable[Path]) -> None:
     The first batch goes at once, so that who deletes one clip sees it gone; a camera's hundred thousand
     thumbnails are left to the task, so that nobody waits for them.
     """
-    stones = Tombstone.objects.bulk_create([Tombstone(path=str(path)) for path in paths], batch_size=BATCH)
-    first = [stone.pk for stone in stones[:BATCH]]
+    tombstones = Tombstone.objects.bulk_create([Tombstone(path=str(path)) for path in paths], batch_size=BATCH)
+    first = [tombstone.pk for tombstone in tombstones[:BATCH]]
     if first:
         transaction.on_commit(lambda: process_tombstones(Tombstone.objects.filter(pk__in=first)), robust=True)
 
 
-def carry_out_owed() -> int:
+def process_pending_tombstones() -> int:
     """Try every tombstone once; answers how many files are gone now."""
     removed, last = 0, None
     while batch := _next_batch(last):
@@ -41,9 +41,9 @@ def carry_out_owed() -> int:
     return removed
 
 
-def process_tombstones(stones: Iterable[Tombstone]) -> int:
+def process_tombstones(tombstones: Iterable[Tombstone]) -> int:
     """Remove the files and then their rows; a file that will not go keeps its row."""
-    outcome = {stone.pk: _remove(Path(stone.path)) for stone in stones}
+    outcome = {tombstone.pk: _remove(Path(tombstone.path)) for tombstone in tombstones}
     done = [pk for pk, removed in outcome.items() if removed]
     failed = [pk for pk, removed in outcome.items() if not removed]
     Tombstone.objects.filter(pk__in=done).delete()

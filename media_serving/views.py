@@ -18,13 +18,13 @@ from media_serving.ingest.retry import retry
 from media_serving.models import Event, Upload
 from media_serving.pages.event_list import MAX_EVENTS, EventQuery, page_of_events
 from media_serving.pages.event_page import CHANGE, NotesForm, find_event, page_of_event
-from media_serving.pages.uploads import RETRY, state_of_ingest
+from media_serving.pages.uploads import RETRY, ingest_status
 from nvr.errors import Invalid, NvrError
 
 MAX_ID = 2**63 - 1
 DECIMAL = re.compile(r"[0-9]{1,30}")
 FLAGS = {"true": True, "false": False}
-DONE = {
+CONFIRMATIONS = {
     ("reviewed", True): "Reviewed.",
     ("reviewed", False): "No longer reviewed.",
     ("keep", True): "Marked as worth keeping.",
@@ -48,7 +48,9 @@ class EventsView(TemplateView):
             raise PermissionDenied
         reviewed, ids = flag_in(request.POST, "reviewed"), ids_in(request.POST)
         count = len(update_events(request.user, ids, {"reviewed": reviewed}))
-        messages.success(request, f"{count} event{'' if count == 1 else 's'}: {DONE['reviewed', reviewed].lower()}")
+        messages.success(
+            request, f"{count} event{'' if count == 1 else 's'}: {CONFIRMATIONS['reviewed', reviewed].lower()}"
+        )
         return redirect(request.get_full_path())
 
 
@@ -64,9 +66,9 @@ class EventView(View):
             raise PermissionDenied
         if "notes" in request.POST:
             return self.write_notes(request, event)
-        for name, value in marks_in(request.POST).items():
+        for name, value in flags_in(request.POST).items():
             update_event(request.user, event, {name: value})
-            messages.success(request, DONE[name, value])
+            messages.success(request, CONFIRMATIONS[name, value])
         return redirect(request.get_full_path())
 
     def write_notes(self, request: HttpRequest, event: Event) -> HttpResponse:
@@ -90,10 +92,10 @@ class ClipView(View):
             messages.success(request, "The clip will be made again.")
         except NvrError as error:
             messages.error(request, error.detail)
-        return redirect(EventQuery.by(request.GET).event_address(event.pk))
+        return redirect(EventQuery.parse(request.GET).event_address(event.pk))
 
 
-def marks_in(form: QueryDict) -> dict[str, bool]:
+def flags_in(form: QueryDict) -> dict[str, bool]:
     """The form's marks. Raises `Invalid` for one that is neither true nor false."""
     return {name: flag_in(form, name) for name in ("reviewed", "keep") if name in form}
 
@@ -112,7 +114,7 @@ def flag_in(form: QueryDict, name: str) -> bool:
     return value
 
 
-class Operating(UserPassesTestMixin):
+class StaffRequired(UserPassesTestMixin):
     """For staff; others are told so, not sent to sign in again."""
 
     raise_exception = True
@@ -122,17 +124,17 @@ class Operating(UserPassesTestMixin):
         return bool(self.request.user.is_staff)
 
 
-class UploadsView(Operating, TemplateView):
+class UploadsView(StaffRequired, TemplateView):
     """How the taking in of files is going."""
 
     template_name = "events/ingest.html"
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         may_retry = self.request.user.has_perm(RETRY)
-        return super().get_context_data(may_retry=may_retry, **state_of_ingest(self.request.user), **kwargs)
+        return super().get_context_data(may_retry=may_retry, **ingest_status(self.request.user), **kwargs)
 
 
-class RetryView(Operating, View):
+class RetryView(StaffRequired, View):
     """Has a file read again of which nothing came; a refusal comes back to the page with its reason."""
 
     def post(self, request: HttpRequest, upload_id: int) -> HttpResponse:

@@ -29,17 +29,17 @@ class DetectionListView(ApiView):
 
     @extend_schema(**schema.LIST_DETECTIONS)
     def get(self, request: Request) -> Response:
-        found = detection_rows(filtered_detections(request.user, request.query_params))
-        page = KeysetPage(found, request.query_params, moment="detected_at")
+        rows = detection_rows(filtered_detections(request.user, request.query_params))
+        page = KeysetPage(rows, request.query_params, moment="detected_at")
         return Response(page.envelope([detection_as_json(row) for row in page.items]))
 
     @extend_schema(**schema.REPORT_DETECTION)
     def post(self, request: Request) -> Response:
         """Report a detection; it joins its event, or begins one. With an `external_id` it may be reported twice."""
-        given = DetectionIn(data=request.data)
-        given.is_valid(raise_exception=True)
-        camera = find(Camera.objects.visible_to(request.user), given.validated_data["camera_id"])
-        detection, is_new = report_detection(camera, columns_for(camera, given.validated_data))
+        body = DetectionIn(data=request.data)
+        body.is_valid(raise_exception=True)
+        camera = find(Camera.objects.visible_to(request.user), body.validated_data["camera_id"])
+        detection, is_new = report_detection(camera, columns_for(camera, body.validated_data))
         row = detection_rows(Detection.objects.filter(pk=detection.pk)).first()
         if row is None:  # its camera was purged meanwhile
             raise NotFound("Camera not found")

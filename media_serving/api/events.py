@@ -53,9 +53,9 @@ class EventBatchView(ApiView):
 
     @extend_schema(**schema.UPDATE_EVENTS)
     def post(self, request: Request) -> Response:
-        given = EventBatch(data=request.data)
-        given.is_valid(raise_exception=True)
-        values = dict(given.validated_data)
+        body = EventBatch(data=request.data)
+        body.is_valid(raise_exception=True)
+        values = dict(body.validated_data)
         ids = list(dict.fromkeys(values.pop("ids")))
         changed = update_events(request.user, ids, values)
         results = [{"id": pk, "status": 200 if pk in changed else 404, "changed": changed.get(pk, False)} for pk in ids]
@@ -75,9 +75,9 @@ class EventView(ApiView):
     def patch(self, request: Request, event_id: int) -> Response:
         """Keep it, mark it as reviewed, note something down."""
         event = find_event(request, event_id)
-        given = EventUpdate(data=request.data)
-        given.is_valid(raise_exception=True)
-        update_event(request.user, event, given.validated_data)
+        body = EventUpdate(data=request.data)
+        body.is_valid(raise_exception=True)
+        update_event(request.user, event, body.validated_data)
         return event_response(event.pk)
 
 

@@ -11,9 +11,9 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.http import QueryDict
 
 from cameras.models import Camera
-from media_serving.event_words import classes_called
+from media_serving.event_words import classes_named
 from media_serving.models import Detection, Event, Upload, UploadState
-from media_serving.timestamps import NotAMoment, parse_moment, within_reach
+from media_serving.timestamps import InvalidTimestamp, clamp_to_searchable, parse_timestamp
 from nvr.api.fields import has_control_characters
 from nvr.errors import Invalid
 
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import AnonymousUser, User
 
 DECIMAL = re.compile(r"[0-9]{0,20}\.?[0-9]{1,20}([eE][-+]?[0-9]{1,3})?", re.ASCII)
-FEW = 2000
+FEW_DETECTIONS = 2000
 MAX_WORDS = 8
 FLAGS = {"true": True, "false": False}
 
 
 def filtered_detections(user: User | AnonymousUser, query: QueryDict) -> QuerySet[Detection]:
     """Detections of what `user` may see that `query` asks for: `from` and `to` are both included."""
-    rows: QuerySet[Detection] = Detection.objects.filter(**_camera(user, query), **_found(query))
-    start, end = _span(query)
+    rows: QuerySet[Detection] = Detection.objects.filter(**_camera(user, query), **_detection_filters(query))
+    start, end = _time_range(query)
     if start is not None:
         rows = rows.filter(detected_at__gte=start)
     return rows if end is None else rows.filter(detected_at__lte=end)
@@ -40,32 +40,32 @@ def filtered_events(user: User | AnonymousUser, query: QueryDict) -> QuerySet[Ev
 
     Each word of `q` stands in the notes, the classes or the camera's name.
     """
-    rows: QuerySet[Event] = Event.objects.overlapping(*_span(query)).filter(**_camera(user, query))
-    if found := _found(query):
-        rows = rows.filter(_with_one_of(Detection.objects.filter(**_camera(user, query), **found).order_by()))
-    for word in (_text(query, "q", longest=200) or "").split()[:MAX_WORDS]:
-        rows = rows.filter(_says(word))
+    rows: QuerySet[Event] = Event.objects.overlapping(*_time_range(query)).filter(**_camera(user, query))
+    if filters := _detection_filters(query):
+        rows = rows.filter(_with_any_of(Detection.objects.filter(**_camera(user, query), **filters).order_by()))
+    for word in (_text(query, "q", max_length=200) or "").split()[:MAX_WORDS]:
+        rows = rows.filter(_matches_word(word))
     reviewed = _flag(query, "reviewed")
     return rows if reviewed is None else rows.filter(reviewed=reviewed)
 
 
-def _says(word: str) -> Q:
-    said = Q(notes__icontains=word) | Q(camera__name__icontains=word)
+def _matches_word(word: str) -> Q:
+    matches = Q(notes__icontains=word) | Q(camera__name__icontains=word)
     if not any(sign.isalnum() for sign in word):
-        return said  # a bracket or comma stands in every list of classes
-    names = {word, *classes_called(word)}
+        return matches  # a bracket or comma stands in every list of classes
+    names = {word, *classes_named(word)}
     # Classes are a list in JSON: SQLite keeps other letters than ASCII's as escapes, PostgreSQL as they are.
     for text in {json.dumps(name, ensure_ascii=escaped)[1:-1] for name in names for escaped in (True, False)}:
-        said |= Q(object_classes__icontains=text)
-    return said
+        matches |= Q(object_classes__icontains=text)
+    return matches
 
 
-def _with_one_of(found: QuerySet[Detection]) -> Q:
+def _with_any_of(found: QuerySet[Detection]) -> Q:
     """The events with a detection among `found`: of few, these events; else each event is looked into, newest first.
 
     Looked for in that way, what hardly ever was seen would cost a look into every event there is.
     """
-    if len(found.values_list("pk")[: FEW + 1]) <= FEW:
+    if len(found.values_list("pk")[: FEW_DETECTIONS + 1]) <= FEW_DETECTIONS:
         return Q(pk__in=found.values("event"))
     return Q(Exists(found.filter(event=OuterRef("pk"))))
 
@@ -73,7 +73,7 @@ def _with_one_of(found: QuerySet[Detection]) -> Q:
 def filtered_uploads(user: User | AnonymousUser, query: QueryDict) -> QuerySet[Upload]:
     """Uploads of what `user` may see that `query` asks for."""
     of_one = "camera_id" in query
-    rows = Upload.objects.filter(**_camera(user, query)) if of_one else Upload.objects.visible_among(user)
+    rows = Upload.objects.filter(**_camera(user, query)) if of_one else Upload.objects.visible_unordered(user)
     state = query.get("state")
     if state is not None and state not in UploadState.values:
         raise Invalid.field("state", f"must be one of {', '.join(UploadState.values)}.")
@@ -89,7 +89,7 @@ def filtered_uploads(user: User | AnonymousUser, query: QueryDict) -> QuerySet[U
 
 
 def _camera(user: User | AnonymousUser, query: QueryDict) -> dict[str, Any]:
-    text = _text(query, "camera_id", longest=255)
+    text = _text(query, "camera_id", max_length=255)
     visible = Camera.objects.visible_to(user)
     if text is None:
         return {"camera__in": visible}
@@ -97,30 +97,30 @@ def _camera(user: User | AnonymousUser, query: QueryDict) -> dict[str, Any]:
     return {"camera_id": visible.identified_by(text).values_list("pk", flat=True).first() or 0}
 
 
-def _found(query: QueryDict) -> dict[str, Any]:
-    wanted = {"object_class": _text(query, "object_class", longest=64), "confidence__gte": _confidence(query)}
-    return {name: value for name, value in wanted.items() if value is not None}
+def _detection_filters(query: QueryDict) -> dict[str, Any]:
+    filters = {"object_class": _text(query, "object_class", max_length=64), "confidence__gte": _confidence(query)}
+    return {name: value for name, value in filters.items() if value is not None}
 
 
-def _span(query: QueryDict) -> tuple[datetime | None, datetime | None]:
-    start, end = _moment(query, "from"), _moment(query, "to")
+def _time_range(query: QueryDict) -> tuple[datetime | None, datetime | None]:
+    start, end = _timestamp(query, "from"), _timestamp(query, "to")
     if start and end and start > end:
         raise Invalid.field("to", "must not be before `from`.")
     return start, end
 
 
-def _moment(query: QueryDict, name: str) -> datetime | None:
+def _timestamp(query: QueryDict, name: str) -> datetime | None:
     text = query.get(name)
     try:
-        return None if text is None else within_reach(parse_moment(text))
-    except NotAMoment as error:
+        return None if text is None else clamp_to_searchable(parse_timestamp(text))
+    except InvalidTimestamp as error:
         raise Invalid.field(name, str(error)) from error
 
 
-def _text(query: QueryDict, name: str, *, longest: int) -> str | None:
+def _text(query: QueryDict, name: str, *, max_length: int) -> str | None:
     text = query.get(name)
-    if text is not None and (not 1 <= len(text) <= longest or has_control_characters(text)):
-        raise Invalid.field(name, f"must have 1 to {longest} characters, none of them a control character.")
+    if text is not None and (not 1 <= len(text) <= max_length or has_control_characters(text)):
+        raise Invalid.field(name, f"must have 1 to {max_length} characters, none of them a control character.")
     return text
 
 

@@ -9,7 +9,7 @@ from rest_framework.response import Response
 
 from media_serving.addresses import PREFIX
 from media_serving.api import media_schema as documents
-from media_serving.api.media_errors import echoed
+from media_serving.api.media_errors import echo_path
 from media_serving.serving import StoredFile, locate
 from media_serving.transcoding.requests import playback_version
 from nvr.api.signed_urls import SignedUrlAuthentication, embeddable, is_signed_for
@@ -29,18 +29,18 @@ class MediaView(BytesView):
     authentication_classes = (SignedUrlAuthentication, *BytesView.authentication_classes)
 
     def get(self, request: Request, **parts: str) -> HttpResponseBase:
-        response = self.answer(request)
+        response = self.respond(request)
         return embeddable(response) if is_signed_for(request) else response
 
-    def answer(self, request: Request) -> HttpResponseBase:
+    def respond(self, request: Request) -> HttpResponseBase:
         file = locate(request.path_info.removeprefix(PREFIX), request.user)
-        if chosen(request, "playable", {"1"}):
-            return playable_response(request, file)
-        width = chosen(request, "width", {str(width) for width in WIDTHS})
-        return bytes_of(request, sized(file, int(width)) if width else file)
+        if query_choice(request, "playable", {"1"}):
+            return playback_response(request, file)
+        width = query_choice(request, "width", {str(width) for width in WIDTHS})
+        return serve_file(request, resized(file, int(width)) if width else file)
 
 
-def chosen(request: Request, name: str, values: set[str]) -> str | None:
+def query_choice(request: Request, name: str, values: set[str]) -> str | None:
     """The query's `name`, None if it is not there; 400 unless it is one of `values`."""
     value = request.query_params.get(name)
     if value is not None and value not in values:
@@ -48,8 +48,8 @@ def chosen(request: Request, name: str, values: set[str]) -> str | None:
     return value
 
 
-def bytes_of(request: Request, file: StoredFile) -> HttpResponseBase:
-    attachment = chosen(request, "download", {"1"})
+def serve_file(request: Request, file: StoredFile) -> HttpResponseBase:
+    attachment = query_choice(request, "download", {"1"})
     return file_response(
         request._request,
         file.path,
@@ -59,22 +59,22 @@ def bytes_of(request: Request, file: StoredFile) -> HttpResponseBase:
     )
 
 
-def sized(file: StoredFile, width: int) -> StoredFile:
+def resized(file: StoredFile, width: int) -> StoredFile:
     """A copy of the picture at most `width` pixels wide; of a video, one of its frames."""
     picture = cached_frame(file.path) if is_video(file.path.name) else file.path
     derivative = derivative_of(picture, width)
     return StoredFile(derivative, derivative.parent, f"{file.stem}{derivative.suffix}")
 
 
-def playable_response(request: Request, file: StoredFile) -> HttpResponseBase:
+def playback_response(request: Request, file: StoredFile) -> HttpResponseBase:
     """The playable form, or 202 until there is one: ask again after `Retry-After`, with HEAD if you like."""
     if not is_video(file.path.name):
         raise BadRequest("playable is for videos.")
     form = playback_version(file.path)
     if form.path is None:
-        pending = {"state": form.state, "path": echoed(request.path_info.removeprefix(PREFIX))}
+        pending = {"state": form.state, "path": echo_path(request.path_info.removeprefix(PREFIX))}
         return Response(pending, status=202, headers={"Retry-After": str(POLL_S)})
-    return bytes_of(request, StoredFile(form.path, form.path.parent, f"{file.stem}{form.path.suffix}"))
+    return serve_file(request, StoredFile(form.path, form.path.parent, f"{file.stem}{form.path.suffix}"))
 
 
 @extend_schema_view(get=extend_schema(**documents.CAMERA_FILE))

@@ -22,8 +22,8 @@ MEDIA_ERROR: dict[str, Any] = {
 
 
 def media_shape(problem: Problem, request: HttpRequest) -> dict[str, Any]:
-    return {"error": problem.detail, "path": echoed(request.path.removeprefix(PREFIX))}
+    return {"error": problem.detail, "path": echo_path(request.path.removeprefix(PREFIX))}
 
 
-def echoed(path: str) -> str:
+def echo_path(path: str) -> str:
     return printable(path if len(path) <= MAX_PATH else f"{path[:ECHO]}...")

@@ -67,8 +67,8 @@ def detection_rows(detections: QuerySet[Detection]) -> QuerySet[Any, Any]:
 def event_rows(events: QuerySet[Event]) -> QuerySet[Any, Any]:
     """The clip's state is asked for by itself: with one more table to join, SQLite sorts all events for a page."""
     work = ClipWork.objects.filter(event=OuterRef("pk")).order_by()
-    told = {"clip_state": Subquery(work.values("state")), "clip_reason": Subquery(work.values("reason"))}
-    return events.annotate(**told).values_list(*EVENT_COLUMNS, named=True)
+    clip_columns = {"clip_state": Subquery(work.values("state")), "clip_reason": Subquery(work.values("reason"))}
+    return events.annotate(**clip_columns).values_list(*EVENT_COLUMNS, named=True)
 
 
 def upload_rows(uploads: QuerySet[Upload]) -> QuerySet[Any, Any]:

@@ -25,11 +25,11 @@ def _page(name: str, item: type[serializers.Serializer[Any]]) -> Any:
     return inline_serializer(name, {"items": item(many=True), "pagination": CursorPagination()})
 
 
-OF_CAMERA = OpenApiParameter(
+CAMERA_PARAMETER = OpenApiParameter(
     "camera_id", str, description="The camera's id, or its UUID. An unknown one finds nothing."
 )
 FILTERS = [
-    OF_CAMERA,
+    CAMERA_PARAMETER,
     OpenApiParameter(
         "object_class", {"type": "string", "minLength": 1, "maxLength": 64}, description="Such as person."
     ),
@@ -103,7 +103,7 @@ LIST_DETECTIONS_OF_EVENT: dict[str, Any] = {
 LIST_UPLOADS: dict[str, Any] = {
     "operation_id": "list_uploads",
     "tags": ["uploads"],
-    "parameters": [OF_CAMERA, OpenApiParameter("state", str, enum=UploadState.values), *CURSOR_PARAMETERS],
+    "parameters": [CAMERA_PARAMETER, OpenApiParameter("state", str, enum=UploadState.values), *CURSOR_PARAMETERS],
     "responses": {200: _page("UploadPage", UploadOut)},
 }
 RETRY_UPLOAD: dict[str, Any] = {

@@ -11,7 +11,7 @@ from rest_framework import serializers
 from cameras.models import Camera
 from media_serving.detections import MAX_PATH, media_type_of, path_inside
 from media_serving.models import MAX_NOTES, CaptureClue, Detection, Event, MediaType, Upload, UploadState, WorkState
-from media_serving.timestamps import EARLIEST, NotAMoment, parse_moment
+from media_serving.timestamps import EARLIEST, InvalidTimestamp, parse_timestamp
 from nvr.api.fields import Flag, Number, Text, Whole
 from nvr.errors import Invalid
 
@@ -22,17 +22,17 @@ MAX_BATCH = 500
 ROUNDING_PX = 0.01  # what a detector that scales its boxes may be off by at the frame's edge
 
 
-class PastMoment(serializers.DateTimeField):
+class PastTimestamp(serializers.DateTimeField):
     """A time with its zone, from 1970 to now; a clock may be five minutes fast."""
 
     def to_internal_value(self, value: Any) -> datetime:
         try:
-            moment = parse_moment(value if isinstance(value, str) else "")
-        except NotAMoment as error:
+            timestamp = parse_timestamp(value if isinstance(value, str) else "")
+        except InvalidTimestamp as error:
             raise serializers.ValidationError(str(error)) from error
-        if not EARLIEST <= moment <= timezone.now() + CLOCK_SKEW:
+        if not EARLIEST <= timestamp <= timezone.now() + CLOCK_SKEW:
             raise serializers.ValidationError("must lie between 1970 and now: is the device's clock right?")
-        return moment
+        return timestamp
 
 
 class Box(serializers.Serializer[Any]):
@@ -46,7 +46,7 @@ class Box(serializers.Serializer[Any]):
 
 class DetectionIn(serializers.Serializer[Detection]):
     camera_id = Text(max_length=255, help_text="The camera's id, or its UUID.")
-    detected_at = PastMoment(help_text="When the picture was taken; may lie in the past.")
+    detected_at = PastTimestamp(help_text="When the picture was taken; may lie in the past.")
     file_path = Text(
         max_length=MAX_PATH,
         trim_whitespace=False,

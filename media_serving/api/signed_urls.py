@@ -23,14 +23,14 @@ from nvr.api.signed_urls import signed_url
 from nvr.api.views import ApiView
 from nvr.errors import BadRequest, Forbidden, Invalid, NotFound, UriTooLong
 
-LONGEST_S = 3600
-LONGEST_PATH = 16_384  # 4096 characters, most of them percent-encoded
+MAX_LIFETIME_S = 3600
+MAX_PATH_LENGTH = 16_384  # 4096 characters, most of them percent-encoded
 SNAPSHOT = re.compile(r"/api/cameras/([^/]+)/snapshot")
 
 
 class SignedUrlRequest(serializers.Serializer[Any]):
-    path = Text(max_length=LONGEST_PATH, help_text="Such as /api/media/clips/1_clip.mp4, as in an address.")
-    expires_in = Whole(min_value=1, max_value=LONGEST_S, default=LONGEST_S, help_text="Seconds.")
+    path = Text(max_length=MAX_PATH_LENGTH, help_text="Such as /api/media/clips/1_clip.mp4, as in an address.")
+    expires_in = Whole(min_value=1, max_value=MAX_LIFETIME_S, default=MAX_LIFETIME_S, help_text="Seconds.")
 
 
 SIGNED_URL = inline_serializer("SignedUrl", {"url": serializers.CharField(), "expires_at": serializers.DateTimeField()})
@@ -43,16 +43,16 @@ class SignedUrlView(ApiView):
 
     @extend_schema(operation_id="sign_url", tags=["media"], request=SignedUrlRequest, responses={200: SIGNED_URL})
     def post(self, request: Request) -> Response:
-        given = SignedUrlRequest(data=request.data)
-        given.is_valid(raise_exception=True)
-        path, query = parts_of(given.validated_data["path"])
+        body = SignedUrlRequest(data=request.data)
+        body.is_valid(raise_exception=True)
+        path, query = split_address(body.validated_data["path"])
         check_visible(path, request.user)
-        expires_at = (timezone.now() + timedelta(seconds=given.validated_data["expires_in"])).replace(microsecond=0)
+        expires_at = (timezone.now() + timedelta(seconds=body.validated_data["expires_in"])).replace(microsecond=0)
         url = signed_url(request.user, path, query, expires_at)
         return Response({"url": url, "expires_at": expires_at})
 
 
-def parts_of(address: str) -> tuple[str, QueryDict]:
+def split_address(address: str) -> tuple[str, QueryDict]:
     """The decoded path and the query of an address on this site; raises `Invalid` for anything else."""
     if not address.startswith("/") or address.startswith("//") or "#" in address:
         raise Invalid.field("path", "must be an absolute path on this site, without a host.")

@@ -41,12 +41,12 @@ class UploadRetryView(ApiView):
     def post(self, request: Request, upload_id: int) -> Response:
         """Read a rejected or failed file again; one that waits already goes on waiting."""
         found = Upload.objects.visible_to(request.user).filter(pk=upload_id)
-        retry(request.user, one_of(found))
+        retry(request.user, first_or_404(found))
         # As it is now: a worker may have been at it already, or have found that the file is another one's by now.
-        return Response(upload_as_json(one_of(upload_rows(found))), status=202)
+        return Response(upload_as_json(first_or_404(upload_rows(found))), status=202)
 
 
-def one_of(uploads: QuerySet[Any, RowT]) -> RowT:
+def first_or_404(uploads: QuerySet[Any, RowT]) -> RowT:
     upload = uploads.first()
     if upload is None:
         raise NotFound("Upload not found")

@@ -27,8 +27,8 @@ from nvr.errors import Forbidden, Invalid, NotFound
 from nvr.media.files.content_types import VIDEO_EXTENSIONS, is_image, is_video
 from nvr.media.files.paths import NoSuchFile, check_inside, open_regular, resolve_with_mode, translate_os_errors
 
-LONGEST_VIDEO = timedelta(hours=12)
-VIDEOS_BEFORE = 20  # that may reach into the event; how long each is, only reading it tells
+MAX_VIDEO_LENGTH = timedelta(hours=12)
+MAX_EARLIER_VIDEOS = 20  # that may reach into the event; how long each is, only reading it tells
 
 
 class NoFootage(Invalid):
@@ -52,7 +52,7 @@ class Footage:
         return self.upload.pk if self.upload else self.file
 
 
-def span_of(event: Event) -> tuple[datetime, datetime]:
+def clip_range(event: Event) -> tuple[datetime, datetime]:
     """What its clip shows."""
     padding = settings.NVR_CLIP_PADDING
     return event.started_at - padding, event.last_detected_at + padding
@@ -60,18 +60,18 @@ def span_of(event: Event) -> tuple[datetime, datetime]:
 
 def videos_around(event: Event) -> list[Footage]:
     """Videos that may show some of the event, by the time at which they begin; some end before it."""
-    start, end = span_of(event)
-    uploads = videos_in(done_uploads(event).filter(captured_at__range=(start - LONGEST_VIDEO, end)))
-    before = uploads.filter(captured_at__lt=start).order_by("-captured_at")[:VIDEOS_BEFORE]
+    start, end = clip_range(event)
+    uploads = only_videos(done_uploads(event).filter(captured_at__range=(start - MAX_VIDEO_LENGTH, end)))
+    before = uploads.filter(captured_at__lt=start).order_by("-captured_at")[:MAX_EARLIER_VIDEOS]
     known = [from_ledger(event, upload) for upload in (*before, *uploads.filter(captured_at__gte=start))]
-    return in_order([*detected(event, MediaType.VIDEO), *known])
+    return unique_by_time([*detection_footage(event, MediaType.VIDEO), *known])
 
 
 def stills_around(event: Event) -> list[Footage]:
-    start, end = span_of(event)
+    start, end = clip_range(event)
     uploads = done_uploads(event).filter(captured_at__range=(start, end))
     known = [from_ledger(event, upload) for upload in uploads if is_image(upload.path)]
-    return in_order([*detected(event, MediaType.IMAGE), *known])
+    return unique_by_time([*detection_footage(event, MediaType.IMAGE), *known])
 
 
 def check_footage(event: Event) -> None:
@@ -80,20 +80,20 @@ def check_footage(event: Event) -> None:
     Raises `NoFootage`, and `Unavailable` when the camera's storage does not answer.
     """
     folders = folders_for(event.camera)
-    if not any(is_there(footage, folders) for footage in (*stills_around(event), *videos_around(event))):
+    if not any(footage_exists(footage, folders) for footage in (*stills_around(event), *videos_around(event))):
         check_volume(event.camera)
         raise NoFootage
 
 
-def is_there(footage: Footage, folders: Folders) -> bool:
+def footage_exists(footage: Footage, folders: Folders) -> bool:
     try:
-        opened(footage, folders).close()
+        open_footage(footage, folders).close()
     except (NotFound, Forbidden):
         return False
     return True
 
 
-def opened(footage: Footage, folders: Folders) -> BinaryIO:
+def open_footage(footage: Footage, folders: Folders) -> BinaryIO:
     """The very bytes that were meant: our copy of them, or the camera's file if it has not been written over.
 
     Raises `NoSuchFile`; `Forbidden` for what lies outside of where the camera's files may; `StorageFault`.
@@ -102,26 +102,26 @@ def opened(footage: Footage, folders: Folders) -> BinaryIO:
     if upload is not None and upload.is_kept:
         return open_regular(upload.kept_path)
     if upload is None:
-        return open_own(footage, footage.file, folders)
+        return open_camera_file(footage, footage.file, folders)
     try:
-        return open_unchanged(footage, footage.file, upload, folders)
+        return open_if_unchanged(footage, footage.file, upload, folders)
     except NoSuchFile:
         for copy in upload.copies.order_by("-pk")[:MAX_COPIES]:
             file = Path(os.fsdecode(os.fsencode(footage.camera.folder_path) + b"/" + copy.below))
             with suppress(NoSuchFile):
-                return open_unchanged(footage, file, copy, folders)
+                return open_if_unchanged(footage, file, copy, folders)
         raise
 
 
-def open_unchanged(footage: Footage, file: Path, as_known: Upload | UploadCopy, folders: Folders) -> BinaryIO:
-    opened = open_own(footage, file, folders)
-    if not is_unchanged(opened, as_known):
+def open_if_unchanged(footage: Footage, file: Path, recorded: Upload | UploadCopy, folders: Folders) -> BinaryIO:
+    opened = open_camera_file(footage, file, folders)
+    if not is_unchanged(opened, recorded):
         opened.close()
         raise NoSuchFile
     return opened
 
 
-def open_own(footage: Footage, file: Path, folders: Folders) -> BinaryIO:
+def open_camera_file(footage: Footage, file: Path, folders: Folders) -> BinaryIO:
     """A file in the camera's folder that belongs to no camera nested in it."""
     folder = known_folder_of(footage.camera, folders)
     with translate_os_errors():
@@ -134,8 +134,8 @@ def open_own(footage: Footage, file: Path, folders: Folders) -> BinaryIO:
 
 def is_unchanged(file: BinaryIO, upload: Upload | UploadCopy) -> bool:
     with translate_os_errors():
-        facts = os.fstat(file.fileno())
-    return (facts.st_size, stored_mtime_ns(facts.st_mtime_ns)) == (upload.size_bytes, upload.mtime_ns)
+        stat = os.fstat(file.fileno())
+    return (stat.st_size, stored_mtime_ns(stat.st_mtime_ns)) == (upload.size_bytes, upload.mtime_ns)
 
 
 def done_uploads(event: Event) -> QuerySet[Upload]:
@@ -143,16 +143,16 @@ def done_uploads(event: Event) -> QuerySet[Upload]:
     return Upload.objects.filter(camera=event.camera_id, state=UploadState.DONE)
 
 
-def videos_in(uploads: QuerySet[Upload]) -> QuerySet[Upload]:
-    return uploads.filter(is_a_video())
+def only_videos(uploads: QuerySet[Upload]) -> QuerySet[Upload]:
+    return uploads.filter(video_filter())
 
 
-def is_a_video() -> Q:
+def video_filter() -> Q:
     """Of an upload, by its name."""
-    ends = Q()
+    matches = Q()
     for extension in VIDEO_EXTENSIONS:
-        ends |= Q(path__iendswith=extension)
-    return ends
+        matches |= Q(path__iendswith=extension)
+    return matches
 
 
 def from_ledger(event: Event, upload: Upload) -> Footage:
@@ -160,21 +160,21 @@ def from_ledger(event: Event, upload: Upload) -> Footage:
     return Footage(event.camera, upload.captured_at, upload.file, upload)
 
 
-def detected(event: Event, kind: MediaType) -> list[Footage]:
+def detection_footage(event: Event, media_type: MediaType) -> list[Footage]:
     """What the event's detections were made from: certainly of the event, whatever the ledger says of the time."""
-    rows = event.detections.filter(media_type=kind).select_related("upload").order_by("detected_at", "pk")
+    rows = event.detections.filter(media_type=media_type).select_related("upload").order_by("detected_at", "pk")
     own = [from_ledger(event, row.upload) for row in rows if row.upload is not None]
-    return [*own, *reported(event, [row for row in rows if row.upload is None])]
+    return [*own, *reported_footage(event, [row for row in rows if row.upload is None])]
 
 
-def reported(event: Event, rows: list[Detection]) -> list[Footage]:
+def reported_footage(event: Event, rows: list[Detection]) -> list[Footage]:
     """Of files that were reported from outside; of a name that is used again, the content of that time."""
     files = {row.pk: path for row in rows if (path := file_of(event, row)) is not None}
-    contents = known_contents(event, files.values())
+    contents = uploads_by_digest(event, files.values())
     found = []
     for row in rows:
         if row.pk in files:
-            upload = nearest(contents.get(digest_of(files[row.pk]), []), row.detected_at)
+            upload = nearest_upload(contents.get(digest_of(files[row.pk]), []), row.detected_at)
             found.append(from_report(event, row, files[row.pk], upload))
     return found
 
@@ -190,15 +190,15 @@ def file_of(event: Event, row: Detection) -> bytes | None:
     return os.fsencode(relative) if suits(relative) and ".." not in relative.split("/") else None
 
 
-def known_contents(event: Event, files: Iterable[bytes]) -> dict[str, list[Upload]]:
+def uploads_by_digest(event: Event, files: Iterable[bytes]) -> dict[str, list[Upload]]:
     contents: dict[str, list[Upload]] = {}
     for upload in done_uploads(event).filter(path_digest__in={digest_of(file) for file in files}):
         contents.setdefault(upload.path_digest, []).append(upload)
     return contents
 
 
-def nearest(uploads: list[Upload], moment: datetime) -> Upload | None:
-    return min(uploads, key=lambda upload: abs(upload.captured_at - moment), default=None)
+def nearest_upload(uploads: list[Upload], timestamp: datetime) -> Upload | None:
+    return min(uploads, key=lambda upload: abs(upload.captured_at - timestamp), default=None)
 
 
 def from_report(event: Event, row: Detection, name: bytes, upload: Upload | None) -> Footage:
@@ -212,9 +212,9 @@ def from_report(event: Event, row: Detection, name: bytes, upload: Upload | None
     return Footage(event.camera, at, file, upload)
 
 
-def in_order(footage: list[Footage]) -> list[Footage]:
+def unique_by_time(footage: list[Footage]) -> list[Footage]:
     """Each once, where it was named first, by time."""
-    once: dict[object, Footage] = {}
-    for each in footage:
-        once.setdefault(each.identity, each)
-    return sorted(once.values(), key=lambda footage: (footage.at, str(footage.file)))
+    unique: dict[object, Footage] = {}
+    for item in footage:
+        unique.setdefault(item.identity, item)
+    return sorted(unique.values(), key=lambda footage: (footage.at, str(footage.file)))

@@ -20,9 +20,9 @@ from cameras.folders import check_volume
 from media_serving.clips.footage import (
     Footage,
     NoFootage,
-    is_there,
-    opened,
-    span_of,
+    clip_range,
+    footage_exists,
+    open_footage,
     stills_around,
     videos_around,
 )
@@ -37,7 +37,7 @@ logger = logging.getLogger(__name__)
 
 MAX_PIECES = 100
 MAX_STILLS = 600  # five minutes
-SHORTEST_S = 0.001
+MIN_LENGTH_S = 0.001
 
 
 @dataclass(frozen=True)
@@ -70,11 +70,11 @@ def make_clip(event: Event, part: Path) -> list[FootageRange]:
     unreadable: ffmpeg.FfmpegFailed | None = None
     with ExitStack() as files:
         pieces = pieces_of(event, folders, files, deadline)
-        ways = [partial(from_videos, pieces, part, deadline), partial(from_stills, event, folders, part, deadline)]
+        methods = [partial(from_videos, pieces, part, deadline), partial(from_stills, event, folders, part, deadline)]
         # Videos that show nothing but what was before and after: stills tell more.
-        for way in ways if shows_event(event, pieces) else reversed(ways):
+        for method in methods if shows_event(event, pieces) else reversed(methods):
             try:
-                if shown := way():
+                if shown := method():
                     return shown
             except ffmpeg.ENVIRONMENT_ERRORS:
                 raise
@@ -93,25 +93,25 @@ def from_videos(pieces: list[Piece], part: Path, deadline: Deadline) -> list[Foo
 
 def from_stills(event: Event, folders: Folders, part: Path, deadline: Deadline) -> list[FootageRange]:
     shown: list[FootageRange] = []
-    stills = thinned([still for still in stills_around(event) if is_there(still, folders)])
+    stills = sample_evenly([still for still in stills_around(event) if footage_exists(still, folders)])
     if stills:
-        clips.render_stills(pictures(stills, folders, shown), part, timeout=deadline.left())
+        clips.render_stills(open_stills(stills, folders, shown), part, timeout=deadline.left())
     if shown:
         shown[-1] = replace(shown[-1], length_s=clips.LAST_STILL_DURATION_S)
     return shown
 
 
-def thinned(stills: list[Footage]) -> list[Footage]:
+def sample_evenly(stills: list[Footage]) -> list[Footage]:
     """At most `MAX_STILLS`, evenly, the first and the last among them."""
     if len(stills) <= MAX_STILLS:
         return stills
     return [stills[number * (len(stills) - 1) // (MAX_STILLS - 1)] for number in range(MAX_STILLS)]
 
 
-def pictures(stills: list[Footage], folders: Folders, shown: list[FootageRange]) -> Iterator[BinaryIO]:
+def open_stills(stills: list[Footage], folders: Folders, shown: list[FootageRange]) -> Iterator[BinaryIO]:
     """Each open until the next one is asked for, and noted in `shown`; what went meanwhile is left out."""
     for still in stills:
-        with suppress(NotFound, Forbidden), opened(still, folders) as file:
+        with suppress(NotFound, Forbidden), open_footage(still, folders) as file:
             shown.append(FootageRange(still.at, 1 / clips.STILLS_PER_SECOND))
             yield file
 
@@ -122,11 +122,11 @@ def pieces_of(event: Event, folders: Folders, files: ExitStack, deadline: Deadli
     No video is looked into for which there is no room any more: a camera may say of all its files that they begin
     at the same moment.
     """
-    start, end = span_of(event)
+    start, end = clip_range(event)
     around = videos_around(event)
     pieces: list[Piece] = []
     for footage, following in zip_longest(around, around[1:]):
-        if len(pieces) == MAX_PIECES or (end - start).total_seconds() < SHORTEST_S:
+        if len(pieces) == MAX_PIECES or (end - start).total_seconds() < MIN_LENGTH_S:
             break
         deadline.check()
         piece = piece_of(footage, following, (start, end), folders, files, deadline)
@@ -146,26 +146,26 @@ def piece_of(
 ) -> Piece | None:
     """What of the video lies in `span`; None if that is nothing, or it cannot be read."""
     with ExitStack() as file:
-        found = readable(footage, folders, file)
+        found = open_video(footage, folders, file)
         if found is None:
             return None
         source, facts, is_whole = found
-        start, end = (max(0.0, (moment - footage.at).total_seconds()) for moment in span)
-        end = min(end, length_of(facts, footage, following))
-        if end - start >= SHORTEST_S and not is_whole:
-            end = min(end, held_length(source, facts, end, deadline))
-        if end - start < SHORTEST_S:
+        start, end = (max(0.0, (edge - footage.at).total_seconds()) for edge in span)
+        end = min(end, stated_length(facts, footage, following))
+        if end - start >= MIN_LENGTH_S and not is_whole:
+            end = min(end, readable_length(source, facts, end, deadline))
+        if end - start < MIN_LENGTH_S:
             return None
         files.enter_context(file.pop_all())
     return Piece(footage.at + timedelta(seconds=start), Cut(source, facts, start, end - start))
 
 
-def readable(
+def open_video(
     footage: Footage, folders: Folders, files: ExitStack
 ) -> tuple[ffmpeg.Source, ffmpeg.MediaInfo, bool] | None:
     """And whether it is as long as it says: what was cut off on its way, or never closed, may be shorter."""
     try:
-        video = files.enter_context(opened(footage, folders))
+        video = files.enter_context(open_footage(footage, folders))
         source = ffmpeg.source_for(video)
         facts = ffmpeg.probe_source(source)
         return source, facts, facts.believed_duration is not None and video_is_complete(video)
@@ -178,14 +178,14 @@ def readable(
         return None
 
 
-def length_of(facts: ffmpeg.MediaInfo, footage: Footage, following: Footage | None) -> float:
+def stated_length(facts: ffmpeg.MediaInfo, footage: Footage, following: Footage | None) -> float:
     """In seconds. Of a file that does not tell, or lies, at most until the next one begins."""
     if facts.believed_duration is not None:
         return facts.believed_duration
     return math.inf if following is None else (following.at - footage.at).total_seconds()
 
 
-def held_length(source: ffmpeg.Source, facts: ffmpeg.MediaInfo, until: float, deadline: Deadline) -> float:
+def readable_length(source: ffmpeg.Source, facts: ffmpeg.MediaInfo, until: float, deadline: Deadline) -> float:
     """What of its first seconds can be read. One that cannot be counted is believed: cutting it tells."""
     try:
         return readable_duration(source, facts, until=until, timeout=deadline.left())

@@ -15,7 +15,7 @@ from media_serving.ingest.capture_time import FileFacts, capture_time
 from media_serving.ingest.names import is_media
 from media_serving.ingest.scanner import Sighting
 from media_serving.models import Upload, UploadCopy, UploadState
-from media_serving.models.uploads import digest_of, moment_of, quoted, readable, stored_mtime_ns
+from media_serving.models.uploads import digest_of, mtime_to_datetime, quoted, readable, stored_mtime_ns
 
 BATCH_SIZE = 500
 NOT_REGULAR = "It is not a regular file but a link, a pipe or a device: nothing of it was read."
@@ -105,7 +105,7 @@ def reset(row: Upload, sighting: Sighting) -> None:
 
 def entry(camera: Camera, sighting: Sighting, now: datetime) -> Upload:
     path = readable(sighting.raw)
-    taken = capture_time(FileFacts(path, moment_of(sighting.mtime_ns), now), camera.zone)
+    taken = capture_time(FileFacts(path, mtime_to_datetime(sighting.mtime_ns), now), camera.zone)
     reason = "" if is_candidate(sighting) else NOT_MEDIA if sighting.is_regular else NOT_REGULAR
     return Upload(
         camera=camera,

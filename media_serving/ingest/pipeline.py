@@ -26,7 +26,7 @@ from media_serving.ingest.capture_time import CaptureTime, FileFacts, capture_ti
 from media_serving.ingest.detection import Findings, find_in
 from media_serving.ingest.leases import hold
 from media_serving.models import CameraTurn, Detection, MediaType, Upload, UploadState
-from media_serving.models.uploads import LARGE_BYTES, LONGEST_REASON, moment_of, stored_mtime_ns
+from media_serving.models.uploads import LARGE_BYTES, MAX_REASON_LENGTH, mtime_to_datetime, stored_mtime_ns
 from media_serving.thumbnails.rendering import make_thumbnails
 from nvr.errors import NvrError, StorageFull
 from nvr.media.files.content_types import is_image
@@ -90,7 +90,7 @@ def recognise(job: Job) -> None:
     if not job.is_snapshot:
         digests.check_same(job.upload, job.file)
     now = timezone.now()
-    may_grow = not job.upload.is_given_up(now)
+    may_grow = not job.upload.is_abandoned(now)
     may_end = job.upload.quiet_for(now) < settings.NVR_INGEST_END_WAIT
     job.facts = content.facts_of(job.file, is_picture=job.is_picture, may_grow=may_grow, may_end=may_end)
 
@@ -142,7 +142,7 @@ def tell_capture_time(job: Job) -> None:
     said = job.facts.said if job.facts else ()
     facts = FileFacts(
         path=job.upload.path,
-        mtime=moment_of(job.upload.mtime_ns),
+        mtime=mtime_to_datetime(job.upload.mtime_ns),
         received=job.upload.received_at,
         length=length_of(job),
         said=said if job.is_picture else (),
@@ -205,7 +205,7 @@ def remember(job: Job) -> None:
 
 def finish(job: Job) -> None:
     upload, taken = job.upload, job.taken
-    upload.state, upload.reason, upload.retry_at = UploadState.DONE, job.findings.note[:LONGEST_REASON], None
+    upload.state, upload.reason, upload.retry_at = UploadState.DONE, job.findings.note[:MAX_REASON_LENGTH], None
     upload.content_digest, upload.done_at, upload.missing_since = job.digest, timezone.now(), None
     upload.block_digests = ""
     if taken is not None:

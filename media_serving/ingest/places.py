@@ -31,7 +31,7 @@ CANDIDATES: Final = 20
 FOLLOWED: Final = 2000  # places checked in one go
 FOLLOWED_FOR: Final = timedelta(days=2)  # only what is shown as its path depends on it: pictures are found for ever
 SAME_TIME: Final = timedelta(minutes=1)  # between a name's time and one that was known otherwise
-LONGEST_VIDEO: Final = timedelta(hours=12)
+MAX_VIDEO_LENGTH: Final = timedelta(hours=12)
 
 
 def same_content(upload: Upload, digest: str, taken: CaptureTime) -> Upload | None:
@@ -154,7 +154,7 @@ def shown_path(camera: Camera, path: str) -> str:
 def reports_of(upload: Upload, path: str) -> QuerySet[Detection]:
     """Detections that a program outside reported on the file, by its path; the time narrows the search."""
     taken_at = upload.captured_at
-    around = (taken_at - timedelta(hours=1), taken_at + LONGEST_VIDEO)
+    around = (taken_at - timedelta(hours=1), taken_at + MAX_VIDEO_LENGTH)
     reports = Detection.objects.filter(camera=upload.camera_id, detected_at__range=around, upload=None)
     return reports.filter(file_path=path).order_by()
 

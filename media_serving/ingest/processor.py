@@ -31,7 +31,7 @@ from media_serving.ingest.overwrites import used_again
 from media_serving.ingest.pipeline import Job, work_through
 from media_serving.leases import MAX_ATTEMPTS, MAX_RESTARTS
 from media_serving.models import CameraTurn, Upload, UploadState
-from media_serving.models.uploads import LONGEST_REASON, LONGEST_WAIT, moment_of, stored_mtime_ns
+from media_serving.models.uploads import MAX_REASON_LENGTH, MAX_RETRY_DELAY, mtime_to_datetime, stored_mtime_ns
 from nvr.errors import Forbidden, Invalid, NvrError
 from nvr.media.ffmpeg.operations import FfmpegKilled, FfmpegTimedOut
 from nvr.media.files.paths import NoSuchFile, error_for, open_regular
@@ -97,7 +97,7 @@ def work_on(camera_id: int) -> int:
 
 def note_sight(uploads: list[Upload]) -> None:
     """The camera lives: it delivered something that could be read."""
-    newest = max(min(moment_of(upload.mtime_ns), upload.received_at) for upload in uploads)
+    newest = max(min(mtime_to_datetime(upload.mtime_ns), upload.received_at) for upload in uploads)
     health.store_evidence(uploads[0].camera, health.Evidence(newest_at=min(newest, timezone.now())))
 
 
@@ -179,7 +179,7 @@ def put_off(turn: CameraTurn, upload: Upload) -> None:
         if upload.attempts >= MAX_RESTARTS:
             end(upload, UploadState.FAILED, REFUSED)
         else:
-            pause = min(AGAIN_AFTER * 2 ** (upload.attempts - 1), LONGEST_WAIT)
+            pause = min(AGAIN_AFTER * 2 ** (upload.attempts - 1), MAX_RETRY_DELAY)
             wait(upload, f"{REFUSED} It is tried again.", pause, attempts=upload.attempts)
 
 
@@ -237,7 +237,7 @@ def try_again(upload: Upload, reason: str) -> None:
 
 def defer_incomplete(upload: Upload, reason: str, hope: str) -> None:
     """An upload that was cut off may be resumed; after hours nobody will."""
-    if upload.is_given_up(timezone.now()):
+    if upload.is_abandoned(timezone.now()):
         end(upload, UploadState.REJECTED, reason)
     else:
         wait(upload, f"{reason} {hope}", next_look(upload), attempts=0)
@@ -249,7 +249,7 @@ def next_look(upload: Upload) -> timedelta:
 
 
 def later_and_later(since: timedelta) -> timedelta:
-    return max(AGAIN_AFTER, min(since / 2, LONGEST_WAIT))
+    return max(AGAIN_AFTER, min(since / 2, MAX_RETRY_DELAY))
 
 
 def wait_until_back(upload: Upload, error: Missing) -> None:
@@ -269,7 +269,7 @@ def wait(upload: Upload, reason: str, span: timedelta, *, attempts: int) -> None
 
 
 def end(upload: Upload, state: UploadState, reason: str) -> None:
-    upload.state, upload.reason = state, reason[:LONGEST_REASON]
+    upload.state, upload.reason = state, reason[:MAX_REASON_LENGTH]
     upload.save(update_fields=["state", "reason", "retry_at", "attempts", "is_kept", "missing_since"])
 
 

@@ -71,7 +71,7 @@ def section() -> Section:
 
 def figures(user: User | AbstractBaseUser | AnonymousUser) -> dict[str, Any]:
     """Uploads and copies of the cameras that `user` may see; how full the room for copies is concerns all of them."""
-    state, kept = ingest_state(Upload.objects.visible_among(user)), kept_copies(user)
+    state, kept = ingest_state(Upload.objects.visible_unordered(user)), kept_copies(user)
     facts = {"waiting": state.waiting, "working": state.working, "failed": state.failed}
     return facts | {
         "kept_copies": kept.count,

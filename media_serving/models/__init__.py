@@ -2,7 +2,7 @@
 
 from media_serving.models.clips import ClipWork
 from media_serving.models.events import (
-    LONGEST_EVENT,
+    MAX_EVENT_LENGTH,
     MAX_NOTES,
     Detection,
     Event,
@@ -16,7 +16,7 @@ from media_serving.models.uploads import CameraTurn, CaptureClue, Upload, Upload
 from media_serving.models.work import WorkState
 
 __all__ = [
-    "LONGEST_EVENT",
+    "MAX_EVENT_LENGTH",
     "MAX_NOTES",
     "CameraTurn",
     "CaptureClue",

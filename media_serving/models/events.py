@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
 
 # No event is longer, whatever NVR_EVENT_MAX_LENGTH says: a search by time need not look further back than this.
-LONGEST_EVENT = timedelta(hours=1)
+MAX_EVENT_LENGTH = timedelta(hours=1)
 MAX_NOTES = 5000
 
 
@@ -41,14 +41,14 @@ class EventQuerySet(models.QuerySet["Event"]):
         if end is not None:
             rows = rows.filter(started_at__lte=end)
         if start is not None:
-            rows = rows.filter(last_detected_at__gte=start, started_at__gte=start - LONGEST_EVENT)
+            rows = rows.filter(last_detected_at__gte=start, started_at__gte=start - MAX_EVENT_LENGTH)
         return rows
 
     def due_to_close(self, now: datetime) -> Self:
         """Open events without a detection for NVR_EVENT_GAP, those of NVR_EVENT_MAX_LENGTH, and those ahead of a clock
         that was set back."""
         quiet = Q(last_detected_at__lte=now - settings.NVR_EVENT_GAP)
-        ahead = Q(last_detected_at__gt=now + LONGEST_EVENT)
+        ahead = Q(last_detected_at__gt=now + MAX_EVENT_LENGTH)
         return self.filter(quiet | ahead | Q(started_at__lte=now - settings.NVR_EVENT_MAX_LENGTH), ended_at=None)
 
 

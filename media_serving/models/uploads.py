@@ -19,10 +19,10 @@ from cameras.models import Camera
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
 
-LONGEST_REASON = 500
-LONGEST_NOTE = 300
-CLOCKS_DIFFER = timedelta(minutes=10)  # at most; a file's time that is further ahead says nothing
-LONGEST_WAIT = timedelta(minutes=30)  # until the next look at a file that could not be read
+MAX_REASON_LENGTH = 500
+MAX_NOTE_LENGTH = 300
+MAX_CLOCK_SKEW = timedelta(minutes=10)  # at most; a file's time that is further ahead says nothing
+MAX_RETRY_DELAY = timedelta(minutes=30)  # until the next look at a file that could not be read
 MAX_NS = 2**63 - 1
 COLUMN_NS = 2**63  # a column holds integers from -COLUMN_NS to COLUMN_NS - 1
 LARGE_BYTES = 64 * 2**20  # what is larger is read in slices, and few such files at a time
@@ -52,7 +52,7 @@ class CaptureClue(models.TextChoices):
     RECEIVED = "received", "the time of arrival"
 
     @property
-    def tells_itself(self) -> bool:
+    def is_path_independent(self) -> bool:
         """Whether the picture, or its name without the folder, tells the time: moved elsewhere it tells the same."""
         return self in {CaptureClue.EXIF, CaptureClue.NAME}
 
@@ -62,7 +62,7 @@ class UploadQuerySet(models.QuerySet["Upload"]):
         """Uploads of the live cameras that `user` may see."""
         return self.filter(camera__in=Camera.objects.visible_to(user))
 
-    def visible_among(self, user: User | AbstractBaseUser | AnonymousUser) -> Self:
+    def visible_unordered(self, user: User | AbstractBaseUser | AnonymousUser) -> Self:
         """The same uploads, for a search that begins at a state or a time, in no order.
 
         The camera's key, as a sum, is a mere condition: else SQLite walks all that the cameras ever delivered, not
@@ -78,7 +78,7 @@ class UploadQuerySet(models.QuerySet["Upload"]):
     def postponed(self, now: datetime) -> Self:
         """Those that could not be read and are looked at again later."""
         # Not as the negation of `is_due`, for which no index is asked.
-        later = Q(retry_at__gt=now, retry_at__lte=now + 2 * LONGEST_WAIT)
+        later = Q(retry_at__gt=now, retry_at__lte=now + 2 * MAX_RETRY_DELAY)
         return self.filter(later, state=UploadState.WAITING)
 
     def of_file(self, camera_id: int, raw_path: bytes) -> Self:
@@ -105,7 +105,7 @@ class Upload(models.Model):
     mtime_ns = models.BigIntegerField(editable=False)
     content_digest = models.CharField(max_length=64, blank=True, editable=False)  # SHA-256; empty: not read yet
     state = models.CharField(max_length=8, choices=UploadState, default=UploadState.WAITING)
-    reason = models.CharField(max_length=LONGEST_REASON, blank=True)
+    reason = models.CharField(max_length=MAX_REASON_LENGTH, blank=True)
     attempts = models.PositiveSmallIntegerField(default=0)
     missing_since = models.DateTimeField(
         null=True, blank=True, editable=False, help_text="Since when the file is not at its place; empty: it is."
@@ -118,7 +118,7 @@ class Upload(models.Model):
         "capture time known by", max_length=9, choices=CaptureClue, blank=True, editable=False
     )
     capture_note = models.CharField(
-        max_length=LONGEST_NOTE, blank=True, editable=False, help_text="Why surer clues did not count."
+        max_length=MAX_NOTE_LENGTH, blank=True, editable=False, help_text="Why surer clues did not count."
     )
     clock_is_absurd = models.BooleanField(
         default=False, help_text="The camera's clock was so wrong that another clue counts."
@@ -180,12 +180,12 @@ class Upload(models.Model):
 
     def quiet_for(self, now: datetime) -> timedelta:
         """How long nothing was written to the file, as far as we have seen."""
-        written_at = moment_of(self.mtime_ns)
-        if written_at > now + CLOCKS_DIFFER:
+        written_at = mtime_to_datetime(self.mtime_ns)
+        if written_at > now + MAX_CLOCK_SKEW:
             written_at = self.received_at
         return now - max(self.received_at, min(written_at, now))
 
-    def is_given_up(self, now: datetime) -> bool:
+    def is_abandoned(self, now: datetime) -> bool:
         """Whether nobody will send the rest of it any more."""
         return self.quiet_for(now) > settings.NVR_INCOMPLETE_UPLOAD_TIMEOUT
 
@@ -227,7 +227,7 @@ class UploadCopy(models.Model):
 
 def is_due(now: datetime) -> Q:
     """What is to be looked at again later than anything ever is was set by a clock that has been put back since."""
-    return Q(retry_at=None) | Q(retry_at__lte=now) | Q(retry_at__gt=now + 2 * LONGEST_WAIT)
+    return Q(retry_at=None) | Q(retry_at__lte=now) | Q(retry_at__gt=now + 2 * MAX_RETRY_DELAY)
 
 
 def digest_of(raw_path: bytes) -> str:
@@ -253,7 +253,7 @@ def kept_folder(camera_id: int) -> Path:
     return folder / str(camera_id)
 
 
-def moment_of(ns: int) -> datetime:
+def mtime_to_datetime(ns: int) -> datetime:
     """A file's time; what no calendar holds is the nearest that it does."""
     seconds = min(max(ns, 0), MAX_NS) // 1_000_000 / 1000
     return datetime.fromtimestamp(seconds, UTC)

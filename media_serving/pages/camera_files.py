@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from cameras.files import ListedFile, Listing, listed_file_named, page_url_of
 from cameras.models import Camera
-from media_serving.local_days import Span, hours_of, parse_day, today_in
+from media_serving.local_days import TimeRange, hour_ranges, parse_day, today_in
 from media_serving.models import Upload, UploadState
 from nvr.api.pagination import KeysetPage
 from nvr.errors import Invalid
@@ -40,13 +40,13 @@ class Hour:
         return 100 - self.percent
 
 
-def day_asked_for(camera: Camera, query: QueryDict) -> date:
+def day_from_query(camera: Camera, query: QueryDict) -> date:
     """The address's day, else today by the camera's clock. Raises `Invalid`."""
     text = query.get("day")
     return parse_day(text) if text else today_in(camera.zone, timezone.now())
 
 
-def hour_asked_for(hours: list[Span], query: QueryDict) -> int | None:
+def hour_from_query(hours: list[TimeRange], query: QueryDict) -> int | None:
     """The number of the day's hour, counted from 0. Raises `Invalid`."""
     text = query.get("hour")
     if not text:
@@ -58,26 +58,30 @@ def hour_asked_for(hours: list[Span], query: QueryDict) -> int | None:
 
 def hours_with_counts(camera: Camera, day: date, chosen: int | None) -> list[Hour]:
     """All hours of the day; one query, which reads an index and nothing else."""
-    hours = hours_of(day, camera.zone)
+    hours = hour_ranges(day, camera.zone)
     counts = dict(_counts(camera, hours))
     most = max(counts.values(), default=0) or 1
     return [
         Hour(
             number=number,
-            begins_at=span.start.astimezone(camera.zone),
+            begins_at=time_range.start.astimezone(camera.zone),
             count=counts.get(number, 0),
             percent=-(-100 * counts.get(number, 0) // most),
             url=address(camera, day, number),
             is_chosen=number == chosen,
         )
-        for number, span in enumerate(hours)
+        for number, time_range in enumerate(hours)
     ]
 
 
-def _counts(camera: Camera, hours: list[Span]) -> QuerySet[Upload, tuple[int, int]]:
+def _counts(camera: Camera, hours: list[TimeRange]) -> QuerySet[Upload, tuple[int, int]]:
     counted = [
-        _taken_in(camera, span).order_by().annotate(number=Value(number)).values("number").annotate(count=Count("pk"))
-        for number, span in enumerate(hours)
+        _taken_in(camera, time_range)
+        .order_by()
+        .annotate(number=Value(number))
+        .values("number")
+        .annotate(count=Count("pk"))
+        for number, time_range in enumerate(hours)
     ]
     return counted[0].union(*counted[1:], all=True).values_list("number", "count")
 
@@ -89,9 +93,9 @@ def address(camera: Camera, day: date, hour: int | None = None, **more: str) -> 
 
 def listing_of_hour(camera: Camera, query: QueryDict) -> Listing | None:
     """The files of the hour that the address asks for, newest first; None if it asks for none. Raises `Invalid`."""
-    day = day_asked_for(camera, query)
-    hours = hours_of(day, camera.zone)
-    hour = hour_asked_for(hours, query)
+    day = day_from_query(camera, query)
+    hours = hour_ranges(day, camera.zone)
+    hour = hour_from_query(hours, query)
     if hour is None:
         return None
     rows = _taken_in(camera, hours[hour]).annotate(is_overwritten=Exists(_later_of_same_name()))
@@ -105,8 +109,8 @@ def listing_of_hour(camera: Camera, query: QueryDict) -> Listing | None:
     )
 
 
-def _taken_in(camera: Camera, span: Span) -> QuerySet[Upload]:
-    return Upload.objects.filter(camera=camera, captured_at__gte=span.start, captured_at__lt=span.end)
+def _taken_in(camera: Camera, time_range: TimeRange) -> QuerySet[Upload]:
+    return Upload.objects.filter(camera=camera, captured_at__gte=time_range.start, captured_at__lt=time_range.end)
 
 
 def _later_of_same_name() -> QuerySet[Upload]:

@@ -10,7 +10,7 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 
 from cameras.models import Camera
-from media_serving.local_days import DAY, hours_of, span_of, today_in
+from media_serving.local_days import DAY, day_range, hour_ranges, today_in
 from media_serving.models import Upload
 from media_serving.pages import camera_day, camera_files
 from media_serving.pages.event_cards import cards_of
@@ -22,16 +22,16 @@ CARDS_OF_A_DAY = 4
 def camera_day_panel(request: HttpRequest, camera: Camera) -> SafeString:
     """A day of the camera: its events and gaps as a band, and below it how many files each hour has."""
     now = timezone.now()
-    day = camera_files.day_asked_for(camera, request.GET)
-    today, span = today_in(camera.zone, now), span_of(day, camera.zone)
-    hours = hours_of(day, camera.zone)
-    zoom = camera_day.zoom_asked_for(span, hours, request.GET, now)
-    spells, gaps = camera_day.spells_of(camera, zoom.span), camera_day.gaps_of(camera, span, now)
-    gap_marks = camera_day.gap_marks(gaps, zoom.span)
-    event_count = camera_day.count_of(camera, zoom.span, spells)
-    asked = EventQuery({"camera_id": camera.slug, "day": day.isoformat()})
-    hour = camera_files.hour_asked_for(hours, request.GET)
-    words = {
+    day = camera_files.day_from_query(camera, request.GET)
+    today, time_range = today_in(camera.zone, now), day_range(day, camera.zone)
+    hours = hour_ranges(day, camera.zone)
+    zoom = camera_day.zoom_from_query(time_range, hours, request.GET, now)
+    groups, gaps = camera_day.event_groups(camera, zoom.time_range), camera_day.find_gaps(camera, time_range, now)
+    gap_marks = camera_day.gap_marks(gaps, zoom.time_range)
+    event_count = camera_day.count_events(camera, zoom.time_range, groups)
+    event_query = EventQuery({"camera_id": camera.slug, "day": day.isoformat()})
+    hour = camera_files.hour_from_query(hours, request.GET)
+    context = {
         "camera": camera,
         "day": day,
         "is_today": day == today,
@@ -39,29 +39,29 @@ def camera_day_panel(request: HttpRequest, camera: Camera) -> SafeString:
         "after_url": camera_files.address(camera, day + DAY) if day < today else None,
         "today_url": camera.get_absolute_url() if day != today else None,
         "marks": [
-            (mark, asked.event_address(mark.event_id or 0))
-            for mark in camera_day.event_marks(spells, zoom.span, camera)
+            (mark, event_query.event_address(mark.event_id or 0))
+            for mark in camera_day.event_marks(groups, zoom.time_range, camera)
         ],
         "gap_marks": gap_marks,
-        "legend": camera_day.legend_of(gap_marks),
+        "legend": camera_day.legend(gap_marks),
         "gaps": gaps,
         "zoom": zoom,
-        "zooms": zooms_of(camera, day, hour, zoom),
-        **neighbours_of(camera, day, hour, zoom, len(hours)),
+        "zooms": zoom_links(camera, day, hour, zoom),
+        **neighbor_links(camera, day, hour, zoom, len(hours)),
         "today": today,
-        "is_future": zoom.span.start >= now,
-        "now_x": camera_day.now_mark(now, zoom.span),
+        "is_future": zoom.time_range.start >= now,
+        "now_x": camera_day.now_mark(now, zoom.time_range),
         "hours": camera_files.hours_with_counts(camera, day, hour),
-        "cards": cards_of(camera_day.newest_of(camera, span, CARDS_OF_A_DAY), asked.event_address),
+        "cards": cards_of(camera_day.newest_events(camera, time_range, CARDS_OF_A_DAY), event_query.event_address),
         "event_count": event_count,
         "drawn_count": min(event_count, camera_day.MAX_EVENTS),
-        "events_url": asked.address(),
-        "clock": clock_of(camera),
+        "events_url": event_query.address(),
+        "clock": clock_warning(camera),
     }
-    return render_to_string("events/camera_day.html", words, request=request)
+    return render_to_string("events/camera_day.html", context, request=request)
 
 
-def zooms_of(camera: Camera, day: date, hour: int | None, zoom: camera_day.Zoom) -> list[tuple[str, str, bool]]:
+def zoom_links(camera: Camera, day: date, hour: int | None, zoom: camera_day.Zoom) -> list[tuple[str, str, bool]]:
     """Label, address, and whether it is the present one. From the whole day one goes to where one was, or is now."""
     at = {"at": str(zoom.first)} if zoom.hours else ({"at": str(hour)} if hour is not None else {})
     whole = ("24 h", camera_files.address(camera, day, hour), not zoom.hours)
@@ -74,7 +74,7 @@ def zooms_of(camera: Camera, day: date, hour: int | None, zoom: camera_day.Zoom)
     ]
 
 
-def neighbours_of(camera: Camera, day: date, hour: int | None, zoom: camera_day.Zoom, count: int) -> dict[str, str]:
+def neighbor_links(camera: Camera, day: date, hour: int | None, zoom: camera_day.Zoom, count: int) -> dict[str, str]:
     """The parts of the day before and after the one that is shown."""
     if not zoom.hours:
         return {}
@@ -86,7 +86,7 @@ def neighbours_of(camera: Camera, day: date, hour: int | None, zoom: camera_day.
     }
 
 
-def clock_of(camera: Camera) -> str:
+def clock_warning(camera: Camera) -> str:
     """What is wrong with the camera's clock, by its newest upload; empty if nothing is."""
     rows = Upload.objects.filter(camera=camera).values_list("clock_is_absurd", "capture_note")
     newest = rows.first()  # by arrival

@@ -8,11 +8,11 @@ from itertools import accumulate, zip_longest
 
 from media_serving.pages.event_stills import Still
 
-LONGEST_MS = 1000  # a video is looked at about once a second: by then what was found has gone on
+MAX_OVERLAY_MS = 1000  # a video is looked at about once a second: by then what was found has gone on
 
 
 @dataclass(frozen=True)
-class Over:
+class BoxOverlay:
     """The boxes of `still` lie over the clip from `from_ms` to `to_ms` of it."""
 
     still: Still
@@ -20,25 +20,25 @@ class Over:
     to_ms: int
 
 
-def boxes_over(shows: Sequence[tuple[int, int]], stills: Iterable[Still]) -> list[Over]:
+def box_overlays(shows: Sequence[tuple[int, int]], stills: Iterable[Still]) -> list[BoxOverlay]:
     """Those of `stills` that the clip shows, each until the next one begins; `shows` is `ClipWork.shows`."""
-    places = [(*place, still) for still in stills if still.boxes and (place := place_of(still, shows))]
-    places.sort(key=lambda place: place[:2])
-    found = []
-    for (begin_ms, end_ms, still), following in zip_longest(places, places[1:]):
+    positions = [(*position, still) for still in stills if still.boxes and (position := position_in_clip(still, shows))]
+    positions.sort(key=lambda position: position[:2])
+    overlays = []
+    for (begin_ms, end_ms, still), following in zip_longest(positions, positions[1:]):
         until_ms = following[0] if following and following[0] > begin_ms else end_ms
-        found.append(Over(still, begin_ms, min(end_ms, until_ms, begin_ms + LONGEST_MS)))
-    return found
+        overlays.append(BoxOverlay(still, begin_ms, min(end_ms, until_ms, begin_ms + MAX_OVERLAY_MS)))
+    return overlays
 
 
-def place_of(still: Still, shows: Sequence[tuple[int, int]]) -> tuple[int, int] | None:
+def position_in_clip(still: Still, shows: Sequence[tuple[int, int]]) -> tuple[int, int] | None:
     """From when on, and at most until when, the clip shows the picture; both in milliseconds of the clip."""
     taken_ms = int(still.at.timestamp() * 1000)
     begins = accumulate((length for _, length in shows), initial=0)
-    found = [
+    matches = [
         (begin, at, length) for begin, (at, length) in zip(begins, shows, strict=False) if at <= taken_ms < at + length
     ]
-    if not found:
+    if not matches:
         return None
-    begin, at, length = found[-1]
+    begin, at, length = matches[-1]
     return begin + taken_ms - at, begin + length

@@ -13,7 +13,7 @@ from django.db.models.functions import RowNumber
 from django.utils import timezone
 
 from media_serving.api.representation import thumbnail_url
-from media_serving.event_words import MOTION, length_in_words, sentence, what_was_seen
+from media_serving.event_words import MOTION, describe_objects, duration_in_words, sentence
 from media_serving.models import Detection, Event
 
 THUMBNAIL_TIMEOUT = timedelta(minutes=10)  # who reports from outside an old picture's detection may never get one
@@ -59,8 +59,8 @@ def with_camera(events: QuerySet[Event]) -> QuerySet[Event]:
 
 def cards_of(events: Sequence[Event], address: Callable[[int], str]) -> list[Card]:
     """Two queries, however many events there are. `address` gives the address of an event's page by its id."""
-    seen = glances_at(events)
-    return [_card(event, seen[event.pk], address(event.pk)) for event in events]
+    summaries = summarize(events)
+    return [_card(event, summaries[event.pk], address(event.pk)) for event in events]
 
 
 def by_day(cards: Iterable[Card]) -> list[tuple[date, list[Card]]]:
@@ -71,15 +71,15 @@ def by_day(cards: Iterable[Card]) -> list[tuple[date, list[Card]]]:
     return list(days.items())
 
 
-def glances_at(events: Iterable[Event]) -> dict[int, EventSummary]:
+def summarize(events: Iterable[Event]) -> dict[int, EventSummary]:
     known = {event.pk: dict.fromkeys(event.object_classes, 1) for event in events}
-    for event_id, name, count in _several_at_once(known):
+    for event_id, name, count in _largest_counts(known):
         known[event_id][name] = max(count, known[event_id].get(name, 1))
-    best = {event_id: (pk, size) for event_id, pk, size in _best_of(known)}
+    best = {event_id: (pk, size) for event_id, pk, size in _best_detections(known)}
     return {pk: EventSummary(counts, *best.get(pk, ())) for pk, counts in known.items()}
 
 
-def _several_at_once(event_ids: Iterable[int]) -> Iterable[tuple[int, str, int]]:
+def _largest_counts(event_ids: Iterable[int]) -> Iterable[tuple[int, str, int]]:
     """Event, class and number, of each picture that shows more than one of a class.
 
     Pictures of a burst may have been taken in the same second.
@@ -90,7 +90,7 @@ def _several_at_once(event_ids: Iterable[int]) -> Iterable[tuple[int, str, int]]
     return groups.filter(number__gt=1).values_list("event_id", "object_class", "number").distinct()
 
 
-def _best_of(event_ids: Iterable[int]) -> Iterable[tuple[int, int, int | None]]:
+def _best_detections(event_ids: Iterable[int]) -> Iterable[tuple[int, int, int | None]]:
     """Event, detection and thumbnail size: with a thumbnail rather than without, and a thing rather than movement.
 
     Of those that are equally sure the largest, which was nearest to the camera.
@@ -104,27 +104,27 @@ def _best_of(event_ids: Iterable[int]) -> Iterable[tuple[int, int, int | None]]:
     return ranked.filter(rank=1).values_list("event_id", "pk", "thumbnail_size_bytes")
 
 
-def _card(event: Event, seen: EventSummary, url: str) -> Card:
+def _card(event: Event, summary: EventSummary, url: str) -> Card:
     zone = event.camera.zone
-    picture = thumbnail_url(seen.best_id) if seen.best_id is not None and seen.thumbnail_size_bytes else ""
+    picture = thumbnail_url(summary.best_id) if summary.best_id is not None and summary.thumbnail_size_bytes else ""
     return Card(
         event_id=event.pk,
         url=url,
-        sentence=sentence(seen.counts, event.camera.name),
-        short_sentence=what_was_seen(seen.counts),
+        sentence=sentence(summary.counts, event.camera.name),
+        short_sentence=describe_objects(summary.counts),
         camera_name=event.camera.name,
         zone=zone,
         started_at=event.started_at.astimezone(zone),
         last_detected_at=event.last_detected_at.astimezone(zone),
-        length=length_in_words(event.last_detected_at - event.started_at),
+        length=duration_in_words(event.last_detected_at - event.started_at),
         is_open=event.is_open,
         reviewed=event.reviewed,
         keep=event.keep,
         has_clip=event.clip_size_bytes is not None,
         thumbnail_url=picture,
-        awaits_thumbnail=_awaits_thumbnail(event, seen),
+        awaits_thumbnail=_awaits_thumbnail(event, summary),
     )
 
 
-def _awaits_thumbnail(event: Event, seen: EventSummary) -> bool:
-    return seen.thumbnail_size_bytes is None and timezone.now() - event.last_detected_at < THUMBNAIL_TIMEOUT
+def _awaits_thumbnail(event: Event, summary: EventSummary) -> bool:
+    return summary.thumbnail_size_bytes is None and timezone.now() - event.last_detected_at < THUMBNAIL_TIMEOUT

@@ -16,8 +16,8 @@ from django.utils.formats import date_format
 
 from cameras.models import Camera
 from media_serving.api.filters import filtered_events
-from media_serving.event_words import class_in_words
-from media_serving.local_days import DAY, FIRST, LAST, Span, parse_day, span_of
+from media_serving.event_words import class_label
+from media_serving.local_days import DAY, MAX_DAY, MIN_DAY, TimeRange, day_range, parse_day
 from media_serving.models import Event
 from media_serving.pages.event_cards import Card, by_day, cards_of, with_camera
 from nvr.api.pagination import KeysetPage
@@ -31,7 +31,7 @@ MINUTE = timedelta(minutes=1)  # a time is written without its seconds
 PAGE_EVENTS = 30
 MAX_EVENTS = 200
 MAX_CHIPS = 6  # of cameras, and of classes; more are offered by a list
-EVENTS_THAT_TELL_CLASSES = 200
+MAX_EVENTS_FOR_CLASSES = 200
 CHOSEN_BY_LIST = {"camera_id", "object_class"}
 Choices = list[tuple[str, str]]
 Zones = dict[str, ZoneInfo]
@@ -46,7 +46,7 @@ class EventQuery:
     query: dict[str, str]
 
     @classmethod
-    def by(cls, query: QueryDict) -> EventQuery:
+    def parse(cls, query: QueryDict) -> EventQuery:
         given = ((name, query.get(name)) for name in FILTERS)
         return cls({name: value for name, value in given if value})
 
@@ -81,12 +81,12 @@ class EventQuery:
         if text is None:
             return None
         try:
-            moment = datetime.fromisoformat(text)
+            timestamp = datetime.fromisoformat(text)
         except ValueError:
             raise Invalid.field(name, "must be a date and time, as in 2026-01-31T22:00.") from None
-        if not FIRST <= moment.date() <= LAST:
-            raise Invalid.field(name, f"must lie from {FIRST} to {LAST}.")
-        return moment
+        if not MIN_DAY <= timestamp.date() <= MAX_DAY:
+            raise Invalid.field(name, f"must lie from {MIN_DAY} to {MAX_DAY}.")
+        return timestamp
 
 
 def _query_of(query: Mapping[str, str | None]) -> str:
@@ -94,22 +94,22 @@ def _query_of(query: Mapping[str, str | None]) -> str:
     return f"?{urlencode(given)}" if given else ""
 
 
-def events_asked_for(user: User | AnonymousUser, asked: EventQuery) -> QuerySet[Event]:
+def matching_events(user: User | AnonymousUser, event_query: EventQuery) -> QuerySet[Event]:
     """Events of what `user` may see; a day is that of each camera's own clock. Raises `Invalid`."""
-    rows = _of_any_day(user, asked)
-    return rows if asked.day is None else rows.filter(_began_on(asked.day, zones_known(user)))
+    rows = _of_any_day(user, event_query)
+    return rows if event_query.day is None else rows.filter(_started_on(event_query.day, camera_zones(user)))
 
 
-def _of_any_day(user: User | AnonymousUser, asked: EventQuery) -> QuerySet[Event]:
+def _of_any_day(user: User | AnonymousUser, event_query: EventQuery) -> QuerySet[Event]:
     query = QueryDict(mutable=True)
-    query.update({name: value for name, value in asked.query.items() if name not in {"from", "to"}})
+    query.update({name: value for name, value in event_query.query.items() if name not in {"from", "to"}})
     rows = filtered_events(user, query)
-    start, end = asked.clock_time("from"), asked.clock_time("to")
+    start, end = event_query.clock_time("from"), event_query.clock_time("to")
     if start is None and end is None:
         return rows
     if start and end and start.replace(tzinfo=None) > end.replace(tzinfo=None):
         raise Invalid.field("to", "must not be before `from`.")
-    return rows.filter(_overlapping(start, end, zones_known(user)))
+    return rows.filter(_overlapping(start, end, camera_zones(user)))
 
 
 def _overlapping(start: datetime | None, end: datetime | None, zones: Zones) -> Q:
@@ -125,84 +125,89 @@ def _overlapping(start: datetime | None, end: datetime | None, zones: Zones) -> 
     return found
 
 
-def _by_clock(moment: datetime, zone: ZoneInfo) -> datetime:
-    return moment if moment.tzinfo else moment.replace(tzinfo=zone)
+def _by_clock(timestamp: datetime, zone: ZoneInfo) -> datetime:
+    return timestamp if timestamp.tzinfo else timestamp.replace(tzinfo=zone)
 
 
-def _began_on(day: date, zones: Zones) -> Q:
-    spans = spans_of(day, zones)
-    if not spans:
+def _started_on(day: date, zones: Zones) -> Q:
+    time_ranges = day_ranges(day, zones)
+    if not time_ranges:
         return Q(pk__in=[])
-    began = Q()
-    for name, span in spans.items():
-        began |= Q(camera__time_zone=name, started_at__gte=span.start, started_at__lt=span.end)
+    started = Q()
+    for name, time_range in time_ranges.items():
+        started |= Q(camera__time_zone=name, started_at__gte=time_range.start, started_at__lt=time_range.end)
     # What is true for all zones lets the index on the time be used.
-    earliest, latest = min(span.start for span in spans.values()), max(span.end for span in spans.values())
-    return began & Q(started_at__gte=earliest, started_at__lt=latest)
+    earliest, latest = (
+        min(time_range.start for time_range in time_ranges.values()),
+        max(time_range.end for time_range in time_ranges.values()),
+    )
+    return started & Q(started_at__gte=earliest, started_at__lt=latest)
 
 
-def zones_known(user: User | AnonymousUser) -> Zones:
+def camera_zones(user: User | AnonymousUser) -> Zones:
     """The time zones of the cameras that `user` may see, by their names as cameras have them."""
     cameras = Camera.objects.visible_to(user).order_by("time_zone", "pk").only("time_zone")
     return {camera.time_zone: camera.zone for camera in cameras}
 
 
-def spans_of(day: date, zones: Zones) -> dict[str, Span]:
-    return {name: span_of(day, zone) for name, zone in zones.items()}
+def day_ranges(day: date, zones: Zones) -> dict[str, TimeRange]:
+    return {name: day_range(day, zone) for name, zone in zones.items()}
 
 
 def page_of_events(user: User | AnonymousUser, query: QueryDict) -> dict[str, Any]:
     """What the list's template shows; the number of queries does not depend on the number of events."""
-    asked = EventQuery.by(query)
+    event_query = EventQuery.parse(query)
     page = KeysetPage(
-        with_camera(events_asked_for(user, asked)),
+        with_camera(matching_events(user, event_query)),
         query,
         moment="started_at",
         default_limit=PAGE_EVENTS,
         max_limit=MAX_EVENTS,
     )
-    cards = cards_of(page.items, asked.event_address)
+    cards = cards_of(page.items, event_query.event_address)
     cameras = list(Camera.objects.visible_to(user).values_list("slug", "name"))
-    zones, classes = zones_of(cards), classes_offered(user, asked)
+    zones, classes = zones_of(cards), class_choices(user, event_query)
     return {
         "days": by_day(cards),
         "zones": zones,
         "several_zones": len(zones) > 1,
-        "filters": chips(asked, cameras, classes),
-        "asked": asked.query,
-        "choices": choices(asked, cameras, classes),
+        "filters": chips(event_query, cameras, classes),
+        "query": event_query.query,
+        "choices": choices(event_query, cameras, classes),
         "other_filters": [
-            (name, value) for name, value in asked.query.items() if name not in {*TYPED, *CHOSEN_BY_LIST}
+            (name, value) for name, value in event_query.query.items() if name not in {*TYPED, *CHOSEN_BY_LIST}
         ],
-        "range": {"from": asked.query.get("from", ""), "to": asked.query.get("to", "")},
-        "beside": [(day, asked.with_day(day).address()) if day else None for day in days_beside(user, asked)],
-        "all_url": asked.address(**dict.fromkeys(FILTERS)),
-        "api_url": asked.api_address(page.limit) if "cursor" not in query else "",
-        "next_url": asked.address(cursor=page.next_cursor) if page.has_more else None,
-        "newest_url": asked.address() if "cursor" in query else None,
+        "range": {"from": event_query.query.get("from", ""), "to": event_query.query.get("to", "")},
+        "adjacent_days": [
+            (day, event_query.with_day(day).address()) if day else None for day in adjacent_days(user, event_query)
+        ],
+        "all_url": event_query.address(**dict.fromkeys(FILTERS)),
+        "api_url": event_query.api_address(page.limit) if "cursor" not in query else "",
+        "next_url": event_query.address(cursor=page.next_cursor) if page.has_more else None,
+        "newest_url": event_query.address() if "cursor" in query else None,
     }
 
 
-def days_beside(user: User | AnonymousUser, asked: EventQuery) -> list[date | None]:
+def adjacent_days(user: User | AnonymousUser, event_query: EventQuery) -> list[date | None]:
     """The nearest days before and after the one asked for that have events which fit the other filters."""
-    if asked.day is None:
+    if event_query.day is None:
         return []
-    rows, zones = with_camera(_of_any_day(user, asked)), zones_known(user)
-    return [day_beside(rows, zones, asked.day, step) for step in (-DAY, DAY)]
+    rows, zones = with_camera(_of_any_day(user, event_query)), camera_zones(user)
+    return [adjacent_day(rows, zones, event_query.day, step) for step in (-DAY, DAY)]
 
 
-def day_beside(rows: QuerySet[Event], zones: Zones, day: date, step: timedelta) -> date | None:
+def adjacent_day(rows: QuerySet[Event], zones: Zones, day: date, step: timedelta) -> date | None:
     """The nearest day of `rows` before or after `day` (`step`: minus or plus one day)."""
-    beside = day + step
-    if not zones or not FIRST <= beside <= LAST:
+    adjacent = day + step
+    if not zones or not MIN_DAY <= adjacent <= MAX_DAY:
         return None
-    if rows.filter(_began_on(beside, zones)).exists():
-        return beside
-    spans = spans_of(beside, zones).values()
+    if rows.filter(_started_on(adjacent, zones)).exists():
+        return adjacent
+    time_ranges = day_ranges(adjacent, zones).values()
     if step < timedelta(0):
-        nearest = rows.filter(started_at__lt=max(span.start for span in spans)).first()
+        nearest = rows.filter(started_at__lt=max(time_range.start for time_range in time_ranges)).first()
     else:
-        later = rows.filter(started_at__gte=min(span.end for span in spans))
+        later = rows.filter(started_at__gte=min(time_range.end for time_range in time_ranges))
         nearest = later.order_by("started_at", "pk").first()
     return nearest.started_at.astimezone(nearest.camera.zone).date() if nearest else None
 
@@ -212,62 +217,67 @@ def zones_of(cards: Iterable[Card]) -> list[str]:
     return sorted({str(card.zone) for card in cards})
 
 
-def classes_lately(user: User | AnonymousUser) -> list[str]:
+def recent_classes(user: User | AnonymousUser) -> list[str]:
     """The classes of the newest events: to search all detections for them would cost seconds."""
-    newest = Event.objects.visible_to(user).values_list("object_classes", flat=True)[:EVENTS_THAT_TELL_CLASSES]
+    newest = Event.objects.visible_to(user).values_list("object_classes", flat=True)[:MAX_EVENTS_FOR_CLASSES]
     return sorted({name for names in newest for name in names})
 
 
-def classes_offered(user: User | AnonymousUser, asked: EventQuery) -> list[tuple[str, str]]:
+def class_choices(user: User | AnonymousUser, event_query: EventQuery) -> list[tuple[str, str]]:
     """Classes by which the list can be narrowed, with their words."""
-    names = {*classes_lately(user), *([asked.query["object_class"]] if "object_class" in asked.query else [])}
-    return [(name, class_in_words(name)) for name in sorted(names)]
+    names = {
+        *recent_classes(user),
+        *([event_query.query["object_class"]] if "object_class" in event_query.query else []),
+    }
+    return [(name, class_label(name)) for name in sorted(names)]
 
 
-def chips(asked: EventQuery, cameras: Choices, classes: Choices) -> list[dict[str, Any]]:
+def chips(event_query: EventQuery, cameras: Choices, classes: Choices) -> list[dict[str, Any]]:
     """The filters as chips: each sets its own and leaves the others as they are; pressed ones take it back."""
     found = [
-        _all(asked),
-        _chip(asked, "reviewed", "false", "Not reviewed"),
-        *_chips(asked, "object_class", classes),
-        *(_chips(asked, "camera_id", cameras) if len(cameras) > 1 else []),
+        _all(event_query),
+        _chip(event_query, "reviewed", "false", "Not reviewed"),
+        *_chips(event_query, "object_class", classes),
+        *(_chips(event_query, "camera_id", cameras) if len(cameras) > 1 else []),
     ]
-    if asked.day is not None:
-        found.append(_chip(asked, "day", asked.query["day"], date_format(asked.day, "j F Y")))
+    if event_query.day is not None:
+        found.append(_chip(event_query, "day", event_query.query["day"], date_format(event_query.day, "j F Y")))
     found += [
-        _chip(asked, name, asked.query[name], _typed(asked, name))
+        _chip(event_query, name, event_query.query[name], _typed(event_query, name))
         for name in ("from", "to", "q")
-        if name in asked.query
+        if name in event_query.query
     ]
     return found[:1] + sorted(found[1:], key=lambda chip: not chip["pressed"])
 
 
-def _typed(asked: EventQuery, name: str) -> str:
-    moment = None if name == "q" else asked.clock_time(name)
-    return f"“{asked.query[name]}”" if moment is None else f"{name.title()} {date_format(moment, 'j F, H:i')}"
+def _typed(event_query: EventQuery, name: str) -> str:
+    timestamp = None if name == "q" else event_query.clock_time(name)
+    return (
+        f"“{event_query.query[name]}”" if timestamp is None else f"{name.title()} {date_format(timestamp, 'j F, H:i')}"
+    )
 
 
-def choices(asked: EventQuery, cameras: Choices, classes: Choices) -> list[dict[str, Any]]:
+def choices(event_query: EventQuery, cameras: Choices, classes: Choices) -> list[dict[str, Any]]:
     """What has too many values for chips is chosen from a list; what has not keeps its value."""
     found = []
     for name, label, values in (("object_class", "Class", classes), ("camera_id", "Camera", cameras)):
         options = values if len(values) > MAX_CHIPS else []
-        found.append({"name": name, "label": label, "options": options, "chosen": asked.query.get(name, "")})
+        found.append({"name": name, "label": label, "options": options, "chosen": event_query.query.get(name, "")})
     return found
 
 
-def _chips(asked: EventQuery, name: str, values: Choices) -> list[dict[str, Any]]:
-    shown = values if len(values) <= MAX_CHIPS else [row for row in values if row[0] == asked.query.get(name)]
-    return [_chip(asked, name, value, label) for value, label in shown]
+def _chips(event_query: EventQuery, name: str, values: Choices) -> list[dict[str, Any]]:
+    shown = values if len(values) <= MAX_CHIPS else [row for row in values if row[0] == event_query.query.get(name)]
+    return [_chip(event_query, name, value, label) for value, label in shown]
 
 
-def _all(asked: EventQuery) -> dict[str, Any]:
-    return {"label": "All", "url": asked.address(**dict.fromkeys(FILTERS)), "pressed": not asked.query}
+def _all(event_query: EventQuery) -> dict[str, Any]:
+    return {"label": "All", "url": event_query.address(**dict.fromkeys(FILTERS)), "pressed": not event_query.query}
 
 
-def _chip(asked: EventQuery, name: str, value: str, label: str) -> dict[str, Any]:
-    pressed = asked.query.get(name) == value
-    return {"label": label, "url": asked.address(**{name: None if pressed else value}), "pressed": pressed}
+def _chip(event_query: EventQuery, name: str, value: str, label: str) -> dict[str, Any]:
+    pressed = event_query.query.get(name) == value
+    return {"label": label, "url": event_query.address(**{name: None if pressed else value}), "pressed": pressed}
 
 
 def newer_than(event: Event, rows: QuerySet[Event]) -> int | None:

@@ -12,16 +12,16 @@ from django.urls import reverse
 
 from media_serving.api.representation import clip_url
 from media_serving.models import MAX_NOTES, ClipWork, Event, WorkState
-from media_serving.pages.clip_boxes import boxes_over
+from media_serving.pages.clip_boxes import box_overlays
 from media_serving.pages.event_cards import cards_of
-from media_serving.pages.event_list import EventQuery, events_asked_for, newer_than, older_than
-from media_serving.pages.event_stills import Still, best_of, chosen_from, stills_of
+from media_serving.pages.event_list import EventQuery, matching_events, newer_than, older_than
+from media_serving.pages.event_stills import Still, best_still, find_still, stills_of
 from nvr.api.fields import has_control_characters
 from nvr.api.pagination import whole_number
 from nvr.errors import NotFound
 
 CHANGE = "media_serving.change_event"
-BEING_MADE = {WorkState.WAITING, WorkState.WORKING}
+IN_PROGRESS = {WorkState.WAITING, WorkState.WORKING}
 
 
 class NotesForm(forms.Form):
@@ -40,15 +40,15 @@ class NotesForm(forms.Form):
 
 
 @dataclass(frozen=True)
-class ClipShown:
-    """`url` is empty until a whole clip is there; `told` says what becomes of it, in words."""
+class ClipStatus:
+    """`url` is empty until a whole clip is there; `message` says what becomes of it, in words."""
 
     url: str
-    told: str
+    message: str
     reason: str
-    is_being_made: bool
+    is_in_progress: bool
     has_failed: bool
-    may_be_made_again: bool
+    can_regenerate: bool
     size_bytes: int | None
 
 
@@ -62,62 +62,62 @@ def find_event(request: HttpRequest, event_id: int) -> Event:
 
 
 def page_of_event(request: HttpRequest, event: Event, notes: NotesForm | None = None) -> dict[str, Any]:
-    asked = EventQuery.by(request.GET)
-    rows = events_asked_for(request.user, asked)
+    event_query = EventQuery.parse(request.GET)
+    rows = matching_events(request.user, event_query)
     newer, older = newer_than(event, rows), older_than(event, rows)
-    clip, stills = clip_shown(event), stills_of(event, first_picture(request))
+    clip, stills = clip_status(event), stills_of(event, first_detection(request))
     shows = event.clip_work.shows if clip.url and hasattr(event, "clip_work") else []
-    best = best_of(stills.shown)
-    still = chosen_from(stills.shown, request.GET.get("still")) or (None if clip.url else best)
+    best = best_still(stills.shown)
+    still = find_still(stills.shown, request.GET.get("still")) or (None if clip.url else best)
     page = {"pictures": str(stills.first)} if stills.first else {}
 
     def address_of(still: Still) -> str:
-        return asked.event_address(event.pk, still=str(still.detection_id), **page)
+        return event_query.event_address(event.pk, still=str(still.detection_id), **page)
 
     return {
         "event": event,
         "zone": event.camera.zone,
-        "card": cards_of([event], asked.event_address)[0],
+        "card": cards_of([event], event_query.event_address)[0],
         "clip": clip,
         "poster": best.large_url if best else "",
         "stills": [(one, address_of(one)) for one in stills.shown],
         "still": still,
-        "clip_boxes": [] if still else boxes_over(shows, stills.shown),
+        "clip_boxes": [] if still else box_overlays(shows, stills.shown),
         "clip_length_ms": sum(length for _, length in shows) if len(shows) > 1 else None,
         "still_url": address_of(still) if still else "",
-        "earlier_url": asked.event_address(event.pk) if stills.first else None,
-        "later_url": asked.event_address(event.pk, pictures=str(stills.following)) if stills.following else None,
+        "earlier_url": event_query.event_address(event.pk) if stills.first else None,
+        "later_url": event_query.event_address(event.pk, pictures=str(stills.following)) if stills.following else None,
         "may_change": request.user.has_perm(CHANGE),
         "notes_form": notes or NotesForm({"notes": event.notes}),
-        "newer_url": asked.event_address(newer) if newer else None,
-        "older_url": asked.event_address(older) if older else None,
-        "list_url": asked.address(),
-        "clip_form_url": f"{reverse('event_clip', args=[event.pk])}{asked.suffix}",
-        "here": asked.event_address(event.pk, **page),
+        "newer_url": event_query.event_address(newer) if newer else None,
+        "older_url": event_query.event_address(older) if older else None,
+        "list_url": event_query.address(),
+        "clip_form_url": f"{reverse('event_clip', args=[event.pk])}{event_query.suffix}",
+        "here": event_query.event_address(event.pk, **page),
     }
 
 
-def first_picture(request: HttpRequest) -> int:
+def first_detection(request: HttpRequest) -> int:
     """Where the address has the pictures begin. Raises `Invalid`."""
     return whole_number(request.GET, "pictures", 0, minimum=0)
 
 
-def clip_shown(event: Event) -> ClipShown:
+def clip_status(event: Event) -> ClipStatus:
     work: ClipWork | None = getattr(event, "clip_work", None)
     url = clip_url(event.pk) if event.clip_size_bytes is not None else ""
     state = work.state if work is not None else ""
-    return ClipShown(
+    return ClipStatus(
         url=f"{url}?v={int(event.clip_created_at.timestamp())}" if url and event.clip_created_at else url,
-        told=_told(event, state, has_clip=bool(url)),
+        message=_clip_message(event, state, has_clip=bool(url)),
         reason=work.reason if work is not None else "",  # a clip that waits may tell what for: room on the disk, say
-        is_being_made=event.is_open or state in BEING_MADE,
+        is_in_progress=event.is_open or state in IN_PROGRESS,
         has_failed=state == WorkState.FAILED,
-        may_be_made_again=not event.is_open and state not in BEING_MADE,
+        can_regenerate=not event.is_open and state not in IN_PROGRESS,
         size_bytes=event.clip_size_bytes,
     )
 
 
-def _told(event: Event, state: str, *, has_clip: bool) -> str:
+def _clip_message(event: Event, state: str, *, has_clip: bool) -> str:
     if event.is_open and not has_clip:
         return "The clip is made when the event is over"
     if state == WorkState.FAILED:

@@ -11,7 +11,7 @@ from typing import Any
 from django.urls import reverse
 
 from media_serving.api.representation import thumbnail_url
-from media_serving.event_words import sureness
+from media_serving.event_words import percentage
 from media_serving.models import Detection, Event
 
 MAX_DETECTIONS = 1000
@@ -97,26 +97,26 @@ def _picture(row: Detection) -> tuple[object, ...]:
     return row.detected_at, row.file_path, row.offset_ms
 
 
-def best_of(stills: Sequence[Still]) -> Still | None:
+def best_still(stills: Sequence[Still]) -> Still | None:
     """The one that shows the event best: something drawn on it, the detector sure of it, and near to the camera."""
     return max(stills, key=lambda still: (bool(still.boxes), still.confidence, still.largest_px), default=None)
 
 
-def chosen_from(stills: Iterable[Still], detection_id: str | None) -> Still | None:
+def find_still(stills: Iterable[Still], detection_id: str | None) -> Still | None:
     return next((still for still in stills if str(still.detection_id) == detection_id), None)
 
 
 def _still(found: list[Detection]) -> Still:
-    surest = max(found, key=lambda row: (bool(row.thumbnail_size_bytes), row.confidence))
-    sized: Any = next((row for row in found if row.frame_width), surest)
+    best = max(found, key=lambda row: (bool(row.thumbnail_size_bytes), row.confidence))
+    sized: Any = next((row for row in found if row.frame_width), best)
     return Still(
-        detection_id=surest.pk,
-        at=surest.detected_at,
+        detection_id=best.pk,
+        at=best.detected_at,
         frame_width=sized.frame_width,
         frame_height=sized.frame_height,
         boxes=[_box(row, sized.frame_height) for row in found if row.bbox_x is not None],
         words=", ".join(_label(row) for row in found),
-        has_thumbnail=bool(surest.thumbnail_size_bytes),
+        has_thumbnail=bool(best.thumbnail_size_bytes),
         confidence=max(row.confidence for row in found),
     )
 
@@ -131,4 +131,4 @@ def _box(row: Any, frame_height: int | None) -> Box:
 
 
 def _label(row: Detection) -> str:
-    return f"{row.object_class} {sureness(row.confidence)}"
+    return f"{row.object_class} {percentage(row.confidence)}"

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 RETRY = "media_serving.change_upload"
 FAILURES_SHOWN = 50
 RATES = {"minute": timedelta(minutes=1), "hour": timedelta(hours=1)}
-UNREAD = (UploadState.REJECTED, UploadState.FAILED)
-OWED = (UploadState.WAITING, UploadState.WORKING)
+NOT_PROCESSED = (UploadState.REJECTED, UploadState.FAILED)
+PENDING = (UploadState.WAITING, UploadState.WORKING)
 NONE = (0, None)
 STATE_WORDS = {
     UploadState.WAITING: "Waiting",
@@ -37,9 +37,9 @@ STATE_WORDS = {
 
 @dataclass(frozen=True)
 class Rate:
-    """How many files were done in the last `span` ("minute", "hour"), and how many arrived."""
+    """How many files were done in the last `period` ("minute", "hour"), and how many arrived."""
 
-    span: str
+    period: str
     done: int
     arrived: int
 
@@ -48,7 +48,7 @@ class Rate:
 class CameraRow:
     """A camera, what of it waits, and the file that came last, if ever one did.
 
-    `taken_by` says by which clue it is known when it was taken, `clock_note` why surer ones did not count.
+    `capture_clue` says by which clue it is known when it was taken, `clock_note` why surer ones did not count.
     """
 
     name: str
@@ -58,8 +58,8 @@ class CameraRow:
     last_at: datetime | None
     last_state: str
     last_word: str
-    taken_at: datetime | None
-    taken_by: str
+    captured_at: datetime | None
+    capture_clue: str
     clock_note: str
 
 
@@ -71,27 +71,28 @@ class Postponed:
     number: int
 
 
-def state_of_ingest(user: User | AnonymousUser) -> dict[str, Any]:
+def ingest_status(user: User | AnonymousUser) -> dict[str, Any]:
     """What `user` may see of it; the number of queries does not depend on how much there is."""
     now = timezone.now()
-    heart = Heartbeat.objects.filter(name=WATCHER).first()
-    mine = Upload.objects.visible_among(user)
-    owed = {state: (number, oldest_at) for state, number, oldest_at in _not_done(mine)}
-    unread, late = sum(owed.get(state, NONE)[0] for state in UNREAD), postponed(mine, now)
-    listed = failures(mine, late.newest)
-    waiting, oldest_at = owed.get(UploadState.WAITING, NONE)
+    heartbeat = Heartbeat.objects.filter(name=WATCHER).first()
+    mine = Upload.objects.visible_unordered(user)
+    by_state = {state: (number, oldest_at) for state, number, oldest_at in _not_done(mine)}
+    not_processed = sum(by_state.get(state, NONE)[0] for state in NOT_PROCESSED)
+    postponed_uploads = postponed(mine, now)
+    listed = failures(mine, postponed_uploads.newest)
+    waiting, oldest_at = by_state.get(UploadState.WAITING, NONE)
     return {
         "waiting": waiting,
-        "working": owed.get(UploadState.WORKING, NONE)[0],
-        "unread": unread,
+        "working": by_state.get(UploadState.WORKING, NONE)[0],
+        "not_processed": not_processed,
         "oldest_at": oldest_at,
-        "postponed": late.number,
+        "postponed": postponed_uploads.number,
         "rates": _rates(mine, now),
-        "watcher_is_alive": heart is not None and heart.is_alive,
+        "watcher_is_alive": heartbeat is not None and heartbeat.is_alive,
         "cameras": cameras_with_last_file(user),
         "failures": listed,
         "kept": kept_copies(user),
-        "unlisted": unread + late.number - len(listed),
+        "unlisted": not_processed + postponed_uploads.number - len(listed),
     }
 
 
@@ -105,8 +106,8 @@ def cameras_with_last_file(user: User | AnonymousUser) -> list[CameraRow]:
         last_clue=Subquery(last.values("capture_clue")[:1]),
         last_note=Subquery(last.values("capture_note")[:1]),
     )
-    owed = Upload.objects.visible_among(user).exclude(state=UploadState.DONE).filter(state__in=OWED)
-    waiting = dict(owed.annotate(key=F("camera_id") + 0).values_list("key").annotate(number=Count("pk")))
+    by_state = Upload.objects.visible_unordered(user).exclude(state=UploadState.DONE).filter(state__in=PENDING)
+    waiting = dict(by_state.annotate(key=F("camera_id") + 0).values_list("key").annotate(number=Count("pk")))
     return [_row(camera, waiting.get(camera.pk, 0)) for camera in rows]
 
 
@@ -116,12 +117,12 @@ def postponed(uploads: UploadQuerySet, now: datetime) -> Postponed:
     return Postponed(newest, len(newest) if len(newest) < FAILURES_SHOWN else rows.count())
 
 
-def failures(uploads: UploadQuerySet, late: Iterable[Upload]) -> list[tuple[Upload, str]]:
-    """The newest of `uploads` of which nothing could be made so far, and of `late`, each with its state in a word."""
+def failures(uploads: UploadQuerySet, postponed_uploads: Iterable[Upload]) -> list[tuple[Upload, str]]:
+    """The newest rejected, failed and postponed uploads, each with the label of its state."""
     rows = uploads.exclude(state=UploadState.DONE).order_by("-received_at", "-pk")
     # Each state by itself: the index gives its newest without a look at the others.
-    found = [row for state in UNREAD for row in rows.filter(state=state)[:FAILURES_SHOWN]]
-    found += late
+    found = [row for state in NOT_PROCESSED for row in rows.filter(state=state)[:FAILURES_SHOWN]]
+    found += postponed_uploads
     found.sort(key=lambda row: (row.received_at, row.pk), reverse=True)
     found = found[:FAILURES_SHOWN]
     prefetch_related_objects(found, "camera")  # a join has SQLite go through all cameras, and all that is theirs
@@ -136,14 +137,14 @@ def _not_done(uploads: UploadQuerySet) -> Iterable[tuple[str, int, datetime]]:
 
 def _rates(uploads: UploadQuerySet, now: datetime) -> list[Rate]:
     done, arrived = (_counts_since(uploads, name, now) for name in ("done_at", "received_at"))
-    return [Rate(span, done[span], arrived[span]) for span in RATES]
+    return [Rate(period, done[period], arrived[period]) for period in RATES]
 
 
-def _counts_since(uploads: UploadQuerySet, moment: str, now: datetime) -> dict[str, int]:
-    """For each span of `RATES` how many uploads have their `moment` in it; one query."""
-    since = {span: Q(**{f"{moment}__gte": now - length}) for span, length in RATES.items()}
-    longest = uploads.filter(**{f"{moment}__gte": now - max(RATES.values())})
-    return longest.aggregate(**{span: Count("pk", filter=lies_in) for span, lies_in in since.items()})
+def _counts_since(uploads: UploadQuerySet, field: str, now: datetime) -> dict[str, int]:
+    """For each span of `RATES` how many uploads have their `field` in it; one query."""
+    since = {period: Q(**{f"{field}__gte": now - length}) for period, length in RATES.items()}
+    longest = uploads.filter(**{f"{field}__gte": now - max(RATES.values())})
+    return longest.aggregate(**{period: Count("pk", filter=condition) for period, condition in since.items()})
 
 
 def _row(camera: Any, waiting: int) -> CameraRow:
@@ -155,7 +156,7 @@ def _row(camera: Any, waiting: int) -> CameraRow:
         last_at=camera.last_at,
         last_state=camera.last_state or "",
         last_word=STATE_WORDS[UploadState(camera.last_state)] if camera.last_state else "",
-        taken_at=camera.last_taken_at,
-        taken_by=CaptureClue(camera.last_clue).label if camera.last_clue else "",
+        captured_at=camera.last_taken_at,
+        capture_clue=CaptureClue(camera.last_clue).label if camera.last_clue else "",
         clock_note=camera.last_note or "",
     )

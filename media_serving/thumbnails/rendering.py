@@ -13,7 +13,7 @@ from django.conf import settings
 from PIL import Image, ImageDraw
 
 from media_serving.models import Detection, Upload
-from media_serving.serving import delivered
+from media_serving.serving import uploaded_file
 from nvr.errors import FULL, NvrError, StorageFull
 from nvr.log_throttle import LogThrottle
 from nvr.media.ffmpeg.video_frames import cached_frame
@@ -26,13 +26,13 @@ logger = logging.getLogger(__name__)
 
 WIDTH_PX = 320
 LINE_PX = 2
-NONE_TO_BE_HAD = 0  # instead of a size: the picture itself cannot be had any more
+NO_THUMBNAIL = 0  # instead of a size: the picture itself cannot be had any more
 BATCH_SIZE = 200
 TIME_BUDGET_S = 40.0  # of one look at what is owed
 COLOURS = {"person": (255, 170, 0), "motion": (60, 170, 255)}
 OTHER = (190, 120, 255)
-SAID_EVERY = timedelta(hours=1)
-disk_full = LogThrottle(SAID_EVERY)
+LOG_INTERVAL = timedelta(hours=1)
+disk_full = LogThrottle(LOG_INTERVAL)
 
 
 def make_thumbnails(upload: Upload) -> int:
@@ -40,19 +40,19 @@ def make_thumbnails(upload: Upload) -> int:
 
     Raises `StorageFault` and `StorageFull`, which leave them owed.
     """
-    owed = upload.detections.filter(thumbnail_size_bytes=None).order_by("offset_ms", "pk")
+    pending = upload.detections.filter(thumbnail_size_bytes=None).order_by("offset_ms", "pk")
     made = 0
-    for offset_ms, detections in groupby(owed, key=lambda detection: detection.offset_ms):
-        made += draw_all(upload, offset_ms, list(detections))
+    for offset_ms, detections in groupby(pending, key=lambda detection: detection.offset_ms):
+        made += make_for_frame(upload, offset_ms, list(detections))
     return made
 
 
-def draw_all(upload: Upload, offset_ms: int | None, detections: list[Detection]) -> int:
+def make_for_frame(upload: Upload, offset_ms: int | None, detections: list[Detection]) -> int:
     small = small_frame(upload, offset_ms)
     if small is None:
-        give_up(detections)
+        mark_unavailable(detections)
         return 0
-    return sum(keep(detection, drawn(small.copy(), detection)) for detection in detections)
+    return sum(save_thumbnail(detection, render_thumbnail(small.copy(), detection)) for detection in detections)
 
 
 def small_frame(upload: Upload, offset_ms: int | None) -> Image.Image | None:
@@ -69,11 +69,11 @@ def small_frame(upload: Upload, offset_ms: int | None) -> Image.Image | None:
 
 def frame_file(upload: Upload, offset_ms: int | None) -> Path:
     """Raises `NotFound` if the camera has overwritten what was looked at, and what cutting a frame raises."""
-    source = delivered(upload, upload.camera).path
+    source = uploaded_file(upload, upload.camera).path
     return source if offset_ms is None else cached_frame(source, offset_ms=offset_ms)
 
 
-def drawn(image: Image.Image, detection: Detection) -> bytes:
+def render_thumbnail(image: Image.Image, detection: Detection) -> bytes:
     if detection.bbox_x is not None and detection.frame_width:
         draw_box(image, detection, scale=image.width / detection.frame_width)
     return images.encode(image, "JPEG")
@@ -86,7 +86,7 @@ def draw_box(image: Image.Image, detection: Detection, *, scale: float) -> None:
     canvas.rectangle((left, top, right, bottom), outline=colour, width=LINE_PX)
 
 
-def keep(detection: Detection, data: bytes) -> bool:
+def save_thumbnail(detection: Detection, data: bytes) -> bool:
     """The file first: a row that names one implies that it is whole. Raises `StorageFull` and `StorageFault`."""
     try:
         with write_to(detection.thumbnail_path) as part:
@@ -103,36 +103,41 @@ def keep(detection: Detection, data: bytes) -> bool:
     return True
 
 
-def give_up(detections: list[Detection]) -> None:
-    Detection.objects.filter(pk__in=[d.pk for d in detections]).update(thumbnail_size_bytes=NONE_TO_BE_HAD)
+def mark_unavailable(detections: list[Detection]) -> None:
+    Detection.objects.filter(pk__in=[d.pk for d in detections]).update(thumbnail_size_bytes=NO_THUMBNAIL)
 
 
-def make_owed() -> int:
+def make_pending() -> int:
     """What a crash or a full disk left without a thumbnail, the latest first; how many were made.
 
     A camera whose folder does not answer now keeps no other waiting.
     """
-    made, away = 0, set[int]()
-    for upload in owed_uploads(away):
+    made, unavailable_cameras = 0, set[int]()
+    for upload in pending_uploads(unavailable_cameras):
         try:
             made += make_thumbnails(upload)
         except StorageFull:
             break
         except Exception:
             logger.exception("no thumbnail upload=%s", upload.pk)
-            away.add(upload.camera_id)
+            unavailable_cameras.add(upload.camera_id)
     return made
 
 
-def owed_uploads(away: set[int]) -> Iterator[Upload]:
-    """Uploads with a detection that has no thumbnail, for a while; none of the cameras that are `away` by then."""
+def pending_uploads(unavailable_cameras: set[int]) -> Iterator[Upload]:
+    """Yield uploads with a detection that has no thumbnail, newest first, for at most `TIME_BUDGET_S`.
+
+    Uploads of `unavailable_cameras` are skipped; the caller may add cameras to the set meanwhile.
+    """
     until, last = time.monotonic() + TIME_BUDGET_S, None
     while time.monotonic() < until:
-        owed = Detection.objects.filter(thumbnail_size_bytes=None, upload__isnull=False).exclude(camera__in=away)
-        pks = owed.filter(upload__lt=last) if last else owed
-        some = list(pks.order_by("-upload_id").values_list("upload_id", flat=True).distinct()[:BATCH_SIZE])
-        if not some:
+        pending = Detection.objects.filter(thumbnail_size_bytes=None, upload__isnull=False).exclude(
+            camera__in=unavailable_cameras
+        )
+        pks = pending.filter(upload__lt=last) if last else pending
+        batch = list(pks.order_by("-upload_id").values_list("upload_id", flat=True).distinct()[:BATCH_SIZE])
+        if not batch:
             return
-        last = some[-1]
-        uploads = Upload.objects.filter(pk__in=some).select_related("camera").order_by("-pk")
-        yield from (upload for upload in uploads if upload.camera_id not in away)
+        last = batch[-1]
+        uploads = Upload.objects.filter(pk__in=batch).select_related("camera").order_by("-pk")
+        yield from (upload for upload in uploads if upload.camera_id not in unavailable_cameras)

@@ -13,8 +13,8 @@ from django.utils import timezone
 from PIL import Image
 
 from media_serving.models import Detection
-from media_serving.serving import source_of
-from media_serving.thumbnails.rendering import WIDTH_PX, drawn, give_up, keep
+from media_serving.serving import detection_source
+from media_serving.thumbnails.rendering import WIDTH_PX, mark_unavailable, render_thumbnail, save_thumbnail
 from nvr.errors import Invalid, NvrError, StorageFull
 from nvr.media.ffmpeg.video_frames import NoFrame, cached_frame
 from nvr.media.files.content_types import is_video
@@ -24,42 +24,42 @@ logger = logging.getLogger(__name__)
 
 BATCH_SIZE = 500
 TIME_BUDGET_S = 5.0  # of one look at what is owed: clips wait for the same workers
-WHOLE_WITHIN = timedelta(minutes=15)  # of its report, a file that is there can be read
+COMPLETE_WITHIN = timedelta(minutes=15)  # of its report, a file that is there can be read
 
 
-def make_owed() -> int:
+def make_pending() -> int:
     """Those that can be made now, the latest first; how many were.
 
     A report may come before its file: it is looked for as long as an upload may take, NVR_INCOMPLETE_UPLOAD_TIMEOUT.
     """
     made = 0
-    for detection in owed_until(time.monotonic() + TIME_BUDGET_S):
+    for detection in pending_until(time.monotonic() + TIME_BUDGET_S):
         try:
-            made += keep(detection, drawn(small_picture(detection), detection))
+            made += save_thumbnail(detection, render_thumbnail(small_frame(detection), detection))
         except StorageFull:
             break
         except NvrError as error:
-            note_why_not(detection, error)
+            handle_failure(detection, error)
     return made
 
 
-def note_why_not(detection: Detection, error: NvrError) -> None:
+def handle_failure(detection: Detection, error: NvrError) -> None:
     logger.debug("no thumbnail yet detection=%s reason=%s", detection.pk, error.detail)
-    if isinstance(error, (Invalid, NoFrame)) and timezone.now() - detection.received_at > WHOLE_WITHIN:
-        give_up([detection])
+    if isinstance(error, (Invalid, NoFrame)) and timezone.now() - detection.received_at > COMPLETE_WITHIN:
+        mark_unavailable([detection])
 
 
-def owed_until(until: float) -> Iterator[Detection]:
+def pending_until(until: float) -> Iterator[Detection]:
     """Also those behind thousands whose files never come."""
-    some: list[Detection] = []
-    while some := list(owed(before=some[-1] if some else None)[:BATCH_SIZE]):
-        for detection in some:
+    batch: list[Detection] = []
+    while batch := list(pending(before=batch[-1] if batch else None)[:BATCH_SIZE]):
+        for detection in batch:
             if time.monotonic() > until:
                 return
             yield detection
 
 
-def owed(*, before: Detection | None = None) -> QuerySet[Detection]:
+def pending(*, before: Detection | None = None) -> QuerySet[Detection]:
     since = timezone.now() - settings.NVR_INCOMPLETE_UPLOAD_TIMEOUT
     rows = Detection.objects.filter(thumbnail_size_bytes=None, upload=None, received_at__gte=since)
     if before is not None:
@@ -68,9 +68,9 @@ def owed(*, before: Detection | None = None) -> QuerySet[Detection]:
     return rows.select_related("camera").order_by("-received_at", "-pk")
 
 
-def small_picture(detection: Detection) -> Image.Image:
+def small_frame(detection: Detection) -> Image.Image:
     """Raises what finding the file, cutting a frame and reading a picture raise."""
-    file = source_of(detection).path
+    file = detection_source(detection).path
     picture = cached_frame(file, offset_ms=detection.offset_ms or 0) if is_video(file.name) else file
     small = pictures.decode_rgb(picture, WIDTH_PX)
     if detection.frame_width is None:  # then the box is in pixels of the picture itself

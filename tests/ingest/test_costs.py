@@ -12,7 +12,7 @@ from media_serving.ingest import leases, overwrites, places, state
 from media_serving.ingest.capture_time import CaptureTime
 from media_serving.ingest.missing import names_of_missing
 from media_serving.models import CaptureClue, Upload
-from media_serving.thumbnails.rendering import make_owed
+from media_serving.thumbnails.rendering import make_pending
 from tests.factories import folder_of, jpeg, put
 from tests.ingest.conftest import scanned
 
@@ -38,7 +38,7 @@ def asked_of(tables: tuple[str, ...], captured: list[dict[str, str]]) -> list[st
         lambda camera: leases.cameras_with_work(timezone.now()),
         lambda camera: leases.next_batch(camera.pk, timezone.now()),
         lambda camera: state.ingest_state(),
-        lambda camera: make_owed(),
+        lambda camera: make_pending(),
         lambda camera: overwrites.used_again([Upload(camera=camera, path_digest="0" * 64)]),
         lambda camera: places.same_content(
             Upload(camera=camera, raw_path="a.jpg"), "0" * 64, CaptureTime(timezone.now(), CaptureClue.FILE)

@@ -61,7 +61,7 @@ def test_a_thumbnail_is_never_drawn_from_newer_bytes(yard, monkeypatch, settings
     settings.THUMBNAIL_DIR = tmp_path / "thumbnails"  # its own: other tests leave detections of the same number
     (upload,) = Upload.objects.filter(detections__isnull=False).distinct()
     put(folder_of(yard), upload.path, jpeg(320, 240), age_s=2)
-    thumbnails.make_owed()
+    thumbnails.make_pending()
 
     assert not Detection.objects.first().thumbnail_path.exists()
     assert Detection.objects.first().thumbnail_size_bytes == 0
@@ -85,7 +85,7 @@ def test_thumbnails_of_a_camera_that_is_away_keep_no_other_waiting(yard, monkeyp
         return delivered(upload, camera)
 
     monkeypatch.setattr(thumbnails, "delivered", away)
-    thumbnails.make_owed()
+    thumbnails.make_pending()
 
     assert not Detection.objects.filter(camera=other, thumbnail_size_bytes=None)
     assert Detection.objects.filter(camera=yard, thumbnail_size_bytes=None)

@@ -43,7 +43,7 @@ def test_on_a_full_disk_facts_go_on_and_the_thumbnails_are_made_when_there_is_ro
     scanned(camera)
 
     processor.work()
-    thumbnails.make_owed()
+    thumbnails.make_pending()
 
     assert {state for state, _ in uploads(camera).values()} == {"done"}
     found = Detection.objects.count()
@@ -53,5 +53,5 @@ def test_on_a_full_disk_facts_go_on_and_the_thumbnails_are_made_when_there_is_ro
     assert not list((full_disk / "thumbnails").iterdir())
 
     (full_disk / "rubbish").unlink()
-    assert thumbnails.make_owed() == found
+    assert thumbnails.make_pending() == found
     assert all(detection.thumbnail_path.stat().st_size for detection in Detection.objects.all())

@@ -18,8 +18,8 @@ from media_serving import kept_copies
 from media_serving.clips import footage
 from media_serving.ingest import places, processor
 from media_serving.models import ClipWork, Detection, Event, Upload, UploadCopy, WorkState
-from media_serving.purge import remove_some_of
-from media_serving.tombstones import carry_out_owed
+from media_serving.purge import remove_batch
+from media_serving.tombstones import process_pending_tombstones
 from tests.factories import folder_of, jpeg, make_camera, make_video, put
 from tests.ingest.conftest import scanned, uploads
 from tests.ingest.test_faults import scene
@@ -342,7 +342,7 @@ def test_what_moved_to_a_name_that_ends_otherwise_is_found_there(porch, api):
     kept = Upload.objects.latest("pk").kept_path
     (folder_of(porch) / "snap.jpg").rename(folder_of(porch) / "noon.jpeg")
     read_all(porch)
-    carry_out_owed()
+    process_pending_tombstones()
 
     latest = Upload.objects.get(path="noon.jpeg")
     assert body_of(api.get(f"{MEDIA}uploads/{latest.pk}")) == jpeg(seed=3)
@@ -371,6 +371,6 @@ def test_a_purge_removes_the_other_places_too(porch):
     put(folder_of(porch), "b.jpg", jpeg(), age_s=20)
     read_all(porch)
     assert UploadCopy.objects.count() == 1
-    assert remove_some_of(porch, 100)
+    assert remove_batch(porch, 100)
 
     assert not UploadCopy.objects.exists() and not Upload.objects.exists()

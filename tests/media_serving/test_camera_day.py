@@ -14,7 +14,7 @@ from django.test import Client
 from django.utils import timezone
 
 from cameras.models import Camera
-from media_serving.local_days import hours_of, span_of
+from media_serving.local_days import day_range, hour_ranges
 from media_serving.models import Upload
 from media_serving.models.uploads import digest_of, quoted, readable
 from media_serving.pages import camera_day
@@ -55,7 +55,7 @@ def changed(camera: Camera, at: datetime, **changes: tuple[object, object]) -> N
 
 
 def gaps(camera: Camera, day: date = DAY, now: datetime = DAY_END) -> list[tuple[str, str, str, str]]:
-    found = camera_day.gaps_of(camera, span_of(day, camera.zone), now)
+    found = camera_day.find_gaps(camera, day_range(day, camera.zone), now)
     return [(f"{gap.span.start:%H:%M}", f"{gap.span.end:%H:%M}", gap.word, gap.reason) for gap in found]
 
 
@@ -132,7 +132,7 @@ def test_downtime_that_goes_on_is_a_gap_already(browser, old_camera):
     Heartbeat.objects.create(name="scheduler", beat_at=now - timedelta(days=1))
     today = now.astimezone(old_camera.zone).date()
 
-    found = camera_day.gaps_of(old_camera, span_of(today - timedelta(days=1), old_camera.zone), now)
+    found = camera_day.find_gaps(old_camera, day_range(today - timedelta(days=1), old_camera.zone), now)
 
     assert [gap.word for gap in found] == ["NVR was not running"]
     assert re.search(r"Since <time[^>]*>00:00</time></span> NVR was not running", page_of(browser, f"day={today}"))
@@ -201,7 +201,7 @@ def test_a_band_of_more_events_than_it_draws_says_so(browser, old_camera, monkey
 
 @pytest.mark.parametrize(("day", "count"), [("2026-03-29", 23), ("2026-10-25", 25), ("2026-01-31", 24)])
 def test_a_day_has_the_hours_of_its_clock(day, count):
-    hours = hours_of(date.fromisoformat(day), ZoneInfo("Europe/Berlin"))
+    hours = hour_ranges(date.fromisoformat(day), ZoneInfo("Europe/Berlin"))
 
     assert len(hours) == count
     assert all(span.end - span.start == timedelta(hours=1) for span in hours)

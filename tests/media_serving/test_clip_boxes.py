@@ -8,7 +8,7 @@ import re
 from django.utils import timezone
 
 from media_serving.models import ClipWork, Event
-from media_serving.pages.clip_boxes import boxes_over
+from media_serving.pages.clip_boxes import box_overlays
 from media_serving.pages.event_stills import stills_of
 from tests.media_serving.evidence import after, detect
 from tests.media_serving.test_event_page import BOX
@@ -26,7 +26,7 @@ def seen_at(camera, *seconds: float) -> Event:
 
 
 def spans_over(event: Event, *shows: tuple[int, int]) -> list[tuple[int, int]]:
-    return [(over.from_ms, over.to_ms) for over in boxes_over(shows, stills_of(event).shown)]
+    return [(over.from_ms, over.to_ms) for over in box_overlays(shows, stills_of(event).shown)]
 
 
 def test_over_a_video_boxes_last_until_the_next_ones_and_a_second_at_most(camera):

@@ -15,7 +15,7 @@ from django.utils import timezone
 from cameras.folder_ownership import folders_for
 from cameras.models import Camera
 from media_serving.clips import rendering
-from media_serving.clips.footage import NoFootage, is_there, stills_around
+from media_serving.clips.footage import NoFootage, footage_exists, stills_around
 from media_serving.clips.rendering import make_clip
 from media_serving.ingest.ledger import stamp
 from media_serving.models import Event, Upload
@@ -61,18 +61,21 @@ def test_a_clip_is_told_what_it_shows_when(camera, part):
     video(camera, "w.mp4", -8, frames=110, first=0)  # 2 s after the other ends
     event = event_over(camera, -7, -6)
 
-    stretches = make_clip(event, part)
+    ranges = make_clip(event, part)
 
-    assert [(stretch.at, round(stretch.length_s, 1)) for stretch in stretches] == [(after(-12), 2.0), (after(-8), 7.0)]
+    assert [(footage_range.at, round(footage_range.length_s, 1)) for footage_range in ranges] == [
+        (after(-12), 2.0),
+        (after(-8), 7.0),
+    ]
 
 
 def test_a_clip_of_stills_is_told_how_long_each_is_shown(camera, part):
     for second in (-1, 0, 3):
         still(camera, f"{second}.jpg", second, 10)
 
-    stretches = make_clip(event_over(camera, 0, 0), part)
+    ranges = make_clip(event_over(camera, 0, 0), part)
 
-    assert [(stretch.at, stretch.length_s) for stretch in stretches] == [
+    assert [(footage_range.at, footage_range.length_s) for footage_range in ranges] == [
         (after(-1), 0.5),
         (after(0), 0.5),
         (after(3), 1.5),
@@ -324,9 +327,15 @@ def test_thousands_of_stills_are_thinned_evenly(camera, monkeypatch):
     event = event_over(camera, 0, 0)
     folders = folders_for(event.camera)
 
-    stills = [each for each in stills_around(event) if is_there(each, folders)]
+    stills = [each for each in stills_around(event) if footage_exists(each, folders)]
 
-    assert [each.file.name for each in rendering.thinned(stills)] == ["0.jpg", "5.jpg", "10.jpg", "15.jpg", "20.jpg"]
+    assert [each.file.name for each in rendering.sample_evenly(stills)] == [
+        "0.jpg",
+        "5.jpg",
+        "10.jpg",
+        "15.jpg",
+        "20.jpg",
+    ]
 
 
 def test_how_many_queries_do_not_depend_on_how_much_there_is(camera, django_assert_num_queries):

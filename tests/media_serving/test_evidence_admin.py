@@ -114,7 +114,7 @@ def test_nothing_can_be_saved_from_the_page_of_a_trashed_camera(desk, admin, cam
 
 
 def read_again(client, *uploads, **more):
-    body = {"action": "read_again", "_selected_action": [upload.pk for upload in uploads], **more}
+    body = {"action": "retry_uploads", "_selected_action": [upload.pk for upload in uploads], **more}
     return client.post(UPLOADS, body, follow=True).content.decode()
 
 

@@ -11,7 +11,7 @@ from django.test import Client
 from django.utils import timezone
 
 from media_serving.ingest.state import WATCHER
-from media_serving.pages.uploads import state_of_ingest
+from media_serving.pages.uploads import ingest_status
 from nvr.health.models import beat
 from tests.factories import make_user
 from tests.media_serving.evidence import after
@@ -37,9 +37,9 @@ def test_it_counts_what_waits_and_what_came(admin, camera):
     upload(camera, b"3.jpg", after(2), received_at=now - timedelta(minutes=30), done_at=now - timedelta(minutes=29))
     upload(camera, b"4.jpg", after(3), received_at=now - timedelta(hours=2), done_at=now - timedelta(seconds=10))
 
-    state = state_of_ingest(admin)
+    state = ingest_status(admin)
 
-    assert (state["waiting"], state["working"], state["unread"]) == (1, 1, 0)
+    assert (state["waiting"], state["working"], state["not_processed"]) == (1, 1, 0)
     assert [(row.span, row.done, row.arrived) for row in state["rates"]] == [("minute", 1, 2), ("hour", 2, 3)]
 
 
@@ -48,7 +48,7 @@ def test_the_oldest_is_of_those_that_wait_as_the_number_is(admin, browser, camer
     assert "nothing waits" in page_of(browser)
 
     following = upload(camera, b"next.jpg", after(1), state="waiting")
-    assert state_of_ingest(admin)["oldest_at"] == following.received_at
+    assert ingest_status(admin)["oldest_at"] == following.received_at
 
 
 def test_each_camera_tells_its_last_file(admin, camera, family_camera):
@@ -56,7 +56,7 @@ def test_each_camera_tells_its_last_file(admin, camera, family_camera):
     upload(camera, b"old.jpg", after(50), received_at=now - timedelta(minutes=2))
     upload(camera, b"new.jpg", after(0), received_at=now, state="waiting")
 
-    rows = {row.name: row for row in state_of_ingest(admin)["cameras"]}
+    rows = {row.name: row for row in ingest_status(admin)["cameras"]}
 
     assert (rows["Front Door"].last_path, rows["Front Door"].waiting) == ("new.jpg", 1)
     assert (rows["Back Yard"].last_path, rows["Back Yard"].last_at) == ("", None)
@@ -126,10 +126,10 @@ def test_an_operator_sees_only_what_they_may(family, camera, family_camera):
     upload(camera, b"secret.jpg", after(0), state="rejected", reason="no")
     upload(family_camera, b"mine.jpg", after(1), state="waiting")
 
-    page, state = page_of(browser_of(operator)), state_of_ingest(operator)
+    page, state = page_of(browser_of(operator)), ingest_status(operator)
 
     assert "mine.jpg" in page and "secret.jpg" not in page and "Front Door" not in page
-    assert (state["waiting"], state["unread"]) == (1, 0)
+    assert (state["waiting"], state["not_processed"]) == (1, 0)
 
 
 def test_it_is_for_operators_and_in_their_menu(member, browser, camera):

@@ -16,7 +16,7 @@ from media_serving import kept_copies
 from media_serving.ingest import overwrites, processor, retry
 from media_serving.ingest.state import figures
 from media_serving.models import Detection, Tombstone, Upload
-from media_serving.tombstones import carry_out_owed
+from media_serving.tombstones import process_pending_tombstones
 from tests.factories import folder_of, jpeg, make_camera, put
 from tests.media_serving.evidence import detect
 from tests.media_serving.ledger import enter, enter_file
@@ -107,7 +107,7 @@ def test_what_dies_between_the_row_and_the_file_is_made_good(porch, settings, mo
     assert upload.kept_path.exists() and Tombstone.objects.count() == 1
     monkeypatch.undo()
 
-    carry_out_owed()
+    process_pending_tombstones()
     assert not upload.kept_path.exists() and not Tombstone.objects.exists()
 
 
@@ -134,7 +134,7 @@ def test_a_late_tombstone_removes_no_copy_of_a_second_attempt(porch, settings, m
     if state == "failed":
         retry.retry(None, upload)
     processor.work()
-    carry_out_owed()
+    process_pending_tombstones()
 
     upload.refresh_from_db()
     assert upload.state == "done"

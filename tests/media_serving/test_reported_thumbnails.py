@@ -35,21 +35,21 @@ def test_a_report_of_a_picture_gets_its_thumbnail(api, camera):
     boxed = reported(api, camera, bbox=box, frame_width=640, frame_height=480)
     of_the_picture_itself = reported(api, camera, bbox=box)
 
-    assert reported_thumbnails.make_owed() == 3
+    assert reported_thumbnails.make_pending() == 3
 
     assert brightness(plain, (0.749, 0.5)) < 20
     for detection in (boxed, of_the_picture_itself):
         assert brightness(detection, (0.749, 0.5)) > 100
     url = api.get(f"/api/detections/{plain.pk}").json()["thumbnail_url"]
     assert api.get(url)["Content-Type"] == "image/jpeg"
-    assert reported_thumbnails.make_owed() == 0
+    assert reported_thumbnails.make_pending() == 0
 
 
 def test_a_report_of_a_video_shows_its_moment(api, camera):
     numbered_video(folder_of(camera) / "v.mp4")
     early, late = (reported(api, camera, file_path="v.mp4", offset_ms=moment) for moment in (0, 9000))
 
-    assert reported_thumbnails.make_owed() == 2
+    assert reported_thumbnails.make_pending() == 2
     assert brightness(late, (0.5, 0.5)) > brightness(early, (0.5, 0.5)) + 100
 
 
@@ -57,12 +57,12 @@ def test_a_file_may_come_later_than_its_report_but_not_days_later(api, camera):
     detection, forgotten = reported(api, camera), reported(api, camera)
     Detection.objects.filter(pk=forgotten.pk).update(received_at=timezone.now() - timedelta(days=1))
     picture = numbered_still(50, (640, 480))
-    assert reported_thumbnails.make_owed() == 0
+    assert reported_thumbnails.make_pending() == 0
 
     put(folder_of(camera), "a.jpg", picture[:400])
-    assert reported_thumbnails.make_owed() == 0
+    assert reported_thumbnails.make_pending() == 0
     put(folder_of(camera), "a.jpg", picture)
-    assert reported_thumbnails.make_owed() == 1
+    assert reported_thumbnails.make_pending() == 1
 
     assert detection.thumbnail_path.exists()
     assert not forgotten.thumbnail_path.exists()
@@ -74,7 +74,7 @@ def test_what_cannot_be_read_is_given_up_when_it_should_be_whole(api, camera):
     longer_ago = timezone.now() - timedelta(minutes=16)
     Detection.objects.filter(pk__in=[old.pk, missing.pk]).update(received_at=longer_ago)
 
-    assert reported_thumbnails.make_owed() == 0
+    assert reported_thumbnails.make_pending() == 0
 
     assert set(reported_thumbnails.owed()) == {fresh, missing}
 
@@ -86,7 +86,7 @@ def test_reports_whose_files_never_come_keep_no_older_one_waiting(api, camera, m
     missing = [reported(api, camera, file_path=f"{number}.jpg") for number in range(5)]
     Detection.objects.filter(pk__in=[each.pk for each in missing]).update(received_at=timezone.now())
 
-    assert reported_thumbnails.make_owed() == 1
+    assert reported_thumbnails.make_pending() == 1
 
 
 def test_a_look_ends_in_time(api, camera, monkeypatch):
@@ -95,7 +95,7 @@ def test_a_look_ends_in_time(api, camera, monkeypatch):
         reported(api, camera)
     monkeypatch.setattr(reported_thumbnails, "TIME_BUDGET_S", 0.0)
 
-    assert reported_thumbnails.make_owed() < 3
+    assert reported_thumbnails.make_pending() < 3
 
 
 def test_nothing_outside_of_the_cameras_own_folder_is_shown(api, camera, tmp_path):
@@ -107,7 +107,7 @@ def test_nothing_outside_of_the_cameras_own_folder_is_shown(api, camera, tmp_pat
     for path in ("nested/a.jpg", "link.jpg"):
         reported(api, camera, file_path=path)
 
-    assert reported_thumbnails.make_owed() == 0
+    assert reported_thumbnails.make_pending() == 0
 
 
 @pytest.mark.skipif(connection.vendor != "sqlite", reason="the plans are told in SQLite's words")

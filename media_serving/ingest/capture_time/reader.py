@@ -13,7 +13,7 @@ from media_serving.ingest.capture_time.clues import Reading
 from media_serving.ingest.capture_time.names import told_by_path
 from media_serving.ingest.capture_time.plausibility import EARLIEST, FAST, Arrival, doubt
 from media_serving.models import CaptureClue
-from media_serving.models.uploads import LONGEST_NOTE
+from media_serving.models.uploads import MAX_NOTE_LENGTH
 
 SAME_TIME: Final = timedelta(minutes=15)  # as the file's: it agrees
 NEAR: Final = timedelta(days=366)
@@ -91,7 +91,7 @@ class Judge:
 
     def judged(self, at: datetime, clue: CaptureClue) -> CaptureTime:
         note = " ".join(self.refusals)
-        return CaptureTime(at, clue, note[:LONGEST_NOTE], self.is_absurd)
+        return CaptureTime(at, clue, note[:MAX_NOTE_LENGTH], self.is_absurd)
 
 
 OUTSIDE: Final = "lies outside of the calendar: the clock was never set"
