@@ -1,4 +1,4 @@
-"""Recording what a detector found, once, however often it says so."""
+"""Recording detections: a repeated report of the same detection is stored once."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MAX_PATH = 4096
 
 
 class DetectionDiffers(Conflict):
-    """The detector has used this `external_id` before, for something else."""
+    """The detector has already used this `external_id` for a detection with other values."""
 
     def __init__(self, known: Detection, fields: list[str]) -> None:
         super().__init__(f"external_id was reported before, as detection {known.pk}, with another {', '.join(fields)}.")
@@ -26,12 +26,12 @@ class DetectionDiffers(Conflict):
 
 @transaction.atomic
 def report_detection(camera: Camera, values: dict[str, Any]) -> tuple[Detection, bool]:
-    """Record a detection from column `values` and attach it to its event; answers it and whether it is new.
+    """Record a detection from column `values` and attach it to its event; return it and whether it is new.
 
-    The same `source` and `external_id` again give the first one. Raises `DetectionDiffers` if the values are not
-    the same, and `NotFound` if the camera was trashed meanwhile.
+    A repeated `source` and `external_id` return the existing detection. Raises `DetectionDiffers` if its values
+    differ, and `NotFound` if the camera was trashed meanwhile.
     """
-    # Under the camera's lock, a look and an insert are one step: of two racers the second finds the first.
+    # The camera's lock makes query and insert atomic: the second of two concurrent reports finds the first.
     if lock_camera(camera.pk).is_trashed:
         raise NotFound("Camera not found")
     known = _reported_before(camera, values)
@@ -44,10 +44,10 @@ def report_detection(camera: Camera, values: dict[str, Any]) -> tuple[Detection,
 
 
 def path_inside(camera: Camera, text: str) -> str:
-    """The absolute path that `text` names: relative to the camera's folder, or absolute inside it.
+    """Return the absolute path for `text`: relative to the camera's folder, or absolute inside it.
 
-    The file need not exist: a detector may report before an upload has ended, or after retention. Where links
-    lead is looked at when the file is served. Raises `Invalid`.
+    The file need not exist: a detector may report before an upload has ended, or after retention. Symlinks are
+    checked when the file is served. Raises `Invalid`.
     """
     if ".." in text.split("/"):
         raise Invalid.field("file_path", "must not contain `..`.")
@@ -60,7 +60,7 @@ def path_inside(camera: Camera, text: str) -> str:
 
 
 def media_type_of(path: str) -> MediaType:
-    """By its extension. Raises `Invalid` for a file that is neither image nor video to us."""
+    """Return the media type for the path's extension. Raises `Invalid` unless it is a supported image or video."""
     if is_image(path):
         return MediaType.IMAGE
     if is_video(path):

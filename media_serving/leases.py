@@ -1,4 +1,4 @@
-"""Keeping a lease while work goes on: whoever is killed renews it no more, and the row is free for another."""
+"""Renewing a lease while work is in progress. A killed worker no longer renews it, so another can claim the row."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from django.db import DatabaseError, InterfaceError, connection
 logger = logging.getLogger(__name__)
 
 MAX_ATTEMPTS = 3
-# When everything was killed what was in hand is hardly the cause; but it may be, and so it is given up some time.
+# If the whole worker was killed, the row is probably not the cause. It may be, though, so attempts are limited.
 MAX_RESTARTS = 20
-# The worker with all its processes: made before they are forked, so that one knows whether it or all of them died.
+# Identifies the worker with all its processes: set before they fork, to tell a dead process from a dead worker.
 WORKER = secrets.token_hex(6)
 
 
 @contextmanager
 def lease_renewal(name: str, renew: Callable[[], object], *, every: timedelta) -> Iterator[None]:
-    """Call `renew` from a thread while the block runs; a database that is away for a moment does no harm.
+    """Call `renew` from a thread every `every` while the block runs; `name` appears in the log.
 
-    `name` is for the log.
+    Database errors are logged and the next renewal tries again.
     """
     finished = threading.Event()
     thread = threading.Thread(target=_renew_periodically, args=(name, renew, every, finished), daemon=True)

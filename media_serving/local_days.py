@@ -1,4 +1,4 @@
-"""Days as a camera's clock divides them: of 23, 24 or 25 hours."""
+"""Days in a camera's time zone: 23, 24 or 25 hours long."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from zoneinfo import ZoneInfo
 from nvr.errors import Invalid
 
 DATE_FORMAT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
-MIN_DAY, MAX_DAY = date(1970, 1, 2), date(8999, 12, 30)  # in every zone within what the searches can mean
+MIN_DAY, MAX_DAY = date(1970, 1, 2), date(8999, 12, 30)  # within the searchable range in every zone
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True)
 class TimeRange:
-    """From `start`, included, to `end`, excluded; both UTC."""
+    """From `start` (included) to `end` (excluded), both UTC."""
 
     start: datetime
     end: datetime
 
 
 def parse_day(text: str) -> date:
-    """A date such as 2026-01-31; 422 for anything else."""
+    """Parse a date such as 2026-01-31. Raises `Invalid` (422) for anything else."""
     try:
         day = date.fromisoformat(text if DATE_FORMAT.fullmatch(text) else "")
     except ValueError:
@@ -43,7 +43,7 @@ def day_range(day: date, zone: ZoneInfo) -> TimeRange:
 
 
 def hour_ranges(day: date, zone: ZoneInfo) -> list[TimeRange]:
-    """The hours of the day, one after the other: on the night in which clocks are set, 23 or 25."""
+    """Return the hours of the day in order; a day on which the clocks change has 23 or 25."""
     whole = day_range(day, zone)
     count = -(-(whole.end - whole.start) // HOUR)
     starts = [whole.start + HOUR * number for number in range(count)]

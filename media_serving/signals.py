@@ -1,8 +1,8 @@
-"""News for the apps above, sent inside the transaction of the change itself."""
+"""Signals to higher-level apps, sent inside the transaction of the change."""
 
 from django.dispatch import Signal
 
-# event; widened: true when it was closed already and has changed; late: true when that is the work of detections of
-# some time ago, of which more may follow at once
+# event; widened: true if it was already closed and has changed; late: true if old detections caused it, of which
+# more may follow soon
 event_closed = Signal()
-clip_created = Signal()  # event, whose clip is whole and on the disk
+clip_created = Signal()  # event, whose clip is complete and on the disk

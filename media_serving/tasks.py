@@ -20,7 +20,7 @@ from nvr.media.files.cached_files import evict
 
 DERIVATIVES_BYTES = 1000 * 2**20
 FRAMES_BYTES = 500 * 2**20
-REFUSALS_BYTES = 2**20  # each is a sentence, and a block of the disk
+REFUSALS_BYTES = 2**20  # each is one sentence but takes a block of the disk
 
 
 @shared_task(name="media.close_events", ignore_result=True)
@@ -80,7 +80,7 @@ def send_owed_playables() -> None:
 
 @shared_task(name="media.sweep_caches", ignore_result=True)
 def sweep_caches() -> None:
-    """Bring every cache below its cap, what was used longest ago first; and remove what was never made to its end."""
+    """Bring every cache below its cap, least recently used first; remove partial files that were abandoned."""
     evict("derivatives", limit_bytes=DERIVATIVES_BYTES)
     evict("frames", limit_bytes=FRAMES_BYTES)
     evict("refusals", limit_bytes=REFUSALS_BYTES)

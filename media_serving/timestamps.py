@@ -1,6 +1,6 @@
-"""Moments as detections and events keep them: aware, UTC, whole milliseconds.
+"""Timestamps of detections and events: aware, UTC, whole milliseconds.
 
-What the API shows is then exactly what is stored: a client can search from and to a moment that it was told.
+The API returns exactly what is stored, so clients can search from and to a timestamp that they received.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ LATEST = datetime(9000, 1, 1, tzinfo=UTC)
 
 
 class InvalidTimestamp(ValueError):
-    """Text that is no ISO 8601 time with a zone; the message says what is missing."""
+    """The text is not an ISO 8601 time with a zone; the message names what is missing."""
 
 
 def parse_timestamp(text: str) -> datetime:
-    """An ISO 8601 time with its zone, in UTC. Raises `InvalidTimestamp`."""
+    """Parse an ISO 8601 time with a zone; return it in UTC. Raises `InvalidTimestamp`."""
     try:
         timestamp = datetime.fromisoformat(text.upper())
         if timestamp.tzinfo is None:
@@ -33,5 +33,5 @@ def whole_milliseconds(timestamp: datetime) -> datetime:
 
 
 def clamp_to_searchable(timestamp: datetime) -> datetime:
-    """`timestamp`, or the nearest that a search can mean: some clients say year 1 for "from the beginning"."""
+    """Clamp `timestamp` to the searchable range: some clients send year 1 for "from the beginning"."""
     return min(max(timestamp, EARLIEST), LATEST)

@@ -1,6 +1,6 @@
-"""Removing files: a tombstone is written in the transaction that deletes the row, and carried out after it.
+"""Removing files: a tombstone is written in the transaction that deletes the row, and processed after its commit.
 
-What fails then is tried again by a beat task, for as long as it takes.
+A beat task retries failed removals until they succeed.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ BATCH = 500
 
 
 def schedule_deletion(paths: Iterable[Path]) -> None:
-    """Have the files at `paths` removed once the running transaction is committed.
+    """Remove the files at `paths` after the current transaction commits.
 
-    The first batch goes at once, so that who deletes one clip sees it gone; a camera's hundred thousand
-    thumbnails are left to the task, so that nobody waits for them.
+    The first batch is removed right after the commit, so that deleting one clip takes effect at once. The rest,
+    such as a camera's hundred thousand thumbnails, is left to the task, so that no request waits for it.
     """
     tombstones = Tombstone.objects.bulk_create([Tombstone(path=str(path)) for path in paths], batch_size=BATCH)
     first = [tombstone.pk for tombstone in tombstones[:BATCH]]
@@ -33,7 +33,7 @@ def schedule_deletion(paths: Iterable[Path]) -> None:
 
 
 def process_pending_tombstones() -> int:
-    """Try every tombstone once; answers how many files are gone now."""
+    """Try every tombstone once; return the number of removed files."""
     removed, last = 0, None
     while batch := _next_batch(last):
         removed += process_tombstones(batch)
@@ -42,7 +42,7 @@ def process_pending_tombstones() -> int:
 
 
 def process_tombstones(tombstones: Iterable[Tombstone]) -> int:
-    """Remove the files and then their rows; a file that will not go keeps its row."""
+    """Remove the files, then their rows; return the number of removed files. A failed file keeps its row."""
     outcome = {tombstone.pk: _remove(Path(tombstone.path)) for tombstone in tombstones}
     done = [pk for pk, removed in outcome.items() if removed]
     failed = [pk for pk, removed in outcome.items() if not removed]
@@ -57,7 +57,7 @@ def _next_batch(last: Tombstone | None) -> Sequence[Tombstone]:
 
 
 def _remove(path: Path) -> bool:
-    """Whether the file is gone."""
+    """Return whether the file is gone."""
     try:
         path.unlink()
     except OSError as error:
@@ -69,7 +69,7 @@ def _remove(path: Path) -> bool:
 
 
 def _is_gone(path: Path, error: OSError) -> bool:
-    """A folder that is not there is a volume that is away, not a file that was removed."""
+    """Return whether the file was already gone. A missing folder means an unmounted volume, not a removed file."""
     try:
         return error.errno == errno.ENOENT and path.parent.is_dir()
     except OSError:

@@ -1,4 +1,4 @@
-"""The clip of an event: made by a worker when the event has closed, again when it has changed or someone asks."""
+"""Requests for event clips: a worker makes the clip when the event closes, when it changes, and on request."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 TASK = "media.make_clip"
-# What comes late seldom comes alone: each detection of it would begin the clip anew.
+# Late detections seldom come alone, and each of them would restart the clip.
 LATE_DETECTION_DELAY = timedelta(seconds=5)
 
 
@@ -35,14 +35,14 @@ class EventIsOpen(Conflict):
 
 
 def on_event_closed(sender: Any, event: Event, late: bool, **kwargs: Any) -> None:
-    """Have the clip made once the change is committed; while late detections still come in, a little later."""
+    """Schedule the clip on commit, or after `LATE_DETECTION_DELAY` while late detections may still arrive."""
     schedule_clip(event, after=LATE_DETECTION_DELAY if late else None)
 
 
 def regenerate_clip(actor: Actor, event: Event) -> None:
-    """`request_clip` the clip if there is footage for one.
+    """Request the clip of a closed event if there is footage for it.
 
-    Raises what `request_clip` does, `NoFootage`, and `Unavailable` when the camera's storage does not answer.
+    Raises the errors of `request_clip`, `NoFootage`, and `Unavailable` when the camera's storage does not respond.
     """
     if event.is_open:
         raise EventIsOpen
@@ -51,7 +51,7 @@ def regenerate_clip(actor: Actor, event: Event) -> None:
 
 
 def request_clip(actor: Actor, event: Event) -> bool:
-    """Have the clip made as soon as may be, on record; False while it is being made already: that one is it.
+    """Queue the clip now and record the request in the audit; return False if a worker is already making it.
 
     Raises `EventIsOpen`, and `NotFound` if the event was purged meanwhile.
     """
@@ -70,21 +70,21 @@ def request_clip(actor: Actor, event: Event) -> bool:
 
 
 def schedule_clips_showing(video: Upload, length: timedelta) -> None:
-    """Have the clips made anew that lack this video: it came when the events it shows were over.
+    """Schedule the clips of closed events that this late video shows.
 
-    For what waits already, nothing is to be done: it will see the video.
+    A clip that is already waiting needs no change: it will include the video.
     """
     padding = settings.NVR_CLIP_PADDING
-    over = Event.objects.filter(camera=video.camera_id, ended_at__isnull=False)
-    shown = over.overlapping(video.captured_at - padding, video.captured_at + length + padding)
+    closed = Event.objects.filter(camera=video.camera_id, ended_at__isnull=False)
+    shown = closed.overlapping(video.captured_at - padding, video.captured_at + length + padding)
     for event in shown.exclude(clip_work__state=WorkState.WAITING):
         schedule_clip(event, after=LATE_DETECTION_DELAY)
 
 
 def schedule_clip(event: Event, *, after: timedelta | None = None) -> None:
-    """Note that the clip is to be made anew, at once or not before `after` has passed.
+    """Queue the event's clip, immediately or not before `after` has passed.
 
-    What a worker is making of the event as it was is no longer wanted; the worker sees so.
+    Raising `wanted` makes a clip that a worker is making now obsolete; the worker notices.
     """
     now = timezone.now()
     not_before = now + after if after else None
@@ -92,15 +92,15 @@ def schedule_clip(event: Event, *, after: timedelta | None = None) -> None:
     if not is_new:
         rows = ClipWork.objects.filter(pk=work.pk)
         rows.update(wanted=F("wanted") + 1)
-        waits = {"state": WorkState.WAITING, "attempts": 0, "reason": "", "retry_at": not_before, "sent_at": now}
-        rows.exclude(state=WorkState.WORKING).update(**waits)
+        pending = {"state": WorkState.WAITING, "attempts": 0, "reason": "", "retry_at": not_before, "sent_at": now}
+        rows.exclude(state=WorkState.WORKING).update(**pending)
     if not_before is None:
         transaction.on_commit(lambda: send(work.pk))
 
 
 def send(pk: int) -> None:
-    """Tell the workers. If the broker is away the row waits: what is owed is sent again later."""
+    """Send the task. If the broker is unavailable the row stays pending and is sent again later."""
     try:
         current_app.send_task(TASK, args=[pk], queue="bulk")
     except (OperationalError, OSError) as error:
-        logger.warning("broker away, clip waits id=%s error=%s", pk, type(error).__name__)
+        logger.warning("broker unavailable, clip pending id=%s error=%s", pk, type(error).__name__)

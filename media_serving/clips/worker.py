@@ -1,4 +1,4 @@
-"""The worker's side of clips: each claimed by one, leased, bounded in time and attempts, put in its place at once."""
+"""The clip worker: claims one row with a lease, limits time and attempts, and publishes the clip atomically."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from nvr.media.files.atomic_write import temporary_path
 
 logger = logging.getLogger(__name__)
 
-LEASE = timedelta(seconds=60)  # renewed while the work goes on: a killed worker's row is free again after this
+LEASE = timedelta(seconds=60)  # renewed while work is in progress: a killed worker's row can be claimed again after this
 RETRY_AFTER = timedelta(minutes=5)
 DISK_RETRY_AFTER = timedelta(minutes=1)
 SEND_AGAIN_AFTER = timedelta(minutes=2)
@@ -34,7 +34,7 @@ DISK_IS_FULL = "The disk is full: the clip is made when there is room."
 
 
 def make(pk: int) -> None:
-    """Make the clip that row `pk` asks for, if it waits and its time has come; a second call does nothing."""
+    """Make the clip for row `pk` if it is waiting and due; a second call does nothing."""
     release_expired_leases()
     work = claim(pk)
     if work is None:
@@ -47,7 +47,7 @@ def make(pk: int) -> None:
 
 
 def claim(pk: int) -> ClipWork | None:
-    """The row, now ours for `LEASE`; None if another has it or there is nothing to do."""
+    """Claim the row for `LEASE`; return None if another worker has it or there is nothing to do."""
     rows = ClipWork.objects
     return rows.select_related("event__camera").filter(pk=pk).first() if rows.claim(pk, lease=LEASE) else None
 
@@ -57,7 +57,7 @@ def renew(work: ClipWork) -> None:
 
 
 def finish_attempt(work: ClipWork, **values: object) -> bool:
-    """End this attempt so, if it was for what still is wanted; else the row waits again."""
+    """Write the outcome if the request is still current and return True; else set the row back to waiting."""
     if ClipWork.objects.still_leased(work).filter(wanted=work.wanted).update(leased_until=None, **values):
         return True
     reset = {"state": WorkState.WAITING, "attempts": 0, "reason": "", "retry_at": timezone.now() + LATE_DETECTION_DELAY}
@@ -84,10 +84,10 @@ def attempt(work: ClipWork) -> None:
         else:
             postpone(work, f"The disk failed: {error.strerror}.")
     except DatabaseError:
-        raise  # the row stays in hand, and waits again when the lease has ended
+        raise  # the row stays claimed until its lease expires
     except Exception as error:
         logger.exception("clip not made event=%s", work.event_id)
-        postpone_or_fail(work, f"It could not be made: {type(error).__name__}. The log tells more.")
+        postpone_or_fail(work, f"It could not be made: {type(error).__name__}. See the log.")
 
 
 def render_clip(work: ClipWork) -> None:
@@ -100,7 +100,7 @@ def render_clip(work: ClipWork) -> None:
 
 
 def range_in_ms(footage_range: FootageRange) -> tuple[int, int]:
-    """As `ClipWork.shows` has it."""
+    """Return start and length in milliseconds, as stored in `ClipWork.shows`."""
     return int(footage_range.at.timestamp() * 1000), round(footage_range.length_s * 1000)
 
 
@@ -110,7 +110,7 @@ def check_free_space(folder: Path) -> None:
 
 
 def fsync_path(path: Path) -> None:
-    """To the disk itself, a file or a folder's names: after a power cut no row says more than what lies there."""
+    """Flush a file, or a folder's entries, to the disk, so that no row outlives its file after a power cut."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
@@ -119,10 +119,10 @@ def fsync_path(path: Path) -> None:
 
 
 def publish_clip(work: ClipWork, part: Path, target: Path, shown: list[FootageRange]) -> None:
-    """Where the event went or has changed meanwhile, nothing is put anywhere.
+    """Move the finished clip into place and update its rows; do nothing if the event changed or was purged.
 
-    The file goes first: a row that says there is a clip is never without it. Under the camera's lock neither a
-    detection nor a purge gets in between.
+    The camera's lock keeps detections and purges out. The file is in place before the transaction commits, so no
+    event refers to a missing clip.
     """
     size_bytes, now = part.stat().st_size, timezone.now()
     with transaction.atomic():
@@ -130,7 +130,7 @@ def publish_clip(work: ClipWork, part: Path, target: Path, shown: list[FootageRa
         if not finish_attempt(
             work, state=WorkState.DONE, reason="", sent_at=now, shows=[range_in_ms(each) for each in shown]
         ):
-            logger.info("clip no longer wanted event=%s", work.event_id)
+            logger.info("clip obsolete event=%s", work.event_id)
             return
         Event.objects.filter(pk=work.event_id).update(clip_size_bytes=size_bytes, clip_created_at=now)
         part.replace(target)
@@ -141,9 +141,9 @@ def publish_clip(work: ClipWork, part: Path, target: Path, shown: list[FootageRa
 
 
 def mark_failed(work: ClipWork, reason: str) -> None:
-    """What cannot be read today cannot be read tomorrow. A clip that was made before stays."""
+    """Mark the row as failed: unreadable footage is not retried. An existing clip stays."""
     if finish_attempt(work, state=WorkState.FAILED, reason=reason[:500]):
-        logger.warning("no clip event=%s reason=%s", work.event_id, reason)
+        logger.warning("clip failed event=%s reason=%s", work.event_id, reason)
 
 
 def postpone(work: ClipWork, reason: str, *, attempts: int = 0) -> None:
@@ -153,7 +153,7 @@ def postpone(work: ClipWork, reason: str, *, attempts: int = 0) -> None:
 
 
 def postpone_or_fail(work: ClipWork, reason: str) -> None:
-    """For want of memory, or for a reason of ours: perhaps just now, perhaps always with this footage."""
+    """Retry up to `MAX_ATTEMPTS`: out of memory or an internal error may be temporary, or due to this footage."""
     if work.attempts >= MAX_ATTEMPTS:
         mark_failed(work, reason)
     else:
@@ -161,21 +161,21 @@ def postpone_or_fail(work: ClipWork, reason: str) -> None:
 
 
 def wait_for_disk_space(work: ClipWork) -> None:
-    """Let all clips wait for room, and say so once, not for each of them."""
+    """Postpone all waiting clips until there is disk space; log it once, not for each clip."""
     waiting = ClipWork.objects.in_state(WorkState.WAITING)
     is_new = not waiting.filter(reason=DISK_IS_FULL).exists()
-    waits = {"reason": DISK_IS_FULL, "retry_at": timezone.now() + DISK_RETRY_AFTER}
-    finish_attempt(work, state=WorkState.WAITING, attempts=0, **waits)
-    waiting.update(**waits)
+    postponed = {"reason": DISK_IS_FULL, "retry_at": timezone.now() + DISK_RETRY_AFTER}
+    finish_attempt(work, state=WorkState.WAITING, attempts=0, **postponed)
+    waiting.update(**postponed)
     if is_new:
-        logger.error("disk full, no clips are made until there is room folder=%s", settings.CLIP_DIR)
+        logger.error("disk full, clips are paused folder=%s", settings.CLIP_DIR)
 
 
 def resume_after_full_disk() -> None:
-    """There was room for a clip: those that wait for it need not wait longer."""
+    """Make the clips that wait for disk space due now."""
     waiting = ClipWork.objects.in_state(WorkState.WAITING)
     if waiting.filter(reason=DISK_IS_FULL).update(reason="", retry_at=None):
-        logger.info("there is room again, clips are made")
+        logger.info("disk space available, clips resumed")
 
 
 def release_expired_leases() -> None:
@@ -183,7 +183,7 @@ def release_expired_leases() -> None:
 
 
 def send_next() -> None:
-    """Hand on the row that waits longest."""
+    """Send the row that has waited longest."""
     row = ClipWork.objects.longest_pending()
     if row is not None:
         send_and_mark(row)
@@ -195,7 +195,7 @@ def send_and_mark(row: ClipWork) -> None:
 
 
 def send_pending() -> None:
-    """Send what has settled, and again what a lost message, a dead worker or an absent broker left waiting."""
+    """Send rows whose delay has passed, and those left by a lost message, a dead worker or an unavailable broker."""
     release_expired_leases()
     now = timezone.now()
     for row in ClipWork.objects.due(now).filter(retry_at__isnull=False).order_by("retry_at")[:BATCH_SIZE]:

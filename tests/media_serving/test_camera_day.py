@@ -56,7 +56,7 @@ def changed(camera: Camera, at: datetime, **changes: tuple[object, object]) -> N
 
 def gaps(camera: Camera, day: date = DAY, now: datetime = DAY_END) -> list[tuple[str, str, str, str]]:
     found = camera_day.find_gaps(camera, day_range(day, camera.zone), now)
-    return [(f"{gap.span.start:%H:%M}", f"{gap.span.end:%H:%M}", gap.word, gap.reason) for gap in found]
+    return [(f"{gap.time_range.start:%H:%M}", f"{gap.time_range.end:%H:%M}", gap.label, gap.reason) for gap in found]
 
 
 def upload(camera: Camera, name: bytes, at: datetime, **values: object) -> Upload:
@@ -134,7 +134,7 @@ def test_downtime_that_goes_on_is_a_gap_already(browser, old_camera):
 
     found = camera_day.find_gaps(old_camera, day_range(today - timedelta(days=1), old_camera.zone), now)
 
-    assert [gap.word for gap in found] == ["NVR was not running"]
+    assert [gap.label for gap in found] == ["NVR was not running"]
     assert re.search(r"Since <time[^>]*>00:00</time></span> NVR was not running", page_of(browser, f"day={today}"))
 
 

@@ -298,7 +298,7 @@ def test_a_fault_of_ours_is_told_tried_a_few_times_and_given_up(event, monkeypat
         assert make(event).attempts == number + 1
 
     assert work_of(event).state == WorkState.FAILED
-    assert work_of(event).reason == "It could not be made: RuntimeError. The log tells more."
+    assert work_of(event).reason == "It could not be made: RuntimeError. See the log."
 
 
 def test_an_event_that_goes_meanwhile_leaves_nothing_behind(camera, admin, event, monkeypatch):

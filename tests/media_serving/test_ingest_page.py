@@ -40,7 +40,7 @@ def test_it_counts_what_waits_and_what_came(admin, camera):
     state = ingest_status(admin)
 
     assert (state["waiting"], state["working"], state["not_processed"]) == (1, 1, 0)
-    assert [(row.span, row.done, row.arrived) for row in state["rates"]] == [("minute", 1, 2), ("hour", 2, 3)]
+    assert [(row.period, row.done, row.arrived) for row in state["rates"]] == [("minute", 1, 2), ("hour", 2, 3)]
 
 
 def test_the_oldest_is_of_those_that_wait_as_the_number_is(admin, browser, camera):

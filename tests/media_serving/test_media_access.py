@@ -91,7 +91,7 @@ def test_a_database_that_is_away_is_unavailable_not_an_error(api, camera, pictur
         raise OperationalError("connection refused")
 
     path = f"cameras/{camera.slug}/2025/01/04/image_001.jpg"
-    monkeypatch.setattr("media_serving.serving.identified", away)
+    monkeypatch.setattr("media_serving.serving.find_camera", away)
     response = api.get(MEDIA + path)
 
     assert response.status_code == 503
