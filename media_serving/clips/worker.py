@@ -24,7 +24,7 @@ from nvr.media.files.atomic_write import temporary_path
 
 logger = logging.getLogger(__name__)
 
-LEASE = timedelta(seconds=60)  # renewed while work is in progress: a killed worker's row can be claimed again after this
+LEASE = timedelta(seconds=60)  # renewed while work is in progress; expires after the worker's death
 RETRY_AFTER = timedelta(minutes=5)
 DISK_RETRY_AFTER = timedelta(minutes=1)
 SEND_AGAIN_AFTER = timedelta(minutes=2)

@@ -22,7 +22,7 @@ from nvr.media.files.paths import NoSuchFile, translate_os_errors
 
 logger = logging.getLogger(__name__)
 
-LEASE = timedelta(seconds=60)  # renewed while the work goes on: a killed worker's row is free again after this
+LEASE = timedelta(seconds=60)  # renewed while work is in progress; expires after the worker's death
 RETRY_AFTER = timedelta(minutes=5)
 SEND_AGAIN_AFTER = timedelta(minutes=2)
 MIN_FREE_BYTES = 100 * 2**20

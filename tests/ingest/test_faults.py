@@ -77,14 +77,14 @@ def test_thumbnails_of_a_camera_that_is_away_keep_no_other_waiting(yard, monkeyp
         put(folder_of(camera), "20260131_120000.jpg", scene(0))
         put(folder_of(camera), "20260131_120001.jpg", scene(150))
         read_all(camera)
-    delivered = thumbnails.delivered
+    delivered = thumbnails.uploaded_file
 
     def away(upload, camera):
         if camera.pk == yard.pk:
             raise StorageFault("The volume is away.")
         return delivered(upload, camera)
 
-    monkeypatch.setattr(thumbnails, "delivered", away)
+    monkeypatch.setattr(thumbnails, "uploaded_file", away)
     thumbnails.make_pending()
 
     assert not Detection.objects.filter(camera=other, thumbnail_size_bytes=None)

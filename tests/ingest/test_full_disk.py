@@ -36,7 +36,7 @@ def walker(folder: Path, number: int) -> None:
 
 
 def test_on_a_full_disk_facts_go_on_and_the_thumbnails_are_made_when_there_is_room(db, full_disk, monkeypatch, caplog):
-    monkeypatch.setattr(thumbnails, "disk_full", LogThrottle(thumbnails.SAID_EVERY))
+    monkeypatch.setattr(thumbnails, "disk_full", LogThrottle(thumbnails.LOG_INTERVAL))
     camera = make_camera("Yard", detector="motion", motion_sensitivity=0.5)
     for number in range(8):
         walker(folder_of(camera), number)

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from media_serving.ingest import content
-from media_serving.transcoding.requests import plays_as_it_is
+from media_serving.transcoding.requests import plays_in_browsers
 from nvr.media.ffmpeg import operations as ffmpeg
 from nvr.media.ffmpeg.clips import Cut, cut_videos
 from nvr.media.ffmpeg.mp4_metadata import UnreadableMp4, read_movie_info
@@ -244,7 +244,7 @@ def test_a_sound_that_cannot_be_copied_is_coded_anew(tmp_path):
 def test_what_holds_more_than_one_plays_is_no_file_for_browsers(tmp_path, name):
     film = silenced(tmp_path / name) if name == "b.mp4" else with_preview(tmp_path / name)
 
-    assert plays_as_it_is(film) is False
+    assert plays_in_browsers(film) is False
 
 
 def test_a_program_stream_is_as_long_as_its_pictures_though_the_sound_goes_on(tmp_path):

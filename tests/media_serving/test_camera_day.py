@@ -322,7 +322,7 @@ def test_a_part_of_the_day_tells_events_apart_that_the_whole_cannot(browser, old
     assert "12:00 to 13:00" in near
     assert "zoom=1&at=11" in near and "zoom=1&at=13" in near
     widths = [float(width) for width in re.findall(r'class="band-event" [^>]*width="([0-9.]+)"', near)]
-    assert min(widths) >= camera_day.SMALLEST_PX
+    assert min(widths) >= camera_day.MIN_EVENT_PX
 
 
 @pytest.mark.parametrize("query", ["zoom=7", "zoom=x", "zoom=6&at=99", "zoom=6&at=-1", "zoom=1&at=%C2%B2"])

@@ -17,8 +17,8 @@ from cameras.models import Camera
 from media_serving.clips import rendering
 from media_serving.clips.footage import NoFootage, footage_exists, stills_around
 from media_serving.clips.rendering import make_clip
-from media_serving.ingest.ledger import stamp
 from media_serving.models import Event, Upload
+from media_serving.models.uploads import stored_mtime_ns
 from nvr.media.ffmpeg.clips import Deadline, NoReadableFootage
 from nvr.media.files.paths import StorageFault
 from tests.factories import folder_of, make_camera
@@ -263,7 +263,7 @@ def test_of_a_camera_that_says_one_time_of_all_its_videos_few_are_opened(camera,
 def test_a_file_with_a_time_in_a_far_century_is_footage(camera, part):
     upload = still(camera, "a.jpg", 0, 33)
     os.utime(upload.file, (10**10, 10**10))
-    Upload.objects.filter(pk=upload.pk).update(mtime_ns=stamp(upload.file.stat()))
+    Upload.objects.filter(pk=upload.pk).update(mtime_ns=stored_mtime_ns(upload.file.stat().st_mtime_ns))
 
     assert about(shown(event_over(camera, 0, 0), part), 33, 33, 33)
 

@@ -257,8 +257,8 @@ def test_no_transaction_deletes_more_than_a_batch_however_much_there_is(
     in_request = sum(rows_by_transaction)
     continue_purge(camera.pk)
 
-    assert in_request == (1 + purging.BATCHES_IN_REQUEST) * purging.BATCH
-    assert max(rows_by_transaction) == purging.BATCH <= 5000
+    assert in_request == (1 + purging.BATCHES_IN_REQUEST) * purging.BATCH_SIZE
+    assert max(rows_by_transaction) == purging.BATCH_SIZE <= 5000
     assert sum(rows_by_transaction) == 55_011
     assert (Detection.objects.count(), Event.objects.count()) == (10, 1)
     assert list(Camera.everything.all()) == [family_camera]

@@ -76,7 +76,7 @@ def test_what_cannot_be_read_is_given_up_when_it_should_be_whole(api, camera):
 
     assert reported_thumbnails.make_pending() == 0
 
-    assert set(reported_thumbnails.owed()) == {fresh, missing}
+    assert set(reported_thumbnails.pending()) == {fresh, missing}
 
 
 def test_reports_whose_files_never_come_keep_no_older_one_waiting(api, camera, monkeypatch):
@@ -112,6 +112,6 @@ def test_nothing_outside_of_the_cameras_own_folder_is_shown(api, camera, tmp_pat
 
 @pytest.mark.skipif(connection.vendor != "sqlite", reason="the plans are told in SQLite's words")
 def test_what_is_owed_is_found_by_an_index_of_nothing_else(db):
-    plan = reported_thumbnails.owed().explain()
+    plan = reported_thumbnails.pending().explain()
 
     assert "report_without_thumbnail" in plan

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pytest_django import Settings
 
-from cameras.forms import CLOSED, CameraForm
+from cameras.forms import CLOSED_HELP, CameraForm
 from nvr.installation import doctor
 from nvr.installation.first_administrator import FirstAdministrator
 from nvr.management.commands.up import welcome
@@ -66,7 +66,7 @@ def test_the_cameras_form_says_so(settings: Settings) -> None:
 
     settings.NVR_PUBLIC_SNAPSHOTS = False
 
-    assert CameraForm().fields["public"].help_text == CLOSED
+    assert CameraForm().fields["public"].help_text == CLOSED_HELP
 
 
 @pytest.mark.parametrize(
