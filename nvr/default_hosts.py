@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import fcntl
 import ipaddress
 import socket
-import struct
-from pathlib import Path
 
-SIOCGIFADDR = 0x8915
+from ifaddr import IP, get_adapters
+
 LOOPBACK = ["localhost", "127.0.0.1", "[::1]"]
 
 
@@ -28,21 +26,16 @@ def is_loopback(address: str) -> bool:
 
 
 def ipv4_addresses() -> list[str]:
-    addresses = []
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        for _, interface in socket.if_nameindex():
-            request = struct.pack("256s", interface[:15].encode())
-            try:
-                answer = fcntl.ioctl(probe, SIOCGIFADDR, request)
-            except OSError:  # an interface without an IPv4 address
-                continue
-            addresses.append(socket.inet_ntoa(answer[20:24]))
-    return addresses
+    return [address.ip for address in _addresses() if isinstance(address.ip, str)]
 
 
-def ipv6_addresses(table: Path = Path("/proc/net/if_inet6")) -> list[str]:
+def ipv6_addresses() -> list[str]:
+    """In brackets, as in an address of the web."""
+    return [f"[{address.ip[0]}]" for address in _addresses() if isinstance(address.ip, tuple)]
+
+
+def _addresses() -> list[IP]:
     try:
-        lines = table.read_text().splitlines()
-    except OSError:  # IPv6 is off
+        return [address for adapter in get_adapters() for address in adapter.ips]
+    except OSError:  # a sandbox may hide the interfaces
         return []
-    return [f"[{ipaddress.IPv6Address(int(line.split()[0], 16))}]" for line in lines if line]
