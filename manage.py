@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Runs the commands: `manage.py help` lists them."""
+"""Runs management commands; `manage.py help` lists them."""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-"""The data folder: made for us alone, and the one that `manage.py up` prepared: its disk may have gone away since."""
+"""The data folder: private, and the same one that `manage.py up` prepared, since its disk may be unmounted later."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from django.core.exceptions import ImproperlyConfigured
 
 
 def check_same(lock: Path, mark: str) -> None:
-    """Raises `ImproperlyConfigured` unless `lock` holds the `mark` of the run that this process is a part of.
+    """Raise `ImproperlyConfigured` unless `lock` contains the `mark` of the run to which this process belongs.
 
-    A part that is started again while the disk is away would make a folder, and a secret key, of its own: it would go
-    on with that key when the disk is back. One that ends is started again until the disk is there.
+    A process that restarts while the disk is unmounted would create another folder with another secret key, and keep
+    that key when the disk is mounted again. A process that ends here is restarted until the disk is mounted.
     """
     try:
-        found = lock.read_text()
+        stored = lock.read_text()
     except OSError:
-        found = ""
-    if found != mark:
+        stored = ""
+    if stored != mark:
         raise ImproperlyConfigured(
             f"{lock.parent.parent} is not the data folder that NVR was started with: mount its disk again."
         )
 
 
 def make_private(*folders: Path) -> None:
-    """Make what is missing of our own folders; raises `ImproperlyConfigured` where that cannot be."""
+    """Create the missing folders with mode 0700; raises `ImproperlyConfigured` if a folder cannot be used."""
     for folder in folders:
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)

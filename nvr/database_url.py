@@ -1,4 +1,4 @@
-"""The database that `DATABASE_URL` names: SQLite or PostgreSQL."""
+"""Django's database settings from `DATABASE_URL`: SQLite or PostgreSQL."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ from typing import Any
 
 import dj_database_url
 
-from nvr.env import wrong_secret
+from nvr.env import invalid_secret
 
 ENGINES = {"django.db.backends.sqlite3", "django.db.backends.postgresql"}
 
 
 def database_from(url: str) -> dict[str, Any]:
-    """Django's settings of it; raises `ImproperlyConfigured` without the URL, which may hold a password."""
+    """Return Django's settings for `url`; raises `ImproperlyConfigured` without the URL (it may hold a password)."""
     example = "postgres://nvr:password@db.lan/nvr or sqlite:////srv/nvr/nvr.sqlite3"
     try:
         database: dict[str, Any] = dict(dj_database_url.parse(url))
     except (ValueError, KeyError) as error:
-        raise wrong_secret("DATABASE_URL", f"an address such as {example}") from error
+        raise invalid_secret("DATABASE_URL", f"an address such as {example}") from error
     is_named = database["NAME"] or (database.get("OPTIONS") or {}).get(
         "service"
     )  # a service of pg_service.conf names it
     if database["ENGINE"] not in ENGINES or not is_named or database.get("PORT") == 0:
-        raise wrong_secret("DATABASE_URL", f"SQLite or PostgreSQL with the name of a database, such as {example}")
+        raise invalid_secret("DATABASE_URL", f"SQLite or PostgreSQL with the name of a database, such as {example}")
     return database

@@ -1,4 +1,4 @@
-"""Which names and addresses this machine answers to when the operator named none: never `*`."""
+"""The default of NVR_ALLOWED_HOSTS: names and addresses of this machine, never `*`."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ LOOPBACK = ["localhost", "127.0.0.1", "[::1]"]
 
 
 def own_hosts() -> list[str]:
-    """Loopback, the host's names (also as `name.local`), and the addresses of its interfaces."""
+    """Return loopback, the host's names (also as `name.local`), and the addresses of its interfaces."""
     name = socket.gethostname().lower()
     names = [name, name.split(".")[0], f"{name.split('.')[0]}.local"] if name else []
     return list(dict.fromkeys([*LOOPBACK, *names, *ipv4_addresses(), *ipv6_addresses()]))
 
 
 def is_loopback(address: str) -> bool:
-    """Whether only this machine reaches what listens on `address`; a unix socket is where a proxy reaches it."""
+    """Return whether only this machine can reach `address`; False for a unix socket, which a proxy serves."""
     try:
         return ipaddress.ip_address(address.partition("%")[0]).is_loopback
     except ValueError:

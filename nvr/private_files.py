@@ -1,7 +1,7 @@
-"""Keeping what is ours from the other users of the machine; and what cameras upload open to who uploads it.
+"""File modes: NVR's data is private to its user, and camera folders stay accessible to the users that upload.
 
-All that we write is made for us alone (`close_by_default`). What an older version, a backup or an operator left open
-is closed when NVR starts: the database holds the passwords of cameras and people.
+New files are private (`set_private_umask`). Files that an older version, a backup or an operator left readable are
+restricted when NVR starts: the database contains passwords of cameras and users.
 """
 
 from __future__ import annotations
@@ -16,36 +16,36 @@ from dataclasses import dataclass
 from pathlib import Path
 
 OTHERS = 0o077
-PASS_THROUGH = 0o011  # to reach what lies below, without seeing what else there is
+PASS_THROUGH = 0o011  # others can enter the folder, but not list it
 WRITABLE_BY_OTHERS = 0o002
 ACCESS_LIST = "system.posix_acl_access"
-# What NVR makes in its data folder; whatever else lies there is somebody else's.
+# What NVR creates in its data folder; other entries there belong to other programs.
 FOLDERS = ("backups", "cache", "clips", "kept", "review-index", "run", "static", "thumbnails")
 FILES = ("secret_key", "nvr.sqlite3")
 SQLITE_ENDINGS = ("", "-wal", "-shm", "-journal")
-MAX_LOOKED_AT = 2000
+MAX_FOLDERS = 2000
 
 
-def close_by_default() -> None:
-    """What this process and its children make is readable by their user alone."""
+def set_private_umask() -> None:
+    """Make new files of this process and its children accessible to their user only."""
     os.umask(OTHERS)
 
 
 @dataclass(frozen=True)
-class Places:
-    """Where NVR keeps its own, and where cameras upload to; `database` is a SQLite file, if there is one."""
+class DataLayout:
+    """The data folder, the camera root, and the SQLite file, if `database` is one."""
 
     data: Path
     cameras: Path
     database: Path | None
 
-    def ours(self) -> list[Path]:
+    def private_paths(self) -> list[Path]:
         named = [self.data / name for name in (*FOLDERS, *FILES)]
         files = [Path(f"{self.database}{ending}") for ending in SQLITE_ENDINGS] if self.database else []
         return [Path(os.path.realpath(self.data)), *dict.fromkeys([*named, *files])]
 
-    def kept_open(self, path: Path) -> int:
-        """Who uploads must pass through what holds the cameras' folders, and others through what holds theirs."""
+    def allowed_for_others(self, path: Path) -> int:
+        """Return the mode bits that others keep: they may enter folders that contain uploads or their own files."""
         cameras, folder = os.path.realpath(self.cameras), os.path.realpath(path)
         if cameras == folder:
             return OTHERS
@@ -54,54 +54,54 @@ class Places:
         return PASS_THROUGH if holds_uploads or is_shared else 0
 
     def has_foreign_entries(self) -> bool:
-        ours = {path.name for path in self.ours()} | {self.cameras.name, "lost+found"}
+        own = {path.name for path in self.private_paths()} | {self.cameras.name, "lost+found"}
         with suppress(OSError):
-            return any(path.name not in ours and not path.name.startswith(".") for path in self.data.iterdir())
+            return any(path.name not in own and not path.name.startswith(".") for path in self.data.iterdir())
         return False
 
 
 @dataclass(frozen=True)
-class OpenPath:
-    """Something of ours that others can read or change, and the mode with which they cannot."""
+class ExposedPath:
+    """A private path that others can read or change, and the mode that prevents it."""
 
     path: Path
     mode: int
 
-    def close(self) -> str:
-        """An empty text, or why it is still open: a file system without modes says nothing, and does nothing."""
+    def restrict(self) -> str:
+        """Set the mode; return an empty text, or the reason why others can still read it."""
         if self.path.is_symlink():
-            return f"it is a link to {os.path.realpath(self.path)}, which is left as it is"
+            return f"it is a link to {os.path.realpath(self.path)}, which NVR does not change"
         try:
             self.path.chmod(self.mode)
-            return "its file system keeps no modes" if self.is_open() else ""
+            return "its file system has no modes" if self.is_exposed() else ""
         except PermissionError:
             return "it belongs to another user"
         except OSError as error:
             return str(error.strerror)
 
-    def is_open(self) -> bool:
+    def is_exposed(self) -> bool:
         return bool(stat.S_IMODE(self.path.stat().st_mode) & ~self.mode & OTHERS)
 
 
-def open_paths(places: Places) -> Iterator[OpenPath]:
-    for path in places.ours():
+def exposed_paths(layout: DataLayout) -> Iterator[ExposedPath]:
+    for path in layout.private_paths():
         with suppress(OSError):
             mode = stat.S_IMODE(path.stat().st_mode)
-            kept = places.kept_open(path) if mode & OTHERS else 0
-            if mode & OTHERS & ~kept:
-                yield OpenPath(path, mode & ~(OTHERS & ~kept))
+            allowed = layout.allowed_for_others(path) if mode & OTHERS else 0
+            if mode & OTHERS & ~allowed:
+                yield ExposedPath(path, mode & ~(OTHERS & ~allowed))
 
 
-def close_all(places: Places) -> Iterator[str]:
-    """Close what is open; a sentence about each that could not be closed."""
-    for each in open_paths(places):
-        if reason := each.close():
+def restrict_all(layout: DataLayout) -> Iterator[str]:
+    """Restrict all exposed paths; yield a warning for each that could not be restricted."""
+    for each in exposed_paths(layout):
+        if reason := each.restrict():
             yield f"Other users of this machine can read {each.path}: {reason}."
 
 
 def is_used_by_others(cameras: Path) -> bool:
-    """Whether somebody else may write here: a folder of another user, or one that others may write to."""
-    return any(map(_is_anothers, [cameras, *_folders_below(cameras)]))
+    """Return whether another user owns or can write to the camera root or a folder directly below it."""
+    return any(map(_is_shared, [cameras, *_folders_below(cameras)]))
 
 
 def _folders_below(cameras: Path) -> list[Path]:
@@ -109,12 +109,12 @@ def _folders_below(cameras: Path) -> list[Path]:
     with suppress(OSError):
         for entry in os.scandir(cameras):
             found += [Path(entry.path)] if entry.is_dir(follow_symlinks=False) else []
-            if len(found) >= MAX_LOOKED_AT:
+            if len(found) >= MAX_FOLDERS:
                 break
     return found
 
 
-def _is_anothers(folder: Path) -> bool:
+def _is_shared(folder: Path) -> bool:
     try:
         found = folder.stat()
     except OSError:
@@ -125,14 +125,14 @@ def _is_anothers(folder: Path) -> bool:
 
 
 def _has_access_list(folder: Path) -> bool:
-    """Whether it lets users in by name (`setfacl`), which the mode does not tell."""
+    """Return whether the folder has an ACL (`setfacl`), which its mode does not show."""
     with suppress(OSError):  # a file system without them
         return ACCESS_LIST in os.listxattr(folder)
     return False
 
 
 def _has_other_members(group_id: int) -> bool:
-    """Of our own group: an FTP server's user may have been put into it."""
+    """Return whether other users belong to the group, such as the user of an FTP server."""
     users = pwd.getpwall()
     with suppress(KeyError):
         named = set(grp.getgrgid(group_id).gr_mem)
@@ -141,9 +141,9 @@ def _has_other_members(group_id: int) -> bool:
 
 
 def make_shared(folder: Path) -> None:
-    """Make a folder that is not for us alone, and what is missing above it: each as open as the one that holds it.
+    """Create a shared folder and its missing parents, each with the mode of its parent.
 
-    In a folder where an FTP server of another user may write, it may write to the new one as well.
+    An FTP server of another user that can write to the parent can thus write to the new folder.
     """
     if folder.is_dir():
         return

@@ -1,4 +1,4 @@
-"""The key that signs sessions and encrypts camera passwords: made once, kept in the data directory."""
+"""The key that signs sessions and encrypts camera passwords: created once, stored in the data directory."""
 
 from __future__ import annotations
 
@@ -11,22 +11,24 @@ from django.core.exceptions import ImproperlyConfigured
 
 
 def stored_key(file: Path) -> str:
-    """The key in `file`; made on the first call with mode 0600, by whichever process comes first."""
+    """Return the key in `file`; the first process creates it, with mode 0600."""
     try:
         if not file.exists():
             _create(file)
         return _read(file)
     except OSError as error:
         raise ImproperlyConfigured(
-            f"The secret key cannot be read or made ({file}: {error.strerror}): correct the owner and mode of the data "
-            "folder, free or mount its disk, or set NVR_SECRET_KEY."
+            f"The secret key cannot be read or created ({file}: {error.strerror}): correct the owner and mode of the "
+            "data folder, free or mount its disk, or set NVR_SECRET_KEY."
         ) from error
 
 
 def _read(file: Path) -> str:
     key = file.read_bytes().decode(errors="replace").strip()
     if len(key) < 50 or "\ufffd" in key:
-        raise ImproperlyConfigured(f"{file} holds no usable key: restore it from a backup, or delete it to begin anew.")
+        raise ImproperlyConfigured(
+            f"{file} contains no usable key: restore it from a backup, or delete it to create a new one."
+        )
     return key
 
 
@@ -39,7 +41,7 @@ def _create(file: Path) -> None:
         stream.flush()
         os.fsync(stream.fileno())
     try:
-        os.link(draft, file)  # fails if another process was first: then its key is the one
+        os.link(draft, file)  # fails if another process was first: its key counts then
     except FileExistsError:
         pass
     except OSError:  # a file system without links, such as FAT and some shares
@@ -49,10 +51,10 @@ def _create(file: Path) -> None:
 
 
 def _move_first(draft: Path, file: Path) -> None:
-    """Rename `draft` to `file` unless another process was first: a rename alone would replace its key."""
+    """Rename `draft` to `file` unless another process created it first: a plain rename would replace its key."""
     lock = file.with_name(f".{file.name}.lock")
     with lock.open("w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         if not file.exists():
             draft.replace(file)
-    lock.unlink(missing_ok=True)  # a process that still waits for the lock finds the finished key
+    lock.unlink(missing_ok=True)  # a process that still waits for the lock finds the key

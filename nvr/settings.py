@@ -15,11 +15,11 @@ from nvr.data_folder import check_same, make_private
 from nvr.database_url import database_from
 from nvr.default_hosts import LOOPBACK, is_loopback, own_hosts
 from nvr.env import Environment
-from nvr.private_files import close_by_default
+from nvr.private_files import set_private_umask
 from nvr.secret_key import stored_key
 
 django_stubs_ext.monkeypatch()
-close_by_default()
+set_private_umask()
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 load_dotenv(BASE_DIR / ".env")
@@ -56,7 +56,7 @@ def public_snapshots(address: str) -> bool:
 NVR_ALLOWED_HOSTS = env.words(
     "NVR_ALLOWED_HOSTS",
     pattern=r"\.?[\w-]+(\.[\w-]+)*\.?|\[[0-9a-fA-F:.]+\]",
-    wanted="a name or address that people type, such as nvr.lan or [fd00::1]",
+    expected="a name or address that people type, such as nvr.lan or [fd00::1]",
 )
 ALLOWED_HOSTS = [
     *(NVR_ALLOWED_HOSTS or own_hosts()),
@@ -68,7 +68,7 @@ SECRET_KEY_FALLBACKS = NVR_SECRET_KEY_FALLBACKS = env.secret_keys("NVR_SECRET_KE
 SECRET_KEY = NVR_SECRET_KEY or stored_key(NVR_DATA_DIR / "secret_key")
 SALT_KEY = "nvr.fields"  # the encrypted fields' salt: the secret is SECRET_KEY
 NVR_ADMIN_USERNAME = env.text(
-    "NVR_ADMIN_USERNAME", "admin", pattern=r"[\w.@+-]{1,150}", wanted="a name of letters, digits and @ . + - _ alone"
+    "NVR_ADMIN_USERNAME", "admin", pattern=r"[\w.@+-]{1,150}", expected="a name of letters, digits and @ . + - _ alone"
 )
 NVR_ADMIN_PASSWORD = env.secret("NVR_ADMIN_PASSWORD")
 
@@ -76,7 +76,7 @@ HTTPS = public.scheme == "https"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
 # Names of our own: a browser sends one host's cookies to all its ports, and the neighbours are Django's, too.
 NVR_COOKIE_PREFIX = env.text(
-    "NVR_COOKIE_PREFIX", "nvr", pattern=r"[A-Za-z0-9_-]{1,40}", wanted="letters, digits, _ and -, at most 40"
+    "NVR_COOKIE_PREFIX", "nvr", pattern=r"[A-Za-z0-9_-]{1,40}", expected="letters, digits, _ and -, at most 40"
 )
 SESSION_COOKIE_NAME = f"{NVR_COOKIE_PREFIX}_sessionid"
 CSRF_COOKIE_NAME = f"{NVR_COOKIE_PREFIX}_csrftoken"

@@ -1,4 +1,4 @@
-"""The first thing that every program of ours does: it reads the settings, or ends with a sentence."""
+"""Reading the settings at the start of every program; an invalid setting ends it with one sentence."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 
 def require_settings(*, status: int = 1) -> None:
-    """End the process with `status` and the sentence about a setting that cannot be used, without a traceback."""
+    """Read the settings; on an invalid one, print one sentence without a traceback and exit with `status`."""
     try:
         _ = settings.DATABASES
     except ImproperlyConfigured as error:
@@ -19,12 +19,12 @@ def require_settings(*, status: int = 1) -> None:
 
 
 def end_unconfigured(error: ImproperlyConfigured, arguments: list[str]) -> None:
-    """The same for a command that was run with `arguments`; the doctor tells it as one of its findings."""
+    """End the command that was run with `arguments`; `doctor` prints the error as one of its findings."""
     if "--traceback" in arguments:
         raise error
     if arguments[1:2] != ["doctor"]:
         sys.exit(str(error))
     finding = {"level": "fail", "name": "settings", "what": str(error), "fix": ""}
-    told = json.dumps([finding], indent=2) if "--json" in arguments else f"fail  settings: {error}"
-    sys.stdout.write(f"{told}\n")
+    text = json.dumps([finding], indent=2) if "--json" in arguments else f"fail  settings: {error}"
+    sys.stdout.write(f"{text}\n")
     sys.exit(1)

@@ -75,7 +75,7 @@ class DemoCamera:
         times = [entry.stat().st_mtime for entry in os.scandir(self.folder) if entry.name.endswith(".mp4")]
         return bool(times) and moment.timestamp() - max(times) < VIDEO_EVERY.total_seconds()
 
-    def forget_old(self) -> None:
+    def delete_old(self) -> None:
         """Keep the newest pictures; only what this program has written is ever removed."""
         names = sorted(entry.name for entry in os.scandir(self.folder) if entry.name.startswith("demo-2"))
         for name in names[:-KEPT_PICTURES]:

@@ -1,1 +1,1 @@
-"""What must be in place before the parts start: a migrated database, static files, an administrator."""
+"""Preparation before the processes start: a migrated database, static files, an administrator."""

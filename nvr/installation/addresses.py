@@ -1,4 +1,4 @@
-"""Which addresses a person can type to reach the web server."""
+"""The URLs under which users reach the web server."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from django.conf import settings
 from nvr.default_hosts import ipv4_addresses
 from nvr.supervision.listening import UNIX
 
-EVERYWHERE = {"0.0.0.0", "::", ""}  # noqa: S104 - recognised, not used
+ALL_INTERFACES = {"0.0.0.0", "::", ""}  # noqa: S104 - recognised, not used
 
 
 def addresses(host: str, port: int) -> list[str]:
-    """The public address first if there is one, then this machine's own; of a unix socket only its path."""
+    """Return the public URL first, if set, then those of this machine; for a unix socket only its path."""
     public = [settings.NVR_PUBLIC_URL] if settings.NVR_PUBLIC_URL else []
     if host.startswith(UNIX):
         return public or [host]
-    if host not in EVERYWHERE:
+    if host not in ALL_INTERFACES:
         return [*public, _address(host, port)]
     own = [address for address in ipv4_addresses() if not address.startswith("127.")]
     return [*public, _address("localhost", port), *(_address(address, port) for address in own)]

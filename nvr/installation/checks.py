@@ -1,4 +1,4 @@
-"""System checks of what the operator has set: they run before `manage.py up` and every other command."""
+"""System checks of the operator's settings; they run before `manage.py up` and every other command."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from nvr.settings import env
 
 
 def check_unknown_variables(**_: Any) -> list[CheckMessage]:
-    """A misspelt setting does nothing, which nobody notices."""
+    """Warn about unknown variables, since a misspelt setting has no effect."""
     return [Warning(unknown_variable(name, meant), id="nvr.W001") for name, meant in env.unknown().items()]
 
 
@@ -23,7 +23,7 @@ def unknown_variable(name: str, meant: str) -> str:
 
 
 def check_first_password(**_: Any) -> list[CheckMessage]:
-    """Only while nobody could sign in; a database that does not answer has another sentence."""
+    """Check NVR_ADMIN_PASSWORD while there is no administrator; a database failure is reported elsewhere."""
     try:
         if settings.NVR_ADMIN_PASSWORD and is_needed():
             check_chosen_password()

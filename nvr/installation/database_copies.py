@@ -1,4 +1,4 @@
-"""A copy of the SQLite file before a migration, so that there is a way back."""
+"""Copies of the SQLite file, made before a migration so that it can be restored."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ KEPT_COPIES = 3
 
 
 def copy_aside(database: Path, folder: Path, *, keep: int = KEPT_COPIES) -> Path | None:
-    """Copy `database` into `folder`, named for the moment (UTC), and keep the newest `keep` copies.
+    """Copy `database` into `folder`, named for the current time (UTC), and keep the newest `keep` copies.
 
-    Consistent also while others write: SQLite's own backup. None if there is nothing to copy.
+    Uses SQLite's backup API, so the copy is consistent while others write. Returns None if there is nothing to copy.
     Raises `StorageFull`.
     """
     if not database.is_file() or database.stat().st_size == 0:
@@ -29,10 +29,12 @@ def copy_aside(database: Path, folder: Path, *, keep: int = KEPT_COPIES) -> Path
         _back_up(database, part)
         part.replace(target)
     except (OSError, sqlite3.Error) as error:
-        raise StorageFull(f"The database could not be copied to {folder} ({error}): make room there first.") from error
+        raise StorageFull(
+            f"The database could not be copied to {folder} ({error}): free disk space there first."
+        ) from error
     finally:
         part.unlink(missing_ok=True)
-    _forget_older(database.stem, folder, keep)
+    _delete_older(database.stem, folder, keep)
     return target
 
 
@@ -47,7 +49,7 @@ def _back_up(database: Path, target: Path) -> None:
         os.fsync(stream.fileno())
 
 
-def _forget_older(stem: str, folder: Path, keep: int) -> None:
+def _delete_older(stem: str, folder: Path, keep: int) -> None:
     copies = sorted(folder.glob(f"{stem}-*.sqlite3"))
     for old in copies[: max(0, len(copies) - keep)]:
         old.unlink(missing_ok=True)

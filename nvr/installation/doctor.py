@@ -1,4 +1,4 @@
-"""The diagnosis of an installation: what is well, what is not, and what to do about it."""
+"""Checks of an installation, each with a fix for the problems it finds."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from cameras.models import Camera, CameraStatus
 from nvr.default_hosts import is_loopback
 from nvr.health.sections import Section, check_all
 from nvr.installation.migrations import pending_migrations
-from nvr.installation.places import places
+from nvr.installation.places import data_layout
 from nvr.media.files.mounts import mount_of
-from nvr.private_files import open_paths
+from nvr.private_files import exposed_paths
 from nvr.settings import env, public_snapshots
 from nvr.sqlite3.files import file_of
 from nvr.supervision.instance import address_of_running
 
-OLDEST_FFMPEG = 4
-MAX_CAMERAS = 20  # named one by one
-# The day this was written: a clock before it is wrong, whatever it says.
+MIN_FFMPEG_VERSION = 4
+MAX_CAMERAS = 20  # listed by name
+# When this was written: a clock that shows an earlier time is wrong.
 NOT_BEFORE = datetime(2026, 11, 21, tzinfo=UTC)
 WITHOUT_MODES = {"msdos", "vfat", "exfat", "ntfs", "ntfs3", "fuseblk", "cifs", "smb3", "9p"}
 LEVELS = {"ok": "ok", "degraded": "warn", "failed": "fail"}
@@ -35,7 +35,7 @@ LEVELS = {"ok": "ok", "degraded": "warn", "failed": "fail"}
 
 @dataclass(frozen=True)
 class Finding:
-    """`level` is ok, warn (works, needs a look) or fail; `fix` one sentence, empty when all is well."""
+    """`level` is ok, warn (works, but needs attention) or fail; `fix` is one sentence, empty if none is needed."""
 
     level: str
     name: str
@@ -46,14 +46,14 @@ class Finding:
         return f"{self.level:<4}  {self.name}: {self.what}" + (f" — {self.fix}" if self.fix else "")
 
 
-def examine() -> Iterator[Finding]:
-    """One finding after the other, so that a slow one does not hold back what is known."""
+def run_checks() -> Iterator[Finding]:
+    """Yield each finding as soon as it is known, so that a slow check does not delay the others."""
     for check in CHECKS:
         try:
             yield from check()
-        except Exception as error:  # noqa: BLE001  # what keeps a check from looking is a finding as well
+        except Exception as error:  # noqa: BLE001  # a check that fails is a finding, too
             name = check.__name__.removeprefix("check_").replace("_", " ")
-            fix = "See what the message names: its owner, mode or disk."
+            fix = "Check the owner, mode and disk of the file in the message."
             yield Finding("fail", name, f"cannot be checked ({type(error).__name__}: {error})", fix)
 
 
@@ -65,14 +65,14 @@ def check_ffmpeg() -> Iterator[Finding]:
             continue
         version = version_of(found)
         major = re.match(r"[nN]?(\d+)", version)
-        if major and int(major[1]) < OLDEST_FFMPEG:
-            yield Finding("warn", program, f"version {version}", f"Install version {OLDEST_FFMPEG} or newer.")
+        if major and int(major[1]) < MIN_FFMPEG_VERSION:
+            yield Finding("warn", program, f"version {version}", f"Install version {MIN_FFMPEG_VERSION} or newer.")
         else:
             yield Finding("ok", program, f"version {version or 'unknown'}")
 
 
 def version_of(program: str) -> str:
-    """The version that `program` (an absolute path) tells, or an empty text."""
+    """Return the version that `program` (an absolute path) prints, or an empty text."""
     try:
         answer = subprocess.run(  # noqa: S603 - our own arguments
             [program, "-version"], capture_output=True, text=True, timeout=10, check=False
@@ -92,13 +92,13 @@ def folder_finding(name: str, path: Path, rights: int, setting: str) -> Finding:
     try:
         is_folder = path.is_dir()
     except OSError as error:
-        return Finding("fail", name, f"{path}: {error.strerror}", "Mount it again, or look at the disk.")
+        return Finding("fail", name, f"{path}: {error.strerror}", "Mount it again, or check the disk.")
     if not is_folder:
         return Finding("fail", name, f"{path} does not exist", f"Create or mount it, or correct {setting}.")
     if not os.access(path, rights):
         needed = "read and write" if rights & os.W_OK else "read"
         return Finding(
-            "fail", name, f"{path}: no right to {needed}", f"Give the user {whoami()} the right to {needed}."
+            "fail", name, f"{path}: no permission to {needed}", f"Give the user {whoami()} permission to {needed} it."
         )
     return Finding("ok", name, str(path))
 
@@ -108,20 +108,22 @@ def whoami() -> str:
 
 
 def check_private_files() -> Iterator[Finding]:
-    """Where the file system keeps no modes, it is its mount that says who may read: worth a look, but no fault."""
-    found = list(open_paths(places()))
+    """Check that other users cannot read private files; only a warning on a file system without file modes."""
+    found = list(exposed_paths(data_layout()))
     for each in found:
-        if keeps_no_modes(each.path):
+        if has_no_modes(each.path):
             fix = "Mount it with umask=077, or choose a data folder on another file system."
-            yield Finding("warn", "private files", f"others can read {each.path}, which keeps no modes", fix)
+            yield Finding(
+                "warn", "private files", f"others can read {each.path}, and its file system has no modes", fix
+            )
         else:
-            fix = f"Close it: chmod {each.mode:o} {each.path}. manage.py up does so when it starts."
+            fix = f"Run chmod {each.mode:o} {each.path}. manage.py up also does this at each start."
             yield Finding("fail", "private files", f"others can read {each.path}", fix)
     if not found:
-        yield Finding("ok", "private files", "closed to other users")
+        yield Finding("ok", "private files", "not readable by other users")
 
 
-def keeps_no_modes(path: Path) -> bool:
+def has_no_modes(path: Path) -> bool:
     try:
         return mount_of(path).type in WITHOUT_MODES
     except OSError:
@@ -129,26 +131,29 @@ def keeps_no_modes(path: Path) -> bool:
 
 
 def check_settings() -> Iterator[Finding]:
-    """What cannot be used stops every program, this one too: here is only what is not known."""
+    """Check for unknown variables; an invalid value already stops every program, including this one."""
     unknown = env.unknown()
-    for name, meant in unknown.items():
+    for name, suggestion in unknown.items():
         yield Finding(
-            "warn", "settings", f"{name} is not a setting", f"Did you mean {meant}?" if meant else "Remove it."
+            "warn",
+            "settings",
+            f"{name} is not a setting",
+            f"Did you mean {suggestion}?" if suggestion else "Remove it.",
         )
     if not unknown:
-        yield Finding("ok", "settings", "every variable is known")
+        yield Finding("ok", "settings", "all variables are known")
 
 
 def check_public_snapshots() -> Iterator[Finding]:
-    """As the running `up` has it; other starts show strangers nothing unless it is set."""
+    """Check for the running `up`; without it, snapshots are public only if the setting says so."""
     address = address_of_running(settings.RUN_DIR)
     name, what = "snapshots", "of cameras that list no group are shown without signing in"
     if not public_snapshots(address):
-        yield Finding("ok", name, "only for who signs in")
+        yield Finding("ok", name, "only after signing in")
     elif is_loopback(address) and not settings.NVR_PUBLIC_URL:
         yield Finding("ok", name, f"{what}, on this machine")
     else:
-        fix = "If strangers must not see them, set NVR_PUBLIC_SNAPSHOTS=false, or let the cameras list a group."
+        fix = "To require signing in, set NVR_PUBLIC_SNAPSHOTS=false, or let the cameras list a group."
         yield Finding("warn", name, what, fix)
 
 
@@ -157,24 +162,24 @@ def check_clock() -> Iterator[Finding]:
     newest = max((path.stat().st_mtime for path in settings.RUN_DIR.iterdir()), default=0.0)
     if now < NOT_BEFORE:
         yield Finding(
-            "fail", "clock", f"it says {now:%Y-%m-%d}", "Set it, or start time synchronisation (timedatectl)."
+            "fail", "clock", f"it shows {now:%Y-%m-%d}", "Set it, or start time synchronisation (timedatectl)."
         )
     elif newest > now.timestamp() + 60:
-        yield Finding("warn", "clock", "files here are from the future", "Check the time (timedatectl).")
+        yield Finding("warn", "clock", "files of the data folder are from the future", "Check the time (timedatectl).")
     else:
         yield Finding("ok", "clock", f"{now:%Y-%m-%d %H:%M:%S} UTC")
 
 
 def check_health() -> Iterator[Finding]:
-    """What the running system watches too: database, cache, broker, workers, storage, disk."""
+    """Run the health checks of the running system: database, cache, broker, workers, storage, disk."""
     for name, section in check_all(essential_only=True).items():
-        if name != "storage":  # the folders have their own, stricter check
+        if name != "storage":  # `check_folders` is stricter
             yield finding_from(name, section)
 
 
 def finding_from(name: str, section: Section) -> Finding:
     what, colon, fix = section.detail.partition(": ")
-    # Without workers nothing is read, made or removed: that a page still opens does not make it work.
+    # Without workers nothing is processed, created or deleted, even if pages still open.
     level = "fail" if section.is_stopped else LEVELS[section.status]
     if section.status == "ok" or not colon:
         return Finding(
@@ -187,13 +192,13 @@ def finding_from(name: str, section: Section) -> Finding:
 
 
 def check_cameras() -> Iterator[Finding]:
-    """One finding for each camera in `error`: it delivers nothing, and the others do not suffer from it."""
+    """Yield one warning for each camera in `error`; the other cameras still work."""
     rows = Camera.objects.filter(enabled=True)
     try:
         broken, count = list(rows.filter(status=CameraStatus.ERROR).order_by("name")[:MAX_CAMERAS]), rows.count()
         total = rows.filter(status=CameraStatus.ERROR).count()
     except DatabaseError:
-        return  # the migrations and the database have findings of their own
+        return  # `check_migrations` and `check_health` report it
     for camera in broken:
         yield Finding("warn", "cameras", f"{camera.name} is in error", camera.status_reason or "Open its page.")
     if total > len(broken):
@@ -213,13 +218,13 @@ FIXES = {
 def check_migrations() -> Iterator[Finding]:
     file = file_of(connection)
     if file is not None and not file.exists():
-        fix = "Put it back, or run manage.py up, which makes a new one."
-        yield Finding("fail", "migrations", f"unknown, as {file} is not there", fix)
+        fix = "Restore it, or run manage.py up, which creates a new one."
+        yield Finding("fail", "migrations", f"unknown, because {file} does not exist", fix)
         return
     try:
         pending = pending_migrations()
     except DatabaseError:
-        yield Finding("fail", "migrations", "unknown, as the database does not answer", FIXES["database"])
+        yield Finding("fail", "migrations", "unknown, because the database does not answer", FIXES["database"])
         return
     if pending:
         yield Finding("fail", "migrations", f"{len(pending)} not applied", "Run manage.py up, or manage.py migrate.")

@@ -1,4 +1,4 @@
-"""The first administrator: made once, when nobody could sign in to make one."""
+"""The first administrator, created while there is no superuser."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from nvr.sqlite3.files import file_of
 
 @dataclass(frozen=True)
 class FirstAdministrator:
-    """`password` is None if the operator chose it: then nobody needs to be told."""
+    """`password` is None if the operator chose it: then it is not shown."""
 
     username: str
     password: str | None
@@ -28,7 +28,7 @@ class FirstAdministrator:
 
 
 def is_needed() -> bool:
-    """Whether there is no superuser, or not even a database yet."""
+    """Return whether there is no superuser, or no database yet."""
     file = file_of(connection)
     if file is not None and not file.exists():
         return True
@@ -38,20 +38,21 @@ def is_needed() -> bool:
 
 
 def check_chosen_password() -> None:
-    """Raises `Invalid` if NVR_ADMIN_PASSWORD is one that people guess."""
+    """Raise `Invalid` if NVR_ADMIN_PASSWORD is too weak."""
     if not settings.NVR_ADMIN_PASSWORD:
         return
     try:
         validate_password(settings.NVR_ADMIN_PASSWORD, User(username=settings.NVR_ADMIN_USERNAME))
     except ValidationError as error:
         reasons = " ".join(error.messages)
-        raise Invalid(f"NVR_ADMIN_PASSWORD is not good enough: {reasons} Choose a longer one.") from error
+        raise Invalid(f"NVR_ADMIN_PASSWORD is too weak: {reasons} Choose a longer one.") from error
 
 
 def create_first_administrator() -> FirstAdministrator | None:
-    """None if there is one. The password and the key are returned this once, and stored as hashes.
+    """Create the first administrator; return None if there is a superuser.
 
-    Raises `Invalid` for a password that is chosen badly.
+    The password and the API key are returned only this once; they are stored as hashes.
+    Raises `Invalid` if NVR_ADMIN_PASSWORD is too weak.
     """
     if not is_needed():
         return None

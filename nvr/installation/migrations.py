@@ -1,4 +1,4 @@
-"""Bringing the database up to date."""
+"""Creating and migrating the database."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
 from nvr.installation.database_copies import copy_aside
-from nvr.sqlite3.files import make_if_missing
+from nvr.sqlite3.files import create_if_missing
 
 
 def pending_migrations() -> list[str]:
-    """Names of the migrations that the database has not seen, in their order."""
+    """Return the names of the unapplied migrations, in order."""
     executor = MigrationExecutor(connection)
     plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
     return [f"{migration.app_label}.{migration.name}" for migration, _ in plan]
 
 
-def migrate(say: Callable[[str], None]) -> None:
-    """Apply what is pending; a SQLite file is made if there is none, and else copied aside first."""
-    if made := make_if_missing(connection):
-        say(f"There was no database at {made}: a new, empty one was made.")
+def migrate(report: Callable[[str], None]) -> None:
+    """Apply pending migrations; first create the SQLite file if there is none, otherwise copy it."""
+    if created := create_if_missing(connection):
+        report(f"There was no database at {created}: a new, empty one was created.")
     pending = pending_migrations()
     if not pending:
         return
     if connection.vendor == "sqlite" and connection.introspection.table_names():
         copy = copy_aside(Path(str(connection.settings_dict["NAME"])), settings.NVR_DATA_DIR / "backups")
         if copy:
-            say(f"The database was copied to {copy}.")
-    say(f"Applying {len(pending)} database migrations.")
+            report(f"The database was copied to {copy}.")
+    report(f"Applying {len(pending)} database migrations.")
     call_command("migrate", interactive=False, verbosity=0)

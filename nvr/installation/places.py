@@ -1,13 +1,13 @@
-"""Where this installation keeps what."""
+"""The folders and the database file of this installation."""
 
 from __future__ import annotations
 
 from django.conf import settings
 from django.db import connection
 
-from nvr.private_files import Places
+from nvr.private_files import DataLayout
 from nvr.sqlite3.files import file_of
 
 
-def places() -> Places:
-    return Places(settings.NVR_DATA_DIR, settings.NVR_CAMERA_ROOT, file_of(connection))
+def data_layout() -> DataLayout:
+    return DataLayout(settings.NVR_DATA_DIR, settings.NVR_CAMERA_ROOT, file_of(connection))

@@ -1,4 +1,4 @@
-"""Collecting static files, but only when one of them has changed."""
+"""Collecting static files, only if one of them has changed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from django.core.management import call_command
 
 
 def fingerprint() -> str:
-    """Changes whenever a static file is added, removed or edited, or the way of storing them is another."""
+    """Return a hash that changes when a static file is added, removed or edited, or the storage backend changes."""
     backend = str(settings.STORAGES["staticfiles"])
     lines = sorted(_files())
     return hashlib.sha256("\n".join([backend, *lines]).encode(errors="surrogateescape")).hexdigest()
@@ -26,7 +26,7 @@ def _files() -> Iterator[str]:
 
 
 def collect_if_changed() -> bool:
-    """True if files were collected."""
+    """Collect static files if any has changed; return whether they were collected."""
     stamp = settings.RUN_DIR / "static-files"
     current = fingerprint()
     if stamp.is_file() and stamp.read_text() == current and settings.STATIC_ROOT.is_dir():

@@ -1,4 +1,4 @@
-"""The encrypted fields of all models, and storing them under the current key."""
+"""Re-encrypting the encrypted fields of all models with the current key."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from cameras.secrets import is_unreadable
 
 @dataclass
 class Rotation:
-    """`unreadable` names the objects whose secret no key opens."""
+    """`unreadable` lists the objects whose secret no key decrypts."""
 
     rotated: int = 0
     unreadable: list[str] = field(default_factory=list)
@@ -29,7 +29,7 @@ def secret_fields() -> Iterator[tuple[type[models.Model], str]]:
 
 
 def rotate(*, dry_run: bool = False) -> Rotation:
-    """Encrypt each secret anew with the current key, row by row; a second run is harmless."""
+    """Encrypt each secret with the current key, row by row; a second run is harmless."""
     result = Rotation()
     for model, name in secret_fields():
         keys = model._base_manager.exclude(**{name: None}).values_list("pk", flat=True).order_by("pk")
@@ -39,7 +39,7 @@ def rotate(*, dry_run: bool = False) -> Rotation:
 
 
 def _rotate_one(model: type[models.Model], name: str, key: object, result: Rotation, *, dry_run: bool) -> None:
-    """Under the row's lock, so that a secret that is being changed is not put back."""
+    """Lock the row, so that a concurrent change of the secret is not overwritten."""
     with transaction.atomic():
         row = model._base_manager.select_for_update().filter(pk=key).first()
         value = getattr(row, name) if row else None

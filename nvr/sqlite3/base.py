@@ -14,7 +14,7 @@ from typing import Any
 
 from django.db.backends.sqlite3 import base, features
 
-from nvr.sqlite3.files import address, file_of, make_if_missing
+from nvr.sqlite3.files import address, create_if_missing, file_of
 
 Identity = tuple[int, int]
 
@@ -53,7 +53,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
     def prepare_database(self) -> None:
         """Called by `migrate` alone, before it connects."""
-        make_if_missing(self)
+        create_if_missing(self)
 
     def is_usable(self) -> bool:
         """Asked once in each request or task, with CONN_HEALTH_CHECKS; costs one look at the file."""

@@ -23,7 +23,7 @@ def address(file: Path) -> str:
     return f"file:{quote(os.fsencode(file))}?mode=rw"
 
 
-def make_if_missing(database: BaseDatabaseWrapper) -> Path | None:
+def create_if_missing(database: BaseDatabaseWrapper) -> Path | None:
     """Make the empty file that is a new database; returns it, or None if there was nothing to make.
 
     Where it cannot be made, the connection that opens it next says why.

@@ -1,4 +1,4 @@
-"""Whether strangers see snapshots, unless it is set: only while NVR is reached through loopback alone."""
+"""The default of NVR_PUBLIC_SNAPSHOTS: true only while NVR listens on loopback alone."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_the_default(
     assert load(monkeypatch, tmp_path, **environment)["NVR_PUBLIC_SNAPSHOTS"] is public
 
 
-def test_a_proxys_word_counts_on_the_unix_socket_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_proxy_headers_are_trusted_on_the_unix_socket_only(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     public = {URL: "https://nvr.example.org"}
 
     on_port = load(monkeypatch, tmp_path, **public)
@@ -53,15 +53,15 @@ def test_a_proxys_word_counts_on_the_unix_socket_alone(monkeypatch: pytest.Monke
     assert on_socket["SECURE_PROXY_SSL_HEADER"]
 
 
-@pytest.mark.parametrize(("strangers_see", "words"), [(True, "without signing in"), (False, "only for who signs in")])
-def test_the_box_of_the_first_start_says_so(strangers_see: bool, words: str) -> None:
+@pytest.mark.parametrize(("public", "words"), [(True, "without signing in"), (False, "only after signing in")])
+def test_the_welcome_box_shows_the_default(public: bool, words: str) -> None:
     created = FirstAdministrator(username="admin", password="x", api_key="nvr_x")
 
-    assert words in welcome(created, [], strangers_see=strangers_see)
+    assert words in welcome(created, [], public=public)
 
 
 @pytest.mark.django_db
-def test_the_cameras_form_says_so(settings: Settings) -> None:
+def test_the_camera_form_shows_it(settings: Settings) -> None:
     assert "without signing in" in CameraForm().fields["public"].help_text
 
     settings.NVR_PUBLIC_SNAPSHOTS = False
@@ -70,21 +70,21 @@ def test_the_cameras_form_says_so(settings: Settings) -> None:
 
 
 @pytest.mark.parametrize(
-    ("address", "said", "level", "words"),
+    ("address", "setting", "level", "words"),
     [
         ("127.0.0.1", None, "ok", "on this machine"),
-        ("0.0.0.0", None, "ok", "only for who signs in"),
-        ("", None, "ok", "only for who signs in"),
+        ("0.0.0.0", None, "ok", "only after signing in"),
+        ("", None, "ok", "only after signing in"),
         ("0.0.0.0", "true", "warn", "without signing in"),
     ],
 )
-def test_doctor_says_so(
-    monkeypatch: pytest.MonkeyPatch, address: str, said: str | None, level: str, words: str
+def test_doctor_reports_it(
+    monkeypatch: pytest.MonkeyPatch, address: str, setting: str | None, level: str, words: str
 ) -> None:
     monkeypatch.setattr(doctor, "address_of_running", lambda folder: address)
     monkeypatch.delenv(SET, raising=False)
-    if said:
-        monkeypatch.setenv(SET, said)
+    if setting:
+        monkeypatch.setenv(SET, setting)
 
     (finding,) = doctor.check_public_snapshots()
 

@@ -1,4 +1,4 @@
-"""The installation's key: made once, for its owner's eyes only, whichever process comes first."""
+"""The secret key: created once by the first process, readable by its owner only."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from nvr.secret_key import stored_key
 ROOT = Path(__file__).parent.parent.parent
 
 
-def test_a_key_is_made_once_and_kept_for_its_owner_only(tmp_path: Path) -> None:
+def test_a_key_is_created_once_and_only_its_owner_can_read_it(tmp_path: Path) -> None:
     file = tmp_path / "new" / "secret_key"
 
     first = stored_key(file)
@@ -29,7 +29,7 @@ def test_a_key_is_made_once_and_kept_for_its_owner_only(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("number", [errno.EPERM, errno.EOPNOTSUPP])
-def test_a_file_system_without_links_holds_a_key_too(
+def test_a_file_system_without_links_can_store_a_key(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
     def refuse(*args: object) -> None:
@@ -42,7 +42,7 @@ def test_a_file_system_without_links_holds_a_key_too(
 
 
 @pytest.mark.parametrize("content", ["", "\n", "short"])
-def test_a_file_without_a_usable_key_is_said_and_left_alone(tmp_path: Path, content: str) -> None:
+def test_a_file_without_a_usable_key_is_reported_and_left_alone(tmp_path: Path, content: str) -> None:
     file = tmp_path / "secret_key"
     file.write_text(content)
 
@@ -79,8 +79,8 @@ print(nvr.secret_key.stored_key(file))
 """
 
 
-def test_processes_agree_on_one_key_also_without_links(tmp_path: Path) -> None:
-    """All of them have found no key and written one of their own before the first puts it in place."""
+def test_processes_without_links_agree_on_one_key(tmp_path: Path) -> None:
+    """All processes find no key and write one of their own before the first one renames its file."""
     others = tmp_path / "others"
     others.mkdir()
     command = [sys.executable, "-c", WITHOUT_LINKS, str(tmp_path / "data/key"), str(others)]
@@ -93,7 +93,7 @@ def test_processes_agree_on_one_key_also_without_links(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "data").iterdir()] == ["key"]
 
 
-def test_the_machine_answers_to_its_own_names_and_never_to_any() -> None:
+def test_own_hosts_are_names_of_this_machine_without_wildcards() -> None:
     hosts = own_hosts()
 
     assert {"localhost", "127.0.0.1", "[::1]"} <= set(hosts)

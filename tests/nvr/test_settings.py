@@ -221,7 +221,7 @@ def test_a_first_password_that_people_guess_stops_the_start_before_anything_is_m
     )
 
     assert ended.returncode == 1
-    assert "NVR_ADMIN_PASSWORD is not good enough: " in ended.stderr
+    assert "NVR_ADMIN_PASSWORD is too weak: " in ended.stderr
     assert "Traceback" not in ended.stderr
     assert not (tmp_path / "nvr.sqlite3").exists()
 
@@ -230,7 +230,7 @@ def test_the_first_password_counts_only_while_there_is_no_superuser(db: None, se
     settings.NVR_ADMIN_PASSWORD = "admin"
 
     assert [error.id for error in check_first_password()] == ["nvr.E001"]
-    with pytest.raises(Invalid, match="NVR_ADMIN_PASSWORD is not good enough"):
+    with pytest.raises(Invalid, match="NVR_ADMIN_PASSWORD is too weak"):
         create_first_administrator()
 
     make_user("chief", is_superuser=True)

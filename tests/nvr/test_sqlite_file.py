@@ -12,7 +12,7 @@ import pytest
 from django.db import ConnectionHandler, OperationalError
 
 from nvr.sqlite3.base import DatabaseWrapper
-from nvr.sqlite3.files import make_if_missing
+from nvr.sqlite3.files import create_if_missing
 
 pytestmark = pytest.mark.django_db  # what they connect to is a file of their own
 
@@ -111,8 +111,8 @@ def test_an_open_connection_stays_open_while_its_file_is_in_place(
 def test_preparation_makes_the_file_once(tmp_path: Path, connect: Callable[[Path], DatabaseWrapper]) -> None:
     database = connect(tmp_path / "new.sqlite3")
 
-    assert make_if_missing(database) == tmp_path / "new.sqlite3"
-    assert make_if_missing(database) is None
+    assert create_if_missing(database) == tmp_path / "new.sqlite3"
+    assert create_if_missing(database) is None
     database.ensure_connection()
 
 
@@ -121,7 +121,7 @@ def test_a_folder_that_is_missing_too_is_told_by_the_connection(
 ) -> None:
     database = connect(tmp_path / "nowhere" / "new.sqlite3")
 
-    assert make_if_missing(database) is None
+    assert create_if_missing(database) is None
     with pytest.raises(OperationalError, match="is not there"):
         database.ensure_connection()
 
@@ -130,7 +130,7 @@ def test_a_server_and_memory_have_no_file_to_make(tmp_path: Path, monkeypatch: p
     monkeypatch.chdir(tmp_path)
     for name in (":memory:", "file:shared?mode=memory&cache=shared"):
         database = ConnectionHandler({"default": {"ENGINE": "nvr.sqlite3", "NAME": name}})["default"]
-        assert make_if_missing(database) is None
+        assert create_if_missing(database) is None
         database.ensure_connection()
 
     assert list(tmp_path.iterdir()) == []

@@ -37,7 +37,7 @@ def embedded(data_dir: Path) -> dict[str, str]:
 
 
 def environment(data_dir: Path) -> dict[str, str]:
-    """That of the embedded default, on a data folder of its own."""
+    """Return the environment of the embedded default with its own data folder."""
     outer = ("DATABASE_URL", "REDIS_URL", "CELERY_BROKER_URL", "DJANGO_SETTINGS_MODULE", "NVR_PUBLIC_URL")
     kept = {name: value for name, value in os.environ.items() if name not in outer}
     path = os.pathsep.join(filter(None, [str(BASE_DIR), os.environ.get("PYTHONPATH")]))

@@ -1,4 +1,4 @@
-"""What `manage.py` says of what no command can do anything about."""
+"""How `manage.py` reports errors that no command can fix."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from django.conf import settings
     "command",
     [["create_api_key", "hub", "--user", "a"], ["import_review_paths", "config.yaml"], ["changepassword", "a"]],
 )
-def test_a_database_that_is_away_is_a_sentence_and_no_traceback(command: list[str], tmp_path: Path) -> None:
+def test_an_unreachable_database_is_reported_without_traceback(command: list[str], tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text("knownPaths: [/]\n")
     away = {"DATABASE_URL": "postgres://nobody@127.0.0.1:1/none", "NVR_DATA_DIR": str(tmp_path)}
 

@@ -26,7 +26,7 @@ def create(*arguments: str) -> str:
     return output.getvalue()
 
 
-def test_the_key_is_all_that_is_printed_and_it_works(owner: User) -> None:
+def test_only_the_key_is_printed_and_it_works(owner: User) -> None:
     printed = create("home hub", "--user", "hub")
 
     key = ApiKey.objects.find(printed.removesuffix("\n"))
@@ -53,7 +53,7 @@ def test_a_key_can_be_read_only_and_expire(owner: User) -> None:
         (("x", "--user", "hub", "--expires", "-3"), "number of days"),
     ],
 )
-def test_what_makes_no_sense_is_refused_in_a_sentence(owner: User, arguments: tuple[str, ...], sentence: str) -> None:
+def test_invalid_arguments_are_refused_in_one_sentence(owner: User, arguments: tuple[str, ...], sentence: str) -> None:
     User.objects.create_user("gone", is_active=False)
 
     with pytest.raises(CommandError, match=sentence):

@@ -28,7 +28,7 @@ def numbers(path: Path) -> list[tuple[int]]:
         return connection.execute("SELECT number FROM seen").fetchall()
 
 
-def test_a_copy_holds_also_what_another_connection_has_just_written(database: Path, tmp_path: Path) -> None:
+def test_a_copy_contains_recent_writes_of_another_connection(database: Path, tmp_path: Path) -> None:
     with closing(sqlite3.connect(database)) as other:
         other.execute("INSERT INTO seen VALUES (8)")
         other.commit()
@@ -50,7 +50,7 @@ def test_a_database_that_does_not_exist_yet_is_not_copied(tmp_path: Path) -> Non
     assert copy_aside(tmp_path / "nvr.sqlite3", tmp_path / "backups") is None
 
 
-def test_a_copy_that_fails_leaves_no_half_file_and_says_why(database: Path, tmp_path: Path) -> None:
+def test_a_copy_that_fails_leaves_no_partial_file_and_reports_the_reason(database: Path, tmp_path: Path) -> None:
     database.write_bytes(b"this is no database" * 1000)
 
     with pytest.raises(StorageFull, match="could not be copied"):

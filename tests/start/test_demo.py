@@ -1,4 +1,4 @@
-"""`manage.py demo`: cameras that show something, and a card to review."""
+"""`manage.py demo`: cameras with drawn pictures, and a memory card to review."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def camera_root(tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPa
 
 @pytest.fixture
 def no_card(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It takes seconds."""
+    """Skip the memory card, which takes seconds."""
     monkeypatch.setattr("nvr.management.commands.demo.make_card", lambda stop: False)
 
 
@@ -50,10 +50,10 @@ def run(pictures: int) -> str:
 
 @pytest.mark.usefixtures("no_card")
 def test_it_adds_cameras_and_gives_each_a_picture(camera_root: Path) -> None:
-    said = run(1)
+    output = run(1)
 
     assert Camera.objects.count() == len(demo_cameras()) >= 5
-    assert said.count("Added the camera") == len(demo_cameras())
+    assert output.count("Added the camera") == len(demo_cameras())
     kinds = set()
     for camera in Camera.objects.all():
         (file,) = Path(camera.folder_path).iterdir()
@@ -75,14 +75,14 @@ def test_a_second_run_adds_no_camera(camera_root: Path) -> None:
     assert Camera.objects.count() == len(demo_cameras())
 
 
-def test_old_pictures_go_and_foreign_files_stay(camera_root: Path) -> None:
+def test_old_pictures_are_deleted_and_other_files_stay(camera_root: Path) -> None:
     camera = demo_cameras()[0]
     camera.register()
     for number in range(KEPT_PICTURES + 5):
         (camera.folder / f"demo-20200101-{number:06}.jpg").touch()
     (camera.folder / "mine.jpg").touch()
 
-    camera.forget_old()
+    camera.delete_old()
 
     names = sorted(path.name for path in camera.folder.iterdir())
     assert len(names) == KEPT_PICTURES + 1
@@ -91,7 +91,7 @@ def test_old_pictures_go_and_foreign_files_stay(camera_root: Path) -> None:
 
 @pytest.mark.slow
 def test_it_adds_a_card_to_review_once(camera_root: Path) -> None:
-    assert "Added the card" in run(1)
+    assert "Added the memory card" in run(1)
 
     (path,) = ReviewPath.objects.all()
     card = Path(path.path)
@@ -114,7 +114,7 @@ def test_it_has_day_and_night(camera_root: Path) -> None:
     assert by_night == {True, False}
 
 
-def test_the_cameras_are_fed_also_where_no_card_can_be_made(
+def test_cameras_are_fed_even_if_the_memory_card_cannot_be_created(
     camera_root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def missing(*_: object, **__: object) -> bytes:
@@ -123,7 +123,7 @@ def test_the_cameras_are_fed_also_where_no_card_can_be_made(
     monkeypatch.setattr("nvr.demo.films.run", missing)
 
     assert "Feeding" in run(1)
-    assert "no card to review" in capsys.readouterr().err
+    assert "no memory card to review" in capsys.readouterr().err
     assert not ReviewPath.objects.exists()
     assert not (camera_root / "demo/trail_camera").exists()
 
@@ -133,13 +133,13 @@ def test_in_every_scene_something_passes_within_a_minute(name: str) -> None:
     pictures = [draw(SCENES[name], 1_790_000_000.0 + second) for second in range(0, 60, 5)]
 
     inside = [picture.crop((0, 0, 1280, 660)) for picture in pictures]
-    assert any(ImageChops.difference(former, latter).getbbox() for former, latter in itertools.pairwise(inside))
+    assert any(ImageChops.difference(earlier, later).getbbox() for earlier, later in itertools.pairwise(inside))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("camera", [camera for camera in demo_cameras() if camera.settings["detector"] == "people"])
-def test_what_the_detector_finds_is_who_walks_there(camera: DemoCamera, tmp_path: Path) -> None:
-    """At most the one walker, and while nobody is there, nobody."""
+def test_the_detector_finds_the_walking_person(camera: DemoCamera, tmp_path: Path) -> None:
+    """It finds at most the one walker, and nothing while nobody is there."""
     config = DetectorConfig(confidence=float(str(camera.settings["detection_confidence"])))
     detector, memory, counts = detector_for(config), b"", []
     for number in range(24):
@@ -156,8 +156,8 @@ def test_what_the_detector_finds_is_who_walks_there(camera: DemoCamera, tmp_path
 
 
 @pytest.mark.parametrize("camera", [camera for camera in demo_cameras() if camera.settings["detector"] == "motion"])
-def test_an_animal_wholly_in_view_is_reported_where_it_is(camera: DemoCamera, tmp_path: Path) -> None:
-    """And while none is there, nothing is."""
+def test_a_fully_visible_animal_is_detected_in_place(camera: DemoCamera, tmp_path: Path) -> None:
+    """Without an animal, nothing is detected."""
     detector, memory, reported, alone = detector_for(DetectorConfig(detector="motion")), b"", [], []
     path = tmp_path / "picture.jpg"
     empty = draw(camera.scene, ANIMALS_AWAY)
@@ -168,7 +168,7 @@ def test_an_animal_wholly_in_view_is_reported_where_it_is(camera: DemoCamera, tm
         with images.open_image(path) as image:
             result = detector.detect(Frame(image, at), memory)
         memory = result.memory
-        animal = what_differs(picture, empty)
+        animal = changed_box(picture, empty)
         if animal is None:
             alone.append(bool(result.objects))
         elif animal[0] > 0 and animal[2] < picture.width:
@@ -178,7 +178,7 @@ def test_an_animal_wholly_in_view_is_reported_where_it_is(camera: DemoCamera, tm
     assert len(alone) >= 20 and not any(alone)
 
 
-def what_differs(picture: Image.Image, empty: Image.Image) -> tuple[int, ...] | None:
+def changed_box(picture: Image.Image, empty: Image.Image) -> tuple[int, ...] | None:
     """Left, top, right, bottom; without the time in the corner, and without noise."""
     difference = ImageChops.difference(picture, empty).crop((0, 0, 1280, 660)).convert("L").reduce(8)
     box = difference.point(lambda level: 255 * (level > 10)).getbbox()
@@ -186,7 +186,7 @@ def what_differs(picture: Image.Image, empty: Image.Image) -> tuple[int, ...] | 
 
 
 def overlap(found: tuple[float, ...], there: tuple[int, ...]) -> float:
-    """What both have in common, as a share of what either covers."""
+    """Return the intersection over union of both boxes."""
     x, y, width, height = found
     left, top, right, bottom = there
     across = max(0.0, min(x + width, right) - max(x, left))

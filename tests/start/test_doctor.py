@@ -40,7 +40,7 @@ def folders(tmp_path: Path, settings: Settings) -> Path:
     return tmp_path
 
 
-def test_folders_that_are_there_are_well(folders: Path) -> None:
+def test_existing_folders_are_ok(folders: Path) -> None:
     assert {finding.level for finding in doctor.check_folders()} == {"ok"}
 
 
@@ -54,15 +54,15 @@ def test_a_missing_camera_root_names_the_folder_and_the_setting(folders: Path) -
     assert "NVR_CAMERA_ROOT" in finding.fix
 
 
-def test_a_folder_without_rights_is_told(folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_without_permission_is_reported(folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor.os, "access", lambda path, rights: Path(path).name != "data")
 
     finding = only(list(doctor.check_folders()), "data folder")
 
-    assert (finding.level, "no right to read and write" in finding.what) == ("fail", True)
+    assert (finding.level, "no permission to read and write" in finding.what) == ("fail", True)
 
 
-def test_a_missing_ffmpeg_says_what_to_type(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_missing_ffmpeg_names_the_install_command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
 
     findings = list(doctor.check_ffmpeg())
@@ -97,7 +97,7 @@ def test_a_camera_in_error_is_a_warning_with_its_reason() -> None:
 
 
 @pytest.mark.django_db
-def test_of_very_many_cameras_in_error_the_first_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_the_first_of_many_cameras_in_error_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "MAX_CAMERAS", 2)
     for number in range(5):
         make_camera(f"Camera {number}", status="error")
@@ -107,7 +107,7 @@ def test_of_very_many_cameras_in_error_the_first_are_named(monkeypatch: pytest.M
     assert whats == ["Camera 0 is in error", "Camera 1 is in error", "3 more are in error"]
 
 
-def test_the_installed_ffmpeg_is_well_and_its_version_told() -> None:
+def test_the_installed_ffmpeg_is_ok_and_its_version_is_shown() -> None:
     findings = list(doctor.check_ffmpeg())
 
     assert [finding.level for finding in findings] == ["ok", "ok"]
@@ -145,30 +145,30 @@ def test_a_misspelt_setting_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 @pytest.mark.django_db
-def test_an_installation_in_which_nothing_runs_fails() -> None:
+def test_an_installation_without_running_processes_fails() -> None:
     levels = {finding.name: finding.level for finding in doctor.check_health()}
 
     assert (levels["workers"], levels["ingest"]) == ("fail", "fail")
 
 
 @pytest.mark.parametrize(("is_stopped", "level"), [(True, "fail"), (False, "warn")])
-def test_what_does_not_run_fails_whatever_its_sentence_is(is_stopped: bool, level: str) -> None:
+def test_a_stopped_process_is_a_failure(is_stopped: bool, level: str) -> None:
     section = Section("degraded", "No worker serves them: start one.", is_stopped=is_stopped)
 
     assert doctor.finding_from("uploads", section).level == level
 
 
-def test_a_check_that_cannot_look_is_a_finding(folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_check_that_raises_is_a_finding(folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (folders / "data" / "run").rmdir()
     monkeypatch.setattr(doctor, "CHECKS", (doctor.check_clock,))
 
-    (finding,) = doctor.examine()
+    (finding,) = doctor.run_checks()
 
     assert (finding.level, finding.name, "FileNotFoundError" in finding.what) == ("fail", "clock", True)
 
 
 @pytest.mark.parametrize("command", ["doctor", "up"])
-def test_a_data_folder_that_is_a_file_is_told_in_a_sentence(
+def test_a_data_folder_that_is_a_file_is_reported_in_a_sentence(
     embedded: dict[str, str], data_dir: Path, command: str
 ) -> None:
     data_dir.write_text("a file")
@@ -182,7 +182,7 @@ def test_a_data_folder_that_is_a_file_is_told_in_a_sentence(
     assert "Traceback" not in answer.stderr
 
 
-def test_a_data_folder_that_cannot_be_entered_is_told_in_a_sentence(
+def test_a_data_folder_that_cannot_be_entered_is_reported_in_a_sentence(
     folders: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(folder: Path) -> None:
@@ -218,7 +218,7 @@ def test_a_finding_is_one_line_and_only_a_failure_counts(monkeypatch: pytest.Mon
 
 
 @pytest.mark.slow
-def test_an_installation_that_was_never_started_fails_with_fixes_for_programs_too(embedded: dict[str, str]) -> None:
+def test_an_installation_that_was_never_started_fails_with_fixes_in_json_too(embedded: dict[str, str]) -> None:
     answer = subprocess.run(
         [sys.executable, "manage.py", "doctor", "--json"], env=embedded, cwd=BASE_DIR, capture_output=True, text=True
     )
@@ -235,7 +235,7 @@ def test_an_installation_that_was_never_started_fails_with_fixes_for_programs_to
 
 
 @pytest.mark.slow
-def test_a_database_that_is_away_is_found_and_not_a_traceback(embedded: dict[str, str]) -> None:
+def test_an_unreachable_database_is_a_finding_without_traceback(embedded: dict[str, str]) -> None:
     away = embedded | {"DATABASE_URL": "postgres://nobody@127.0.0.1:1/none"}
 
     answer = subprocess.run(

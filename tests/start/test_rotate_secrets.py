@@ -1,4 +1,4 @@
-"""`manage.py rotate_secrets`: after it, the former key can go."""
+"""`manage.py rotate_secrets`: afterwards the previous key can be removed."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from cameras.models import Camera
 from nvr.installation.stored_secrets import secret_fields
 
 pytestmark = pytest.mark.django_db
-FORMER, CURRENT = "f" * 60, "c" * 60
+PREVIOUS, CURRENT = "f" * 60, "c" * 60
 
 
 def use_keys(settings: Settings, key: str, *fallbacks: str) -> None:
-    """Secrets are opened with keys that each field derives once: forget them."""
+    """Switch the keys, and drop those that each field has cached."""
     settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = key, list(fallbacks)
     for model, name in secret_fields():
         for cached in ("keys", "f"):
@@ -26,7 +26,7 @@ def use_keys(settings: Settings, key: str, *fallbacks: str) -> None:
 @pytest.fixture(autouse=True)
 def keys(settings: Settings):
     original = settings.SECRET_KEY
-    use_keys(settings, FORMER)
+    use_keys(settings, PREVIOUS)
     yield
     use_keys(settings, original)
 
@@ -42,37 +42,37 @@ def rotate(*arguments: str) -> tuple[str, str]:
     return output.getvalue(), errors.getvalue()
 
 
-def test_secrets_are_readable_without_the_former_key_afterwards(camera: Camera, settings: Settings) -> None:
-    use_keys(settings, CURRENT, FORMER)
+def test_secrets_are_readable_without_the_previous_key_afterwards(camera: Camera, settings: Settings) -> None:
+    use_keys(settings, CURRENT, PREVIOUS)
 
     output, errors = rotate()
 
     use_keys(settings, CURRENT)
     assert Camera.objects.get().rtsp_password == "pässword 1"
-    assert "1 secrets are stored" in output and not errors
+    assert "1 secrets are encrypted" in output and not errors
 
 
 def test_a_dry_run_changes_nothing(camera: Camera, settings: Settings) -> None:
-    use_keys(settings, CURRENT, FORMER)
+    use_keys(settings, CURRENT, PREVIOUS)
 
     rotate("--dry-run")
 
-    use_keys(settings, FORMER)
+    use_keys(settings, PREVIOUS)
     assert Camera.objects.get().rtsp_password == "pässword 1"
 
 
 def test_secrets_of_trashed_cameras_are_rotated_too(camera: Camera, settings: Settings) -> None:
     Camera.everything.update(deleted_at="2026-01-01T00:00:00Z")
-    use_keys(settings, CURRENT, FORMER)
+    use_keys(settings, CURRENT, PREVIOUS)
 
     assert "1 secrets" in rotate()[0]
 
 
-def test_a_secret_that_no_key_opens_is_named_and_left_alone(camera: Camera, settings: Settings) -> None:
+def test_a_secret_that_no_key_decrypts_is_named_and_left_alone(camera: Camera, settings: Settings) -> None:
     use_keys(settings, CURRENT)
 
     output, errors = rotate()
 
     assert "0 secrets" in output and "Gate" in errors
-    use_keys(settings, FORMER)
+    use_keys(settings, PREVIOUS)
     assert Camera.objects.get().rtsp_password == "pässword 1"

@@ -178,7 +178,7 @@ def test_one_command_brings_up_everything_and_one_signal_ends_it(up: Callable[..
     assert shown(installation.log, "username") == "admin"
     assert len(shown(installation.log, "password")) >= 16
     assert f"http://localhost:{installation.port}" in installation.log
-    assert "a new, empty one was made" in installation.log
+    assert "a new, empty one was created" in installation.log
     assert wait_until(lambda: all(installation.running(f"worker -Q {q}") for q in ("interactive", "ingest", "bulk")))
     assert installation.running("celery --quiet -A nvr beat")
     assert installation.running("manage.py ingest")

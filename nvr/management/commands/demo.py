@@ -1,4 +1,4 @@
-"""`manage.py demo`: cameras for someone without a camera, and a card to review."""
+"""`manage.py demo`: demo cameras with drawn pictures, and a memory card to review."""
 
 from __future__ import annotations
 
@@ -18,10 +18,13 @@ INTERVAL_SECONDS = 2.0
 
 
 class Command(BaseCommand):
-    help = "Adds a few cameras and a card to review, and feeds drawn pictures until Ctrl-C. A second run adds nothing."
+    help = (
+        "Adds a few cameras and a memory card to review, and uploads drawn pictures until Ctrl-C. "
+        "A second run adds nothing."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--pictures", type=int, metavar="N", help="end after N pictures for each camera")
+        parser.add_argument("--pictures", type=int, metavar="N", help="stop after N pictures per camera")
 
     def handle(self, *args: Any, pictures: int | None, **options: Any) -> None:
         stop, self.failed = threading.Event(), set[str]()
@@ -30,7 +33,7 @@ class Command(BaseCommand):
         cameras = demo_cameras()
         self.register(cameras)
         self.add_card(stop)
-        self.stdout.write(f"Feeding {len(cameras)} cameras, a picture every {INTERVAL_SECONDS:g} s. Ctrl-C ends it.")
+        self.stdout.write(f"Feeding {len(cameras)} cameras, a picture every {INTERVAL_SECONDS:g} s. Stop with Ctrl-C.")
         self.feed(cameras, stop, pictures)
 
     def register(self, cameras: list[DemoCamera]) -> None:
@@ -41,30 +44,32 @@ class Command(BaseCommand):
         except NvrError as error:
             raise CommandError(error.detail) from error
         except OSError as error:
-            raise CommandError(f"The folders cannot be made ({error}): correct NVR_CAMERA_ROOT.") from error
+            raise CommandError(f"The folders cannot be created ({error}): correct NVR_CAMERA_ROOT.") from error
 
     def add_card(self, stop: threading.Event) -> None:
-        """The cameras are shown also where no card can be made."""
+        """Add the memory card; without it the demo goes on with the cameras."""
         try:
             if make_card(stop):
-                self.stdout.write(f"Added the card of a trail camera to the review: {card_folder()}.")
+                self.stdout.write(f"Added the memory card of a trail camera to the review: {card_folder()}.")
         except NvrError as error:
-            self.stderr.write(f"There is no card to review: {error.detail}")
+            self.stderr.write(f"There is no memory card to review: {error.detail}")
         except OSError as error:
-            self.stderr.write(f"There is no card to review ({error}): make room, or correct NVR_CAMERA_ROOT.")
+            self.stderr.write(
+                f"There is no memory card to review ({error}): free disk space, or correct NVR_CAMERA_ROOT."
+            )
 
     def upload(self, camera: DemoCamera) -> None:
-        """A camera that cannot film (no ffmpeg, a full disk) keeps no other from its pictures."""
+        """Upload one picture; a camera that fails (no ffmpeg, a full disk) does not stop the others."""
         try:
             camera.upload(datetime.now(UTC))
-            camera.forget_old()
+            camera.delete_old()
         except NvrError as error:
             if camera.name not in self.failed:
-                self.stderr.write(f"There is nothing from {camera.name}: {error.detail}")
+                self.stderr.write(f"{camera.name} uploads nothing: {error.detail}")
             self.failed.add(camera.name)
 
     def feed(self, cameras: list[DemoCamera], stop: threading.Event, pictures: int | None) -> None:
-        """A picture of each camera, spread over the interval, until `stop` is set or there are enough."""
+        """Upload pictures of all cameras, spread over the interval, until `stop` is set or `pictures` are written."""
         written = 0
         while not stop.is_set() and (pictures is None or written < pictures):
             for camera in cameras:

@@ -1,4 +1,4 @@
-"""`manage.py doctor`: what is well and what is not, with a fix for each."""
+"""`manage.py doctor`: checks the installation and prints a fix for each problem."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from nvr.installation.doctor import Finding, examine
+from nvr.installation.doctor import Finding, run_checks
 
 
 class Command(BaseCommand):
     help = "Checks the installation. Exit status 0 if nothing failed (warnings do not count), else 1."
-    requires_system_checks: list[str] = []  # a broken installation must still be able to see the doctor
+    requires_system_checks: list[str] = []  # the doctor must run on a broken installation
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--json", action="store_true", help="one JSON document for programs")
+        parser.add_argument("--json", action="store_true", help="print one JSON document")
 
     def handle(self, *args: Any, **options: Any) -> None:
         findings = []
-        for finding in examine():
+        for finding in run_checks():
             findings.append(finding)
             if not options["json"]:
                 self.stdout.write(self.coloured(finding))

@@ -1,4 +1,4 @@
-"""`manage.py rotate_secrets`: store every secret under the current key."""
+"""`manage.py rotate_secrets`: encrypts every stored secret with the current key."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from nvr.installation.stored_secrets import rotate
 
 class Command(BaseCommand):
     help = (
-        "Encrypts all stored secrets anew with the current key. "
-        "Put the former key into NVR_SECRET_KEY_FALLBACKS first; afterwards it can go."
+        "Encrypts all stored secrets with the current key. "
+        "Add the previous key to NVR_SECRET_KEY_FALLBACKS first; remove it afterwards."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -21,8 +21,8 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, dry_run: bool, **options: Any) -> None:
         result = rotate(dry_run=dry_run)
-        verb = "would be stored" if dry_run else "are stored"
-        self.stdout.write(f"{result.rotated} secrets {verb} under the current key.")
+        verb = "would be encrypted" if dry_run else "are encrypted"
+        self.stdout.write(f"{result.rotated} secrets {verb} with the current key.")
         if result.unreadable:
             names = ", ".join(result.unreadable)
-            self.stderr.write(f"No key of ours opens these, which were left alone: {names}. Type them in again.")
+            self.stderr.write(f"No key decrypts these, so they were not changed: {names}. Enter them again.")

@@ -1,4 +1,4 @@
-"""`manage.py up`: everything on one machine, with one command."""
+"""`manage.py up`: prepares and runs the whole installation on one machine."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from nvr.errors import NvrError
 from nvr.installation.addresses import addresses
 from nvr.installation.first_administrator import FirstAdministrator, create_first_administrator
 from nvr.installation.migrations import migrate
-from nvr.installation.places import places
+from nvr.installation.places import data_layout
 from nvr.installation.static_files import collect_if_changed
-from nvr.private_files import close_all, make_shared
+from nvr.private_files import make_shared, restrict_all
 from nvr.settings import public_snapshots
 from nvr.supervision.__main__ import become_supervisor, print_line
 from nvr.supervision.instance import AlreadyRunning, Instance, store_address
@@ -24,18 +24,18 @@ from nvr.supervision.listening import CannotListen, address_of, listening_socket
 
 
 class Command(BaseCommand):
-    help = "Prepares and runs everything: web server, workers, scheduler. Ctrl-C or SIGTERM ends it."
+    help = "Prepares and runs everything: web server, workers, scheduler. Stop with Ctrl-C or SIGTERM."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
             "--host",
             default="127.0.0.1",
-            help="address to listen on; 0.0.0.0 for all of this machine's, unix:/path for a proxy on it alone",
+            help="address to listen on; 0.0.0.0 for all addresses, unix:/path for a proxy on this machine",
         )
         parser.add_argument("--port", type=int, default=8000)
-        parser.add_argument("--prepare", action="store_true", help="migrate and so on, but start nothing")
+        parser.add_argument("--prepare", action="store_true", help="migrate and prepare only, start nothing")
         parser.add_argument(
-            "--demo", action="store_true", help="add cameras that show generated pictures, and a card to review"
+            "--demo", action="store_true", help="add cameras with generated pictures, and a memory card to review"
         )
 
     def handle(self, *args: Any, host: str, port: int, prepare: bool, **options: Any) -> None:
@@ -66,20 +66,20 @@ class Command(BaseCommand):
     def prepare(self, reachable: list[str], address: str) -> None:
         make_shared(settings.NVR_CAMERA_ROOT)
         migrate(lambda line: print_line("supervisor", line))
-        for warning in close_all(places()):
+        for warning in restrict_all(data_layout()):
             print_line("supervisor", warning)
         if collect_if_changed():
             print_line("supervisor", "Static files were collected.")
         created = create_first_administrator()
         if created:
-            self.stdout.write(welcome(created, reachable, strangers_see=public_snapshots(address)))
+            self.stdout.write(welcome(created, reachable, public=public_snapshots(address)))
             self.stdout.flush()
         connections.close_all()
 
 
-def welcome(created: FirstAdministrator, reachable: list[str], *, strangers_see: bool) -> str:
-    """A box with what will not be shown again."""
-    snapshots = "of cameras that list no group: without signing in" if strangers_see else "only for who signs in"
+def welcome(created: FirstAdministrator, reachable: list[str], *, public: bool) -> str:
+    """Return a box with the credentials, which are shown only once."""
+    snapshots = "of cameras that list no group: without signing in" if public else "only after signing in"
     rows = [
         "The first administrator was created. This is shown once:",
         "",
