@@ -61,7 +61,7 @@ def check_volume(camera: Camera) -> None:
         now = mount_of(Path(camera.folder_path))
     except OSError as fault:
         raise error_for(fault) from fault
-    if remembered.is_away(now):
+    if remembered.is_unmounted(now):
         raise StorageFault(f"The volume that was mounted at {remembered.point} is away: mount it again.")
 
 

@@ -85,7 +85,7 @@ def check_mount(camera: Camera, newest_at: datetime | None) -> tuple[str, dict[s
     now = mount_of(Path(camera.folder_path))
     before = Mount.from_dict(camera.mount) if camera.mount else None
     arrived = newest_at is not None and (camera.last_seen_at is None or newest_at > camera.last_seen_at)
-    if before is not None and not arrived and before.is_away(now):
+    if before is not None and not arrived and before.is_unmounted(now):
         return f"The volume {before.source} that was mounted at {before.point} is away: mount it again.", None
     return "", now.as_dict()
 

@@ -87,7 +87,7 @@ def make_clip(event: Event, part: Path) -> list[FootageRange]:
 def from_videos(pieces: list[Piece], part: Path, deadline: Deadline) -> list[FootageRange]:
     """Nothing if there is nothing to be tried."""
     if pieces:
-        clips.cut_videos([piece.cut for piece in pieces], part, timeout=deadline.left())
+        clips.cut_videos([piece.cut for piece in pieces], part, timeout=deadline.remaining())
     return [FootageRange(piece.at, piece.cut.length) for piece in pieces]
 
 
@@ -95,7 +95,7 @@ def from_stills(event: Event, folders: Folders, part: Path, deadline: Deadline) 
     shown: list[FootageRange] = []
     stills = sample_evenly([still for still in stills_around(event) if footage_exists(still, folders)])
     if stills:
-        clips.render_stills(open_stills(stills, folders, shown), part, timeout=deadline.left())
+        clips.render_stills(open_stills(stills, folders, shown), part, timeout=deadline.remaining())
     if shown:
         shown[-1] = replace(shown[-1], length_s=clips.LAST_STILL_DURATION_S)
     return shown
@@ -168,7 +168,7 @@ def open_video(
         video = files.enter_context(open_footage(footage, folders))
         source = ffmpeg.source_for(video)
         facts = ffmpeg.probe_source(source)
-        return source, facts, facts.believed_duration is not None and video_is_complete(video)
+        return source, facts, facts.plausible_duration is not None and video_is_complete(video)
     except (NotFound, Forbidden):
         return None
     except (ffmpeg.FfmpegMissing, ffmpeg.FfmpegKilled):
@@ -180,15 +180,15 @@ def open_video(
 
 def stated_length(facts: ffmpeg.MediaInfo, footage: Footage, following: Footage | None) -> float:
     """In seconds. Of a file that does not tell, or lies, at most until the next one begins."""
-    if facts.believed_duration is not None:
-        return facts.believed_duration
+    if facts.plausible_duration is not None:
+        return facts.plausible_duration
     return math.inf if following is None else (following.at - footage.at).total_seconds()
 
 
 def readable_length(source: ffmpeg.Source, facts: ffmpeg.MediaInfo, until: float, deadline: Deadline) -> float:
     """What of its first seconds can be read. One that cannot be counted is believed: cutting it tells."""
     try:
-        return readable_duration(source, facts, until=until, timeout=deadline.left())
+        return readable_duration(source, facts, until=until, timeout=deadline.remaining())
     except ffmpeg.ENVIRONMENT_ERRORS:
         raise
     except ffmpeg.FfmpegFailed:

@@ -31,7 +31,7 @@ def sample_frames(
     Raises `UnknownContainer` and `FfmpegFailed` (no video stream, unreadable, damaged in the middle). Of these,
     `FfmpegTimedOut`, `FfmpegKilled` and `FfmpegMissing` are worth a retry. Also raises the errors of opening the file.
     """
-    samples = ffmpeg.sample_frames(video, every=interval, at_most=max_frames, timeout=time_limit, root=root)
+    samples = ffmpeg.sample_frames(video, interval=interval, max_frames=max_frames, timeout=time_limit, root=root)
     for sample in samples:
         image = Image.frombuffer("RGB", (sample.width, sample.height), sample.pixels, "raw", "RGB", 0, 1)
         yield Frame(image, started_at + sample.offset, sample.offset // timedelta(milliseconds=1))

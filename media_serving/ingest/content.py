@@ -99,4 +99,4 @@ def of_video(file: BinaryIO, size: int, *, may_grow: bool) -> Facts:
         if any(words in error.detail for words in UNFINISHED):
             raise Incomplete("The video has no index: it is incomplete or damaged.") from error
         raise
-    return Facts(found.width, found.height, duration_s=found.believed_duration, said=readings_of(found.tags))
+    return Facts(found.width, found.height, duration_s=found.plausible_duration, said=readings_of(found.tags))

@@ -1,1 +1,1 @@
-"""Files and what is done with them: paths, images, ffmpeg, ranged responses, signed addresses. No models."""
+"""Media files: paths, images, ffmpeg, range responses and signed URLs. No models."""

@@ -218,7 +218,7 @@ def test_pieces_of_other_sizes_are_letterboxed_to_the_first_ones(tmp_path):
 
 def test_large_pictures_are_made_smaller_and_pixels_square():
     facts = ffmpeg.MediaInfo(3840, 2160, 1, "h264", None, "mov", "yuv420p")
-    analogue = ffmpeg.MediaInfo(704, 576, 1, "mpeg4", None, "avi", "yuv420p", pixel_shape=12 / 11)
+    analogue = ffmpeg.MediaInfo(704, 576, 1, "mpeg4", None, "avi", "yuv420p", pixel_aspect_ratio=12 / 11)
 
     assert clips.clip_size(facts) == (1920, 1080)
     assert clips.clip_size(analogue) == (768, 576)

@@ -40,7 +40,7 @@ def own_pool(monkeypatch: pytest.MonkeyPatch) -> Iterator[Pool]:
     own = Pool()
     monkeypatch.setattr(pictures, "pool", own)
     yield own
-    own.end_all()
+    own.stop_all()
 
 
 def jpeg(size: tuple[int, int] = (320, 240), **options: object) -> bytes:
@@ -179,7 +179,7 @@ def test_a_hostile_picture_costs_a_bounded_time_and_breaks_nothing(tmp_path, own
         except (Invalid, DecodingTimedOut):
             continue
 
-    own_pool.end_all()
+    own_pool.stop_all()
     assert pictures.check(jpeg()).has_end
     assert memory_peak() < 1_700 * 2**20
     assert cpu_of_children() - used < HARMLESS_S
@@ -202,7 +202,7 @@ def test_absurdly_many_scans_are_refused_before_any_is_decoded(own_pool, scans):
     with pytest.raises(ImageTooSlow, match="scans"):
         pictures.check(data)
 
-    own_pool.end_all()
+    own_pool.stop_all()
     assert cpu_of_children() - used < 3
 
 
@@ -353,10 +353,10 @@ def test_a_process_that_was_forked_has_children_of_its_own(own_pool):
     reader, writer = os.pipe()
     number = os.fork()
     if number == 0:
-        own_pool.forget()
+        own_pool.detach()
         try:
             os.write(writer, b"whole" if pictures.check(jpeg()).has_end else b"torn")
-            own_pool.end_all()
+            own_pool.stop_all()
         finally:
             os._exit(0)
     os.waitpid(number, 0)
@@ -372,7 +372,7 @@ def test_a_refused_picture_is_not_decoded_again_until_it_changes(tmp_path, monke
         derivative_of(file, 160)
 
     with monkeypatch.context() as patched:
-        patched.setattr(pictures.pool, "ask", lambda *_: pytest.fail("decoded again"))
+        patched.setattr(pictures.pool, "request", lambda *_: pytest.fail("decoded again"))
         with pytest.raises(ImageTooSlow, match="scans"):
             derivative_of(file, 160)
 
@@ -385,7 +385,7 @@ def test_a_fault_of_the_storage_is_none_of_the_picture(tmp_path, own_pool):
     descriptor = os.open(tmp_path, os.O_RDONLY)
     try:
         with pytest.raises(NvrError) as raised:
-            own_pool.ask({"do": "check"}, descriptor)
+            own_pool.request({"do": "check"}, descriptor)
     finally:
         os.close(descriptor)
 

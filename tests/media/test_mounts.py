@@ -74,7 +74,7 @@ def test_a_root_that_lies_on_its_parents_device_is_away(table):
     now = mount_of(Path("/mnt/sd card/DCIM"))
 
     assert now.point == Path("/mnt")
-    assert before.is_away(now)
+    assert before.is_unmounted(now)
 
 
 @pytest.mark.parametrize(
@@ -89,14 +89,14 @@ def test_another_number_or_card_at_the_same_place_is_not_away(table, change):
     before = mount_of(Path("/mnt/sd card"))
     table.write_text(TABLE.replace(*change))
 
-    assert not before.is_away(mount_of(Path("/mnt/sd card")))
+    assert not before.is_unmounted(mount_of(Path("/mnt/sd card")))
 
 
 def test_what_is_mounted_later_below_the_root_of_old_is_not_away(table):
     before = mount_of(Path("/var/cams"))
     table.write_text(TABLE + "40 22 8:99 / /var/cams rw - ext4 /dev/sdz rw\n")
 
-    assert not before.is_away(mount_of(Path("/var/cams")))
+    assert not before.is_unmounted(mount_of(Path("/var/cams")))
 
 
 @pytest.mark.parametrize("kind", ["nfs", "nfs4", "cifs", "smb3", "fuse", "fuse.sshfs", "fuseblk", "9p", "autofs"])

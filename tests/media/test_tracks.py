@@ -139,7 +139,7 @@ def test_the_real_pictures_are_shown_everywhere(tmp_path, make, name):
     with ffmpeg.open_source(film) as source:
         cut_videos([Cut(source, facts, 1.2, 1.0)], tmp_path / "clip.mp4", timeout=LONG)
     ffmpeg.extract_frame(tmp_path / "clip.mp4", 0.5, tmp_path / "clip.jpg")
-    sample = next(iter(ffmpeg.sample_frames(film, every=timedelta(seconds=1), at_most=1, timeout=LONG)))
+    sample = next(iter(ffmpeg.sample_frames(film, interval=timedelta(seconds=1), max_frames=1, timeout=LONG)))
 
     assert (facts.width, facts.height) == (320, 240)
     assert facts.duration == pytest.approx(3, abs=0.2)
@@ -175,12 +175,12 @@ def test_a_sound_that_nobody_can_decode_does_not_cost_the_pictures(tmp_path, nam
     if ffmpeg.can_remux(facts):
         ffmpeg.remux_mp4(film, tmp_path / "remuxed.mp4", timeout=LONG)
         remuxed = ffmpeg.probe(tmp_path / "remuxed.mp4")
-        assert (remuxed.duration, remuxed.sound) == (pytest.approx(3, abs=0.2), None)
+        assert (remuxed.duration, remuxed.audio_stream) == (pytest.approx(3, abs=0.2), None)
     with ffmpeg.open_source(film) as source:
         cut_videos([Cut(source, facts, 1.2, 1.0)], tmp_path / "clip.mp4", timeout=LONG)
 
     played = ffmpeg.probe(tmp_path / "played.mp4")
-    assert (played.duration, played.sound) == (pytest.approx(3, abs=0.2), None)
+    assert (played.duration, played.audio_stream) == (pytest.approx(3, abs=0.2), None)
     assert ffmpeg.probe(tmp_path / "clip.mp4").duration == pytest.approx(1, abs=0.2)
 
 
@@ -207,7 +207,7 @@ def test_a_clock_far_from_zero_moves_nothing(tmp_path, name):
     for at, colour_there in ((1, "red"), (3, "blue"), (10, "blue")):
         ffmpeg.extract_frame(film, at, tmp_path / "frame.jpg")
         assert colour_of(tmp_path / "frame.jpg") == colour_there, at
-    samples = list(ffmpeg.sample_frames(film, every=timedelta(seconds=1), at_most=10, timeout=LONG))
+    samples = list(ffmpeg.sample_frames(film, interval=timedelta(seconds=1), max_frames=10, timeout=LONG))
     with ffmpeg.open_source(film) as source:
         there = readable_duration(source, facts, until=2.5, timeout=LONG)
         cut_videos([Cut(source, facts, 2.5, 1.0)], tmp_path / "clip.mp4", timeout=LONG)

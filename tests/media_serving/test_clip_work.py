@@ -242,7 +242,7 @@ def test_footage_that_is_gone_is_the_end_and_a_former_clip_stays(camera, event):
 
 def test_what_takes_too_long_is_ended(camera, event, settings, monkeypatch):
     settings.NVR_CLIP_TIME_LIMIT = timedelta(milliseconds=1)
-    monkeypatch.setattr(Deadline, "left", lambda deadline: deadline.timeout)  # nothing is done in the last moment
+    monkeypatch.setattr(Deadline, "remaining", lambda deadline: deadline.timeout)  # nothing is done in the last moment
 
     work = make(event)
 

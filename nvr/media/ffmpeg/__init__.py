@@ -1,1 +1,1 @@
-"""What ffmpeg and ffprobe do for us, and what we read of videos ourselves."""
+"""Video processing with ffmpeg and ffprobe, and the metadata that we read from videos ourselves."""

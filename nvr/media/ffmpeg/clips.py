@@ -1,7 +1,7 @@
-"""One MP4 that browsers play, from pieces of videos or from stills.
+"""Create one MP4 that browsers can play, from parts of videos or from still images.
 
-As everywhere, ffmpeg gets open files and one demuxer for each. Stills it never sees: they are decoded here, as
-pictures are, and handed over as JPEGs of one size.
+As everywhere, ffmpeg gets open files and one demuxer for each. It never reads the original stills: they are decoded
+like all other images, and passed to ffmpeg as JPEGs of equal size.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ from nvr.media.ffmpeg.stream_copy import can_copy_stream
 from nvr.media.images.decoder import pictures
 
 MAX_HEIGHT_PX = 1080
-MAX_WIDTH_PX = 3840  # two such pictures side by side; decoders in browsers end at 4096
+MAX_WIDTH_PX = 3840  # two 1080p frames side by side; browsers decode up to 4096
 MIN_FPS, MAX_FPS = Fraction(1), Fraction(30)
-DEFAULT_FPS = Fraction(25)  # of files that do not tell
-MIN_SEEK_S = 1.0  # there nothing is sought
-MAX_OVERRUN_S = 1.1  # by which a piece may end late: a whole frame, at the lowest rate, and a little
+DEFAULT_FPS = Fraction(25)  # for files without a frame rate
+MIN_SEEK_S = 1.0  # up to here, decode from the start instead of seeking
+MAX_OVERRUN_S = 1.1  # a cut may be this much too long: one frame at the lowest frame rate, and a small margin
 STILLS_PER_SECOND = 2
-LAST_STILL_REPEATS = 2  # for one second
+LAST_STILL_REPEATS = 2  # adds one second
 LAST_STILL_DURATION_S = (1 + LAST_STILL_REPEATS) / STILLS_PER_SECOND
 STILL_QUALITY = 92
 AUDIO_FORMAT = {"sample_fmts": "fltp", "channel_layouts": "stereo"}
@@ -49,13 +49,13 @@ class NoReadableFootage(FfmpegFailed):
 
 
 class Deadline:
-    """For all that is done for one clip; the last run that is begun in time gets at least a moment."""
+    """The deadline for all steps of one clip; a step that starts in time gets at least 0.1 s."""
 
     def __init__(self, timeout: timedelta) -> None:
         self.timeout = timeout
         self.at = time.monotonic() + timeout.total_seconds()
 
-    def left(self) -> timedelta:
+    def remaining(self) -> timedelta:
         return timedelta(seconds=max(0.1, self.at - time.monotonic()))
 
     def check(self) -> None:
@@ -66,19 +66,19 @@ class Deadline:
 
 @dataclass(frozen=True)
 class Cut:
-    """The piece of an open video from `start` on, `length` long, both in seconds."""
+    """The part of an open video that begins at `start` and is `length` long, both in seconds."""
 
     source: ff.Source
-    facts: ff.MediaInfo
+    info: ff.MediaInfo
     start: float
     length: float
 
 
 def cut_videos(cuts: Sequence[Cut], part: Path, *, timeout: timedelta) -> None:
-    """Write the pieces, one after the other, to `part`: in the size of the first; the sound only of a single one.
+    """Write the cuts in sequence to `part`, in the size of the first. Only a single cut keeps its audio.
 
-    A piece that cannot be read is left out. Raises `NoReadableFootage` if no frame lies in any of them, else
-    `FfmpegFailed`; when the disk is full `FfmpegOutOfSpace` or OSError.
+    Skips cuts that cannot be read. Raises `NoReadableFootage` if no cut has a frame, `FfmpegOutOfSpace` or OSError
+    if the disk is full, and `FfmpegFailed` for other failures.
     """
     deadline = Deadline(timeout)
     if len(cuts) == 1:
@@ -104,29 +104,29 @@ def cut_single(cut: Cut, part: Path, deadline: Deadline) -> None:
 
 
 def cut_commands(cut: Cut, part: Path, deadline: Deadline) -> Iterator[list[str]]:
-    """Commands that write the piece, the best first; the next one is for when it fails.
+    """Yield the commands that write the cut, the best first; each next one is the fallback for the one before.
 
-    Sound that nobody can decode is no reason to show nothing.
+    The fallbacks without audio serve for audio that cannot be decoded.
     """
-    sounds = (True, False) if cut.facts.sound else (False,)
-    if can_copy_stream(cut.source, cut.facts, cut.start, timeout=deadline.left()):
+    sounds = (True, False) if cut.info.audio_stream else (False,)
+    if can_copy_stream(cut.source, cut.info, cut.start, timeout=deadline.remaining()):
         yield from (copy_command(cut, part, with_sound=with_sound) for with_sound in sounds)
     yield from (encode_command(cut, f"file:{part}", ff.MP4, with_sound=with_sound) for with_sound in sounds)
 
 
 def concatenate(cuts: Sequence[Cut], part: Path, deadline: Deadline) -> None:
-    """Each piece is encoded by itself: open all at once, dozens of them would take gigabytes of memory.
+    """Encode each cut separately, then concatenate: opening dozens of videos at once would take gigabytes of memory.
 
-    Of equal size and rate and without B-frames, H.264 streams can be put together as they are.
+    H.264 streams of equal size and frame rate without B-frames can be concatenated without encoding them again.
     """
-    size, fps = clip_size(cuts[0].facts), common_fps(cuts)
+    size, fps = clip_size(cuts[0].info), common_fps(cuts)
     with tempfile.TemporaryFile(dir=part.parent) as reel:
         for cut in cuts:
             append_cut(cut, reel, size, fps, deadline)
         if not os.fstat(reel.fileno()).st_size:
             raise NoReadableFootage
         source = ff.Source(reel.fileno(), "h264")
-        run(mux_command(source, part, fps), timeout=deadline.left(), pass_fds=[source.descriptor])
+        run(mux_command(source, part, fps), timeout=deadline.remaining(), pass_fds=[source.descriptor])
     check_duration(part)
 
 
@@ -142,13 +142,13 @@ def append_cut(cut: Cut, reel: BinaryIO, size: tuple[int, int], fps: Fraction, d
 
 
 def run_on_cut(cut: Cut, arguments: list[str], deadline: Deadline, *fds: int) -> None:
-    run(arguments, timeout=deadline.left(), pass_fds=[cut.source.descriptor, *fds])
+    run(arguments, timeout=deadline.remaining(), pass_fds=[cut.source.descriptor, *fds])
 
 
 def render_stills(files: Iterable[BinaryIO], part: Path, *, timeout: timedelta) -> None:
-    """Write the pictures, two for each second and the last for one more, to `part`; in the size of the first.
+    """Write the stills to `part` at two per second, the last for one second longer, in the size of the first.
 
-    Torn ones are left out. Raises `NoReadableFootage` if all are, else what `cut_videos` raises.
+    Skips damaged stills. Raises `NoReadableFootage` if all are damaged; otherwise as `cut_videos`.
     """
     deadline = Deadline(timeout)
     with tempfile.TemporaryFile(dir=part.parent) as reel:
@@ -159,12 +159,15 @@ def render_stills(files: Iterable[BinaryIO], part: Path, *, timeout: timedelta) 
         if not reel.tell():
             raise NoReadableFootage
         source = ff.Source(reel.fileno(), "mjpeg")
-        run(stills_command(source, part), timeout=deadline.left(), pass_fds=[source.descriptor])
+        run(stills_command(source, part), timeout=deadline.remaining(), pass_fds=[source.descriptor])
     check_duration(part)
 
 
 def check_duration(part: Path, *, at_most_s: float = math.inf) -> None:
-    """ffmpeg is content with having written no frame at all; and with more than was asked for, where times are wild."""
+    """Raise `NoReadableFootage` if `part` has no frames or is too long.
+
+    ffmpeg reports success when it wrote no frame, and when broken timestamps made the output too long.
+    """
     try:
         shown = ff.probe(part).duration
     except ff.ENVIRONMENT_ERRORS:
@@ -176,13 +179,13 @@ def check_duration(part: Path, *, at_most_s: float = math.inf) -> None:
 
 
 def check_key_frames(part: Path, deadline: Deadline) -> None:
-    """What was copied may be damaged, which only decoding tells. Raises `FfmpegFailed`."""
+    """Decode the key frames: copied video may be damaged, which only decoding reveals. Raises `FfmpegFailed`."""
     import ffmpeg  # as in `nvr.media.ffmpeg.operations`
 
     with ff.open_source(part) as source:
         stream = ffmpeg.input(source.address, **source.options(), skip_frame="nokey")
         arguments = ffmpeg_arguments([stream["V:0"]], "pipe:1", {"format": "null"}, "-xerror")
-        run(arguments, timeout=deadline.left(), pass_fds=[source.descriptor])
+        run(arguments, timeout=deadline.remaining(), pass_fds=[source.descriptor])
 
 
 def encode_command(
@@ -195,9 +198,9 @@ def encode_command(
     with_sound: bool = False,
 ) -> list[str]:
     stream = ffmpeg_input(cut)
-    streams = [filter_video(stream[cut.facts.picture], cut, size or clip_size(cut.facts), fps or common_fps([cut]))]
+    streams = [filter_video(stream[cut.info.video_stream], cut, size or clip_size(cut.info), fps or common_fps([cut]))]
     if with_sound:
-        streams.append(filter_audio(stream[cut.facts.sound], cut))
+        streams.append(filter_audio(stream[cut.info.audio_stream], cut))
     return ffmpeg_arguments(streams, target, {**ff.H264, **(ff.AAC if with_sound else {"an": None}), **writing})
 
 
@@ -205,7 +208,10 @@ def copy_command(cut: Cut, part: Path, *, with_sound: bool) -> list[str]:
     import ffmpeg
 
     stream = ffmpeg.input(cut.source.address, **cut.source.options(), ss=f"{cut.start:.6f}")
-    streams = [stream[cut.facts.picture], *([filter_audio(stream[cut.facts.sound], cut)] if with_sound else [])]
+    streams = [
+        stream[cut.info.video_stream],
+        *([filter_audio(stream[cut.info.audio_stream], cut)] if with_sound else []),
+    ]
     writing = {**ff.MP4, **(ff.AAC if with_sound else {"an": None}), "vcodec": "copy", "t": f"{cut.length:.6f}"}
     return ffmpeg_arguments(streams, f"file:{part}", writing)
 
@@ -221,7 +227,7 @@ def stills_command(source: ff.Source, part: Path) -> list[str]:
     import ffmpeg
 
     stream = ffmpeg.input(source.address, **source.options(), framerate=STILLS_PER_SECOND)
-    # A key frame every two seconds: who drags the player through it sees where.
+    # A key frame every two seconds, so that seeking in the player shows the right still.
     writing = {**ff.MP4, **ff.H264, "an": None, "g": 2 * STILLS_PER_SECOND}
     return ffmpeg_arguments([stream["V:0"]], f"file:{part}", writing)
 
@@ -248,9 +254,10 @@ def ffmpeg_input(cut: Cut) -> Any:
 
 
 def lead_in_s(cut: Cut) -> float:
-    """Seconds to begin earlier and drop again: without an index a seek ends behind the place.
+    """Return how many seconds before the cut to start decoding; these are dropped afterwards.
 
-    And in Matroska files that lost their end, a seek to the first pictures finds none at all.
+    Without an index, a seek ends after the requested position. In truncated Matroska files, a seek to the first
+    frames finds none at all.
     """
     if cut.source.demuxer in ff.DEMUXERS_WITHOUT_INDEX:
         return ff.seek_lead(cut.source, cut.start)
@@ -258,12 +265,12 @@ def lead_in_s(cut: Cut) -> float:
 
 
 def filter_video(stream: Any, cut: Cut, size: tuple[int, int], fps: Fraction) -> Any:
-    """Cut at its place, from 0 on, at `fps`, and letterboxed to `size`."""
+    """Trim to the cut, with timestamps from 0, convert to `fps`, and letterbox to `size`."""
     lead, (width, height) = lead_in_s(cut), size
-    inner_width, inner_height = fit(cut.facts, size)
+    inner_width, inner_height = fit(cut.info, size)
     if lead:
         stream = stream.filter("trim", start=f"{lead:.6f}").filter("setpts", f"PTS-{lead:.6f}/TB")
-    # ffmpeg counts an input's length from the first frame that it finds, which may come late.
+    # ffmpeg measures an input's length from the first frame that it finds, which may come late.
     return (
         stream.filter("fps", fps=format_fps(fps), start_time=0)
         .filter("trim", end=f"{cut.length:.6f}")
@@ -275,7 +282,7 @@ def filter_video(stream: Any, cut: Cut, size: tuple[int, int], fps: Fraction) ->
 
 
 def filter_audio(stream: Any, cut: Cut) -> Any:
-    """The same of the sound; where it begins late or has holes there is silence."""
+    """Trim the audio like the video; fill a late start and gaps with silence."""
     lead = lead_in_s(cut)
     if lead:
         stream = stream.filter("atrim", start=f"{lead:.6f}").filter("asetpts", f"PTS-{lead:.6f}/TB")
@@ -284,7 +291,7 @@ def filter_audio(stream: Any, cut: Cut) -> Any:
 
 
 def common_fps(cuts: Sequence[Cut]) -> Fraction:
-    rates = [cut.facts.frame_rate for cut in cuts if cut.facts.frame_rate is not None]
+    rates = [cut.info.frame_rate for cut in cuts if cut.info.frame_rate is not None]
     return max(MIN_FPS, min(max(rates, default=DEFAULT_FPS), MAX_FPS)).limit_denominator(1001)
 
 
@@ -292,13 +299,13 @@ def format_fps(fps: Fraction) -> str:
     return f"{fps.numerator}/{fps.denominator}"
 
 
-def clip_size(facts: ff.MediaInfo) -> tuple[int, int]:
-    """With square pixels, even sides, and no larger than is sensible for a clip."""
-    return fit(facts, (MAX_WIDTH_PX, MAX_HEIGHT_PX), enlarge=False)
+def clip_size(info: ff.MediaInfo) -> tuple[int, int]:
+    """Return width and height in square pixels, both even, within the maximum size of a clip."""
+    return fit(info, (MAX_WIDTH_PX, MAX_HEIGHT_PX), enlarge=False)
 
 
-def fit(facts: ff.MediaInfo, box: tuple[int, int], *, enlarge: bool = True) -> tuple[int, int]:
-    width, height = facts.width * facts.pixel_shape, float(facts.height)
+def fit(info: ff.MediaInfo, box: tuple[int, int], *, enlarge: bool = True) -> tuple[int, int]:
+    width, height = info.width * info.pixel_aspect_ratio, float(info.height)
     scale = min(box[0] / width, box[1] / height)
     if not enlarge:
         scale = min(1.0, scale)
@@ -334,7 +341,7 @@ def encode_jpeg(picture: Image.Image) -> bytes:
 
 
 def repeat_last(frames: Iterable[bytes]) -> Iterator[bytes]:
-    """The last one stays for a second, so that it is seen before the player ends."""
+    """Repeat the last frame for one second, so that it is visible before playback ends."""
     last = b""
     for last in frames:
         yield last

@@ -1,7 +1,7 @@
-"""Which container a file is, by its content: its name is only what someone called it.
+"""Detect a file's container by its content, not by its name.
 
-What is recognised here is read by exactly one of ffmpeg's demuxers, which opens nothing but the file itself; a
-playlist or script, which would make ffmpeg open what it names, is none of these whatever it begins with.
+Each detected container is read by exactly one ffmpeg demuxer, which opens no other file. Playlists and scripts, which
+would make ffmpeg open the files that they name, are never accepted.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Final
 from nvr.media.ffmpeg.processes import FfmpegFailed
 
 HEAD_BYTES: Final = 16_384
-MJPEG_BYTES: Final = 4 * 2**20  # within which the second picture of a stream of JPEGs begins
+MJPEG_BYTES: Final = 4 * 2**20  # the second image of a JPEG stream begins within these
 TS_PACKET_SIZES: Final = (
     188,
     192,
@@ -35,7 +35,7 @@ MAGIC: Final = (
     (b"DHAV", "dhav"),  # Dahua's recorders, whatever the name ends with
     (b"DAHUA", "dhav"),
 )
-# A pack of MPEG-2 or MPEG-1 (by its first bits) behind a maker's header, such as Hikvision's IMKH.
+# An MPEG-2 or MPEG-1 pack header (by its first bits) after a vendor's header, such as Hikvision's IMKH.
 PACK: Final = re.compile(rb"\x00\x00\x01\xba[\x20-\x2f\x40-\x7f]")
 VENDOR_HEADER_BYTES: Final = 1024
 START_CODES: Final = (b"\0\0\1", b"\0\0\0\1")
@@ -43,7 +43,7 @@ H264_PARAMETERS: Final = (re.compile(rb"\x00\x00\x01[\x27\x47\x67]"), re.compile
 HEVC_PARAMETERS: Final = tuple(
     re.compile(rb"\x00\x00\x01" + kind + rb"[\x01-\x07]") for kind in (b"\x40", b"\x42", b"\x44")
 )
-# Streams that are nothing but pictures: without times, an index or a length.
+# Raw video without a container: no timestamps, index or duration.
 ELEMENTARY_STREAMS: Final = {"h264", "hevc", "m4v", "mjpeg", "mpegvideo"}
 JPEG_START: Final = b"\xff\xd8\xff"
 NEXT_JPEG: Final = re.compile(rb"\xff\xd9(?:\r?\n|\0{0,16})\xff\xd8\xff", re.DOTALL)
@@ -54,17 +54,17 @@ class UnknownContainer(FfmpegFailed):
 
 
 def detect_demuxer(descriptor: int) -> str:
-    """Of an open file, whose place is not moved. Raises `UnknownContainer`, and OSError."""
+    """Return the demuxer for an open file; the file position is not changed. Raises `UnknownContainer` and OSError."""
     head = os.pread(descriptor, HEAD_BYTES, 0)
     if head.startswith(JPEG_START) and not NEXT_JPEG.search(head):
-        head = os.pread(descriptor, MJPEG_BYTES, 0)  # one picture is no video
+        head = os.pread(descriptor, MJPEG_BYTES, 0)  # a single JPEG is not a video
     return demuxer_for(head)
 
 
 def demuxer_for(head: bytes) -> str:
-    """ffmpeg's name of the one demuxer that may read a file which begins with `head`.
+    """Return ffmpeg's name of the only demuxer that may read a file that begins with `head`.
 
-    `HEAD_BYTES` are enough, except for a stream of JPEGs. Raises `UnknownContainer`: for playlists and scripts too.
+    `HEAD_BYTES` are enough, except for a stream of JPEGs. Raises `UnknownContainer`, also for playlists and scripts.
     """
     if is_mp4_box(head):
         return "mov"
@@ -80,13 +80,13 @@ def demuxer_for(head: bytes) -> str:
 
 
 def is_mp4_box(head: bytes) -> bool:
-    """A first box of a kind that files begin with, of a length that a box can have (1: told further on, 0: all)."""
+    """Whether `head` is a possible first MP4 box with a valid length (1: 64-bit length follows, 0: to the end)."""
     length = int.from_bytes(head[:4])
     return head[4:8] in MP4_BOXES and (length >= MIN_BOX_BYTES or length in {0, 1})
 
 
 def elementary_stream(head: bytes) -> str | None:
-    """H.264, H.265 or JPEGs without a container: by what a decoder must find before it can begin."""
+    """Detect raw H.264, H.265 or MJPEG by the parameter sets or markers that a decoder needs first."""
     if head.startswith(START_CODES):
         if all(pattern.search(head) for pattern in HEVC_PARAMETERS):
             return "hevc"
@@ -98,7 +98,7 @@ def elementary_stream(head: bytes) -> str | None:
 
 
 def packetized_stream(head: bytes) -> str | None:
-    """MPEG program or transport streams that do not begin with their first bytes: a header before, a packet cut."""
+    """Detect MPEG program and transport streams that begin with a vendor's header or in the middle of a packet."""
     pack = PACK.search(head, 0, VENDOR_HEADER_BYTES)
     if pack and b"\0\0\1" in head[pack.end() : pack.end() + 300]:
         return "mpeg"
@@ -109,7 +109,7 @@ def packetized_stream(head: bytes) -> str | None:
 
 
 def has_sync_bytes(head: bytes, at: int, step: int) -> bool:
-    """Every packet begins with a G: as many as there are, up to `TS_SYNC_COUNT`, and two at least."""
+    """Whether all packets from offset `at` begin with the sync byte G: up to `TS_SYNC_COUNT` packets, at least two."""
     syncs = head[at : at + TS_SYNC_COUNT * step : step]
     is_enough = len(syncs) == TS_SYNC_COUNT or (len(syncs) >= 2 and at in {0, 4})
     return is_enough and syncs.count(b"G") == len(syncs)

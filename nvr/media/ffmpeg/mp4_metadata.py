@@ -1,7 +1,7 @@
 """Size and duration of MP4 and QuickTime files, read from their boxes (ISO 14496-12) in a few small reads.
 
-Only headers are read, never what they enclose: a box says how long it is, and the next one follows. Whatever a file
-claims, the number of boxes and of bytes that are looked at is bounded.
+Only box headers and small metadata boxes are read, never the media data. The number of boxes and bytes that are read
+is limited, whatever the file claims.
 """
 
 from __future__ import annotations
@@ -15,24 +15,24 @@ HEADER_BYTES: Final = 8
 LARGE_HEADER_BYTES: Final = 16
 MAX_BOXES: Final = 2000
 MAX_TABLE_BYTES: Final = 2**20
-# Of a track's sample description: `stsd`'s own head, then the entry's, up to its width.
+# In a track's sample description: the header of `stsd`, then the entry up to its width.
 STSD_WIDTH_OFFSET: Final = 8 + 8 + 24
-# Of a track's head, by its version: times, number and duration stand before the matrix that places its pictures.
+# In a track header, by its version: timestamps, track ID and duration precede the transformation matrix.
 TKHD_MATRIX_OFFSETS: Final = {0: 40, 1: 52}
 
-# Where the duration stands in a box of each version: the scale comes before it, or (in `tkhd`) the track's number.
+# Offset and format of the duration by box version, with the preceding timescale or (in `tkhd`) track ID.
 MDHD_LAYOUTS: Final = {0: (12, ">II"), 1: (20, ">IQ")}
 TKHD_LAYOUTS: Final = {0: (16, ">II"), 1: (24, ">IQ")}
 UNKNOWN_DURATIONS: Final = {2**32 - 1, 2**64 - 1}
 
 
 class UnreadableMp4(ValueError):
-    """The file is not built of boxes, or has none that tells."""
+    """The file has no valid boxes, lacks metadata, or exceeds the limits of this parser."""
 
 
 @dataclass(frozen=True)
 class MovieInfo:
-    """`width` and `height` in pixels as shown, None without pictures; `duration_s` None if it is not told."""
+    """`width` and `height` in pixels as displayed, None without a video track; `duration_s` None if unknown."""
 
     width: int | None
     height: int | None
@@ -41,7 +41,7 @@ class MovieInfo:
 
 @dataclass(frozen=True)
 class Box:
-    """`start` and `end` of what it encloses, in bytes of the file."""
+    """`start` and `end` are the byte offsets of the box's content in the file."""
 
     kind: bytes
     start: int
@@ -49,7 +49,7 @@ class Box:
 
 
 class Reader:
-    """An open file of `size` bytes; of its boxes at most `MAX_BOXES` are looked at."""
+    """Read the boxes of an open file of `size` bytes, at most `MAX_BOXES` of them."""
 
     def __init__(self, file: BinaryIO, size: int) -> None:
         self.file, self.size = file, size
@@ -85,7 +85,7 @@ class Reader:
         elif length == 0:  # to the end
             length = end - start
         if length < header:
-            raise UnreadableMp4("A box is shorter than its own head.")
+            raise UnreadableMp4("A box is shorter than its own header.")
         return Box(kind, start + header, min(start + length, end)), start + length
 
     def find(self, path: tuple[bytes, ...], start: int, end: int) -> Box | None:
@@ -97,9 +97,9 @@ class Reader:
 
 
 def read_movie_info(file: BinaryIO, size: int) -> MovieInfo:
-    """What the boxes of `file` (of `size` bytes) tell: of its track of pictures, whatever else it holds.
+    """Read the size and duration of the video track in `file` (of `size` bytes).
 
-    Raises `UnreadableMp4`, also where ffprobe has to choose between several tracks, and OSError.
+    Raises `UnreadableMp4`, also if there are several video tracks (ffprobe has to choose), and OSError.
     """
     reader = Reader(file, size)
     movie = reader.find((b"moov",), 0, size)
@@ -107,10 +107,10 @@ def read_movie_info(file: BinaryIO, size: int) -> MovieInfo:
         raise UnreadableMp4("The file has no moov box.")
     whole = read_duration(
         reader, reader.find((b"mvhd",), movie.start, movie.end), MDHD_LAYOUTS
-    )  # it is laid out as `mdhd` is
+    )  # same layout as `mdhd`
     tracks = video_tracks(reader, movie)
     if len(tracks) > 1:
-        raise UnreadableMp4("The file has several tracks of pictures.")
+        raise UnreadableMp4("The file has several video tracks.")
     if not tracks:
         return MovieInfo(None, None, whole[0] / whole[1] if all(whole) else None)
     width, height = display_size(reader, tracks[0])
@@ -128,7 +128,7 @@ def is_video_track(reader: Reader, track: Box) -> bool:
 
 
 def video_duration(reader: Reader, movie: Box, track: Box, *, scale: int) -> float | None:
-    """In s, None if it is not told: the track's own, cut as players are told to cut it, with all its fragments."""
+    """Return the displayed duration of the track in s, with all its fragments; None if unknown."""
     extends = reader.find((b"mvex",), movie.start, movie.end)
     if extends is not None:
         return fragmented_duration(reader, extends, track)
@@ -139,7 +139,7 @@ def video_duration(reader: Reader, movie: Box, track: Box, *, scale: int) -> flo
 
 
 def read_duration(reader: Reader, box: Box | None, layouts: dict[int, tuple[int, str]]) -> tuple[int, int]:
-    """The duration of a head (0 if it is not told), and the number before it."""
+    """Return the duration in a header box (0 if unknown) and the number that precedes it."""
     if box is None or box.end == box.start:
         return 0, 0
     place, layout = layouts[1 if reader.read(box.start, 1)[0] == 1 else 0]
@@ -148,7 +148,7 @@ def read_duration(reader: Reader, box: Box | None, layouts: dict[int, tuple[int,
 
 
 def display_size(reader: Reader, track: Box) -> tuple[int | None, int | None]:
-    """As it is shown, by the first sample description of a track of pictures."""
+    """Return width and height as displayed, from the first sample description of a video track."""
     table = reader.find((b"mdia", b"minf", b"stbl", b"stsd"), track.start, track.end)
     if table is None or table.end - table.start < STSD_WIDTH_OFFSET + 4:
         return None, None
@@ -159,7 +159,7 @@ def display_size(reader: Reader, track: Box) -> tuple[int | None, int | None]:
 
 
 def is_rotated(reader: Reader, track: Box) -> bool:
-    """Whether players turn its pictures by a quarter: a phone that was held upright says so."""
+    """Whether players rotate the video by 90°, as videos from a phone held upright request."""
     head = reader.find((b"tkhd",), track.start, track.end)
     if head is None or head.end == head.start:
         return False
@@ -171,9 +171,9 @@ def is_rotated(reader: Reader, track: Box) -> bool:
 
 
 def fragmented_duration(reader: Reader, extends: Box, track: Box) -> float | None:
-    """From the first sample to the end of the last fragment, in s; `mvhd` tells only of what lies before those.
+    """Return the seconds from the first sample to the end of the last fragment; `mvhd` does not include fragments.
 
-    As much is read as `MAX_BOXES` allow: of a longer file ffprobe finds it out.
+    For files with more than `MAX_BOXES` boxes, ffprobe has to determine the duration.
     """
     duration, scale = read_duration(reader, reader.find((b"mdia", b"mdhd"), track.start, track.end), MDHD_LAYOUTS)
     if not scale:
@@ -190,12 +190,12 @@ def fragmented_duration(reader: Reader, extends: Box, track: Box) -> float | Non
 def track_id_offset(reader: Reader, track: Box) -> int:
     head = reader.find((b"tkhd",), track.start, track.end)
     if head is None or head.end == head.start:
-        raise UnreadableMp4("A track has no head.")
+        raise UnreadableMp4("A track has no header.")
     return head.start + (20 if reader.read(head.start, 1)[0] == 1 else 12)
 
 
 def default_sample_duration(reader: Reader, extends: Box, number: int) -> int:
-    """Of a sample for which its fragment tells none."""
+    """Return the duration of samples whose fragment does not specify one."""
     for box in reader.boxes(extends.start, extends.end):
         if box.kind == b"trex" and reader.read(box.start + 4, 4) == struct.pack(">I", number):
             return int.from_bytes(reader.read(box.start + 12, 4))
@@ -203,7 +203,7 @@ def default_sample_duration(reader: Reader, extends: Box, number: int) -> int:
 
 
 def track_fragments(reader: Reader, number: int) -> Iterator[Box]:
-    """The `traf` boxes of the track, in the order of the file."""
+    """Yield the `traf` boxes of the track in file order."""
     for top in reader.boxes(0, reader.size):
         if top.kind != b"moof":
             continue
@@ -216,7 +216,7 @@ def track_fragments(reader: Reader, number: int) -> Iterator[Box]:
 
 
 def fragment_times(reader: Reader, fragment: Box, usual: int, *, follows: int) -> tuple[int, int]:
-    """When it begins and how long it lasts; one that does not tell begins where the one before it ended."""
+    """Return start and duration of a fragment; without a start time, it begins where the previous one ended."""
     begin, length = follows, 0
     for box in reader.boxes(fragment.start, fragment.end):
         if box.kind == b"tfhd":

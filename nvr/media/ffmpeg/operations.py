@@ -1,7 +1,7 @@
-"""What we ask of ffmpeg: facts of a video, a frame of it, and a form that browsers play.
+"""Extract frames from videos and convert videos to MP4s that browsers can play, with ffmpeg.
 
-The file is opened by us and handed over as a descriptor: what was looked at is what is read. Exactly one demuxer,
-picked by the file's first bytes, may read it, and from nothing but that file.
+We open the file and pass its descriptor, so that ffmpeg reads the same file that was checked. Only one demuxer,
+chosen by the file's first bytes, may read it, and it can open no other file.
 """
 
 from __future__ import annotations
@@ -72,8 +72,8 @@ BROWSER_PIXEL_FORMATS = {"yuv420p", "yuvj420p"}
 BROWSER_AUDIO_CODECS = {None, "aac", "mp3"}
 EVEN_SIZE = "'trunc(max(iw,2)/2)*2':'trunc(max(ih,2)/2)*2'"  # 4:2:0 halves both sides
 DEMUXERS_WITHOUT_INDEX = {"mpegts", "mpeg", "dhav", *ELEMENTARY_STREAMS}
-MIN_BYTES_PER_S = 1000  # a still picture at the worst quality that cameras offer takes more
-SEEK_LEAD_S = 10.0  # longer than the key frames of most cameras lie apart
+MIN_BYTES_PER_S = 1000  # even a static scene at a camera's lowest quality takes more
+SEEK_LEAD_S = 10.0  # longer than the key frame interval of most cameras
 H264 = {"vcodec": "libx264", "preset": "veryfast", "crf": 23, "pix_fmt": "yuv420p", "max_muxing_queue_size": 1024}
 AAC = {"acodec": "aac", "ab": "128k"}
 ONE_JPEG = {"format": "image2", "update": 1, "vcodec": "mjpeg", "pix_fmt": "yuvj420p", "q:v": 3, "an": None}
@@ -83,7 +83,7 @@ MP4 = {"format": "mp4", "movflags": "+faststart", "map_metadata": -1, "sn": None
 
 @dataclass(frozen=True)
 class SampledFrame:
-    """What a video shows `offset` after its beginning: rows of RGB, three bytes for each pixel, upright."""
+    """The frame at `offset` from the start of a video: rows of upright RGB pixels, three bytes each."""
 
     offset: timedelta
     width: int
@@ -94,9 +94,9 @@ class SampledFrame:
 def extract_frame(
     path: Path, at: float, target: Path, width: int | None = None, *, timeout: timedelta = PROBE_TIMEOUT
 ) -> None:
-    """Write the frame at `at` seconds as JPEG; of a shorter video its last frame, else its first.
+    """Write the frame at `at` seconds as JPEG; for a shorter video the last frame, or else the first.
 
-    At most `width` pixels wide, never enlarged. `timeout` is for all attempts together. Raises `FfmpegFailed`.
+    At most `width` pixels wide, never enlarged. `timeout` covers all attempts together. Raises `FfmpegFailed`.
     """
     deadline = time.monotonic() + timeout.total_seconds()
     with open_source(path) as source, write_to(target) as part:
@@ -112,9 +112,9 @@ def extract_frame(
 def extract_early_frame(
     path: Path, at: float, target: Path, width: int, *, root: Path | None = None, timeout: timedelta = PROBE_TIMEOUT
 ) -> None:
-    """Write the frame at `at` seconds as JPEG; of a shorter video the one in its middle, else what can be had.
+    """Write the frame at `at` seconds as JPEG; for a shorter video the middle frame, or else any readable frame.
 
-    `root` (resolved) is checked against what was really opened. Otherwise as `extract_frame`.
+    The opened file must lie inside `root` (resolved). Otherwise as `extract_frame`.
     """
     deadline = time.monotonic() + timeout.total_seconds()
     with open_source(path, root=root) as source, write_to(target) as part:
@@ -127,19 +127,19 @@ def extract_early_frame(
 
 
 def early_frame_attempts(source: Source, at: float, deadline: float) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
-    """Only a video that is too short is asked how long it is."""
+    """Probe the duration only if the video turns out to be too short."""
     yield next(frame_attempts(source, at, deadline))
     yield from frame_attempts(source, (probe_source(source, timeout=time_left(deadline)).duration or 0.0) / 2, deadline)
 
 
 def time_left(deadline: float) -> timedelta:
-    """What is left; the last run that is begun in time gets at least a moment."""
+    """Return the time left until `deadline`, at least 0.1 s."""
     return timedelta(seconds=max(0.1, deadline - time.monotonic()))
 
 
 def frame_attempts(source: Source, at: float, deadline: float) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
-    """Options for reading and writing: the place itself, the last of the last second's frames, the first of all."""
-    # Without an index a seek ends at a key frame behind the place: begin earlier and decode up to it.
+    """Yield input and output options for the requested frame, then the last frame, then the first frame."""
+    # Without an index, a seek ends at a key frame after the position: start earlier and decode up to it.
     lead = seek_lead(source, at)
     yield {"ss": f"{at - lead:.3f}"}, {"ss": f"{lead:.3f}", "frames:v": 1}
     yield last_second_options(source, timeout=time_left(deadline)), {}
@@ -147,16 +147,19 @@ def frame_attempts(source: Source, at: float, deadline: float) -> Iterator[tuple
 
 
 def seek_lead(source: Source, at: float) -> float:
-    """Seconds to begin before `at`; what has no times at all is read from its beginning."""
+    """Return how many seconds before `at` to start; streams without timestamps are read from the start."""
     if source.demuxer in ELEMENTARY_STREAMS:
         return at
     return min(at, SEEK_LEAD_S) if source.demuxer in DEMUXERS_WITHOUT_INDEX else 0.0
 
 
 def last_second_options(source: Source, *, timeout: timedelta) -> dict[str, str]:
-    """Of its pictures: a sound may go on for longer, and a file that does not begin at 0 is not as long as it says."""
+    """Return input options for the last second of video.
+
+    The audio may be longer, and a file that does not begin at 0 is shorter than its duration claims.
+    """
     if source.demuxer in ELEMENTARY_STREAMS:
-        return {}  # all of it is read, and the last picture stays
+        return {}  # read all of it; the last frame remains
     if source.demuxer not in DEMUXERS_WITHOUT_INDEX:
         with suppress(FfmpegFailed):
             duration = probe_source(source, timeout=timeout).duration
@@ -168,7 +171,10 @@ def last_second_options(source: Source, *, timeout: timedelta) -> dict[str, str]
 def write_frame(
     source: Source, part: Path, reading: dict[str, Any], writing: dict[str, Any], picture: str, *, timeout: timedelta
 ) -> bool:
-    """One attempt; an unreadable place is no error as long as another may be tried, running out of time is."""
+    """Try to write one frame; return whether there is one. Raises `FfmpegFailed` if this was the last attempt.
+
+    Errors of the environment, such as a timeout, are always raised.
+    """
     arguments = build_command(source, part, {**reading, "threads": 1}, {**ONE_JPEG, **writing}, streams=(picture,))
     try:
         run(arguments, timeout=timeout, pass_fds=[source.descriptor])
@@ -184,25 +190,25 @@ def write_frame(
 def sample_frames(
     video: Path | BinaryIO,
     *,
-    every: timedelta,
-    at_most: int,
+    interval: timedelta,
+    max_frames: int,
     timeout: timedelta,
-    within_px: int = 1920,
+    max_side_px: int = 1920,
     root: Path | None = None,
 ) -> Iterator[SampledFrame]:
-    """What the video shows at 0, `every`, twice that, … from its beginning, in one run of ffmpeg; `at_most` frames.
+    """Yield up to `max_frames` frames, one per `interval` from the start of the video, in one run of ffmpeg.
 
-    A longer video is sampled more thinly, so that its end is seen too. Neither side is longer than `within_px`. One
-    frame is in memory at a time. `timeout` is for everything, with the caller's work. Raises `FfmpegFailed`, also
-    when no frame can be read and also after frames, and what `open_source` raises.
+    For longer videos the interval grows, so that the samples cover the whole video. Neither side is longer than
+    `max_side_px`. One frame is in memory at a time. `timeout` includes the caller's work between frames. Raises
+    `FfmpegFailed`, also if no frame can be read and possibly after some frames, and what `open_source` raises.
     """
     deadline = time.monotonic() + timeout.total_seconds()
     with open_source(video, root=root) as source:
-        facts = probe_source(source, timeout=min(timeout, PROBE_TIMEOUT))
-        step = sampling_interval(facts, os.fstat(source.descriptor).st_size, every=every, at_most=at_most)
-        width, height = scaled_size(facts, within_px)
-        writing = sampling_options(step, width, height, at_most)
-        arguments = build_command(source, None, {"threads": 1}, writing, streams=(facts.picture,))
+        info = probe_source(source, timeout=min(timeout, PROBE_TIMEOUT))
+        step = sampling_interval(info, os.fstat(source.descriptor).st_size, interval=interval, max_frames=max_frames)
+        width, height = scaled_size(info, max_side_px)
+        writing = sampling_options(step, width, height, max_frames)
+        arguments = build_command(source, None, {"threads": 1}, writing, streams=(info.video_stream,))
         left = time_left(deadline)
         number = -1
         blocks = stream_output(arguments, block_bytes=width * height * 3, timeout=left, pass_fds=[source.descriptor])
@@ -213,57 +219,57 @@ def sample_frames(
             raise FfmpegFailed("The video holds no frame that can be read.")
 
 
-def sampling_options(step: timedelta, width: int, height: int, at_most: int) -> dict[str, Any]:
-    # Rounded up, a frame of the output is the one that is on show at its moment, not one from up to a step later.
+def sampling_options(step: timedelta, width: int, height: int, max_frames: int) -> dict[str, Any]:
+    # Rounded up, each output frame is the one displayed at its timestamp, not one from up to an interval later.
     rate = f"fps=fps=1000/{step // timedelta(milliseconds=1)}:round=up:start_time=0"
-    size = f"scale={width}:{height}"  # the same for all, though a stream may change its size
+    size = f"scale={width}:{height}"  # constant, even if the stream changes its size
     return {
         "format": "rawvideo",
         "vcodec": "rawvideo",
         "pix_fmt": "rgb24",
         "vf": f"{rate},{size}",
-        "frames:v": at_most,
+        "frames:v": max_frames,
         "an": None,
     }
 
 
-def sampling_interval(facts: MediaInfo, size_bytes: int, *, every: timedelta, at_most: int) -> timedelta:
-    """`every`, or more where the whole would give more than `at_most` frames; in whole milliseconds.
+def sampling_interval(info: MediaInfo, size_bytes: int, *, interval: timedelta, max_frames: int) -> timedelta:
+    """Return `interval`, or longer if the video would yield more than `max_frames` frames; in whole milliseconds.
 
-    A duration for which the file is far too small is a lie, and not asked: hours are declared and seconds are there.
+    Ignores the declared duration if the file is far too small for it: some declare hours and contain seconds.
     """
-    duration = facts.duration or 0.0
+    duration = info.duration or 0.0
     believed = duration if size_bytes >= duration * MIN_BYTES_PER_S else 0.0
-    step_ms = max(every / timedelta(milliseconds=1), 1000 * believed / at_most)
+    step_ms = max(interval / timedelta(milliseconds=1), 1000 * believed / max_frames)
     return timedelta(milliseconds=max(1, ceil(step_ms)))
 
 
-def scaled_size(facts: MediaInfo, side_px: int) -> tuple[int, int]:
-    scale = min(1.0, side_px / max(facts.width, facts.height))
-    return max(1, round(facts.width * scale)), max(1, round(facts.height * scale))
+def scaled_size(info: MediaInfo, side_px: int) -> tuple[int, int]:
+    scale = min(1.0, side_px / max(info.width, info.height))
+    return max(1, round(info.width * scale)), max(1, round(info.height * scale))
 
 
-def can_remux(facts: MediaInfo) -> bool:
-    """Whether browsers play the streams as they are, once they lie in an MP4."""
-    playable = facts.video_codec == "h264" and facts.pix_fmt in BROWSER_PIXEL_FORMATS
-    return playable and facts.audio_codec in BROWSER_AUDIO_CODECS
+def can_remux(info: MediaInfo) -> bool:
+    """Whether browsers play the streams without encoding them again, in an MP4."""
+    playable = info.video_codec == "h264" and info.pix_fmt in BROWSER_PIXEL_FORMATS
+    return playable and info.audio_codec in BROWSER_AUDIO_CODECS
 
 
 def remux_mp4(source: Path, target: Path, *, timeout: timedelta) -> None:
-    """The same pictures in an MP4 that plays while it loads. Raises `FfmpegFailed`; then `target` is untouched.
+    """Copy the video stream into an MP4 that plays while it loads. Raises `FfmpegFailed` and leaves `target` untouched.
 
-    The sound is copied too if it can be, else coded anew; one that cannot be decoded is left out.
+    Copies the audio too if possible, else encodes it again; audio that cannot be decoded is left out.
     """
-    # AVI has no presentation times; MP4 needs them.
+    # AVI has no presentation timestamps; MP4 needs them.
     reading = {"fflags": "+genpts"}
     pictures = {**MP4, "vcodec": "copy"}
     convert(source, target, reading, [{**pictures, "acodec": "copy"}, {**pictures, **AAC}], timeout=timeout)
 
 
 def transcode_mp4(source: Path, target: Path, *, timeout: timedelta) -> None:
-    """H.264 and AAC in an MP4 that plays while it loads. Raises `FfmpegFailed`; then `target` is untouched.
+    """Encode to H.264 and AAC in an MP4 that plays while it loads. Raises `FfmpegFailed` and leaves `target` untouched.
 
-    A sound that cannot be decoded does not cost the pictures: then they come without it.
+    Audio that cannot be decoded is left out.
     """
     convert(source, target, {}, [{**MP4, **H264, **AAC, "vf": f"scale={EVEN_SIZE}"}], timeout=timeout)
 
@@ -271,13 +277,15 @@ def transcode_mp4(source: Path, target: Path, *, timeout: timedelta) -> None:
 def convert(
     path: Path, target: Path, reading: dict[str, Any], ways: list[dict[str, Any]], *, timeout: timedelta
 ) -> None:
-    """The first of `ways` that works with the sound, else the first without it."""
+    """Convert with the first of `ways` that works with audio, else with the first of them without audio."""
     deadline = time.monotonic() + timeout.total_seconds()
     with open_source(path) as source, write_to(target) as part:
-        facts = probe_source(source, timeout=min(timeout, PROBE_TIMEOUT))
-        attempts: list[tuple[tuple[str, ...], dict[str, Any]]] = [((facts.picture,), {**ways[0], "an": None})]
-        if facts.sound is not None and can_decode_audio(source, facts.sound, timeout=min(timeout, PROBE_TIMEOUT)):
-            attempts = [*(((facts.picture, facts.sound), way) for way in ways), *attempts]
+        info = probe_source(source, timeout=min(timeout, PROBE_TIMEOUT))
+        attempts: list[tuple[tuple[str, ...], dict[str, Any]]] = [((info.video_stream,), {**ways[0], "an": None})]
+        if info.audio_stream is not None and can_decode_audio(
+            source, info.audio_stream, timeout=min(timeout, PROBE_TIMEOUT)
+        ):
+            attempts = [*(((info.video_stream, info.audio_stream), way) for way in ways), *attempts]
         for number, (streams, writing) in enumerate(attempts, 1):
             try:
                 arguments = build_command(source, part, reading, writing, streams=streams)
@@ -292,7 +300,7 @@ def convert(
 
 
 def can_decode_audio(source: Source, sound: str, *, timeout: timedelta) -> bool:
-    """Whether a decoder takes its first seconds: a browser plays nothing of a file of which it cannot play all."""
+    """Whether the first two seconds decode: browsers refuse a whole file if they cannot play one of its streams."""
     arguments = build_command(source, None, {"t": 2}, {"format": "null"}, streams=(sound,))
     try:
         run(arguments, timeout=timeout, pass_fds=[source.descriptor])
@@ -311,13 +319,13 @@ def build_command(
     *,
     streams: tuple[str, ...],
 ) -> list[str]:
-    """Built by ffmpeg-python, which knows where each option stands; it never runs anything here.
+    """Build the command with ffmpeg-python, which knows the position of each option; it never runs anything here.
 
-    Without `part` it writes to its output. `streams` are ffmpeg's specifiers.
+    Without `part`, ffmpeg writes to stdout. `streams` are ffmpeg's stream specifiers.
     """
-    import ffmpeg  # only where a video is touched: it costs the web process a tenth of its start-up
+    import ffmpeg  # imported late: it takes a tenth of the web process's start-up time
 
-    # The cap lies on the decoder: a file that claims to be enormous fails before memory is taken for it.
+    # The decoder enforces the limit: a file that claims enormous dimensions fails before memory is allocated.
     limits = {} if writing.get("vcodec") == "copy" else {"max_pixels": settings.NVR_MAX_IMAGE_PIXELS}
     video = ffmpeg.input(source.address, **source.options(), **limits, **reading)
     target = "pipe:1" if part is None else f"file:{part}"

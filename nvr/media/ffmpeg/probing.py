@@ -1,7 +1,7 @@
-"""What ffprobe tells of a video: its container, its tracks, how long and how large it is.
+"""Probe videos with ffprobe: container, tracks, duration and size.
 
-The file is opened by us and handed over as a descriptor: what was looked at is what is read. Exactly one demuxer,
-picked by the file's first bytes, may read it, and from nothing but that file.
+We open the file and pass its descriptor, so that ffprobe reads the same file that was checked. Only one demuxer,
+chosen by the file's first bytes, may read it, and it can open no other file.
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ from nvr.media.ffmpeg.tracks import parse_seconds
 from nvr.media.files.paths import open_regular, translate_os_errors
 
 PROBE_TIMEOUT = timedelta(seconds=15)
-DEMUXERS_WITHOUT_DURATION = {"mpeg", *ELEMENTARY_STREAMS}  # of which often nobody knows how long they are
-TRACK_TABLE_BYTES = 65_536  # in which AVI and Matroska tell of their tracks
-MATROSKA_VIDEO_TRACK = b"\x83\x81\x01"  # a track of the kind "video"
-MIN_PLAUSIBLE_BYTES_PER_S = 100  # also where a picture is taken every few minutes only
+DEMUXERS_WITHOUT_DURATION = {"mpeg", *ELEMENTARY_STREAMS}  # often without a stored duration
+TRACK_TABLE_BYTES = 65_536  # AVI and Matroska describe their tracks within these
+MATROSKA_VIDEO_TRACK = b"\x83\x81\x01"  # a track of the type "video"
+MIN_PLAUSIBLE_BYTES_PER_S = 100  # low enough for time lapses with a frame every few minutes
 
 
 @dataclass(frozen=True)
 class MediaInfo:
-    """Of a video: size in pixels as shown (turned where the file says so), duration in seconds, ffmpeg's names.
+    """Size in pixels as displayed (after rotation), duration in seconds, and ffmpeg's names of codecs and formats.
 
-    `frame_rate` is the average per second; `parse_pixel_aspect_ratio` is how much wider than high a pixel is shown;
-    `is_reordered` if pictures are not coded in the order in which they are shown. `picture` and `sound` are ffmpeg's
-    specifiers of the tracks to show and to hear; `audio_codec` is None if no sound can be decoded. `start_time` is
-    what the file's clock shows at its beginning, in seconds. `tags` are the picture track's and the file's own.
-    `has_other_tracks` if there are more pictures or sounds: a browser might choose another of them, or fail on it.
+    `frame_rate` is the average per second; `pixel_aspect_ratio` is the displayed width of a pixel divided by its
+    height; `has_b_frames` if frames are not stored in display order. `video_stream` and `audio_stream` are ffmpeg's
+    specifiers of the selected tracks; `audio_codec` is None if no audio can be decoded. `start_time` is the first
+    timestamp in the file, in seconds. `tags` are those of the video track and of the file. `has_other_tracks` if
+    there are more video or audio tracks: a browser might choose another of them, or fail on it.
     """
 
     width: int
@@ -49,25 +49,25 @@ class MediaInfo:
     container: str
     pix_fmt: str | None
     frame_rate: Fraction | None = None
-    pixel_shape: float = 1.0
+    pixel_aspect_ratio: float = 1.0
     size_bytes: int = 0
-    is_reordered: bool = False
-    picture: str = "V:0"
-    sound: str | None = None
+    has_b_frames: bool = False
+    video_stream: str = "V:0"
+    audio_stream: str | None = None
     start_time: float = 0.0
     has_other_tracks: bool = False
     tags: dict[str, str] = field(default_factory=dict, compare=False)
 
     @property
-    def believed_duration(self) -> float | None:
-        """None also where it is a lie: hours are declared, and nearly nothing is there."""
+    def plausible_duration(self) -> float | None:
+        """The duration; None if the file is far too small for it (hours declared, hardly any data)."""
         is_told = self.duration is not None and self.duration * MIN_PLAUSIBLE_BYTES_PER_S <= self.size_bytes
         return self.duration if is_told else None
 
 
 @dataclass(frozen=True)
 class Source:
-    """An open video: how ffmpeg reaches it, and the one demuxer for it."""
+    """An open video, its address for ffmpeg, and the only demuxer that may read it."""
 
     descriptor: int
     demuxer: str
@@ -86,42 +86,42 @@ class Source:
 
 @contextmanager
 def open_source(video: Path | BinaryIO, *, root: Path | None = None) -> Iterator[Source]:
-    """An open file stays open. Raises `UnknownContainer` and what `open_regular` raises."""
+    """Open a video; a file that is passed open stays open. Raises `UnknownContainer` and what `open_regular` raises."""
     with open_regular(video, root=root) if isinstance(video, Path) else nullcontext(video) as file:
         yield source_for(file)
 
 
 def source_for(file: BinaryIO) -> Source:
-    """For as long as `file` is open. Raises `UnknownContainer`, and `StorageFault` if the storage does not answer."""
+    """Return a source that is valid while `file` is open. Raises `UnknownContainer` and `StorageFault`."""
     with translate_os_errors():
         return Source(file.fileno(), detect_demuxer(file.fileno()))
 
 
 def probe(video: Path | BinaryIO, *, root: Path | None = None, timeout: timedelta = PROBE_TIMEOUT) -> MediaInfo:
-    """Raises `FfmpegFailed`, also when there is no picture in it, and what `open_source` raises."""
+    """Probe a video. Raises `FfmpegFailed`, also if it has no video track, and what `open_source` raises."""
     with open_source(video, root=root) as source:
         return probe_source(source, timeout=timeout)
 
 
 def probe_source(source: Source, *, timeout: timedelta = PROBE_TIMEOUT) -> MediaInfo:
     answer = run_ffprobe(source, "-show_format", "-show_streams", timeout=timeout)
-    facts = parse_probe(answer, source.demuxer, os.fstat(source.descriptor).st_size)
-    if source.demuxer in DEMUXERS_WITHOUT_DURATION and not tracks.has_duration(answer["streams"], facts.picture):
-        with suppress(FfmpegTimedOut):  # of hours of it, what the file says has to do
-            facts = replace(facts, duration=count_duration(source, facts, timeout=timeout) or facts.duration)
-    return facts
+    info = parse_probe(answer, source.demuxer, os.fstat(source.descriptor).st_size)
+    if source.demuxer in DEMUXERS_WITHOUT_DURATION and not tracks.has_duration(answer["streams"], info.video_stream):
+        with suppress(FfmpegTimedOut):  # for very long files, the declared duration has to do
+            info = replace(info, duration=count_duration(source, info, timeout=timeout) or info.duration)
+    return info
 
 
-def count_duration(source: Source, facts: MediaInfo, *, timeout: timedelta) -> float | None:
-    """In s, by the number of its pictures: the last of them may lie far before the end of the sound."""
-    questions = ("-select_streams", facts.picture, "-count_packets", "-show_entries", "stream=nb_read_packets")
+def count_duration(source: Source, info: MediaInfo, *, timeout: timedelta) -> float | None:
+    """Return the duration in s by counting frames: the audio may be much longer than the video."""
+    questions = ("-select_streams", info.video_stream, "-count_packets", "-show_entries", "stream=nb_read_packets")
     streams = run_ffprobe(source, *questions, timeout=timeout).get("streams")
     pictures = str(streams[0].get("nb_read_packets")) if streams else ""
-    return float(int(pictures) / facts.frame_rate) if facts.frame_rate and pictures.isdecimal() else None
+    return float(int(pictures) / info.frame_rate) if info.frame_rate and pictures.isdecimal() else None
 
 
 def run_ffprobe(source: Source, *questions: str, timeout: timedelta) -> dict[str, Any]:
-    """What ffprobe answers. Raises `FfmpegFailed`."""
+    """Run ffprobe and return its JSON output. Raises `FfmpegFailed`."""
     options = source.options()
     arguments = ["ffprobe", "-v", "error", "-f", options.pop("format")]
     for name, value in options.items():
@@ -150,10 +150,10 @@ def parse_probe(answer: dict[str, Any], container: str, size_bytes: int) -> Medi
         container=container,
         pix_fmt=video.get("pix_fmt"),
         frame_rate=parse_ratio(video.get("avg_frame_rate"), "/"),
-        pixel_shape=1 / shape if turned else shape,
-        is_reordered=bool(video.get("has_b_frames")),
-        picture=str(tracks.stream_index(video)),
-        sound=str(tracks.stream_index(sound)) if sound else None,
+        pixel_aspect_ratio=1 / shape if turned else shape,
+        has_b_frames=bool(video.get("has_b_frames")),
+        video_stream=str(tracks.stream_index(video)),
+        audio_stream=str(tracks.stream_index(sound)) if sound else None,
         start_time=parse_seconds(answer.get("format", {}).get("start_time")) or 0.0,
         has_other_tracks=tracks.count_tracks(streams) > (2 if sound else 1),
         tags=parse_tags(video) | parse_tags(answer.get("format", {})),
@@ -170,13 +170,13 @@ def is_rotated(video: dict[str, Any]) -> bool:
 
 
 def parse_pixel_aspect_ratio(video: dict[str, Any]) -> float:
-    """Analogue cameras' pixels are not square. What no screen shows so is a mistake of the file's."""
+    """Return the pixel aspect ratio, which is not 1 for analogue cameras. Implausible values count as 1."""
     shape = parse_ratio(video.get("sample_aspect_ratio"), ":")
     return float(shape) if shape is not None and 0.5 <= shape <= 2 else 1.0
 
 
 def parse_ratio(text: object, separator: str) -> Fraction | None:
-    """ffmpeg's `30000/1001` or `12:11`; None for what it does not know (`0/0`, `N/A`)."""
+    """Parse ffmpeg's `30000/1001` or `12:11`; None for unknown values (`0/0`, `N/A`)."""
     above, _, below = str(text).partition(separator)
     if not (above.isdecimal() and below.isdecimal() and int(above) and int(below)):
         return None
@@ -184,11 +184,15 @@ def parse_ratio(text: object, separator: str) -> Fraction | None:
 
 
 def video_specifier(source: Source, *, timeout: timedelta = PROBE_TIMEOUT) -> str:
-    """ffmpeg's specifier of the track that is shown; ffprobe is asked only where there may be several.
+    """Return ffmpeg's specifier of the selected video track; runs ffprobe only if there may be several.
 
     Raises `FfmpegFailed`.
     """
-    return probe_source(source, timeout=timeout).picture if may_have_several_video_tracks(source) else MediaInfo.picture
+    return (
+        probe_source(source, timeout=timeout).video_stream
+        if may_have_several_video_tracks(source)
+        else MediaInfo.video_stream
+    )
 
 
 def may_have_several_video_tracks(source: Source) -> bool:
@@ -203,7 +207,7 @@ def may_have_several_video_tracks(source: Source) -> bool:
 
 
 def mov_has_several_video_tracks(source: Source) -> bool:
-    # Opened anew, so that its place in the file is its own.
+    # Opened again, so that the file position is separate.
     with Path(f"/proc/self/fd/{source.descriptor}").open("rb", buffering=0) as file, suppress(UnreadableMp4):
         reader = Reader(file, os.fstat(source.descriptor).st_size)
         movie = reader.find((b"moov",), 0, reader.size)

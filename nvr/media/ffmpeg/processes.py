@@ -1,4 +1,4 @@
-"""Running ffmpeg and ffprobe: gently, for a limited time, leaving no process and no secret behind."""
+"""Run ffmpeg and ffprobe at low priority with a timeout; no process remains, and no secret is logged."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from nvr.errors import NvrError
 
 MAX_OUTPUT_BYTES = 4 * 1024 * 1024  # ffprobe's JSON
 MAX_STDERR_BYTES = 4 * 1024
-READ_BYTES = 65536  # what a pipe holds
+READ_BYTES = 65536  # the capacity of a pipe
 MAX_ERROR_LINES = 5
 OUT_OF_SPACE = re.compile(rb"No space left on device|Disk quota exceeded")
 NICENESS = "10"
-# Up to the last @ of a word: a password may itself hold an @ or a /.
+# Up to the last @ of a word: a password may itself contain @ or /.
 LOGIN_IN_URL = re.compile(r"([a-z][a-z0-9+.-]*://)[^\s'\"]*@", re.IGNORECASE)
 SECRET_PARAMETER = re.compile(r"((?:pass(?:word|wd)?|pwd|token|secret|api_?key|signature)=)[^&\s'\"]+", re.IGNORECASE)
 
 
 class FfmpegFailed(NvrError):
-    """ffmpeg could not do it; `detail` ends with its last words, credentials masked."""
+    """ffmpeg failed; `detail` ends with the last lines of its output, credentials masked."""
 
     status = 422
     title = "The video could not be read"
@@ -40,14 +40,14 @@ class FfmpegTimedOut(FfmpegFailed):
 
 
 class FfmpegKilled(FfmpegFailed):
-    """By the system, for want of memory: no fault of the video."""
+    """Killed by the system, usually because memory ran out: not the video's fault."""
 
     status = 503
     title = "Reading the video was cut short by the system"
 
 
 class FfmpegOutOfSpace(FfmpegFailed):
-    """The disk that it wrote to is full."""
+    """The output disk is full."""
 
     status = 507
     title = "The disk is full"
@@ -59,9 +59,9 @@ class FfmpegMissing(FfmpegFailed):
 
 
 def run(arguments: Sequence[str], *, timeout: timedelta, pass_fds: Iterable[int] = ()) -> bytes:
-    """What the program wrote to stdout (the last 4 MiB of it).
+    """Run the program and return the last 4 MiB of its stdout.
 
-    `arguments[0]` is looked up in PATH. Raises `FfmpegMissing`, `FfmpegTimedOut` after killing the process and
+    `arguments[0]` is searched in PATH. Raises `FfmpegMissing`, `FfmpegTimedOut` after killing the process and
     all its children, `FfmpegOutOfSpace`, and `FfmpegFailed` for any exit status but 0.
     """
     deadline = time.monotonic() + timeout.total_seconds()
@@ -85,7 +85,7 @@ def raise_for_status(status: int, words: bytes | bytearray) -> None:
     """Raises `FfmpegOutOfSpace`, and `FfmpegKilled` or `FfmpegFailed` for any exit status but 0."""
     if status == -signal.SIGKILL:
         raise FfmpegKilled
-    # Whatever the status: ffmpeg calls it a success when the end of a file finds no room.
+    # Whatever the status: ffmpeg exits with 0 if only the end of the file could not be written.
     if OUT_OF_SPACE.search(words):
         raise FfmpegOutOfSpace(f"The disk is full: {error_summary(bytes(words))}")
     if status != 0:
@@ -95,11 +95,10 @@ def raise_for_status(status: int, words: bytes | bytearray) -> None:
 def stream_output(
     arguments: Sequence[str], *, block_bytes: int, timeout: timedelta, pass_fds: Iterable[int] = ()
 ) -> Generator[bytes, None, None]:
-    """What the program writes to stdout, in blocks of exactly `block_bytes`; an incomplete last one is dropped.
+    """Yield the program's stdout in blocks of exactly `block_bytes`; an incomplete last block is dropped.
 
-    The program waits while the caller works on a block: no more than one is held. `timeout` is for all of it, with
-    the caller's work. Raises as `run` does, after the blocks that came before; a generator that is closed early
-    ends the program.
+    The program waits while the caller processes a block: only one is in memory. `timeout` includes the caller's work.
+    Raises as `run` does, possibly after some blocks. Closing the generator early kills the program.
     """
     deadline = time.monotonic() + timeout.total_seconds()
     process = start_process(arguments, pass_fds)
@@ -115,7 +114,7 @@ def stream_output(
 
 
 def read_blocks(process: subprocess.Popen[bytes], size: int, words: bytearray, deadline: float) -> Iterator[bytes]:
-    """Blocks of stdout; the end of stderr is added to `words`. Raises `TimeoutExpired`."""
+    """Yield blocks of stdout and append the end of stderr to `words`. Raises `TimeoutExpired`."""
     block = bytearray()
 
     def room() -> int:
@@ -149,14 +148,14 @@ def start_process(arguments: Sequence[str], pass_fds: Iterable[int]) -> subproce
 
 @cache
 def command_prefix() -> tuple[str, ...]:
-    """Low priority; and killed with the thread that waits for it, also when that is killed itself."""
+    """Return the prefix that lowers the priority, and kills the program when the thread that waits for it ends."""
     setpriv, nice = shutil.which("setpriv"), shutil.which("nice")
     words = [setpriv, "--pdeathsig", "KILL"] if setpriv else []
     return (*words, *([nice, "-n", NICENESS] if nice else []))
 
 
 def read_output(process: subprocess.Popen[bytes], deadline: float) -> tuple[bytes, bytes]:
-    """The ends of stdout and stderr, read side by side until both are closed; raises `TimeoutExpired`."""
+    """Read stdout and stderr in parallel until both are closed; return their ends. Raises `TimeoutExpired`."""
     output, words = bytearray(), bytearray()
     for is_output, data in read_pipes(process, deadline, lambda: READ_BYTES):
         kept, limit = (output, MAX_OUTPUT_BYTES) if is_output else (words, MAX_STDERR_BYTES)
@@ -168,7 +167,7 @@ def read_output(process: subprocess.Popen[bytes], deadline: float) -> tuple[byte
 def read_pipes(
     process: subprocess.Popen[bytes], deadline: float, room: Callable[[], int]
 ) -> Iterator[tuple[bool, bytes]]:
-    """What arrives, and whether it is from stdout, until both pipes are closed; at most `room()` bytes of stdout.
+    """Yield (is from stdout, data) until both pipes are closed; reads at most `room()` bytes of stdout at a time.
 
     Raises `TimeoutExpired`.
     """
@@ -188,7 +187,7 @@ def read_pipes(
 
 
 def kill_group(process: subprocess.Popen[bytes]) -> None:
-    """Kill the process, if it was not reaped yet, with all its children: until then its number is not reused."""
+    """Kill the process with all its children unless it was reaped already; until then its PID cannot be reused."""
     if process.returncode is None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
@@ -204,5 +203,5 @@ def error_summary(words: bytes) -> str:
 
 
 def mask_credentials(text: str) -> str:
-    """Logins in URLs and secret parameters become `***`."""
+    """Replace logins in URLs and secret parameters with `***`."""
     return SECRET_PARAMETER.sub(r"\1***", LOGIN_IN_URL.sub(r"\1***@", text))

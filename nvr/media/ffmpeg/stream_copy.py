@@ -1,6 +1,6 @@
-"""Whether a piece of a video can go into a clip as it is, which costs a hundredth of encoding it again.
+"""Whether a cut can be copied into a clip without encoding it again, which takes a hundredth of the time.
 
-The MP4 then begins at the key frame before the piece, and tells the player from where on to show it (an edit list).
+The MP4 then begins at the key frame before the cut; an edit list tells the player where to start.
 """
 
 from __future__ import annotations
@@ -9,33 +9,32 @@ from datetime import timedelta
 
 from nvr.media.ffmpeg import operations as ff
 
-MAX_LEAD_S = 10.0  # it is stored with the piece, and not shown
+MAX_LEAD_S = 10.0  # stored in the clip but not displayed
 DEMUXERS_WITH_INDEX = {"mov", "matroska"}
-MAX_WIDTH_PX, MAX_HEIGHT_PX = 4096, 2304  # for which there are decoders in browsers
+MAX_WIDTH_PX, MAX_HEIGHT_PX = 4096, 2304  # the largest size that browsers decode
 
 
-def can_copy_stream(source: ff.Source, facts: ff.MediaInfo, start: float, *, timeout: timedelta) -> bool:
-    """Whether browsers play the pictures as they are, and a key frame lies not long before `start` (seconds).
+def can_copy_stream(source: ff.Source, info: ff.MediaInfo, start: float, *, timeout: timedelta) -> bool:
+    """Whether browsers play the video stream, and a key frame lies shortly before `start` (seconds).
 
-    What is not coded in the order in which it is shown would end a few frames late: it is not copied. Raises
-    `FfmpegFailed`.
+    Video with B-frames is not copied: the clip would end a few frames late. Raises `FfmpegFailed`.
     """
-    plays = facts.video_codec == "h264" and facts.pix_fmt in ff.BROWSER_PIXEL_FORMATS and not facts.is_reordered
-    fits = facts.width <= MAX_WIDTH_PX and facts.height <= MAX_HEIGHT_PX
+    plays = info.video_codec == "h264" and info.pix_fmt in ff.BROWSER_PIXEL_FORMATS and not info.has_b_frames
+    fits = info.width <= MAX_WIDTH_PX and info.height <= MAX_HEIGHT_PX
     if not plays or not fits or source.demuxer not in DEMUXERS_WITH_INDEX:
         return False
-    return start == 0 or 0 <= key_frame_lead(source, facts, start, timeout=timeout) <= MAX_LEAD_S
+    return start == 0 or 0 <= key_frame_lead(source, info, start, timeout=timeout) <= MAX_LEAD_S
 
 
-def key_frame_lead(source: ff.Source, facts: ff.MediaInfo, start: float, *, timeout: timedelta) -> float:
-    """Seconds from the key frame at which reading begins to `start`; less than 0 if none lies before it.
+def key_frame_lead(source: ff.Source, info: ff.MediaInfo, start: float, *, timeout: timedelta) -> float:
+    """Return the seconds from the preceding key frame to `start`; negative if there is none.
 
-    ffprobe's times are those of the file's clock.
+    ffprobe's timestamps are those in the file, which may not begin at 0.
     """
-    place = facts.start_time + start
+    place = info.start_time + start
     first = (
         "-select_streams",
-        facts.picture,
+        info.video_stream,
         "-read_intervals",
         f"{place:.6f}%+#1",
         "-show_entries",

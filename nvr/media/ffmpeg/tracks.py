@@ -1,7 +1,7 @@
-"""Which of a video's tracks is the one to show, to hear, and how long the pictures last.
+"""Select a file's video and audio track, and determine the duration of the video.
 
-Files hold more than one: a small preview beside the full picture, a cover, a track of time codes, a second lens. The
-one that is shown lasts (a cover is a single picture), is the largest of those, and the one that the file itself marks.
+Files may contain several: a small preview next to the full video, a cover image, a timecode track, a second lens. The
+selected video track is one that lasts (a cover is a single frame), the largest of those, then the file's default.
 """
 
 from __future__ import annotations
@@ -10,15 +10,15 @@ from typing import Any
 
 Stream = dict[str, Any]
 
-# Dispositions of what accompanies a video.
+# Dispositions of streams that accompany a video.
 AUXILIARY_DISPOSITIONS = ("attached_pic", "timed_thumbnails", "still_image")
-MIN_DURATION_RATIO = 0.5  # of the longest track of pictures: what is shorter is a preview or a title
+MIN_DURATION_RATIO = 0.5  # of the longest video track: shorter ones are previews or titles
 UNKNOWN_CODECS = {"unknown", "none"}
-DURATION_FROM_ZERO = {"matroska", "mov"}  # the file's duration; of others from where they begin
+DURATION_FROM_ZERO = {"matroska", "mov"}  # their duration counts from 0, that of others from their start time
 
 
 def select_video_track(streams: list[Stream], container: str) -> Stream | None:
-    """The track that is shown; None if there is none with a size."""
+    """Return the video track to display; None if no video track has a size."""
     sized = [s for s in streams if s.get("codec_type") == "video" and s.get("width") and s.get("height")]
     moving = [s for s in sized if not any(s.get("disposition", {}).get(name) for name in AUXILIARY_DISPOSITIONS)]
     longest = max((stream_duration(s, container) or 0.0 for s in moving), default=0.0)
@@ -33,7 +33,7 @@ def video_rank(stream: Stream, longest: float, container: str) -> tuple[bool, bo
 
 
 def select_audio_track(streams: list[Stream]) -> Stream | None:
-    """The first that can be decoded, of those that the file marks; None if there is none."""
+    """Return the first audio track that can be decoded, default tracks first; None if there is none."""
     heard = [s for s in streams if s.get("codec_type") == "audio" and has_decoder(s) and s.get("sample_rate") != "0"]
     return max(heard, key=lambda s: (int(s.get("disposition", {}).get("default", 0)), -stream_index(s)), default=None)
 
@@ -47,17 +47,17 @@ def stream_index(stream: Stream) -> int:
 
 
 def stream_duration(stream: Stream, container: str) -> float | None:
-    """In seconds, as the track itself tells; None if it does not."""
+    """Return the duration stored in the track, in seconds; None if there is none."""
     if container != "matroska":
         return parse_seconds(stream.get("duration")) or None
-    # There ffprobe gives each track the file's length; what the writer noted is where the track ends.
+    # For Matroska, ffprobe reports the file's duration for each track; the DURATION tag is where the track ends.
     end = parse_clock_time(str(stream.get("tags", {}).get("DURATION", "")))
     begin = parse_seconds(stream.get("start_time")) or 0.0
     return end - begin if end is not None and end > begin else None
 
 
 def count_tracks(streams: list[Stream]) -> int:
-    """Of pictures that move, and of sounds."""
+    """Count the audio tracks and the video tracks that are not cover images."""
     return sum(
         stream.get("codec_type") == "audio"
         or (stream.get("codec_type") == "video" and not stream.get("disposition", {}).get("attached_pic"))
@@ -70,9 +70,9 @@ def has_duration(streams: list[Stream], picture: str) -> bool:
 
 
 def video_duration(file: Stream, stream: Stream, container: str) -> float | None:
-    """Seconds from the first picture to the last: a sound may go on for longer, or have a wrong clock.
+    """Return the seconds from the first frame to the last: audio may be longer, or have wrong timestamps.
 
-    What recorders cut out of one long stream often does not begin at 0.
+    Files that recorders cut out of a long stream often do not begin at 0.
     """
     own = stream_duration(stream, container)
     if own is not None and container != "matroska":
@@ -93,7 +93,7 @@ def parse_seconds(text: object) -> float | None:
 
 
 def parse_clock_time(text: str) -> float | None:
-    """Seconds of Matroska's `25:00:04.000000000`."""
+    """Parse Matroska's `25:00:04.000000000` to seconds."""
     hours, _, rest = text.partition(":")
     minutes, _, seconds = rest.partition(":")
     if not (hours.isdecimal() and minutes.isdecimal()):

@@ -1,18 +1,22 @@
-"""Telling an MPEG transport stream from what else is called `.ts`: sources in TypeScript, and translations."""
+"""Distinguish MPEG transport streams from other `.ts` files: TypeScript sources and Qt translations."""
 
 from __future__ import annotations
 
 from typing import Final
 
 SYNC_BYTE: Final = 0x47
-PACKET_SIZES: Final = (188, 192, 204)  # plain; M2TS, with 4 bytes of time before each; with check bytes behind each
+PACKET_SIZES: Final = (
+    188,
+    192,
+    204,
+)  # plain; M2TS with a 4-byte timestamp before each; with error correction after each
 SYNC_COUNT: Final = 5  # in a row, if the file is that long
 MIN_SYNC_COUNT: Final = 2
 HEAD_BYTES: Final = (SYNC_COUNT + 1) * max(PACKET_SIZES)
 
 
 def is_transport_stream(head: bytes) -> bool:
-    """Whether a file that begins with `head` (`HEAD_BYTES` of it) is one; it may begin in the middle of a packet."""
+    """Whether a file that begins with `head` (`HEAD_BYTES` of it) is a transport stream, even if a packet is cut."""
     return not is_text(head) and any(has_sync_bytes(head, size) for size in PACKET_SIZES)
 
 
@@ -25,7 +29,7 @@ def has_sync_bytes(head: bytes, size: int) -> bool:
 
 
 def is_text(head: bytes) -> bool:
-    """Whether it can be: a stream always has bytes that no text has."""
+    """Whether `head` can be text: a transport stream always contains bytes that text does not."""
     if b"\0" in head:
         return False
     try:

@@ -1,4 +1,4 @@
-"""Whether a video file is as long as its container says: ffmpeg is content with the first half of one."""
+"""Check whether a video file is as long as its container declares: ffmpeg accepts truncated files without an error."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from typing import BinaryIO, Final
 from nvr.media.ffmpeg import operations as ffmpeg
 from nvr.media.ffmpeg.containers import detect_demuxer
 
-MAX_CHUNKS: Final = 200_000  # ten hours in fragments of a second are half of that
-AVI_UNKNOWN_LENGTHS: Final = (0, 0xFFFFFFFF)  # what is filled in when the recording ends
-AVI_HEADER_BYTES: Final = 8  # which the lengths that some cameras write count too, though they should not
+MAX_CHUNKS: Final = 200_000  # ten hours in one-second fragments take half of these
+AVI_UNKNOWN_LENGTHS: Final = (0, 0xFFFFFFFF)  # placeholders until the recording ends
+AVI_HEADER_BYTES: Final = 8  # some cameras wrongly include these in the length
 BOX_TYPE: Final = re.compile(rb"[\x20-\x7e\xa9]{4}")
 MATROSKA_SEGMENT: Final = 0x18538067
-MARGIN_S: Final = 1.0  # pictures that are shown earlier may be stored behind
+MARGIN_S: Final = 1.0  # frames that are displayed earlier may be stored later
 
 
 def video_is_complete(file: BinaryIO) -> bool:
-    """What carries no length (MPEG-TS, a recording that was never closed) has its end wherever it ends.
+    """Whether the file is as long as declared; files without a length (MPEG-TS, unfinished recordings) are complete.
 
     Raises `UnknownContainer` and OSError.
     """
@@ -32,26 +32,26 @@ def video_is_complete(file: BinaryIO) -> bool:
     return check is None or check(descriptor, size)
 
 
-def readable_duration(source: ffmpeg.Source, facts: ffmpeg.MediaInfo, *, until: float, timeout: timedelta) -> float:
-    """Seconds of it that can be read, at least of its first `until`: by counting pictures, whatever it says of itself.
+def readable_duration(source: ffmpeg.Source, info: ffmpeg.MediaInfo, *, until: float, timeout: timedelta) -> float:
+    """Return the seconds of video that can be read, at least within the first `until`, by counting frames.
 
-    Infinite if that cannot be told. Raises `FfmpegFailed`.
+    Ignores the declared duration. Infinite if unknown. Raises `FfmpegFailed`.
     """
-    # From its first picture on, whatever the file's clock shows there.
-    counted = ("-select_streams", facts.picture, "-count_packets", "-read_intervals", f"%+{until + MARGIN_S:.3f}")
+    # Relative to the first frame, whatever its timestamp.
+    counted = ("-select_streams", info.video_stream, "-count_packets", "-read_intervals", f"%+{until + MARGIN_S:.3f}")
     streams = ffmpeg.run_ffprobe(source, *counted, "-show_entries", "stream=nb_read_packets", timeout=timeout).get(
         "streams"
     )
     pictures = str(streams[0].get("nb_read_packets")) if streams else ""
-    if facts.frame_rate is None or not pictures.isdecimal():
+    if info.frame_rate is None or not pictures.isdecimal():
         return math.inf
-    return float(int(pictures) / facts.frame_rate)
+    return float(int(pictures) / info.frame_rate)
 
 
 def mov_is_complete(descriptor: int, size: int) -> bool:
-    """From box to box, each of which tells its length (0: to the end of the file) and its kind in letters.
+    """Follow the boxes by their length (0: to the end of the file).
 
-    What has no kind is no box: rubbish that some recorders leave behind the last one.
+    Data without a valid box type is ignored: some recorders leave garbage after the last box.
     """
     position = 0
     for _ in range(MAX_CHUNKS):
@@ -68,7 +68,7 @@ def mov_is_complete(descriptor: int, size: int) -> bool:
 
 
 def avi_is_complete(descriptor: int, size: int) -> bool:
-    """One RIFF after the other: of a long recording each holds a gigabyte."""
+    """Follow the RIFF chunks: a long recording has one per gigabyte."""
     position = 0
     for _ in range(MAX_CHUNKS):
         head = os.pread(descriptor, 8, position)
@@ -80,7 +80,7 @@ def avi_is_complete(descriptor: int, size: int) -> bool:
 
 
 def matroska_is_complete(descriptor: int, size: int) -> bool:
-    """A header and one segment, whose length need not be known."""
+    """Check the header and the one segment, whose length may be unknown."""
     position = 0
     for _ in range(2):
         head = os.pread(descriptor, 16, position)
@@ -95,7 +95,10 @@ def matroska_is_complete(descriptor: int, size: int) -> bool:
 
 
 def read_ebml_number(data: bytes, *, keep_marker: bool = False) -> tuple[int | None, int]:
-    """EBML's number of variable length at the beginning, and its bytes; all ones: None, not known; no bytes: none."""
+    """Read EBML's variable-length integer; return it with its number of bytes.
+
+    The number is None if all bits are set (unknown length); 0 bytes if there is no valid integer.
+    """
     if not data or not data[0]:
         return None, 0
     width = 9 - data[0].bit_length()

@@ -1,4 +1,4 @@
-"""A frame of a video as a JPEG, made once and kept in the cache directory by the video's content and the moment."""
+"""Frames of videos as JPEGs, extracted once and cached by the video's identity and the offset."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ logger = logging.getLogger(__name__)
 
 TIMEOUT = timedelta(seconds=10)
 FAILURE_TTL_S = 60
-DEFAULT_OFFSET_MS = 1000  # far enough in that the camera has settled its exposure
-# Each is a process of its own that takes a core: more at once would only make all of them late.
+DEFAULT_OFFSET_MS = 1000  # by then the camera has adjusted its exposure
+# Each extraction is a process that uses a core: more at once would only delay all of them.
 _slots = threading.BoundedSemaphore(2)
 
 
@@ -27,14 +27,14 @@ class NoFrame(NotFound):
 
 
 def cached_frame(video: Path, *, offset_ms: int = DEFAULT_OFFSET_MS) -> Path:
-    """The frame at `offset_ms` (of a shorter video its last) at the video's own size.
+    """Return the frame at `offset_ms` (for a shorter video the last frame) at the video's own size.
 
-    Raises `NoFrame`, which is remembered for a minute; `Unavailable` if too many are wanted at once or ffmpeg is
-    missing; `StorageFull`; `NoSuchFile` if the video is gone.
+    Raises `NoFrame`, which is cached for a minute; `Unavailable` if too many are requested at once or ffmpeg is
+    missing; `StorageFull`; `NoSuchFile` if the video no longer exists.
     """
     with translate_os_errors():
-        facts = video.stat()
-    identity = f"{video}-{facts.st_ino:x}-{facts.st_size:x}-{facts.st_mtime_ns:x}-{offset_ms}"
+        stat_result = video.stat()
+    identity = f"{video}-{stat_result.st_ino:x}-{stat_result.st_size:x}-{stat_result.st_mtime_ns:x}-{offset_ms}"
     target = cache_path("frames", identity).with_suffix(".jpg")
     if caches["process"].get(f"no-frame:{target.stem}"):
         raise NoFrame
@@ -42,7 +42,7 @@ def cached_frame(video: Path, *, offset_ms: int = DEFAULT_OFFSET_MS) -> Path:
 
 
 def extract_to_cache(video: Path, offset_ms: int, target: Path) -> Path:
-    from nvr.media.ffmpeg import operations as ffmpeg  # only here: most requests need none of it
+    from nvr.media.ffmpeg import operations as ffmpeg  # imported late: most requests do not need it
 
     if not _slots.acquire(timeout=TIMEOUT.total_seconds()):
         raise Unavailable("Too many videos are being read at once: try again.", retry_after=5)

@@ -1,1 +1,1 @@
-"""Paths, mounts, companions of files, and writing whole files."""
+"""Paths, mounts, companion files and atomic writes."""

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all: written under a name of their own, then put in place."""
+"""Write files atomically: under a temporary name first, then renamed to the target."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ PART_SUFFIX = ".part"
 
 @contextmanager
 def temporary_path(target: Path) -> Iterator[Path]:
-    """A path beside `target` to write to; what the block leaves there is removed.
+    """Yield a temporary path next to `target`; removes the file if it still exists when the block ends.
 
-    For who must choose the moment in which it replaces `target`. The folder is made if it is missing.
+    For callers that replace `target` themselves. Creates a missing folder.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(f"{secrets.token_hex(8)}{PART_SUFFIX}")
@@ -29,9 +29,9 @@ def temporary_path(target: Path) -> Iterator[Path]:
 
 @contextmanager
 def write_to(target: Path) -> Iterator[Path]:
-    """A path beside `target` to write to; afterwards it replaces `target`, or is removed if the block raised.
+    """Yield a temporary path next to `target`; it replaces `target` afterwards, or is removed if the block raised.
 
-    Two writers of the same target do not meet: the last one stays. The folder is made if it is missing.
+    Of several concurrent writers, the last one wins. Creates a missing folder.
     """
     with temporary_path(target) as part:
         yield part
@@ -39,7 +39,7 @@ def write_to(target: Path) -> Iterator[Path]:
 
 
 def remove_abandoned_parts(folder: Path, *, older_than: timedelta = timedelta(days=1)) -> int:
-    """Remove what a killed writer left in `folder` (not below it); answers how many files."""
+    """Remove temporary files of killed writers from `folder` (not from subfolders); return their number."""
     limit, removed = time.time() - older_than.total_seconds(), 0
     with suppress(FileNotFoundError), os.scandir(folder) as entries:  # one at a time: there may be millions
         for entry in entries:
@@ -49,8 +49,8 @@ def remove_abandoned_parts(folder: Path, *, older_than: timedelta = timedelta(da
 
 
 def remove_if_older(part: Path, limit: float) -> bool:
-    """Whether it was older than `limit` (s since 1970), and is gone by us."""
-    with suppress(FileNotFoundError):  # its writer has just ended
+    """Remove `part` if it is older than `limit` (s since 1970); return whether it was removed."""
+    with suppress(FileNotFoundError):  # its writer has just finished
         if part.stat().st_mtime < limit:
             part.unlink()
             return True

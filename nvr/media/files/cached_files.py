@@ -1,4 +1,4 @@
-"""Files that can be made again: each is made once, is whole or absent, and the least recently used go first."""
+"""A cache of files that can be regenerated: each is created once, atomically; the least recently used are evicted."""
 
 from __future__ import annotations
 
@@ -20,29 +20,29 @@ from nvr.media.files.paths import error_for
 
 logger = logging.getLogger(__name__)
 
-TIMEOUT_S = 15.0  # longer than the making of any of these files may take
+TIMEOUT_S = 15.0  # longer than creating any of these files may take
 POLL_INTERVAL_S = 0.01
 ATIME_PRECISION_S = 3600
 MAX_PART_AGE_S = 3600
 
 
 def cache_folder(name: str) -> Path:
-    """The folder `name` of the cache, without symlinks."""
+    """Return the folder `name` in the cache directory, with symlinks resolved."""
     folder: Path = settings.CACHE_DIR
     return folder.resolve() / name
 
 
 def cache_path(folder: str, identity: str) -> Path:
-    """Where what is made from `identity` lies, without its suffix; 256 folders, so that none grows large."""
+    """Return the cache path for `identity`, without suffix. Spread over 256 folders, so that none grows large."""
     digest = hashlib.sha256(identity.encode("utf-8", "surrogateescape")).hexdigest()
     return cache_folder(folder) / digest[:2] / digest
 
 
 def get_or_create(candidates: Sequence[Path], make: Callable[[], Path]) -> Path:
-    """The first of `candidates` that is there, else what `make` puts in the place of one of them.
+    """Return the first of `candidates` that exists, else the file that `make` creates at one of these paths.
 
-    One thread of one process makes it while the others wait. `make` must put it there in one step; what it raises
-    goes through, except that a full disk becomes `StorageFull`. Raises `Unavailable` after 15 s of waiting.
+    One thread of one process creates it while the others wait. `make` must write it atomically. Exceptions of `make`
+    are passed on, except OSError: a full disk becomes `StorageFull`. Raises `Unavailable` after waiting for 15 s.
     """
     made = first_existing(candidates)
     if made is None:
@@ -56,14 +56,14 @@ def first_existing(candidates: Sequence[Path]) -> Path | None:
 
 
 def exists_and_touch(path: Path) -> bool:
-    """Whether it is there; being asked for counts as use, noted at most once an hour. Its mtime stays."""
+    """Whether `path` exists; records the use in its atime, at most once an hour. The mtime is not changed."""
     try:
-        facts = path.stat()
+        stat_result = path.stat()
     except OSError:
         return False
-    if time.time() - facts.st_atime > ATIME_PRECISION_S:
-        with suppress(OSError):  # what is there can be served from a disk that takes no writes, too
-            os.utime(path, ns=(time.time_ns(), facts.st_mtime_ns))
+    if time.time() - stat_result.st_atime > ATIME_PRECISION_S:
+        with suppress(OSError):  # existing files can be served from a read-only disk, too
+            os.utime(path, ns=(time.time_ns(), stat_result.st_mtime_ns))
     return True
 
 
@@ -78,9 +78,9 @@ def create(make: Callable[[], Path]) -> Path:
 
 @contextmanager
 def exclusive_lock(name: str, *, timeout_s: float | None = None) -> Iterator[None]:
-    """Only one thread of all processes is inside for the same `name` (or, rarely, for two that begin alike).
+    """Hold a lock for `name` across threads and processes (shared by names with the same first three letters).
 
-    Raises `Unavailable` after `timeout_s` (15 s) of waiting.
+    Raises `Unavailable` after waiting for `timeout_s` (15 s).
     """
     folder = cache_folder("locks")
     try:
@@ -106,9 +106,9 @@ def acquire_lock(lock: BinaryIO, timeout_s: float) -> None:
 
 
 def evict(folder: str, *, limit_bytes: int) -> int:
-    """Remove what was used longest ago until `limit_bytes` are left; the number of bytes removed.
+    """Remove the least recently used files until `limit_bytes` remain; return the number of bytes removed.
 
-    Also removes what a killed process left half-made.
+    Also removes incomplete files of killed processes.
     """
     files = sorted(cache_entries(cache_folder(folder)))
     excess = sum(size for _, size, _ in files) - limit_bytes
@@ -124,10 +124,10 @@ def evict(folder: str, *, limit_bytes: int) -> int:
 
 
 def cache_entries(folder: Path) -> Iterator[tuple[float, int, Path]]:
-    """When it was last used (s since 1970), size in bytes, path."""
+    """Yield the time of last use (s since 1970), size in bytes and path of each file."""
     for directory, _, names in os.walk(folder):
         for name in names:
             path = Path(directory, name)
             with suppress(OSError):
-                facts = path.lstat()
-                yield facts.st_atime, facts.st_size, path
+                stat_result = path.lstat()
+                yield stat_result.st_atime, stat_result.st_size, path

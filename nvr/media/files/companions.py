@@ -1,13 +1,13 @@
-"""The marks that a media file carries: empty files beside it, named after it, which travel with the card.
+"""Companion files: empty files next to a media file that store its marks, and stay with it on a memory card.
 
-They are the truth: whoever finds `a.jpg.trash` beside `a.jpg` knows that it is trashed. Never truncated, never followed
-when they are links.
+They are the source of truth: `a.jpg.trash` next to `a.jpg` means that it is trashed. They are never truncated, and
+never followed if they are symlinks.
 
-Only `.lock` counts for whatever lies under the name. Seen and trashed was the picture that was there when the mark was
-made: one whose mtime and ctime are both later came afterwards (a card that begins at 0001 again), and the mark is
-outdated. Hence a mark is stamped by the file system's own clock, like the picture, and never earlier than the picture
-itself. No tolerance is given: where times step by 2 s (FAT), both are rounded down alike. A picture written within the
-step in which its predecessor was marked cannot be told from it.
+`.lock` applies to any file of that name. `.seen` and `.trash` apply only to the file that existed when they were
+created: if a file's mtime and ctime are both later, it is a new file (a camera that counts from 0001 again), and the
+mark is outdated. Therefore the file system's own clock sets the mtime of a mark, like that of the media file, and it is
+never earlier than that of the media file. No tolerance is needed: where timestamps have steps of 2 s (FAT), both are
+rounded down alike. A file written within the same step as the mark of its predecessor cannot be recognised as new.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ from typing import Final
 from nvr.errors import FULL, Conflict
 from nvr.media.files.paths import NoSuchFile, descriptor_path, error_for
 
-FILE_MODE: Final = 0o644  # it travels with its media, and is as open as that usually is
+FILE_MODE: Final = 0o644  # the usual mode of media files
 
 LOCK: Final = ".lock"
 TRASH: Final = ".trash"
 SEEN: Final = ".seen"
 SUFFIXES: Final = (LOCK, TRASH, SEEN)
-MAX_MTIME_STEP_NS: Final = 2_000_000_000  # the coarsest in which a file system stamps
-# What is older has no time at all: FAT and some file systems of FUSE keep none, or begin to count at 1980.
+MAX_MTIME_STEP_NS: Final = 2_000_000_000  # the coarsest resolution of a file system's timestamps
+# Earlier timestamps are missing ones: FAT and some FUSE file systems store none, or count from 1980.
 MIN_VALID_TIME_NS: Final = 10 * 366 * 86_400 * 1_000_000_000
-# What an action makes, in this order, and what it removes. The mark that matters is made last: what fails in between
-# has locked and trashed nothing.
+# The companions that an action creates, in this order, and those it removes. The decisive one is created last: if an
+# action fails halfway, nothing is locked or trashed.
 ACTIONS: Final[dict[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
     "lock": ((SEEN, LOCK), ()),
     "unlock": ((), (LOCK,)),
@@ -58,7 +58,7 @@ class NameTooLong(Conflict):
 
 @dataclass(frozen=True)
 class Status:
-    """`outdated` are the endings of companions that are there, and a former picture's."""
+    """`outdated` are the suffixes of existing companions that belong to an earlier file of this name."""
 
     locked: bool
     trashed: bool
@@ -70,18 +70,18 @@ class Status:
 
 
 def media_time_ns(name: str | bytes, directory: int | None = None) -> int:
-    """Since when the picture has lain there at least: a mark made before it was another's. Raises OSError."""
+    """Return since when the file has existed at least; earlier marks belong to another file. Raises OSError."""
     return earlier_time_ns(stat_media(name, directory))
 
 
-def earlier_time_ns(facts: os.stat_result) -> int:
-    """The earlier of mtime and ctime: copying sets one of them, a camera whose clock is wrong the other."""
-    times = (facts.st_mtime_ns, facts.st_ctime_ns)
+def earlier_time_ns(stat_result: os.stat_result) -> int:
+    """Return the earlier of mtime and ctime: copying sets one of them, a camera with a wrong clock the other."""
+    times = (stat_result.st_mtime_ns, stat_result.st_ctime_ns)
     return min((time_ns for time_ns in times if time_ns > MIN_VALID_TIME_NS), default=min(times))
 
 
 def stat_media(name: str | bytes, directory: int | None = None) -> os.stat_result:
-    """Of the picture; of the link itself if it leads nowhere. Raises OSError."""
+    """Stat the media file, or the link itself if its target is missing. Raises OSError."""
     try:
         return os.stat(name, dir_fd=directory)
     except OSError:
@@ -90,9 +90,9 @@ def stat_media(name: str | bytes, directory: int | None = None) -> os.stat_resul
 
 @contextmanager
 def open_directory(file: Path) -> Iterator[int]:
-    """The directory that holds `file` (its path without links), opened: what is done there stays there.
+    """Open the directory that contains `file` (a path without links), so that later operations stay inside it.
 
-    Raises `NoSuchFile` if somebody has put a link in the place of a folder on the way.
+    Raises `NoSuchFile` if a folder of the path has been replaced by a link.
     """
     descriptor = os.open(file.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
@@ -118,7 +118,7 @@ def exists(directory: int, name: str) -> bool:
 
 
 def companion_mtime_ns(directory: int, name: str) -> int | None:
-    """The companion's mtime in ns; None if it is not there."""
+    """Return the companion's mtime in ns; None if it does not exist."""
     try:
         return os.stat(name, dir_fd=directory, follow_symlinks=False).st_mtime_ns
     except FileNotFoundError:
@@ -130,9 +130,9 @@ def companion_mtime_ns(directory: int, name: str) -> int | None:
 
 
 def apply_action(file: Path, action: str) -> Status:
-    """Mark `file` (which is there, in a folder without links) and say how it stands now; again changes nothing.
+    """Apply the action to `file` (which exists, in a path without links) and return its new status. Idempotent.
 
-    A link has marks of its own, beside itself.
+    A symlink has companions of its own, next to itself.
 
     Raises `Locked` for trashing what is locked, `ReadOnly`, `NameTooLong`, `NoSuchFile`, and `StorageFault`.
     """
@@ -162,10 +162,10 @@ def max_name_bytes(directory: int) -> int:
 
 
 def create_all(directory: int, name: str, endings: tuple[str, ...]) -> None:
-    """All of them, new or renewed; or, as on a full medium, all as it was before."""
+    """Create or refresh all companions; on an error, such as a full medium, restore the previous state."""
     before: dict[str, int | None] = {}
-    facts = stat_media(name, directory)
-    least_ns = max(facts.st_mtime_ns, facts.st_ctime_ns)
+    stat_result = stat_media(name, directory)
+    least_ns = max(stat_result.st_mtime_ns, stat_result.st_ctime_ns)
     try:
         for companion in (name + ending for ending in endings):
             stamp = companion_mtime_ns(directory, companion)
@@ -186,9 +186,9 @@ def restore(directory: int, companion: str, stamp: int | None) -> None:
 
 
 def refresh(directory: int, name: str, companion: str, least_ns: int) -> None:
-    """Stamp it now by the file system's own clock, which another computer may keep, and not before `least_ns`.
+    """Set its mtime by the file system's own clock, which may be that of another computer; at least `least_ns`.
 
-    One that is another user's, or on a read-only medium, is left as it is as long as it is not outdated.
+    If that fails (another user's file, read-only medium), a companion that is not outdated is left unchanged.
     """
     try:
         touch(directory, companion, least_ns)
@@ -204,26 +204,26 @@ def refresh(directory: int, name: str, companion: str, least_ns: int) -> None:
 
 def touch(directory: int, companion: str, least_ns: int) -> None:
     os.utime(companion, dir_fd=directory, follow_symlinks=False)
-    for later_ns in (least_ns, least_ns + MAX_MTIME_STEP_NS):  # a stamp may have been rounded down
+    for later_ns in (least_ns, least_ns + MAX_MTIME_STEP_NS):  # the mtime may have been rounded down
         if (companion_mtime_ns(directory, companion) or 0) >= least_ns:
             return
         os.utime(companion, ns=(later_ns, later_ns), dir_fd=directory, follow_symlinks=False)
 
 
 def is_outdated(directory: int, name: str, companion: str) -> bool:
-    """Whether it is there, and a former picture's. Raises OSError."""
+    """Whether the companion exists and belongs to an earlier file of this name. Raises OSError."""
     stamp = companion_mtime_ns(directory, companion)
     return stamp is not None and stamp < media_time_ns(name, directory)
 
 
 def create(directory: int, name: str) -> bool:
-    """There afterwards; whether it is new. Whoever comes first makes it; it is never opened when it is there."""
+    """Create the file unless it exists; return whether it is new. An existing file is never opened."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
         descriptor = os.open(name, flags, FILE_MODE, dir_fd=directory)
     except FileExistsError:
         return False
-    with suppress(PermissionError):  # a card's file system keeps no modes
+    with suppress(PermissionError):  # file systems of memory cards store no modes
         os.fchmod(descriptor, FILE_MODE)
     os.close(descriptor)
     return True

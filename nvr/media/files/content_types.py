@@ -1,4 +1,4 @@
-"""The allow-list of what is served: extension to content type. Extensions are case-insensitive."""
+"""The allow-list of served file types: extension to content type. Extensions are case-insensitive."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class FileTypeNotAllowed(Forbidden):
 
 
 def extension(name: str) -> str:
-    """With its dot, in lower case; empty if the name has none."""
+    """Return the extension with its dot, in lower case; empty if the name has none."""
     _, dot, last = name.rpartition("/")[2].lstrip(".").rpartition(".")
     return dot + last.lower() if dot else ""
 

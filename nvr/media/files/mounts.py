@@ -1,4 +1,4 @@
-"""Which mount a folder lies on, so that a volume that is away is not taken for an empty folder."""
+"""Find the mount of a folder, so that an unmounted volume is not mistaken for an empty folder."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ WITHOUT_FOLDER_TIMES = {"msdos", "vfat", "exfat", "ntfs", "ntfs3"}
 
 @dataclass(frozen=True)
 class Mount:
-    """A line of mountinfo(5): `type` as the kernel names it, `source` the device or share, `point` where it is."""
+    """A line of mountinfo(5): `type` as named by the kernel, `source` the device or share, `point` the mount point."""
 
     device: int
     type: str
@@ -52,25 +52,25 @@ class Mount:
     def from_dict(cls, values: dict[str, Any]) -> Self:
         return cls(int(values["device"]), str(values["type"]), str(values["source"]), Path(values["point"]))
 
-    def is_away(self, now: Mount) -> bool:
-        """Whether a folder that lay on this mount, and now lies on `now`, has lost its volume.
+    def is_unmounted(self, now: Mount) -> bool:
+        """Whether a folder that was on this mount, and is now on `now`, has lost its volume.
 
-        Device numbers change from one boot to the next, and a card may be changed for another: what tells is
-        that nothing is mounted any more where this was, so that the folder shows its parent's file system.
+        Device numbers change between boots, and a memory card may be swapped. The reliable sign is that nothing is
+        mounted at this mount point, so that the folder is on its parent's file system.
         """
         return now.point != self.point and is_inside(self.point, now.point)
 
 
 def mount_of(path: Path) -> Mount:
-    """The mount that `path` (which need not exist) lies on; symlinks are resolved. Raises OSError."""
+    """Return the mount that contains `path` (which need not exist); symlinks are resolved. Raises OSError."""
     resolved = Path(os.path.realpath(path))
     holding = [mount for mount in mounts() if is_inside(resolved, mount.point)]
-    # Of two at the same point the later line lies on top.
+    # Of several mounts at the same mount point, the last one covers the others.
     return max(enumerate(holding), key=lambda item: (len(item[1].point.parts), item[0]))[1]
 
 
 def mounts() -> list[Mount]:
-    """All mounts that this process sees, in the order in which they were made."""
+    """Return all mounts that this process sees, in the order in which they were mounted."""
     return list(parse_mounts(MOUNTINFO.read_bytes()))
 
 
@@ -90,30 +90,30 @@ def parse_mount(line: str) -> Mount:
 
 
 def unescape(text: str) -> str:
-    """Blank, tab, newline and backslash stand as three octal digits; other bytes as they are."""
+    """Decode spaces, tabs, newlines and backslashes, which are escaped as three octal digits."""
     return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), text)
 
 
 def has_reliable_folder_times(kind: str) -> bool:
-    """Whether a directory's mtime tells that something was added: FAT's root has none, servers step theirs."""
+    """Whether a directory's mtime changes when files are added: not on FAT (no root mtime) or network servers."""
     return not (is_network_or_fuse(kind) or kind in WITHOUT_FOLDER_TIMES)
 
 
 def is_network_or_fuse(kind: str) -> bool:
-    """File systems on which a directory's mtime cannot be relied on, or a look may hang."""
+    """Whether directory mtimes may be unreliable, or access may hang, on this type of file system."""
     return kind in NETWORK_TYPES or kind.startswith("fuse")
 
 
 def record_mount(root: Path) -> Mount:
-    """The mount to be kept with a root; `unavailable_reason` compares with it later. Raises OSError."""
+    """Return the mount to store with a root, for later comparison by `unavailable_reason`. Raises OSError."""
     return mount_of(root)
 
 
 def unavailable_reason(root: Path, remembered: Mount | None = None) -> str:
-    """Why `root` cannot be relied on now, as a sentence; empty if it can.
+    """Return why `root` is unavailable, as a sentence; empty if it is available.
 
-    Missing, not a folder, not answering (EIO, ESTALE, …), or no longer on the volume that was remembered.
-    While this says anything, nothing that is not found below `root` may be taken for deleted.
+    Reasons: missing, not a folder, an I/O error (EIO, ESTALE, …), or not on the recorded volume. While `root` is
+    unavailable, files that are not found below it must not be considered deleted.
     """
     try:
         with os.scandir(root) as entries:
@@ -125,6 +125,6 @@ def unavailable_reason(root: Path, remembered: Mount | None = None) -> str:
         return f"{root} is not a folder."
     except OSError as fault:
         return f"The folder {root} does not answer ({fault.strerror}): check its disk, mount or permissions."
-    if remembered is not None and remembered.is_away(now):
+    if remembered is not None and remembered.is_unmounted(now):
         return f"The volume {remembered.source} that was mounted at {remembered.point} is away: mount it again."
     return ""

@@ -1,4 +1,4 @@
-"""From a name that came from outside to a file inside a root: the only place where that step is taken."""
+"""Resolve untrusted names to files inside a root: the only module that does this."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import BinaryIO
 from nvr.errors import BadRequest, Forbidden, Invalid, NotFound, NvrError, Unavailable
 from nvr.media.files.system_folders import is_hidden_folder
 
-# Errors that say something of the name or of who asks. All others say that the storage does not answer.
+# Errors caused by the name or by missing permissions. All others mean that the storage does not answer.
 NAME_ERRORS = {
     errno.ENOENT,
     errno.ENOTDIR,
@@ -46,7 +46,7 @@ class NoSuchFile(NotFound):
 
 
 class StorageFault(Unavailable):
-    """The storage did not answer (EIO, ESTALE, …): never to be taken for "missing"."""
+    """The storage did not answer (EIO, ESTALE, …): never treat this as a missing file."""
 
     title = "The storage does not answer"
 
@@ -56,7 +56,7 @@ class NotAbsolute(Invalid):
 
 
 def error_for(fault: OSError) -> NvrError:
-    """What an `OSError` means to whoever asked for a file: no such file, or no such storage now."""
+    """Translate an `OSError` to `NoSuchFile` or `StorageFault`."""
     if fault.errno in NAME_ERRORS:
         return NoSuchFile()
     return StorageFault(f"The storage does not answer: {fault.strerror or fault}.")
@@ -72,7 +72,7 @@ def translate_os_errors() -> Iterator[None]:
 
 
 def check_name(relative: str) -> list[str]:
-    """The segments of a relative path; raises what is wrong with it without looking at the disk."""
+    """Split a relative path into segments. Raises `PathTraversal`, `NulInPath` and `NoSuchFile` without disk access."""
     segments = relative.split("/")
     if relative.startswith("/") or ".." in segments:
         raise PathTraversal
@@ -80,7 +80,7 @@ def check_name(relative: str) -> list[str]:
         raise NulInPath
     try:
         relative.encode()
-    except UnicodeEncodeError:  # a lone surrogate: no name that a client can have sent as text
+    except UnicodeEncodeError:  # a lone surrogate, which a client cannot send as text
         raise NoSuchFile from None
     if segments[-1] in {"", "."}:
         raise NoSuchFile
@@ -92,10 +92,10 @@ def is_hidden(directories: list[str] | tuple[str, ...]) -> bool:
 
 
 def resolve_inside(root: Path, relative: str) -> Path:
-    """The regular file that `relative` names below `root`, with all symlinks resolved.
+    """Return the regular file `relative` below `root`, with all symlinks resolved.
 
-    Raises `PathTraversal`, `NulInPath`, `OutsideRoot` when a link leads out, `NoSuchFile` for everything that
-    is not a regular file which we may read, and `StorageFault` when the storage does not answer.
+    Raises `PathTraversal`, `NulInPath`, `OutsideRoot` if a link leads out, `NoSuchFile` for everything that
+    is not a readable regular file, and `StorageFault` if the storage does not answer.
     """
     with translate_os_errors():
         resolved_root = os.path.realpath(root, strict=True)
@@ -103,19 +103,19 @@ def resolve_inside(root: Path, relative: str) -> Path:
 
 
 def resolve_below(resolved_root: str, relative: str) -> Path:
-    """`resolve_inside` for a root that is known to be without symlinks; raises the same."""
+    """Like `resolve_inside`, for a root that is already resolved; raises the same."""
     if is_hidden(check_name(relative)[:-1]):
         raise NoSuchFile
     return resolve_raw(resolved_root, relative)
 
 
 def resolve_raw(resolved_root: str, relative: str) -> Path:
-    """The same for a name that we have from the disk itself: it need not be text. Raises the same."""
+    """Like `resolve_below`, for a name read from the disk, which need not be valid text; raises the same."""
     path = f"{resolved_root}/{relative}"
     try:
         resolved, mode = resolve_with_mode(path)
     except OSError as fault:
-        check_inside(os.path.realpath(path), resolved_root)  # a link out tells nothing of what is there or not
+        check_inside(os.path.realpath(path), resolved_root)  # a link that leads out must not reveal what exists there
         raise error_for(fault) from fault
     check_inside(resolved, resolved_root)
     if not stat.S_ISREG(mode):
@@ -124,10 +124,10 @@ def resolve_raw(resolved_root: str, relative: str) -> Path:
 
 
 def resolve_with_mode(path: str) -> tuple[str, int]:
-    """Where `path` leads when all links are followed, and the mode of what is there; one look at the disk.
+    """Resolve all symlinks in `path`; return the real path and the mode of the file.
 
-    The kernel resolves, and tells of the file itself: `realpath` asks it for each directory on the way. Nothing is
-    opened in the sense that a device or FIFO would notice.
+    The kernel resolves the path in one call, whereas `realpath` makes one for each directory. O_PATH does not open
+    the file itself: devices and FIFOs are not affected.
     """
     descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
     try:
@@ -137,11 +137,11 @@ def resolve_with_mode(path: str) -> tuple[str, int]:
 
 
 def descriptor_path(descriptor: int) -> str:
-    return os.readlink(f"/proc/self/fd/{descriptor}")  # noqa: PTH115 - a Path costs more than the look
+    return os.readlink(f"/proc/self/fd/{descriptor}")  # noqa: PTH115 - creating a Path costs more than readlink
 
 
 def check_inside(resolved: str, resolved_root: str) -> None:
-    """Both without symlinks. A link may stay inside the root, but not lead into a hidden directory there."""
+    """Raise unless `resolved` lies inside the root and in no hidden directory. Both paths must be resolved."""
     if not is_inside(resolved, resolved_root):
         raise OutsideRoot
     if is_hidden(resolved[len(resolved_root) :].split("/")[:-1]):
@@ -149,10 +149,10 @@ def check_inside(resolved: str, resolved_root: str) -> None:
 
 
 def open_regular(path: Path, *, root: Path | None = None) -> BinaryIO:
-    """Open for reading, unbuffered; a FIFO or device never blocks, a link in the last place is not followed.
+    """Open a regular file for reading, unbuffered; FIFOs and devices never block; the last segment may not be a link.
 
-    With `root` (resolved), the file that was really opened must lie inside it: whoever swaps a directory
-    of the path for a link between resolving and opening gets `OutsideRoot`.
+    With `root` (resolved), the opened file must lie inside it: if a directory of the path was replaced by a link
+    between resolving and opening, this raises `OutsideRoot`.
     """
     with translate_os_errors():
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
@@ -178,7 +178,7 @@ def is_inside(path: Path | str, root: Path | str) -> bool:
 
 
 def normalise_folder(path: str) -> str:
-    """`//`, `/./` and a trailing `/` folded; symlinks and `..` are left alone. Raises `NotAbsolute`."""
+    """Collapse `//` and `/./` and strip a trailing `/`; symlinks and `..` are unchanged. Raises `NotAbsolute`."""
     if not path.startswith("/"):
         raise NotAbsolute
     return "/" + "/".join(segment for segment in path.split("/") if segment not in {"", "."})

@@ -1,6 +1,6 @@
-"""Files with holes: what of them was ever written.
+"""Sparse files: find and copy the ranges that contain data.
 
-`st_blocks` does not tell: ZFS and FUSE count in their own ways. A file system without holes says that all is data.
+`st_blocks` is unreliable: ZFS and FUSE count differently. File systems without holes report everything as data.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ import os
 from collections.abc import Iterator
 from typing import BinaryIO, Final
 
-MAX_RANGES: Final = 10_000  # looked at; behind them all counts as data
+MAX_RANGES: Final = 10_000  # everything after these counts as data
 BLOCK_BYTES: Final = 2**20
 
 
 def data_ranges(descriptor: int) -> Iterator[tuple[int, int]]:
-    """Begin and end of what was written, in order. Raises OSError; the file's position is changed."""
+    """Yield start and end of each data range, in order. Raises OSError; changes the file position."""
     size = os.fstat(descriptor).st_size
     end = 0
     for _ in range(MAX_RANGES):
@@ -23,7 +23,7 @@ def data_ranges(descriptor: int) -> Iterator[tuple[int, int]]:
             begin = os.lseek(descriptor, end, os.SEEK_DATA)
             end = os.lseek(descriptor, begin, os.SEEK_HOLE)
         except OSError as fault:
-            if fault.errno == errno.ENXIO:  # nothing but a hole is left
+            if fault.errno == errno.ENXIO:  # only a hole remains
                 return
             if fault.errno in {errno.EINVAL, errno.ENOTSUP, errno.ENOSYS}:
                 break
@@ -40,7 +40,7 @@ def data_bytes(descriptor: int) -> int:
 
 
 def copy_sparse(source: BinaryIO, target: BinaryIO) -> None:
-    """Copy into the empty `target`, with its holes left as holes. Raises OSError."""
+    """Copy to the empty `target`, preserving holes. Raises OSError."""
     size = os.fstat(source.fileno()).st_size
     for begin, end in data_ranges(source.fileno()):
         source.seek(begin)

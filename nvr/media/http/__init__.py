@@ -1,1 +1,1 @@
-"""Files as HTTP responses: ranges, signatures, limits on streams."""
+"""Files as HTTP responses: ranges, signed URLs, stream limits."""

@@ -1,4 +1,4 @@
-"""Preconditions and byte ranges (RFC 9110 §13, §14): from a request's headers to what is to be sent."""
+"""Preconditions and byte ranges (RFC 9110 §13, §14): decide from the request headers what to send."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from django.utils.http import parse_etags, parse_http_date_safe
 from nvr.errors import NvrError
 
 SINGLE_RANGE = re.compile(r"bytes=[ \t]*([0-9]*)-([0-9]*)[ \t]*", re.ASCII | re.IGNORECASE)
-# No file is larger, and int() refuses texts of more than 4 300 digits.
+# No file is larger, and int() rejects strings of more than 4 300 digits.
 MAX_POSITION = 10**18
 
 
@@ -27,7 +27,7 @@ class RangeNotSatisfiable(NvrError):
 
 @dataclass(frozen=True)
 class Entity:
-    """What may be sent: `etag` strong and quoted, `last_modified` in s since 1970, `size` in bytes."""
+    """The representation: `etag` strong and quoted, `last_modified` in s since 1970, `size` in bytes."""
 
     etag: str
     last_modified: int
@@ -36,7 +36,7 @@ class Entity:
 
 @dataclass(frozen=True)
 class ResponsePlan:
-    """What will be sent: 200 and all of it, 206 and `length` bytes from `start`, or 304 and nothing."""
+    """What to send: 200 with everything, 206 with `length` bytes from `start`, or 304 without a body."""
 
     status: int
     start: int
@@ -44,7 +44,10 @@ class ResponsePlan:
 
 
 def plan_response(request: HttpRequest, entity: Entity) -> ResponsePlan:
-    """Raises `PreconditionFailed` and `RangeNotSatisfiable`. HEAD ignores Range; several ranges mean all."""
+    """Evaluate the headers. HEAD ignores Range; several ranges are answered with the whole file.
+
+    Raises `PreconditionFailed` and `RangeNotSatisfiable`.
+    """
     check_preconditions(request, entity)
     if is_not_modified(request, entity):
         return ResponsePlan(304, 0, 0)
@@ -58,23 +61,23 @@ def check_preconditions(request: HttpRequest, entity: Entity) -> None:
     if "HTTP_IF_MATCH" in request.META:
         holds = any(tag in {"*", entity.etag} for tag in parse_etags(request.META["HTTP_IF_MATCH"]))
     else:
-        moment = header_timestamp(request, "HTTP_IF_UNMODIFIED_SINCE")
-        holds = moment is None or entity.last_modified <= moment
+        since = header_timestamp(request, "HTTP_IF_UNMODIFIED_SINCE")
+        holds = since is None or entity.last_modified <= since
     if not holds:
         raise PreconditionFailed(headers={"ETag": entity.etag})
 
 
 def is_not_modified(request: HttpRequest, entity: Entity) -> bool:
-    """Whether the client has it already. A tag made weak on its way (by a compressing proxy) still counts."""
+    """Whether the client has the current version. An ETag that a compressing proxy made weak still matches."""
     if "HTTP_IF_NONE_MATCH" in request.META:
         tags = parse_etags(request.META["HTTP_IF_NONE_MATCH"])
         return any(tag == "*" or tag.removeprefix("W/") == entity.etag for tag in tags)
-    moment = header_timestamp(request, "HTTP_IF_MODIFIED_SINCE")
-    return moment is not None and entity.last_modified <= moment
+    since = header_timestamp(request, "HTTP_IF_MODIFIED_SINCE")
+    return since is not None and entity.last_modified <= since
 
 
 def range_applies(request: HttpRequest, entity: Entity) -> bool:
-    """If-Range: exactly this tag (a weak one never is) or exactly this date; otherwise the whole is sent."""
+    """Whether If-Range allows a range: only for exactly this ETag (never a weak one) or exactly this date."""
     condition = request.META.get("HTTP_IF_RANGE", "").strip()
     if not condition or condition == entity.etag:
         return True
@@ -82,7 +85,7 @@ def range_applies(request: HttpRequest, entity: Entity) -> bool:
 
 
 def header_timestamp(request: HttpRequest, variable: str) -> int | None:
-    """In s since 1970; None if the header is not there, or is no date."""
+    """Return the date in s since 1970; None if the header is missing or is not a date."""
     given = request.META.get(variable)
     return parse_http_date_safe(given) if given else None
 
@@ -106,7 +109,7 @@ def plan_range(header: str, entity: Entity) -> ResponsePlan:
 def plan_suffix_range(length: int, entity: Entity) -> ResponsePlan:
     if length == 0:
         raise not_satisfiable(entity)
-    if entity.size == 0:  # satisfiable by §14.1.2, but no Content-Range can say so
+    if entity.size == 0:  # satisfiable by §14.1.2, but Content-Range cannot express it
         return ResponsePlan(200, 0, 0)
     length = min(length, entity.size)
     return ResponsePlan(206, entity.size - length, length)
@@ -122,6 +125,6 @@ def parse_position(digits: str) -> int:
 
 
 def is_greater(one: str, other: str) -> bool:
-    """Whether the number `one` is larger, however many digits they have."""
+    """Whether the decimal string `one` is the larger number, whatever their number of digits."""
     one, other = one.lstrip("0"), other.lstrip("0")
     return (len(one), one) > (len(other), other)

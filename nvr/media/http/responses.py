@@ -1,4 +1,4 @@
-"""Answers whose body is a file or bytes in memory.
+"""Responses whose body is a file or bytes in memory.
 
 Conditional requests and ranges; the kernel sends a file (`sendfile`), or nginx does (`X-Accel-Redirect`).
 """
@@ -24,20 +24,20 @@ from nvr.media.http.ranges import Entity, ResponsePlan, is_not_modified, plan_re
 from nvr.media.http.stream_limits import StreamSlot, take_stream_slot
 
 BLOCK_BYTES = 64 * 1024
-MAX_TIMESTAMP_S = 253_402_300_799  # the last second of the year 9999; some file systems know later ones, HTTP does not
+MAX_TIMESTAMP_S = 253_402_300_799  # the last second of the year 9999; some file systems store later times, HTTP cannot
 PRIVATE = "private, no-cache"
 INVALID_IN_HEADER = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\u2028\u2029]")
 NEEDS_ENCODING = re.compile(r"[^\x20-\x7e]|%")
 
 
 class FileShrank(OSError):
-    """A file became shorter while it was sent; the connection must not be used for another answer."""
+    """A file became shorter while it was sent; the connection must not be used for another response."""
 
 
 class FileSlice:
-    """`length` bytes of an open file from `start` on, in the form that `wsgi.file_wrapper` takes.
+    """`length` bytes of an open file from `start` on, for `wsgi.file_wrapper`.
 
-    gunicorn sends from the descriptor's position as many bytes as Content-Length says, in the kernel.
+    gunicorn sends Content-Length bytes from the descriptor's position with sendfile.
     """
 
     def __init__(self, file: BinaryIO, start: int, length: int) -> None:
@@ -65,7 +65,7 @@ class FileSlice:
 
 
 class FileBody(StreamingHttpResponse):
-    """A response that sends a slice; `close` gives back the slot and the file, once, whatever happened."""
+    """A response that sends a slice; `close` releases the slot and closes the file once, whatever happened."""
 
     block_size = BLOCK_BYTES
 
@@ -73,7 +73,7 @@ class FileBody(StreamingHttpResponse):
         super().__init__(iter(lambda: part.read(BLOCK_BYTES), b""), status=status)
         self.part = part
         self.file_to_stream = part
-        self._close_file = part.close  # Django's WSGI handler puts our own close() in its place
+        self._close_file = part.close  # Django's WSGI handler replaces it with our own close()
         self._slot = slot
 
     def close(self) -> None:
@@ -85,12 +85,12 @@ class FileBody(StreamingHttpResponse):
         finally:
             self._close_file()
             self._slot.close()
-        if short:  # the server would wait for the next request on a connection whose body never became whole
+        if short:  # otherwise the server would wait for the next request on a connection with an incomplete body
             raise FileShrank("The file became shorter while it was sent.")
 
 
 class BytesBody(HttpResponse):
-    """A response with bytes in memory; `close` gives back the slot."""
+    """A response with bytes in memory; `close` releases the slot."""
 
     def __init__(self, data: bytes, slot: StreamSlot, *, status: int) -> None:
         super().__init__(data, status=status)
@@ -135,10 +135,10 @@ def file_response(
 def opened_file_response(
     request: HttpRequest, file: BinaryIO, headers: dict[str, str], etag: str | None = None
 ) -> HttpResponseBase:
-    """All facts come from the open file, so that they belong to the bytes that are sent."""
-    facts = os.fstat(file.fileno())
-    etag = etag or f'"{facts.st_ino:x}-{facts.st_size:x}-{facts.st_mtime_ns:x}"'
-    entity = Entity(etag, int(facts.st_mtime), facts.st_size)
+    """Take all metadata from the open file, so that it matches the bytes that are sent."""
+    stat_result = os.fstat(file.fileno())
+    etag = etag or f'"{stat_result.st_ino:x}-{stat_result.st_size:x}-{stat_result.st_mtime_ns:x}"'
+    entity = Entity(etag, int(stat_result.st_mtime), stat_result.st_size)
     plan = plan_response(request, entity)
     if request.method == "HEAD" or plan.length == 0:
         file.close()
@@ -176,7 +176,7 @@ def bytes_response(
 def not_modified_response(
     request: HttpRequest, entity: Entity, *, cache_control: str = PRIVATE
 ) -> HttpResponseBase | None:
-    """304 for a client that has it already, before anybody looks for what would be sent; else None."""
+    """Return 304 if the client has the current version, before the content is looked up; else None."""
     if not is_not_modified(request, entity):
         return None
     headers = {"Cache-Control": cache_control, "X-Content-Type-Options": "nosniff"}
@@ -210,7 +210,7 @@ def with_headers(
 
 
 def content_disposition(disposition: str, filename: str) -> str:
-    """RFC 6266: an ASCII name that any client reads, and beside it, if that lost something, the true one."""
+    """Format the header (RFC 6266): an ASCII name for any client, and the exact name if that differs."""
     name = INVALID_IN_HEADER.sub("_", filename).replace("/", "_")
     plain = NEEDS_ENCODING.sub("_", name).replace("\\", "\\\\").replace('"', '\\"')
     value = f'{disposition}; filename="{plain}"'
@@ -220,7 +220,7 @@ def content_disposition(disposition: str, filename: str) -> str:
 
 
 def accel_redirect_uri(path: Path) -> str | None:
-    """The internal nginx address of a file, by the longest listed root above it; None if none is."""
+    """Return the internal nginx URI of a file, by the longest configured root that contains it; None without one."""
     roots: dict[Path, str] = settings.NVR_ACCEL_REDIRECT
     above = [root for root in roots if is_inside(path, root)]
     if not above:

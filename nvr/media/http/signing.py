@@ -1,4 +1,4 @@
-"""Expiring addresses: who holds one may do one thing with one path until a moment, as the user it was made for."""
+"""Signed URLs: allow one action on one path until they expire, with the permissions of the user who created them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class SignatureExpired(Forbidden):
 
 @dataclass(frozen=True)
 class SignedUrl:
-    """What a valid signature says. `subject` is a user's id: look again at what they may see now."""
+    """The contents of a valid signature. `subject` is a user's id: check their current permissions again."""
 
     subject: str
     expires_at: datetime
@@ -40,9 +40,9 @@ class SignedUrl:
 def sign(
     purpose: str, *, method: str, path: str, expires_at: datetime, subject: str, size_limit: int | None = None
 ) -> str:
-    """The query string for `path` (as `request.path` gives it, decoded); `size_limit` in bytes.
+    """Return the query string for `path` (decoded, as in `request.path`); `size_limit` in bytes.
 
-    A `purpose` ("download", "upload") has keys of its own: an address of one is worth nothing for another.
+    Each `purpose` ("download", "upload") has its own key: a URL for one is invalid for another.
     """
     fields = {
         "expires": str(int(expires_at.timestamp())),
@@ -55,7 +55,7 @@ def sign(
 
 
 def verify(purpose: str, *, method: str, path: str, query: Mapping[str, str]) -> SignedUrl:
-    """Raises `SignatureInvalid`, or `SignatureExpired` for one that was valid. One for GET is good for HEAD."""
+    """Verify a signed URL; one for GET is valid for HEAD, too. Raises `SignatureInvalid` and `SignatureExpired`."""
     fields = {name: query.get(name) or "" for name in ("expires", "nonce", "user", "limit")}
     given = query.get(SIGNATURE) or ""
     if not re.fullmatch(r"[0-9a-f]{64}", given):
@@ -75,11 +75,11 @@ def verify(purpose: str, *, method: str, path: str, query: Mapping[str, str]) ->
 
 
 def is_signed(query: Mapping[str, str]) -> bool:
-    """Whether an address claims to be signed; `verify` tells whether it is."""
+    """Whether the URL has a signature, which `verify` checks."""
     return SIGNATURE in query
 
 
 def compute_signature(purpose: str, method: str, path: str, fields: Mapping[str, str], key: str) -> str:
-    # JSON, not a joined text: no field can pass for the end of another.
+    # JSON instead of concatenation, so that the boundaries between fields are unambiguous.
     message = json.dumps(["GET" if method == "HEAD" else method, path, sorted(fields.items())])
     return salted_hmac(f"nvr.media.signing:{purpose}", message, secret=key, algorithm="sha256").hexdigest()

@@ -1,7 +1,7 @@
-"""Slots for long answers, so that slow readers of large bodies never hold all web threads.
+"""Limit concurrent long responses, so that slow clients never occupy all web threads.
 
-Counted in each web process: half of its threads may be busy with bodies of 256 KiB and more or with streams;
-one user may hold four of them with bodies of 8 MiB and more or with streams (a stranger, from 256 KiB on).
+The limits apply to each web process: half of its threads may send bodies of 256 KiB and more or streams; one user
+may use four of them for bodies of 8 MiB and more or for streams (an anonymous client, from 256 KiB on).
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from django.http import HttpRequest
 
 from nvr.errors import Unavailable
 
-LARGE_BYTES = 256 * 1024  # less than what the kernel buffers for a socket: sent without waiting for the reader
+LARGE_BYTES = 256 * 1024  # fits into the kernel's socket buffer: sent without waiting for the client
 HUGE_BYTES = 8 * 1024 * 1024
 SLOTS_PER_READER = 4
-TIMEOUT = timedelta(seconds=0.25)  # long enough for a slot to come free among quick readers
+TIMEOUT = timedelta(seconds=0.25)  # long enough for a slot to become free among fast clients
 RETRY_AFTER = 2  # seconds
 
 
@@ -31,9 +31,9 @@ class TooManyStreams(Unavailable):
 
 
 class StreamSlot:
-    """A place that is held until `close`; closing again does nothing.
+    """A slot that is occupied until `close`; closing it again does nothing.
 
-    An answer that an error replaced on its way out is never closed: its slot comes back when it is forgotten.
+    A response that is replaced by an error is never closed: garbage collection releases its slot.
     """
 
     def __init__(self, slots: StreamSlots | None, reader: str | None) -> None:
@@ -45,7 +45,7 @@ class StreamSlot:
         with self._lock:
             slots, self._slots = self._slots, None
         if slots is not None:
-            slots.give_back(self._reader)
+            slots.release(self._reader)
 
     __del__ = close
 
@@ -59,7 +59,7 @@ class StreamSlot:
 
 
 class StreamSlots:
-    """`capacity` slots, of which a named reader holds at most `per_reader`."""
+    """`capacity` slots, of which a named reader may occupy at most `per_reader`."""
 
     def __init__(self, capacity: int, per_reader: int = SLOTS_PER_READER) -> None:
         self.capacity = capacity
@@ -70,9 +70,9 @@ class StreamSlots:
         self._changed = threading.Condition()
 
     def take(self, reader: str | None = None, *, timeout: timedelta = TIMEOUT) -> StreamSlot:
-        """Wait up to `timeout`, else raise `TooManyStreams`. A reader that is None is not counted.
+        """Take a slot; raise `TooManyStreams` after `timeout`. Without `reader`, only the capacity counts.
 
-        Whoever waits holds a thread: where half as many wait as there are slots, the next one is refused at once.
+        Waiting occupies a thread: if half as many requests wait as there are slots, further ones fail immediately.
         """
         with self._changed:
             if not self._has_room(reader):
@@ -95,7 +95,7 @@ class StreamSlots:
     def _has_room(self, reader: str | None) -> bool:
         return self.taken < self.capacity and (reader is None or self.readers[reader] < self.per_reader)
 
-    def give_back(self, reader: str | None) -> None:
+    def release(self, reader: str | None) -> None:
         with self._changed:
             self.taken -= 1
             if reader is not None:
@@ -107,9 +107,9 @@ slots = StreamSlots(capacity=max(1, settings.NVR_WEB_THREADS // 2))
 
 
 def take_stream_slot(request: HttpRequest, *, size: int | None) -> StreamSlot:
-    """A slot for a body of `size` bytes (None: a stream of unknown length); free of charge if it is small.
+    """Take a slot for a body of `size` bytes (None: a stream of unknown length); small bodies are not counted.
 
-    Close it when the answer has been sent. Raises `TooManyStreams`.
+    Close it when the response has been sent. Raises `TooManyStreams`.
     """
     if size is not None and size < LARGE_BYTES:
         return StreamSlot(None, None)
@@ -121,5 +121,5 @@ def take_stream_slot(request: HttpRequest, *, size: int | None) -> StreamSlot:
 
 
 def client_address(request: HttpRequest) -> str:
-    """As the proxy rules established it earlier in the request, else the other end of the socket."""
+    """Return the client address from the proxy headers, if the middleware has set it, else that of the socket."""
     return str(getattr(request, "client_address", None) or request.META.get("REMOTE_ADDR", ""))

@@ -18,8 +18,10 @@ def derivative_of(path: Path, width: int) -> Path:
     Raises what `pictures.write_resized` and `get_or_create` raise, and `NoSuchFile` if the file is gone.
     """
     with translate_os_errors():
-        facts = path.stat()
-    return cached_derivative(path, f"{path}-{facts.st_ino:x}-{facts.st_size:x}-{facts.st_mtime_ns:x}", width)
+        stat_result = path.stat()
+    return cached_derivative(
+        path, f"{path}-{stat_result.st_ino:x}-{stat_result.st_size:x}-{stat_result.st_mtime_ns:x}", width
+    )
 
 
 def derivative_of_bytes(data: bytes, identity: str, width: int) -> Path:

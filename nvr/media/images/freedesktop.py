@@ -56,10 +56,10 @@ def is_current(thumbnail: Path, mtime_ns: int) -> bool:
         for folder in (thumbnail.parent.parent, thumbnail.parent):
             if not stat.S_ISDIR(folder.lstat().st_mode):
                 return False
-        facts = thumbnail.lstat()
+        stat_result = thumbnail.lstat()
     except OSError:
         return False
-    return stat.S_ISREG(facts.st_mode) and facts.st_mtime_ns == mtime_ns and facts.st_size > 0
+    return stat.S_ISREG(stat_result.st_mode) and stat_result.st_mtime_ns == mtime_ns and stat_result.st_size > 0
 
 
 def store(thumbnail: Path, data: bytes, mtime_ns: int) -> None:

@@ -39,7 +39,7 @@ def perform(head: Facts, descriptor: int) -> Result:
 
 def header(descriptor: int) -> Result:
     """Size in pixels, how it is turned, and format, from as little of the file as tells it."""
-    file = PreadFile(descriptor, at_most=MAX_HEADER_BYTES)
+    file = PreadFile(descriptor, max_bytes=MAX_HEADER_BYTES)
     return read_header(file, cast(BinaryIO, io.BufferedReader(file, 16_384))), b""
 
 

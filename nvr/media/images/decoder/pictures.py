@@ -107,7 +107,7 @@ def downscale_png(source: PictureSource, size: int, *, text: dict[str, str]) -> 
 
 def request(source: PictureSource, do: str, **options: Any) -> tuple[Message, bytes]:
     with open_descriptor(source) as descriptor:
-        return pool.ask({"do": do, **options}, descriptor)
+        return pool.request({"do": do, **options}, descriptor)
 
 
 @contextmanager

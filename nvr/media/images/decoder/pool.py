@@ -50,12 +50,12 @@ class Child:
         # Reaps it when it ends by itself.
         threading.Thread(target=self.process.wait, name="decoder", daemon=True).start()
 
-    def ask(self, head: Message, descriptor: int, deadline: float) -> tuple[Message, bytes]:
+    def request(self, head: Message, descriptor: int, deadline: float) -> tuple[Message, bytes]:
         self.connection.settimeout(max(0.1, deadline - time.monotonic()))
         send_request(self.connection, head, descriptor)
         return receive_answer(self.connection, deadline)
 
-    def end(self, *, timeout_s: float = 0.0) -> int:
+    def stop(self, *, timeout_s: float = 0.0) -> int:
         """Its exit status, by itself if it goes within `timeout_s`: less than 0 is the signal that ended it."""
         self.connection.close()
         with suppress(subprocess.TimeoutExpired):
@@ -63,7 +63,7 @@ class Child:
         self.process.kill()
         return self.process.wait()
 
-    def forget(self) -> None:
+    def detach(self) -> None:
         """In a process that was forked from ours: the child is not its own."""
         self.connection.close()
 
@@ -93,66 +93,66 @@ def start_process(descriptor: int, pixels: int) -> subprocess.Popen[bytes]:
 
 
 class Pool:
-    def __init__(self, *, at_once: int = MAX_CONCURRENT) -> None:
+    def __init__(self, *, max_children: int = MAX_CONCURRENT) -> None:
         self._free: list[Child] = []
         self._lock = threading.Lock()
-        self._places = threading.BoundedSemaphore(at_once)
+        self._semaphore = threading.BoundedSemaphore(max_children)
 
-    def ask(self, head: Message, descriptor: int) -> tuple[Message, bytes]:
+    def request(self, head: Message, descriptor: int) -> tuple[Message, bytes]:
         """What a child answers. Raises what it says is wrong with the picture, and `Unavailable`."""
-        if not self._places.acquire(timeout=SLOT_TIMEOUT_S):
+        if not self._semaphore.acquire(timeout=SLOT_TIMEOUT_S):
             raise Unavailable(BUSY, retry_after=5)
         try:
-            answer, payload = self._asked(head, descriptor)
+            answer, payload = self._request(head, descriptor)
         finally:
-            self._places.release()
+            self._semaphore.release()
         raise_for_error(answer)
         return answer, payload
 
-    def _asked(self, head: Message, descriptor: int) -> tuple[Message, bytes]:
+    def _request(self, head: Message, descriptor: int) -> tuple[Message, bytes]:
         deadline = time.monotonic() + TIMEOUT_S
-        child = self._taken()
+        child = self._acquire_child()
         while True:
             is_new = child is None
             child = child or new_child()
             try:
-                answer = child.ask(head, descriptor, deadline)
+                answer = child.request(head, descriptor, deadline)
             except (OSError, ValueError) as fault:
                 has_left = isinstance(fault, ConnectionError)
-                status = child.end(timeout_s=EXIT_TIMEOUT_S if has_left else 0.0)
+                status = child.stop(timeout_s=EXIT_TIMEOUT_S if has_left else 0.0)
                 if has_left and not is_new and status == 0:
                     child = None  # it went, for nobody had asked, just when we did
                     continue
                 raise exit_error(status, fault) from fault
             except BaseException:
-                child.end()
+                child.stop()
                 raise
-            self._put_back(child)
+            self._release_child(child)
             return answer
 
-    def _taken(self) -> Child | None:
+    def _acquire_child(self) -> Child | None:
         with self._lock:
             while self._free:
                 child = self._free.pop()
                 if child.process.returncode is None and child.max_pixels == max_pixels():
                     return child
-                child.end()
+                child.stop()
         return None
 
-    def _put_back(self, child: Child) -> None:
+    def _release_child(self, child: Child) -> None:
         with self._lock:
             self._free.append(child)
 
-    def end_all(self) -> None:
+    def stop_all(self) -> None:
         with self._lock:
             for child in self._free:
-                child.end()
+                child.stop()
             self._free.clear()
 
-    def forget(self) -> None:
+    def detach(self) -> None:
         """After a fork: children, lock and places belong to the process that we came from."""
         for child in self._free:
-            child.forget()
+            child.detach()
         self.__init__()  # type: ignore[misc]
 
 
@@ -187,4 +187,4 @@ def raise_for_error(answer: dict[str, Any]) -> None:
 
 
 pool = Pool()
-os.register_at_fork(after_in_child=pool.forget)
+os.register_at_fork(after_in_child=pool.detach)

@@ -7,10 +7,10 @@ import os
 
 
 class PreadFile(io.RawIOBase):
-    """The file behind a descriptor, which stays open; after `at_most` bytes in all it seems to end."""
+    """The file behind a descriptor, which stays open; after `max_bytes` bytes in all it seems to end."""
 
-    def __init__(self, descriptor: int, *, at_most: int | None = None) -> None:
-        self.descriptor, self.place, self.left = descriptor, 0, at_most
+    def __init__(self, descriptor: int, *, max_bytes: int | None = None) -> None:
+        self.descriptor, self.position, self.remaining = descriptor, 0, max_bytes
         self.size = os.fstat(descriptor).st_size
 
     def readable(self) -> bool:
@@ -20,20 +20,20 @@ class PreadFile(io.RawIOBase):
         return True
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self.place, io.SEEK_END: self.size}[whence]
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self.position, io.SEEK_END: self.size}[whence]
         if base + offset < 0:
-            raise ValueError("negative place")
-        self.place = base + offset
-        return self.place
+            raise ValueError("negative position")
+        self.position = base + offset
+        return self.position
 
     def tell(self) -> int:
-        return self.place
+        return self.position
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        wanted = len(buffer) if self.left is None else min(len(buffer), self.left)
-        data = os.pread(self.descriptor, wanted, self.place) if wanted else b""
+        wanted = len(buffer) if self.remaining is None else min(len(buffer), self.remaining)
+        data = os.pread(self.descriptor, wanted, self.position) if wanted else b""
         buffer[: len(data)] = data
-        self.place += len(data)
-        if self.left is not None:
-            self.left -= len(data)
+        self.position += len(data)
+        if self.remaining is not None:
+            self.remaining -= len(data)
         return len(data)
