@@ -67,10 +67,10 @@ def moved(page: Page, act: Callable[[], object]) -> list[str]:
 def test_choosing_moves_nothing(opened: Page) -> None:
     def choose() -> None:
         opened.locator(".shot[data-place='1']").click(modifiers=["Control"])
-        expect(opened.get_by_role("toolbar", name="Chosen files")).to_be_visible()
+        expect(opened.get_by_role("toolbar", name="Selected files")).to_be_visible()
         opened.locator(".shot[data-place='3']").click(modifiers=["Shift"])
         keep_picture(opened, f"review-chosen-{opened.viewport_size['width']}")  # type: ignore[index]
-        opened.get_by_role("button", name="Choose none").click()
+        opened.get_by_role("button", name="Clear selection").click()
         expect(opened.locator("[data-chosen]")).to_be_hidden()
 
     assert moved(opened, choose) == []
@@ -79,7 +79,7 @@ def test_choosing_moves_nothing(opened: Page) -> None:
 def test_a_second_click_on_the_bar_does_not_reach_what_it_covered(opened: Page) -> None:
     opened.locator(".shot[data-place='1']").click(modifiers=["Control"])
     opened.locator("[data-tools]").evaluate("tools => tools.addEventListener('click', () => { window.hit = true; })")
-    opened.get_by_role("button", name="Choose none").dblclick()
+    opened.get_by_role("button", name="Clear selection").dblclick()
 
     expect(opened.locator("[data-chosen]")).to_be_hidden()
     assert not opened.evaluate("window.hit")

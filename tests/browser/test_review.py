@@ -78,7 +78,7 @@ def test_a_folder_of_the_server_is_looked_for_and_written_into_the_form(page: Pa
     new.mkdir()
     sign_in(page, "chief")
     page.goto("/review")
-    page.get_by_text("Look for it in the folders").click()
+    page.get_by_text("Browse folders on the server").click()
     tree = page.locator("[data-folder-picker]")
     for part in card.parent.parts[1:]:
         tree.get_by_role("button", name=f"Folders in {part}", exact=True).click()

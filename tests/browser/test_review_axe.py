@@ -87,7 +87,7 @@ def test_what_is_empty_and_what_is_away(opened: Page, card: Path, looks: tuple[L
 @every_look
 def test_the_choice_of_a_folder_and_a_refusal(opened: Page, card: Path, looks: tuple[Look, ...]) -> None:
     opened.goto("/review")
-    opened.get_by_text("Look for it in the folders").click()
+    opened.get_by_text("Browse folders on the server").click()
     opened.get_by_role("button", name="Folders", exact=True).click()
     expect(opened.get_by_role("link", name="100MEDIA")).to_be_visible()
     expect(opened.locator("[data-folder-picker] [data-toggle]").first).to_be_visible()

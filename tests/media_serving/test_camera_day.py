@@ -195,7 +195,7 @@ def test_a_band_of_more_events_than_it_draws_says_so(browser, old_camera, monkey
 
     page = page_of(browser, "day=2026-01-31")
 
-    assert "The band shows the newest 2 of 3 events" in page and "All 3 events of this day" in page
+    assert "The timeline shows the newest 2 of 3 events" in page and "All 3 events of this day" in page
     assert f'/events/{events[0].pk}?camera_id=front_door&day=2026-01-31" tabindex="-1"' not in page
 
 

@@ -45,7 +45,7 @@ def test_it_counts_what_waits_and_what_came(admin, camera):
 
 def test_the_oldest_is_of_those_that_wait_as_the_number_is(admin, browser, camera):
     upload(camera, b"long.avi", after(0), state="working", received_at=timezone.now() - timedelta(minutes=5))
-    assert "nothing waits" in page_of(browser)
+    assert "none waiting" in page_of(browser)
 
     following = upload(camera, b"next.jpg", after(1), state="waiting")
     assert ingest_status(admin)["oldest_at"] == following.received_at
@@ -82,7 +82,7 @@ def test_what_waits_for_its_rest_stands_with_its_reason_too(browser, camera):
 
     assert "half.jpg" in page and "It breaks off." in page
     assert f"/uploads/{half.pk}/retry" not in page
-    assert "1 will be tried again later" in page
+    assert "1 will be retried later" in page
     listed = page[page.index("failures-title") :]
     assert "next.jpg" not in listed
 

@@ -170,6 +170,6 @@ def test_the_page_and_the_health_of_ingest_tell_of_the_copies(porch, settings, a
     browser = Client()
     browser.force_login(admin)
     page = browser.get("/uploads").content.decode().replace("\xa0", " ")
-    assert "2.0 MB" in page and "of 2.0 GB" in page and "; 2 files, the oldest came" in page
+    assert "2.0 MB" in page and "of 2.0 GB" in page and "; 2 files, the oldest arrived" in page
     facts = figures(admin)
     assert (facts["kept_copies"], facts["kept_bytes"], facts["kept_limit_bytes"]) == (2, 2 * MIB, 2_000 * MIB)

@@ -54,14 +54,14 @@ def test_each_says_what_happened_and_has_a_way_back_without_a_database(template:
     [
         (Forbidden("The administration is for staff."), 403, "The administration is for staff."),
         (Forbidden(), 403, "Ask an administrator"),
-        (NotFound("Camera not found"), 404, "Nothing is here."),
+        (NotFound("Camera not found"), 404, "Page not found."),
         (Conflict("Someone else has <it>."), 409, "Someone else has &lt;it&gt;."),
         (Invalid.field("name", "is too long."), 422, "name: is too long."),
         (TooManyRequests("x", retry_after=7), 429, "Wait 7 seconds"),
         (TooManyRequests("x", retry_after=1), 429, "Wait 1 second,"),
         (Unavailable(), 503, "comes back by itself"),
         (StorageFull("Free some space."), 507, "The disk is full."),
-        (NvrError("hunter2"), 500, "Something broke on our side."),
+        (NvrError("hunter2"), 500, "Something went wrong on the server."),
     ],
 )
 def test_a_domain_error_is_told_in_its_words(error: NvrError, status: int, told: str) -> None:
@@ -98,14 +98,14 @@ def test_a_form_sent_to_a_page_that_takes_none_is_refused(browser: Client) -> No
 
     assert response.status_code == 405
     assert "GET" in response["Allow"]
-    assert "cannot be opened like this" in text_of(response)
+    assert "This kind of request is not supported here." in text_of(response)
 
 
 def test_who_is_signed_in_keeps_the_navigation(browser: Client) -> None:
     response = browser.get("/nowhere")
 
     assert response.status_code == 404
-    assert "Nothing is here." in text_of(response)
+    assert "Page not found." in text_of(response)
     assert 'aria-label="Main"' in text_of(response)
     assert 'href="/events"' in text_of(response)
 
@@ -131,7 +131,7 @@ def test_a_fault_of_ours_keeps_the_navigation(browser: Client, monkeypatch: pyte
     response = browser.get("/")
 
     assert response.status_code == 500
-    assert "Something broke on our side." in text_of(response)
+    assert "Something went wrong on the server." in text_of(response)
     assert 'aria-label="Main"' in text_of(response)
 
 
@@ -146,7 +146,7 @@ def test_a_fault_of_ours_is_told_without_the_navigation_if_that_fails_too(
     response = browser.get("/")
 
     assert response.status_code == 500
-    assert "Something broke on our side." in text_of(response)
+    assert "Something went wrong on the server." in text_of(response)
     assert 'aria-label="Main"' not in text_of(response)
 
 
@@ -167,4 +167,4 @@ def test_a_form_that_is_too_large_is_told_so(db: None) -> None:
     )
 
     assert response.status_code == 413
-    assert "too much at once" in text_of(response)
+    assert "The request is too large." in text_of(response)

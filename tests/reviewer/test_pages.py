@@ -238,7 +238,7 @@ def test_a_folder_that_is_away_is_said_in_a_sentence(page: Client, known: Review
     for address in ("/review", "/review/trash"):
         response = page.get(address, {"path": known.path, "plain": "1"})
         assert response.status_code == 200
-        assert "This folder is away" in text(response)
+        assert "This folder is not available" in text(response)
 
 
 @pytest.mark.parametrize("number", ["9" * 5000, "9" * 19, "-1", "x"])
