@@ -1,2 +1,2 @@
-// The admin shows its sidebar before the first paint, as its own script does after it: the page then does not move.
+// Shows the admin sidebar before the first paint; the admin's own script does it later, which moves the page.
 document.getElementById("main").classList.toggle("shifted", localStorage.getItem("django.admin.navSidebarIsOpen") !== "false");

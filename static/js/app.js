@@ -1,11 +1,11 @@
-// What every page shares: ages that count on, toasts (toasts.js), dialogs, the menu, the choice of colours, shown passwords.
+// Shared by every page: live ages, toasts (toasts.js), dialogs, the user menu, the colour scheme, password fields.
 import "./toasts.js";
 import { shield } from "./shield.js";
 
-// Ages. The words are those of the template filter `age`.
+// Ages. The wording matches the template filter `age`.
 const MINUTE = 60, HOUR = 3600, DAY = 86400;
 
-function ageInWords(seconds) {
+function formatAge(seconds) {
   if (seconds < 1) return "now";
   if (seconds < MINUTE) return `${seconds} s ago`;
   if (seconds < HOUR) return `${Math.floor(seconds / MINUTE)} min ago`;
@@ -14,23 +14,23 @@ function ageInWords(seconds) {
   return days === 1 ? "1 day ago" : `${days} days ago`;
 }
 
-// Ages count by the server's clock where a script has learnt it (live.js does): a tablet's own may be wrong.
+// Ages use the server's clock where a script measured the difference (live.js does): a tablet's own clock may be wrong.
 const skewMs = () => Number(document.documentElement.dataset.clockSkewMs ?? 0);
 
 function showAges() {
   const now = Date.now() + skewMs();
   for (const time of document.querySelectorAll("time[data-age][datetime]")) {
     const at = Date.parse(time.dateTime);
-    const words = Number.isNaN(at) ? "never" : ageInWords(Math.floor((now - at) / 1000));
+    const words = Number.isNaN(at) ? "never" : formatAge(Math.floor((now - at) / 1000));
     if (time.textContent !== words) time.textContent = words;
   }
 }
 
-const exact = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "long" });
+const exactTimeFormat = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "long" });
 
 function showExactTime(event) {
   const time = event.target.closest?.("time[datetime]");
-  if (time?.dateTime) time.title = exact.format(new Date(time.dateTime));
+  if (time?.dateTime) time.title = exactTimeFormat.format(new Date(time.dateTime));
 }
 
 setInterval(showAges, 1000);
@@ -38,7 +38,7 @@ showAges();
 document.addEventListener("ages", showAges);
 document.addEventListener("pointerover", showExactTime);
 
-// Dialogs: <button data-dialog-open="id">, and "?" for the keyboard's.
+// Dialogs: <button data-dialog-open="id">; "?" opens the keyboard shortcuts.
 document.addEventListener("click", (event) => {
   const opener = event.target.closest("[data-dialog-open]");
   if (opener) { document.getElementById(opener.dataset.dialogOpen)?.showModal(); shield(); }
@@ -51,7 +51,7 @@ document.addEventListener("keydown", (event) => {
   if (keys && !keys.open) keys.showModal();
 });
 
-// The menu closes when one clicks elsewhere or presses Escape.
+// A click outside the menu, or Escape, closes it.
 const menu = document.querySelector("[data-menu]");
 document.addEventListener("click", (event) => { if (menu?.open && !menu.contains(event.target)) menu.open = false; });
 menu?.addEventListener("keydown", (event) => {
@@ -60,7 +60,7 @@ menu?.addEventListener("keydown", (event) => {
   menu.querySelector("summary").focus();
 });
 
-// Colours: light, dark, or as the system says; remembered under the key that the Django admin uses too.
+// Colours: light, dark or the system's scheme, stored under the key that the Django admin uses as well.
 const choices = document.querySelectorAll("[data-theme-choice]");
 
 function storedTheme() {
@@ -70,7 +70,7 @@ function storedTheme() {
 function chooseTheme(theme) {
   if (theme === "auto") delete document.documentElement.dataset.theme;
   else document.documentElement.dataset.theme = theme;
-  try { localStorage.setItem("theme", theme); } catch { /* the choice then lasts as long as the page */ }
+  try { localStorage.setItem("theme", theme); } catch { /* without storage, the choice lasts until the page is left */ }
   markTheme(theme);
 }
 
@@ -81,7 +81,7 @@ function markTheme(theme) {
 markTheme(storedTheme());
 for (const choice of choices) choice.addEventListener("click", () => chooseTheme(choice.dataset.themeChoice));
 
-// Passwords can be looked at while typing.
+// Buttons that show or hide a password.
 for (const button of document.querySelectorAll("[data-reveal]")) {
   button.addEventListener("click", () => {
     const field = document.getElementById(button.dataset.reveal);

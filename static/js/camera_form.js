@@ -1,10 +1,10 @@
-// The form of a camera in the admin: the folder follows the name until somebody writes another one, and the tree of
-// folders stands below its field.
+// The camera form in the admin: the folder follows the camera's name until the user enters another folder, and the folder
+// tree is placed below its field.
 const name = document.getElementById("id_name");
 const folder = document.getElementById("id_folder_path");
 const base = folder?.dataset.suggestedBelow;
 
-// As the server makes a camera's id from its name.
+// Same rules as on the server, which derives a camera's id from its name.
 const slug = (text) => text.trim().toLowerCase().replace(/[\s-]+/g, "_").replace(/[^\p{L}\p{N}_]/gu, "").replace(/_+/g, "_").replace(/^_|_$/g, "");
 const suggestion = () => { const last = slug(name.value); return last ? `${base}/${last}` : ""; };
 

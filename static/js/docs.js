@@ -1,4 +1,4 @@
-// Swagger UI over our own schema, signed in by the session that opened the page.
+// Swagger UI for the API schema, signed in with the session of the page.
 const place = document.getElementById("docs");
 
 function csrfToken() {
@@ -6,7 +6,7 @@ function csrfToken() {
   return document.cookie.split("; ").find((pair) => pair.startsWith(start))?.slice(start.length) ?? "";
 }
 
-// Swagger UI is dark by a class on <html>; ours is dark by the system's scheme or the menu's choice.
+// Swagger UI uses a class on <html> for its dark mode; the site uses the system's scheme or the choice in the menu.
 const root = document.documentElement;
 const system = matchMedia("(prefers-color-scheme: dark)");
 

@@ -1,23 +1,23 @@
-// The folders of the server as a tree, opened one by one: of the choice of a review path, and beside any form's field
-// (templates/components/folder_picker.html).
-import { askJson } from "./review/api.js";
+// The server's folders as a tree that loads each folder when it is opened: for choosing a review path, and next to any
+// form field (templates/components/folder_picker.html).
+import { requestJson } from "./review/api.js";
 
-// Fill `tree` with the folders in its data-tree, once. `nameOf(folder)` answers the link or button of a folder.
-export function plant(tree, nameOf) {
+// Fill `tree` with the folders in its data-tree, once. `nameOf(folder)` returns the link or button of a folder.
+export function fillTree(tree, createName) {
   if (tree.firstElementChild) return;
   const list = document.createElement("ul");
   list.className = "tree-list";
   list.setAttribute("role", "list");
   tree.append(list);
-  fill(list, tree.dataset.tree, nameOf);
+  fill(list, tree.dataset.tree, createName);
 }
 
-async function fill(list, path, nameOf) {
+async function fill(list, path, createName) {
   list.setAttribute("aria-busy", "true");
   try {
-    const { folders } = await askJson(`/api/folders?${new URLSearchParams({ path })}`);
-    list.replaceChildren(...folders.map((folder) => rowOf(folder, nameOf)));
-    if (!folders.length) list.append(note("No folders in here"));
+    const { folders } = await requestJson(`/api/folders?${new URLSearchParams({ path })}`);
+    list.replaceChildren(...folders.map((folder) => createRow(folder, createName)));
+    if (!folders.length) list.append(note("No subfolders"));
   } catch (error) {
     list.replaceChildren(note(error.message));
   }
@@ -31,10 +31,10 @@ function note(text) {
   return line;
 }
 
-function rowOf(folder, nameOf) {
+function createRow(folder, createName) {
   const row = document.querySelector("[data-tree-row]").content.firstElementChild.cloneNode(true);
   const [toggle, place, children] = ["toggle", "name", "children"].map((part) => row.querySelector(`[data-${part}]`));
-  const name = nameOf(folder);
+  const name = createName(folder);
   name.classList.add("tree-name");
   name.textContent = folder.name;
   place.replaceWith(name);
@@ -43,13 +43,13 @@ function rowOf(folder, nameOf) {
   toggle.addEventListener("click", () => {
     children.hidden = !children.hidden;
     toggle.setAttribute("aria-expanded", String(!children.hidden));
-    if (!children.hidden && !children.firstElementChild) fill(children, folder.path, nameOf);
+    if (!children.hidden && !children.firstElementChild) fill(children, folder.path, createName);
   });
   return row;
 }
 
-// A button that writes the folder's path into `field`, as if it was typed.
-function choosing(field, tree) {
+// Returns a function that creates a folder's button. The button writes the folder's path into `field` as if it was typed.
+function pathButton(field, tree) {
   return (folder) => {
     const button = document.createElement("button");
     button.type = "button";
@@ -68,5 +68,5 @@ for (const picker of document.querySelectorAll("[data-folder-picker]")) {
   const tree = picker.querySelector("[data-tree]");
   const field = document.getElementById(picker.dataset.folderPicker);
   picker.hidden = false;
-  picker.addEventListener("toggle", () => { if (picker.open) plant(tree, choosing(field, tree)); });
+  picker.addEventListener("toggle", () => { if (picker.open) fillTree(tree, pathButton(field, tree)); });
 }

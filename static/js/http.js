@@ -1,69 +1,68 @@
-// Asking our server for its pages, and setting marks by the forms that work without a script too.
-const AWAY = new Set([502, 503, 504]);
+// Fetches pages from the server and submits the forms that also work without JavaScript.
+const UNAVAILABLE_STATUSES = new Set([502, 503, 504]);
 
-export const NO_ANSWER = "The server does not answer. Try again when the connection is back.";
+export const SERVER_UNREACHABLE = "The server is not responding. Try again when the connection is back.";
 
-// The line is bad or the server away: what is shown stays, and nothing was changed.
-export class NoAnswer extends Error {}
+// The connection failed or the server is unavailable: the page stays as it is, and nothing was changed.
+export class ServerUnreachable extends Error {}
 
 const toast = (text, level) => document.dispatchEvent(new CustomEvent("toast", { detail: { text, level } }));
 
 export const showError = (text) => toast(text, "error");
 
-// The page at `url` as a document, null if there is none for us (signed out, gone). Throws `NoAnswer`.
-export async function pageAt(url, options = {}) {
-  const response = await answerTo(url, options);
+// Returns the page at `url` as a document, null if it is not accessible (signed out, removed). Throws `NoAnswer`.
+export async function fetchPage(url, options = {}) {
+  const response = await fetchResponse(url, options);
   const isPage = response.headers.get("Content-Type")?.startsWith("text/html");
   if (!response.ok || !isPage || new URL(response.url).pathname === "/login") return null;
   const page = new DOMParser().parseFromString(await response.text(), "text/html");
-  page.querySelectorAll("noscript").forEach((element) => element.remove()); // a parsed page has no scripts: theirs would come alive
+  page.querySelectorAll("noscript").forEach((element) => element.remove()); // a parsed page runs without scripts: the content of <noscript> would become active
   return page;
 }
 
-async function answerTo(url, options) {
+async function fetchResponse(url, options) {
   let response;
   try {
     response = await fetch(url, { credentials: "same-origin", cache: "no-store", ...options });
   } catch {
-    throw new NoAnswer();
+    throw new ServerUnreachable();
   }
-  if (AWAY.has(response.status)) throw new NoAnswer();
+  if (UNAVAILABLE_STATUSES.has(response.status)) throw new ServerUnreachable();
   return response;
 }
 
-// As `pageAt`, for what somebody has just asked for: where no page can be had without leaving this one, it says so.
-// Answers undefined if there was no answer.
-export async function pageNow(url, options) {
+// Like `pageAt`, for a user's action: if the server is not responding, it shows an error and returns undefined.
+export async function fetchPageOrShowError(url, options) {
   try {
-    return await pageAt(url, options);
+    return await fetchPage(url, options);
   } catch (error) {
-    if (!(error instanceof NoAnswer)) throw error;
-    showError(NO_ANSWER);
+    if (!(error instanceof ServerUnreachable)) throw error;
+    showError(SERVER_UNREACHABLE);
     return undefined;
   }
 }
 
-// Sends a form's fields; answers the page that the server leads to, null after it has said why there is none.
-export async function send(url, fields) {
+// Submits a form's fields. Returns the page that the server redirects to, or shows an error and returns null.
+export async function submitForm(url, fields) {
   const token = document.querySelector("input[name=csrfmiddlewaretoken]")?.value ?? "";
   const body = new URLSearchParams({ csrfmiddlewaretoken: token, ...fields });
-  const page = await pageNow(url, { method: "POST", body });
-  if (page === null) showError("The server did not take this. Reload the page and try again.");
+  const page = await fetchPageOrShowError(url, { method: "POST", body });
+  if (page === null) showError("The server did not accept this. Reload the page and try again.");
   return page ?? null;
 }
 
-// What is true of the line for as long as it is: a notice that goes by itself. An empty text takes it away.
+// Shows a notice about the state of the connection. An empty text hides it.
 export function showConnectionNotice(text) {
   const notice = document.querySelector("[data-lost]");
   notice.hidden = !text;
   notice.querySelector("[data-lost-text]").textContent = text;
 }
 
-// What a single key must not disturb: typing, a dialog, a menu, the player's own keys.
-export function isBusy(event) {
+// Whether keyboard shortcuts are off: while typing, in a dialog or a menu, and for the player's own keys.
+export function isShortcutBlocked(event) {
   const isTyped = event.target.closest("input, textarea, select, video, [contenteditable]");
   return event.ctrlKey || event.metaKey || event.altKey || isTyped || document.querySelector("dialog[open], details[open]");
 }
 
-// A click that is to be answered here: not one that opens another tab.
+// Whether the page handles the click itself: not one that opens another tab.
 export const isPlainClick = (event) => event.button === 0 && !event.ctrlKey && !event.metaKey && !event.shiftKey && !event.altKey;

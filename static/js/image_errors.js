@@ -1,22 +1,22 @@
-// A picture that does not load: the reason, as the server gives it.
-import { NO_ANSWER } from "./http.js";
+// Shows why an image did not load, as reported by the server.
+import { SERVER_UNREACHABLE } from "./http.js";
 
-// Puts a sentence in the place of `picture`; returns the status of the response, if there was one.
-export async function showReason(picture) {
-  if (picture.hidden) return undefined; // its reason is on the way
+// Replaces `picture` with an error message. Returns the HTTP status of the response, if there was one.
+export async function showImageError(picture) {
+  if (picture.hidden) return undefined; // its error is being fetched already
   picture.hidden = true;
   const response = await fetch(picture.src, { credentials: "same-origin" }).catch(() => null);
   const { error } = (await response?.json().catch(() => null)) ?? {};
   const note = document.createElement("p");
   note.className = "no-picture";
-  note.textContent = sentenceFor(response, error);
+  note.textContent = errorMessage(response, error);
   picture.after(note);
   return response?.status;
 }
 
-function sentenceFor(response, error) {
-  if (!response) return NO_ANSWER;
-  if (response.ok) return "This picture cannot be shown: it is empty, damaged, cut short or too large. Download it to look closer.";
+function errorMessage(response, error) {
+  if (!response) return SERVER_UNREACHABLE;
+  if (response.ok) return "This picture cannot be shown: it is empty, damaged, cut short or too large. Download it to check.";
   if (response.status === 404 && error === "File not found") return "This picture is no longer in the camera's folder.";
   return error ?? "This picture cannot be shown now.";
 }

@@ -1,8 +1,8 @@
-// A video that the browser may not play as it is: the server prepares a version that it can (202 until it is there).
-// <video> cannot handle a 202, so we ask first and set `src` when the answer is the video.
-const QUIET_MS = 300; // no spinner before this
-const PAUSE_MS = 1500;
-const PATIENCE_MS = 15 * 60 * 1000;
+// Plays videos that the browser may not support: the server prepares a web playback version (202 until it is ready).
+// <video> cannot handle a 202, so the script polls first and sets `src` when the response is the video.
+const SPINNER_DELAY_MS = 300; // delay before the spinner appears
+const POLL_INTERVAL_MS = 1500;
+const TIMEOUT_MS = 15 * 60 * 1000;
 
 const sleep = (ms) => new Promise((resolve) => { setTimeout(resolve, ms); });
 
@@ -12,31 +12,31 @@ class Player {
     this.video = element.querySelector("video");
     this.note = element.querySelector("[data-player-note]");
     this.progress = element.querySelector("[data-player-progress]");
-    this.began = performance.now();
+    this.startedAt = performance.now();
   }
 
   async prepare() {
-    const quiet = setTimeout(() => { this.note.hidden = false; }, QUIET_MS);
+    const spinnerTimer = setTimeout(() => { this.note.hidden = false; }, SPINNER_DELAY_MS);
     try {
       await this.waitUntilReady();
       this.play();
     } catch (error) {
       this.fail(error.message);
     } finally {
-      clearTimeout(quiet);
+      clearTimeout(spinnerTimer);
     }
   }
 
   async waitUntilReady() {
-    while (this.element.isConnected && performance.now() - this.began < PATIENCE_MS) {
+    while (this.element.isConnected && performance.now() - this.startedAt < TIMEOUT_MS) {
       const response = await fetch(this.element.dataset.src, { headers: { Range: "bytes=0-0" }, credentials: "same-origin" });
       if (response.status === 200 || response.status === 206) {
         response.body?.cancel();
         return;
       }
-      if (![202, 429, 503].includes(response.status)) throw new Error(sentenceFor(response.status));
+      if (![202, 429, 503].includes(response.status)) throw new Error(errorMessage(response.status));
       await this.showProgress(response);
-      await sleep(pauseAfter(response));
+      await sleep(retryDelay(response));
     }
     throw new Error("Preparing this video takes unusually long. Try again later, or download the original.");
   }
@@ -60,16 +60,16 @@ class Player {
   }
 }
 
-function pauseAfter(response) {
+function retryDelay(response) {
   const seconds = Number(response.headers.get("Retry-After"));
-  return seconds > 0 ? Math.min(seconds, 30) * 1000 : PAUSE_MS;
+  return seconds > 0 ? Math.min(seconds, 30) * 1000 : POLL_INTERVAL_MS;
 }
 
-function sentenceFor(status) {
-  if (status === 404) return "This file is no longer there.";
-  if (status === 401 || status === 403) return "You may not see this file, or you are signed out. Reload the page.";
-  if (status === 422) return "This video cannot be turned into one that a browser plays: it may be damaged or cut short.";
-  return `The server was not able to prepare this video (it answered ${status}). Try again later.`;
+function errorMessage(status) {
+  if (status === 404) return "This file no longer exists.";
+  if (status === 401 || status === 403) return "You do not have access to this file, or you are signed out. Reload the page.";
+  if (status === 422) return "This video cannot be converted for playback in a browser. It may be damaged or cut short.";
+  return `The server was not able to prepare this video (status ${status}). Try again later.`;
 }
 
 function preparePlayers() {
@@ -79,5 +79,5 @@ function preparePlayers() {
   }
 }
 
-document.addEventListener("viewer", preparePlayers); // camera.js put another file into the viewer
+document.addEventListener("viewer", preparePlayers); // another file was put into the viewer
 preparePlayers();

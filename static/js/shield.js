@@ -1,8 +1,8 @@
-// For a moment after something came or went under the pointer, no click reaches what is there now: it may be the second
-// one on what was there before. The keyboard is not held up.
+// After content appeared or disappeared under the pointer, a short-lived cover blocks clicks: they may be the second
+// click of a double click on the previous content. The keyboard is not affected.
 const SHIELD_MS = 400;
 
-// Over all of the page, or over the element that went.
+// Cover the whole page, or the area of the element that disappeared.
 export function shield(gone = null) {
   const cover = document.createElement("div");
   cover.className = "shield";

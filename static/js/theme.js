@@ -1,4 +1,4 @@
-// Runs before the first paint, so that a chosen scheme never flashes. The key is the Django admin's, so that both agree.
+// Runs before the first paint, so that the chosen scheme does not flash. Shares its key with the Django admin.
 (() => {
   const root = document.documentElement;
   root.classList.add("js");
@@ -6,6 +6,6 @@
     const chosen = localStorage.getItem("theme");
     if (chosen === "light" || chosen === "dark") root.dataset.theme = chosen;
   } catch {
-    // Storage is closed in some private windows: the system's scheme is a good answer.
+    // Some private windows have no storage: use the system's scheme.
   }
 })();

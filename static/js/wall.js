@@ -1,9 +1,9 @@
-// The wall by hand: number keys, full screen, and an order of one's own that this browser remembers.
+// Live view controls: number keys, full screen, and a custom order of the cameras that this browser remembers.
 const wall = document.querySelector("[data-wall]");
 const stage = document.querySelector("[data-wall-stage]");
 const arrangeButton = document.querySelector("[data-wall-arrange]");
 const resetButton = document.querySelector("[data-wall-reset]");
-const said = document.querySelector("[data-wall-said]");
+const liveRegion = document.querySelector("[data-wall-said]");
 const ORDER_KEY = "nvr.wall.order";
 const ASPECT = 3 / 2;
 
@@ -11,43 +11,43 @@ const items = () => [...wall.children];
 const slugOf = (item) => item.dataset.wallItem;
 const nameOf = (item) => item.querySelector("[data-tile]").dataset.name;
 const isArranging = () => wall.hasAttribute("data-arranging");
-const byDefault = wall ? items() : [];
+const defaultOrder = wall ? items() : [];
 
 // Order
-function rememberedOrder() {
+function storedOrder() {
   try { return JSON.parse(localStorage.getItem(ORDER_KEY)) ?? []; } catch { return []; }
 }
 
-// A filtered wall shows some cameras only: the others keep their places behind those they stood behind.
-function remember() {
+// A filtered live view shows only some cameras: the others keep their order and come after them.
+function storeOrder() {
   const here = items().map(slugOf);
-  const elsewhere = rememberedOrder().filter((slug) => !here.includes(slug));
-  try { localStorage.setItem(ORDER_KEY, JSON.stringify([...here, ...elsewhere])); } catch { /* it then lasts as long as the page */ }
+  const elsewhere = storedOrder().filter((slug) => !here.includes(slug));
+  try { localStorage.setItem(ORDER_KEY, JSON.stringify([...here, ...elsewhere])); } catch { /* without storage, the order lasts until the page is left */ }
   resetButton.hidden = false;
 }
 
 function restoreOrder() {
-  const order = rememberedOrder();
+  const order = storedOrder();
   if (!Array.isArray(order) || !order.length) return;
-  const place = (item) => { const at = order.indexOf(slugOf(item)); return at < 0 ? order.length : at; };
-  wall.append(...items().sort((a, b) => place(a) - place(b)));
+  const rank = (item) => { const at = order.indexOf(slugOf(item)); return at < 0 ? order.length : at; };
+  wall.append(...items().sort((a, b) => rank(a) - rank(b)));
 }
 
-function forgetOrder() {
-  try { localStorage.removeItem(ORDER_KEY); } catch { /* nothing was kept */ }
-  wall.append(...byDefault);
-  number();
+function resetOrder() {
+  try { localStorage.removeItem(ORDER_KEY); } catch { /* nothing was stored */ }
+  wall.append(...defaultOrder);
+  numberTiles();
   resetButton.hidden = true;
-  said.textContent = "The cameras are sorted by name again.";
+  liveRegion.textContent = "The cameras are sorted by name again.";
 }
 
-function equip(item) {
+function addTools(item) {
   item.append(document.querySelector("[data-wall-tools]").content.cloneNode(true));
   item.querySelector('[data-move="-1"]').setAttribute("aria-label", `Move ${nameOf(item)} earlier`);
   item.querySelector('[data-move="1"]').setAttribute("aria-label", `Move ${nameOf(item)} later`);
 }
 
-function number() {
+function numberTiles() {
   items().forEach((item, at, all) => {
     item.querySelector("[data-wall-number]").textContent = at < 9 ? String(at + 1) : "";
     item.querySelector("[data-wall-number]").hidden = at > 8;
@@ -56,30 +56,30 @@ function number() {
   });
 }
 
-function place(item, at) {
+function moveTo(item, at) {
   const others = items().filter((other) => other !== item);
   wall.insertBefore(item, others[at] ?? null);
-  number();
-  remember();
+  numberTiles();
+  storeOrder();
 }
 
 function moveBy(item, step, button) {
   const at = items().indexOf(item) + step;
   if (at < 0 || at >= wall.children.length) return;
-  place(item, at);
-  said.textContent = `${nameOf(item)} is now ${at + 1} of ${wall.children.length}.`;
+  moveTo(item, at);
+  liveRegion.textContent = `${nameOf(item)} is now ${at + 1} of ${wall.children.length}.`;
   if (button.disabled) item.querySelector("[data-move]:not(:disabled):not([data-move=drag])").focus();
   else button.focus();
 }
 
 // Arranging
-function arrange(on) {
+function setArranging(on) {
   wall.toggleAttribute("data-arranging", on);
   arrangeButton.setAttribute("aria-pressed", String(on));
   arrangeButton.setAttribute("aria-label", on ? "Done arranging" : "Arrange");
   arrangeButton.querySelector("[data-label]").textContent = on ? "Done" : "Arrange";
-  resetButton.hidden = !on || !rememberedOrder().length;
-  said.textContent = on ? "Drag the pictures, or move them with their buttons." : "";
+  resetButton.hidden = !on || !storedOrder().length;
+  liveRegion.textContent = on ? "Drag the pictures, or move them with their buttons." : "";
 }
 
 function startDrag(event) {
@@ -88,23 +88,23 @@ function startDrag(event) {
   if (!isArranging() || !item || event.button !== 0) return;
   if (!handle && (event.pointerType !== "mouse" || event.target.closest("button"))) return;
   event.preventDefault();
-  follow(item, event.pointerId);
+  trackDrag(item, event.pointerId);
 }
 
-function follow(item, pointerId) {
-  const follower = new AbortController();
-  const { signal } = follower;
+function trackDrag(item, pointerId) {
+  const listeners = new AbortController();
+  const { signal } = listeners;
   item.setAttribute("data-dragged", "");
   addEventListener("pointermove", (move) => { if (move.pointerId === pointerId) dragOver(item, move); }, { signal });
   for (const end of ["pointerup", "pointercancel", "blur"]) {
-    addEventListener(end, () => { item.removeAttribute("data-dragged"); follower.abort(); }, { signal });
+    addEventListener(end, () => { item.removeAttribute("data-dragged"); listeners.abort(); }, { signal });
   }
 }
 
 function dragOver(item, { clientX, clientY }) {
   const under = document.elementFromPoint(clientX, clientY)?.closest("[data-wall-item]");
   if (!under || under === item) return;
-  place(item, items().indexOf(under));
+  moveTo(item, items().indexOf(under));
 }
 
 // Full screen
@@ -122,7 +122,7 @@ let wakeLock = null;
 async function toggleFullscreen() {
   if (document.fullscreenElement) return document.exitFullscreen();
   await stage.requestFullscreen();
-  try { wakeLock = await navigator.wakeLock?.request("screen"); } catch { /* a battery that is low may refuse */ }
+  try { wakeLock = await navigator.wakeLock?.request("screen"); } catch { /* may be refused when the battery is low */ }
 }
 
 function fullscreenChanged() {
@@ -135,30 +135,30 @@ function fullscreenChanged() {
 // Keys
 const KEYS = {
   f: toggleFullscreen,
-  a: () => arrange(!isArranging()),
-  escape: () => { if (isArranging()) arrange(false); },
+  a: () => setArranging(!isArranging()),
+  escape: () => { if (isArranging()) setArranging(false); },
 };
 
 function isTyping(event) {
   return event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, textarea, select, dialog, [contenteditable]");
 }
 
-function pressed(event) {
+function onKeydown(event) {
   if (isTyping(event) || document.querySelector("dialog[open]")) return;
   if (/^[1-9]$/.test(event.key)) items()[Number(event.key) - 1]?.querySelector(".tile-link").click();
   else KEYS[event.key.toLowerCase()]?.();
 }
 
 if (wall) {
-  byDefault.forEach(equip);
+  defaultOrder.forEach(addTools);
   restoreOrder();
-  number();
-  arrangeButton.addEventListener("click", () => arrange(!isArranging()));
-  resetButton.addEventListener("click", forgetOrder);
+  numberTiles();
+  arrangeButton.addEventListener("click", () => setArranging(!isArranging()));
+  resetButton.addEventListener("click", resetOrder);
   document.querySelector("[data-wall-fullscreen]").addEventListener("click", toggleFullscreen);
   document.addEventListener("fullscreenchange", fullscreenChanged);
   addEventListener("resize", () => { if (document.fullscreenElement) fitColumns(); });
-  document.addEventListener("keydown", pressed);
+  document.addEventListener("keydown", onKeydown);
   wall.addEventListener("pointerdown", startDrag);
   wall.addEventListener("dragstart", (event) => { if (isArranging()) event.preventDefault(); });
   wall.addEventListener("click", (event) => {

@@ -1,4 +1,4 @@
-// Times are the camera's. Who lives in the same zone need not be told which it is.
+// Times are in the camera's time zone. Hide its name from users in the same time zone.
 const own = Intl.DateTimeFormat().resolvedOptions().timeZone;
 
 export function hideOwnZone(root = document) {

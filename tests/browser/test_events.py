@@ -156,7 +156,7 @@ def test_many_are_reviewed_at_once_and_taken_back_from_the_message(
     expect(page.locator("[data-toast]")).to_contain_text("2 events: reviewed.")
     page.get_by_role("button", name="Undo").click()
     expect(page.locator("[data-event][data-unseen]")).to_have_count(2)
-    expect(page.locator("[data-toast]").first).to_contain_text("Taken back: 2 events.")
+    expect(page.locator("[data-toast]").first).to_contain_text("Undone: 2 events.")
     assert [event.pk for event in Event.objects.filter(reviewed=True)] == [events[0].pk]
 
 
@@ -237,7 +237,7 @@ def test_without_an_answer_the_page_stays_and_says_so(page: Page, chief: User, c
 
     page.context.set_offline(True)
     page.keyboard.press("ArrowRight")
-    expect(page.locator("[data-toast]")).to_contain_text("The server does not answer.")
+    expect(page.locator("[data-toast]")).to_contain_text("The server is not responding.")
     page.keyboard.press("r")
     expect(page.locator("[data-mark=reviewed] button")).to_have_attribute("aria-pressed", "false")
     page.context.set_offline(False)

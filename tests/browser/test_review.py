@@ -61,7 +61,7 @@ def test_a_folder_is_chosen_from_the_tree_and_reviewed(page: Page, chief: User, 
     sign_in(page, "chief")
     page.goto("/")
     page.get_by_role("link", name="Review").click()
-    expect(page.locator("[data-counts]")).to_contain_text("120 of 120 to see")
+    expect(page.locator("[data-counts]")).to_contain_text("120 of 120 unseen")
     page.get_by_role("button", name="Folders", exact=True).click()
     page.get_by_role("button", name="Folders in DCIM").click()
     keep_picture(page, "review-pick")
@@ -225,7 +225,7 @@ def test_a_range_is_chosen_in_the_grid_and_marked_as_one(opened: Page, card: Pat
     stands_on(opened, 0)
     for _ in range(3):
         opened.keyboard.press("Shift+ArrowRight")
-    expect(opened.locator("[data-chosen-count]")).to_have_text("4 chosen")
+    expect(opened.locator("[data-chosen-count]")).to_have_text("4 selected")
     keep_picture(opened, "review-grid")
     opened.keyboard.press("d")
     wait_for(lambda: all(marks_of(card, number) == {".trash", ".seen"} for number in range(4)), opened)
@@ -260,7 +260,7 @@ def test_a_refusal_is_rolled_back_with_its_reason(opened: Page, card: Path) -> N
     opened.keyboard.press("d")
     shows(opened, 1)
 
-    expect(opened.locator("[data-toasts]")).to_contain_text("IMG_0000.JPG stays as it was: The item is locked.")
+    expect(opened.locator("[data-toasts]")).to_contain_text("IMG_0000.JPG was not changed: The item is locked.")
     assert ".trash" not in marks_of(card, 0)
     opened.keyboard.press("e")
     expect(pressed(opened, "trash")).to_have_attribute("aria-pressed", "false")
@@ -320,7 +320,7 @@ def test_a_message_that_is_open_is_renewed_and_not_repeated(opened: Page) -> Non
     for key in "rrr":
         opened.keyboard.press(key)
     expect(opened.locator("[data-toast]")).to_have_count(1)
-    expect(opened.locator("[data-toasts]")).to_contain_text("This was the last one.")
+    expect(opened.locator("[data-toasts]")).to_contain_text("This is the last file.")
 
     opened.locator("[data-toast-close]").click()
     opened.keyboard.press("r")

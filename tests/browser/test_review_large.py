@@ -93,7 +93,7 @@ def test_all_above_are_marked_also_those_that_were_never_loaded(opened: Page, ca
 def test_a_range_to_the_end_is_marked_whole(opened: Page, card: Path) -> None:
     opened.keyboard.press("Home")
     opened.keyboard.press("Shift+End")
-    expect(opened.locator("[data-chosen-count]")).to_have_text(f"{FILES} chosen")
+    expect(opened.locator("[data-chosen-count]")).to_have_text(f"{FILES} selected")
     opened.keyboard.press("d")
 
     wait_for(lambda: len(list(card.glob("*.trash"))) == FILES, opened)

@@ -62,11 +62,11 @@ def scale(page: Page) -> float:
 
 def test_a_long_press_chooses_and_a_tap_then_adds(phone: Page) -> None:
     touch(phone, "touchStart", centre(phone, 0))
-    expect(phone.locator("[data-chosen-count]")).to_have_text("1 chosen")
+    expect(phone.locator("[data-chosen-count]")).to_have_text("1 selected")
     touch(phone, "touchEnd")
     expect(phone.locator("[data-screen]")).to_be_hidden()
     phone.locator(".shot[data-place='3']").tap()
-    expect(phone.locator("[data-chosen-count]")).to_have_text("2 chosen")
+    expect(phone.locator("[data-chosen-count]")).to_have_text("2 selected")
     phone.locator(".shot[data-place='0']").tap()
     phone.locator(".shot[data-place='3']").tap()
     expect(phone.locator("[data-chosen]")).to_be_hidden()
@@ -79,15 +79,15 @@ def test_a_long_press_chooses_and_a_tap_then_adds(phone: Page) -> None:
 @pytest.mark.slow
 def test_dragging_on_from_a_long_press_chooses_all_between(phone: Page, card: Path) -> None:
     touch(phone, "touchStart", centre(phone, 1))
-    expect(phone.locator("[data-chosen-count]")).to_have_text("1 chosen")
+    expect(phone.locator("[data-chosen-count]")).to_have_text("1 selected")
     for place in (2, 3, 5):
         touch(phone, "touchMove", centre(phone, place))
-    expect(phone.locator("[data-chosen-count]")).to_have_text("5 chosen")
+    expect(phone.locator("[data-chosen-count]")).to_have_text("5 selected")
     keep_picture(phone, "review-touch")
     touch(phone, "touchMove", centre(phone, 3))
     touch(phone, "touchEnd")
 
-    expect(phone.locator("[data-chosen-count]")).to_have_text("3 chosen")
+    expect(phone.locator("[data-chosen-count]")).to_have_text("3 selected")
     phone.get_by_role("button", name="Seen", exact=True).tap()
     wait_for(lambda: len(list(card.glob("*.seen"))) == 3, phone)
 

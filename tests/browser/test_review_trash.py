@@ -190,7 +190,7 @@ def test_a_server_that_stops_in_the_middle_is_told_in_words(trashed: Page) -> No
     trashed.locator("[data-trash-go]").click()
 
     expect(trashed.locator("[data-trash-now]")).to_contain_text("the trash history shows how it ended")
-    expect(trashed.locator("body")).to_contain_text("The server does not answer. Try again in a moment.")
+    expect(trashed.locator("body")).to_contain_text("The server is not responding. Try again in a moment.")
     expect(trashed.locator("body")).not_to_contain_text("Failed to fetch")
 
 
@@ -225,7 +225,7 @@ def test_why_the_whole_emptying_ended_is_no_files_trouble(trashed: Page, tmp_pat
         {"type": "done", "deleted": 1, "errors": 1},
     )
 
-    expect(trashed.locator("[data-trash-sum]")).to_have_text("Broken off: 1 file deleted.")
+    expect(trashed.locator("[data-trash-sum]")).to_have_text("Aborted: 1 file deleted.")
     expect(trashed.locator("[data-trash-note]")).to_have_text(why)
     expect(trashed.locator("[data-trash-note] .icon-warning")).to_be_visible()
     expect(trashed.locator("[data-trash-troubles] li")).to_have_count(0)
@@ -238,7 +238,7 @@ def test_a_refused_emptying_says_that_it_did_not_begin(trashed: Page) -> None:
     )
     trashed.locator("[data-trash-go]").click()
 
-    expect(trashed.locator("[data-trash-sum]")).to_have_text("The emptying did not begin.")
+    expect(trashed.locator("[data-trash-sum]")).to_have_text("The trash run did not start.")
     expect(trashed.locator("[data-trash-note]")).to_have_text("Another one is on.")
     expect(trashed.locator("[data-trash-progress]")).to_be_hidden()
 

@@ -56,7 +56,7 @@ def test_each_message_takes_back_its_own_and_the_key_the_newest(opened: Page, ca
     have(opened, card, range(2, 4), LOCKED)
     keep_picture(opened, "review-undo")
 
-    undo(opened, "2 files into the trash")
+    undo(opened, "2 files moved to the trash")
     have(opened, card, range(2), set())
     assert all(marks(card, number) == LOCKED for number in (2, 3))
     expect(opened.locator("[data-toast]")).to_have_count(1)
@@ -76,7 +76,7 @@ def test_a_message_takes_back_its_own_when_the_list_is_another(opened: Page, car
     mark(opened, 1, 2, "d")  # out of the trash
     expect(message(opened, "out of the trash")).to_be_visible()
 
-    undo(opened, "3 files into the trash")
+    undo(opened, "3 files moved to the trash")
 
     have(opened, card, range(4, 7), set())
     expect(opened.locator(".shot[data-trashed]")).to_have_count(0)
@@ -92,7 +92,7 @@ def test_what_was_marked_again_since_keeps_the_newer_mark(opened: Page, card: Pa
     undo(opened, "2 files seen")
 
     have(opened, card, range(1), set())
-    expect(message(opened, "Of 2 files, 1 stays as it is: it was marked again since.")).to_be_visible()
+    expect(message(opened, "Of 2 files, 1 was not changed: it has been marked again since.")).to_be_visible()
     assert marks(card, 1) == LOCKED
     undo(opened, "2 files locked")
     have(opened, card, range(3), set())
@@ -119,11 +119,11 @@ def test_a_trashing_that_was_taken_back_already_does_not_come_again(opened: Page
     mark(opened, 0, 1, "d")
     have(opened, card, range(2), SEEN)
 
-    undo(opened, "2 files into the trash")
+    undo(opened, "2 files moved to the trash")
     have(opened, card, range(2), set())
-    undo(opened, "2 files out of the trash")
+    undo(opened, "2 files restored from the trash")
 
-    expect(message(opened, "Of 2 files, 2 stay as they are")).to_be_visible()
+    expect(message(opened, "Of 2 files, 2 were not changed")).to_be_visible()
     opened.wait_for_timeout(200)
     have(opened, card, range(2), set())
     expect(opened.locator("[data-toast][data-level='error']")).to_have_count(0)
@@ -136,7 +136,7 @@ def test_an_undo_that_is_refused_says_so_and_can_be_tried_again(opened: Page, ca
     rows = [{"path": "", "status": 409, "error": "The card is read-only."}] * 2
     opened.route("**/api/media-items/batch", lambda route: route.fulfill(status=207, json={"results": rows}))
 
-    undo(opened, "2 files into the trash")
+    undo(opened, "2 files moved to the trash")
 
     failure = message(opened, "Undo did not work for 2 files: The card is read-only.")
     expect(failure).to_be_visible()
@@ -152,7 +152,7 @@ def test_an_undo_waits_for_a_lost_connection(opened: Page, card: Path) -> None:
     have(opened, card, range(2), TRASHED)
     opened.route("**/api/media-items/batch", lambda route: route.abort())
 
-    undo(opened, "2 files into the trash")
+    undo(opened, "2 files moved to the trash")
 
     expect(opened.locator("[data-notice]")).to_contain_text("Connection lost.")
     opened.unroute_all()
@@ -168,7 +168,7 @@ def test_a_double_click_on_undo_takes_one_back(opened: Page, card: Path) -> None
 
     have(opened, card, range(2, 4), set())
     assert all(marks(card, number) == TRASHED for number in (0, 1))
-    expect(message(opened, "2 files into the trash")).to_be_visible()
+    expect(message(opened, "2 files moved to the trash")).to_be_visible()
 
 
 @pytest.mark.slow

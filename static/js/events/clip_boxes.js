@@ -1,5 +1,5 @@
-// The boxes of what was found, over the clip as it plays.
-const TOLERANCE_MS = 450; // a clip longer or shorter than what is known of it lacks a piece: boxes would lie elsewhere
+// Draws detection boxes over the clip as it plays.
+const TOLERANCE_MS = 450; // a clip with another length than expected lacks a part, so boxes would be misplaced
 
 let hidden = false;
 
@@ -8,10 +8,10 @@ export function drawClipBoxes() {
   const video = stage?.querySelector("video");
   const boxes = [...(stage?.querySelectorAll("[data-from-ms]") ?? [])];
   if (!video || !boxes.length) return;
-  document.querySelector("[data-boxes]")?.setAttribute("aria-pressed", String(!hidden)); // a page's button knows of nothing
+  document.querySelector("[data-boxes]")?.setAttribute("aria-pressed", String(!hidden)); // a new page's button always starts as pressed
   const draw = () => {
     const ms = video.currentTime * 1000;
-    const isKnown = !hidden && showsItself(video) && fits(video, stage.dataset.lengthMs);
+    const isKnown = !hidden && showsVideoFrame(video) && hasExpectedLength(video, stage.dataset.lengthMs);
     for (const each of boxes) each.toggleAttribute("hidden", !isKnown || ms < each.dataset.fromMs || ms >= each.dataset.toMs);
   };
   const drawEach = () => {
@@ -22,12 +22,12 @@ export function drawClipBoxes() {
   drawEach();
 }
 
-// Before, one sees the poster: another picture.
-function showsItself(video) {
+// Until then the video shows its poster, which is another picture.
+function showsVideoFrame(video) {
   return video.currentTime > 0 || video.played.length > 0;
 }
 
-function fits(video, lengthMs) {
+function hasExpectedLength(video, lengthMs) {
   return Number.isFinite(video.duration) && (!lengthMs || Math.abs(video.duration * 1000 - lengthMs) < TOLERANCE_MS);
 }
 

@@ -1,31 +1,31 @@
-// The state of ingest, drawn anew every few seconds; not under somebody who is reading with the keyboard in it.
-import { NoAnswer, pageAt, showConnectionNotice } from "../http.js";
+// Refreshes the state of ingest every few seconds, except while the focus or a text selection is inside it.
+import { ServerUnreachable, fetchPage, showConnectionNotice } from "../http.js";
 
-const PERIOD_MS = 5000;
-const LONGEST_PAUSE_MS = 60000;
+const POLL_INTERVAL_MS = 5000;
+const MAX_POLL_INTERVAL_MS = 60000;
 let failures = 0;
 
-async function round() {
+async function poll() {
   const root = document.querySelector("[data-ingest]");
-  const isRead = root.contains(document.activeElement) || !getSelection().isCollapsed;
-  if (!document.hidden && !isRead) {
-    const fresh = await freshState();
+  const isInUse = root.contains(document.activeElement) || !getSelection().isCollapsed;
+  if (!document.hidden && !isInUse) {
+    const fresh = await fetchState();
     failures = fresh ? 0 : failures + 1;
     if (fresh) root.replaceWith(document.adoptNode(fresh));
   }
-  setTimeout(round, Math.min(PERIOD_MS * 2 ** failures, LONGEST_PAUSE_MS));
+  setTimeout(poll, Math.min(POLL_INTERVAL_MS * 2 ** failures, MAX_POLL_INTERVAL_MS));
 }
 
-async function freshState() {
+async function fetchState() {
   try {
-    const page = await pageAt(location.href);
-    showConnectionNotice(page ? "" : "You are signed out: these figures are old. Reload the page to sign in.");
+    const page = await fetchPage(location.href);
+    showConnectionNotice(page ? "" : "You are signed out: these figures are outdated. Reload the page to sign in.");
     return page?.querySelector("[data-ingest]");
   } catch (error) {
-    if (!(error instanceof NoAnswer)) throw error;
-    showConnectionNotice("The server does not answer: these figures are old.");
+    if (!(error instanceof ServerUnreachable)) throw error;
+    showConnectionNotice("The server is not responding: these figures are outdated.");
     return null;
   }
 }
 
-setTimeout(round, PERIOD_MS);
+setTimeout(poll, POLL_INTERVAL_MS);

@@ -1,21 +1,21 @@
-// The list of events: by keys, and kept up to date. It asks the API whether the first page has changed, and only then
-// for the page itself. Newer events come in at once where that moves nothing under the reader; else a button offers them.
+// The list of events: keyboard shortcuts and updates. It polls the API and fetches the page only if the first page of
+// results has changed. New events appear at once if nothing moves under the user; otherwise a button offers them.
 import { hideOwnZone } from "../zones.js";
-import { isBusy, pageAt, send, showConnectionNotice } from "../http.js";
+import { isShortcutBlocked, fetchPage, submitForm, showConnectionNotice } from "../http.js";
 
-const PERIOD_MS = 5000;
-const LONGEST_PAUSE_MS = 60000;
+const POLL_INTERVAL_MS = 5000;
+const MAX_POLL_INTERVAL_MS = 60000;
 const AT_TOP_PX = 48;
 
 const root = document.querySelector("[data-events]");
 const newer = root.querySelector("[data-newer-events]");
-const said = root.querySelector("[data-said]");
+const liveRegion = root.querySelector("[data-said]");
 
 const cards = () => [...root.querySelectorAll("[data-event]")];
 const cardOf = (id) => root.querySelector(`[data-event="${CSS.escape(id)}"]`);
 
 // Keys
-const current = () => document.activeElement?.closest?.("[data-event]");
+const focusedCard = () => document.activeElement?.closest?.("[data-event]");
 
 function focusCard(card) {
   if (!card) return;
@@ -23,9 +23,9 @@ function focusCard(card) {
   card.scrollIntoView({ block: "nearest" });
 }
 
-function walk(step) {
+function moveFocus(step) {
   const all = cards();
-  const at = all.indexOf(current());
+  const at = all.indexOf(focusedCard());
   if (at < 0) focusCard(all.find((card) => card.getBoundingClientRect().top >= 0) ?? all[0]);
   else if (all[at + step]) focusCard(all[at + step]);
   else root.querySelector(step > 0 ? ".pager [rel=next]" : ".pager [rel=prev]")?.focus();
@@ -34,31 +34,31 @@ function walk(step) {
 async function toggleReviewed(card) {
   if (!card || !root.hasAttribute("data-may-change") || card.hasAttribute("data-sending")) return;
   const reviewed = card.hasAttribute("data-unseen");
-  card.toggleAttribute("data-unseen", !reviewed); // at once; taken back if the server refuses
+  card.toggleAttribute("data-unseen", !reviewed); // shown at once; reverted if the server rejects it
   card.setAttribute("data-sending", "");
-  const page = await send(card.querySelector(".event-link").href, { reviewed: String(reviewed) });
+  const page = await submitForm(card.querySelector(".event-link").href, { reviewed: String(reviewed) });
   card.removeAttribute("data-sending");
   if (!page) card.toggleAttribute("data-unseen", reviewed);
-  said.textContent = page ? (reviewed ? "Reviewed." : "No longer reviewed.") : "";
+  liveRegion.textContent = page ? (reviewed ? "Reviewed." : "No longer reviewed.") : "";
 }
 
-const KEYS = { j: () => walk(1), k: () => walk(-1), r: () => toggleReviewed(current()) };
+const KEYS = { j: () => moveFocus(1), k: () => moveFocus(-1), r: () => toggleReviewed(focusedCard()) };
 
 document.addEventListener("keydown", (event) => {
-  const act = isBusy(event) ? null : KEYS[event.key.toLowerCase()];
+  const act = isShortcutBlocked(event) ? null : KEYS[event.key.toLowerCase()];
   if (!act) return;
   event.preventDefault();
   act();
 });
 
-// A filter that is chosen applies at once. A date that is being typed is whole at every digit of its year.
+// A chosen filter applies at once. While a year is being typed, the date is valid at every digit: small years are ignored.
 root.ownerDocument.querySelector("[data-choose]")?.addEventListener("change", (event) => {
-  if (event.target.type === "datetime-local") return; // its other end may follow; the button shows the range
+  if (event.target.type === "datetime-local") return; // the user may still set the other end; the button applies the range
   const year = event.target.type === "date" ? event.target.value.slice(0, 4) : "2000";
   if (!event.target.value || year >= "1970") event.currentTarget.requestSubmit();
 });
 
-// What was left empty is no filter, and is not in the address.
+// Leave empty fields out of the URL.
 root.ownerDocument.querySelector("[data-choose]")?.addEventListener("submit", (event) => {
   for (const field of event.currentTarget.elements) if (field.name && !field.value) field.disabled = true;
 });
@@ -66,56 +66,56 @@ addEventListener("pageshow", () => {
   for (const field of document.querySelectorAll("[data-choose] [disabled]")) field.disabled = false;
 });
 
-// News
-let known = null; // the API's answer when the page was last right
-let waiting = null; // a newer page, offered by the button
+// Updates
+let knownResponse = null; // the API response that matches the page
+let pendingPage = null; // a newer page, offered by the button
 let failures = 0;
 let timer = 0;
 
-async function news() {
+async function fetchEvents() {
   const response = await fetch(root.dataset.apiUrl, { headers: { Accept: "application/json" }, credentials: "same-origin", cache: "no-store" });
   if (response.status === 401) return null;
-  if (!response.ok) throw new Error(`answered ${response.status}`);
+  if (!response.ok) throw new Error(`status ${response.status}`);
   return response.text();
 }
 
-async function round() {
+async function poll() {
   clearTimeout(timer);
   if (document.hidden) return;
   try {
-    const answer = await news();
+    const answer = await fetchEvents();
     failures = 0;
     if (answer === null) { showConnectionNotice("You are signed out: newer events are not shown. Reload the page to sign in."); return; }
     showConnectionNotice("");
-    const isChanging = root.querySelector("[data-changing]"); // a thumbnail is no part of the API's answer
-    if (known === null ? isStale(answer) : answer !== known || isChanging) await refresh();
-    known = answer;
+    const isChanging = root.querySelector("[data-changing]"); // thumbnails are not part of the API response
+    if (knownResponse === null ? isStale(answer) : answer !== knownResponse || isChanging) await refresh();
+    knownResponse = answer;
   } catch {
     failures += 1;
-    if (failures > 1) showConnectionNotice("The server does not answer: newer events are not shown.");
+    if (failures > 1) showConnectionNotice("The server is not responding: newer events are not shown.");
   }
-  timer = setTimeout(round, Math.min(PERIOD_MS * 2 ** failures, LONGEST_PAUSE_MS));
+  timer = setTimeout(poll, Math.min(POLL_INTERVAL_MS * 2 ** failures, MAX_POLL_INTERVAL_MS));
 }
 
-// What came between the page and the first look at the API; what is changing is looked at anyway.
+// Whether events arrived between the page and the first poll, or a shown event is still changing.
 function isStale(answer) {
   const listed = JSON.parse(answer).items.map((item) => String(item.id));
   return listed.some((id) => !cardOf(id)) || root.querySelector("[data-changing]");
 }
 
 async function refresh() {
-  const page = await pageAt(location.href);
+  const page = await fetchPage(location.href);
   if (!page) throw new Error("no page");
-  renewKnown(page);
+  updateShownCards(page);
   const count = [...page.querySelectorAll("[data-event]")].filter((card) => !cardOf(card.dataset.event)).length;
-  waiting = count ? page : null;
+  pendingPage = count ? page : null;
   newer.hidden = !count;
   newer.querySelector("[data-newer-text]").textContent = count === 1 ? "1 newer event" : `${count} newer events`;
-  if (count && movesNothing()) showWaiting();
+  if (count && canInsertNow()) showPendingPage();
 }
 
-// What changed of the cards that are shown, each in its place.
-function renewKnown(page) {
+// Replace each shown card that has changed, in its place.
+function updateShownCards(page) {
   for (const fresh of page.querySelectorAll("[data-event]")) {
     const card = cardOf(fresh.dataset.event);
     if (!card || card.hasAttribute("data-sending") || card.outerHTML === fresh.outerHTML) continue;
@@ -129,42 +129,42 @@ function renewKnown(page) {
   }
 }
 
-// At the top, with nobody's hand or eye on a card.
-function movesNothing() {
-  return scrollY < AT_TOP_PX && !current() && !root.hasAttribute("data-selecting") && !root.querySelector("[data-event]:hover");
+// Scrolled to the top, with no card focused, hovered or being selected.
+function canInsertNow() {
+  return scrollY < AT_TOP_PX && !focusedCard() && !root.hasAttribute("data-selecting") && !root.querySelector("[data-event]:hover");
 }
 
-function showWaiting() {
+function showPendingPage() {
   const before = new Set(cards().map((card) => card.dataset.event));
-  const days = waiting.querySelector("[data-days]");
-  hideOwnZone(waiting);
+  const days = pendingPage.querySelector("[data-days]");
+  hideOwnZone(pendingPage);
   root.querySelector("[data-days]").replaceWith(document.adoptNode(days));
-  const pager = waiting.querySelector(".pager");
+  const pager = pendingPage.querySelector(".pager");
   if (pager && !root.querySelector(".pager")) root.querySelector("[data-said]").before(document.adoptNode(pager));
   for (const card of cards()) if (!before.has(card.dataset.event)) card.classList.add("event-fresh");
-  said.textContent = newer.querySelector("[data-newer-text]").textContent;
-  waiting = null;
+  liveRegion.textContent = newer.querySelector("[data-newer-text]").textContent;
+  pendingPage = null;
   newer.hidden = true;
 }
 
 newer.addEventListener("click", () => {
-  showWaiting();
+  showPendingPage();
   scrollTo({ top: 0 });
   focusCard(cards()[0]);
 });
 
-// A thumbnail that does not load leaves its place to the ground below it.
+// Remove a thumbnail that does not load, so that the background behind it shows.
 document.addEventListener("error", (event) => { if (event.target.matches?.(".event-picture img")) event.target.remove(); }, true);
 
-// Which page of the list one leaves for an event, so that the event's page leads back to it.
+// Remember the current page of the list, so that the event's page can link back to it.
 document.addEventListener("click", (event) => {
   if (event.defaultPrevented || !event.target.closest(".event-link")) return;
-  try { sessionStorage.setItem("events", location.pathname + location.search); } catch { /* then it leads to the newest */ }
+  try { sessionStorage.setItem("events", location.pathname + location.search); } catch { /* without storage, the link goes to the newest events */ }
 });
 
 hideOwnZone();
 if (root.dataset.apiUrl) {
-  document.addEventListener("visibilitychange", round);
-  addEventListener("online", round);
-  timer = setTimeout(round, PERIOD_MS);
+  document.addEventListener("visibilitychange", poll);
+  addEventListener("online", poll);
+  timer = setTimeout(poll, POLL_INTERVAL_MS);
 }

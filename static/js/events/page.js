@@ -1,21 +1,21 @@
-// One event: by keys, from picture to picture and mark to mark without loading the page again.
+// The page of one event: keyboard shortcuts, and stepping through pictures and marking without reloading the page.
 import { drawClipBoxes } from "./clip_boxes.js";
-import { isBusy, isPlainClick, NoAnswer, pageAt, pageNow, send, showConnectionNotice } from "../http.js";
-import { showReason } from "../image_errors.js";
+import { isShortcutBlocked, isPlainClick, ServerUnreachable, fetchPage, fetchPageOrShowError, submitForm, showConnectionNotice } from "../http.js";
+import { showImageError } from "../image_errors.js";
 
-const PERIOD_MS = 5000;
-const LONGEST_PAUSE_MS = 60000;
+const POLL_INTERVAL_MS = 5000;
+const MAX_POLL_INTERVAL_MS = 60000;
 const KEYS = { j: "[data-older]", k: "[data-newer]", d: "[data-download]", b: "[data-boxes]", escape: "[data-back]", r: "[data-mark=reviewed] button" };
 const STEPS = { arrowleft: -1, arrowright: 1 };
 
 const root = document.querySelector("[data-event-page]");
 const viewer = () => document.querySelector("#viewer");
 const stills = () => [...root.querySelectorAll("[data-still]")];
-const placeOf = (address) => address.pathname + address.search;
-let turn = 0;
-let onStage = placeOf(location);
+const pathOf = (address) => address.pathname + address.search;
+let requestNumber = 0;
+let shownPath = pathOf(location);
 
-// Boxes of a picture whose size was not reported: they are in the pixels of the original, which is what is shown.
+// For a picture whose size was not reported, the boxes are in pixels of the original, which is the picture shown.
 function fitBoxes() {
   for (const picture of document.querySelectorAll("img[data-fit]")) {
     const fit = () => {
@@ -29,18 +29,18 @@ function fitBoxes() {
 
 // Pictures
 async function show(href, { remember }) {
-  const mine = ++turn;
-  const page = await pageNow(href);
-  if (mine !== turn || page === undefined) return; // a later step overtook this one, or there was no answer
+  const thisRequest = ++requestNumber;
+  const page = await fetchPageOrShowError(href);
+  if (thisRequest !== requestNumber || page === undefined) return; // superseded by a later step, or no response
   const next = page?.querySelector("#viewer");
   if (!next) { location.assign(href); return; }
   if (remember) history.pushState({}, "", href);
-  onStage = placeOf(location);
+  shownPath = pathOf(location);
   const hadFocus = viewer().contains(document.activeElement);
   viewer().replaceWith(document.adoptNode(next));
   if (hadFocus) viewer().querySelector("[data-download], [data-step]")?.focus();
   mark(page.querySelector("[data-still][aria-current]")?.getAttribute("href"));
-  ready();
+  initViewer();
 }
 
 function mark(shown) {
@@ -54,11 +54,11 @@ function step(by) {
   const at = all.findIndex((still) => still.hasAttribute("aria-current"));
   const next = at < 0 ? all[by > 0 ? 0 : all.length - 1] : all[at + by];
   next?.click();
-  if (!isLookedAt(viewer())) next?.scrollIntoView({ block: "nearest" });
+  if (!isMostlyVisible(viewer())) next?.scrollIntoView({ block: "nearest" });
 }
 
-// Then the page stays as it is: the picture changes where one looks.
-function isLookedAt(stage) {
+// If so, the page does not scroll: the picture changes in view.
+function isMostlyVisible(stage) {
   return stage.getBoundingClientRect().bottom > innerHeight / 2;
 }
 
@@ -69,12 +69,12 @@ document.addEventListener("click", (event) => {
   show(link.href, { remember: true });
 });
 addEventListener("popstate", () => {
-  if (placeOf(location) !== onStage) show(location.href, { remember: false });
-  else turn += 1; // a jump within the page, or back to what is shown still: nothing else is wanted any more
+  if (pathOf(location) !== shownPath) show(location.href, { remember: false });
+  else requestNumber += 1; // a jump within the page, or back to the shown picture: discard pending requests
 });
 
 // Marks and notes
-function putParts(page, names) {
+function replaceParts(page, names) {
   for (const name of names) {
     const [old, fresh] = [document, page].map((place) => place.querySelector(`[data-part="${name}"]`));
     if (!old || !fresh || old.outerHTML === fresh.outerHTML) continue;
@@ -84,7 +84,7 @@ function putParts(page, names) {
   }
 }
 
-// Where what has the focus is found again: a mark's button, or the link to the same place.
+// A selector that finds the focused element again after a replacement: a mark's button, or the link to the same URL.
 function focusedIn(part) {
   const focused = part.contains(document.activeElement) ? document.activeElement : null;
   const mark = focused?.closest("[data-mark]")?.dataset.mark;
@@ -94,19 +94,19 @@ function focusedIn(part) {
 
 document.addEventListener("submit", async (event) => {
   const form = event.target.closest("[data-mark]");
-  if (!form) return; // the others are sent as the browser does it
+  if (!form) return; // the browser submits the other forms
   event.preventDefault();
   const button = form.querySelector("button");
   if (form.hasAttribute("data-sending")) return; // a disabled button would lose the focus
   form.setAttribute("data-sending", "");
-  const page = await send(form.action, { [button.name]: button.value });
+  const page = await submitForm(form.action, { [button.name]: button.value });
   form.removeAttribute("data-sending");
-  if (page) putParts(page, ["bar", "facts"]);
+  if (page) replaceParts(page, ["bar", "facts"]);
 });
 
 // Keys
 document.addEventListener("keydown", (event) => {
-  if (isBusy(event)) return;
+  if (isShortcutBlocked(event)) return;
   const key = event.key.toLowerCase();
   const target = KEYS[key] && document.querySelector(KEYS[key]);
   if (!target && !STEPS[key]) return;
@@ -114,46 +114,46 @@ document.addEventListener("keydown", (event) => {
   if (STEPS[key]) step(STEPS[key]); else target.click();
 });
 
-// What becomes of the event and of its clip, as long as it goes on or one is being made. Who looks at a picture is not
-// taken away from it.
+// Poll the event and its clip while the event is ongoing or the clip is being created. A picture that the user opened
+// stays open.
 let failures = 0;
 
-async function lookForNews() {
+async function pollEvent() {
   if (!root.hasAttribute("data-clip-awaited")) { showConnectionNotice(""); return; }
   try {
-    const isTold = document.hidden || await renew();
+    const isAccessible = document.hidden || await refreshEvent();
     failures = 0;
-    showConnectionNotice(isTold ? "" : "You are signed out: what is new is not shown. Reload the page to sign in.");
+    showConnectionNotice(isAccessible ? "" : "You are signed out: updates are not shown. Reload the page to sign in.");
   } catch (error) {
-    if (!(error instanceof NoAnswer)) throw error;
+    if (!(error instanceof ServerUnreachable)) throw error;
     failures += 1;
-    if (failures > 1) showConnectionNotice("The server does not answer: what is new is not shown.");
+    if (failures > 1) showConnectionNotice("The server is not responding: updates are not shown.");
   }
-  setTimeout(lookForNews, Math.min(PERIOD_MS * 2 ** failures, LONGEST_PAUSE_MS));
+  setTimeout(pollEvent, Math.min(POLL_INTERVAL_MS * 2 ** failures, MAX_POLL_INTERVAL_MS));
 }
 
-// Answers whether there is a page for us still.
-async function renew() {
-  const page = await pageAt(location.href);
+// Returns false if the page is no longer accessible.
+async function refreshEvent() {
+  const page = await fetchPage(location.href);
   const fresh = page?.querySelector("[data-event-page]");
   if (!fresh) return false;
-  const asks = new URL(location.href).searchParams.has("still");
+  const hasStillParameter = new URL(location.href).searchParams.has("still");
   const hadClip = Boolean(viewer().querySelector("[data-player]"));
   const chosen = root.querySelector("[data-still][aria-current]")?.getAttribute("href");
-  putParts(page, ["sentence", "clip", "bar", "facts", "stills"]);
-  if (!asks && !hadClip && fresh.querySelector("[data-player]")) await show(location.href, { remember: false });
+  replaceParts(page, ["sentence", "clip", "bar", "facts", "stills"]);
+  if (!hasStillParameter && !hadClip && fresh.querySelector("[data-player]")) await show(location.href, { remember: false });
   else mark(chosen);
   root.toggleAttribute("data-clip-awaited", fresh.hasAttribute("data-clip-awaited"));
   return true;
 }
 
-// The list as it was left, if it is the one that this event was opened from.
-function leadBack() {
+// Link back to the remembered list page, if this event was opened from it.
+function setBackLink() {
   const link = document.querySelector("[data-back]");
   const known = new URL(link.href);
   const event = location.pathname.split("/").pop();
   let left = null;
-  try { left = sessionStorage.getItem("events"); } catch { /* the plain list then */ }
+  try { left = sessionStorage.getItem("events"); } catch { /* without storage, link to the unfiltered list */ }
   const place = new URL(left ?? known, location.href);
   const filters = new URLSearchParams(place.search);
   ["cursor", "limit"].forEach((name) => filters.delete(name));
@@ -161,27 +161,27 @@ function leadBack() {
   link.href = `${isSame ? place.pathname + place.search : known.pathname + known.search}#event-${event}`;
 }
 
-function ready() {
+function initViewer() {
   fitBoxes();
   drawClipBoxes();
-  document.dispatchEvent(new Event("viewer")); // player.js prepares what it finds
+  document.dispatchEvent(new Event("viewer")); // player.js prepares the videos
 }
 
-// A picture that does not load leaves its place to the drawing below it.
+// Remove a thumbnail that does not load, so that the placeholder icon behind it shows.
 document.addEventListener("error", (event) => { if (event.target.matches?.(".file img")) event.target.remove(); }, true);
 
-// A picture of the stage that cannot be had: its boxes alone would tell nothing. The server says why.
-async function showGone(picture) {
+// The picture cannot be loaded: remove its boxes and show the server's reason.
+async function showMissingImage(picture) {
   const frame = picture.closest(".boxed");
-  const status = await showReason(picture);
+  const status = await showImageError(picture);
   if (status === 404) document.querySelector("#viewer [data-download]")?.remove();
   frame?.querySelector("svg")?.remove();
 }
 
-document.addEventListener("error", (event) => { if (event.target.matches?.(".boxed img")) showGone(event.target); }, true);
+document.addEventListener("error", (event) => { if (event.target.matches?.(".boxed img")) showMissingImage(event.target); }, true);
 
-leadBack();
+setBackLink();
 fitBoxes();
 drawClipBoxes();
-for (const picture of document.querySelectorAll(".boxed img")) if (picture.complete && !picture.naturalWidth) showGone(picture);
-setTimeout(lookForNews, PERIOD_MS);
+for (const picture of document.querySelectorAll(".boxed img")) if (picture.complete && !picture.naturalWidth) showMissingImage(picture);
+setTimeout(pollEvent, POLL_INTERVAL_MS);

@@ -1,15 +1,15 @@
-// The view and the file are in the address, so that it can be shared and the back button works; where one was in a
-// path, this browser remembers.
+// Keeps the view and the current file in the URL, so that it can be shared and the back button works. The position in
+// each review path is stored in this browser.
 const KEY = "nvr.review.";
 
-export function read() {
+export function readUrl() {
   const query = new URLSearchParams(location.search);
   const filter = document.querySelector("[data-review]").dataset.filter;
-  const known = ["all", "unseen", "seen", "locked", "trashed"];
-  const asked = query.get("filter") ?? "all";
+  const knownFilters = ["all", "unseen", "seen", "locked", "trashed"];
+  const filterParameter = query.get("filter") ?? "all";
   return {
     path: query.get("path"),
-    filter: known.includes(asked) ? asked : filter,
+    filter: knownFilters.includes(filterParameter) ? filterParameter : filter,
     type: ["image", "video"].includes(query.get("type")) ? query.get("type") : "",
     folder: query.get("folder") ?? "",
     order: ["folder", "name", "time"].includes(query.get("order")) ? query.get("order") : "folder",
@@ -28,28 +28,28 @@ function hrefOf(view, item) {
   return `${location.pathname}?${query}`;
 }
 
-export const push = (view) => history.pushState({}, "", hrefOf(view, null));
+export const pushView = (view) => history.pushState({}, "", hrefOf(view, null));
 
-let due = 0;
+let updateTimer = 0;
 
-// Browsers allow few changes of the address in a while: the last one counts.
-export function follow(view, item) {
-  clearTimeout(due);
-  due = setTimeout(() => history.replaceState(history.state, "", hrefOf(view, item)), 250);
+// Browsers limit how often the URL may change: only the last change is applied.
+export function updateUrl(view, item) {
+  clearTimeout(updateTimer);
+  updateTimer = setTimeout(() => history.replaceState(history.state, "", hrefOf(view, item)), 250);
 }
 
-export function enter(view, item) {
+export function pushItem(view, item) {
   if (new URLSearchParams(location.search).has("item")) return;
   history.pushState({ entered: true }, "", hrefOf(view, item));
 }
 
-export function leave(view) {
-  clearTimeout(due);
+export function leaveItem(view) {
+  clearTimeout(updateTimer);
   if (history.state?.entered) history.back(); else history.replaceState({}, "", hrefOf(view, null));
 }
 
 export function remember(path, item, place) {
-  try { localStorage.setItem(KEY + path, JSON.stringify({ item, place })); } catch { /* it then lasts as long as the page */ }
+  try { localStorage.setItem(KEY + path, JSON.stringify({ item, place })); } catch { /* without storage, the position is not remembered */ }
 }
 
 export function remembered(path) {

@@ -1,18 +1,18 @@
-// The folders below a path, for the filter, and how many: some hundred at most, as one opens them in the tree otherwise.
-import { askJson } from "./api.js";
+// Fills the folder filter with the folders below a path and returns how many. Limited: the folder tree shows all.
+import { requestJson } from "./api.js";
 
-const MOST = 200;
+const MAX_FOLDERS = 200;
 
 export async function fillFolders(select, root, chosen) {
-  const waiting = [root];
+  const pendingPaths = [root];
   const found = [];
   try {
-    while (waiting.length && found.length < MOST) {
-      const { folders } = await askJson(`/api/folders?${new URLSearchParams({ path: waiting.shift() })}`);
+    while (pendingPaths.length && found.length < MAX_FOLDERS) {
+      const { folders } = await requestJson(`/api/folders?${new URLSearchParams({ path: pendingPaths.shift() })}`);
       found.push(...folders.map((folder) => folder.path));
-      waiting.push(...folders.filter((folder) => folder.has_children).map((folder) => folder.path));
+      pendingPaths.push(...folders.filter((folder) => folder.has_children).map((folder) => folder.path));
     }
-  } catch { /* the filter then offers what was found */ }
+  } catch { /* the filter offers the folders found so far */ }
   if (chosen && !found.includes(chosen)) found.push(chosen);
   for (const path of found.sort()) select.append(new Option(path.slice(root.length + 1), path));
   return found.length;

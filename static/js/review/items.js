@@ -1,14 +1,14 @@
-// One object for each file that was marked, whatever lists it is in since: the queue, undo and what is shown speak of
-// the same one.
-const kept = new Map();
+// One object for each marked file, shared by all lists that contain it, so that the queue, undo and the view refer to the
+// same object.
+const sharedItems = new Map();
 
-export function keep(item) { kept.set(item.exact, item); }
+export function share(item) { sharedItems.set(item.exact, item); }
 
-// The one that is kept for this file, as the server has told it by an answer that was asked for at `askedAt`; what is
-// on its way, or went since, is newer than that.
-export function adopt(item, askedAt) {
-  const known = kept.get(item.exact);
+// Returns the shared object of this file, updated from a response that was requested at `askedAt`. Keeps the status if a
+// mark is pending or was sent after that.
+export function updateShared(item, requestedAt) {
+  const known = sharedItems.get(item.exact);
   if (!known) return item;
-  const { status, confirmed } = known.pending || known.sentAt > askedAt ? known : item;
+  const { status, confirmed } = known.pending || known.sentAt > requestedAt ? known : item;
   return Object.assign(known, item, { status, confirmed });
 }

@@ -1,5 +1,5 @@
-// What each key does. Nothing fires while one types, with Ctrl, Alt or Meta (save Ctrl+Z), in a dialog; and marks do
-// not fire again while a key is held.
+// Keyboard shortcuts. They are off while typing, in a dialog, and with Ctrl, Alt or Meta (except Ctrl+Z). Marks do not
+// repeat while a key is held.
 const BOTH = {
   arrowright: "next", r: "next", arrowleft: "previous", e: "previous", home: "first", end: "last",
   s: "seen", t: "trash", d: "trash", l: "lock", f: "lock", u: "undo", a: "above",
@@ -11,15 +11,15 @@ const SHIFTED = {
   s: "unseen", arrowright: "extendNext", arrowleft: "extendPrevious", arrowdown: "extendDown", arrowup: "extendUp",
   home: "extendFirst", end: "extendLast",
 };
-const ONCE = new Set(["seen", "unseen", "trash", "lock", "undo", "above", "open", "close", "play", "brighten", "zoomIn"]);
+const NO_REPEAT = new Set(["seen", "unseen", "trash", "lock", "undo", "above", "open", "close", "play", "brighten", "zoomIn"]);
 
-function isElsewhere(event) {
+function isBlocked(event) {
   if (event.altKey || event.metaKey || document.querySelector("dialog[open], details[data-menu][open]")) return true;
   return Boolean(event.target.closest("input, textarea, select, [contenteditable]"));
 }
 
-// A focused button keeps Enter and Space for itself, a video its own keys.
-function isTheirs(event) {
+// A focused button, link or video handles Enter and Space itself.
+function isHandledByElement(event) {
   const isPress = event.key === "Enter" || event.key === " ";
   return isPress && event.target.closest("button, a, summary, video");
 }
@@ -34,11 +34,11 @@ function commandOf(event, isOpen) {
 
 export function listen(isOpen, run) {
   document.addEventListener("keydown", (event) => {
-    if (isElsewhere(event) || isTheirs(event) || event.isComposing) return;
+    if (isBlocked(event) || isHandledByElement(event) || event.isComposing) return;
     const command = commandOf(event, isOpen());
     if (!command) return;
     event.preventDefault();
-    if (!event.repeat || !ONCE.has(command)) run(command);
+    if (!event.repeat || !NO_REPEAT.has(command)) run(command);
   });
   document.addEventListener("keyup", (event) => { if (event.key.toLowerCase() === "z") run("zoomOut"); });
   addEventListener("blur", () => run("zoomOut"));

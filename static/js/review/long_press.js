@@ -1,41 +1,41 @@
-// Choosing by touch: a long press chooses one, and dragging on from there chooses all up to the finger.
+// Selection by touch: a long press selects one file, and dragging on selects all files up to the finger.
 const PRESS_MS = 450;
 const STILL_PX = 10;
-const EDGE_PX = 56; // of the frame: there it scrolls on
+const EDGE_PX = 56; // at the frame's edge, where dragging scrolls
 const SCROLL_PX = 14;
 
 export class LongPress {
   constructor(grid) {
-    Object.assign(this, { grid, timer: 0, start: null, isOn: false, hasJustChosen: false });
+    Object.assign(this, { grid, timer: 0, start: null, isOn: false, hasJustSelected: false });
     const { frame } = grid;
-    frame.addEventListener("pointerdown", (event) => this.#down(event));
-    frame.addEventListener("pointermove", (event) => this.#moved(event));
+    frame.addEventListener("pointerdown", (event) => this.#onDown(event));
+    frame.addEventListener("pointermove", (event) => this.#onMove(event));
     for (const name of ["pointerup", "pointercancel"]) frame.addEventListener(name, () => this.#end());
-    frame.addEventListener("touchmove", (event) => { if (this.isOn) event.preventDefault(); }, { passive: false }); // else it scrolls
+    frame.addEventListener("touchmove", (event) => { if (this.isOn) event.preventDefault(); }, { passive: false }); // prevents scrolling
     frame.addEventListener("contextmenu", (event) => { if (this.start) event.preventDefault(); });
-    // The click with which a press ends.
-    frame.addEventListener("click", (event) => { if (this.hasJustChosen) { event.stopPropagation(); event.preventDefault(); this.hasJustChosen = false; } }, { capture: true });
+    // Ignore the click that ends a long press.
+    frame.addEventListener("click", (event) => { if (this.hasJustSelected) { event.stopPropagation(); event.preventDefault(); this.hasJustSelected = false; } }, { capture: true });
   }
 
-  #down(event) {
+  #onDown(event) {
     this.#end();
-    this.hasJustChosen = false;
+    this.hasJustSelected = false;
     const place = event.pointerType === "touch" && event.isPrimary ? placeAt(event) : null;
     if (place === null) return;
     this.start = event;
-    this.timer = setTimeout(() => this.#choose(place), PRESS_MS);
+    this.timer = setTimeout(() => this.#startSelection(place), PRESS_MS);
   }
 
-  #choose(place) {
+  #startSelection(place) {
     this.isOn = true;
-    this.hasJustChosen = true;
+    this.hasJustSelected = true;
     navigator.vibrate?.(15);
-    this.grid.pick(place);
-    this.before = new Set(this.grid.picked);
-    this.#scrollOn();
+    this.grid.select(place);
+    this.before = new Set(this.grid.selected);
+    this.#autoScroll();
   }
 
-  #moved(event) {
+  #onMove(event) {
     if (!this.start || event.pointerId !== this.start.pointerId) return;
     this.at = event;
     if (!this.isOn && Math.hypot(event.clientX - this.start.clientX, event.clientY - this.start.clientY) > STILL_PX) this.#end();
@@ -44,16 +44,16 @@ export class LongPress {
 
   #extend() {
     const place = placeAt(this.at);
-    if (place !== null) this.grid.pickTo(place, this.before);
+    if (place !== null) this.grid.selectTo(place, this.before);
   }
 
-  #scrollOn() {
+  #autoScroll() {
     if (!this.isOn) return;
     const { top, bottom } = this.grid.frame.getBoundingClientRect();
     const y = this.at?.clientY ?? (top + bottom) / 2;
     const step = y < top + EDGE_PX ? -SCROLL_PX : y > bottom - EDGE_PX ? SCROLL_PX : 0;
     if (step && this.at !== this.start) { this.grid.frame.scrollTop += step; this.#extend(); }
-    requestAnimationFrame(() => this.#scrollOn());
+    requestAnimationFrame(() => this.#autoScroll());
   }
 
   #end() {

@@ -1,19 +1,19 @@
 // The review of one folder: the grid and the full screen over the same list, one cursor, one queue, one undo stack.
-import { askJson } from "./api.js";
-import { GatheredSource, PagedSource } from "./source.js";
+import { requestJson } from "./api.js";
+import { FilteredSource, PagedSource } from "./source.js";
 import { Grid } from "./grid.js";
 import { Marks } from "./undo.js";
-import { Pace, inDigits } from "./throughput.js";
+import { Throughput, formatNumber } from "./throughput.js";
 import { Queue } from "./queue.js";
 import { Screen } from "./screen.js";
 import { Marking } from "./marking.js";
 import { listen } from "./keys.js";
 import { fillFolders } from "./folders.js";
 import { nextWhere, previousWhere } from "./search.js";
-import { inWords } from "./status.js";
+import { describeStatus } from "./status.js";
 import { TrashDialog } from "./trash.js";
-import { onceRead, watchThumbnails, whileReading } from "./reading.js";
-import { fail, announce, toast } from "./notifications.js";
+import { retryWhileScanning, watchThumbnails, reportScanProgress } from "./reading.js";
+import { showError, announce, toast } from "./notifications.js";
 import { shield } from "../shield.js";
 import * as address from "./address.js";
 
@@ -22,14 +22,14 @@ const find = (name) => document.querySelector(`[data-${name}]`);
 const path = root.dataset.root;
 const queue = new Queue();
 const marks = new Marks(queue);
-const pace = new Pace();
+const throughput = new Throughput();
 const grid = new Grid(find("grid-frame"), find("grid"), find("tile"), path);
 const screen = new Screen(find("screen"), { root: path, run });
 const marking = new Marking({ grid, screen, marks, step, goTo, source: () => source });
 let source = null;
-let view = address.read();
-let turn = 0;
-let landing = null; // where the list that is being loaded will stand: `current` is not that yet
+let view = address.readUrl();
+let loadNumber = 0;
+let pendingPosition = null; // the position in the list that is being loaded; `current` does not refer to it yet
 
 // The list
 function takes({ type, folder }) {
@@ -37,27 +37,27 @@ function takes({ type, folder }) {
 }
 
 async function load({ item = null, place = 0, refresh = false } = {}) {
-  const mine = ++turn;
-  landing = item ? { item, place } : null;
+  const thisLoad = ++loadNumber;
+  pendingPosition = item ? { item, place } : null;
   source?.close?.();
-  await queue.settled(); // the server's counts are those after what was marked
-  const next = view.type || view.folder ? new GatheredSource(path, view, takes(view)) : new PagedSource(path, view);
+  await queue.settled(); // so that the server's counts include all marks
+  const next = view.type || view.folder ? new FilteredSource(path, view, takes(view)) : new PagedSource(path, view);
   try {
-    const opening = onceRead(path, () => next.open(refresh));
-    whileReading(path, opening, (told) => { if (mine === turn) showReading(told); });
+    const opening = retryWhileScanning(path, () => next.open(refresh));
+    reportScanProgress(path, opening, (progress) => { if (thisLoad === loadNumber) showScanProgress(progress); });
     await opening;
   } catch (error) {
-    if (mine === turn) { landing = null; showFailure(error); }
+    if (thisLoad === loadNumber) { pendingPosition = null; showFailure(error); }
     return;
   }
-  if (mine !== turn) return;
+  if (thisLoad !== loadNumber) return;
   find("skeleton").hidden = true;
   source = next;
   source.addEventListener("change", showSum);
   grid.show(source, view.order === "name");
   const cursor = item ? await source.find(item, place) : 0;
-  if (mine !== turn) return;
-  landing = null;
+  if (thisLoad !== loadNumber) return;
+  pendingPosition = null;
   grid.cursor = cursor;
   grid.reveal();
   grid.render();
@@ -66,26 +66,26 @@ async function load({ item = null, place = 0, refresh = false } = {}) {
   find("start").disabled = !source.total;
 }
 
-function showReading(told) {
+function showScanProgress(progress) {
   root.toggleAttribute("data-reading", true);
   if (!source?.total) showFrame();
-  const folders = told && `${inDigits(told.folders)} ${told.folders === 1 ? "folder" : "folders"}`;
-  find("sum").textContent = told ? `Reading the folder… ${inDigits(told.files)} files in ${folders} so far` : "Reading the folder…";
+  const folders = progress && `${formatNumber(progress.folders)} ${progress.folders === 1 ? "folder" : "folders"}`;
+  find("sum").textContent = progress ? `Reading the folder… ${formatNumber(progress.files)} files in ${folders} so far` : "Reading the folder…";
 }
 
-// With nothing to show yet, the frame holds the place.
+// Show the skeleton while there is nothing to show yet.
 function showFrame() {
   for (const part of ["empty", "failure"]) find(part).hidden = true;
   for (const part of ["grid-frame", "skeleton"]) find(part).hidden = false;
 }
 
 function showThumbnails(made) {
-  find("made").textContent = made?.total ? `Small pictures: ${Math.floor((100 * made.done) / made.total)} %` : "";
+  find("made").textContent = made?.total ? `Thumbnails: ${Math.floor((100 * made.done) / made.total)} %` : "";
 }
 
 function showFailure(error) {
   find("skeleton").hidden = true;
-  if (source) { showSum(); fail(error); return; }
+  if (source) { showSum(); showError(error); return; }
   root.toggleAttribute("data-reading", false);
   find("sum").textContent = "";
   find("grid-frame").hidden = true;
@@ -95,22 +95,22 @@ function showFailure(error) {
 
 let counting = 0;
 
-// What was marked changes the numbers on the filters, though not what the list shows.
-function countSoon() {
+// Marks change the counts of the filters, but not the files in the list.
+function scheduleCounts() {
   clearTimeout(counting);
   counting = setTimeout(async () => {
-    const told = await askJson(`/api/media-items/summary?${new URLSearchParams({ path })}`).catch(() => null);
-    if (!told || queue.size) return;
-    source.counts = told.counts;
+    const summary = await requestJson(`/api/media-items/summary?${new URLSearchParams({ path })}`).catch(() => null);
+    if (!summary || queue.size) return;
+    source.counts = summary.counts;
     showCounts();
   }, 500);
 }
 
 function showCounts() {
-  if (screen.isOpen) screen.count(source.counts, pace);
-  document.querySelector(".page-filters").style.setProperty("--digits", inDigits(source.counts.all).length);
+  if (screen.isOpen) screen.count(source.counts, throughput);
+  document.querySelector(".page-filters").style.setProperty("--digits", formatNumber(source.counts.all).length);
   for (const chip of document.querySelectorAll("[data-filter] [data-count]")) {
-    chip.textContent = inDigits(source.counts[chip.parentElement.dataset.filter]);
+    chip.textContent = formatNumber(source.counts[chip.parentElement.dataset.filter]);
   }
 }
 
@@ -120,40 +120,40 @@ function showSum() {
   find("failure").hidden = true;
   find("empty").hidden = total > 0 || !isWhole;
   find("grid-frame").hidden = total === 0;
-  find("sum").textContent = total ? `${inDigits(total)} ${total === 1 ? "file" : "files"}${isWhole ? "" : ", more to come"}` : "";
+  find("sum").textContent = total ? `${formatNumber(total)} ${total === 1 ? "file" : "files"}${isWhole ? "" : ", loading more"}` : "";
   find("start").disabled = !total;
 }
 
-// The bar covers the tools.
-function showChosen(count) {
+// The selection bar covers the tools.
+function showSelection(count) {
   const bar = find("chosen");
   if (!count && !bar.inert) shield(bar);
   if (!count && bar.contains(document.activeElement)) grid.element.focus({ preventScroll: true });
   bar.inert = !count;
   find("tools").inert = Boolean(count);
-  find("chosen-count").textContent = `${inDigits(count)} chosen`;
+  find("chosen-count").textContent = `${formatNumber(count)} selected`;
 }
 
 // Moving
 const place = () => grid.cursor;
 const current = () => source?.at(place());
-const standing = () => landing ?? { item: current()?.path, place: place() };
+const currentPosition = () => pendingPosition ?? { item: current()?.path, place: place() };
 
-// At once when the file is known; else a promise, behind which further keys wait.
+// Moves at once if the file is loaded; else returns a promise, and further commands wait for it.
 function goTo(wanted, { step = 1 } = {}) {
   if (!source?.total) return null;
   const to = Math.max(0, Math.min(wanted, source.total - 1));
-  return source.at(to) ? land(to) : loadAndLand(to, step);
+  return source.at(to) ? moveTo(to) : loadAndMoveTo(to, step);
 }
 
-async function loadAndLand(from, step) {
+async function loadAndMoveTo(from, step) {
   let to = from;
-  let item = await source.load(to).catch(fail);
-  while (item === null && to + step >= 0 && to + step < source.total) { to += step; item = await source.load(to).catch(fail); }
-  if (item) land(to);
+  let item = await source.load(to).catch(showError);
+  while (item === null && to + step >= 0 && to + step < source.total) { to += step; item = await source.load(to).catch(showError); }
+  if (item) moveTo(to);
 }
 
-function land(to) {
+function moveTo(to) {
   if (!screen.isOpen) { grid.move(to); return; }
   grid.stand(to);
   showCurrent();
@@ -163,24 +163,24 @@ function showCurrent() {
   const item = current();
   if (!item) return;
   screen.show(source, place(), item);
-  screen.count(source.counts, pace);
+  screen.count(source.counts, throughput);
   screen.canUndo(marks.canUndo);
-  announce(`${item.name}, ${place() + 1} of ${source.total}, ${inWords(item.status)}`);
+  announce(`${item.name}, ${place() + 1} of ${source.total}, ${describeStatus(item.status)}`);
   address.remember(path, item.path, place());
-  address.follow(view, item.path);
+  address.updateUrl(view, item.path);
 }
 
 async function open() {
   if (!source?.total || !(await source.load(place()))) return;
   screen.open();
-  address.enter(view, current().path);
+  address.pushItem(view, current().path);
   showCurrent();
 }
 
 function close({ fromHistory = false } = {}) {
   if (!screen.isOpen) return;
   screen.close();
-  if (!fromHistory) address.leave(view);
+  if (!fromHistory) address.leaveItem(view);
   grid.reveal();
   grid.render();
   grid.element.focus({ preventScroll: true });
@@ -188,16 +188,16 @@ function close({ fromHistory = false } = {}) {
 
 function step(by) {
   if (place() + by < 0 || place() + by >= (source?.total ?? 0)) {
-    announce(by > 0 ? "This was the last one." : "This is the first one.");
-    if (screen.isOpen && by > 0) toast("This was the last one.");
+    announce(by > 0 ? "This is the last file." : "This is the first file.");
+    if (screen.isOpen && by > 0) toast("This is the last file.");
     return null;
   }
-  if (by > 0) pace.step();
+  if (by > 0) throughput.step();
   return goTo(place() + by, { step: by });
 }
 
 async function seek(search, text) {
-  const found = await search().catch(fail);
+  const found = await search().catch(showError);
   if (found >= 0) await goTo(found); else toast(text);
 }
 
@@ -228,7 +228,7 @@ const COMMANDS = {
   above: () => marking.above(),
   open,
   close: () => close(),
-  clear: () => grid.unpick(),
+  clear: () => grid.clearSelection(),
   brighten: () => screen.stage.brighten(screen.toggle("brighten")),
   zoom: () => screen.stage.zoom.toggle(null),
   zoomIn: () => screen.stage.zoom.hold(true),
@@ -243,41 +243,41 @@ const COMMANDS = {
 
 let busy = null;
 
-// What is pressed while a file is being fetched waits for it: each key acts on the file that one then sees.
+// Commands wait while a file is being loaded, so that each acts on the file that the user then sees.
 function run(command, value) {
   if (!source || !COMMANDS[command]) return;
   const result = busy ? busy.then(() => COMMANDS[command](value)) : COMMANDS[command](value);
-  if (result?.then) hold(result);
+  if (result?.then) queueCommand(result);
 }
 
-function hold(result) {
-  const mine = result.catch(fail).finally(() => { if (busy === mine) busy = null; });
-  busy = mine;
+function queueCommand(result) {
+  const thisCommand = result.catch(showError).finally(() => { if (busy === thisCommand) busy = null; });
+  busy = thisCommand;
 }
 
-// What the page hears
+// Event handlers
 queue.addEventListener("counted", ({ detail: more }) => {
   for (const filter of Object.keys(more)) source.counts[filter] += more[filter];
   showCounts();
 });
 queue.addEventListener("refused", ({ detail }) => marking.refused(detail));
 queue.addEventListener("change", () => {
-  if (!queue.size) countSoon();
+  if (!queue.size) scheduleCounts();
   find("notice").hidden = !queue.isWaiting;
-  find("notice-text").textContent = `Connection lost. ${queue.size} ${queue.size === 1 ? "mark waits" : "marks wait"}; they are sent as soon as the server answers.`;
+  find("notice-text").textContent = `Connection lost. ${queue.size} ${queue.size === 1 ? "mark waits" : "marks wait"}; they are sent as soon as the server responds.`;
 });
 grid.addEventListener("open", open);
 grid.addEventListener("failed", ({ detail }) => toast(detail, "error"));
 grid.addEventListener("move", () => {
-  showChosen(grid.picked.size);
-  if (!screen.isOpen && current()) { address.remember(path, current().path, place()); announce(`${grid.picked.size > 1 ? `${grid.picked.size} chosen. ` : ""}${current().name}, ${inWords(current().status)}`); }
+  showSelection(grid.selected.size);
+  if (!screen.isOpen && current()) { address.remember(path, current().path, place()); announce(`${grid.selected.size > 1 ? `${grid.selected.size} selected. ` : ""}${current().name}, ${describeStatus(current().status)}`); }
 });
 document.addEventListener("click", (event) => {
   const button = event.target.closest("[data-do]");
   if (button) run(button.dataset.do);
 });
 find("start").addEventListener("click", open);
-find("refresh").addEventListener("click", () => hold(load({ ...standing(), refresh: true })));
+find("refresh").addEventListener("click", () => queueCommand(load({ ...currentPosition(), refresh: true })));
 document.querySelector(".page-filters").addEventListener("click", (event) => {
   const chip = event.target.closest("[data-filter]");
   if (!chip || event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
@@ -286,12 +286,12 @@ document.querySelector(".page-filters").addEventListener("click", (event) => {
 });
 for (const name of ["type", "folder", "order"]) find(name).addEventListener("change", (event) => change({ [name]: event.target.value }));
 
-function change(news) {
-  const at = standing();
-  view = { ...view, ...news };
-  address.push(view);
+function change(changes) {
+  const at = currentPosition();
+  view = { ...view, ...changes };
+  address.pushView(view);
   showView();
-  hold(load(at));
+  queueCommand(load(at));
 }
 
 function showView() {
@@ -303,7 +303,7 @@ function showView() {
 
 addEventListener("popstate", async () => {
   const before = view;
-  view = address.read();
+  view = address.readUrl();
   showView();
   if (!address.isSameView(before, view)) await load({ item: view.item });
   if (view.item && !screen.isOpen) { await goTo(await source.find(view.item, place())); open(); }
@@ -315,7 +315,7 @@ async function begin() {
   const kept = address.remembered(path);
   const trash = new TrashDialog(find("trash"), path);
   find("trash-open").addEventListener("click", async () => { await queue.settled(); trash.open(); });
-  trash.addEventListener("emptied", () => hold(load(standing())));
+  trash.addEventListener("emptied", () => queueCommand(load(currentPosition())));
   fillFolders(find("folder"), path, view.folder).then((count) => { showView(); if (count) grid.showFolders(); });
   showView();
   await load(view.item ? { item: view.item } : kept);

@@ -1,14 +1,14 @@
-// Marking the file at the cursor, or all that are chosen, and taking it back: shown at once, in the grid and on the screen.
-import { keep } from "./items.js";
-import { inDigits } from "./throughput.js";
-import { fail, announce, toast } from "./notifications.js";
+// Marks the file at the cursor or all selected files, and undoes marks; shown at once in the grid and the full screen.
+import { share } from "./items.js";
+import { formatNumber } from "./throughput.js";
+import { showError, announce, toast } from "./notifications.js";
 
-const WORDS = { seen: "seen", unseen: "not seen", lock: "locked", unlock: "unlocked", trash: "into the trash", untrash: "out of the trash" };
-const TURNS = { trash: ["trashed", "untrash"], lock: ["locked", "unlock"] };
+const WORDS = { seen: "seen", unseen: "not seen", lock: "locked", unlock: "unlocked", trash: "moved to the trash", untrash: "restored from the trash" };
+const TOGGLES = { trash: ["trashed", "untrash"], lock: ["locked", "unlock"] };
 const MAX_AT_ONCE = 50_000;
 
 export class Marking {
-  // `source()` is the list of now; `step` and `goTo` move in it.
+  // `source()` returns the current list; `step` and `goTo` move in it.
   constructor({ grid, screen, marks, source, step, goTo }) {
     Object.assign(this, { grid, screen, marks, step, goTo });
     this.list = source;
@@ -17,54 +17,54 @@ export class Marking {
   get place() { return this.grid.cursor; }
 
   mark(action) {
-    const { screen, grid: { picked } } = this;
-    const many = !screen.isOpen && picked.size > 1;
-    if (many) return this.#collect([...picked].sort((a, b) => a - b)).then((items) => this.#markChosen(items, action, many), fail);
-    const [at] = screen.isOpen || !picked.size ? [this.place] : picked;
+    const { screen, grid: { selected } } = this;
+    const many = !screen.isOpen && selected.size > 1;
+    if (many) return this.#collect([...selected].sort((a, b) => a - b)).then((items) => this.#markItems(items, action, many), showError);
+    const [at] = screen.isOpen || !selected.size ? [this.place] : selected;
     const item = this.list().at(at);
-    if (item === undefined) return this.list().load(at).then((loaded) => this.#markChosen([loaded], action, many), fail);
-    return this.#markChosen([item], action, many);
+    if (item === undefined) return this.list().load(at).then((loaded) => this.#markItems([loaded], action, many), showError);
+    return this.#markItems([item], action, many);
   }
 
-  // The files at `places`, in their order, whether they were loaded yet or not.
+  // The files at `places`, in order; loads those that are not loaded.
   async #collect(places) {
-    if (places.length > MAX_AT_ONCE) throw new Error(`These are ${inDigits(places.length)} files. Mark at most ${inDigits(MAX_AT_ONCE)} at once.`);
+    if (places.length > MAX_AT_ONCE) throw new Error(`${formatNumber(places.length)} files are selected. Mark at most ${formatNumber(MAX_AT_ONCE)} at once.`);
     const items = [];
     for (const at of places) {
       const item = this.list().at(at) ?? (await this.list().load(at));
-      if (item) { keep(item); items.push(item); }
+      if (item) { share(item); items.push(item); }
     }
     return items;
   }
 
-  #markChosen(found, action, many) {
+  #markItems(found, action, many) {
     const items = found.filter(Boolean);
     if (!items.length) return null;
-    const [flag, opposite] = TURNS[action] ?? [];
-    const takesBack = flag && items.every((item) => item.status[flag]);
-    return this.#apply(items, takesBack ? opposite : action, { many, stays: takesBack || action === "unseen" });
+    const [flag, opposite] = TOGGLES[action] ?? [];
+    const isReverting = flag && items.every((item) => item.status[flag]);
+    return this.#apply(items, isReverting ? opposite : action, { many, stays: isReverting || action === "unseen" });
   }
 
   #apply(items, action, { many, stays }) {
     const free = action === "trash" ? items.filter((item) => !item.status.locked) : items;
     const areLocked = free.length < items.length;
-    if (areLocked) toast(many ? `${items.length - free.length} are locked and stay. Unlock them first.` : "It is locked. Unlock it first (F), then trash it.");
+    if (areLocked) toast(many ? `${items.length - free.length} are locked and stay. Unlock them first.` : "This file is locked. Unlock it first (F), then trash it.");
     if (!free.length) return null;
     const entry = this.marks.mark(free, action, this.place);
     this.refresh();
     if (many) {
       if (entry) this.#showDone(entry, (count) => `${count === 1 ? "file" : "files"} ${WORDS[action]}.`);
-      else if (!areLocked) toast("Nothing changed: these files are marked so already.");
+      else if (!areLocked) toast("Nothing changed: these files already have this mark.");
       return null;
     }
     announce(`${free[0].name}: ${WORDS[action]}.`);
     return stays ? null : this.step(1);
   }
 
-  // With a button that undoes what the message announces, and nothing else.
+  // Shows a toast whose button undoes exactly this entry.
   #showDone(entry, words) {
     const { length: count } = entry.records;
-    entry.messages = [toast(`${inDigits(count)} ${words(count)}`, "success", () => this.#takeBack(entry))];
+    entry.messages = [toast(`${formatNumber(count)} ${words(count)}`, "success", () => this.#undoEntry(entry))];
   }
 
   refresh() {
@@ -74,42 +74,42 @@ export class Marking {
     else if (item) { screen.mark(item); screen.canUndo(this.marks.canUndo); }
   }
 
-  // The newest action that is not taken back yet, and back to where it was done.
+  // Undo the newest entry and return to its place.
   undo() {
     const entry = this.marks.newest;
     if (!entry) { announce("There is nothing to undo."); return null; }
     const [{ item }] = entry.records;
-    this.#takeBack(entry);
+    this.#undoEntry(entry);
     return this.#goBackTo(entry.place, item);
   }
 
-  #takeBack(entry) {
+  #undoEntry(entry) {
     closeMessages(entry);
     const { restored, kept } = this.marks.undo(entry);
     this.refresh();
-    if (kept.length) toast(this.#whyKept(kept, restored.length + kept.length));
-    if (restored.length) announce(`Undone: ${restored.length === 1 ? restored[0].name : `${inDigits(restored.length)} files`}.`);
+    if (kept.length) toast(this.#describeKept(kept, restored.length + kept.length));
+    if (restored.length) announce(`Undone: ${restored.length === 1 ? restored[0].name : `${formatNumber(restored.length)} files`}.`);
   }
 
-  #whyKept(kept, count) {
-    if (count === 1) return `${kept[0].name} stays as it is: it was marked again since.`;
-    const are = kept.length === 1 ? "1 stays as it is: it was" : `${inDigits(kept.length)} stay as they are: they were`;
-    return `Of ${inDigits(count)} files, ${are} marked again since.`;
+  #describeKept(kept, count) {
+    if (count === 1) return `${kept[0].name} was not changed: it has been marked again since.`;
+    const are = kept.length === 1 ? "1 was not changed: it has been" : `${formatNumber(kept.length)} were not changed: they have been`;
+    return `Of ${formatNumber(count)} files, ${are} marked again since.`;
   }
 
-  // What the server did not take is shown as it was. An undo can be tried again.
+  // Restores the display of marks that the server rejected. A rejected undo can be retried.
   refused({ items, origin, reason }) {
     const { entry, isUndo } = origin;
     this.marks.refused({ items, origin });
     this.refresh();
     if (!isUndo && !entry.records.length) closeMessages(entry);
-    const stays = items.length === 1 ? `${items[0].name} stays as it was` : `${inDigits(items.length)} files stay as they were`;
+    const stays = items.length === 1 ? `${items[0].name} was not changed` : `${formatNumber(items.length)} files were not changed`;
     if (!isUndo) { toast(`${stays}: ${reason}`, "error"); return; }
-    const failed = items.length === 1 ? items[0].name : `${inDigits(items.length)} files`;
-    (entry.messages ??= []).push(toast(`Undo did not work for ${failed}: ${reason}`, "error", () => this.#takeBack(entry), "Try again"));
+    const failed = items.length === 1 ? items[0].name : `${formatNumber(items.length)} files`;
+    (entry.messages ??= []).push(toast(`Undo failed for ${failed}: ${reason}`, "error", () => this.#undoEntry(entry), "Try again"));
   }
 
-  // The view may be another one meanwhile.
+  // The view may have changed meanwhile.
   async #goBackTo(at, item) {
     if (this.list().at(at)?.path === item.path) { await this.goTo(at); return; }
     const found = await this.list().find(item.path, at).catch(() => at);
@@ -121,7 +121,7 @@ export class Marking {
     const items = (await this.#collect([...Array(end).keys()])).filter((item) => !item.status.seen);
     const entry = this.marks.mark(items, "seen", end);
     this.refresh();
-    if (entry) this.#showDone(entry, (count) => `above ${count === 1 ? "is" : "are"} seen.`); else toast("Everything above is seen already.", "success");
+    if (entry) this.#showDone(entry, (count) => `above ${count === 1 ? "is" : "are"} seen.`); else toast("Everything above is already seen.", "success");
   }
 }
 

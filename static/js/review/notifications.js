@@ -1,13 +1,13 @@
-// Telling people: into a screen reader's ear, or in a toast for everybody.
-const said = document.querySelector("[data-said]");
+// Messages to the user: announced by screen readers only, or shown as a toast.
+const liveRegion = document.querySelector("[data-said]");
 
-export function announce(text) { said.textContent = text; }
+export function announce(text) { liveRegion.textContent = text; }
 
-// The toast, which can be closed; `undo` is what its button does, once.
+// Shows a toast and returns an object with `close`. `undo` is called once, when its button is pressed.
 export function toast(text, level = "info", undo = null, label = "Undo") {
   const detail = { text, level, undo, label };
   document.dispatchEvent(new CustomEvent("toast", { detail }));
   return { close: () => detail.close?.() };
 }
 
-export function fail(error) { toast(error.message, "error"); }
+export function showError(error) { toast(error.message, "error"); }

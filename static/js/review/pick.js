@@ -1,28 +1,28 @@
-// Choosing a folder: how far each is, and the folders below it.
-import { plant } from "../folder_picker.js";
-import { askJson } from "./api.js";
-import { inDigits } from "./throughput.js";
+// The choice of a review path: shows the progress of each path and its folders.
+import { fillTree } from "../folder_picker.js";
+import { requestJson } from "./api.js";
+import { formatNumber } from "./throughput.js";
 
 const root = document.querySelector("[data-pick]");
 
 async function showCounts(card) {
-  const told = card.querySelector("[data-counts]");
+  const countsElement = card.querySelector("[data-counts]");
   try {
-    const { counts } = await askJson(`/api/media-items/summary?${new URLSearchParams({ path: card.dataset.root })}`);
-    told.textContent = inWords(counts);
+    const { counts } = await requestJson(`/api/media-items/summary?${new URLSearchParams({ path: card.dataset.root })}`);
+    countsElement.textContent = describeCounts(counts);
     card.querySelector("[data-progress]").value = counts.all ? counts.seen / counts.all : 0;
     if (!counts.unseen && counts.all) card.querySelector("[data-start]").href = hrefOf(card.dataset.root, "all");
   } catch (error) {
-    told.textContent = error.message;
+    countsElement.textContent = error.message;
     card.toggleAttribute("data-away", true);
   }
 }
 
-function inWords({ all, unseen, locked, trashed }) {
+function describeCounts({ all, unseen, locked, trashed }) {
   if (!all) return "No pictures or videos";
-  const words = [unseen ? `${inDigits(unseen)} of ${inDigits(all)} to see` : `All ${inDigits(all)} seen`];
-  if (locked) words.push(`${inDigits(locked)} locked`);
-  if (trashed) words.push(`${inDigits(trashed)} in the trash`);
+  const words = [unseen ? `${formatNumber(unseen)} of ${formatNumber(all)} unseen` : `All ${formatNumber(all)} seen`];
+  if (locked) words.push(`${formatNumber(locked)} locked`);
+  if (trashed) words.push(`${formatNumber(trashed)} in the trash`);
   return words.join(" · ");
 }
 
@@ -32,7 +32,7 @@ function hrefOf(path, filter, folder = "") {
   return `/review?${query}`;
 }
 
-function opening(path) {
+function folderLink(path) {
   return (folder) => {
     const link = document.createElement("a");
     link.href = hrefOf(path, "all", folder.path);
@@ -47,6 +47,6 @@ for (const card of root.querySelectorAll("[data-root]")) {
   button.addEventListener("click", () => {
     tree.hidden = !tree.hidden;
     button.setAttribute("aria-expanded", String(!tree.hidden));
-    if (!tree.hidden) plant(tree, opening(card.dataset.root));
+    if (!tree.hidden) fillTree(tree, folderLink(card.dataset.root));
   });
 }

@@ -1,53 +1,53 @@
-// Pictures decoded before they are asked for: a small one first where the file is large, then the file itself.
-import { fileOf, thumbnailOf } from "./api.js";
+// Decodes pictures before they are shown: for large files first a preview, then the original.
+import { fileUrl, thumbnailUrl } from "./api.js";
 
-const SMALL_PX = 1024;
-const LIGHT_BYTES = 1_000_000; // about what the small one is, as a PNG: such a file is there sooner itself
-const LIGHT_PIXELS = 8_000_000; // a browser paints no more of them while one waits
-const SHOWABLE = /\.(jpe?g|png|gif|webp|bmp)$/i; // a browser knows no TIFF
-const SPARING = (navigator.deviceMemory ?? 8) < 4 || navigator.connection?.saveData;
+const PREVIEW_PX = 1024;
+const SMALL_FILE_BYTES = 1_000_000; // about the size of a preview as PNG: smaller originals load faster
+const SMALL_FILE_PIXELS = 8_000_000; // the most that a browser decodes without noticeable delay
+const SHOWABLE = /\.(jpe?g|png|gif|webp|bmp)$/i; // browsers do not support TIFF
+const SAVES_DATA = (navigator.deviceMemory ?? 8) < 4 || navigator.connection?.saveData;
 
-// Of one whose size nobody knows there is no small one either.
-function isLight({ width, height, sizeBytes }) {
-  if (!width || Math.max(width, height) <= SMALL_PX) return true;
-  return sizeBytes <= LIGHT_BYTES && width * height <= LIGHT_PIXELS;
+// Files of unknown dimensions have no preview.
+function isSmallFile({ width, height, sizeBytes }) {
+  if (!width || Math.max(width, height) <= PREVIEW_PX) return true;
+  return sizeBytes <= SMALL_FILE_BYTES && width * height <= SMALL_FILE_PIXELS;
 }
 
-// One file's pictures; each is asked for once.
+// The pictures of one file; each is requested once.
 class Pictures {
   #pending = new Set();
 
   constructor(item) {
     this.item = item;
-    this.quick = null; // what is ready and painted at once: the small one, if there is one
+    this.quick = null; // the first decoded picture, usually the preview; it can be painted at once
     this.isShowable = SHOWABLE.test(item.name);
   }
 
   preview(priority = "auto") {
-    if (this.isShowable && isLight(this.item)) return this.original(priority);
-    this.previewing ??= this.#decoded(thumbnailOf(this.item, SMALL_PX), priority, false);
+    if (this.isShowable && isSmallFile(this.item)) return this.original(priority);
+    this.previewing ??= this.#decoded(thumbnailUrl(this.item, PREVIEW_PX), priority, false);
     return this.previewing;
   }
 
   original(priority = "low") {
     if (!this.isShowable) return this.preview(priority);
-    this.loading ??= this.#decoded(fileOf(this.item), priority, true);
+    this.loading ??= this.#decoded(fileUrl(this.item), priority, true);
     return this.loading;
   }
 
-  // The original's bytes only: decoded, each takes some 80 MB, and browsers forget it again before it is shown.
+  // Fetch the original without decoding: decoded, it takes about 80 MB, and browsers may discard that before it is shown.
   fetchOriginal(priority) {
     if (!this.isShowable || this.loading) return Promise.resolve();
     this.fetched ??= new Promise((resolve) => {
-      this.fetching = this.#ask(fileOf(this.item), priority);
+      this.fetching = this.#load(fileUrl(this.item), priority);
       for (const name of ["load", "error"]) this.fetching.addEventListener(name, resolve);
     });
     return this.fetched;
   }
 
-  #ask(url, priority) {
+  #load(url, priority) {
     const picture = new Image();
-    picture.decoding = "sync"; // it is decoded when it is put into the page
+    picture.decoding = "sync"; // decoded when it is inserted into the page
     picture.fetchPriority = priority;
     picture.src = url;
     this.#pending.add(picture);
@@ -55,14 +55,14 @@ class Pictures {
   }
 
   async #decoded(url, priority, isOriginal) {
-    const picture = (isOriginal && this.fetching) || this.#ask(url, priority);
+    const picture = (isOriginal && this.fetching) || this.#load(url, priority);
     try { await picture.decode(); } finally { this.#pending.delete(picture); }
     const found = { picture, isOriginal };
     this.quick ??= found;
     return found;
   }
 
-  // What one has run past must not hold up what one looks at: browsers fetch six at a time.
+  // Cancel pending requests: browsers fetch only six at a time, and skipped files must not delay the current one.
   drop() {
     for (const picture of this.#pending) picture.removeAttribute("src");
   }
@@ -70,22 +70,22 @@ class Pictures {
 
 export class Album {
   #kept = new Map();
-  #turn = 0;
+  #requestNumber = 0;
 
   of(item) {
     if (!this.#kept.has(item.path)) this.#kept.set(item.path, new Pictures(item));
     return this.#kept.get(item.path);
   }
 
-  // Let go of everything but these.
+  // Drop the pictures of all other files.
   keep(items) {
-    this.#turn += 1;
+    this.#requestNumber += 1;
     const wanted = new Set(items.map((item) => item.path));
     for (const [path, pictures] of this.#kept) if (!wanted.has(path)) { pictures.drop(); this.#kept.delete(path); }
   }
 
-  // While one goes on faster than pictures are made: one at a time, of a file that one comes to a little later. When it
-  // is ready by then, all are prepared again.
+  // While the user moves faster than previews are created: prepare only one file, a few steps ahead. If it is ready when
+  // the user gets there, normal preparation resumes.
   async scout(item) {
     if (this.#kept.has(this.scouted) || !item || item.isVideo) return;
     this.scouted = item.path;
@@ -93,20 +93,20 @@ export class Album {
     if (this.scouted === item.path) this.scouted = null;
   }
 
-  // Make ready what comes next, the most likely first, two at a time: the very next one together with the one that is
-  // looked at, or whoever goes on before that is there would stay ahead of all that is prepared. Originals only when
-  // one rests at a picture: fetching and decoding them would hold up the next ones.
+  // Prepare the next files, the most likely first, two at a time. The next file is prepared together with the current
+  // one; otherwise a user who moves on early would always be ahead of the preparation. Originals are fetched only when
+  // the user stays at a picture: fetching and decoding them would delay the next previews.
   async prepare(current, others, rest) {
-    const mine = ++this.#turn;
+    const thisRequest = ++this.#requestNumber;
     const wanted = [current, ...others].filter((item) => !item.isVideo);
     for (let at = 0; at < wanted.length; at += 2) {
       const pair = wanted.slice(at, at + 2).map((item) => this.of(item).preview(item === current ? "high" : "auto"));
-      await Promise.allSettled(pair); // a failure is told when it is shown
-      if (mine !== this.#turn) return;
+      await Promise.allSettled(pair); // a failure is reported when the file is shown
+      if (thisRequest !== this.#requestNumber) return;
     }
     await rest;
-    for (const item of SPARING ? [] : [current, ...others.slice(0, 3)]) {
-      if (mine !== this.#turn) return;
+    for (const item of SAVES_DATA ? [] : [current, ...others.slice(0, 3)]) {
+      if (thisRequest !== this.#requestNumber) return;
       if (!item.isVideo) await this.of(item).fetchOriginal(item === current ? "high" : "low");
     }
   }

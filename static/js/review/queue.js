@@ -1,18 +1,18 @@
-// Marks on their way to the server: one request at a time, in the order they were made. The page has shown them already.
-import { Refused, askJson } from "./api.js";
-import { keep } from "./items.js";
+// Sends marks to the server, one request at a time and in order. The page shows them before they are sent.
+import { ApiError, requestJson } from "./api.js";
+import { share } from "./items.js";
 import { applied, recount } from "./status.js";
 
 const MAX_PATHS = 500;
-const LONGEST_PAUSE_MS = 15_000;
-const TRIES_OF_500 = 3;
-const PASSES = new Set([429, 502, 503, 504]); // worth waiting for
+const MAX_RETRY_DELAY_MS = 15_000;
+const MAX_ATTEMPTS_ON_500 = 3;
+const RETRYABLE_STATUSES = new Set([429, 502, 503, 504]); // statuses worth a retry
 
 const sleep = (ms) => new Promise((resolve) => { setTimeout(resolve, ms); });
 
-// Events: `change` whenever something waits or does no more, `counted` with how many more each filter takes by what was
-// added or taken back, `refused` with
-// {items, action, origin, reason} of what is taken back; `origin` is what it was added with.
+// Events: `change` when the queue starts or stops waiting or a request is done; `counted` with the change in each filter's
+// count after marks were added or reverted; `refused` with {items, action, origin, reason} of rejected marks, where
+// `origin` is the value passed to `add`.
 export class Queue extends EventTarget {
   jobs = [];
   isWaiting = false;
@@ -23,7 +23,7 @@ export class Queue extends EventTarget {
   add(items, action, origin) {
     for (let at = 0; at < items.length; at += MAX_PATHS) this.jobs.push({ items: items.slice(at, at + MAX_PATHS), action, origin });
     for (const item of items) {
-      keep(item);
+      share(item);
       item.pending = (item.pending ?? 0) + 1;
     }
     this.#show(items, (item) => applied(item.status, action));
@@ -43,7 +43,7 @@ export class Queue extends EventTarget {
         item.pending -= 1;
         item.sentAt = performance.now();
       }
-      this.#takeBack(refused, job);
+      this.#revert(refused, job);
       this.dispatchEvent(new Event("change"));
     }
   }
@@ -58,30 +58,30 @@ export class Queue extends EventTarget {
     this.dispatchEvent(new CustomEvent("counted", { detail: more }));
   }
 
-  // Until the server has said yes or no: what it refused, with its reasons.
+  // Retries until the server accepts or rejects the job. Returns the rejected items with the reasons.
   async #deliver(job) {
-    for (let tries = 1; ; tries += 1) {
+    for (let attempts = 1; ; attempts += 1) {
       try {
         const refused = await send(job);
-        this.#wait(false);
+        this.#setWaiting(false);
         return refused;
       } catch (error) {
-        const passes = !(error instanceof Refused) || PASSES.has(error.status) || (error.status === 500 && tries < TRIES_OF_500);
-        if (!passes) return new Map(job.items.map((item) => [item, error.message]));
-        this.#wait(true);
-        await sleep(Math.min(500 * 2 ** tries, LONGEST_PAUSE_MS));
+        const isRetryable = !(error instanceof ApiError) || RETRYABLE_STATUSES.has(error.status) || (error.status === 500 && attempts < MAX_ATTEMPTS_ON_500);
+        if (!isRetryable) return new Map(job.items.map((item) => [item, error.message]));
+        this.#setWaiting(true);
+        await sleep(Math.min(500 * 2 ** attempts, MAX_RETRY_DELAY_MS));
       }
     }
   }
 
-  #wait(isWaiting) {
+  #setWaiting(isWaiting) {
     if (isWaiting === this.isWaiting) return;
     this.isWaiting = isWaiting;
     this.dispatchEvent(new Event("change"));
   }
 
-  // As the server has them, with what is still on its way; a refused step of something is also the end of its next ones.
-  #takeBack(refused, { action, origin }) {
+  // Restores the server's status plus pending marks. A rejected step also cancels the following steps of the same origin.
+  #revert(refused, { action, origin }) {
     for (const next of refused.size ? this.jobs.filter((job) => job.origin === origin) : []) {
       for (const item of next.items) if (refused.has(item)) item.pending -= 1;
       next.items = next.items.filter((item) => !refused.has(item));
@@ -98,9 +98,9 @@ export class Queue extends EventTarget {
 
 async function send({ items, action }) {
   if (items.length === 1) {
-    await askJson("/api/media-actions", { body: { path: items[0].exact, action } });
+    await requestJson("/api/media-actions", { body: { path: items[0].exact, action } });
     return new Map();
   }
-  const { results } = await askJson("/api/media-items/batch", { body: { paths: items.map((item) => item.exact), action } });
+  const { results } = await requestJson("/api/media-items/batch", { body: { paths: items.map((item) => item.exact), action } });
   return new Map(results.flatMap(({ error }, at) => (error ? [[items[at], error]] : [])));
 }

@@ -1,48 +1,48 @@
-// What the server does for a folder in the background, in words while it lasts.
-import { askJson } from "./api.js";
+// Reports the server's background work on a folder: scanning and thumbnails.
+import { requestJson } from "./api.js";
 
-const QUIET_MS = 300; // what is there sooner needs no word
-const EVERY_MS = 500;
+const MESSAGE_DELAY_MS = 300; // no message for anything faster
+const POLL_INTERVAL_MS = 500;
 
-const LOOK_MS = 4000;
+const THUMBNAIL_POLL_INTERVAL_MS = 4000;
 
 const sleep = (ms) => new Promise((resolve) => { setTimeout(resolve, ms); });
 
-const progressOf = (path) => askJson(`/api/media-items/progress?${new URLSearchParams({ path })}`).catch(() => null);
+const progressOf = (path) => requestJson(`/api/media-items/progress?${new URLSearchParams({ path })}`).catch(() => null);
 
-// The first look at a large folder or a slow card takes a while: how far it is, asked for until `work` is done.
-// `onProgress` is called with {folders, files} so far, with null as long as nobody knows.
-export async function whileReading(path, work, onProgress) {
+// The first scan of a large folder or a slow card takes a while: poll its progress until `work` is done.
+// Calls `onProgress` with {folders, files} so far, or with null while the progress is unknown.
+export async function reportScanProgress(path, work, onProgress) {
   let isDone = false;
   const done = work.then(() => { isDone = true; }, () => { isDone = true; });
-  await Promise.race([done, sleep(QUIET_MS)]);
+  await Promise.race([done, sleep(MESSAGE_DELAY_MS)]);
   while (!isDone) {
     const progress = await progressOf(path);
     if (!isDone) onProgress(progress?.state === "reading" ? progress : null);
-    await Promise.race([done, sleep(EVERY_MS)]);
+    await Promise.race([done, sleep(POLL_INTERVAL_MS)]);
   }
 }
 
-// While somebody else reads the same folder the server answers 503: ask again until it is read.
-export async function onceRead(path, open) {
+// The server returns 503 while another request is scanning the same folder: retry until the scan is done.
+export async function retryWhileScanning(path, open) {
   for (;;) {
     try {
       return await open();
     } catch (error) {
       if (error.status !== 503 || (await progressOf(path))?.state !== "reading") throw error;
     }
-    await sleep(EVERY_MS);
+    await sleep(POLL_INTERVAL_MS);
   }
 }
 
-// How many small pictures are made already, until all are; not while nobody looks.
+// Polls how many thumbnails have been created, until all are. Pauses while the page is hidden.
 export async function watchThumbnails(path, onProgress) {
   for (;;) {
-    await sleep(LOOK_MS);
+    await sleep(THUMBNAIL_POLL_INTERVAL_MS);
     if (document.hidden) continue;
-    const made = (await progressOf(path))?.thumbnails;
-    const goesOn = made && ["waiting", "working"].includes(made.state);
-    onProgress(goesOn ? made : null);
+    const thumbnails = (await progressOf(path))?.thumbnails;
+    const goesOn = thumbnails && ["waiting", "working"].includes(thumbnails.state);
+    onProgress(goesOn ? thumbnails : null);
     if (!goesOn) return;
   }
 }

@@ -1,10 +1,10 @@
-// The full-screen review: the picture, its facts, six keys, a strip of neighbours.
-import { fillOf, thumbnailOf } from "./api.js";
+// The full-screen review: the picture, its details, action buttons, and a strip of neighbouring files.
+import { thumbnailScale, thumbnailUrl } from "./api.js";
 import { shield } from "../shield.js";
 import { Stage } from "./stage.js";
-import { progressInWords, sizeInWords } from "./throughput.js";
+import { formatProgress, formatSize } from "./throughput.js";
 
-const AHEAD = [1, -1, 2, 3, -2, 4, 5]; // in the direction in which one goes, the most urgent first; and back
+const PREPARE_OFFSETS = [1, -1, 2, 3, -2, 4, 5]; // offsets in the direction of movement, most urgent first
 const STRIP_REACH = 12;
 const SWIPE_PX = 56;
 const MARKS = ["seen", "locked", "trashed"];
@@ -44,11 +44,11 @@ export class Screen {
     this.stage.clear();
   }
 
-  // `place` of `source`; what lies around is made ready.
+  // Shows the file at `place` of `source` and prepares its neighbours.
   show(source, place, item) {
     if (this.stage.item !== item) this.stage.show(item);
-    this.find("place").textContent = folderOf(this.root, item.path);
-    this.find("facts").textContent = factsOf(item);
+    this.find("place").textContent = folderPath(this.root, item.path);
+    this.find("facts").textContent = describeItem(item);
     this.find("video-tools").inert = !item.isVideo;
     this.mark(item);
     this.#drawStripAfterPaint(source, place);
@@ -71,8 +71,8 @@ export class Screen {
     return on;
   }
 
-  count(counts, pace) {
-    this.find("counter").textContent = progressInWords(counts, pace.perMinute);
+  count(counts, throughput) {
+    this.find("counter").textContent = formatProgress(counts, throughput.perMinute);
   }
 
   canUndo(can) {
@@ -82,14 +82,14 @@ export class Screen {
   async #prepare(source, place, item) {
     const { stage } = this;
     const direction = this.#direction(place);
-    const places = AHEAD.map((step) => place + step * direction);
+    const places = PREPARE_OFFSETS.map((step) => place + step * direction);
     stage.album.keep([item, ...places.map((at) => source.at(at)).filter(Boolean)]);
     const near = await Promise.all(places.map((at) => source.load(at).catch(() => null)));
-    if (stage.isOutrun) stage.album.scout(near[AHEAD.indexOf(3)]);
+    if (stage.isOutrun) stage.album.scout(near[PREPARE_OFFSETS.indexOf(3)]);
     await stage.calm;
     if (stage.item !== item) return;
     this.#drawStripAfterPaint(source, place); // with the neighbours that have been loaded meanwhile
-    await painted();
+    await nextPaint();
     if (stage.item === item) stage.album.prepare(item, near.filter((one) => one && !one.isVideo), stage.rest);
   }
 
@@ -104,20 +104,20 @@ export class Screen {
     const isScheduled = this.stripPlace;
     this.stripPlace = [source, place];
     if (isScheduled) return;
-    await painted();
+    await nextPaint();
     const [newest, at] = this.stripPlace;
     this.stripPlace = null;
     if (this.isOpen) this.#drawStrip(newest, at);
   }
 
-  // Buttons are kept for the files that stay in the strip: nothing flickers.
+  // Reuse the buttons of files that stay in the strip, so that nothing flickers.
   #drawStrip(source, place) {
     const old = new Map([...this.strip.children].map((button) => [button.dataset.path, button]));
     const buttons = [];
     for (let at = place - STRIP_REACH; at <= place + STRIP_REACH; at += 1) {
       const item = at >= 0 ? source.at(at) : null;
       if (!item) { buttons.push(at === place ? null : document.createElement("span")); continue; }
-      const button = old.get(item.path) ?? stripButton(item);
+      const button = old.get(item.path) ?? createStripButton(item);
       button.dataset.place = at;
       button.toggleAttribute("data-now", at === place);
       for (const mark of MARKS) button.toggleAttribute(`data-${mark}`, item.status[mark]);
@@ -146,40 +146,40 @@ export class Screen {
   }
 }
 
-function painted() {
+function nextPaint() {
   return new Promise((resolve) => { requestAnimationFrame(() => { setTimeout(resolve); }); });
 }
 
-function stripButton(item) {
+function createStripButton(item) {
   const button = document.createElement("button");
   button.type = "button";
   button.tabIndex = -1;
   button.dataset.path = item.path;
-  const picture = new Image(256, 256); // the size that the stage begins with: it is known then
+  const picture = new Image(256, 256); // the size that the stage shows first, so that it is cached
   picture.alt = "";
   picture.decoding = "async";
   picture.fetchPriority = "low";
-  picture.style.scale = fillOf(item);
-  picture.src = thumbnailOf(item, 256);
+  picture.style.scale = thumbnailScale(item);
+  picture.src = thumbnailUrl(item, 256);
   button.append(picture);
   return button;
 }
 
-function folderOf(root, path) {
+function folderPath(root, path) {
   const name = root.slice(root.lastIndexOf("/") + 1) || "/";
   const inner = path.slice(root.length, path.lastIndexOf("/")).split("/").filter(Boolean);
   return [name, ...inner].join(" / ");
 }
 
-function pixelsInWords({ width, height }) {
+function formatPixels({ width, height }) {
   const millions = (width * height) / 1e6;
   return millions < 0.1 ? `${width} × ${height}` : `${millions.toFixed(1).replace(/\.0$/, "")} MP`;
 }
 
-function factsOf(item) {
+function describeItem(item) {
   const facts = [item.name, when.format(new Date(item.modifiedAt))];
-  if (item.width && item.height && !item.isVideo) facts.push(pixelsInWords(item));
+  if (item.width && item.height && !item.isVideo) facts.push(formatPixels(item));
   if (item.seconds) facts.push(`${Math.round(item.seconds)} s`);
-  facts.push(sizeInWords(item.sizeBytes));
+  facts.push(formatSize(item.sizeBytes));
   return facts.join(" · ");
 }

@@ -1,12 +1,12 @@
-// The files of a view, by their place in it. Only what is asked for is loaded, in chunks: a million files cost no more
-// than a thousand. A place that was not loaded yet is `undefined`; one whose file went meanwhile is `null`.
-import { askJson, itemsOf } from "./api.js";
-import { fits } from "./status.js";
+// The files of a view, by their place in it. Only requested chunks are loaded: a million files cost no more than a
+// thousand. A place that is not loaded yet is `undefined`; one whose file was removed meanwhile is `null`.
+import { requestJson, fetchItems } from "./api.js";
+import { matchesFilter } from "./status.js";
 
 const CHUNK = 100;
-const CHUNKS_KEPT = 150;
-const GATHERED_AT_ONCE = 2000;
-const GATHERED_AHEAD = 50_000; // of what one looks at: all of most cards, and a page's memory stays bounded on any
+const MAX_CHUNKS = 150;
+const BATCH_SIZE = 2000;
+const MAX_LOADED_AHEAD = 50_000; // beyond the current place: covers most memory cards, and limits the page's memory
 const encoder = new TextEncoder();
 
 function compareText(one, other) {
@@ -16,16 +16,16 @@ function compareText(one, other) {
 }
 
 const nameOf = (path) => path.slice(path.lastIndexOf("/") + 1);
-const folderOf = (path) => path.slice(0, path.lastIndexOf("/")).replaceAll("/", "\0"); // in the order of their steps
+const folderOf = (path) => path.slice(0, path.lastIndexOf("/")).replaceAll("/", "\0"); // so that folders sort by path component
 
-// The server's orders, as far as paths tell them.
+// The server's sort orders, as far as they depend on paths.
 const ORDERS = {
   folder: (one, other) => compareText(folderOf(one), folderOf(other)) || compareText(nameOf(one), nameOf(other)),
   name: (one, other) => compareText(nameOf(one), nameOf(other)) || compareText(one, other),
   time: () => -1,
 };
 
-// All files that a status takes, at places that do not move while one works, whatever is marked meanwhile.
+// All files that match a status filter. Places stay fixed, even if files are marked and no longer match.
 export class PagedSource extends EventTarget {
   constructor(root, { filter, order }) {
     super();
@@ -33,8 +33,8 @@ export class PagedSource extends EventTarget {
   }
 
   async open(refresh = false) {
-    if (refresh) await itemsOf({ path: this.root, limit: 1, refresh: 1 });
-    const { counts } = await askJson(`/api/media-items/summary?${new URLSearchParams({ path: this.root })}`);
+    if (refresh) await fetchItems({ path: this.root, limit: 1, refresh: 1 });
+    const { counts } = await requestJson(`/api/media-items/summary?${new URLSearchParams({ path: this.root })}`);
     this.total = counts[this.filter];
     this.counts = counts;
   }
@@ -58,45 +58,45 @@ export class PagedSource extends EventTarget {
     const before = this.at(first - 1);
     const size = Math.min(CHUNK, this.total - first);
     const query = { path: this.root, statusFilter: this.filter, order: this.order, limit: size };
-    const byNumber = () => itemsOf({ ...query, offset: Math.max(0, first - this.leftBefore(first)) });
-    // By time, a file that was removed meanwhile has no place behind which to go on.
-    const items = await (before ? itemsOf({ ...query, after: before.exact }).catch((error) => (error.status === 400 ? byNumber() : Promise.reject(error))) : byNumber());
+    const byNumber = () => fetchItems({ ...query, offset: Math.max(0, first - this.leftBefore(first)) });
+    // In the order by time, the server cannot continue after a file that was removed meanwhile.
+    const items = await (before ? fetchItems({ ...query, after: before.exact }).catch((error) => (error.status === 400 ? byNumber() : Promise.reject(error))) : byNumber());
     while (items.length < size) items.push(null);
     this.forgetFar(number);
     this.chunks.set(number, items);
     this.dispatchEvent(new Event("change"));
   }
 
-  // How many of the files before `place` the server no longer counts here, since they were marked.
+  // How many files before `place` no longer match the filter on the server, because they were marked.
   leftBefore(place) {
     let left = 0;
     for (const [number, items] of this.chunks) {
       if (number * CHUNK >= place) continue;
-      for (const item of items) if (item && !fits(this.filter, item.confirmed)) left += 1;
+      for (const item of items) if (item && !matchesFilter(this.filter, item.confirmed)) left += 1;
     }
     return left;
   }
 
-  // Not what left this filter, or is about to: the places of all that follows are counted with it.
+  // Drop the farthest chunk. Chunks with files that no longer match, or soon will not, are kept: offsets depend on them.
   forgetFar(number) {
-    if (this.chunks.size < CHUNKS_KEPT) return;
+    if (this.chunks.size < MAX_CHUNKS) return;
     const far = [...this.chunks.keys()].sort((a, b) => Math.abs(b - number) - Math.abs(a - number));
-    const dropped = far.find((key) => this.chunks.get(key).every((item) => item && !item.pending && fits(this.filter, item.confirmed)));
+    const dropped = far.find((key) => this.chunks.get(key).every((item) => item && !item.pending && matchesFilter(this.filter, item.confirmed)));
     if (dropped !== undefined) this.chunks.delete(dropped);
   }
 
-  // The place of `path`, or where it would stand; `hint` is where it was, and what is left when nobody knows.
+  // The place of `path`, or where it would be sorted. `hint` is its last known place, and the fallback.
   async find(path, hint = 0) {
-    const most = Math.max(0, this.total - 1);
-    await this.load(Math.min(hint, most));
+    const lastPlace = Math.max(0, this.total - 1);
+    await this.load(Math.min(hint, lastPlace));
     const known = this.known(path);
     if (known >= 0) return known;
     const query = { path: this.root, item: path, statusFilter: this.filter, order: this.order };
-    const told = await askJson(`/api/media-items/position?${new URLSearchParams(query)}`).catch(() => ({ offset: hint }));
-    return Math.min(this.withLeft(told.offset), most);
+    const position = await requestJson(`/api/media-items/position?${new URLSearchParams(query)}`).catch(() => ({ offset: hint }));
+    return Math.min(this.withLeft(position.offset), lastPlace);
   }
 
-  // The place of a file that is loaded, -1 for others.
+  // The place of a loaded file, -1 if it is not loaded.
   known(path) {
     for (const [number, items] of this.chunks) {
       const at = items.findIndex((item) => item?.path === path);
@@ -105,9 +105,9 @@ export class PagedSource extends EventTarget {
     return -1;
   }
 
-  // The place here of what is at `offset` for the server, which no longer counts what has left this filter.
+  // Converts the server's `offset` to a place here: the server does not count files that no longer match the filter.
   withLeft(offset) {
-    const left = [...this.chunks].flatMap(([number, items]) => items.flatMap((item, at) => (item && !fits(this.filter, item.confirmed) ? [number * CHUNK + at] : [])));
+    const left = [...this.chunks].flatMap(([number, items]) => items.flatMap((item, at) => (item && !matchesFilter(this.filter, item.confirmed) ? [number * CHUNK + at] : [])));
     return left.sort((one, other) => one - other).reduce((place, at) => (at <= place ? place + 1 : place), offset);
   }
 
@@ -116,8 +116,8 @@ export class PagedSource extends EventTarget {
   }
 }
 
-// The files of one type or one folder: gathered from the whole list, shown as they come.
-export class GatheredSource extends EventTarget {
+// The files of one type or folder: filtered from the whole list and shown as they load.
+export class FilteredSource extends EventTarget {
   constructor(root, { filter, order }, takes) {
     super();
     Object.assign(this, { root, filter, order, takes, items: [], isWhole: false, stop: new AbortController(), wanted: 0 });
@@ -126,23 +126,23 @@ export class GatheredSource extends EventTarget {
   get total() { return this.items.length; }
 
   async open(refresh = false) {
-    const { counts } = await askJson(`/api/media-items/summary?${new URLSearchParams({ path: this.root })}`);
+    const { counts } = await requestJson(`/api/media-items/summary?${new URLSearchParams({ path: this.root })}`);
     this.counts = counts;
     this.whole = this.gather(refresh);
-    this.whole.catch(() => {}); // told by whoever waits for it
+    this.whole.catch(() => {}); // reported to the caller that awaits it
     while (!this.items.length && !this.isWhole) await this.more();
   }
 
   async gather(refresh) {
     try {
       for (let after = null, more = true; more;) {
-        const query = { path: this.root, statusFilter: this.filter, order: this.order, limit: GATHERED_AT_ONCE, ...(after ? { after } : refresh && { refresh: 1 }) };
-        const items = await itemsOf(query, { signal: this.stop.signal });
+        const query = { path: this.root, statusFilter: this.filter, order: this.order, limit: BATCH_SIZE, ...(after ? { after } : refresh && { refresh: 1 }) };
+        const items = await fetchItems(query, { signal: this.stop.signal });
         this.items.push(...items.filter(this.takes));
         after = items.at(-1)?.exact;
         more = items.length > 0;
         if (more) this.dispatchEvent(new Event("change"));
-        if (this.items.length > this.wanted + GATHERED_AHEAD) await new Promise((resolve) => { this.goOn = resolve; });
+        if (this.items.length > this.wanted + MAX_LOADED_AHEAD) await new Promise((resolve) => { this.goOn = resolve; });
       }
     } finally {
       this.isWhole = true;
@@ -163,7 +163,7 @@ export class GatheredSource extends EventTarget {
   want(place) {
     if (place <= this.wanted) return;
     this.wanted = place;
-    if (this.items.length <= place + GATHERED_AHEAD) this.goOn?.();
+    if (this.items.length <= place + MAX_LOADED_AHEAD) this.goOn?.();
   }
 
   async load(place) {
@@ -173,7 +173,7 @@ export class GatheredSource extends EventTarget {
   }
 
   async find(path, hint = 0) {
-    for (let place = 0; place < GATHERED_AHEAD; place += 1) {
+    for (let place = 0; place < MAX_LOADED_AHEAD; place += 1) {
       const item = await this.load(place);
       if (!item) break;
       if (item.path === path || ORDERS[this.order](item.path, path) > 0) return place;

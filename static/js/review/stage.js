@@ -1,13 +1,13 @@
-// The picture, all of it, on black; a video in its place. A new picture replaces the old one when it is decoded.
-import { fileOf, thumbnailOf } from "./api.js";
+// Shows the whole picture, or a video, on black. A new picture replaces the old one once it is decoded.
+import { fileUrl, thumbnailUrl } from "./api.js";
 import { Album } from "./pictures.js";
 import { Zoom } from "./zoom.js";
 
 const PLAYABLE = /\.(mp4|m4v|mov|webm)$/i;
 const RUSH_MS = 100;
-const OUTRUN_MS = 250; // the same, where a file was left before its picture had been made
-const SETTLE_MS = 150; // a large original takes a while to be decoded and painted: not while one is about to go on
-const WALK_MS = 600; // whoever went on sooner than that will do so again: this long one rests then first
+const OUTRUN_MS = 250; // the same, if the user left a file before its preview was ready
+const SETTLE_MS = 150; // wait before decoding a large original, which is slow: the user may be about to move on
+const MOVING_SETTLE_MS = 600; // a user who moved on faster than this probably will again: wait this long instead
 const SPEEDS = [0.25, 0.5, 1, 1.5, 2, 4, 8];
 
 export class Stage {
@@ -22,7 +22,7 @@ export class Stage {
     this.zoom = new Zoom(element, this.frame, () => this.#pixels());
   }
 
-  // How wide what is shown is in its own pixels; videos are shown whole.
+  // The width of the shown picture in its own pixels; 0 for videos, which cannot be zoomed.
   #pixels() {
     const picture = this.frame.querySelector(".stage-picture");
     return picture && this.item ? Math.max(this.item.width ?? 0, picture.naturalWidth) : 0;
@@ -51,7 +51,7 @@ export class Stage {
   async #showPicture(item) {
     const pictures = this.album.of(item);
     this.pictures = pictures;
-    this.element.toggleAttribute("data-waiting", !pictures.quick); // what is still shown is another file
+    this.element.toggleAttribute("data-waiting", !pictures.quick); // the previous file is still shown
     if (pictures.quick) this.#put(item, pictures.quick); else this.#bridge(item, pictures);
     await this.calm;
     if (this.item !== item) return;
@@ -61,31 +61,31 @@ export class Stage {
       await this.rest;
       if (this.item === item) this.#put(item, await pictures.original("high"));
     } catch {
-      if (this.item === item) this.#announce(`${item.name} cannot be shown: it may be damaged, or gone.`);
+      if (this.item === item) this.#announce(`${item.name} cannot be shown. It may be damaged or removed.`);
     }
   }
 
-  // Until a better one is there: the small one of the grid and the strip, which is mostly known, so that no frame is blank.
+  // Show the thumbnail of the grid and the strip, which is usually cached, until a better picture is ready.
   async #bridge(item, pictures) {
-    if (!item.width) return; // there is none
+    if (!item.width) return; // it has no thumbnail
     const picture = new Image();
     picture.decoding = "sync";
     picture.fetchPriority = "high";
-    picture.src = thumbnailOf(item, 256);
+    picture.src = thumbnailUrl(item, 256);
     try { await picture.decode(); } catch { return; }
     if (this.item === item && !pictures.quick && this.note.hidden) this.#put(item, { picture, isOriginal: false });
   }
 
-  // While one runs through the files nothing large is fetched: the last one shown is what counts.
+  // While the user moves quickly, large pictures are not fetched until the user stays at a file.
   #calmDown() {
     const now = performance.now();
-    const outran = this.pictures && !this.pictures.quick;
-    const least = outran ? OUTRUN_MS : RUSH_MS;
-    const isRush = now - this.shownAt < least;
-    this.isOutrun = outran && isRush;
-    const wait = now - this.shownAt < WALK_MS ? WALK_MS : SETTLE_MS;
+    const leftBeforeReady = this.pictures && !this.pictures.quick;
+    const rushMs = leftBeforeReady ? OUTRUN_MS : RUSH_MS;
+    const isRush = now - this.shownAt < rushMs;
+    this.isOutrun = leftBeforeReady && isRush;
+    const wait = now - this.shownAt < MOVING_SETTLE_MS ? MOVING_SETTLE_MS : SETTLE_MS;
     this.rest = new Promise((resolve) => { setTimeout(resolve, wait); });
-    this.calm = isRush ? new Promise((resolve) => { setTimeout(resolve, least); }) : null;
+    this.calm = isRush ? new Promise((resolve) => { setTimeout(resolve, rushMs); }) : null;
     this.shownAt = now;
   }
 
@@ -108,18 +108,18 @@ export class Stage {
 
   #announce(text) {
     this.element.toggleAttribute("data-waiting", false);
-    this.note.hidden = false; // first, or a screen reader is not told what it says
+    this.note.hidden = false; // before the text is set, or screen readers do not announce it
     this.note.textContent = text;
     this.frame.replaceChildren();
   }
 
-  // As it is where the browser can play it; else the form that the server prepares.
+  // Plays the file itself if the browser supports it, else the server's web playback version.
   #showVideo(item) {
     const player = this.playerTemplate.content.firstElementChild.cloneNode(true);
     player.querySelector("noscript")?.remove();
-    player.querySelector("[data-player-download]").href = fileOf(item);
+    player.querySelector("[data-player-download]").href = fileUrl(item);
     const video = player.querySelector("video");
-    Object.assign(video, { muted: true, loop: false, poster: item.width ? thumbnailOf(item, 256) : "" });
+    Object.assign(video, { muted: true, loop: false, poster: item.width ? thumbnailUrl(item, 256) : "" });
     video.setAttribute("aria-label", item.name);
     video.addEventListener("loadedmetadata", () => this.#started(item, video));
     video.addEventListener("play", () => { video.playbackRate = this.speed; });
@@ -128,14 +128,14 @@ export class Stage {
     this.element.dataset.shown = item.path;
     if (PLAYABLE.test(item.name)) {
       video.addEventListener("error", () => { if (this.item === item && !player.dataset.src) this.#convert(item, player); }, { once: true });
-      video.src = fileOf(item);
+      video.src = fileUrl(item);
     }
     this.frame.replaceChildren(player);
     if (!PLAYABLE.test(item.name)) this.#convert(item, player);
   }
 
   #convert(item, player) {
-    player.dataset.src = `${fileOf(item)}&playable=1`;
+    player.dataset.src = `${fileUrl(item)}&playable=1`;
     document.dispatchEvent(new Event("viewer")); // player.js takes it from here
   }
 
@@ -150,7 +150,7 @@ export class Stage {
     if (this.video?.paused) this.video.play().catch(() => {}); else this.video?.pause();
   }
 
-  // A step faster or slower; what it is now.
+  // Change the playback speed by one step. Returns the new speed.
   changeSpeed(step) {
     const at = Math.max(0, Math.min(SPEEDS.indexOf(this.speed) + step, SPEEDS.length - 1));
     this.speed = SPEEDS[at];

@@ -1,4 +1,4 @@
-// The marks of a file, and what the actions do to them: as the server does it.
+// The marks of a file and how actions change them; same rules as on the server.
 const CHANGES = {
   lock: { locked: true, seen: true },
   unlock: { locked: false },
@@ -14,17 +14,17 @@ export const applied = (status, action) => ({ ...status, ...CHANGES[action] });
 
 export const isSame = (one, other) => one.locked === other.locked && one.trashed === other.trashed && one.seen === other.seen;
 
-// How many files each filter takes, after one went from one status to another.
+// Updates the count of each filter after one file's status changed.
 export function recount(counts, from, to) {
-  for (const filter of ["unseen", "seen", "locked", "trashed"]) counts[filter] += fits(filter, to) - fits(filter, from);
+  for (const filter of ["unseen", "seen", "locked", "trashed"]) counts[filter] += matchesFilter(filter, to) - matchesFilter(filter, from);
 }
 
-export function fits(filter, status) {
+export function matchesFilter(filter, status) {
   if (filter === "all") return true;
   return filter === "unseen" ? !status.seen : status[filter];
 }
 
-// The actions that lead from one status to another, in an order that the server accepts.
+// The actions that change one status into another, in an order that the server accepts.
 export function stepsBetween(from, to) {
   const steps = [];
   let now = from;
@@ -38,7 +38,7 @@ export function stepsBetween(from, to) {
   return steps;
 }
 
-export function inWords(status) {
+export function describeStatus(status) {
   const words = [status.locked && "locked", status.trashed && "in the trash", status.seen && !status.locked && !status.trashed && "seen"];
   return words.filter(Boolean).join(", ") || "not seen";
 }

@@ -1,39 +1,39 @@
-// How fast one gets on: files left behind in the last minutes, and how long the rest takes at that.
+// Review speed: files reviewed in the last minutes, and the estimated remaining time.
 const WINDOW_MS = 5 * 60_000;
-const MIN_MS = 10_000;
+const MIN_SPAN_MS = 10_000;
 
-export class Pace {
-  #moments = [];
+export class Throughput {
+  #timestamps = [];
 
   step() {
     const now = performance.now();
-    this.#moments.push(now);
-    while (now - this.#moments[0] > WINDOW_MS) this.#moments.shift();
+    this.#timestamps.push(now);
+    while (now - this.#timestamps[0] > WINDOW_MS) this.#timestamps.shift();
   }
 
-  // Files a minute; null while it is too early to know.
+  // Files per minute; null while there is too little data.
   get perMinute() {
-    const span = performance.now() - this.#moments[0];
-    return this.#moments.length > 3 && span > MIN_MS ? (60_000 * this.#moments.length) / span : null;
+    const span = performance.now() - this.#timestamps[0];
+    return this.#timestamps.length > 3 && span > MIN_SPAN_MS ? (60_000 * this.#timestamps.length) / span : null;
   }
 }
 
-const apart = new Intl.NumberFormat("en", { useGrouping: true });
-export const inDigits = (number) => apart.format(number).replaceAll(",", "\u202f");
+const numberFormat = new Intl.NumberFormat("en", { useGrouping: true });
+export const formatNumber = (number) => numberFormat.format(number).replaceAll(",", "\u202f");
 
-function lasting(minutes) {
+function formatRemaining(minutes) {
   if (minutes < 1) return "under a minute left";
   return minutes < 90 ? `${Math.round(minutes)} min left` : `${Math.round(minutes / 60)} h left`;
 }
 
-// What was reviewed of all there is, wherever one stands.
-export function progressInWords({ all, seen, unseen }, perMinute) {
-  const words = [`${inDigits(seen)} of ${inDigits(all)} reviewed`, `${Math.floor((100 * seen) / Math.max(1, all))} %`];
-  if (perMinute) words.push(`${inDigits(Math.round(perMinute))} a minute`, unseen ? lasting(unseen / perMinute) : "none left");
+// How many of all files were reviewed, independent of the current place.
+export function formatProgress({ all, seen, unseen }, perMinute) {
+  const words = [`${formatNumber(seen)} of ${formatNumber(all)} reviewed`, `${Math.floor((100 * seen) / Math.max(1, all))} %`];
+  if (perMinute) words.push(`${formatNumber(Math.round(perMinute))} per minute`, unseen ? formatRemaining(unseen / perMinute) : "none left");
   return words.join(" · ");
 }
 
-export function sizeInWords(bytes) {
+export function formatSize(bytes) {
   const units = ["B", "kB", "MB", "GB", "TB"];
   let [size, unit] = [bytes, 0];
   while (size >= 999.5 && unit < units.length - 1) { size /= 1000; unit += 1; }

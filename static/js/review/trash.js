@@ -1,61 +1,61 @@
-// Emptying the trash: first how much it is, then a confirmation that one does not give by accident, then each file.
-import { Refused, ask, askJson, linesOf } from "./api.js";
-import { inDigits, sizeInWords } from "./throughput.js";
+// Emptying the trash: first a count, then a confirmation that cannot be given by accident, then the deletion of each file.
+import { ApiError, request, requestJson, ndjsonLines } from "./api.js";
+import { formatNumber, formatSize } from "./throughput.js";
 import { shield } from "../shield.js";
 
 const NAMES_SHOWN = 5;
-const TROUBLES_SHOWN = 50;
+const MAX_ERRORS_SHOWN = 50;
 const HOLD_MS = 1500;
-const SPACING = /[\s.,']/g; // of one who types 4 990 as it is shown
+const SEPARATORS = /[\s.,']/g; // accepts the number as displayed: 4 990
 const DOTS = { done: "ok", cancelled: "warn", failed: "bad" };
-const COUNTED = 256; // between two words of how many were counted
+const COUNT_UPDATE_EVERY = 256; // files between two updates of the count
 const STATES = { waiting: "waiting", working: "running", done: "done", cancelled: "stopped", failed: "failed" };
 const when = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
 
 const nameOf = (path) => path.slice(path.lastIndexOf("/") + 1);
-const files = (count) => `${inDigits(count)} ${count === 1 ? "file" : "files"}`;
+const files = (count) => `${formatNumber(count)} ${count === 1 ? "file" : "files"}`;
 
-// What an emptying skips, in words: `kept` are how many by the server's reason.
-const whatStays = ({ locked, changed }, told) => [
-  ...(locked ? [`${told(locked)} ${locked === 1 ? "is locked and stays" : "are locked and stay"}`] : []),
-  ...(changed ? [`${told(changed)} ${changed === 1 ? "came after what was trashed under its name, and stays" : "came after what was trashed under their names, and stay"}`] : []),
+// Describes the files that a trash run skips; `kept` counts them by the server's reason.
+const describeKept = ({ locked, changed }, format) => [
+  ...(locked ? [`${format(locked)} ${locked === 1 ? "is locked and stays" : "are locked and stay"}`] : []),
+  ...(changed ? [`${format(changed)} ${changed === 1 ? "was replaced after it was trashed and stays" : "were replaced after they were trashed and stay"}`] : []),
 ];
 
-// What stays and why, each reason once: a read-only card has the same one for every file.
-class Troubles {
-  constructor(list) { Object.assign(this, { list, told: new Map() }); }
+// Lists errors by message, each message once: on a read-only card it is the same for every file.
+class ErrorList {
+  constructor(list) { Object.assign(this, { list, lines: new Map() }); }
 
   clear() {
-    this.told.clear();
+    this.lines.clear();
     this.list.replaceChildren();
   }
 
   add({ path, message }) {
-    const known = this.told.get(message);
+    const known = this.lines.get(message);
     if (known) known.line.textContent = `${files(known.count += 1)}: ${message}`;
-    else if (this.told.size < TROUBLES_SHOWN) this.#begin(nameOf(path), message);
+    else if (this.lines.size < MAX_ERRORS_SHOWN) this.#begin(nameOf(path), message);
   }
 
   #begin(name, message) {
-    const line = row(`${name}: ${message}`);
-    this.told.set(message, { count: 1, line });
+    const line = listItem(`${name}: ${message}`);
+    this.lines.set(message, { count: 1, line });
     this.list.append(line);
   }
 }
 
-// Events: `emptied`, when files may have gone.
+// Events: `emptied`, when files may have been deleted.
 export class TrashDialog extends EventTarget {
   constructor(element, path) {
     super();
     Object.assign(this, { element, path, count: 0, stop: null });
-    this.troubles = new Troubles(this.find("troubles"));
+    this.troubles = new ErrorList(this.find("troubles"));
     this.find("confirm").addEventListener("submit", (event) => { event.preventDefault(); this.empty(); });
-    this.find("cancel").addEventListener("click", () => this.halt());
-    this.find("typed").addEventListener("input", () => { this.find("go").disabled = !this.#isConfirmed(); this.#explain(false); });
-    this.find("typed").addEventListener("keydown", (event) => { if (event.key === "Enter") this.#explain(!this.#isConfirmed()); });
+    this.find("cancel").addEventListener("click", () => this.stopRun());
+    this.find("typed").addEventListener("input", () => { this.find("go").disabled = !this.#isConfirmed(); this.#showHint(false); });
+    this.find("typed").addEventListener("keydown", (event) => { if (event.key === "Enter") this.#showHint(!this.#isConfirmed()); });
     this.find("history").addEventListener("toggle", () => this.showHistory());
-    element.addEventListener("close", () => this.trial?.abort());
-    this.#watchHold(this.find("hold"));
+    element.addEventListener("close", () => this.dryRunRequest?.abort());
+    this.#attachHold(this.find("hold"));
   }
 
   find(name) { return this.element.querySelector(`[data-trash-${name}]`); }
@@ -63,25 +63,25 @@ export class TrashDialog extends EventTarget {
   async open() {
     this.element.showModal();
     shield();
-    if (this.stop) return; // it is running: one came back to look
+    if (this.stop) return; // still running: the dialog was reopened
     for (const part of ["confirm", "run", "end"]) this.find(part).hidden = true;
     this.find("names").replaceChildren();
     this.troubles.clear();
     this.find("sum").textContent = "Counting…";
     try {
-      this.ask(await this.survey());
+      this.confirm(await this.dryRun());
     } catch (error) {
-      if (error.name !== "AbortError") this.#refuse("The trash cannot be counted.", error.message);
+      if (error.name !== "AbortError") this.#showFailure("The trash cannot be counted.", error.message);
     }
   }
 
-  // What would go: how many files, how many bytes, the first names, how many stay and why.
-  async survey() {
-    this.trial = new AbortController();
-    const found = { count: 0, bytes: 0, names: [], kept: { locked: 0, changed: 0 }, errors: new Troubles(document.createElement("ul")) };
-    const response = await ask("/api/empty-trash?dry_run=1", { body: { path: this.path }, signal: this.trial.signal });
-    for await (const line of linesOf(response)) {
-      if (line.type === "would_delete") this.#counted(found, line);
+  // A dry run: the number of files and bytes to delete, the first names, and how many files stay and why.
+  async dryRun() {
+    this.dryRunRequest = new AbortController();
+    const found = { count: 0, bytes: 0, names: [], kept: { locked: 0, changed: 0 }, errors: new ErrorList(document.createElement("ul")) };
+    const response = await request("/api/empty-trash?dry_run=1", { body: { path: this.path }, signal: this.dryRunRequest.signal });
+    for await (const line of ndjsonLines(response)) {
+      if (line.type === "would_delete") this.#addCandidate(found, line);
       if (line.type === "skipped") found.kept[line.reason] += 1;
       if (line.type === "error") found.errors.add(line);
       if (line.type === "done") found.bytes = line.bytes;
@@ -89,29 +89,29 @@ export class TrashDialog extends EventTarget {
     return found;
   }
 
-  #counted(found, line) {
+  #addCandidate(found, line) {
     found.count += 1;
     if (found.names.length < NAMES_SHOWN) found.names.push(nameOf(line.path));
-    if (found.count % COUNTED === 0) this.find("sum").textContent = `Counting… ${files(found.count)} so far`;
+    if (found.count % COUNT_UPDATE_EVERY === 0) this.find("sum").textContent = `Counting… ${files(found.count)} so far`;
   }
 
-  ask({ count, bytes, names, kept, errors }) {
+  confirm({ count, bytes, names, kept, errors }) {
     this.count = count;
-    const stay = whatStays(kept, files).map((words) => ` ${words}.`).join("");
-    this.find("sum").textContent = (count ? `${files(count)}, ${sizeInWords(bytes)}.` : "The trash is empty.") + stay;
-    this.find("names").replaceChildren(...names.map(row), ...(count > names.length ? [row(`and ${files(count - names.length)} more`)] : []), ...errors.list.children);
+    const stay = describeKept(kept, files).map((words) => ` ${words}.`).join("");
+    this.find("sum").textContent = (count ? `${files(count)}, ${formatSize(bytes)}.` : "The trash is empty.") + stay;
+    this.find("names").replaceChildren(...names.map(listItem), ...(count > names.length ? [listItem(`and ${files(count - names.length)} more`)] : []), ...errors.list.children);
     this.find("confirm").hidden = !count;
     this.find("word").textContent = count;
     this.find("typed").value = "";
     this.find("go").disabled = true;
-    this.#explain(false);
+    this.#showHint(false);
     if (count) this.find("typed").focus(); else this.#end();
   }
 
-  #isConfirmed() { return this.find("typed").value.replace(SPACING, "") === String(this.count); }
+  #isConfirmed() { return this.find("typed").value.replace(SEPARATORS, "") === String(this.count); }
 
-  // A disabled button leaves Enter without an answer.
-  #explain(isWrong) {
+  // Enter does nothing while the button is disabled, so explain why.
+  #showHint(isWrong) {
     this.find("wrong").hidden = !isWrong;
     this.find("typed").setAttribute("aria-invalid", String(isWrong));
     this.find("why").textContent = isWrong ? `Nothing was deleted. Type ${this.count}, the number of files, to delete them.` : "";
@@ -124,17 +124,17 @@ export class TrashDialog extends EventTarget {
     this.#offerStop(true);
     for (const part of ["confirm", "end"]) this.find(part).hidden = true;
     this.find("run").hidden = false;
-    this.element.focus(); // what was pressed is gone; a second Enter must not press Stop
+    this.element.focus(); // the pressed button is hidden; a second Enter must not press Stop
     for (const part of ["cancel", "progress"]) this.find(part).hidden = false;
     this.find("names").replaceChildren();
-    this.#note("");
+    this.#setNote("");
     this.find("progress").value = 0;
     const result = { deleted: 0, errors: 0, kept: { locked: 0, changed: 0 }, reason: "", isDone: false };
     try {
       await this.#follow(result);
       this.#showResult(result);
     } catch (error) {
-      if (error instanceof Refused) this.#refuse("The emptying did not begin.", error.message);
+      if (error instanceof ApiError) this.#showFailure("The trash run did not start.", error.message);
       else this.#showResult(result);
     } finally {
       this.stop = null;
@@ -145,14 +145,14 @@ export class TrashDialog extends EventTarget {
     }
   }
 
-  // The server ends after the files in hand and reports each until then, so that the count is what is gone.
-  async halt() {
+  // The server finishes the current files and reports each one, so that the count stays correct.
+  async stopRun() {
     this.isHalted = true;
     this.#offerStop(false);
     try {
-      await ask(`/api/trash-runs/${this.run}/cancel`, { body: {} });
+      await request(`/api/trash-runs/${this.run}/cancel`, { body: {} });
     } catch {
-      this.stop?.abort(); // it notices that nobody listens any more
+      this.stop?.abort(); // the server notices the closed connection
     }
   }
 
@@ -162,21 +162,21 @@ export class TrashDialog extends EventTarget {
   }
 
   async #follow(result) {
-    const response = await ask("/api/empty-trash", { body: { path: this.path }, signal: this.stop.signal });
+    const response = await request("/api/empty-trash", { body: { path: this.path }, signal: this.stop.signal });
     this.run = response.headers.get("X-Trash-Run");
-    for await (const line of linesOf(response)) {
+    for await (const line of ndjsonLines(response)) {
       if (line.type === "deleting") this.find("now").textContent = nameOf(line.path);
       if (line.type === "deleted") result.deleted += 1;
       if (line.type === "skipped") result.kept[line.reason] += 1;
-      if (line.type === "error") this.#failed(result, line);
+      if (line.type === "error") this.#addError(result, line);
       if (line.type === "done") result.isDone = true;
       this.find("progress").value = (result.deleted + result.errors) / Math.max(1, this.count);
-      this.find("sum").textContent = `${inDigits(result.deleted)} of ${files(this.count)} deleted`;
+      this.find("sum").textContent = `${formatNumber(result.deleted)} of ${files(this.count)} deleted`;
     }
   }
 
-  // An error of the folder itself is why the whole emptying ended.
-  #failed(result, line) {
+  // An error of the folder itself ends the whole trash run.
+  #addError(result, line) {
     if (line.path === this.path) { result.reason = line.message; return; }
     result.errors += 1;
     this.troubles.add(line);
@@ -184,30 +184,30 @@ export class TrashDialog extends EventTarget {
 
   #showResult(result) {
     const parts = [`${files(result.deleted)} deleted`];
-    if (result.errors) parts.push(`${inDigits(result.errors)} could not be deleted`);
-    parts.push(...whatStays(result.kept, inDigits));
+    if (result.errors) parts.push(`${formatNumber(result.errors)} could not be deleted`);
+    parts.push(...describeKept(result.kept, formatNumber));
     const isShort = result.deleted + result.errors < this.count;
-    const how = result.reason ? "Broken off: " : (this.isHalted && isShort ? "Stopped: " : "");
+    const how = result.reason ? "Aborted: " : (this.isHalted && isShort ? "Stopped: " : "");
     this.find("sum").textContent = `${how}${parts.join(", ")}.`;
-    this.#note(result.isDone ? result.reason : "The connection was lost: the trash history shows how it ended. If the server stopped, it goes on when it is back.", "warning");
+    this.#setNote(result.isDone ? result.reason : "The connection was lost. The trash history shows the result. If the server stopped, the run continues when it is back.", "warning");
   }
 
-  #refuse(sum, reason) {
+  #showFailure(sum, reason) {
     this.find("sum").textContent = sum;
     this.find("run").hidden = false;
     for (const part of ["cancel", "progress"]) this.find(part).hidden = true;
-    this.#note(reason, "warning");
+    this.#setNote(reason, "warning");
     this.#end();
   }
 
-  // Nothing is left to do here but to leave.
+  // The only action left is to close the dialog.
   #end() {
     this.find("end").hidden = false;
     this.find("done").focus();
   }
 
-  // Under the bar: the file in hand, or with a level what one should know.
-  #note(text, level = "") {
+  // Text below the progress bar: the current file, or with a level, a warning.
+  #setNote(text, level = "") {
     this.find("now").textContent = text;
     this.find("note").classList.toggle("notice", Boolean(text && level));
   }
@@ -215,16 +215,15 @@ export class TrashDialog extends EventTarget {
   async showHistory() {
     if (!this.find("history").open) return;
     try {
-      const told = await askJson("/api/trash-runs");
-      const runs = told.items;
-      this.find("runs").replaceChildren(...(runs.length ? runs.map(rowOfRun) : [row("None yet.")]));
+      const { items: runs } = await requestJson("/api/trash-runs");
+      this.find("runs").replaceChildren(...(runs.length ? runs.map(runRow) : [listItem("No trash runs yet.")]));
     } catch (error) {
-      this.find("runs").replaceChildren(row(error.message));
+      this.find("runs").replaceChildren(listItem(error.message));
     }
   }
 
-  // Held with the pointer, or with Space or Enter: for people who cannot type, and for phones.
-  #watchHold(button) {
+  // Hold with the pointer, Space or Enter: for users who cannot type the number, and for phones.
+  #attachHold(button) {
     let timer = 0;
     const end = () => { clearTimeout(timer); button.classList.remove("is-held"); };
     const begin = () => { end(); button.classList.add("is-held"); timer = setTimeout(() => { end(); this.empty(); }, HOLD_MS); };
@@ -235,27 +234,27 @@ export class TrashDialog extends EventTarget {
   }
 }
 
-function row(text) {
+function listItem(text) {
   const line = document.createElement("li");
   line.className = "break";
   line.textContent = text;
   return line;
 }
 
-function rowOfRun(run) {
-  const line = row("");
+function runRow(run) {
+  const line = listItem("");
   const dot = document.createElement("span");
   dot.className = "dot";
   dot.dataset.status = run.state === "done" && run.errors ? "warn" : DOTS[run.state] ?? "unknown";
   const words = document.createElement("span");
-  words.textContent = runInWords(run);
+  words.textContent = describeRun(run);
   line.append(dot, words);
   return line;
 }
 
-function runInWords(run) {
+function describeRun(run) {
   const who = run.started_by ? ` by ${run.started_by}` : "";
   const where = run.path ? nameOf(run.path) : "all folders";
-  const left = run.errors - (run.state === "failed"); // its own failure counts as one
-  return `${when.format(new Date(run.started_at))}${who}, ${where}: ${STATES[run.state] ?? run.state}, ${files(run.deleted)}, ${sizeInWords(run.bytes_freed)}${left > 0 ? `, ${inDigits(left)} could not be deleted` : ""}`;
+  const left = run.errors - (run.state === "failed"); // the run's own failure counts as one error
+  return `${when.format(new Date(run.started_at))}${who}, ${where}: ${STATES[run.state] ?? run.state}, ${files(run.deleted)}, ${formatSize(run.bytes_freed)}${left > 0 ? `, ${formatNumber(left)} could not be deleted` : ""}`;
 }

@@ -1,20 +1,20 @@
-// Marking files and taking it back: each action by itself, in any order, at most once. What can be undone lasts as
-// long as the page.
+// Marks files and undoes marks: each action by itself, in any order, at most once. The undo history lasts until the page
+// is left.
 import { applied, isSame, setBy, stepsBetween } from "./status.js";
 
-// One of them is `{action, place, records}`; a record is what it did to one file: `{entry, item, before, isUndone}`.
+// An entry is `{action, place, records}`; a record is its effect on one file: `{entry, item, before, isUndone}`.
 // The records of a file are its history, the oldest first.
 export class Marks {
   constructor(queue) {
     Object.assign(this, { queue, done: [] });
   }
 
-  // The newest that is not taken back yet.
+  // The newest entry that is not undone.
   get newest() { return this.done.findLast((entry) => entry.records.some((record) => !record.isUndone)); }
 
   get canUndo() { return Boolean(this.newest); }
 
-  // Mark `items`, of which those that it changes are remembered; `place` is where to return to. Null if it changes none.
+  // Mark `items` and record those that change; undo returns to `place`. Returns the entry, null if nothing changes.
   mark(items, action, place) {
     const changed = items.filter((item) => !isSame(item.status, applied(item.status, action)));
     if (!changed.length) return null;
@@ -26,7 +26,7 @@ export class Marks {
     return entry;
   }
 
-  // Take one back: the files that change by it, and those that stay as what was done to them later has them.
+  // Undo an entry. Returns the files that were restored, and those that were kept because of later marks.
   undo(entry) {
     const [groups, restored, kept] = [new Map(), [], []];
     for (const record of entry.records.filter(({ isUndone }) => !isUndone)) {
@@ -43,7 +43,7 @@ export class Marks {
     return { restored, kept };
   }
 
-  // What the server refused was never done, so that there is nothing to take back; a refused undo can be tried again.
+  // A rejected mark never happened, so it is removed from the history; a rejected undo can be retried.
   refused({ items, origin: { entry, isUndo } }) {
     const gone = new Set(items);
     if (isUndo) {
@@ -56,8 +56,8 @@ export class Marks {
   }
 }
 
-// The status of the record's file as if its action had never been: the marks that it set are as before, unless something
-// later set them too or somebody else changed them. No lock is taken off on the way.
+// The status of the record's file without its action: the marks that the action set are restored, unless a later action
+// set them too or another user changed them. Never unlocks a file to trash it.
 function targetWithout({ entry, item, before }) {
   const target = { ...item.status };
   const at = item.history.findIndex((record) => record.entry === entry);
@@ -69,7 +69,7 @@ function targetWithout({ entry, item, before }) {
   return target;
 }
 
-// What a mark was before the older actions that were taken back meanwhile.
+// The mark's value before older actions that were undone meanwhile.
 function beforeAll(mark, value, older) {
   for (const record of [...older].reverse()) {
     const set = setBy(record.entry.action)[mark];

@@ -1,30 +1,30 @@
-// Looking closer at the picture of the stage: by wheel, by two fingers, by a double click or tap, by keys; what is
-// closer than the whole is moved by dragging. The frame is enlarged, so that a better picture can come into it.
-const CLOSEST = 4; // times the picture's own pixels, or the whole of a small picture
+// Zooms the picture on the stage by wheel, pinch, double click or double tap, and keys; a zoomed picture can be dragged.
+// The frame is scaled, not the picture, so that a better picture can replace the one in it.
+const MAX_SCALE = 4; // times the picture's own pixels, or times the fitted size for a small picture
 const STEP = 1.5;
-const WHEEL = 0.0022; // of one pixel of the wheel; a pinch on a touchpad comes as small turns with Ctrl
+const WHEEL = 0.0022; // per wheel pixel; a touchpad pinch arrives as small wheel events with Ctrl
 const PINCH_WHEEL = 0.012;
 const LINE_PX = 18;
 const TAP_MS = 320;
 const TAP_PX = 30;
-const STILL_PX = 12; // a finger is never quite at rest
+const TAP_TOLERANCE_PX = 12; // tolerance: a finger is never perfectly still
 
-const apart = (one, other) => Math.hypot(one.clientX - other.clientX, one.clientY - other.clientY);
-const middle = (one, other) => ({ clientX: (one.clientX + other.clientX) / 2, clientY: (one.clientY + other.clientY) / 2 });
+const distance = (one, other) => Math.hypot(one.clientX - other.clientX, one.clientY - other.clientY);
+const midpoint = (one, other) => ({ clientX: (one.clientX + other.clientX) / 2, clientY: (one.clientY + other.clientY) / 2 });
 
-// Events: `change`, when it is another scale.
+// Events: `change`, when the scale has changed.
 export class Zoom extends EventTarget {
   #pointers = new Map();
 
-  // `pixels()` is how wide the picture is in its own pixels, 0 where there is nothing to look closer at.
+  // `pixels()` returns the width of the picture in its own pixels, 0 if there is nothing to zoom.
   constructor(stage, frame, pixels) {
     super();
     Object.assign(this, { stage, frame, pixels, scale: 1, x: 0, y: 0, isHeld: false, pointer: null, start: null, tap: null });
-    stage.addEventListener("wheel", (event) => this.#turn(event), { passive: false });
+    stage.addEventListener("wheel", (event) => this.#onWheel(event), { passive: false });
     stage.addEventListener("dblclick", (event) => { if (this.pointer?.pointerType === "mouse") this.toggle(event); });
-    stage.addEventListener("pointerdown", (event) => this.#press(event));
-    stage.addEventListener("pointermove", (event) => this.#move(event));
-    for (const name of ["pointerup", "pointercancel"]) stage.addEventListener(name, (event) => this.#release(event));
+    stage.addEventListener("pointerdown", (event) => this.#onPointerDown(event));
+    stage.addEventListener("pointermove", (event) => this.#onPointerMove(event));
+    for (const name of ["pointerup", "pointercancel"]) stage.addEventListener(name, (event) => this.#onPointerUp(event));
     new ResizeObserver(() => this.#apply()).observe(stage);
   }
 
@@ -32,7 +32,7 @@ export class Zoom extends EventTarget {
 
   get isPinched() { return this.#pointers.size > 1; }
 
-  // One pixel of the picture on one of the screen.
+  // The scale at which one picture pixel is one screen pixel (100 %).
   get actual() { return Math.max(1, this.pixels() / (this.frame.clientWidth * devicePixelRatio || Infinity)); }
 
   whole() {
@@ -47,7 +47,7 @@ export class Zoom extends EventTarget {
 
   toggle(at = this.pointer) { this.#to(this.isClose ? 1 : Math.max(this.actual, 2), at); }
 
-  // For as long as a key is held, around where the pointer is.
+  // Zoom to 100 % at the pointer while a key is held.
   hold(on) {
     if (on === this.isHeld) return;
     this.isHeld = on;
@@ -55,10 +55,10 @@ export class Zoom extends EventTarget {
     this.stage.toggleAttribute("data-zoom", on || this.isClose);
   }
 
-  // To `scale`, with what is at `at` staying there.
+  // Zoom to `scale`, keeping the point `at` in place.
   #to(scale, at = null) {
     if (!this.pixels()) return;
-    const to = Math.max(1, Math.min(scale, Math.max(CLOSEST, CLOSEST * this.actual)));
+    const to = Math.max(1, Math.min(scale, Math.max(MAX_SCALE, MAX_SCALE * this.actual)));
     const box = this.stage.getBoundingClientRect();
     const [x, y] = at ? [at.clientX - box.x - box.width / 2, at.clientY - box.y - box.height / 2] : [0, 0];
     this.x = x - ((x - this.x) * to) / this.scale;
@@ -68,7 +68,7 @@ export class Zoom extends EventTarget {
     this.dispatchEvent(new Event("change"));
   }
 
-  // No side of the picture comes further in than the stage's.
+  // Limit the offset, so that the picture's edges stay outside the stage or at its edges.
   #apply() {
     const room = (inner, outer) => Math.max(0, (inner * this.scale - outer) / 2);
     const [mostX, mostY] = [room(this.frame.clientWidth, this.stage.clientWidth), room(this.frame.clientHeight, this.stage.clientHeight)];
@@ -78,14 +78,14 @@ export class Zoom extends EventTarget {
     this.stage.toggleAttribute("data-zoom", this.isClose || this.isHeld);
   }
 
-  #turn(event) {
+  #onWheel(event) {
     event.preventDefault(); // with Ctrl the browser would enlarge the whole page
     if (!this.pixels()) return;
     const lines = event.deltaMode === WheelEvent.DOM_DELTA_LINE ? LINE_PX : 1;
     this.#to(this.scale * Math.exp(-event.deltaY * lines * (event.ctrlKey ? PINCH_WHEEL : WHEEL)), event);
   }
 
-  #press(event) {
+  #onPointerDown(event) {
     if (!this.pixels() || event.button || event.target.closest("button, a")) return;
     this.#pointers.set(event.pointerId, event);
     this.pointer = event;
@@ -93,16 +93,16 @@ export class Zoom extends EventTarget {
     if (this.isClose) event.preventDefault();
   }
 
-  // The second tap in a row at one place.
+  // Toggles the zoom on a double tap.
   #tapped(event) {
     const before = this.tap;
     this.tap = event;
-    if (!before || event.timeStamp - before.timeStamp > TAP_MS || apart(before, event) > TAP_PX) return;
+    if (!before || event.timeStamp - before.timeStamp > TAP_MS || distance(before, event) > TAP_PX) return;
     this.tap = null;
     this.toggle(event);
   }
 
-  #move(event) {
+  #onPointerMove(event) {
     this.pointer = event;
     const before = this.#pointers.get(event.pointerId);
     if (!before) return;
@@ -113,10 +113,10 @@ export class Zoom extends EventTarget {
   }
 
   #pinch(before, event, other) {
-    const [was, is] = [middle(before, other), middle(event, other)];
+    const [was, is] = [midpoint(before, other), midpoint(event, other)];
     this.x += is.clientX - was.clientX;
     this.y += is.clientY - was.clientY;
-    this.#to((this.scale * apart(event, other)) / Math.max(1, apart(before, other)), is);
+    this.#to((this.scale * distance(event, other)) / Math.max(1, distance(before, other)), is);
   }
 
   #drag(x, y, { pointerId }) {
@@ -126,11 +126,11 @@ export class Zoom extends EventTarget {
     if (!this.stage.hasPointerCapture(pointerId)) this.stage.setPointerCapture(pointerId);
   }
 
-  #release(event) {
+  #onPointerUp(event) {
     this.#pointers.delete(event.pointerId);
     const { start } = this;
     if (event.type !== "pointerup" || event.pointerType === "mouse" || start?.pointerId !== event.pointerId) return;
     this.start = null;
-    if (apart(start, event) < STILL_PX) this.#tapped(event); else this.tap = null;
+    if (distance(start, event) < TAP_TOLERANCE_PX) this.#tapped(event); else this.tap = null;
   }
 }
