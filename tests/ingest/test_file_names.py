@@ -20,7 +20,7 @@ ROW = re.compile(r"\| (?P<maker>[^|]+) \| `(?P<path>[^`]+)` \| (?P<rest>[^|]+) \
 
 def rows(*, told: bool) -> Iterator[tuple[str, str]]:
     """Path and third column of the tables of names that tell a time, or of those that do not."""
-    telling, silent = TABLES.read_text().split("## Names that tell nothing")
+    telling, silent = TABLES.read_text().split("## Names without a usable time")
     for match in ROW.finditer(telling if told else silent):
         yield match["path"], match["rest"].strip()
 
