@@ -129,7 +129,7 @@ def test_what_came_after_a_trashed_file_is_told_and_stays(trashed: Page, tmp_pat
         os.utime(card / f"{name}.trash", (moment, moment))
     trashed.get_by_role("button", name="Empty trash").click()
 
-    told = "1 file came after what was trashed under its name, and stays."
+    told = "1 file was replaced after it was trashed and stays."
     expect(trashed.locator("[data-trash-sum]")).to_contain_text(told)
     keep_picture(trashed, "review-trash-changed")
 
@@ -182,14 +182,14 @@ def test_stopping_ends_the_stream_when_the_server_does_not_hear(trashed: Page) -
     trashed.get_by_role("button", name="Stop").click()
 
     expect(trashed.locator("[data-trash-sum]")).to_contain_text("Stopped:")
-    expect(trashed.locator("[data-trash-now]")).to_contain_text("the trash history shows how it ended")
+    expect(trashed.locator("[data-trash-now]")).to_contain_text("The trash history shows the result")
 
 
 def test_a_server_that_stops_in_the_middle_is_told_in_words(trashed: Page) -> None:
     trashed.evaluate("() => { window.fetch = () => Promise.reject(new TypeError('Failed to fetch')); }")
     trashed.locator("[data-trash-go]").click()
 
-    expect(trashed.locator("[data-trash-now]")).to_contain_text("the trash history shows how it ended")
+    expect(trashed.locator("[data-trash-now]")).to_contain_text("The trash history shows the result")
     expect(trashed.locator("body")).to_contain_text("The server is not responding. Try again in a moment.")
     expect(trashed.locator("body")).not_to_contain_text("Failed to fetch")
 

@@ -74,7 +74,7 @@ def test_a_message_takes_back_its_own_when_the_list_is_another(opened: Page, car
     opened.locator('[data-filter="trashed"].chip').click()
     expect(opened.locator("[data-sum]")).to_have_text("3 files")
     mark(opened, 1, 2, "d")  # out of the trash
-    expect(message(opened, "out of the trash")).to_be_visible()
+    expect(message(opened, "restored from the trash")).to_be_visible()
 
     undo(opened, "3 files moved to the trash")
 
@@ -109,7 +109,7 @@ def test_a_marking_that_changes_nothing_tells_of_no_success(opened: Page, card: 
     expect(message(opened, "0 files")).to_have_count(0)
 
     mark(opened, 0, 3, "s")
-    expect(message(opened, "Nothing changed: these files are marked so already.")).to_be_visible()
+    expect(message(opened, "Nothing changed: these files already have this mark.")).to_be_visible()
     expect(message(opened, "0 files")).to_have_count(0)
 
 
@@ -138,7 +138,7 @@ def test_an_undo_that_is_refused_says_so_and_can_be_tried_again(opened: Page, ca
 
     undo(opened, "2 files moved to the trash")
 
-    failure = message(opened, "Undo did not work for 2 files: The card is read-only.")
+    failure = message(opened, "Undo failed for 2 files: The card is read-only.")
     expect(failure).to_be_visible()
     expect(opened.locator(".shot[data-trashed]")).to_have_count(2)
     opened.unroute_all()
