@@ -70,7 +70,7 @@ def test_what_could_not_be_read_stands_with_its_reason(browser, camera):
 
     assert "The file ends in its middle." in page and "ffmpeg did not end." in page
     assert page.index("slow.avi") < page.index("torn.jpg")
-    assert "mend the cause, then retry it" in page
+    assert "fix the cause, then retry them" in page
 
 
 def test_what_waits_for_its_rest_stands_with_its_reason_too(browser, camera):

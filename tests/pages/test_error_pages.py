@@ -59,7 +59,7 @@ def test_each_says_what_happened_and_has_a_way_back_without_a_database(template:
         (Invalid.field("name", "is too long."), 422, "name: is too long."),
         (TooManyRequests("x", retry_after=7), 429, "Wait 7 seconds"),
         (TooManyRequests("x", retry_after=1), 429, "Wait 1 second,"),
-        (Unavailable(), 503, "comes back by itself"),
+        (Unavailable(), 503, "recovers by itself"),
         (StorageFull("Free some space."), 507, "The disk is full."),
         (NvrError("hunter2"), 500, "Something went wrong on the server."),
     ],
