@@ -1,7 +1,6 @@
-"""What footage there is of an event: videos and stills of its camera, by the time of their pictures.
+"""The footage of an event: videos and stills of its camera, ordered by capture time.
 
-Most of it stands in the ledger of uploads. What a program outside reported on may be a file that the ledger does
-not know.
+Most of it is recorded as uploads. A file that an external detector reported may have no upload.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ from nvr.media.files.content_types import VIDEO_EXTENSIONS, is_image, is_video
 from nvr.media.files.paths import NoSuchFile, check_inside, open_regular, resolve_with_mode, translate_os_errors
 
 MAX_VIDEO_LENGTH = timedelta(hours=12)
-MAX_EARLIER_VIDEOS = 20  # that may reach into the event; how long each is, only reading it tells
+MAX_EARLIER_VIDEOS = 20  # that may reach into the event; their length is unknown until they are read
 
 
 class NoFootage(Invalid):
@@ -40,7 +39,7 @@ class NoFootage(Invalid):
 
 @dataclass(frozen=True)
 class Footage:
-    """A file with pictures of the event, the first of them taken at `at`; `upload` if the ledger knows it."""
+    """A file with pictures of the event, the first taken at `at`; `upload` is None if none is recorded."""
 
     camera: Camera
     at: datetime
@@ -53,13 +52,13 @@ class Footage:
 
 
 def clip_range(event: Event) -> tuple[datetime, datetime]:
-    """What its clip shows."""
+    """Return start and end of the event with `NVR_CLIP_PADDING` on both sides."""
     padding = settings.NVR_CLIP_PADDING
     return event.started_at - padding, event.last_detected_at + padding
 
 
 def videos_around(event: Event) -> list[Footage]:
-    """Videos that may show some of the event, by the time at which they begin; some end before it."""
+    """Return videos that may show part of the event, ordered by start; some may end before it."""
     start, end = clip_range(event)
     uploads = only_videos(done_uploads(event).filter(captured_at__range=(start - MAX_VIDEO_LENGTH, end)))
     before = uploads.filter(captured_at__lt=start).order_by("-captured_at")[:MAX_EARLIER_VIDEOS]
@@ -75,9 +74,9 @@ def stills_around(event: Event) -> list[Footage]:
 
 
 def check_footage(event: Event) -> None:
-    """Whether a clip can be tried; whether what lies there can be read is seen then.
+    """Raise `NoFootage` if none of the event's files exist. Whether they are readable is not checked.
 
-    Raises `NoFootage`, and `Unavailable` when the camera's storage does not answer.
+    Raises `Unavailable` when the camera's storage does not respond.
     """
     folders = folders_for(event.camera)
     if not any(footage_exists(footage, folders) for footage in (*stills_around(event), *videos_around(event))):
@@ -94,9 +93,9 @@ def footage_exists(footage: Footage, folders: Folders) -> bool:
 
 
 def open_footage(footage: Footage, folders: Folders) -> BinaryIO:
-    """The very bytes that were meant: our copy of them, or the camera's file if it has not been written over.
+    """Open the original content: the kept copy, or the camera's file if it has not been overwritten.
 
-    Raises `NoSuchFile`; `Forbidden` for what lies outside of where the camera's files may; `StorageFault`.
+    Raises `NoSuchFile`, `Forbidden` for a file outside the camera's folder, and `StorageFault`.
     """
     upload = footage.upload
     if upload is not None and upload.is_kept:
@@ -122,7 +121,7 @@ def open_if_unchanged(footage: Footage, file: Path, recorded: Upload | UploadCop
 
 
 def open_camera_file(footage: Footage, file: Path, folders: Folders) -> BinaryIO:
-    """A file in the camera's folder that belongs to no camera nested in it."""
+    """Open a file in the camera's folder. Raises `NoSuchFile` if it belongs to a nested camera."""
     folder = known_folder_of(footage.camera, folders)
     with translate_os_errors():
         place, _ = resolve_with_mode(str(file))
@@ -139,7 +138,7 @@ def is_unchanged(file: BinaryIO, upload: Upload | UploadCopy) -> bool:
 
 
 def done_uploads(event: Event) -> QuerySet[Upload]:
-    """Of others it is not known yet when they were taken, or that they are pictures."""
+    """Return processed uploads: capture time and type of the others are not known yet."""
     return Upload.objects.filter(camera=event.camera_id, state=UploadState.DONE)
 
 
@@ -148,7 +147,7 @@ def only_videos(uploads: QuerySet[Upload]) -> QuerySet[Upload]:
 
 
 def video_filter() -> Q:
-    """Of an upload, by its name."""
+    """Match uploads whose name has a video extension."""
     matches = Q()
     for extension in VIDEO_EXTENSIONS:
         matches |= Q(path__iendswith=extension)
@@ -161,14 +160,14 @@ def from_ledger(event: Event, upload: Upload) -> Footage:
 
 
 def detection_footage(event: Event, media_type: MediaType) -> list[Footage]:
-    """What the event's detections were made from: certainly of the event, whatever the ledger says of the time."""
+    """Return the files of the event's detections: part of the event whatever their recorded capture time."""
     rows = event.detections.filter(media_type=media_type).select_related("upload").order_by("detected_at", "pk")
     own = [from_ledger(event, row.upload) for row in rows if row.upload is not None]
     return [*own, *reported_footage(event, [row for row in rows if row.upload is None])]
 
 
 def reported_footage(event: Event, rows: list[Detection]) -> list[Footage]:
-    """Of files that were reported from outside; of a name that is used again, the content of that time."""
+    """Return footage for external reports. If a file name was reused, use the content nearest in time."""
     files = {row.pk: path for row in rows if (path := file_of(event, row)) is not None}
     contents = uploads_by_digest(event, files.values())
     found = []
@@ -180,7 +179,7 @@ def reported_footage(event: Event, rows: list[Detection]) -> list[Footage]:
 
 
 def file_of(event: Event, row: Detection) -> bytes | None:
-    """Its name below the camera's folder; None if the folder is another by now."""
+    """Return the file's path below the camera's folder; None if the folder has changed since."""
     row.camera = event.camera
     suits = is_video if row.media_type == MediaType.VIDEO else is_image
     try:
@@ -202,7 +201,7 @@ def nearest_upload(uploads: list[Upload], timestamp: datetime) -> Upload | None:
 
 
 def from_report(event: Event, row: Detection, name: bytes, upload: Upload | None) -> Footage:
-    """A report says at which moment of the video it was made; without that, the ledger may know when it began."""
+    """The start is the detection time minus the reported offset, else the upload's capture time."""
     at = row.detected_at
     if row.offset_ms is not None:
         at -= timedelta(milliseconds=row.offset_ms)
@@ -213,7 +212,7 @@ def from_report(event: Event, row: Detection, name: bytes, upload: Upload | None
 
 
 def unique_by_time(footage: list[Footage]) -> list[Footage]:
-    """Each once, where it was named first, by time."""
+    """Remove duplicates, keeping the first, and order by time."""
     unique: dict[object, Footage] = {}
     for item in footage:
         unique.setdefault(item.identity, item)

@@ -1,4 +1,4 @@
-"""From an event's footage to its clip: from videos where they show the event, else from stills."""
+"""Rendering an event's clip: from videos if they show the event, else from stills."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ MIN_LENGTH_S = 0.001
 
 @dataclass(frozen=True)
 class Piece:
-    """A part of one video, the first picture of which was taken at `at`."""
+    """A part of one video whose first picture was taken at `at`."""
 
     at: datetime
     cut: Cut
@@ -54,24 +54,24 @@ class Piece:
 
 @dataclass(frozen=True)
 class FootageRange:
-    """A part of the clip: what was taken from `at` on, for `length_s`; of a still it is how long the still is held."""
+    """A part of the clip that shows `length_s` from `at` on; for a still, how long it is shown."""
 
     at: datetime
     length_s: float
 
 
 def make_clip(event: Event, part: Path) -> list[FootageRange]:
-    """Write the event's clip to `part`: H.264 in an MP4 that plays while it loads. Answers what it shows when.
+    """Write the event's clip to `part`: H.264 in an MP4 that plays while it loads. Return the ranges that it shows.
 
-    Raises `NoFootage`; `FfmpegFailed`; `Unavailable` when the camera's storage does not answer; OSError when our
-    disk fails.
+    Raises `NoFootage`, `FfmpegFailed`, `Unavailable` when the camera's storage does not respond, and OSError when
+    the data disk fails.
     """
     folders, deadline = folders_for(event.camera), Deadline(settings.NVR_CLIP_TIME_LIMIT)
     unreadable: ffmpeg.FfmpegFailed | None = None
     with ExitStack() as files:
         pieces = pieces_of(event, folders, files, deadline)
         methods = [partial(from_videos, pieces, part, deadline), partial(from_stills, event, folders, part, deadline)]
-        # Videos that show nothing but what was before and after: stills tell more.
+        # If the videos show only the padding, stills are more useful.
         for method in methods if shows_event(event, pieces) else reversed(methods):
             try:
                 if shown := method():
@@ -85,7 +85,7 @@ def make_clip(event: Event, part: Path) -> list[FootageRange]:
 
 
 def from_videos(pieces: list[Piece], part: Path, deadline: Deadline) -> list[FootageRange]:
-    """Nothing if there is nothing to be tried."""
+    """Return an empty list if there are no videos."""
     if pieces:
         clips.cut_videos([piece.cut for piece in pieces], part, timeout=deadline.remaining())
     return [FootageRange(piece.at, piece.cut.length) for piece in pieces]
@@ -102,14 +102,14 @@ def from_stills(event: Event, folders: Folders, part: Path, deadline: Deadline) 
 
 
 def sample_evenly(stills: list[Footage]) -> list[Footage]:
-    """At most `MAX_STILLS`, evenly, the first and the last among them."""
+    """Return at most `MAX_STILLS`, evenly spaced, including the first and the last."""
     if len(stills) <= MAX_STILLS:
         return stills
     return [stills[number * (len(stills) - 1) // (MAX_STILLS - 1)] for number in range(MAX_STILLS)]
 
 
 def open_stills(stills: list[Footage], folders: Folders, shown: list[FootageRange]) -> Iterator[BinaryIO]:
-    """Each open until the next one is asked for, and noted in `shown`; what went meanwhile is left out."""
+    """Yield each still, open until the next is requested, and add it to `shown`; skip files that no longer exist."""
     for still in stills:
         with suppress(NotFound, Forbidden), open_footage(still, folders) as file:
             shown.append(FootageRange(still.at, 1 / clips.STILLS_PER_SECOND))
@@ -117,10 +117,9 @@ def open_stills(stills: list[Footage], folders: Folders, shown: list[FootageRang
 
 
 def pieces_of(event: Event, folders: Folders, files: ExitStack, deadline: Deadline) -> list[Piece]:
-    """The pieces of the camera's videos, open in `files`. Where two show the same, it is the earlier one's.
+    """Return the pieces of the camera's videos, open in `files`. Where two overlap, the earlier one is used.
 
-    No video is looked into for which there is no room any more: a camera may say of all its files that they begin
-    at the same moment.
+    Stops once the range is covered: a camera may report the same start time for all its files.
     """
     start, end = clip_range(event)
     around = videos_around(event)
@@ -144,7 +143,7 @@ def piece_of(
     files: ExitStack,
     deadline: Deadline,
 ) -> Piece | None:
-    """What of the video lies in `span`; None if that is nothing, or it cannot be read."""
+    """Return the part of the video within `span`; None if there is none or the video is unreadable."""
     with ExitStack() as file:
         found = open_video(footage, folders, file)
         if found is None:
@@ -163,7 +162,7 @@ def piece_of(
 def open_video(
     footage: Footage, folders: Folders, files: ExitStack
 ) -> tuple[ffmpeg.Source, ffmpeg.MediaInfo, bool] | None:
-    """And whether it is as long as it says: what was cut off on its way, or never closed, may be shorter."""
+    """Return source, media info and whether the stated duration is reliable: a truncated file may be shorter."""
     try:
         video = files.enter_context(open_footage(footage, folders))
         source = ffmpeg.source_for(video)
@@ -174,19 +173,19 @@ def open_video(
     except (ffmpeg.FfmpegMissing, ffmpeg.FfmpegKilled):
         raise
     except ffmpeg.FfmpegFailed as error:
-        logger.info("video left out of a clip camera=%s: %s", footage.camera.pk, error.detail)
+        logger.info("video skipped in clip camera=%s: %s", footage.camera.pk, error.detail)
         return None
 
 
 def stated_length(facts: ffmpeg.MediaInfo, footage: Footage, following: Footage | None) -> float:
-    """In seconds. Of a file that does not tell, or lies, at most until the next one begins."""
+    """Return the duration in seconds; if missing or implausible, the time until the next file starts."""
     if facts.plausible_duration is not None:
         return facts.plausible_duration
     return math.inf if following is None else (following.at - footage.at).total_seconds()
 
 
 def readable_length(source: ffmpeg.Source, facts: ffmpeg.MediaInfo, until: float, deadline: Deadline) -> float:
-    """What of its first seconds can be read. One that cannot be counted is believed: cutting it tells."""
+    """Return how much of the first `until` seconds is readable; infinity if unknown, so that cutting decides."""
     try:
         return readable_duration(source, facts, until=until, timeout=deadline.remaining())
     except ffmpeg.ENVIRONMENT_ERRORS:

@@ -1,4 +1,4 @@
-"""What is kept of stored media: uploads, detections, events, clips, conversions, and files that are to go."""
+"""Models of stored media: uploads, detections, events, clips, transcodes and tombstones."""
 
 from media_serving.models.clips import ClipWork
 from media_serving.models.events import (

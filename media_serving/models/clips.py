@@ -1,4 +1,4 @@
-"""The making of clips: one at a time for each event, tried again, with a reason when there is none."""
+"""Clip jobs: one per event, retried, with a reason if they fail."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ if TYPE_CHECKING:
 
 class ClipWorkQuerySet(WorkQuerySet["ClipWork"]):
     def visible_to(self, user: User | AbstractBaseUser | AnonymousUser) -> Self:
-        """Of events of the live cameras that `user` may see."""
+        """Clip jobs for events of the live cameras that `user` may see."""
         return self.filter(Exists(Event.objects.visible_to(user).filter(pk=OuterRef("event_id"))))
 
 
 class ClipWork(Work):
-    """That an event's clip is wanted, and how far it is. Whether there is one says the event."""
+    """The job that makes an event's clip, and its state. The event records whether a clip exists."""
 
     event = models.OneToOneField(Event, on_delete=models.CASCADE, related_name="clip_work")
-    # Raised whenever the event has changed, or a clip is asked for again: what was made for an earlier one is old.
+    # Incremented when the event changes or a clip is requested: a clip made for a lower number is outdated.
     wanted = models.PositiveIntegerField(default=1, editable=False)
 
-    # What the clip shows when: stretches, one after the other, each with the moment (ms since 1970, UTC) at which its
-    # first picture was taken and its length (ms).
+    # The footage ranges in the clip, in order: each the timestamp of its first picture (ms since 1970, UTC) and its
+    # length (ms).
     shows = models.JSONField(default=list, blank=True, editable=False)
 
     objects = ClipWorkQuerySet.as_manager()

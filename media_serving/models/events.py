@@ -17,7 +17,7 @@ from cameras.models import Camera
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
 
-# No event is longer, whatever NVR_EVENT_MAX_LENGTH says: a search by time need not look further back than this.
+# Upper limit whatever NVR_EVENT_MAX_LENGTH is, so that a search by time need not go back further.
 MAX_EVENT_LENGTH = timedelta(hours=1)
 MAX_NOTES = 5000
 
@@ -33,7 +33,7 @@ class EventQuerySet(models.QuerySet["Event"]):
         return self.filter(camera__in=Camera.objects.visible_to(user))
 
     def overlapping(self, start: datetime | None, end: datetime | None) -> Self:
-        """Events of which any moment lies from `start` to `end`, both included; None leaves that side open.
+        """Events that overlap `start` to `end`, both included; None leaves that side open.
 
         An open event reaches as far as its last detection, so an orphan does not match everything after it.
         """
@@ -45,17 +45,17 @@ class EventQuerySet(models.QuerySet["Event"]):
         return rows
 
     def due_to_close(self, now: datetime) -> Self:
-        """Open events without a detection for NVR_EVENT_GAP, those of NVR_EVENT_MAX_LENGTH, and those ahead of a clock
-        that was set back."""
+        """Open events without a detection for NVR_EVENT_GAP, those of NVR_EVENT_MAX_LENGTH, and those in the future
+        after the clock was set back."""
         quiet = Q(last_detected_at__lte=now - settings.NVR_EVENT_GAP)
         ahead = Q(last_detected_at__gt=now + MAX_EVENT_LENGTH)
         return self.filter(quiet | ahead | Q(started_at__lte=now - settings.NVR_EVENT_MAX_LENGTH), ended_at=None)
 
 
 class Event(models.Model):
-    """A span in which one camera kept detecting something; `ended_at` is None while it may still grow."""
+    """A time range in which a camera kept detecting objects; `ended_at` is None while it may still grow."""
 
-    # Protected: rows that name files go only through `media_serving.purge`, which removes the files too.
+    # Protected: rows that refer to files are deleted only by `media_serving.purge`, which removes the files too.
     camera = models.ForeignKey(Camera, on_delete=models.PROTECT, related_name="events", db_index=False)
     started_at = models.DateTimeField()
     last_detected_at = models.DateTimeField()
@@ -117,7 +117,7 @@ class Detection(models.Model):
 
     camera = models.ForeignKey(Camera, on_delete=models.PROTECT, related_name="detections", db_index=False)
     event = models.ForeignKey(Event, on_delete=models.PROTECT, related_name="detections", db_index=False)
-    # None: it was reported from outside
+    # None: reported by an external detector
     upload = models.ForeignKey(
         "Upload", null=True, blank=True, on_delete=models.PROTECT, related_name="detections", editable=False
     )
@@ -136,7 +136,7 @@ class Detection(models.Model):
     offset_ms = models.PositiveIntegerField("offset (ms)", null=True, blank=True, help_text="Where in the video.")
     source = models.CharField(max_length=64, default="api", help_text="Which detector found it.")
     external_id = models.CharField(max_length=255, blank=True, help_text="The detector's own name for it.")
-    # None: not made yet; 0: there is nothing to make it of
+    # None: not made yet; 0: cannot be made
     thumbnail_size_bytes = models.PositiveIntegerField("thumbnail size (bytes)", null=True, blank=True)
 
     objects = DetectionQuerySet.as_manager()
@@ -154,7 +154,7 @@ class Detection(models.Model):
                 name="detection_without_thumbnail",
             ),
             models.Index(
-                fields=("upload", "-received_at"),  # with the foreign key, or SQLite prefers that one's own index
+                fields=("upload", "-received_at"),  # else SQLite prefers the foreign key's own index
                 condition=Q(thumbnail_size_bytes=None, upload=None),
                 name="report_without_thumbnail",
             ),

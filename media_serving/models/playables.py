@@ -1,4 +1,4 @@
-"""Videos in a form that browsers play, made once each."""
+"""Web playback versions of videos, each made once."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from media_serving.models.work import Work, WorkQuerySet, WorkState
 
 
 class PlayableQuerySet(WorkQuerySet["PlayableForm"]):
-    """Of all videos: nobody sees them but superusers."""
+    """Covers videos of all cameras: only superusers may see the rows."""
 
 
 class PlayableForm(Work):
-    """A form of a video that every browser plays, made once per content: path, mtime and size of the original.
+    """The web playback version of a video, made once per content: path, mtime and size of the original.
 
-    `done` implies a whole file in the cache, or, with `size_bytes` None, that the original plays as it is.
+    `done` implies a complete file in the cache or, with `size_bytes` None, that browsers play the original.
     """
 
     key = models.CharField(max_length=64, unique=True, editable=False)  # SHA-256 of path, mtime and size
@@ -34,7 +34,7 @@ class PlayableForm(Work):
         indexes = (models.Index(fields=("state", "used_at"), name="playable_least_used"),)
         constraints = (
             models.CheckConstraint(condition=Q(state__in=WorkState.values), name="playable_state_is_known"),
-            # Converting takes all of a processor: the database sees to it that one row at a time is worked on.
+            # Transcoding uses all of the CPU: the database allows one working row at a time.
             models.UniqueConstraint(
                 fields=("state",), condition=Q(state=WorkState.WORKING), name="playable_one_at_a_time"
             ),

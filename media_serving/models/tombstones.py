@@ -1,4 +1,4 @@
-"""Files that are still to be removed."""
+"""Files that still have to be removed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from django.utils import timezone
 
 
 class Tombstone(models.Model):
-    """A file whose row is gone and that is still to be removed; the row goes when the file is gone."""
+    """A file whose own row is deleted but that still has to be removed; deleted with the file."""
 
     path = models.CharField(max_length=4096)
     created_at = models.DateTimeField(default=timezone.now, editable=False)

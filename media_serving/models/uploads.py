@@ -1,4 +1,4 @@
-"""The ledger of what cameras deliver: every content of every file, once, and what became of it."""
+"""The ledger of uploads: every content of every file that cameras delivered, and its state."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
 MAX_REASON_LENGTH = 500
 MAX_NOTE_LENGTH = 300
-MAX_CLOCK_SKEW = timedelta(minutes=10)  # at most; a file's time that is further ahead says nothing
-MAX_RETRY_DELAY = timedelta(minutes=30)  # until the next look at a file that could not be read
+MAX_CLOCK_SKEW = timedelta(minutes=10)  # a file time further in the future is ignored
+MAX_RETRY_DELAY = timedelta(minutes=30)  # until a failed file is retried
 MAX_NS = 2**63 - 1
 COLUMN_NS = 2**63  # a column holds integers from -COLUMN_NS to COLUMN_NS - 1
-LARGE_BYTES = 64 * 2**20  # what is larger is read in slices, and few such files at a time
+LARGE_BYTES = 64 * 2**20  # larger files are read in slices, few at a time
 
 
 def stored_mtime_ns(mtime_ns: int) -> int:
@@ -37,12 +37,12 @@ class UploadState(models.TextChoices):
     WAITING = "waiting"
     WORKING = "working"
     DONE = "done"
-    REJECTED = "rejected"  # nothing could be made of the file
-    FAILED = "failed"  # our part: it was tried as often as is sensible
+    REJECTED = "rejected"  # the file is not usable
+    FAILED = "failed"  # an internal error persisted after all attempts
 
 
 class CaptureClue(models.TextChoices):
-    """By what it is known when a picture was taken, the surest first."""
+    """The source of the capture time, most reliable first."""
 
     EXIF = "exif", "what the picture says itself"
     NAME = "name", "the file's name"
@@ -53,7 +53,7 @@ class CaptureClue(models.TextChoices):
 
     @property
     def is_path_independent(self) -> bool:
-        """Whether the picture, or its name without the folder, tells the time: moved elsewhere it tells the same."""
+        """Whether the clue is in the picture or its name without the folder, and so survives a move."""
         return self in {CaptureClue.EXIF, CaptureClue.NAME}
 
 
@@ -63,40 +63,40 @@ class UploadQuerySet(models.QuerySet["Upload"]):
         return self.filter(camera__in=Camera.objects.visible_to(user))
 
     def visible_unordered(self, user: User | AbstractBaseUser | AnonymousUser) -> Self:
-        """The same uploads, for a search that begins at a state or a time, in no order.
+        """The same uploads, unordered, for queries by state or time.
 
-        The camera's key, as a sum, is a mere condition: else SQLite walks all that the cameras ever delivered, not
-        the few rows that an index of what is not done, or came of late, holds.
+        The camera's key is written as a sum so that SQLite does not use its index: it would walk all uploads of
+        the cameras instead of the few in a partial index.
         """
         cameras = Camera.objects.visible_to(user).order_by().values("pk")
         return self.order_by().annotate(owner=F("camera_id") + 0).filter(owner__in=cameras)
 
     def due(self, now: datetime) -> Self:
-        """Those that wait for nothing but a worker."""
+        """Uploads that are ready for a worker."""
         return self.filter(is_due(now), state=UploadState.WAITING)
 
     def postponed(self, now: datetime) -> Self:
-        """Those that could not be read and are looked at again later."""
-        # Not as the negation of `is_due`, for which no index is asked.
+        """Uploads that failed and are retried later."""
+        # Not the negation of `is_due`: that would use no index.
         later = Q(retry_at__gt=now, retry_at__lte=now + 2 * MAX_RETRY_DELAY)
         return self.filter(later, state=UploadState.WAITING)
 
     def of_file(self, camera_id: int, raw_path: bytes) -> Self:
-        """All contents that the file at `raw_path` (below the camera's folder) has had, in no order.
+        """All contents that the file at `raw_path` (below the camera's folder) has had, unordered.
 
-        Any order would have the database walk all of the camera's uploads in it, to find these few.
+        With an order, the database would walk all of the camera's uploads in it to find these few.
         """
         return self.filter(camera_id=camera_id, path_digest=digest_of(raw_path)).order_by()
 
 
 class Upload(models.Model):
-    """One content of one file, told from others by the file's size and time; a name that is used again is another.
+    """One content of one file, identified by path, size and mtime; a reused name is another upload.
 
-    `path` is for people; the disk's own name, which need not be text, is `raw_path`. Both are below the camera's
-    folder.
+    `path` is for display; `raw_path` is the name on disk, which may not be valid text. Both are relative to the
+    camera's folder.
     """
 
-    # Protected: what we kept of its bytes goes only through `media_serving.purge`.
+    # Protected: a kept copy is removed only by `media_serving.purge`.
     camera = models.ForeignKey(Camera, on_delete=models.PROTECT, related_name="uploads", db_index=False)
     path = models.TextField(editable=False)
     raw_path = models.TextField(editable=False)  # percent-encoded
@@ -127,7 +127,7 @@ class Upload(models.Model):
     copy_removed_at = models.DateTimeField(
         null=True, blank=True, editable=False, help_text="When our copy was removed to make room, if it was."
     )
-    # Of a large file: the digests of the blocks that were read so far, one after the other.
+    # For a large file: the digests of the blocks read so far, concatenated.
     block_digests = models.TextField(blank=True, editable=False)
 
     objects = UploadQuerySet.as_manager()
@@ -171,7 +171,7 @@ class Upload(models.Model):
 
     @property
     def below(self) -> bytes:
-        """The file's name as the disk has it, below the camera's folder."""
+        """The name on disk, relative to the camera's folder."""
         return unquote_to_bytes(self.raw_path)
 
     @property
@@ -179,14 +179,14 @@ class Upload(models.Model):
         return Path(os.fsdecode(os.fsencode(self.camera.folder_path) + b"/" + self.below))
 
     def quiet_for(self, now: datetime) -> timedelta:
-        """How long nothing was written to the file, as far as we have seen."""
+        """Return how long the file has not been written to, as far as known."""
         written_at = mtime_to_datetime(self.mtime_ns)
         if written_at > now + MAX_CLOCK_SKEW:
             written_at = self.received_at
         return now - max(self.received_at, min(written_at, now))
 
     def is_abandoned(self, now: datetime) -> bool:
-        """Whether nobody will send the rest of it any more."""
+        """Return whether the rest of the file is no longer expected."""
         return self.quiet_for(now) > settings.NVR_INCOMPLETE_UPLOAD_TIMEOUT
 
     @property
@@ -195,7 +195,7 @@ class Upload(models.Model):
 
 
 class UploadCopy(models.Model):
-    """Another place at which an upload's bytes lie: sorted into a folder, linked, or sent a second time."""
+    """Another file with the upload's content: moved to a folder, linked, or sent twice."""
 
     camera = models.ForeignKey(Camera, on_delete=models.CASCADE, related_name="upload_copies", db_index=False)
     upload = models.ForeignKey(Upload, on_delete=models.CASCADE, related_name="copies")
@@ -221,12 +221,12 @@ class UploadCopy(models.Model):
 
     @property
     def below(self) -> bytes:
-        """Its name as the disk has it, below the camera's folder."""
+        """The name on disk, relative to the camera's folder."""
         return unquote_to_bytes(self.raw_path)
 
 
 def is_due(now: datetime) -> Q:
-    """What is to be looked at again later than anything ever is was set by a clock that has been put back since."""
+    """Match due rows, including those with an implausibly late `retry_at` from before the clock was set back."""
     return Q(retry_at=None) | Q(retry_at__lte=now) | Q(retry_at__gt=now + 2 * MAX_RETRY_DELAY)
 
 
@@ -235,7 +235,7 @@ def digest_of(raw_path: bytes) -> str:
 
 
 def readable(raw_path: bytes) -> str:
-    """For people, and for databases that hold no NUL and nothing but text."""
+    """Return `raw_path` as text for display, without NUL, which databases reject."""
     return raw_path.decode("utf-8", "replace").replace("\0", "\ufffd")
 
 
@@ -244,7 +244,7 @@ def quoted(raw_path: bytes) -> str:
 
 
 def kept_path(camera_id: int, upload_id: int, path: str) -> Path:
-    """Where we keep the bytes of an upload whose name the camera uses again."""
+    """Return the path of the kept copy of an upload whose name the camera reuses."""
     return kept_folder(camera_id) / f"{upload_id}{Path(path).suffix.lower()[:16]}"
 
 
@@ -254,16 +254,16 @@ def kept_folder(camera_id: int) -> Path:
 
 
 def mtime_to_datetime(ns: int) -> datetime:
-    """A file's time; what no calendar holds is the nearest that it does."""
+    """Return a file's mtime as UTC, clamped to what a datetime can represent."""
     seconds = min(max(ns, 0), MAX_NS) // 1_000_000 / 1000
     return datetime.fromtimestamp(seconds, UTC)
 
 
 class CameraTurn(models.Model):
-    """Who is at a camera's uploads, one worker at a time, and what its detector remembers between two pictures.
+    """The lease on a camera's uploads, for one worker at a time, and the detector's state between pictures.
 
-    The memory is written in the transaction that records what it led to: after a crash no picture is missing in it,
-    and none counts twice.
+    The state is written in the same transaction as its results: after a crash no picture is missing and none counts
+    twice.
     """
 
     camera = models.OneToOneField(Camera, on_delete=models.CASCADE, related_name="turn")

@@ -1,4 +1,4 @@
-"""Rows that ask for something a worker makes: clips, and playable forms of videos."""
+"""Jobs for workers: clips, and web playback versions of videos."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from media_serving import leases
 
-# No lease and no pause is as long: what ends later was set by a clock that has been put back since.
+# No lease and no delay is as long: a later time was set before the clock was set back.
 MAX_PLAUSIBLE_WAIT = timedelta(hours=1)
 WorkT = TypeVar("WorkT", bound="Work")
 
@@ -25,16 +25,16 @@ class WorkState(models.TextChoices):
 
 class WorkQuerySet(models.QuerySet[WorkT]):
     def in_state(self, state: WorkState) -> Self:
-        """Not for what is done: the others have an index of their own, which SQLite uses only if told so."""
+        """Rows in a `state` other than done. The explicit exclusion makes SQLite use the partial index."""
         return self.exclude(state=WorkState.DONE).filter(state=state)
 
     def due(self, now: datetime) -> Self:
-        """Those that wait for nothing but a worker."""
+        """Rows that are ready for a worker."""
         is_due = Q(retry_at=None) | Q(retry_at__lte=now) | Q(retry_at__gt=now + MAX_PLAUSIBLE_WAIT)
         return self.in_state(WorkState.WAITING).filter(is_due)
 
     def claim(self, pk: int, *, lease: timedelta) -> bool:
-        """Whether the row is the caller's now, for `lease`; not if it does not wait, or the database allows no more."""
+        """Claim the row for `lease`; return False if it is not due or a constraint allows no more working rows."""
         now = timezone.now()
         ours = {
             "state": WorkState.WORKING,
@@ -49,11 +49,11 @@ class WorkQuerySet(models.QuerySet[WorkT]):
             return False
 
     def still_leased(self, row: Work) -> Self:
-        """The row, if it still is whose who claimed it as `row`: `attempts` tells this attempt from a later one's."""
+        """The row if the claim that returned `row` still holds; `attempts` distinguishes it from a later claim."""
         return self.filter(pk=row.pk, state=WorkState.WORKING, attempts=row.attempts)
 
     def release_expired_leases(self, *, doing: str) -> None:
-        """Rows whose worker died wait again; those that killed several are given up, and say so."""
+        """Set rows of dead workers back to waiting; mark those that killed several workers as failed."""
         now = timezone.now()
         has_expired = Q(leased_until__lt=now) | Q(leased_until__gt=now + MAX_PLAUSIBLE_WAIT)
         expired = self.in_state(WorkState.WORKING).filter(has_expired)
@@ -64,11 +64,11 @@ class WorkQuerySet(models.QuerySet[WorkT]):
         expired.update(state=WorkState.WAITING, leased_until=None)
 
     def have_stalled(self, now: datetime, *, after: timedelta) -> bool:
-        """Whether some have waited so long for a worker that nobody can be on the way to them."""
+        """Return whether rows have waited so long that their message must be lost."""
         has_stalled = (
             self.due(now).filter(Q(sent_at__lt=now - after) | Q(sent_at__gt=now + MAX_PLAUSIBLE_WAIT)).exists()
         )
-        # Whoever is at work hands on the next one.
+        # A busy worker sends the next row when it finishes.
         return has_stalled and not self.in_state(WorkState.WORKING).exists()
 
     def longest_pending(self) -> WorkT | None:
@@ -79,13 +79,13 @@ class WorkQuerySet(models.QuerySet[WorkT]):
 
 
 class Work(models.Model):
-    """How far the making is. Whoever claims a row holds a lease; when that lapses, the row is free for another."""
+    """A job's state. A worker claims a row with a lease; after the lease expires, another may claim it."""
 
     state = models.CharField(max_length=7, choices=WorkState, default=WorkState.WAITING)
     reason = models.CharField(max_length=500, blank=True)
     attempts = models.PositiveSmallIntegerField(default=0)
     leased_until = models.DateTimeField(null=True, blank=True)
-    worker = models.CharField(max_length=12, blank=True, editable=False)  # that claimed it last, as `leases.WORKER`
+    worker = models.CharField(max_length=12, blank=True, editable=False)  # last claimed by, as in `leases.WORKER`
     retry_at = models.DateTimeField(null=True, blank=True, help_text="When a failure is worth another attempt.")
     sent_at = models.DateTimeField(default=timezone.now, editable=False)
 

@@ -1,4 +1,4 @@
-"""When a clip shows which of the event's pictures: there the boxes of what was found in it are drawn over the clip."""
+"""Detection boxes over a clip: when the clip shows which of the event's pictures."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from itertools import accumulate, zip_longest
 
 from media_serving.pages.event_stills import Still
 
-MAX_OVERLAY_MS = 1000  # a video is looked at about once a second: by then what was found has gone on
+MAX_OVERLAY_MS = 1000  # a video is sampled about once a second: by then the object has moved
 
 
 @dataclass(frozen=True)
 class BoxOverlay:
-    """The boxes of `still` lie over the clip from `from_ms` to `to_ms` of it."""
+    """Show the boxes of `still` from `from_ms` to `to_ms` of the clip."""
 
     still: Still
     from_ms: int
@@ -21,7 +21,7 @@ class BoxOverlay:
 
 
 def box_overlays(shows: Sequence[tuple[int, int]], stills: Iterable[Still]) -> list[BoxOverlay]:
-    """Those of `stills` that the clip shows, each until the next one begins; `shows` is `ClipWork.shows`."""
+    """Return overlays for the `stills` that the clip shows, each until the next; `shows` is `ClipWork.shows`."""
     positions = [(*position, still) for still in stills if still.boxes and (position := position_in_clip(still, shows))]
     positions.sort(key=lambda position: position[:2])
     overlays = []
@@ -32,7 +32,7 @@ def box_overlays(shows: Sequence[tuple[int, int]], stills: Iterable[Still]) -> l
 
 
 def position_in_clip(still: Still, shows: Sequence[tuple[int, int]]) -> tuple[int, int] | None:
-    """From when on, and at most until when, the clip shows the picture; both in milliseconds of the clip."""
+    """Return from when and at most until when the clip shows the picture, in milliseconds of the clip."""
     taken_ms = int(still.at.timestamp() * 1000)
     begins = accumulate((length for _, length in shows), initial=0)
     matches = [
