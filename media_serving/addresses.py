@@ -1,4 +1,4 @@
-"""What stands after /api/media/ in an address, before anything is looked up."""
+"""Syntax checks of the path after /api/media/, before any lookup."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class InvalidCameraIdentifier(Forbidden):
 
 
 def check_form(path: str) -> None:
-    """What is wrong with a path whatever it names; no look at the disk or the database."""
+    """Check the syntax of a media path, without disk or database access. Raises the contract's errors."""
     if len(path) > MAX_PATH:
         raise UriTooLong(f"The path is longer than {MAX_PATH} characters.")
     kind, _, rest = path.partition("/")

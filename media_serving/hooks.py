@@ -1,5 +1,5 @@
-"""What the app joins when it is ready: news of a camera's and an event's end, the audit's view, the shape of media
-errors, and its places in the pages."""
+"""Hooks registered when the app is ready: purge steps, signals, audit visibility, error shape, navigation and
+panels."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def connect() -> None:
 
 
 def entries_about(model: type[Event] | type[Upload]) -> Visibility:
-    """Which entries about rows of `model` a user may see: of trashed cameras too, as in the cameras' own entries."""
+    """Return which audit entries about `model` a user may see, including those of trashed cameras."""
 
     def visible(user: User) -> Q:
         if sees_all(user):

@@ -1,4 +1,4 @@
-"""Removing a camera's rows in batches, and after the commit the files that we made for them. Its own files stay."""
+"""Removing a camera's rows in batches, and their generated files after the commit. The camera's files stay."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from media_serving.transcoding.requests import cached_path
 
 
 def remove_batch(camera: Camera, limit: int) -> int:
-    """Delete up to `limit` of the camera's rows, detections before what they point at; how many. Fewer: no more."""
+    """Delete up to `limit` of the camera's rows, detections first; return how many. Fewer means none are left."""
     removed = 0
     for remove in (remove_detections, remove_events, remove_uploads, remove_playable_forms):
         removed += remove(camera, limit - removed)
@@ -44,7 +44,7 @@ def remove_events(camera: Camera, limit: int) -> int:
 
 
 def remove_uploads(camera: Camera, limit: int) -> int:
-    """The ledger's rows, and what we kept of bytes that the camera has overwritten."""
+    """Delete uploads and their kept copies."""
     rows = list(camera.uploads.values_list("pk", "path", "is_kept", "size_bytes")[:limit])
     schedule_deletion(
         _existing_files((kept_path(camera.pk, pk, path), size if kept else None) for pk, path, kept, size in rows)
@@ -54,22 +54,22 @@ def remove_uploads(camera: Camera, limit: int) -> int:
 
 
 def remove_kept_folders() -> None:
-    """Of cameras that were purged, once they are empty and nothing is owed in them any more."""
+    """Remove empty folders of purged cameras, once no tombstone refers to them."""
     for folder in settings.KEPT_DIR.glob("*/"):
         if folder.name.isdecimal() and not is_needed(folder):
-            with suppress(OSError):  # it is not empty: there is something that we did not put there
+            with suppress(OSError):  # it is not empty: it contains files of others
                 folder.rmdir()
 
 
 def is_needed(kept_folder: Path) -> bool:
-    """A tombstone of a file in a folder that is gone would never be carried out."""
+    """Return whether the camera exists or a tombstone refers to the folder: it would fail without the folder."""
     if Camera.everything.filter(pk=int(kept_folder.name)).exists():
         return True
     return Tombstone.objects.filter(path__startswith=f"{kept_folder}/").exists()
 
 
 def remove_playable_forms(camera: Camera, limit: int) -> int:
-    """Whole videos, which would otherwise outlive the purge by a month; a nested camera's are made again."""
+    """Delete transcodes, which would outlive the purge by a month; a nested camera's are made again on request."""
     own = folders_including(camera).resolved.get(camera.pk, camera.folder_path)
     ours, theirs = (quote(os.fsencode(folder)) for folder in (kept_folder(camera.pk).resolve(), own))
     is_of_it = Q(path__startswith=f"{theirs}/") | Q(path__startswith=f"{ours}/")
@@ -80,5 +80,5 @@ def remove_playable_forms(camera: Camera, limit: int) -> int:
 
 
 def _existing_files(files: Iterable[tuple[Path, int | None]]) -> list[Path]:
-    """Files that their row knows of, and those that a crash left before the row could."""
+    """Return the files that rows refer to, and existing ones that a crash left without a recorded size."""
     return [path for path, size in files if size is not None or os.path.lexists(path)]

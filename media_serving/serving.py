@@ -1,7 +1,7 @@
-"""From an address below /api/media/ to the file that it names, for one who may see it.
+"""Resolving a path below /api/media/ to the file that it names, if the user may see it.
 
-The checks come in the contract's order: the form of the path, the owner, where the file really lies, that it is
-there, and last its type. What someone may not see is answered like what does not exist.
+The checks follow the contract's order: the form of the path, the owner, the file's real location, its existence,
+and its type. A file that the user may not see is reported as not found.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ from nvr.media.files.paths import (
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 
-    User = AbstractBaseUser | AnonymousUser  # what a request has
+    User = AbstractBaseUser | AnonymousUser  # as in `request.user`
 
-ID = re.compile(r"[0-9]{1,18}")  # what fits the database's 64 bits
+ID = re.compile(r"[0-9]{1,18}")  # fits the database's 64 bits
 THUMBNAIL = re.compile(r"detection_([0-9]{1,18})(?:_thumb)?\.jpg")
 CLIP = re.compile(r"([0-9]{1,18})_clip\.mp4")
 OVERWRITTEN = "File not found: the camera has overwritten it since."
@@ -45,13 +45,13 @@ COPY_GONE = "File not found: the camera has overwritten it, and the copy that wa
 COPY_REMOVED = (
     "File not found: the camera has overwritten it, and the copy that was kept of it was removed to make room."
 )
-MAX_COPIES = 5  # looked for
+MAX_COPIES = 5  # checked per upload
 UNSUPPORTED = "Unsupported media path (expected cameras/..., thumbnails/..., detections/..., or clips/...)"
 
 
 @dataclass(frozen=True)
 class StoredFile:
-    """A file that may be served: `path` and `root` above it are without symlinks; a client saves it as `name`."""
+    """A file to serve: `path` and its ancestor `root` contain no symlinks; `name` is the download name."""
 
     path: Path
     root: Path
@@ -63,10 +63,10 @@ class StoredFile:
 
 
 def locate(path: str, user: User) -> StoredFile:
-    """The file that `path` (all after /api/media/, decoded) names, if `user` may see it.
+    """Return the file for `path` (the decoded part after /api/media/) if `user` may see it.
 
     Raises `UriTooLong`, `PathTraversal`, `NulInPath`, `NotFound`, `OutsideRoot`, `FileTypeNotAllowed`, and
-    `StorageFault` when the storage does not answer: that is never "not found".
+    `StorageFault` when the storage does not respond: that is never reported as not found.
     """
     check_form(path)
     kind, _, rest = path.partition("/")
@@ -80,16 +80,16 @@ def camera_file(rest: str, user: User) -> StoredFile:
     camera_id, _, filename = rest.partition("/")
     folders = current_folders()
     file = resolve_camera_file(find_camera(camera_id, user, folders), filename, folders)
-    content_type_for(filename)  # also the name that was asked for, when it is a link to an allowed type
+    content_type_for(filename)  # the requested name too, in case it links to an allowed type
     return file
 
 
 def find_camera(camera_id: str, user: User, folders: Folders) -> Camera:
-    """The camera with this slug, else this uuid, else the only one whose folder's last component it is."""
+    """Return the camera with this slug, else this UUID, else the only one with this folder name."""
     camera = live_camera(user, camera_id, folders)
     if camera is None:
         visible = Camera.objects.visible_to(user)
-        # SQLite compares without regard to case here, so that the exact comparison is ours
+        # SQLite ignores case here, so compare exactly in Python
         named = [c for c in visible.filter(folder_path__endswith=f"/{camera_id}") if is_named(c, camera_id)]
         camera = named[0] if len(named) == 1 else None
     if camera is None:
@@ -108,7 +108,7 @@ def resolve_camera_file(
     *,
     resolve: Callable[[str, str], Path] = resolve_below,
 ) -> StoredFile:
-    """A file in the camera's folder that belongs to no camera nested in it, and is of a type that is served."""
+    """Return a file of an allowed type in the camera's folder that does not belong to a nested camera."""
     folders = folders_for(camera, known)
     folder = known_folder_of(camera, folders)
     try:
@@ -137,7 +137,7 @@ def clip(filename: str, user: User) -> StoredFile:
 
 
 def generated_file(path: Path, message: str) -> StoredFile:
-    """A file that this application made; `message` is what the route says when it is not there."""
+    """Return a file that this application made. Raises `NotFound` with `message` if it does not exist."""
     try:
         file = resolve_inside(path.parent, path.name)
     except NoSuchFile:
@@ -146,7 +146,7 @@ def generated_file(path: Path, message: str) -> StoredFile:
 
 
 def detection_file(detection_id: str, user: User) -> StoredFile:
-    """The picture in which something was detected; of a video, the frame."""
+    """Return the picture of the detection; for a video, the frame."""
     if not ID.fullmatch(detection_id):
         raise NotFound("Invalid detection ID")
     detection = Detection.objects.visible_to(user).select_related("camera", "upload").filter(pk=detection_id).first()
@@ -160,7 +160,7 @@ def detection_file(detection_id: str, user: User) -> StoredFile:
 
 
 def upload_file(upload_id: str, user: User) -> StoredFile:
-    """What a camera delivered, told from other contents that the name has had."""
+    """Return the content of one upload, even if the camera has reused the file name since."""
     found = Upload.objects.visible_to(user).select_related("camera")
     upload = found.filter(pk=upload_id).first() if ID.fullmatch(upload_id) else None
     if upload is None:
@@ -169,14 +169,14 @@ def upload_file(upload_id: str, user: User) -> StoredFile:
 
 
 def detection_source(detection: Detection) -> StoredFile:
-    """The file in which it was found; of one that a camera delivered, the very bytes that the detector saw."""
+    """Return the file of the detection; for an upload, the exact content that the detector processed."""
     if detection.upload is None:
         return resolve_camera_file(detection.camera, relative_to_camera(detection))
     return uploaded_file(detection.upload, detection.camera)
 
 
 def uploaded_file(upload: Upload, camera: Camera) -> StoredFile:
-    """What the camera delivered then: our copy, else its file where it lies now, if that is still the same."""
+    """Return the upload's content: the kept copy, else the unchanged file, else an unchanged copy of it."""
     if upload.is_kept:
         return replace(generated_file(upload.kept_path, COPY_GONE), name=Path(upload.path).name)
     try:
@@ -200,12 +200,12 @@ def unchanged_file(recorded: Upload | UploadCopy, camera: Camera) -> StoredFile:
 
 
 def relative_to_camera(detection: Detection) -> str:
-    """The file's place below its camera's folder; raises `OutsideRoot` if the record names another."""
+    """Return the path relative to the camera's folder. Raises `OutsideRoot` if the file is outside of it."""
     file, folder = Path(detection.file_path), Path(detection.camera.folder_path)
     if not file.is_absolute():
         return detection.file_path
     if not file.is_relative_to(folder):
-        folder = folder_of(detection.camera)  # which asks the database
+        folder = folder_of(detection.camera)  # queries the database
     if not file.is_relative_to(folder):
         raise OutsideRoot
     return str(file.relative_to(folder))

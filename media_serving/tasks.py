@@ -30,20 +30,20 @@ def close_events() -> None:
 
 @shared_task(name="media.remove_files", ignore_result=True)
 def remove_files() -> None:
-    """Files whose rows are gone and that could not be removed when they went."""
+    """Retry removing files whose rows are deleted."""
     process_pending_tombstones()
 
 
 @shared_task(name="media.trim_kept_copies", ignore_result=True)
 def trim_kept_copies() -> None:
-    """Bring the copies of overwritten files below their limits, and note where moved files lie now."""
+    """Bring the kept copies below their limits, and record the new paths of moved files."""
     kept_copies.trim()
     places.follow_copies(timezone.now())
 
 
 @shared_task(name=dispatch.TASK, ignore_result=True)
 def ingest() -> None:
-    """Work on what cameras delivered; what is left after a while is another message's."""
+    """Process uploads for a limited time; send another task if some are left."""
     if processor.work():
         dispatch.send_owed()
 

@@ -1,4 +1,4 @@
-"""Conversions in the admin: what was asked for, how it went and why not, and another try."""
+"""Transcodes in the admin: state, reason of failure, and retry."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from nvr.model_admin import ModelAdmin
 
 @admin.register(PlayableForm)
 class PlayableFormAdmin(ModelAdmin[PlayableForm]):
-    """For superusers: a row names a file of any camera."""
+    """For superusers only: rows show files of all cameras."""
 
     list_display = ("video", "state", "reason", "attempts", "size_bytes", "created_at", "used_at")
     list_filter = ("state",)
@@ -24,12 +24,12 @@ class PlayableFormAdmin(ModelAdmin[PlayableForm]):
     def video(self, form: PlayableForm) -> str:
         return str(source_path(form)).encode("utf-8", "replace").decode()
 
-    @admin.action(description="Convert the selected videos again")
+    @admin.action(description="Retry the selected transcodes")
     def retry_conversions(self, request: HttpRequest, forms: QuerySet[PlayableForm]) -> None:
         failed = list(forms.filter(state=WorkState.FAILED))
         for form in failed:
             reset(form)
-        messages.success(request, f"{len(failed)} conversions wait for a worker again.")
+        messages.success(request, f"Queued {len(failed)} transcode{'' if len(failed) == 1 else 's'} for retry.")
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         return bool(request.user.is_superuser)

@@ -1,4 +1,4 @@
-"""The playable form of a video: the original if every browser plays it, else an MP4 made once by a worker."""
+"""Web playback version of a video: the original if every browser plays it, else an MP4 transcoded by a worker."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 TASK = "media.make_playable"
 USED_PRECISION = timedelta(minutes=10)
-# By extension: ffmpeg's names of the container, and of the picture's and the sound's codecs
+# By extension: ffmpeg's names of the container, the video codecs and the audio codecs
 BROWSERS_PLAY = {
     ".mp4": ("mov", {"h264"}, {"aac", "mp3", None}),
     ".webm": ("matroska", {"vp8", "vp9", "av1"}, {"vorbis", "opus", None}),
@@ -34,7 +34,7 @@ PIXELS = {"yuv420p", "yuvj420p", "yuva420p"}
 
 
 class TranscodeFailed(Invalid):
-    """No playable form can be made of this file; the reason is a sentence."""
+    """The video cannot be transcoded; the reason is a sentence."""
 
     title = "There is no playable form of this video"
 
@@ -48,9 +48,9 @@ class PlaybackVersion:
 
 
 def playback_version(file: Path) -> PlaybackVersion:
-    """The playable form of the video `file` (resolved); asks a worker for it if it is not there yet.
+    """Return the web playback version of the video `file` (resolved); queue a transcode if there is none yet.
 
-    Raises `TranscodeFailed` with the reason, or `Unavailable` if the last attempt failed for want of something.
+    Raises `TranscodeFailed` with the reason, or `Unavailable` if the last attempt failed but will be retried.
     """
     row = PlayableForm.objects.filter(key=content_key(file)).first() or request_transcode(file)
     if row.state == WorkState.FAILED:
@@ -80,7 +80,7 @@ def source_path(row: PlayableForm) -> Path:
 
 
 def request_transcode(file: Path) -> PlayableForm:
-    """The row of a video that is asked for the first time; of two who ask at once, one makes it."""
+    """Create the row of a video at its first request; return the existing one if another request was faster."""
     key = content_key(file)
     plays_unchanged = plays_in_browsers(file)
     with translate_os_errors():
@@ -103,23 +103,23 @@ def request_transcode(file: Path) -> PlayableForm:
 
 
 def plays_in_browsers(file: Path) -> bool:
-    """Whether every current browser plays the file itself. What cannot be read is left to the worker to judge."""
-    form = BROWSERS_PLAY.get(extension(file.name))
-    if form is None:
+    """Return whether every current browser plays the file; False if it is unreadable, which the worker handles."""
+    supported = BROWSERS_PLAY.get(extension(file.name))
+    if supported is None:
         return False
-    from nvr.media.ffmpeg import operations as ffmpeg  # for the first who asks only
+    from nvr.media.ffmpeg import operations as ffmpeg  # needed for the first request only
 
     try:
         facts = ffmpeg.probe(file)
     except NvrError:
         return False
-    container, video, audio = form
+    container, video, audio = supported
     playable = facts.video_codec in video and facts.audio_codec in audio and facts.pix_fmt in PIXELS
     return playable and facts.container == container and not facts.has_other_tracks
 
 
 def retry_if_due(row: PlayableForm) -> None:
-    """A failure for want of something (disk, ffmpeg) is tried again when its time has come; others are final."""
+    """Retry a failure with a `retry_at` (disk full, ffmpeg missing) once it is due; others are final."""
     now = timezone.now()
     if row.retry_at is None:
         raise TranscodeFailed(row.reason)
@@ -128,12 +128,12 @@ def retry_if_due(row: PlayableForm) -> None:
     reset(row)
 
 
-def seconds_until(moment: datetime, now: datetime) -> int:
-    return max(1, int((moment - now).total_seconds()))
+def seconds_until(timestamp: datetime, now: datetime) -> int:
+    return max(1, int((timestamp - now).total_seconds()))
 
 
 def reset(row: PlayableForm) -> None:
-    """Wait for a worker again; if another asker was quicker, theirs counts."""
+    """Set the row back to waiting and queue it, unless another request has already changed its state."""
     again = {"state": WorkState.WAITING, "attempts": 0, "retry_at": None, "size_bytes": None, "reason": ""}
     if PlayableForm.objects.filter(pk=row.pk, state=row.state).update(**again, sent_at=timezone.now()):
         send_after_commit(row.pk)
@@ -151,8 +151,8 @@ def send_after_commit(pk: int) -> None:
 
 
 def send(pk: int) -> None:
-    """Tell the workers. If the broker is away the row waits: what is owed is sent again later."""
+    """Send the task. If the broker is unavailable the row stays pending and is sent again later."""
     try:
         current_app.send_task(TASK, args=[pk], queue="bulk")
     except (OperationalError, OSError) as error:
-        logger.warning("broker away, playable form waits id=%s error=%s", pk, type(error).__name__)
+        logger.warning("broker unavailable, transcode pending id=%s error=%s", pk, type(error).__name__)

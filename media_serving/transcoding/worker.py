@@ -1,4 +1,4 @@
-"""The worker's side of playable forms: one conversion at a time, leased, bounded in time, attempts and space."""
+"""The transcoding worker: one job at a time, with a lease and limits on time, attempts and disk space."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ ORPHAN_MAX_AGE_S = 86_400  # longer than any conversion
 
 
 def make_playable(pk: int) -> None:
-    """Make the form that row `pk` asks for, unless another is being made; a second call does nothing."""
+    """Transcode the video of row `pk` unless another job is working; a second call does nothing."""
     release_expired_leases()
     row = claim(pk)
     if row is None:
@@ -45,7 +45,7 @@ def make_playable(pk: int) -> None:
 
 
 def claim(pk: int) -> PlayableForm | None:
-    """The row, now ours for `LEASE`; None if it does not wait, or if another is worked on, whose end sends this one."""
+    """Claim the row for `LEASE`; None if it is not due, or another is working, which sends this one when it ends."""
     rows = PlayableForm.objects
     return rows.get(pk=pk) if rows.claim(pk, lease=LEASE) else None
 
@@ -55,7 +55,7 @@ def renew(row: PlayableForm) -> None:
 
 
 def update_if_leased(row: PlayableForm, **values: object) -> bool:
-    """Write to the row if it is still ours."""
+    """Update the row if this worker still holds its lease; return whether it does."""
     return bool(PlayableForm.objects.still_leased(row).update(**values))
 
 
@@ -63,7 +63,7 @@ def attempt(row: PlayableForm) -> None:
     try:
         size_bytes = convert_to_cache(row)
     except NoSuchFile:
-        PlayableForm.objects.filter(pk=row.pk).delete()  # nobody can ask for this content any more
+        PlayableForm.objects.filter(pk=row.pk).delete()  # this content can no longer be requested
     except (ffmpeg.FfmpegMissing, ffmpeg.FfmpegKilled) as error:
         postpone(row, error.detail)
     except ffmpeg.FfmpegOutOfSpace:
@@ -79,23 +79,23 @@ def attempt(row: PlayableForm) -> None:
         if update_if_leased(
             row, state=WorkState.DONE, size_bytes=size_bytes, reason="", used_at=now, leased_until=None
         ):
-            logger.info("playable form made id=%s bytes=%s", row.pk, size_bytes)
+            logger.info("transcoded id=%s bytes=%s", row.pk, size_bytes)
             evict(keep=row.pk)
 
 
 def convert_to_cache(row: PlayableForm) -> int:
-    """Convert the row's original into its place in the cache; the size of the result in bytes."""
+    """Transcode the original into the cache; return the size in bytes."""
     source, target = unchanged_source(row), cached_path(row)
     target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     if shutil.disk_usage(target.parent).free < row.source_size_bytes + MIN_FREE_BYTES:
-        raise StorageFull("The disk is too full for a playable form of this video.")
+        raise StorageFull("The disk is too full to transcode this video.")
     convert(source, target)
     unchanged_source(row)
     return target.stat().st_size
 
 
 def unchanged_source(row: PlayableForm) -> Path:
-    """The original, if it still is what the row was made for; `NoSuchFile` if not."""
+    """Return the original's path. Raises `NoSuchFile` if its content is no longer the one of the row."""
     source = source_path(row)
     with translate_os_errors():
         resolved = source.resolve(strict=True)
@@ -119,15 +119,15 @@ def convert(source: Path, target: Path) -> None:
 
 
 def mark_failed(row: PlayableForm, error: NvrError) -> None:
-    """What ffmpeg cannot read today it cannot read tomorrow."""
+    """Mark the row as failed for good: a file that ffmpeg cannot read is not retried."""
     update_if_leased(row, state=WorkState.FAILED, reason=error.detail[:500], leased_until=None, retry_at=None)
-    logger.info("no playable form id=%s reason=%s", row.pk, error.detail)
+    logger.info("transcode failed id=%s reason=%s", row.pk, error.detail)
 
 
 def postpone(row: PlayableForm, reason: str) -> None:
     retry_at = timezone.now() + RETRY_AFTER
     update_if_leased(row, state=WorkState.FAILED, reason=reason[:500], leased_until=None, retry_at=retry_at)
-    logger.warning("playable form postponed id=%s reason=%s", row.pk, reason)
+    logger.warning("transcode postponed id=%s reason=%s", row.pk, reason)
 
 
 def release_expired_leases() -> None:
@@ -135,7 +135,7 @@ def release_expired_leases() -> None:
 
 
 def send_next() -> None:
-    """Hand on the row that waits longest."""
+    """Send the row that has waited longest."""
     row = PlayableForm.objects.longest_pending()
     if row is not None:
         PlayableForm.objects.mark_sent(row)
@@ -143,16 +143,16 @@ def send_next() -> None:
 
 
 def send_pending() -> None:
-    """Send again what a lost message, a dead worker or an absent broker left waiting."""
+    """Resend rows left waiting by a lost message, a dead worker or an unavailable broker."""
     release_expired_leases()
     if PlayableForm.objects.have_stalled(timezone.now(), after=SEND_AGAIN_AFTER):
         send_next()
 
 
 def evict(*, keep: int | None = None) -> int:
-    """Remove the least recently used forms, row and file, until the cache is below its cap; bytes removed.
+    """Remove the least recently used versions until the cache is below its cap; return the bytes removed.
 
-    `keep` is the row that was just made: one that alone exceeds the cap would otherwise never be seen.
+    `keep` is the row just made: a file that alone exceeds the cap would otherwise never be served.
     """
     made = PlayableForm.objects.filter(state=WorkState.DONE, size_bytes__isnull=False)
     excess = (made.aggregate(total=Sum("size_bytes"))["total"] or 0) - settings.NVR_TRANSCODE_CACHE_MB * 2**20
@@ -167,7 +167,7 @@ def evict(*, keep: int | None = None) -> int:
 
 
 def remove(row: PlayableForm) -> bool:
-    """The row first, so that no row is ever without its file; not if it was used since it was read."""
+    """Remove row, then file, so that no row lacks its file; do nothing if it was used since it was fetched."""
     deleted, _ = PlayableForm.objects.filter(pk=row.pk, state=row.state, used_at=row.used_at).delete()
     if deleted:
         cached_path(row).unlink(missing_ok=True)
@@ -175,13 +175,13 @@ def remove(row: PlayableForm) -> bool:
 
 
 def remove_unused() -> int:
-    """Remove rows that nobody asked for in 30 days, and files that no row knows; how many."""
+    """Remove versions unused for `MAX_UNUSED` and files without a row; return how many."""
     old = PlayableForm.objects.exclude(state=WorkState.WORKING).filter(used_at__lt=timezone.now() - MAX_UNUSED)
     return sum(remove(row) for row in old[:BATCH]) + remove_orphans()
 
 
 def remove_orphans() -> int:
-    """A crash between row and file, or in the middle of a conversion, leaves a file that nobody will ask for."""
+    """Remove files without a row, left by a crash; return how many."""
     files = cache_entries(cache_folder("playable"))
     old = [path for used_at, _, path in files if time.time() - used_at > ORPHAN_MAX_AGE_S]
     return sum(remove_unknown(old[start : start + BATCH]) for start in range(0, len(old), BATCH))
