@@ -1,6 +1,6 @@
-"""Events, detections, clips and uploads in the admin: to be looked at.
+"""Events, detections, clips and uploads in the admin, mostly read-only.
 
-Of an event, one's own remarks can be changed; a clip can be made again, and an upload that nothing came of read again.
+Users can edit an event's remarks, regenerate clips, and retry rejected or failed uploads.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ __all__ = ["ClipWorkAdmin", "DetectionAdmin", "EventAdmin", "PlayableFormAdmin",
 RowT = TypeVar("RowT", Event, Detection, ClipWork, Upload)
 REMARKS = ("keep", "reviewed", "notes")
 MAX_ROWS = 10_000
-MAX_AT_ONCE = 1000  # rows that one request begins anew: each is a transaction with its audit entry
+MAX_AT_ONCE = 1000  # rows per request: each is a transaction with its audit entry
 
 
 class NewestRows(Paginator[Any]):
-    """Pages of the newest rows only: counting millions would cost seconds, and nobody leafs that far."""
+    """Pages of the newest rows only: counting millions would take seconds, and nobody pages that far."""
 
     @cached_property
     def count(self) -> int:
@@ -44,7 +44,7 @@ class NewestRows(Paginator[Any]):
 
 
 class CameraFilter(admin.SimpleListFilter):
-    """By camera, offering those that one may see."""
+    """Filter by camera, limited to visible cameras."""
 
     title = parameter_name = "camera"
     slug = "camera__slug"
@@ -61,7 +61,7 @@ class CameraOfEventFilter(CameraFilter):
 
 
 class EvidenceAdmin(ModelAdmin[RowT]):
-    """Rows that are made by cameras and detectors and removed by retention, not by hand."""
+    """Rows created by cameras and detectors and removed by retention, not edited by users."""
 
     paginator = NewestRows
     show_full_result_count = False
@@ -69,7 +69,7 @@ class EvidenceAdmin(ModelAdmin[RowT]):
     actions: Any = None
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[RowT]:
-        rows: Any = super().get_queryset(request)  # of a model whose queryset has `visible_to`
+        rows: Any = super().get_queryset(request)  # the model's queryset has `visible_to`
         visible: QuerySet[RowT] = rows.visible_to(request.user)
         return visible
 
@@ -79,21 +79,21 @@ class EvidenceAdmin(ModelAdmin[RowT]):
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 
-    def restart(self, request: HttpRequest, rows: QuerySet[RowT], action: Callable[[RowT], object], done: str) -> int:
-        """Have `action` do it for the first `MAX_AT_ONCE` rows and say how many it did; answers that."""
+    def restart(self, request: HttpRequest, rows: QuerySet[RowT], action: Callable[[RowT], object], noun: str) -> int:
+        """Run `action` on the first `MAX_AT_ONCE` rows, show how many succeeded, and return that number."""
         selected = list(rows[: MAX_AT_ONCE + 1])
         restarted = sum(try_action(action, row) for row in selected[:MAX_AT_ONCE])
         if restarted:
-            messages.success(request, f"{restarted} {'waits' if restarted == 1 else 'wait'} to be {done}.")
+            messages.success(request, f"Queued {restarted} {noun}{'' if restarted == 1 else 's'}.")
         if len(selected) > MAX_AT_ONCE:
-            messages.warning(request, f"{MAX_AT_ONCE} are taken at a time: repeat it for the others.")
+            messages.warning(request, f"Only the first {MAX_AT_ONCE} were queued: repeat the action for the rest.")
         return restarted
 
 
 def try_action(action: Callable[[Any], object], row: Any) -> bool:
     try:
         return bool(action(row))
-    except NvrError:  # a worker, or somebody else, was quicker
+    except NvrError:  # a worker or another user was faster
         return False
 
 
@@ -149,7 +149,7 @@ class UploadAdmin(EvidenceAdmin[Upload]):
     list_filter = (CameraFilter, "state", "capture_clue", "clock_is_absurd", "received_at")
     search_fields = ("path", "reason", "camera__name")
     actions = ("retry_uploads",)
-    # What is not editable would be left out of what is only to be read.
+    # Non-editable fields appear only if they are listed.
     fields = readonly_fields = (
         "camera",
         "path",
@@ -176,19 +176,19 @@ class UploadAdmin(EvidenceAdmin[Upload]):
     def size(self, upload: Upload) -> str:
         return filesizeformat(upload.size_bytes)
 
-    @admin.action(description="Read the selected files again", permissions=["retry"])
+    @admin.action(description="Retry the selected uploads", permissions=["retry"])
     def retry_uploads(self, request: HttpRequest, uploads: QuerySet[Upload]) -> None:
-        """What was read, is being read or waits already is left as it is."""
+        """Uploads that are done, processing or waiting are not changed."""
         failed = uploads.filter(state__in=CAN_BE_RETRIED)
-        if not self.restart(request, failed, partial(retry, request.user), "read again"):
-            messages.warning(request, "None of them was rejected or failed: nothing is read again.")
+        if not self.restart(request, failed, partial(retry, request.user), "upload"):
+            messages.warning(request, "No selected upload was rejected or failed: nothing to retry.")
 
 
 @admin.register(ClipWork)
 class ClipWorkAdmin(EvidenceAdmin[ClipWork]):
     list_display = ("event", "camera", "began", "state", "reason", "attempts", "retry_at", "sent_at")
     list_filter = (CameraOfEventFilter, "state", "sent_at")
-    # From tables to join, SQLite would begin with the events, and sort all clips for a page.
+    # With a join, SQLite would start with the events and sort all clips for one page.
     list_select_related = ()
     ordering = ("-pk",)
     search_fields = ("reason", "event__camera__name")
@@ -222,9 +222,9 @@ class ClipWorkAdmin(EvidenceAdmin[ClipWork]):
     def has_remake_permission(self, request: HttpRequest) -> bool:
         return bool(request.user.has_perm("media_serving.change_event"))
 
-    @admin.action(description="Make the selected clips again", permissions=["remake"])
+    @admin.action(description="Regenerate the selected clips", permissions=["remake"])
     def regenerate(self, request: HttpRequest, works: QuerySet[ClipWork]) -> None:
-        """What waits or is being made already is left as it is; whether there is footage, the worker sees."""
+        """Clips that are waiting or in progress are not changed; the worker checks whether there is footage."""
         others = works.exclude(state=WorkState.WAITING, retry_at=None)
-        if not self.restart(request, others, lambda work: request_clip(request.user, work.event), "made again"):
-            messages.warning(request, "All of them wait or are being made already.")
+        if not self.restart(request, others, lambda work: request_clip(request.user, work.event), "clip"):
+            messages.warning(request, "All selected clips are already waiting or in progress.")

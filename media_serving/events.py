@@ -1,7 +1,7 @@
-"""How detections form events: by the time of their pictures, whatever the order in which they arrive.
+"""Grouping detections into events by capture time, whatever the order in which they arrive.
 
-The events of a camera never overlap: a detection joins the nearest event that it can, and so grows it towards
-itself only over time in which no other event lies.
+The events of a camera never overlap: a detection joins the nearest event that it can, so the event grows only over
+time without other events.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ GROWN = ("started_at", "last_detected_at", "ended_at", "object_classes", "detect
 
 
 def lock_camera(camera_id: int) -> Camera:
-    """Hold the camera's row to the end of the transaction, so that its events are formed one detection at a time.
+    """Lock the camera's row until the end of the transaction, so that its events are formed one detection at a time.
 
     Raises `NotFound` if it was purged meanwhile.
     """
-    # Not against foreign keys: rows that point at the camera may be written by others.
+    # Does not block others from writing rows that refer to the camera.
     camera = Camera.everything.select_for_update(no_key=True).filter(pk=camera_id).first()
     if camera is None:
         raise NotFound("Camera not found")
@@ -44,10 +44,10 @@ def lock_camera(camera_id: int) -> Camera:
 
 
 def attach(detection: Detection) -> Event:
-    """Save `detection`, a new one, within the event that it belongs to; begin that event if there is none.
+    """Save the new `detection` and attach it to its event; create the event if there is none.
 
-    An event is joined if it lies within NVR_EVENT_GAP and the whole stays within NVR_EVENT_MAX_LENGTH. A closed event
-    stays closed and widens; one that begins with something older than NVR_EVENT_GAP begins closed.
+    A detection joins an event within NVR_EVENT_GAP if the event stays within NVR_EVENT_MAX_LENGTH. A closed event is
+    widened and stays closed; a new event for a detection older than NVR_EVENT_GAP is created closed.
     """
     attach_all([detection])
     return detection.event
@@ -55,7 +55,7 @@ def attach(detection: Detection) -> Event:
 
 @transaction.atomic
 def attach_all(detections: Sequence[Detection]) -> None:
-    """What `attach` does with each in turn, of one camera: a video's thousands cost no more than some queries."""
+    """`attach` detections of one camera in order, with a few queries even for the thousands of a video."""
     if not detections:
         return
     lock_camera(detections[0].camera_id)
@@ -66,10 +66,10 @@ def attach_all(detections: Sequence[Detection]) -> None:
     joined = [_joined(events, detection) for detection in detections]
     grown = list({id(event): event for event in joined}.values())
     for event in grown:
-        # Only what a detection changes: what people, and the maker of its clip, wrote meanwhile stays.
+        # Only fields that a detection changes, to keep concurrent changes by users and the clip worker.
         event.save(update_fields=GROWN if event.pk in known else None)
     for detection, event in zip(detections, joined, strict=True):
-        detection.event = event  # which has its key by now
+        detection.event = event  # saved by now, so it has a primary key
     Detection.objects.bulk_create(detections)
     for event in grown:
         if event.ended_at is not None:
@@ -77,16 +77,16 @@ def attach_all(detections: Sequence[Detection]) -> None:
 
 
 def close_quiet(now: datetime) -> int:
-    """Close every event that can no longer grow by what happens now, at its last detection; answers how many.
+    """Close every event that can no longer grow, at its last detection; return how many.
 
-    One camera's trouble does not hold up the others: it is logged, and the next call tries again.
+    An error in one camera is logged, does not affect the others, and is retried by the next call.
     """
     due = Event.objects.due_to_close(now).order_by().values_list("camera_id", flat=True).distinct()
     return sum(_close_of_camera(camera_id, now) for camera_id in list(due))
 
 
 def update_event(actor: AbstractBaseUser | AnonymousUser | None, event: Event, values: dict[str, Any]) -> Event:
-    """Set `keep`, `reviewed` or `notes`; nothing is written or recorded when nothing differs.
+    """Set `keep`, `reviewed` or `notes`; without a difference nothing is written or recorded.
 
     Raises `NotFound` if the event was purged meanwhile.
     """
@@ -106,9 +106,9 @@ def update_event(actor: AbstractBaseUser | AnonymousUser | None, event: Event, v
 def update_events(
     actor: AbstractBaseUser | AnonymousUser, event_ids: Iterable[int], values: dict[str, Any]
 ) -> dict[int, bool]:
-    """`update_event` for each of these that `actor` sees; whether something changed, by the event's id.
+    """`update_event` for each event visible to `actor`; return whether it changed, by event id.
 
-    One that is purged meanwhile is left out, like one that `actor` does not see.
+    Events that are purged meanwhile or not visible are omitted.
     """
     changed = {}
     for pk, event in Event.objects.visible_to(actor).in_bulk(list(event_ids)).items():
@@ -129,13 +129,13 @@ def max_event_length() -> timedelta:
 
 
 def _events_around(detections: Sequence[Detection]) -> list[Event]:
-    """Those that any of the detections could join."""
+    """Return events that any of the detections could join."""
     idle = settings.NVR_EVENT_GAP
     first = min(detection.detected_at for detection in detections) - idle
     last = max(detection.detected_at for detection in detections) + idle
     near = Event.objects.filter(
         camera_id=detections[0].camera_id,
-        # The lower bound changes nothing but the cost: without it, every earlier event would be read.
+        # The lower bound only saves cost: without it, every earlier event would be read.
         started_at__range=(first - MAX_EVENT_LENGTH, last),
         last_detected_at__gte=first,
     )
@@ -143,7 +143,7 @@ def _events_around(detections: Sequence[Detection]) -> list[Event]:
 
 
 def _joined(events: list[Event], detection: Detection) -> Event:
-    """The one of `events` that the detection makes grow; a new one is added to them."""
+    """Add the detection to its event among `events`, or to a new event appended to them; return the event."""
     event = _nearest(events, detection.detected_at)
     if event is None:
         event = _begin(detection)
@@ -153,7 +153,7 @@ def _joined(events: list[Event], detection: Detection) -> Event:
 
 
 def _nearest(events: Iterable[Event], at: datetime) -> Event | None:
-    """The event nearest to `at` among those near enough that stay short enough with it; of two, the earlier."""
+    """Return the nearest event within the gap that would not exceed the maximum length; of two, the earlier."""
     near = (event for event in events if _distance(event, at) <= settings.NVR_EVENT_GAP)
     fitting = [event for event in near if _span_with(event, at) <= max_event_length()]
     return min(fitting, key=lambda event: (_distance(event, at), event.started_at), default=None)

@@ -33,7 +33,7 @@ CONFIRMATIONS = {
 
 
 class EventsView(TemplateView):
-    """What happened, newest first, day by day."""
+    """The list of events, newest first, grouped by day."""
 
     template_name = "events/events.html"
 
@@ -43,7 +43,7 @@ class EventsView(TemplateView):
         return super().get_context_data(may_change=may_change, here=self.request.get_full_path(), **found, **kwargs)
 
     def post(self, request: HttpRequest) -> HttpResponse:
-        """Marks the chosen events; the list comes again as it was."""
+        """Mark the selected events as reviewed or not, and return to the same list."""
         if not request.user.has_perm(CHANGE):
             raise PermissionDenied
         reviewed, ids = flag_in(request.POST, "reviewed"), ids_in(request.POST)
@@ -55,7 +55,7 @@ class EventsView(TemplateView):
 
 
 class EventView(View):
-    """One event. What a form sends is set: `reviewed`, `keep`, or the notes."""
+    """One event. Its forms set `reviewed`, `keep` or the notes."""
 
     def get(self, request: HttpRequest, event_id: int) -> HttpResponse:
         return render(request, "events/event.html", page_of_event(request, find_event(request, event_id)))
@@ -81,7 +81,7 @@ class EventView(View):
 
 
 class ClipView(View):
-    """Has the clip made again; a refusal comes back to the event's page with its reason."""
+    """Regenerate the clip; an error is shown on the event's page."""
 
     def post(self, request: HttpRequest, event_id: int) -> HttpResponse:
         event = find_event(request, event_id)
@@ -89,14 +89,14 @@ class ClipView(View):
             raise PermissionDenied
         try:
             regenerate_clip(request.user, event)
-            messages.success(request, "The clip will be made again.")
+            messages.success(request, "The clip will be regenerated.")
         except NvrError as error:
             messages.error(request, error.detail)
         return redirect(EventQuery.parse(request.GET).event_address(event.pk))
 
 
 def flags_in(form: QueryDict) -> dict[str, bool]:
-    """The form's marks. Raises `Invalid` for one that is neither true nor false."""
+    """Return the flags in the form. Raises `Invalid` for a value that is neither true nor false."""
     return {name: flag_in(form, name) for name in ("reviewed", "keep") if name in form}
 
 
@@ -115,7 +115,7 @@ def flag_in(form: QueryDict, name: str) -> bool:
 
 
 class StaffRequired(UserPassesTestMixin):
-    """For staff; others are told so, not sent to sign in again."""
+    """Staff only; other users get 403 instead of the sign-in page."""
 
     raise_exception = True
     request: HttpRequest
@@ -125,7 +125,7 @@ class StaffRequired(UserPassesTestMixin):
 
 
 class UploadsView(StaffRequired, TemplateView):
-    """How the taking in of files is going."""
+    """The status of ingest."""
 
     template_name = "events/ingest.html"
 
@@ -135,7 +135,7 @@ class UploadsView(StaffRequired, TemplateView):
 
 
 class RetryView(StaffRequired, View):
-    """Has a file read again of which nothing came; a refusal comes back to the page with its reason."""
+    """Retry a rejected or failed upload; an error is shown on the page."""
 
     def post(self, request: HttpRequest, upload_id: int) -> HttpResponse:
         upload = get_object_or_404(Upload.objects.visible_to(request.user), pk=min(upload_id, MAX_ID))
@@ -143,7 +143,7 @@ class RetryView(StaffRequired, View):
             raise PermissionDenied
         try:
             retry(request.user, upload)
-            messages.success(request, f"{upload.path} will be read again.")
+            messages.success(request, f"{upload.path} will be retried.")
         except NvrError as error:
             messages.error(request, error.detail)
         return redirect("uploads")

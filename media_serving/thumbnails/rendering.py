@@ -1,4 +1,4 @@
-"""A small picture for each detection: the frame at 320 pixels, with the box, and without words over anybody."""
+"""Thumbnails of detections: the frame 320 pixels wide with the box, without labels over people."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ logger = logging.getLogger(__name__)
 
 WIDTH_PX = 320
 LINE_PX = 2
-NO_THUMBNAIL = 0  # instead of a size: the picture itself cannot be had any more
+NO_THUMBNAIL = 0  # instead of a size: the picture is no longer available
 BATCH_SIZE = 200
-TIME_BUDGET_S = 40.0  # of one look at what is owed
+TIME_BUDGET_S = 40.0  # per run
 COLOURS = {"person": (255, 170, 0), "motion": (60, 170, 255)}
 OTHER = (190, 120, 255)
 LOG_INTERVAL = timedelta(hours=1)
@@ -36,9 +36,9 @@ disk_full = LogThrottle(LOG_INTERVAL)
 
 
 def make_thumbnails(upload: Upload) -> int:
-    """Those of the upload's detections that have none yet; how many were made.
+    """Make the missing thumbnails of the upload's detections; return how many were made.
 
-    Raises `StorageFault` and `StorageFull`, which leave them owed.
+    Raises `StorageFault` and `StorageFull`, which leave them pending.
     """
     pending = upload.detections.filter(thumbnail_size_bytes=None).order_by("offset_ms", "pk")
     made = 0
@@ -56,7 +56,7 @@ def make_for_frame(upload: Upload, offset_ms: int | None, detections: list[Detec
 
 
 def small_frame(upload: Upload, offset_ms: int | None) -> Image.Image | None:
-    """None if it cannot be had any more. Raises `StorageFault`, and `Unavailable` while ffmpeg cannot be had."""
+    """Return the scaled frame; None if it is no longer available. Raises `StorageFault`, `Unavailable`."""
     try:
         small = pictures.decode_rgb(frame_file(upload, offset_ms), WIDTH_PX)
         return Image.frombytes("RGB", (small.width, small.height), small.data)
@@ -68,7 +68,7 @@ def small_frame(upload: Upload, offset_ms: int | None) -> Image.Image | None:
 
 
 def frame_file(upload: Upload, offset_ms: int | None) -> Path:
-    """Raises `NotFound` if the camera has overwritten what was looked at, and what cutting a frame raises."""
+    """Raises `NotFound` if the camera has overwritten the file, and the errors of `cached_frame`."""
     source = uploaded_file(upload, upload.camera).path
     return source if offset_ms is None else cached_frame(source, offset_ms=offset_ms)
 
@@ -87,16 +87,16 @@ def draw_box(image: Image.Image, detection: Detection, *, scale: float) -> None:
 
 
 def save_thumbnail(detection: Detection, data: bytes) -> bool:
-    """The file first: a row that names one implies that it is whole. Raises `StorageFull` and `StorageFault`."""
+    """Write the file, then the row: a row implies a complete file. Raises `StorageFull` and `StorageFault`."""
     try:
         with write_to(detection.thumbnail_path) as part:
             part.write_bytes(data)
     except OSError as error:
         if error.errno in FULL:
             if disk_full.should_log():
-                logger.error("disk full, no thumbnails are made until there is room folder=%s", settings.THUMBNAIL_DIR)
-            raise StorageFull("The disk is full: make room below the data folder.") from error
-        raise StorageFault(f"The data folder does not answer: {error.strerror}.") from error
+                logger.error("disk full, thumbnails are paused folder=%s", settings.THUMBNAIL_DIR)
+            raise StorageFull("The disk is full: free space in the data folder.") from error
+        raise StorageFault(f"The data folder does not respond: {error.strerror}.") from error
     if not Detection.objects.filter(pk=detection.pk).update(thumbnail_size_bytes=len(data)):
         detection.thumbnail_path.unlink(missing_ok=True)  # the camera was purged meanwhile
         return False
@@ -108,9 +108,9 @@ def mark_unavailable(detections: list[Detection]) -> None:
 
 
 def make_pending() -> int:
-    """What a crash or a full disk left without a thumbnail, the latest first; how many were made.
+    """Make thumbnails that a crash or a full disk left missing, newest first; return how many were made.
 
-    A camera whose folder does not answer now keeps no other waiting.
+    A camera whose folder does not respond is skipped for this run.
     """
     made, unavailable_cameras = 0, set[int]()
     for upload in pending_uploads(unavailable_cameras):

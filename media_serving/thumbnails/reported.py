@@ -1,4 +1,4 @@
-"""Thumbnails of what programs outside reported, as soon as the file that they named is there."""
+"""Thumbnails of externally reported detections, made once the reported file exists."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from nvr.media.images.decoder import pictures
 logger = logging.getLogger(__name__)
 
 BATCH_SIZE = 500
-TIME_BUDGET_S = 5.0  # of one look at what is owed: clips wait for the same workers
-COMPLETE_WITHIN = timedelta(minutes=15)  # of its report, a file that is there can be read
+TIME_BUDGET_S = 5.0  # per run: clips share the workers
+COMPLETE_WITHIN = timedelta(minutes=15)  # after its report an existing file is readable, or never will be
 
 
 def make_pending() -> int:
-    """Those that can be made now, the latest first; how many were.
+    """Make the thumbnails that can be made now, newest first; return how many.
 
-    A report may come before its file: it is looked for as long as an upload may take, NVR_INCOMPLETE_UPLOAD_TIMEOUT.
+    A report may arrive before its file: it is retried for NVR_INCOMPLETE_UPLOAD_TIMEOUT.
     """
     made = 0
     for detection in pending_until(time.monotonic() + TIME_BUDGET_S):
@@ -50,7 +50,7 @@ def handle_failure(detection: Detection, error: NvrError) -> None:
 
 
 def pending_until(until: float) -> Iterator[Detection]:
-    """Also those behind thousands whose files never come."""
+    """Yield all pending detections in batches, so that thousands of missing files do not block older ones."""
     batch: list[Detection] = []
     while batch := list(pending(before=batch[-1] if batch else None)[:BATCH_SIZE]):
         for detection in batch:
@@ -69,10 +69,10 @@ def pending(*, before: Detection | None = None) -> QuerySet[Detection]:
 
 
 def small_frame(detection: Detection) -> Image.Image:
-    """Raises what finding the file, cutting a frame and reading a picture raise."""
+    """Return the scaled picture or video frame of the detection. Raises `NvrError`."""
     file = detection_source(detection).path
     picture = cached_frame(file, offset_ms=detection.offset_ms or 0) if is_video(file.name) else file
     small = pictures.decode_rgb(picture, WIDTH_PX)
-    if detection.frame_width is None:  # then the box is in pixels of the picture itself
+    if detection.frame_width is None:  # the box is in pixels of the picture itself
         detection.frame_width = round(small.width * max(small.full_size) / max(small.width, small.height))
     return Image.frombytes("RGB", (small.width, small.height), small.data)

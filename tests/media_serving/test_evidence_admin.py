@@ -113,7 +113,7 @@ def test_nothing_can_be_saved_from_the_page_of_a_trashed_camera(desk, admin, cam
     assert desk.post(f"{TRASH}{camera.pk}/change/", {"name": "x"}).status_code == 403
 
 
-def read_again(client, *uploads, **more):
+def retry_uploads(client, *uploads, **more):
     body = {"action": "retry_uploads", "_selected_action": [upload.pk for upload in uploads], **more}
     return client.post(UPLOADS, body, follow=True).content.decode()
 
@@ -138,40 +138,40 @@ def test_the_ledger_shows_each_file_with_its_reason_and_narrows(desk, camera, fa
     assert "2026/torn.jpg" in desk.get(f"{UPLOADS}{rejected.pk}/change/").content.decode()
 
 
-def test_selected_files_that_nothing_came_of_are_read_again_as_through_the_api(desk, admin, camera):
+def test_selected_files_that_nothing_came_of_are_retried_as_through_the_api(desk, admin, camera):
     made = ("rejected", "failed", "done", "working", "waiting")
     uploads = [enter(camera, f"{state}.jpg", state=state) for state in made]
 
-    page = read_again(desk, *uploads)
+    page = retry_uploads(desk, *uploads)
 
     assert states() == ["waiting", "waiting", "done", "working", "waiting"]
-    assert "2 wait to be read again." in page
+    assert "Queued 2 uploads." in page
     entries = AuditEntry.objects.filter(action="upload_retried")
     assert {(entry.actor, entry.target_pk) for entry in entries} == {(admin, uploads[0].pk), (admin, uploads[1].pk)}
-    assert "nothing is read again" in read_again(desk, uploads[2])
+    assert "nothing to retry" in retry_uploads(desk, uploads[2])
 
 
 def test_a_request_retries_so_many_and_says_that_there_are_more(desk, camera, monkeypatch):
     monkeypatch.setattr(desk_module, "MAX_AT_ONCE", 2)
     uploads = [enter(camera, f"{number}.jpg", state="failed") for number in range(3)]
 
-    page = read_again(desk, uploads[0], select_across="1")
+    page = retry_uploads(desk, uploads[0], select_across="1")
 
     assert sorted(states()) == ["failed", "waiting", "waiting"]
-    assert "2 are taken at a time" in page
+    assert "Only the first 2 were queued" in page
 
 
-def test_who_may_only_look_at_uploads_has_none_read_again_and_nobody_changes_them(family, desk, family_camera, camera):
+def test_users_with_view_permission_cannot_retry_or_change_uploads(family, desk, family_camera, camera):
     guard = make_user("guard", "media_serving.view_upload", groups=(family,), is_staff=True)
     client = Client()
     client.force_login(guard)
     theirs, hidden = enter(family_camera, "a.jpg", state="failed"), enter(camera, "hidden.jpg", state="failed")
 
     page = client.get(UPLOADS).content.decode()
-    read_again(client, theirs)
-    read_again(client, hidden)
+    retry_uploads(client, theirs)
+    retry_uploads(client, hidden)
 
-    assert "Read the selected files again" not in page
+    assert "Retry the selected uploads" not in page
     assert "hidden.jpg" not in page
     assert client.get(f"{UPLOADS}{hidden.pk}/change/").status_code == 302
     assert desk.get(f"{UPLOADS}add/").status_code == 403
@@ -186,7 +186,7 @@ def test_who_may_retry_reaches_only_what_they_see(family, family_camera, camera)
     client.force_login(guard)
     hidden, theirs = enter(camera, state="failed"), enter(family_camera, state="failed")
 
-    read_again(client, hidden, theirs)
+    retry_uploads(client, hidden, theirs)
 
     assert states() == ["failed", "waiting"]
 
@@ -215,28 +215,28 @@ def test_clips_are_listed_with_their_reason_and_narrowed(desk, camera, family_ca
     assert desk.post(f"{CLIPS}{failed.pk}/change/", {"state": "done"}).status_code == 403
 
 
-def test_selected_clips_are_made_again_on_record(desk, admin, camera):
+def test_selected_clips_are_regenerated_on_record(desk, admin, camera):
     made = {"state": "failed", "reason": "x", "attempts": 3}, {"state": "done"}, {}, {"retry_at": after(0)}
     clips = [clip_of(camera, number * 1000, **values) for number, values in enumerate(made)]
     at_work = clip_of(camera, 9000, state="working", leased_until=after(9000))
 
     page = regenerate(desk, *clips, at_work)
 
-    assert "3 wait to be made again." in page
+    assert "Queued 3 clips." in page
     states = ClipWork.objects.order_by("pk").values_list("state", "reason", "attempts", "retry_at")
     assert list(states) == [(WorkState.WAITING, "", 0, None)] * 4 + [(WorkState.WORKING, "", 0, None)]
     entries = AuditEntry.objects.filter(action="clip_requested", actor=admin).order_by("pk")
     assert {entry.target_pk for entry in entries} == {clips[0].event_id, clips[1].event_id, clips[3].event_id}
     assert ["failed", "waiting"] in [entry.changes["clip"] for entry in entries]
-    assert "being made already" in regenerate(desk, at_work)
+    assert "already waiting or in progress" in regenerate(desk, at_work)
 
 
-def test_so_many_clips_are_made_again_at_a_time_and_repeated_the_others(desk, camera, monkeypatch):
+def test_one_request_regenerates_a_limited_number_of_clips(desk, camera, monkeypatch):
     monkeypatch.setattr(desk_module, "MAX_AT_ONCE", 2)
     clips = [clip_of(camera, number * 1000, state="done") for number in range(3)]
 
-    assert "2 are taken at a time" in regenerate(desk, clips[0], select_across="1")
-    assert "1 waits to be made again." in regenerate(desk, clips[0], select_across="1")
+    assert "Only the first 2 were queued" in regenerate(desk, clips[0], select_across="1")
+    assert "Queued 1 clip." in regenerate(desk, clips[0], select_across="1")
 
 
 def test_hidden_cameras_clips_are_not_in_the_admin_and_who_may_only_look_makes_none(family, camera, family_camera):

@@ -93,7 +93,7 @@ def test_a_file_is_read_again_by_its_button(browser, camera):
 
     page = browser.post(f"/uploads/{torn.pk}/retry", follow=True).content.decode()
 
-    assert "torn.jpg will be read again." in page
+    assert "torn.jpg will be retried." in page
     torn.refresh_from_db()
     assert (torn.state, torn.attempts) == ("waiting", 0)
 
