@@ -1,4 +1,4 @@
-"""Detections: to be read, and to be reported by a detector outside."""
+"""Listing detections, and reports from external detectors."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from nvr.errors import NotFound
 
 
 class DetectionListView(ApiView):
-    """What was found in the pictures of cameras that you may see, newest first."""
+    """Detections of the cameras that you may see, newest first."""
 
     permission_classes = (ModelPermissions,)
     body_keys = {"post": DetectionIn}
-    queryset = Detection.objects.none()  # tells ModelPermissions the model
+    queryset = Detection.objects.none()  # ModelPermissions takes the model from it
 
     @extend_schema(**schema.LIST_DETECTIONS)
     def get(self, request: Request) -> Response:
@@ -35,7 +35,7 @@ class DetectionListView(ApiView):
 
     @extend_schema(**schema.REPORT_DETECTION)
     def post(self, request: Request) -> Response:
-        """Report a detection; it joins its event, or begins one. With an `external_id` it may be reported twice."""
+        """Report a detection; it joins or starts an event. With an `external_id`, a report can be repeated."""
         body = DetectionIn(data=request.data)
         body.is_valid(raise_exception=True)
         camera = find(Camera.objects.visible_to(request.user), body.validated_data["camera_id"])

@@ -1,4 +1,4 @@
-"""Events: to be read, kept, annotated and marked as reviewed."""
+"""Listing events, and updating their keep and reviewed flags and notes."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def event_response(event_id: int) -> Response:
 
 class EventListView(ApiView):
     permission_classes = (ModelPermissions,)
-    queryset = Event.objects.none()  # tells ModelPermissions the model
+    queryset = Event.objects.none()  # ModelPermissions takes the model from it
 
     @extend_schema(**schema.LIST_EVENTS)
     def get(self, request: Request) -> Response:
@@ -46,7 +46,7 @@ class EventListView(ApiView):
 
 
 class EventBatchView(ApiView):
-    """Marks many events at once; each has its own outcome."""
+    """Update many events at once; each has its own result."""
 
     permission_classes = (HasPermission("media_serving.change_event"),)
     body_keys = {"post": EventBatch}
@@ -73,7 +73,7 @@ class EventView(ApiView):
 
     @extend_schema(**schema.UPDATE_EVENT)
     def patch(self, request: Request, event_id: int) -> Response:
-        """Keep it, mark it as reviewed, note something down."""
+        """Set `keep`, `reviewed` or `notes`."""
         event = find_event(request, event_id)
         body = EventUpdate(data=request.data)
         body.is_valid(raise_exception=True)
@@ -86,7 +86,7 @@ class EventClipView(ApiView):
 
     @extend_schema(**schema.MAKE_CLIP)
     def post(self, request: Request, event_id: int) -> Response:
-        """Have the clip made again: after a failure, or when there is better footage now."""
+        """Regenerate the clip: after a failure, or when better footage is available."""
         regenerate_clip(request.user, find_event(request, event_id))
         response = event_response(event_id)
         response.status_code = 202
@@ -94,7 +94,7 @@ class EventClipView(ApiView):
 
 
 class EventDetectionsView(ApiView):
-    """What was found in the event, newest first."""
+    """Detections of the event, newest first."""
 
     permission_classes = (ModelPermissions,)
     queryset = Event.objects.none()

@@ -1,4 +1,4 @@
-"""What a list of detections, events or uploads can be narrowed by. A wrong value is 422; no such camera, no rows."""
+"""Filters of the lists of detections, events and uploads. A wrong value is 422; an unknown camera has no rows."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ FLAGS = {"true": True, "false": False}
 
 
 def filtered_detections(user: User | AnonymousUser, query: QueryDict) -> QuerySet[Detection]:
-    """Detections of what `user` may see that `query` asks for: `from` and `to` are both included."""
+    """Detections visible to `user` that match `query`; `from` and `to` are both included."""
     rows: QuerySet[Detection] = Detection.objects.filter(**_camera(user, query), **_detection_filters(query))
     start, end = _time_range(query)
     if start is not None:
@@ -36,9 +36,9 @@ def filtered_detections(user: User | AnonymousUser, query: QueryDict) -> QuerySe
 
 
 def filtered_events(user: User | AnonymousUser, query: QueryDict) -> QuerySet[Event]:
-    """Events that overlap `from` to `to`, and in which one detection is of the class and confidence asked for.
+    """Events that overlap `from` to `to` and have one detection of the requested class and confidence.
 
-    Each word of `q` stands in the notes, the classes or the camera's name.
+    Each word of `q` must occur in the notes, the classes or the camera's name.
     """
     rows: QuerySet[Event] = Event.objects.overlapping(*_time_range(query)).filter(**_camera(user, query))
     if filters := _detection_filters(query):
@@ -52,18 +52,18 @@ def filtered_events(user: User | AnonymousUser, query: QueryDict) -> QuerySet[Ev
 def _matches_word(word: str) -> Q:
     matches = Q(notes__icontains=word) | Q(camera__name__icontains=word)
     if not any(sign.isalnum() for sign in word):
-        return matches  # a bracket or comma stands in every list of classes
+        return matches  # a bracket or comma occurs in every list of classes
     names = {word, *classes_named(word)}
-    # Classes are a list in JSON: SQLite keeps other letters than ASCII's as escapes, PostgreSQL as they are.
+    # Classes are a JSON list: SQLite stores non-ASCII letters as escapes, PostgreSQL stores them unescaped.
     for text in {json.dumps(name, ensure_ascii=escaped)[1:-1] for name in names for escaped in (True, False)}:
         matches |= Q(object_classes__icontains=text)
     return matches
 
 
 def _with_any_of(found: QuerySet[Detection]) -> Q:
-    """The events with a detection among `found`: of few, these events; else each event is looked into, newest first.
+    """Match events with a detection among `found`: by id if there are few, else by a subquery for each event.
 
-    Looked for in that way, what hardly ever was seen would cost a look into every event there is.
+    With the subquery, a rare class would require a search in every event.
     """
     if len(found.values_list("pk")[: FEW_DETECTIONS + 1]) <= FEW_DETECTIONS:
         return Q(pk__in=found.values("event"))
@@ -71,7 +71,7 @@ def _with_any_of(found: QuerySet[Detection]) -> Q:
 
 
 def filtered_uploads(user: User | AnonymousUser, query: QueryDict) -> QuerySet[Upload]:
-    """Uploads of what `user` may see that `query` asks for."""
+    """Uploads visible to `user` that match `query`."""
     of_one = "camera_id" in query
     rows = Upload.objects.filter(**_camera(user, query)) if of_one else Upload.objects.visible_unordered(user)
     state = query.get("state")
@@ -79,7 +79,7 @@ def filtered_uploads(user: User | AnonymousUser, query: QueryDict) -> QuerySet[U
         raise Invalid.field("state", f"must be one of {', '.join(UploadState.values)}.")
     if state is None:
         return rows
-    # What is not done has an index of its own, which SQLite uses only if told so; most are done, which it cannot know.
+    # Uploads that are not done have a partial index, which SQLite uses only with an explicit condition.
     others = [value for value in UploadState.values if value != state]
     return (
         rows.exclude(state__in=others)
@@ -93,7 +93,7 @@ def _camera(user: User | AnonymousUser, query: QueryDict) -> dict[str, Any]:
     visible = Camera.objects.visible_to(user)
     if text is None:
         return {"camera__in": visible}
-    # By its key, looked up first: one camera's rows are then one stretch of an index.
+    # Resolve the key first: one camera's rows are then one range of an index.
     return {"camera_id": visible.identified_by(text).values_list("pk", flat=True).first() or 0}
 
 

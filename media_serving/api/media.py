@@ -1,4 +1,4 @@
-"""`/api/media/…`: the bytes of what cameras stored and of what was made from it."""
+"""`/api/media/…`: files that cameras stored, and files generated from them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ POLL_S = 2
 
 
 class MediaView(BytesView):
-    """Any media path. The routes differ in their documents only: the path itself says what it names."""
+    """Serve any media path. The routes differ only in their documentation."""
 
     authentication_classes = (SignedUrlAuthentication, *BytesView.authentication_classes)
 
@@ -41,7 +41,7 @@ class MediaView(BytesView):
 
 
 def query_choice(request: Request, name: str, values: set[str]) -> str | None:
-    """The query's `name`, None if it is not there; 400 unless it is one of `values`."""
+    """Return the query parameter `name`, None if absent. Raises `BadRequest` unless it is one of `values`."""
     value = request.query_params.get(name)
     if value is not None and value not in values:
         raise BadRequest(f"{name} must be {' or '.join(sorted(values, key=int))}.")
@@ -60,14 +60,14 @@ def serve_file(request: Request, file: StoredFile) -> HttpResponseBase:
 
 
 def resized(file: StoredFile, width: int) -> StoredFile:
-    """A copy of the picture at most `width` pixels wide; of a video, one of its frames."""
+    """Return a copy of the picture at most `width` pixels wide; for a video, of one of its frames."""
     picture = cached_frame(file.path) if is_video(file.path.name) else file.path
     derivative = derivative_of(picture, width)
     return StoredFile(derivative, derivative.parent, f"{file.stem}{derivative.suffix}")
 
 
 def playback_response(request: Request, file: StoredFile) -> HttpResponseBase:
-    """The playable form, or 202 until there is one: ask again after `Retry-After`, with HEAD if you like."""
+    """Serve the web playback version, or 202 with `Retry-After` until it is ready. Clients may poll with HEAD."""
     if not is_video(file.path.name):
         raise BadRequest("playable is for videos.")
     form = playback_version(file.path)
@@ -89,12 +89,12 @@ class ThumbnailView(MediaView):
 
 @extend_schema_view(get=extend_schema(**documents.DETECTION_FILE))
 class DetectionFileView(MediaView):
-    """The picture in which something was detected; of a video, the frame."""
+    """The picture of a detection; for a video, the frame."""
 
 
 @extend_schema_view(get=extend_schema(**documents.UPLOAD_FILE))
 class UploadFileView(MediaView):
-    """What a camera delivered, also if it has used the file's name again since and a copy was kept."""
+    """The content of an upload, even if the camera has reused the file name and a copy was kept."""
 
 
 @extend_schema_view(get=extend_schema(**documents.CLIP))

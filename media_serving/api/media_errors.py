@@ -1,4 +1,4 @@
-"""What went wrong below /api/media/, in the contract's two keys."""
+"""Errors below /api/media/, with the contract's two keys."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from django.http import HttpRequest
 from media_serving.addresses import MAX_PATH, PREFIX
 from nvr.api.errors import Problem, printable
 
-ECHO = 100  # characters of an overlong path that its refusal repeats
+ECHO = 100  # characters of an overlong path that the error repeats
 MEDIA_ERROR: dict[str, Any] = {
     "type": "object",
     "required": ["error", "path"],
     "additionalProperties": False,
     "properties": {
         "error": {"type": "string", "description": "What went wrong."},
-        "path": {"type": "string", "description": "The path that was asked for, without /api/media/."},
+        "path": {"type": "string", "description": "The requested path, without /api/media/."},
     },
 }
 

@@ -1,4 +1,4 @@
-"""How the media API is documented in OpenAPI."""
+"""OpenAPI documentation of the media API."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ NOT_READY = inline_serializer(
 WIDTH = OpenApiParameter(
     "width",
     {"type": "string", "enum": ["160", "320", "640", "1280"]},
-    description="A copy at most this wide, in pixels; of a video, one of its frames.",
+    description="A copy at most this wide, in pixels; for a video, one of its frames.",
 )
 PLAYABLE = OpenApiParameter(
     "playable",
     {"type": "string", "enum": ["1"]},
-    description="Of a video: a form that every browser plays. 202 until a worker has made it.",
+    description="For a video: a version that every browser plays. 202 until a worker has made it.",
 )
-DOWNLOAD = OpenApiParameter("download", {"type": "string", "enum": ["1"]}, description="To be saved, not shown.")
+DOWNLOAD = OpenApiParameter("download", {"type": "string", "enum": ["1"]}, description="Send as an attachment.")
 
 
 def in_path(name: str, description: str) -> OpenApiParameter:
@@ -50,15 +50,15 @@ def document(name: str, *parameters: OpenApiParameter, types: tuple[str, ...], p
 
 
 REFUSALS = {
-    412: "The file is not the one that the request's condition names.",
+    412: "The file does not match the condition of the request.",
     414: "The path is longer than 4096 characters.",
-    416: "The range begins behind the end of the file.",
+    416: "The range begins after the end of the file.",
     507: "The disk is full.",
 }
 CAMERA_FILE = document(
     "get_camera_file",
     in_path("camera_id", "The camera's id, its UUID, or the name of its folder."),
-    in_path("filename", "The file's place below the camera's folder; it may hold slashes."),
+    in_path("filename", "The path relative to the camera's folder; it may contain slashes."),
     WIDTH,
     PLAYABLE,
     types=IMAGES + VIDEOS,

@@ -1,4 +1,4 @@
-"""Detections, events and uploads as JSON, from rows of the database: no model instances, no further queries."""
+"""Detections, events and uploads as JSON, from plain database rows: no model instances, no further queries."""
 
 from __future__ import annotations
 
@@ -65,20 +65,20 @@ def detection_rows(detections: QuerySet[Detection]) -> QuerySet[Any, Any]:
 
 
 def event_rows(events: QuerySet[Event]) -> QuerySet[Any, Any]:
-    """The clip's state is asked for by itself: with one more table to join, SQLite sorts all events for a page."""
+    """The clip's state comes from subqueries: with another join, SQLite sorts all events for a page."""
     work = ClipWork.objects.filter(event=OuterRef("pk")).order_by()
     clip_columns = {"clip_state": Subquery(work.values("state")), "clip_reason": Subquery(work.values("reason"))}
     return events.annotate(**clip_columns).values_list(*EVENT_COLUMNS, named=True)
 
 
 def upload_rows(uploads: QuerySet[Upload]) -> QuerySet[Any, Any]:
-    """The camera's slug is asked for by itself: from a table to join, SQLite would begin with the cameras."""
+    """The camera's slug comes from a subquery: with a join, SQLite would start with the cameras."""
     camera = Camera.everything.filter(pk=OuterRef("camera_id")).order_by()
     return uploads.annotate(camera_slug=Subquery(camera.values("slug"))).values_list(*UPLOAD_COLUMNS, named=True)
 
 
 def detection_as_json(row: Any) -> dict[str, Any]:
-    """One of `detection_rows`. The thumbnail's address is null until there is one."""
+    """Convert one of `detection_rows`. The thumbnail URL is null until there is one."""
     return {
         "id": row.pk,
         "camera_id": row.camera__slug,
@@ -99,9 +99,9 @@ def detection_as_json(row: Any) -> dict[str, Any]:
 
 
 def event_as_json(row: Any) -> dict[str, Any]:
-    """One of `event_rows`. `ended_at` is null while the event is open, the clip's address until there is one.
+    """Convert one of `event_rows`. `ended_at` is null while the event is open, the clip URL until there is a clip.
 
-    `clip_state` tells of the making of a clip: null while none is wanted. A clip stays while it is made anew.
+    `clip_state` is the state of the clip job, null if there is none. An existing clip stays while it is regenerated.
     """
     return {
         "id": row.pk,
@@ -121,7 +121,7 @@ def event_as_json(row: Any) -> dict[str, Any]:
 
 
 def upload_as_json(row: Any) -> dict[str, Any]:
-    """One of `upload_rows`. `path` lies below the camera's folder; what of it is no text shows as U+FFFD."""
+    """Convert one of `upload_rows`. `path` is relative to the camera's folder; invalid text shows as U+FFFD."""
     return {
         "id": row.pk,
         "camera_id": row.camera_slug,

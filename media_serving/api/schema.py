@@ -1,4 +1,4 @@
-"""How the API of detections, events and uploads is documented in OpenAPI."""
+"""OpenAPI documentation of the API of detections, events and uploads."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def _page(name: str, item: type[serializers.Serializer[Any]]) -> Any:
 
 
 CAMERA_PARAMETER = OpenApiParameter(
-    "camera_id", str, description="The camera's id, or its UUID. An unknown one finds nothing."
+    "camera_id", str, description="The camera's id or UUID. An unknown camera has no results."
 )
 FILTERS = [
     CAMERA_PARAMETER,
@@ -59,7 +59,7 @@ RETRIEVE_DETECTION: dict[str, Any] = {
 LIST_EVENTS: dict[str, Any] = {
     "operation_id": "list_events",
     "tags": ["events"],
-    "description": "Events that overlap the time asked for, newest first. Class and confidence are those of one "
+    "description": "Events that overlap the requested time, newest first. Class and confidence are those of one "
     "detection in the event.",
     "parameters": [
         *FILTERS,
@@ -67,7 +67,7 @@ LIST_EVENTS: dict[str, Any] = {
         OpenApiParameter(
             "q",
             {"type": "string", "minLength": 1, "maxLength": 200},
-            description="Words that all stand in the notes, the classes or the camera's name.",
+            description="Words that must all occur in the notes, the classes or the camera's name.",
         ),
         *CURSOR_PARAMETERS,
     ],
@@ -83,7 +83,7 @@ UPDATE_EVENT: dict[str, Any] = {
 UPDATE_EVENTS: dict[str, Any] = {
     "operation_id": "update_events",
     "tags": ["events"],
-    "description": "Up to 500 at once; each has its own outcome, in the order in which they were given.",
+    "description": "Up to 500 at once; each has its own result, in the order of the request.",
     "request": EventBatch,
     "responses": {207: inline_serializer("EventOutcomes", {"results": EventOutcome(many=True)})},
 }

@@ -1,4 +1,4 @@
-"""What clients may send about detections and events, and, for the schema only, what they get: of uploads too."""
+"""Request serializers for detections and events, and response serializers for the schema only."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ CLOCK_SKEW = timedelta(minutes=5)
 MAX_FRAME_PX = 100_000
 MAX_OFFSET_MS = 2**31 - 1
 MAX_BATCH = 500
-ROUNDING_PX = 0.01  # what a detector that scales its boxes may be off by at the frame's edge
+ROUNDING_PX = 0.01  # tolerance at the frame's edge for detectors that scale their boxes
 
 
 class PastTimestamp(serializers.DateTimeField):
-    """A time with its zone, from 1970 to now; a clock may be five minutes fast."""
+    """A time with a zone, from 1970 to now; a clock may be five minutes fast."""
 
     def to_internal_value(self, value: Any) -> datetime:
         try:
@@ -64,7 +64,7 @@ class DetectionIn(serializers.Serializer[Detection]):
         required=False,
         allow_null=True,
         allow_blank=True,
-        help_text="Your name for it: reported again with the same values, it is answered with the first.",
+        help_text="Your identifier: a repeated report with the same values returns the first detection.",
     )
     offset_ms = Whole(
         required=False, allow_null=True, min_value=0, max_value=MAX_OFFSET_MS, help_text="Where in the video."
@@ -100,8 +100,8 @@ class EventBatch(serializers.Serializer[Event]):
 
 class EventOutcome(serializers.Serializer[Event]):
     id = serializers.IntegerField()
-    status = serializers.IntegerField(help_text="200, or 404 for an event that is not there or that you may not see.")
-    changed = serializers.BooleanField(help_text="False where it was so already.")
+    status = serializers.IntegerField(help_text="200, or 404 for an event that does not exist or that you may not see.")
+    changed = serializers.BooleanField(help_text="False if the event already had these values.")
 
 
 class DetectionOut(serializers.Serializer[Detection]):
@@ -132,8 +132,8 @@ class EventOut(serializers.Serializer[Event]):
     object_classes = serializers.ListField(child=serializers.CharField())
     detection_count = serializers.IntegerField()
     clip_url = serializers.CharField(allow_null=True)
-    clip_state = serializers.ChoiceField(WorkState.choices, allow_null=True, help_text="Null while none is wanted.")
-    clip_reason = serializers.CharField(allow_null=True, help_text="Why there is none, or none yet.")
+    clip_state = serializers.ChoiceField(WorkState.choices, allow_null=True, help_text="Null if there is no clip job.")
+    clip_reason = serializers.CharField(allow_null=True, help_text="Why there is no clip, or not yet.")
     reviewed = serializers.BooleanField()
     notes = serializers.CharField()
 
@@ -141,21 +141,21 @@ class EventOut(serializers.Serializer[Event]):
 class UploadOut(serializers.Serializer[Upload]):
     id = serializers.IntegerField()
     camera_id = serializers.CharField()
-    path = serializers.CharField(help_text="Below the camera's folder; what of it is no text shows as U+FFFD.")
+    path = serializers.CharField(help_text="Relative to the camera's folder; invalid text shows as U+FFFD.")
     state = serializers.ChoiceField(UploadState.choices)
-    reason = serializers.CharField(help_text="Why nothing came of it, or why it waits; may be empty.")
+    reason = serializers.CharField(help_text="Why it was rejected, failed or is waiting; may be empty.")
     attempts = serializers.IntegerField()
     size_bytes = serializers.IntegerField()
     received_at = serializers.DateTimeField()
     captured_at = serializers.DateTimeField(help_text="When the picture was taken, as far as is known.")
     capture_clue = serializers.ChoiceField(
-        CaptureClue.choices, allow_null=True, help_text="By what that is known; null where it was not noted."
+        CaptureClue.choices, allow_null=True, help_text="The source of the capture time; null if it was not recorded."
     )
-    capture_note = serializers.CharField(help_text="Why surer clues did not count; empty if none failed.")
+    capture_note = serializers.CharField(help_text="Why more reliable clues were ignored; empty if none was.")
 
 
 def columns_for(camera: Camera, given: dict[str, Any]) -> dict[str, Any]:
-    """A validated `DetectionIn` as the columns of a detection of `camera`. Raises `Invalid`."""
+    """Convert a validated `DetectionIn` to the columns of a detection of `camera`. Raises `Invalid`."""
     path = path_inside(camera, given["file_path"])
     kind = media_type_of(path)
     if given.get("media_type", kind) != kind:

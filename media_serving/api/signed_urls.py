@@ -1,4 +1,4 @@
-"""`POST /api/signed-urls`: an address that works without credentials for a while."""
+"""`POST /api/signed-urls`: creates URLs that work without credentials for a limited time."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ SIGNED_URL = inline_serializer("SignedUrl", {"url": serializers.CharField(), "ex
 
 
 class SignedUrlView(ApiView):
-    """Signs addresses of media and snapshots that the asker may see."""
+    """Sign URLs of media and snapshots that the user may see."""
 
     body_keys = {"post": SignedUrlRequest}
 
@@ -53,7 +53,7 @@ class SignedUrlView(ApiView):
 
 
 def split_address(address: str) -> tuple[str, QueryDict]:
-    """The decoded path and the query of an address on this site; raises `Invalid` for anything else."""
+    """Return the decoded path and query of an address on this site. Raises `Invalid` for anything else."""
     if not address.startswith("/") or address.startswith("//") or "#" in address:
         raise Invalid.field("path", "must be an absolute path on this site, without a host.")
     parts = urlsplit(address)
@@ -65,7 +65,7 @@ def split_address(address: str) -> tuple[str, QueryDict]:
 
 
 def check_visible(path: str, user: User | AnonymousUser) -> None:
-    """Raises `NotFound` for what is not there for `user`, `Invalid` for what no address can name."""
+    """Raise `NotFound` if `user` may not see the path or it does not exist, `Invalid` for an invalid path."""
     try:
         if path.startswith(PREFIX):
             locate(path.removeprefix(PREFIX), user)

@@ -1,4 +1,4 @@
-"""Uploads, for staff: what cameras delivered, what became of it, and another try for what failed."""
+"""Uploads, for staff: files that cameras delivered, their state, and retry."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ RowT = TypeVar("RowT")
 
 
 class UploadListView(ApiView):
-    """What the cameras that you may see have delivered, newest first."""
+    """Uploads of the cameras that you may see, newest first."""
 
     permission_classes = (IsStaff,)
 
@@ -39,10 +39,10 @@ class UploadRetryView(ApiView):
 
     @extend_schema(**schema.RETRY_UPLOAD)
     def post(self, request: Request, upload_id: int) -> Response:
-        """Read a rejected or failed file again; one that waits already goes on waiting."""
+        """Retry a rejected or failed upload; a waiting one is not changed."""
         found = Upload.objects.visible_to(request.user).filter(pk=upload_id)
         retry(request.user, first_or_404(found))
-        # As it is now: a worker may have been at it already, or have found that the file is another one's by now.
+        # Fetch again: a worker may have processed it, or deleted the row because another camera now owns the file.
         return Response(upload_as_json(first_or_404(upload_rows(found))), status=202)
 
 

@@ -1,4 +1,4 @@
-"""Addresses of the API of detections, events, uploads and their files."""
+"""URLs of the API of detections, events, uploads and their files."""
 
 from django.urls import path, register_converter
 from django.urls.converters import StringConverter
@@ -18,7 +18,7 @@ from media_serving.api.uploads import UploadListView, UploadRetryView
 
 
 class Rest(StringConverter):
-    """All that is left of an address: slashes too, and the line breaks that a file name may hold."""
+    """The rest of the path, including slashes and line breaks in file names."""
 
     regex = r"(?s:.*)"
 
