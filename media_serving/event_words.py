@@ -1,4 +1,4 @@
-"""An event in words: what was seen, and for how long."""
+"""Texts about events: the detected objects and the duration."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ PLURALS = {"person": "people", "bus": "buses", "mouse": "mice", "sheep": "sheep"
 
 
 def sentence(counts: Mapping[str, int], place: str) -> str:
-    """Such as "2 people and 1 car at Front Door"; `counts` tells how many of a class one picture shows at most."""
+    """Such as "2 people and 1 car at Front Door"; `counts` is the largest number of each class in one picture."""
     return f"{describe_objects(counts)} at {place}"
 
 
 def describe_objects(counts: Mapping[str, int]) -> str:
-    """Movement is a word only where nothing else was found: whatever is seen moves."""
+    """Describe the objects; motion is mentioned only if nothing else was detected."""
     objects = {name: count for name, count in counts.items() if name != MOTION}
     if not objects:
-        return "Movement" if counts else "Something"
-    # People first, then what there is most of.
+        return "Motion" if counts else "Something"
+    # People first, then the most frequent class.
     order = sorted(objects, key=lambda name: (name != "person", -objects[name], name))
     words = [counted(objects[name], name) for name in order[:MAX_CLASSES]]
     if len(order) > MAX_CLASSES:
@@ -33,25 +33,25 @@ def counted(count: int, name: str) -> str:
 
 
 def class_label(name: str) -> str:
-    """A class as a filter names it: "People", "Movement", "Cars"."""
-    word = "movement" if name == MOTION else PLURALS.get(name, f"{name}s")
+    """Return a class as filters show it: "People", "Motion", "Cars"."""
+    word = MOTION if name == MOTION else PLURALS.get(name, f"{name}s")
     return word[:1].upper() + word[1:]
 
 
 def classes_named(word: str) -> list[str]:
-    """The classes that pages call by another word: "people" are of the class person."""
+    """Return the classes for another word, such as person for "people"."""
     called = {plural: name for name, plural in PLURALS.items()} | {"movement": MOTION}
     whole, single = called.get(word.lower()), word.lower().removesuffix("s")
     return [name for name in (whole, single) if name]
 
 
 def percentage(confidence: float) -> str:
-    """Such as "97%"; cut off, not rounded: nothing is told as certain that is not."""
+    """Such as "97%"; rounded down, so that only full confidence shows as 100%."""
     return f"{int(confidence * 100 + 1e-9)}%"
 
 
 def duration_in_words(duration: timedelta) -> str:
-    """Such as "24 s" or "1 min 5 s"; what one picture shows has no length."""
+    """Such as "24 s" or "1 min 5 s"; "a moment" if shorter than a second, as for a single picture."""
     seconds = round(duration.total_seconds())
     if seconds < 1:
         return "a moment"

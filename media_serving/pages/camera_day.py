@@ -1,4 +1,4 @@
-"""A camera's day as one band: its events, and the spans in which nothing could be seen, with their reasons."""
+"""A camera's day as a timeline: its events, and the gaps without footage with their reasons."""
 
 from __future__ import annotations
 
@@ -25,28 +25,28 @@ ACTIONS = ("camera_status_changed", "camera_updated")
 TRACKED = ("status", "enabled", "reason")
 AWAY = {CameraStatus.OFFLINE: "Offline", CameraStatus.ERROR: "Error"}
 UNAVAILABLE = "Could not see"
-BAND_PX = 1440  # the band's own units: a minute of a plain day
-MIN_SCREEN_PX = 720  # on a screen, where the band is as narrow as it gets
-MIN_EVENT_SHARE = 3 / MIN_SCREEN_PX  # of the band: an event is at least three pixels wide there,
-MIN_GAP_SHARE = 1 / MIN_SCREEN_PX  # and one apart from the next, or they are drawn as one
+BAND_PX = 1440  # in SVG units: one per minute of a 24-hour day
+MIN_SCREEN_PX = 720  # the smallest width of the timeline on a screen
+MIN_EVENT_SHARE = 3 / MIN_SCREEN_PX  # of the timeline: an event is at least three pixels wide there,
+MIN_GAP_SHARE = 1 / MIN_SCREEN_PX  # and events less than one pixel apart are drawn as one
 MIN_EVENT_PX = MIN_EVENT_SHARE * BAND_PX
 ZOOMS = {"6": 6, "1": 1}  # hours
 
 
 @dataclass(frozen=True)
 class Gap:
-    """A span of the day in which nothing could be seen; `reason` may be empty."""
+    """A time range without footage; `reason` may be empty."""
 
     time_range: TimeRange
     label: str
     reason: str
-    level: str  # which colour, of those that mean a state
+    level: str  # the status color
     is_ongoing: bool = False
 
 
 @dataclass(frozen=True)
 class EventGroup:
-    """Events so close together that the band shows them as one; `event_id` is the newest one's."""
+    """Events so close together that the timeline shows them as one; `event_id` is that of the newest."""
 
     time_range: TimeRange
     event_id: int
@@ -63,7 +63,7 @@ class EventGroup:
 
 @dataclass(frozen=True)
 class Mark:
-    """Where a span lies in the band, in its own units."""
+    """A mark on the timeline, in SVG units."""
 
     x: float
     width: float
@@ -75,7 +75,7 @@ class Mark:
 
 @dataclass(frozen=True)
 class Zoom:
-    """The part of the day that the band shows: `hours` from the hour number `first` on; all of it if `hours` is 0."""
+    """The visible part of the day: `hours` from hour number `first` on; the whole day if `hours` is 0."""
 
     time_range: TimeRange
     hours: int = 0
@@ -83,7 +83,7 @@ class Zoom:
 
     @property
     def ticks(self) -> list[datetime]:
-        """Where the scale below the band has its numbers."""
+        """Return the times labelled on the scale."""
         count = 4 if not self.hours else 6
         return [
             self.time_range.start + number * (self.time_range.end - self.time_range.start) / count
@@ -92,7 +92,7 @@ class Zoom:
 
 
 def zoom_from_query(day: TimeRange, hours: list[TimeRange], query: QueryDict, now: datetime) -> Zoom:
-    """Without `at`, around now, or from the day's middle on. A value that makes no sense shows the whole day."""
+    """Return the zoom: without `at`, around now or noon. An invalid zoom shows the whole day."""
     length = ZOOMS.get(query.get("zoom", ""), 0)
     if not length:
         return Zoom(day)
@@ -104,7 +104,7 @@ def zoom_from_query(day: TimeRange, hours: list[TimeRange], query: QueryDict, no
 
 
 def find_gaps(camera: Camera, day: TimeRange, now: datetime) -> list[Gap]:
-    """Oldest first; what lies ahead of `now` is no gap. Four queries."""
+    """Return gaps up to `now`, oldest first; four queries."""
     past = TimeRange(day.start, min(day.end, now))
     if past.end <= past.start:
         return []
@@ -117,17 +117,17 @@ def find_gaps(camera: Camera, day: TimeRange, now: datetime) -> list[Gap]:
 
 
 def newest_events(camera: Camera, day: TimeRange, count: int) -> list[Event]:
-    """The newest `count` events of the day, without their notes."""
+    """Return the newest `count` events of the day, without their notes."""
     rows = list(_events(camera, day).defer("notes")[:count])
     for row in rows:
-        row.camera = camera  # known: it need not be asked for
+        row.camera = camera  # avoids a query
     return rows
 
 
 def event_groups(camera: Camera, day: TimeRange) -> list[EventGroup]:
-    """The day's events, newest first, those that the band cannot tell apart together; of very many the newest.
+    """Return the newest `MAX_EVENTS` events, newest first, grouped if the timeline cannot separate them.
 
-    Of a part of the day, the band can tell more of them apart.
+    A smaller part of the day separates more events.
     """
     smallest, near = ((day.end - day.start) * share for share in (MIN_EVENT_SHARE, MIN_GAP_SHARE))
     rows = _events(camera, day).values_list("pk", "started_at", "last_detected_at", "reviewed", "object_classes")
@@ -141,7 +141,7 @@ def event_groups(camera: Camera, day: TimeRange) -> list[EventGroup]:
 
 
 def count_events(camera: Camera, day: TimeRange, groups: Iterable[EventGroup]) -> int:
-    """How many events the day has, also those that are not among its `groups`."""
+    """Return the number of events of the day, including those not in `groups`."""
     drawn = sum(group.count for group in groups)
     return drawn if drawn < MAX_EVENTS else _events(camera, day).count()
 
@@ -156,7 +156,7 @@ def gap_marks(gaps: Iterable[Gap], day: TimeRange) -> list[Mark]:
 
 
 def legend(marks: Iterable[Mark]) -> dict[str, list[str]]:
-    """What the band's gaps mean, of those that it shows, each meaning with the levels it is coloured by."""
+    """Return the legend of the visible gaps: each meaning with the levels that color it."""
     found: dict[str, list[str]] = {}
     for mark in marks:
         levels = found.setdefault(mark.title if mark.level == "none" else UNAVAILABLE, [])
@@ -166,7 +166,7 @@ def legend(marks: Iterable[Mark]) -> dict[str, list[str]]:
 
 
 def now_mark(now: datetime, day: TimeRange) -> float | None:
-    """Where the band is now; None on another day."""
+    """Return the position of `now` on the timeline; None on another day."""
     return _place(TimeRange(now, now), day)[0] if day.start <= now < day.end else None
 
 
@@ -196,7 +196,12 @@ def _place(time_range: TimeRange, day: TimeRange) -> tuple[float, float]:
 
 def _before_it_was_added(camera: Camera, day: TimeRange) -> Iterator[Gap]:
     if camera.created_at > day.start:
-        yield Gap(TimeRange(day.start, min(camera.created_at, day.end)), "Not here yet", "It was added later.", "none")
+        yield Gap(
+            TimeRange(day.start, min(camera.created_at, day.end)),
+            "Not added yet",
+            "The camera was added later.",
+            "none",
+        )
 
 
 def _nvr_outages(day: TimeRange) -> list[Gap]:
@@ -205,7 +210,7 @@ def _nvr_outages(day: TimeRange) -> list[Gap]:
 
 
 def _camera_outages(camera: Camera, day: TimeRange) -> Iterator[Gap]:
-    """From the audit: what a change says it changed from tells how it was before, else it is as it is now."""
+    """Reconstruct the gaps from the audit: old values of changes give the earlier state, else the current one."""
     entries = list(_changes(camera, day.start))
     state = {"status": camera.status, "enabled": camera.enabled, "reason": camera.status_reason}
     for _, changes in reversed(entries):
@@ -220,7 +225,7 @@ def _camera_outages(camera: Camera, day: TimeRange) -> Iterator[Gap]:
 
 def _changes(camera: Camera, since: datetime) -> Iterator[tuple[datetime, dict[str, list[Any]]]]:
     rows = AuditEntry.objects.filter(target_type="camera", target_pk=camera.pk, at__gte=since).order_by("at", "pk")
-    # Each by itself: a camera that comes and goes has thousands of the one, and what people changed is the other.
+    # A query per action: an unstable camera has thousands of status changes, which would hide changes by users.
     found = (rows.filter(action=action).values_list("at", "pk", "changes")[:MAX_ENTRIES] for action in ACTIONS)
     for at, _, changes in merge(*found, key=itemgetter(0, 1)):
         tracked = {name: changes[name] for name in TRACKED if name in changes}
@@ -229,7 +234,7 @@ def _changes(camera: Camera, since: datetime) -> Iterator[tuple[datetime, dict[s
 
 
 def _joined(day: TimeRange, states: list[tuple[TimeRange, dict[str, Any]]]) -> Iterator[Gap]:
-    """The gaps among `states`; neighbours that say the same are one, and what lies outside the day is left out."""
+    """Yield the gaps among `states` within the day; adjacent equal gaps are merged."""
     last: Gap | None = None
     for time_range, state in states:
         gap = _gap(TimeRange(max(time_range.start, day.start), min(time_range.end, day.end)), state)

@@ -1,4 +1,4 @@
-"""A camera's files by day and hour, as the ledger of uploads knows them: the folder itself is not read for it."""
+"""A camera's files by day and hour, from its uploads: the folder itself is not read."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ UNREADABLE = "Unreadable"
 
 @dataclass(frozen=True)
 class Hour:
-    """How many files were taken in the hour, and what share that is of the fullest one, in percent."""
+    """The number of files captured in the hour, also as a percentage of the hour with the most files."""
 
     number: int
     begins_at: datetime
@@ -41,13 +41,13 @@ class Hour:
 
 
 def day_from_query(camera: Camera, query: QueryDict) -> date:
-    """The address's day, else today by the camera's clock. Raises `Invalid`."""
+    """Return the day in the query, else today in the camera's zone. Raises `Invalid`."""
     text = query.get("day")
     return parse_day(text) if text else today_in(camera.zone, timezone.now())
 
 
 def hour_from_query(hours: list[TimeRange], query: QueryDict) -> int | None:
-    """The number of the day's hour, counted from 0. Raises `Invalid`."""
+    """Return the hour number in the query, counted from 0; None if absent. Raises `Invalid`."""
     text = query.get("hour")
     if not text:
         return None
@@ -57,7 +57,7 @@ def hour_from_query(hours: list[TimeRange], query: QueryDict) -> int | None:
 
 
 def hours_with_counts(camera: Camera, day: date, chosen: int | None) -> list[Hour]:
-    """All hours of the day; one query, which reads an index and nothing else."""
+    """Return all hours of the day; one query that reads only an index."""
     hours = hour_ranges(day, camera.zone)
     counts = dict(_counts(camera, hours))
     most = max(counts.values(), default=0) or 1
@@ -92,7 +92,7 @@ def address(camera: Camera, day: date, hour: int | None = None, **more: str) -> 
 
 
 def listing_of_hour(camera: Camera, query: QueryDict) -> Listing | None:
-    """The files of the hour that the address asks for, newest first; None if it asks for none. Raises `Invalid`."""
+    """Return the files of the hour in the query, newest first; None without an hour. Raises `Invalid`."""
     day = day_from_query(camera, query)
     hours = hour_ranges(day, camera.zone)
     hour = hour_from_query(hours, query)
@@ -120,7 +120,7 @@ def _later_of_same_name() -> QuerySet[Upload]:
 
 def _listed(camera: Camera, upload: Upload, day: date, hour: int) -> ListedFile:
     name = os.fsdecode(upload.below)
-    # Of what we have a copy, the camera's file may be another again: A, B and A within the hour are two uploads.
+    # With a kept copy, the current file may differ: contents A, B and A within the hour are two uploads.
     former = {"former": str(upload.pk)} if is_former(upload) or upload.is_kept else {}
     return listed_file_named(
         camera,

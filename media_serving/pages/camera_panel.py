@@ -1,4 +1,4 @@
-"""What a camera's own page shows of its day; cameras' page has a slot for it."""
+"""The panel with a camera's day, shown on the camera's page."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CARDS_OF_A_DAY = 4
 
 
 def camera_day_panel(request: HttpRequest, camera: Camera) -> SafeString:
-    """A day of the camera: its events and gaps as a band, and below it how many files each hour has."""
+    """Render a day of the camera: the timeline of events and gaps, and the number of files per hour."""
     now = timezone.now()
     day = camera_files.day_from_query(camera, request.GET)
     today, time_range = today_in(camera.zone, now), day_range(day, camera.zone)
@@ -62,7 +62,7 @@ def camera_day_panel(request: HttpRequest, camera: Camera) -> SafeString:
 
 
 def zoom_links(camera: Camera, day: date, hour: int | None, zoom: camera_day.Zoom) -> list[tuple[str, str, bool]]:
-    """Label, address, and whether it is the present one. From the whole day one goes to where one was, or is now."""
+    """Return label, URL and whether it is current. Zooming in keeps the visible part, the chosen hour, or now."""
     at = {"at": str(zoom.first)} if zoom.hours else ({"at": str(hour)} if hour is not None else {})
     whole = ("24 h", camera_files.address(camera, day, hour), not zoom.hours)
     return [
@@ -75,7 +75,7 @@ def zoom_links(camera: Camera, day: date, hour: int | None, zoom: camera_day.Zoo
 
 
 def neighbor_links(camera: Camera, day: date, hour: int | None, zoom: camera_day.Zoom, count: int) -> dict[str, str]:
-    """The parts of the day before and after the one that is shown."""
+    """Return links to the parts of the day before and after the visible one."""
     if not zoom.hours:
         return {}
     places = {"earlier_url": zoom.first - zoom.hours, "later_url": zoom.first + zoom.hours}
@@ -87,7 +87,7 @@ def neighbor_links(camera: Camera, day: date, hour: int | None, zoom: camera_day
 
 
 def clock_warning(camera: Camera) -> str:
-    """What is wrong with the camera's clock, by its newest upload; empty if nothing is."""
+    """Return what is wrong with the camera's clock by its newest upload; empty if nothing."""
     rows = Upload.objects.filter(camera=camera).values_list("clock_is_absurd", "capture_note")
     newest = rows.first()  # by arrival
     return newest[1] if newest and newest[0] else ""

@@ -1,4 +1,4 @@
-"""Events as lists show them: a picture, a sentence, the time and the length."""
+"""Event cards for lists: a picture, a sentence, the time and the duration."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from media_serving.api.representation import thumbnail_url
 from media_serving.event_words import MOTION, describe_objects, duration_in_words, sentence
 from media_serving.models import Detection, Event
 
-THUMBNAIL_TIMEOUT = timedelta(minutes=10)  # who reports from outside an old picture's detection may never get one
+THUMBNAIL_TIMEOUT = timedelta(minutes=10)  # an external report about an old picture may never get one
 
 
 @dataclass(frozen=True)
 class EventSummary:
-    """What one sees of an event at a glance: how many of each class at once, and its best detection.
+    """The largest number of each class in one picture, and the best detection.
 
-    `thumbnail_size_bytes` is that detection's: None if it is not made yet, 0 if there will never be one.
+    `thumbnail_size_bytes` belongs to that detection: None if not made yet, 0 if it cannot be made.
     """
 
     counts: dict[str, int]
@@ -33,7 +33,7 @@ class EventSummary:
 
 @dataclass(frozen=True)
 class Card:
-    """One event of a list, its times in its camera's zone. `thumbnail_url` is empty until there is one."""
+    """One event in a list, with times in its camera's zone. `thumbnail_url` is empty until there is a thumbnail."""
 
     event_id: int
     url: str
@@ -53,18 +53,18 @@ class Card:
 
 
 def with_camera(events: QuerySet[Event]) -> QuerySet[Event]:
-    """What `cards_of` needs, in the same query; the notes may be long."""
+    """Fetch what `cards_of` needs in the same query, without the notes, which may be long."""
     return events.select_related("camera").defer("notes", "camera__notes")
 
 
 def cards_of(events: Sequence[Event], address: Callable[[int], str]) -> list[Card]:
-    """Two queries, however many events there are. `address` gives the address of an event's page by its id."""
+    """Return cards, with two queries for any number of events. `address` returns an event's page URL by id."""
     summaries = summarize(events)
     return [_card(event, summaries[event.pk], address(event.pk)) for event in events]
 
 
 def by_day(cards: Iterable[Card]) -> list[tuple[date, list[Card]]]:
-    """Each day of the cards' own zones once, in the order in which they come."""
+    """Group cards by day in their cameras' zones, keeping their order."""
     days: dict[date, list[Card]] = defaultdict(list)
     for card in cards:
         days[card.started_at.date()].append(card)
@@ -80,9 +80,9 @@ def summarize(events: Iterable[Event]) -> dict[int, EventSummary]:
 
 
 def _largest_counts(event_ids: Iterable[int]) -> Iterable[tuple[int, str, int]]:
-    """Event, class and number, of each picture that shows more than one of a class.
+    """Return event, class and count for each picture that shows several objects of a class.
 
-    Pictures of a burst may have been taken in the same second.
+    Grouped by upload too, because pictures of a burst may be taken in the same second.
     """
     pictures = Detection.objects.order_by().filter(event__in=list(event_ids)).exclude(object_class=MOTION)
     groups = pictures.values("event_id", "object_class", "detected_at", "upload_id", "file_path")
@@ -91,14 +91,14 @@ def _largest_counts(event_ids: Iterable[int]) -> Iterable[tuple[int, str, int]]:
 
 
 def _best_detections(event_ids: Iterable[int]) -> Iterable[tuple[int, int, int | None]]:
-    """Event, detection and thumbnail size: with a thumbnail rather than without, and a thing rather than movement.
+    """Return event, detection and thumbnail size; prefers a thumbnail, then an object over motion, then confidence.
 
-    Of those that are equally sure the largest, which was nearest to the camera.
+    With equal confidence the largest box wins: it was nearest to the camera.
     """
     without = Case(When(thumbnail_size_bytes__gt=0, then=Value(0)), default=Value(1), output_field=IntegerField())
-    movement = Case(When(Q(object_class=MOTION), then=Value(1)), default=Value(0), output_field=IntegerField())
+    motion = Case(When(Q(object_class=MOTION), then=Value(1)), default=Value(0), output_field=IntegerField())
     largest = (F("bbox_width") * F("bbox_height")).desc(nulls_last=True)
-    order = (without, movement, F("confidence").desc(), largest, F("pk").asc())
+    order = (without, motion, F("confidence").desc(), largest, F("pk").asc())
     rank = Window(RowNumber(), partition_by=F("event_id"), order_by=order)
     ranked = Detection.objects.order_by().filter(event__in=list(event_ids)).annotate(rank=rank)
     return ranked.filter(rank=1).values_list("event_id", "pk", "thumbnail_size_bytes")

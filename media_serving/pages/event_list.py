@@ -1,4 +1,4 @@
-"""The list of events: what its address asks for, the chips that change it, and the events before and after one."""
+"""The list of events: its query, its filter chips, and the events before and after one."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import AnonymousUser, User
 
 FILTERS = ("camera_id", "object_class", "reviewed", "day", "from", "to", "q")
-MINUTE = timedelta(minutes=1)  # a time is written without its seconds
+MINUTE = timedelta(minutes=1)  # times are entered without seconds
 PAGE_EVENTS = 30
 MAX_EVENTS = 200
-MAX_CHIPS = 6  # of cameras, and of classes; more are offered by a list
+MAX_CHIPS = 6  # of cameras and of classes; more are offered in a list
 MAX_EVENTS_FOR_CLASSES = 200
 CHOSEN_BY_LIST = {"camera_id", "object_class"}
 Choices = list[tuple[str, str]]
 Zones = dict[str, ZoneInfo]
 API_FILTERS = ("camera_id", "object_class", "reviewed", "q")
-TYPED = ("day", "from", "to", "q")  # into the page's own fields
+TYPED = ("day", "from", "to", "q")  # in the page's text fields
 
 
 @dataclass(frozen=True)
 class EventQuery:
-    """What an address asks for, the filters only; an empty value is none."""
+    """The filters in the query string; empty values are ignored."""
 
     query: dict[str, str]
 
@@ -51,7 +51,7 @@ class EventQuery:
         return cls({name: value for name, value in given if value})
 
     def address(self, **changes: str | None) -> str:
-        """The list's address with `changes`; None takes a filter away."""
+        """Return the list's URL with `changes`; None removes a filter."""
         return f"{reverse('events')}{_query_of({**self.query, **changes})}"
 
     def event_address(self, event_id: int, **more: str) -> str:
@@ -59,11 +59,11 @@ class EventQuery:
 
     @property
     def suffix(self) -> str:
-        """The filters as the end of an address."""
+        """The filters as a query string."""
         return _query_of(self.query)
 
     def api_address(self, limit: int) -> str:
-        """Where the script looks whether the list's first page is still what it was."""
+        """Return the URL that the script polls for changes of the list's first page."""
         known = {name: value for name, value in self.query.items() if name in API_FILTERS}
         return f"{reverse('api_events')}{_query_of(known | {'limit': str(limit)})}"
 
@@ -76,7 +76,7 @@ class EventQuery:
         return parse_day(self.query["day"]) if "day" in self.query else None
 
     def clock_time(self, name: str) -> datetime | None:
-        """`from` or `to` as the page writes it: by each camera's own clock. Raises `Invalid`."""
+        """Return `from` or `to`, without a zone if it means each camera's local time. Raises `Invalid`."""
         text = self.query.get(name)
         if text is None:
             return None
@@ -95,7 +95,7 @@ def _query_of(query: Mapping[str, str | None]) -> str:
 
 
 def matching_events(user: User | AnonymousUser, event_query: EventQuery) -> QuerySet[Event]:
-    """Events of what `user` may see; a day is that of each camera's own clock. Raises `Invalid`."""
+    """Return events visible to `user`; a day is local to each camera. Raises `Invalid`."""
     rows = _of_any_day(user, event_query)
     return rows if event_query.day is None else rows.filter(_started_on(event_query.day, camera_zones(user)))
 
@@ -113,7 +113,7 @@ def _of_any_day(user: User | AnonymousUser, event_query: EventQuery) -> QuerySet
 
 
 def _overlapping(start: datetime | None, end: datetime | None, zones: Zones) -> Q:
-    """Events of which some lies between these times, which each camera's clock showed, both included."""
+    """Match events that overlap these times, local to each camera, both included."""
     found = Q(pk__in=[])
     for name, zone in zones.items():
         fits = Q(camera__time_zone=name)
@@ -136,7 +136,7 @@ def _started_on(day: date, zones: Zones) -> Q:
     started = Q()
     for name, time_range in time_ranges.items():
         started |= Q(camera__time_zone=name, started_at__gte=time_range.start, started_at__lt=time_range.end)
-    # What is true for all zones lets the index on the time be used.
+    # A condition for all zones lets the index on the time be used.
     earliest, latest = (
         min(time_range.start for time_range in time_ranges.values()),
         max(time_range.end for time_range in time_ranges.values()),
@@ -145,7 +145,7 @@ def _started_on(day: date, zones: Zones) -> Q:
 
 
 def camera_zones(user: User | AnonymousUser) -> Zones:
-    """The time zones of the cameras that `user` may see, by their names as cameras have them."""
+    """Return the time zones of the cameras that `user` may see, by name."""
     cameras = Camera.objects.visible_to(user).order_by("time_zone", "pk").only("time_zone")
     return {camera.time_zone: camera.zone for camera in cameras}
 
@@ -155,7 +155,7 @@ def day_ranges(day: date, zones: Zones) -> dict[str, TimeRange]:
 
 
 def page_of_events(user: User | AnonymousUser, query: QueryDict) -> dict[str, Any]:
-    """What the list's template shows; the number of queries does not depend on the number of events."""
+    """Return the template context of the list; the number of queries is constant."""
     event_query = EventQuery.parse(query)
     page = KeysetPage(
         with_camera(matching_events(user, event_query)),
@@ -189,7 +189,7 @@ def page_of_events(user: User | AnonymousUser, query: QueryDict) -> dict[str, An
 
 
 def adjacent_days(user: User | AnonymousUser, event_query: EventQuery) -> list[date | None]:
-    """The nearest days before and after the one asked for that have events which fit the other filters."""
+    """Return the nearest days before and after the requested one with events that match the other filters."""
     if event_query.day is None:
         return []
     rows, zones = with_camera(_of_any_day(user, event_query)), camera_zones(user)
@@ -197,7 +197,7 @@ def adjacent_days(user: User | AnonymousUser, event_query: EventQuery) -> list[d
 
 
 def adjacent_day(rows: QuerySet[Event], zones: Zones, day: date, step: timedelta) -> date | None:
-    """The nearest day of `rows` before or after `day` (`step`: minus or plus one day)."""
+    """Return the nearest day of `rows` before or after `day` (`step`: minus or plus one day)."""
     adjacent = day + step
     if not zones or not MIN_DAY <= adjacent <= MAX_DAY:
         return None
@@ -213,18 +213,18 @@ def adjacent_day(rows: QuerySet[Event], zones: Zones, day: date, step: timedelta
 
 
 def zones_of(cards: Iterable[Card]) -> list[str]:
-    """The zones in which times are told, each once; of one, it is enough to tell it once."""
+    """Return the distinct time zones of the cards."""
     return sorted({str(card.zone) for card in cards})
 
 
 def recent_classes(user: User | AnonymousUser) -> list[str]:
-    """The classes of the newest events: to search all detections for them would cost seconds."""
+    """Return the classes of the newest events: searching all detections would take seconds."""
     newest = Event.objects.visible_to(user).values_list("object_classes", flat=True)[:MAX_EVENTS_FOR_CLASSES]
     return sorted({name for names in newest for name in names})
 
 
 def class_choices(user: User | AnonymousUser, event_query: EventQuery) -> list[tuple[str, str]]:
-    """Classes by which the list can be narrowed, with their words."""
+    """Return the classes offered as filters, with their labels."""
     names = {
         *recent_classes(user),
         *([event_query.query["object_class"]] if "object_class" in event_query.query else []),
@@ -233,7 +233,7 @@ def class_choices(user: User | AnonymousUser, event_query: EventQuery) -> list[t
 
 
 def chips(event_query: EventQuery, cameras: Choices, classes: Choices) -> list[dict[str, Any]]:
-    """The filters as chips: each sets its own and leaves the others as they are; pressed ones take it back."""
+    """Return the filter chips: each toggles its own filter and keeps the others."""
     found = [
         _all(event_query),
         _chip(event_query, "reviewed", "false", "Not reviewed"),
@@ -281,7 +281,7 @@ def _chip(event_query: EventQuery, name: str, value: str, label: str) -> dict[st
 
 
 def newer_than(event: Event, rows: QuerySet[Event]) -> int | None:
-    """The id of the next newer event among `rows`."""
+    """Return the id of the next newer event among `rows`."""
     later = Q(started_at__gt=event.started_at) | Q(pk__gt=event.pk)
     return _first(rows.filter(later, started_at__gte=event.started_at).order_by("started_at", "pk"))
 

@@ -1,4 +1,4 @@
-"""One event's page: its clip or one of its pictures, what is known of it, and its neighbours in the list."""
+"""An event's page: its clip or one of its pictures, its details, and its neighbors in the list."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class NotesForm(forms.Form):
 
 @dataclass(frozen=True)
 class ClipStatus:
-    """`url` is empty until a whole clip is there; `message` says what becomes of it, in words."""
+    """`url` is empty until there is a complete clip; `message` describes the state of the clip."""
 
     url: str
     message: str
@@ -53,7 +53,7 @@ class ClipStatus:
 
 
 def find_event(request: HttpRequest, event_id: int) -> Event:
-    """The event with its camera and the state of its clip. Raises `NotFound`, also for what one may not see."""
+    """Return the event with its camera and clip job. Raises `NotFound`, also if the user may not see it."""
     rows = Event.objects.visible_to(request.user).select_related("camera", "clip_work")
     event = rows.filter(pk=event_id).first() if event_id < 2**63 else None
     if event is None:
@@ -98,7 +98,7 @@ def page_of_event(request: HttpRequest, event: Event, notes: NotesForm | None = 
 
 
 def first_detection(request: HttpRequest) -> int:
-    """Where the address has the pictures begin. Raises `Invalid`."""
+    """Return the number of the first detection on the page. Raises `Invalid`."""
     return whole_number(request.GET, "pictures", 0, minimum=0)
 
 
@@ -109,7 +109,7 @@ def clip_status(event: Event) -> ClipStatus:
     return ClipStatus(
         url=f"{url}?v={int(event.clip_created_at.timestamp())}" if url and event.clip_created_at else url,
         message=_clip_message(event, state, has_clip=bool(url)),
-        reason=work.reason if work is not None else "",  # a clip that waits may tell what for: room on the disk, say
+        reason=work.reason if work is not None else "",  # a waiting clip may have a reason too, such as a full disk
         is_in_progress=event.is_open or state in IN_PROGRESS,
         has_failed=state == WorkState.FAILED,
         can_regenerate=not event.is_open and state not in IN_PROGRESS,
@@ -123,7 +123,7 @@ def _clip_message(event: Event, state: str, *, has_clip: bool) -> str:
     if state == WorkState.FAILED:
         return "A newer clip could not be made" if has_clip else "The clip could not be made"
     if state == WorkState.WAITING:
-        return "A newer clip waits for its turn" if has_clip else "The clip waits for its turn"
+        return "A newer clip is waiting" if has_clip else "The clip is waiting"
     if state == WorkState.WORKING:
         return "A newer clip is being made" if has_clip else "The clip is being made"
     return "" if has_clip else "There is no clip of this event"

@@ -1,4 +1,4 @@
-"""The pictures of an event, each once, with the boxes of what was found in it."""
+"""The pictures of an event, each once, with the boxes of its detections."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from media_serving.models import Detection, Event
 
 MAX_DETECTIONS = 1000
 MAX_STILLS = 120
-LABEL_SHARE = 32  # a label's letters are the picture's height divided by this
+LABEL_SHARE = 32  # a label's font size is the picture's height divided by this
 
 
 @dataclass(frozen=True)
 class Box:
-    """In the picture's pixels; the label stands above the box, or within it where there is no room above."""
+    """In the picture's pixels; the label is above the box, or inside if there is no space above."""
 
     x: float
     y: float
@@ -34,9 +34,9 @@ class Box:
 
 @dataclass(frozen=True)
 class Still:
-    """One picture; `detection_id` is its surest detection's, by which addresses name it.
+    """One picture; `detection_id` is that of its most confident detection, and identifies it in URLs.
 
-    Without `frame_width` its size in pixels is not known: the boxes fit the original only.
+    Without `frame_width` its size in pixels is unknown: the boxes fit the original only.
     """
 
     detection_id: int
@@ -71,9 +71,9 @@ class Still:
 
 @dataclass(frozen=True)
 class Stills:
-    """Some of an event's pictures, oldest first, from the detection number `first` on.
+    """One page of an event's pictures, oldest first, starting at detection number `first`.
 
-    `following` is the number of the detection with which the next ones begin; None if these are the last.
+    `following` is the detection number at which the next page starts; None on the last page.
     """
 
     shown: list[Still]
@@ -82,12 +82,12 @@ class Stills:
 
 
 def stills_of(event: Event, first: int = 0) -> Stills:
-    """The pictures from the detection `first` on, counted from 0 in the order of time; one query."""
+    """Return the pictures from detection number `first` on, counted from 0 by time; one query."""
     ordered = event.detections.order_by("detected_at", "file_path", "offset_ms", "pk")
     rows = list(ordered[first : first + MAX_DETECTIONS + 1])
     pictures = [list(found) for _, found in groupby(rows[:MAX_DETECTIONS], key=_picture)]
     if len(rows) > MAX_DETECTIONS and len(pictures) > 1:
-        pictures.pop()  # some of what was found in it may not be among the rows
+        pictures.pop()  # some of its detections may not be among the rows
     pictures = pictures[:MAX_STILLS]
     end = first + sum(len(found) for found in pictures)
     return Stills([_still(found) for found in pictures], first, end if end < first + len(rows) else None)
@@ -98,7 +98,7 @@ def _picture(row: Detection) -> tuple[object, ...]:
 
 
 def best_still(stills: Sequence[Still]) -> Still | None:
-    """The one that shows the event best: something drawn on it, the detector sure of it, and near to the camera."""
+    """Return the best picture: with boxes, then the highest confidence, then the largest box."""
     return max(stills, key=lambda still: (bool(still.boxes), still.confidence, still.largest_px), default=None)
 
 

@@ -1,4 +1,4 @@
-"""How the taking in of files is going, for operators: what waits, what came, and what could not be read."""
+"""The status of ingest for operators: waiting, processed and failed uploads."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ PENDING = (UploadState.WAITING, UploadState.WORKING)
 NONE = (0, None)
 STATE_WORDS = {
     UploadState.WAITING: "Waiting",
-    UploadState.WORKING: "Being read",
+    UploadState.WORKING: "Processing",
     UploadState.DONE: "Done",
     UploadState.REJECTED: "Rejected",
     UploadState.FAILED: "Failed",
@@ -37,7 +37,7 @@ STATE_WORDS = {
 
 @dataclass(frozen=True)
 class Rate:
-    """How many files were done in the last `period` ("minute", "hour"), and how many arrived."""
+    """The number of files processed and received in the last `period` ("minute", "hour")."""
 
     period: str
     done: int
@@ -46,9 +46,9 @@ class Rate:
 
 @dataclass(frozen=True)
 class CameraRow:
-    """A camera, what of it waits, and the file that came last, if ever one did.
+    """A camera with its number of waiting files and its newest file, if any.
 
-    `capture_clue` says by which clue it is known when it was taken, `clock_note` why surer ones did not count.
+    `capture_clue` is the source of the file's capture time, `clock_note` why more reliable clues were ignored.
     """
 
     name: str
@@ -65,14 +65,14 @@ class CameraRow:
 
 @dataclass(frozen=True)
 class Postponed:
-    """What could not be read and is looked at again later: the newest, and how many there are in all."""
+    """Uploads that failed and are retried later: the newest, and the total number."""
 
     newest: list[Upload]
     number: int
 
 
 def ingest_status(user: User | AnonymousUser) -> dict[str, Any]:
-    """What `user` may see of it; the number of queries does not depend on how much there is."""
+    """Return the status visible to `user`; the number of queries is constant."""
     now = timezone.now()
     heartbeat = Heartbeat.objects.filter(name=WATCHER).first()
     mine = Upload.objects.visible_unordered(user)
@@ -120,17 +120,17 @@ def postponed(uploads: UploadQuerySet, now: datetime) -> Postponed:
 def failures(uploads: UploadQuerySet, postponed_uploads: Iterable[Upload]) -> list[tuple[Upload, str]]:
     """The newest rejected, failed and postponed uploads, each with the label of its state."""
     rows = uploads.exclude(state=UploadState.DONE).order_by("-received_at", "-pk")
-    # Each state by itself: the index gives its newest without a look at the others.
+    # A query per state: the index returns its newest without reading the others.
     found = [row for state in NOT_PROCESSED for row in rows.filter(state=state)[:FAILURES_SHOWN]]
     found += postponed_uploads
     found.sort(key=lambda row: (row.received_at, row.pk), reverse=True)
     found = found[:FAILURES_SHOWN]
-    prefetch_related_objects(found, "camera")  # a join has SQLite go through all cameras, and all that is theirs
+    prefetch_related_objects(found, "camera")  # with a join, SQLite would walk all uploads of all cameras
     return [(row, STATE_WORDS[UploadState(row.state)]) for row in found]
 
 
 def _not_done(uploads: UploadQuerySet) -> Iterable[tuple[str, int, datetime]]:
-    """Each state but done, with how many there are and when the oldest of them arrived."""
+    """Return each state except done, its number of uploads, and when the oldest arrived."""
     rows = uploads.exclude(state=UploadState.DONE).values("state")
     return rows.annotate(number=Count("pk"), oldest_at=Min("received_at")).values_list("state", "number", "oldest_at")
 
@@ -141,7 +141,7 @@ def _rates(uploads: UploadQuerySet, now: datetime) -> list[Rate]:
 
 
 def _counts_since(uploads: UploadQuerySet, field: str, now: datetime) -> dict[str, int]:
-    """For each span of `RATES` how many uploads have their `field` in it; one query."""
+    """Return the number of uploads whose `field` is in each period of `RATES`; one query."""
     since = {period: Q(**{f"{field}__gte": now - length}) for period, length in RATES.items()}
     longest = uploads.filter(**{f"{field}__gte": now - max(RATES.values())})
     return longest.aggregate(**{period: Count("pk", filter=condition) for period, condition in since.items()})

@@ -142,7 +142,7 @@ def test_before_a_camera_was_added_there_was_nothing_to_see(camera):
     Camera.objects.filter(pk=camera.pk).update(created_at=after(0))
     camera.refresh_from_db()
 
-    assert gaps(camera) == [("00:00", "12:00", "Not here yet", "It was added later.")]
+    assert gaps(camera) == [("00:00", "12:00", "Not added yet", "The camera was added later.")]
 
 
 def test_the_legend_has_the_kinds_of_gap_that_the_band_shows_in_their_colours(browser, camera):
@@ -151,7 +151,7 @@ def test_the_legend_has_the_kinds_of_gap_that_the_band_shows_in_their_colours(br
     changed(camera, after(1200), status=("offline", "error"))
     changed(camera, after(1800), status=("error", "online"))
     not_here, away = (
-        '<i data-level="none"></i>Not here yet',
+        '<i data-level="none"></i>Not added yet',
         '<i data-level="warn"></i><i data-level="bad"></i>Could not see',
     )
 

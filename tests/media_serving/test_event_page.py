@@ -69,7 +69,7 @@ def test_a_clip_is_played_and_can_be_downloaded(browser, event):
 @pytest.mark.parametrize(
     ("state", "reason", "told"),
     [
-        ("waiting", "", "The clip waits for its turn."),
+        ("waiting", "", "The clip is waiting."),
         ("failed", "There is no footage.", "The clip could not be made.</b> There is no footage."),
     ],
 )

@@ -47,7 +47,7 @@ def test_events_stand_newest_first_below_their_day(browser, camera):
 
     page = page_of(browser)
 
-    assert sentences_in(page) == ["Movement at Front Door", "1 person at Front Door", "1 car at Front Door"]
+    assert sentences_in(page) == ["Motion at Front Door", "1 person at Front Door", "1 car at Front Door"]
     days = re.findall(r"<h2 id=\"day-[^>]+>([^<]+)<", page)
     assert days == ["Saturday 31 January 2026", "Friday 30 January 2026"]
 
