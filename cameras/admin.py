@@ -1,4 +1,4 @@
-"""Cameras in the admin: the list as one glances at it, a form with the API's rules, and the trash."""
+"""Cameras in the admin: an overview list, a form with the API's validation rules, and the trash."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ LIVE_FIELDSETS: Any = (
     (
         "Access",
         {
-            "description": "A camera without a group is seen by who may see all cameras; if you may not, your own "
-            "groups are entered when you add one.",
+            "description": "A camera without a group is visible only to users who may see all cameras. If you may not, "
+            "your own groups are preselected when you add one.",
             "fields": ("groups", "public"),
         },
     ),
@@ -50,8 +50,8 @@ LIVE_FIELDSETS: Any = (
         "Source",
         {
             "classes": ("collapse",),
-            "description": "RTSP and ONVIF are kept for later: NVR does not pull streams yet. It shows what a camera "
-            "uploads into its folder.",
+            "description": "NVR does not pull RTSP or ONVIF streams yet; it stores these settings for later. It shows "
+            "the files that a camera uploads into its folder.",
             "fields": (
                 "ingestion_mode",
                 "rtsp_url",
@@ -83,7 +83,7 @@ LIVE_FIELDSETS: Any = (
         {"fields": ("status", "status_reason", "last_picture_at", "last_seen_at", "slug", "uuid", "created_at")},
     ),
 )
-# What only a camera that exists has to show or to forget.
+# Fields that the form for a new camera leaves out.
 EXISTING_ONLY_FIELDS = {
     "folder_check",
     "forget_rtsp_password",
@@ -101,14 +101,14 @@ NEW_FIELDSETS: Any = tuple(
 
 
 class VisibleCameraAdmin(ModelAdmin[Camera]):
-    """What the live list and the trash share: only what one may see, and the audit as history."""
+    """Base of the camera list and the trash: shows only visible cameras, and the audit log as their history."""
 
     show_full_result_count = False
 
     def history_view(
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """The audit of the camera, in place of the admin's own log."""
+        """The camera's audit entries instead of the admin's own log."""
         camera = self.get_object(request, object_id)
         if camera is None or not self.has_view_or_change_permission(request, camera):
             raise PermissionDenied
@@ -123,7 +123,7 @@ class VisibleCameraAdmin(ModelAdmin[Camera]):
         return TemplateResponse(request, "admin/cameras/camera/history.html", context)
 
     def log_change(self, request: HttpRequest, obj: Camera, message: Any) -> Any:
-        """The audit has it; a second log would only disagree with it some day."""
+        """Not logged: the audit log already has an entry for it."""
 
     def log_addition(self, request: HttpRequest, obj: Camera, message: Any) -> Any:
         """See `log_change`."""
@@ -149,7 +149,7 @@ class CameraAdmin(VisibleCameraAdmin):
         return LIVE_FIELDSETS if obj is not None else NEW_FIELDSETS
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
-        """With the folders that nobody has added yet, looked for when the page is drawn."""
+        """Adds the unknown folders to the page; they are searched for when the template is rendered."""
         return super().changelist_view(
             request, {"unknown_folders": partial(suggestions_for, request.user)} | (extra_context or {})
         )
@@ -185,7 +185,7 @@ class CameraAdmin(VisibleCameraAdmin):
     @admin.display(description="Folder check")
     def folder_check(self, camera: Camera) -> str:
         issues = path_issues(camera)
-        return "; ".join(issues).capitalize() + "." if issues else "The folder exists and holds pictures."
+        return "; ".join(issues).capitalize() + "." if issues else "The folder exists and contains pictures."
 
     def save_model(self, request: HttpRequest, obj: Camera, form: Any, change: bool) -> None:
         values, groups = form.values(), form.cleaned_data.get("groups")
@@ -195,7 +195,7 @@ class CameraAdmin(VisibleCameraAdmin):
             camera = registry.create_camera(request.user, values, groups=groups or ())
             obj.pk, obj.slug = camera.pk, camera.slug
             if not self.get_queryset(request).filter(pk=camera.pk).exists():
-                messages.warning(request, f"{camera.name} lists no group of yours: you do not see it.")
+                messages.warning(request, f"{camera.name} has none of your groups, so you cannot see it.")
 
         if form.should_create_folder():
             self.make_folder(request, Path(values["folder_path"]))
@@ -203,14 +203,14 @@ class CameraAdmin(VisibleCameraAdmin):
     def make_folder(self, request: HttpRequest, folder: Path) -> None:
         try:
             make_shared(folder)
-            messages.info(request, f"The folder {folder} was created: have the camera upload into it.")
+            messages.info(request, f"The folder {folder} was created: configure the camera to upload into it.")
         except OSError as error:
             messages.warning(
                 request, f"The folder {folder} could not be created ({error.strerror}): create it yourself."
             )
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
-        """The groups were saved with the camera, in one transaction and one audit entry."""
+        """Nothing to do: `save_model` saved the groups together with the camera, with one audit entry."""
 
     def changeform_view(
         self,
@@ -219,11 +219,11 @@ class CameraAdmin(VisibleCameraAdmin):
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> Any:
-        """Two administrators at once: the second is told who has the name, and loses nothing that was typed."""
+        """If another administrator has just taken a value, show the form again with the conflict and the input."""
         try:
             return super().changeform_view(request, object_id, form_url, extra_context)
         except registry.CameraExists as error:
-            request.conflict = error  # type: ignore[attr-defined]  # ours, for `get_form`
+            request.conflict = error  # type: ignore[attr-defined]  # read by `get_form`
             return super().changeform_view(request, object_id, form_url, extra_context)
 
     def get_form(self, request: HttpRequest, obj: Camera | None = None, change: bool = False, **kwargs: Any) -> Any:
@@ -250,13 +250,13 @@ class CameraAdmin(VisibleCameraAdmin):
     def get_deleted_objects(
         self, objs: Any, request: HttpRequest
     ) -> tuple[list[str], dict[str, int], set[str], list[str]]:
-        """Deleting here means the trash: nothing else goes, and everything can come back."""
+        """Deleting moves cameras to the trash: no other rows are deleted, and cameras can be restored."""
         cameras = list(objs)
-        told = [
+        descriptions = [
             f"{camera.name}: moves to the trash with its detections and events; its folder stays." for camera in cameras
         ]
         missing = set() if self.has_delete_permission(request) else {"camera"}
-        return told, {"cameras": len(cameras)}, missing, []
+        return descriptions, {"cameras": len(cameras)}, missing, []
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
         actions = super().get_actions(request)
@@ -265,13 +265,13 @@ class CameraAdmin(VisibleCameraAdmin):
 
     @admin.action(description="Check the folders of the selected cameras", permissions=["change"])
     def check_paths(self, request: HttpRequest, cameras: QuerySet[Camera]) -> None:
-        sights = probe_results_of(cameras)
-        wrong = {camera: sights[camera.pk].issues for camera in cameras}
-        for camera, issues in wrong.items():
+        results = probe_results_of(cameras)
+        issues_by_camera = {camera: results[camera.pk].issues for camera in cameras}
+        for camera, issues in issues_by_camera.items():
             if issues:
                 messages.warning(request, f"{camera.name}: {'; '.join(issues)}.")
-        good = sum(not issues for issues in wrong.values())
-        messages.success(request, f"{good} of {len(wrong)} folders are as they should be.")
+        valid = sum(not issues for issues in issues_by_camera.values())
+        messages.success(request, f"{valid} of {len(issues_by_camera)} folders have no issues.")
 
     @admin.action(description="Move the selected cameras to the trash", permissions=["delete"])
     def move_to_trash(self, request: HttpRequest, cameras: QuerySet[Camera]) -> None:
@@ -283,19 +283,19 @@ class CameraAdmin(VisibleCameraAdmin):
 
 def trash_message(names: list[str]) -> SafeString:
     quoted = ", ".join(f"“{name}”" for name in names)
-    what = (
+    text = (
         "The camera {} is in the trash. Restore it"
         if len(names) == 1
         else "The cameras {} are in the trash. Restore them"
     )
     return format_html(
-        what + ' from <a href="{}">Trash</a>.', quoted, reverse("admin:cameras_trashedcamera_changelist")
+        text + ' from <a href="{}">Trash</a>.', quoted, reverse("admin:cameras_trashedcamera_changelist")
     )
 
 
 @admin.register(TrashedCamera)
 class TrashAdmin(VisibleCameraAdmin):
-    """What was deleted: restore it, or purge it for good."""
+    """Deleted cameras, to restore or to purge permanently."""
 
     list_display = ("name", "deleted_at", "state", "folder_path")
     list_select_related = ("purge",)
@@ -312,13 +312,13 @@ class TrashAdmin(VisibleCameraAdmin):
         return False
 
     def has_delete_permission(self, request: HttpRequest, obj: Camera | None = None) -> bool:
-        return False  # the admin's own delete knows no purge: the action below does
+        return False  # the admin's own delete does not purge; use the action below
 
     def has_view_permission(self, request: HttpRequest, obj: Camera | None = None) -> bool:
         return any(request.user.has_perm(f"cameras.{act}_camera") for act in ("view", "change", "delete"))
 
     def has_change_permission(self, request: HttpRequest, obj: Camera | None = None) -> bool:
-        return False  # nothing can be typed here; the actions have permissions of their own
+        return False  # all fields are read-only; the actions have their own permissions
 
     def has_restore_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("cameras.change_camera")
@@ -342,19 +342,19 @@ class TrashAdmin(VisibleCameraAdmin):
         if names:
             messages.success(request, f"Restored: {', '.join(names)}.")
 
-    @admin.action(description="Purge the selected cameras for good…", permissions=["purge"])
+    @admin.action(description="Permanently purge the selected cameras…", permissions=["purge"])
     def purge(self, request: HttpRequest, cameras: QuerySet[Camera]) -> HttpResponse | None:
         if request.POST.get("confirmed"):
             gone: dict[bool, list[str]] = {True: [], False: []}
             for camera in cameras:
                 gone[registry.purge_camera(request.user, camera)].append(camera.name)
             if gone[True]:
-                messages.success(request, f"Purged for good: {', '.join(gone[True])}. Files in their folders stay.")
+                messages.success(request, f"Purged permanently: {', '.join(gone[True])}. Files in their folders stay.")
             if gone[False]:
-                messages.info(request, f"Being purged, which goes on by itself: {', '.join(gone[False])}.")
+                messages.info(request, f"Being purged in the background: {', '.join(gone[False])}.")
             return None
         context = self.admin_site.each_context(request) | {
-            "title": "Purge for good?",
+            "title": "Purge permanently?",
             "opts": self.opts,
             "cameras": [(camera, rows_to_purge(camera)) for camera in cameras],
             "selected": [str(camera.pk) for camera in cameras],

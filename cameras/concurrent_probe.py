@@ -49,7 +49,7 @@ class ConcurrentProbe(Generic[ResultT]):
         }
 
     def _start(self, camera: Camera, probe: Callable[[Camera], ResultT]) -> Future[ResultT]:
-        key = (camera.pk, camera.folder_path)  # a camera that was moved off a dead disk is probed anew
+        key = (camera.pk, camera.folder_path)  # a camera that was moved off a dead disk is probed again
         future = self._running.get(key)
         if future is None or future.done():
             future = self._running[key] = self._pool.submit(_run, probe, camera)

@@ -1,4 +1,4 @@
-"""The files of a camera, as its page lists them: the newest, or what a higher app chooses by the address."""
+"""The files that a camera's page lists: the newest ones, or those that an app above selects by query parameters."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ RENAME_HINT = "Rename it"
 
 @dataclass(frozen=True)
 class ListedFile:
-    """One file with its addresses; `name` is its path below the camera's folder.
+    """One file with its URLs; `name` is its path below the camera's folder.
 
     A file whose name is not UTF-8 has no URLs, because a URL cannot contain it. `unavailable_reason` is a short label
     for such a file.
@@ -40,7 +40,7 @@ class ListedFile:
     size_bytes: int
     modified_at: datetime
     unavailable_reason: str = ""
-    former: str = ""  # which of the contents that the name had before, if it is not the one of now
+    former: str = ""  # id of an overwritten version of the file; empty for the current one
 
     @property
     def is_video(self) -> bool:
@@ -49,7 +49,7 @@ class ListedFile:
 
 @dataclass(frozen=True)
 class Listing:
-    """Files, newest first, under `title`. `older_url` leads on, `newest_url` back to the newest of all."""
+    """Files, newest first, under `title`. `older_url` is the next page, `newest_url` the first one."""
 
     title: str
     files: list[ListedFile]
@@ -70,14 +70,14 @@ _sources: list[Source] = []
 
 
 def register_source(source: Source) -> None:
-    """Let `source` choose the files by the page's address; None leaves it to the others."""
+    """Register `source`, which selects files by the page's query parameters; it returns None to let others do so."""
     _sources.append(source)
 
 
 def listing_for(camera: Camera, query: QueryDict) -> Listing:
-    """What the address asks for, else the newest files. Raises what a source raises."""
-    asked = (source(camera, query) for source in _sources)
-    return next((listing for listing in asked if listing is not None), None) or _newest(camera)
+    """The files that the query selects, else the newest ones. Raises what a source raises."""
+    listings = (source(camera, query) for source in _sources)
+    return next((listing for listing in listings if listing is not None), None) or _newest(camera)
 
 
 def newest_listed(camera: Camera) -> list[ListedFile]:
@@ -87,7 +87,7 @@ def newest_listed(camera: Camera) -> list[ListedFile]:
 
 
 def _newest(camera: Camera) -> Listing:
-    """No files when the folder fails, which the camera's status tells."""
+    """The newest files; none if the folder cannot be read, which the camera's status reports."""
     try:
         files = newest_listed(camera)
     except (NvrError, OSError):
@@ -119,9 +119,9 @@ def listed_file_named(
     former: str = "",
     former_url: str = "",
 ) -> ListedFile:
-    """The file `name` (as the disk has it, below the camera's folder) of this `version`, taken `at`.
+    """The file `name` (as on disk, below the camera's folder) in this `version`, taken `at`.
 
-    A content that the name had before is served at `former_url`, and its page tells it by `former`.
+    An overwritten version is served at `former_url`; its page identifies it by `former`.
     """
     readable = os.fsencode(name).decode("utf-8", "replace")
     if readable != name:
@@ -144,5 +144,5 @@ def listed_file_named(
 
 
 def page_url_of(camera: Camera, name: str, **query: str) -> str:
-    """The page that shows the file `name`."""
+    """URL of the page that shows the file `name`."""
     return f"{camera.get_absolute_url()}?{urlencode(query | {'file': name}, errors='surrogateescape')}"

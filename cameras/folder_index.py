@@ -1,8 +1,9 @@
-"""The newest files of a camera's folder, without looking at all of them each time.
+"""Finds the newest files of a camera's folder without a full scan each time.
 
-A directory is listed again only when its mtime changed (or is too young to tell); then only new names are looked at.
-The newest few are looked at each time, so that a picture overwritten in place shows at once; all of them once a minute
-at most, for cameras that write old names again. Kept in memory, per process; it may be dropped at any time.
+A directory is listed again only if its mtime has changed (or is too recent to be reliable); then only new names are
+checked. The newest files are checked each time, so that a picture overwritten in place appears at once. A full scan
+runs at most once a minute, for cameras that reuse old names. The index is kept in memory, per process, and may be
+dropped at any time.
 """
 
 from __future__ import annotations
@@ -25,35 +26,35 @@ from nvr.media.files.content_types import is_image, is_video
 from nvr.media.files.system_folders import is_system_folder
 
 NEWEST = 64
-# File systems stamp in steps: a change within this span of the last one may leave the directory's mtime as it was.
+# File systems round timestamps: a second change within this time may not change the directory's mtime.
 MTIME_UNCERTAINTY_NS = 2_000_000_000
 FULL_SCAN_INTERVAL_S = 60.0
-TIMEOUT_S = 10.0  # longer than a first look at 100 000 files takes
-# More than there are cameras: the wall asks for all of them in turn, and each that had to go would be built anew.
+TIMEOUT_S = 10.0  # longer than the first scan of 100 000 files takes
+# More than there are cameras: the live view uses all of them in turn, and each dropped index would be rebuilt.
 MAX_INDEXES = 1000
 MAX_DEPTH = 16
 MAX_FIRST_SEEN = 10_000
-MAX_CLOCK_DIFFERENCE = timedelta(minutes=10)  # at most; a file's time that is further ahead tells of a wrong clock
+MAX_CLOCK_DIFFERENCE = timedelta(minutes=10)  # a file time that is further ahead means that a clock is wrong
 
 
 class FolderMissing(NotFound):
-    """The camera's folder is not there."""
+    """The camera's folder does not exist."""
 
 
 class FolderIsFile(FolderMissing):
-    """Something stands in its place that is no folder."""
+    """The path exists but is not a folder."""
 
 
 class FolderUnreadable(Unavailable):
-    """The folder is there but cannot be read: permissions, or a storage fault. Never taken for an empty one."""
+    """The folder exists but cannot be read: permissions or a storage fault. It does not count as empty."""
 
 
 @dataclass(frozen=True, order=True)
 class MediaFile:
-    """A regular media file as it was seen; times in ns since the epoch. Ordered by age.
+    """A regular media file as last checked; times in ns since the epoch. Ordered by age.
 
-    `at_ns` is when it was written by its own time, but not later than it arrived: a clock that is ahead makes no
-    picture newer than those that came after it.
+    `at_ns` is its modification time, but not later than its arrival, so that a clock that is ahead does not make a
+    picture newer than those that arrived after it.
     """
 
     at_ns: int
@@ -72,7 +73,7 @@ class MediaFile:
 
     @property
     def ahead(self) -> timedelta:
-        """By how much the clock that set the file's time is ahead of ours; nothing where clocks merely differ."""
+        """How far the clock that set the file's time is ahead of ours; zero for a small difference."""
         ahead = timedelta(microseconds=(self.mtime_ns - self.at_ns) // 1000)
         return ahead if ahead > MAX_CLOCK_DIFFERENCE else timedelta(0)
 
@@ -83,7 +84,7 @@ class MediaFile:
 
 @dataclass
 class Directory:
-    """What is known of one directory: all its names, its sub-directories, and its newest files of each kind."""
+    """The cached state of a directory: all its names, its subdirectories and its newest files of each kind."""
 
     mtime_ns: int = -1
     listed_ns: int = 0
@@ -99,12 +100,12 @@ class Directory:
         return self.images + self.videos
 
     def has_lost_newest(self) -> bool:
-        """Whether one of the newest is gone: then those behind them must be looked at, which nobody remembers."""
+        """Whether one of the newest files is gone; older ones are not cached, so all files must be checked again."""
         return any(Path(file.path).name not in self.names for file in self.newest())
 
 
 class FolderIndex:
-    """The index of one folder tree; hidden and system folders, links and `excluded` ones are never entered."""
+    """The index of one folder tree. It never enters hidden, system or `excluded` folders, or symlinks."""
 
     def __init__(self, root: str) -> None:
         self.root = root
@@ -113,7 +114,7 @@ class FolderIndex:
         self._lock = threading.Lock()
 
     def newest(self, *, images: bool, videos: bool, excluded: frozenset[str] = frozenset()) -> list[MediaFile]:
-        """Up to 64 files of the kinds asked for, newest first. Raises `FolderMissing` or `FolderUnreadable`."""
+        """Up to 64 files of the requested kinds, newest first. Raises `FolderMissing` or `FolderUnreadable`."""
         with self._scan_lock():
             everything = time.monotonic() - self._last_full_scan > FULL_SCAN_INTERVAL_S
             self._refresh(excluded, everything=everything)
@@ -123,7 +124,7 @@ class FolderIndex:
 
     @contextmanager
     def _scan_lock(self) -> Iterator[None]:
-        """One at a time; who waits for one that hangs on its disk does not hang with it."""
+        """Allows one scan at a time. Raises `FolderUnreadable` after `TIMEOUT_S` if another scan hangs on its disk."""
         if not self._lock.acquire(timeout=TIMEOUT_S):
             raise FolderUnreadable(f"The folder {self.root} does not answer: check its disk or mount.")
         try:
@@ -155,13 +156,13 @@ class FolderIndex:
 
 
 def refreshed(path: str, known: Directory | None, *, everything: bool, is_root: bool) -> Directory | None:
-    """The directory as it is now; None for one below the root that has gone or may not be read."""
+    """The current state of the directory; None for one below the root that is gone or may not be read."""
     try:
         facts = Path(path).stat(follow_symlinks=is_root)
         if not stat.S_ISDIR(facts.st_mode):
             if is_root:
                 raise FolderIsFile("Camera folder is not a folder")
-            return None  # since it was listed, a link has taken its place
+            return None  # replaced by a symlink since it was listed
         mtime_ns = facts.st_mtime_ns
         if known is not None and not everything and known.is_current(mtime_ns):
             return known
@@ -175,10 +176,10 @@ def refreshed(path: str, known: Directory | None, *, everything: bool, is_root: 
 
 
 def updated_directory(path: str, known: Directory | None, names: list[str], mtime_ns: int, listed_ns: int) -> Directory:
-    """`known`, brought up to date with the listing `names`: only what is new is looked at."""
+    """`known`, updated from the listing `names`; only new names are checked."""
     known = known or Directory()
     added = [name for name in names if name not in known.names]
-    if len(known.names) + len(added) > len(names):  # something went
+    if len(known.names) + len(added) > len(names):  # names were removed
         known.names.intersection_update(names)
         if known.has_lost_newest():
             known, added = Directory(), names
@@ -210,7 +211,7 @@ def scan_names(path: str, names: Iterable[str]) -> tuple[list[MediaFile], list[s
 
 
 def stat_media_file(path: str) -> MediaFile | None:
-    """The file as it is now; None if it is gone or no regular file. Links are not followed."""
+    """The current state of the file; None if it is gone or not a regular file. Symlinks are not followed."""
     try:
         facts = os.lstat(path)
     except (OSError, ValueError):
@@ -221,10 +222,10 @@ def stat_media_file(path: str) -> MediaFile | None:
 
 
 def arrival_of(path: str, facts: os.stat_result) -> int:
-    """The file's time, or the change time, which nobody can set: of a file that came with a later time its arrival.
+    """The earlier of the file's modification time and its change time, which no client can set, in ns.
 
-    Where both lie ahead, on a card whose camera sets both or after our clock was put back, it is when the file was
-    first seen by this process.
+    If both are in the future (a memory card whose camera sets both, or our clock was set back), the time at which this
+    process first found the file.
     """
     written, now = min(facts.st_mtime_ns, facts.st_ctime_ns), time.time_ns()
     if written <= now:
@@ -261,7 +262,7 @@ _indexes_lock = threading.Lock()
 
 
 def index_of(root: str) -> FolderIndex:
-    """This process's index of `root`; the least recently used one makes room."""
+    """This process's index of `root`; the least recently used index is dropped if there are too many."""
     with _indexes_lock:
         index = _indexes.pop(root, None) or FolderIndex(root)
         _indexes[root] = index

@@ -1,7 +1,7 @@
-"""Whose a file is: the camera's with the deepest folder that holds it, trashed cameras included.
+"""Determines which camera owns a file: the one with the deepest folder that contains it, trashed cameras included.
 
-Where the folders really lie is looked at in threads, so that one on a disk that hangs keeps nobody waiting but its
-own readers; and those are refused while it does, so that they do not take up all of the server's threads.
+Folders are resolved in threads, so that a disk that hangs delays only requests for its own files. Those fail while it
+hangs, so that they do not occupy all of the server's threads.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ if TYPE_CHECKING:
 
 
 class FolderRedirected(FolderUnreadable):
-    """The folder has become a link to another camera's: whoever sees this camera need not see that one."""
+    """The folder has become a link to another camera's, which users of this camera may not be allowed to see."""
 
     status = 403
     title = "The camera's folder leads to another camera's"
 
 
-# A change to a camera counts at once. A folder that becomes a link to elsewhere, without one, counts after this.
+# A change to a camera invalidates the cache at once. A folder that becomes a link is noticed after this time.
 RESOLVED_FOR_S = 2.0
 TIMEOUT_S = 1.0
 NO_ANSWER = ""
@@ -64,7 +64,7 @@ class Folders:
         return version == self.version and time.monotonic() - self.read_at < RESOLVED_FOR_S
 
     def owners_of(self, file: Path | str) -> frozenset[int]:
-        """Primary keys of the cameras whose folder is the deepest that holds `file`; one, unless two share a folder."""
+        """Primary keys of the cameras with the deepest folder that contains `file`; one, unless two share a folder."""
         folder = str(file)
         while folder:
             folder = folder.rpartition("/")[0]
@@ -73,19 +73,19 @@ class Folders:
         return frozenset()
 
     def resolved_folder(self, camera: Camera) -> str | None:
-        """Where the camera's folder really lies; None if that is outside of the base path, or another camera's."""
+        """The camera's folder with symlinks resolved; None if it is outside the base path or another camera's."""
         folder = self.resolved[camera.pk]
         return folder if is_inside(folder, self.base) and camera.pk not in self.redirected else None
 
     def inside(self, folder: Path) -> frozenset[str]:
-        """Cameras' folders below `folder` (without symlinks): what lies in them is theirs alone."""
+        """Cameras' folders below `folder` (without symlinks): files in them do not belong to `folder`'s camera."""
         return frozenset(other for other in self.cameras_by_folder if other.startswith(f"{folder}/"))
 
 
 def live_camera(user: User | AbstractBaseUser | AnonymousUser, camera_id: str, folders: Folders) -> Camera | None:
-    """The live camera with this slug or uuid, if `user` may see it; asked with every file, so made quick.
+    """The camera with this slug or uuid that is not trashed, if `user` may see it. Called for each file, so it is fast.
 
-    It has its slug and folder, and nothing else may be loaded.
+    Only its slug and folder are sure to be loaded; do not read other fields.
     """
     slug = unicodedata.normalize("NFC", camera_id)
     if user.is_active and sees_all(user) and slug in folders.live:
@@ -100,9 +100,9 @@ _lock = threading.Lock()
 
 
 def folders_for(camera: Camera, known: Folders | None = None) -> Folders:
-    """All folders, with that of `camera` as it is configured there. Raises `FolderUnreadable` if it does not answer.
+    """All folders, including the current folder of `camera`. Raises `FolderUnreadable` if that does not answer.
 
-    Who asks for many cameras asks `current_folders` once, and gives what is `known`: then this costs no query.
+    For many cameras, call `current_folders` once and pass it as `known`: this then makes no query.
     """
     folders = folders_including(camera, known)
     if camera.pk in folders.unresponsive:
@@ -120,34 +120,34 @@ def check_not_redirected(camera: Camera, folders: Folders) -> None:
 
 
 def real_path(folder_path: str) -> str:
-    """Where it lies without symlinks; as it is configured if its disk does not answer."""
-    asked = Camera(pk=0, folder_path=folder_path)
-    return _probe.run([asked], lambda camera: os.path.realpath(camera.folder_path)).get(asked.pk) or folder_path
+    """The path with symlinks resolved; unchanged if its disk does not answer."""
+    unsaved = Camera(pk=0, folder_path=folder_path)
+    return _probe.run([unsaved], lambda camera: os.path.realpath(camera.folder_path)).get(unsaved.pk) or folder_path
 
 
 def location_to_store(folder_path: str) -> str:
-    """Where a folder that is chosen now really lies, in the form of `Camera.chosen_place`."""
+    """The resolved path of a newly chosen folder, as stored in `Camera.chosen_place`."""
     return relative_to_base(real_path(folder_path), real_path(str(settings.NVR_CAMERA_ROOT)))
 
 
 def relative_to_base(place: str, base: str) -> str:
-    """A place below `base` by its path from there, which stays the same when the base path moves."""
+    """`place` relative to `base` if it is below it, so that it stays valid when the base path changes."""
     return os.path.relpath(place, base) if is_inside(place, base) else place
 
 
 def cameras_containing(folder_path: str) -> frozenset[int]:
-    """Primary keys of the cameras in whose folder `folder_path` lies, as it is configured and without symlinks."""
+    """Primary keys of the cameras whose folder contains `folder_path`, as configured or with symlinks resolved."""
     folders = current_folders(refresh=True)
-    around: set[int] = set()
+    containing: set[int] = set()
     for place in {folder_path, real_path(folder_path)}:
         for folder in (Path(place), *Path(place).parents):
-            around |= folders.cameras_by_folder.get(str(folder), frozenset())
-            around |= {pk for pk, configured in folders.configured.items() if configured == str(folder)}
-    return frozenset(around)
+            containing |= folders.cameras_by_folder.get(str(folder), frozenset())
+            containing |= {pk for pk, configured in folders.configured.items() if configured == str(folder)}
+    return frozenset(containing)
 
 
 def folders_including(camera: Camera, known: Folders | None = None) -> Folders:
-    """The same, also while the camera's folder does not answer."""
+    """All folders, including the current folder of `camera`, even if that does not answer."""
     folders = known or current_folders()
     return folders if folders.configured.get(camera.pk) == camera.folder_path else current_folders(refresh=True)
 
@@ -159,18 +159,18 @@ def current_folders(*, refresh: bool = False) -> Folders:
         if _cached is not None and not refresh and _cached.is_current(version):
             return _cached
         folders = read_folders(version, _cached)
-        if not connection.in_atomic_block:  # what is rolled back gives its number back, for another change
+        if not connection.in_atomic_block:  # after a rollback another change gets the same version
             _cached = folders
         return folders
 
 
-def read_folders(version: int, before: Folders | None) -> Folders:
+def read_folders(version: int, previous: Folders | None) -> Folders:
     cameras = list(Camera.everything.only("pk", "slug", "folder_path", "chosen_place", "deleted_at").order_by())
     base = Camera(pk=0, folder_path=str(settings.NVR_CAMERA_ROOT))
-    seen = _probe.run([base, *cameras], lambda camera: os.path.realpath(camera.folder_path))
-    resolved = {camera.pk: seen.get(camera.pk) or last_known_path(camera, before) for camera in cameras}
-    place_of_base = seen.get(base.pk) or (before.base if before else base.folder_path)
-    redirected = redirected_among(cameras, resolved, place_of_base)
+    results = _probe.run([base, *cameras], lambda camera: os.path.realpath(camera.folder_path))
+    resolved = {camera.pk: results.get(camera.pk) or last_known_path(camera, previous) for camera in cameras}
+    resolved_base = results.get(base.pk) or (previous.base if previous else base.folder_path)
+    redirected = redirected_among(cameras, resolved, resolved_base)
     cameras_by_folder: dict[str, frozenset[int]] = {}
     for pk, folder in resolved.items():
         if pk not in redirected:
@@ -178,44 +178,43 @@ def read_folders(version: int, before: Folders | None) -> Folders:
     return Folders(
         version=version,
         read_at=time.monotonic(),
-        base=place_of_base,
+        base=resolved_base,
         configured={camera.pk: camera.folder_path for camera in cameras},
         resolved=resolved,
         live={camera.slug: camera for camera in cameras if camera.deleted_at is None},
         cameras_by_folder=cameras_by_folder,
-        unresponsive=frozenset(pk for pk, folder in seen.items() if folder == NO_ANSWER),
+        unresponsive=frozenset(pk for pk, folder in results.items() if folder == NO_ANSWER),
         redirected=redirected,
     )
 
 
 def redirected_among(cameras: Iterable[Camera], resolved: Mapping[int, str], base: str) -> frozenset[int]:
-    """The cameras whose folder, or one above it, has become a link to another camera's since it was chosen.
+    """The cameras whose folder, or a parent of it, has become a link to another camera's since it was chosen.
 
-    Of a folder that was chosen before places were remembered, only one link is believed to be as it always was: that
-    which does not lead to the very folder of another camera.
+    If no place is stored for a folder, a link is trusted unless it leads exactly to another camera's folder.
     """
     linked = {camera.pk: camera for camera in cameras if is_linked(camera, resolved[camera.pk], base)}
-    straight = {folder for pk, folder in resolved.items() if pk not in linked}
-    return frozenset(pk for pk, camera in linked.items() if is_redirected(camera, resolved[pk], base, straight))
+    unlinked = {folder for pk, folder in resolved.items() if pk not in linked}
+    return frozenset(pk for pk, camera in linked.items() if is_redirected(camera, resolved[pk], base, unlinked))
 
 
 def is_linked(camera: Camera, place: str, base: str) -> bool:
-    """Whether there is a link on the way to its folder, from the base path on."""
+    """Whether its folder, or a parent of it below the base path, is a symlink."""
     written_base = str(settings.NVR_CAMERA_ROOT)
     if not is_inside(camera.folder_path, written_base):
         return place != camera.folder_path
     return place != os.path.normpath(f"{base}/{os.path.relpath(camera.folder_path, written_base)}")
 
 
-def is_redirected(camera: Camera, place: str, base: str, straight: set[str]) -> bool:
+def is_redirected(camera: Camera, place: str, base: str, unlinked: set[str]) -> bool:
     if not camera.chosen_place:
-        return place in straight
+        return place in unlinked
     if camera.chosen_place == relative_to_base(place, base):
         return False
-    return any(is_inside(place, other) or is_inside(other, place) for other in straight)
+    return any(is_inside(place, other) or is_inside(other, place) for other in unlinked)
 
 
-def last_known_path(camera: Camera, before: Folders | None) -> str:
-    if before is not None and before.configured.get(camera.pk) == camera.folder_path:
-        return before.resolved[camera.pk]
+def last_known_path(camera: Camera, previous: Folders | None) -> str:
+    if previous is not None and previous.configured.get(camera.pk) == camera.folder_path:
+        return previous.resolved[camera.pk]
     return camera.folder_path

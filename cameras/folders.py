@@ -1,4 +1,4 @@
-"""A camera's folder on disk: whether we may look into it, and which files in it are the camera's own."""
+"""A camera's folder on disk: whether it may be read, and which of its files belong to the camera."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ OUTSIDE = "Camera folder is outside the base path"
 
 
 class FolderOutsideBase(Forbidden):
-    """The folder does not lie below NVR_CAMERA_ROOT."""
+    """The folder is not below NVR_CAMERA_ROOT."""
 
 
 def resolved(folder: Path) -> Path:
-    """With all links resolved, as far as they can be: a loop of links is left as it is, where `Path.resolve` raises."""
+    """`folder` with symlinks resolved as far as possible; unlike `Path.resolve`, keeps a symlink loop as it is."""
     return Path(os.path.realpath(folder))
 
 
 def folder_of(camera: Camera, folders: Folders | None = None) -> Path:
-    """The camera's folder, links resolved.
+    """The camera's folder with symlinks resolved.
 
-    Raises `FolderOutsideBase` if that leaves the base path, and `FolderRedirected` if it leads to another camera's.
+    Raises `FolderOutsideBase` if it is outside the base path, `FolderRedirected` if it leads to another camera's.
     """
     check_not_redirected(camera, folders or current_folders())
     folder = resolved(Path(camera.folder_path))
@@ -39,9 +39,9 @@ def folder_of(camera: Camera, folders: Folders | None = None) -> Path:
 
 
 def known_folder_of(camera: Camera, folders: Folders) -> str:
-    """The same as it was when `folders` were read: at most 2 s ago, and nothing is asked of the disk.
+    """The camera's resolved folder from `folders`, which is at most 2 s old; does not access the disk.
 
-    For whoever checks where a file in it really lies: a folder that has become a link since is noticed there.
+    For callers that check the real path of each file, and so detect a folder that has become a symlink since.
     """
     folder = folders.resolved_folder(camera)
     if folder is None:
@@ -50,9 +50,9 @@ def known_folder_of(camera: Camera, folders: Folders) -> str:
 
 
 def check_volume(camera: Camera) -> None:
-    """For whoever found nothing in the camera's folder: raises `StorageFault` if its volume is away.
+    """Raise `StorageFault` if the camera's volume is not mounted. Call this when its folder is empty.
 
-    A mount point without its mount is an empty folder, which says nothing about the files.
+    A mount point whose volume is not mounted is an empty folder, so an empty folder does not mean that files are gone.
     """
     if not camera.mount:
         return
@@ -68,9 +68,9 @@ def check_volume(camera: Camera) -> None:
 def newest_files(
     camera: Camera, *, images: bool = True, videos: bool = True, folders: Folders | None = None
 ) -> list[MediaFile]:
-    """Up to 64 of the camera's own files, newest first; what lies in another camera's folder is none of them.
+    """Up to 64 of the camera's own files, newest first; files in other cameras' folders are excluded.
 
-    With `folders` as they are now it asks the database nothing. Raises `FolderOutsideBase` and what the index raises.
+    With current `folders` it makes no database query. Raises `FolderOutsideBase`, and what `FolderIndex.newest` raises.
     """
     folders = folders_for(camera, folders)
     folder = folder_of(camera, folders)

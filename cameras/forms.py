@@ -1,4 +1,4 @@
-"""The admin's form for a camera: the API's rules, beside the fields."""
+"""The admin's form for a camera, with the API's validation rules."""
 
 from __future__ import annotations
 
@@ -43,17 +43,17 @@ STORED_FIELDS = (
 )
 
 CLOSED_HELP = (
-    "Counts for nothing now: snapshots are only for who signs in, unless NVR_PUBLIC_SNAPSHOTS is set "
-    "where other machines reach NVR."
+    "Has no effect now: if other machines can reach NVR, snapshots require signing in unless "
+    "NVR_PUBLIC_SNAPSHOTS is set."
 )
 
 
 class ClassesField(forms.CharField):
-    """Classes as people write them, `person, dog`; a JSON list too, for a name that holds a comma."""
+    """Comma-separated class names such as `person, dog`; also a JSON list, for names that contain a comma."""
 
     def prepare_value(self, value: Any) -> Any:
         if not isinstance(value, list):
-            return value  # as it was typed
+            return value  # as entered
         plain = not any("," in name or name.startswith("[") for name in value)
         return ", ".join(value) if plain else json.dumps(value, ensure_ascii=False)
 
@@ -75,18 +75,20 @@ def is_below_root(path: Path) -> bool:
 
 
 def folder_warnings(path: str, *, will_be_created: bool) -> list[str]:
-    """What is odd about a camera's folder that may be stored all the same, a sentence each.
+    """Warnings about a folder that is unusual but may be saved, one sentence each.
 
-    Outside of the root it is not said whether it exists: that would list the server's folders to every editor.
+    They do not report whether a folder outside the root exists, so that editors cannot explore the server's folders.
     """
     folder, below = Path(path), is_below_root(Path(path))
     found = []
     if resolved(folder) == resolved(Path(settings.NVR_CAMERA_ROOT)):
-        found.append("This is the folder of all cameras: whatever no other camera has in it would be this camera's.")
+        found.append(
+            "This is the folder of all cameras: files in it that belong to no other camera would be this camera's."
+        )
     if not below:
-        found.append(f"The folder lies outside {settings.NVR_CAMERA_ROOT}: its pictures are not shown.")
+        found.append(f"The folder is outside {settings.NVR_CAMERA_ROOT}: its pictures are not shown.")
     if any(part != " ".join(part.split()) for part in folder.parts[1:]):
-        found.append("A name in it begins or ends with a blank, or has several in a row.")
+        found.append("A name in the path begins or ends with a space, or contains several in a row.")
     if below and not folder.is_dir() and (folder.exists() or not will_be_created):
         cure = "is not a folder but a file." if folder.exists() else "does not exist: tick “Create the folder”."
         found.append(f"The folder {cure}")
@@ -108,7 +110,7 @@ def parse_json_list(text: str) -> list[str]:
 
 
 class ShareInput(forms.NumberInput):
-    """A number from 0 to 1 as people write it: 0.3, not 0.30000000000000004."""
+    """A number from 0 to 1, rounded for display: 0.3, not 0.30000000000000004."""
 
     def __init__(self) -> None:
         super().__init__({"min": "0", "max": "1", "step": "any", "class": "nvr-short"})
@@ -118,9 +120,9 @@ class ShareInput(forms.NumberInput):
 
 
 class CameraForm(forms.ModelForm[Camera]):
-    """The password is never sent to the browser: an empty field keeps the stored one.
+    """The form never sends the password to the browser; an empty field keeps the stored one.
 
-    What is taken, `cameras.registry` decides while it writes; the admin then shows the form again with `conflict`.
+    `cameras.registry` detects values that are already taken; the admin then shows the form again with `conflict`.
     """
 
     conflict: CameraExists | None = None
@@ -137,16 +139,16 @@ class CameraForm(forms.ModelForm[Camera]):
         required=False,
         max_length=10_000,
         widget=forms.TextInput(attrs={"class": "vTextField"}),
-        help_text="Such as person, dog. Empty: whatever is found.",
+        help_text="For example person, dog. Empty keeps all classes.",
     )
     create_folder = forms.BooleanField(
-        label="Create the folder if it is not there",
+        label="Create the folder if it does not exist",
         required=False,
-        help_text="Below the camera root only. Whoever may write into the folder above may write into it.",
+        help_text="Only below the camera root. Users who may write to the parent folder may write to it.",
     )
-    # The path that was warned of: ticked, it is saved all the same; another path is looked at anew.
+    # The path of the warning: if ticked, that path is saved anyway. A different path is checked again.
     save_anyway = forms.CharField(label="Save anyway", required=False, widget=forms.HiddenInput, strip=False)
-    forget_rtsp_password = forms.BooleanField(label="Forget the stored RTSP password", required=False)
+    forget_rtsp_password = forms.BooleanField(label="Remove the stored RTSP password", required=False)
 
     class Meta:
         model = Camera
@@ -156,29 +158,45 @@ class CameraForm(forms.ModelForm[Camera]):
             "motion_sensitivity": ShareInput,
             "detection_confidence": ShareInput,
         }
-        labels = {"offline_after_seconds": "Offline after (seconds)", "detection_width": "Detection width (pixels)"}
-        help_texts = {"motion_sensitivity": "0 to 1: the higher, the smaller the change that counts as movement."}
+        labels = {
+            "offline_after_seconds": "Offline after (seconds)",
+            "detection_width": "Detection width (pixels)",
+            "detect_every_frame": "Detect in every picture",
+        }
+        help_texts = {
+            "enabled": "If off, its files are not processed and its health is not monitored.",
+            "motion_sensitivity": "0 to 1. Higher values detect smaller changes as motion.",
+            "detect_every_frame": "If off, people are detected only in pictures with motion.",
+            "detection_confidence": "0 to 1. Detections with a lower confidence are ignored.",
+            "detection_width": "Pictures are resized to this width for detection. More finds smaller objects and "
+            "take longer.",
+            "time_zone": "Empty uses the time zone of the installation.",
+            "offline_after_seconds": "Seconds without a file. Empty uses the default of the installation.",
+            "groups": "Members of these groups may see the camera.",
+            "public": "The snapshot is available without signing in if the camera has no group.",
+        }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         for name in ("name", "folder_path"):
             if name in self.fields:
-                self.fields[name].strip = False  # type: ignore[attr-defined]  # the rules look at what was typed
+                self.fields[name].strip = False  # type: ignore[attr-defined]  # the rules check the text as entered
         if "folder_path" in self.fields:
             self._describe_folder(self.fields["folder_path"])
         if "new_rtsp_password" in self.fields:
             stored = bool(self.instance.pk and self.instance.rtsp_password)
-            told = "One is stored. Leave empty to keep it." if stored else "None is stored."
-            self.fields["new_rtsp_password"].help_text = told
+            self.fields["new_rtsp_password"].help_text = (
+                "A password is stored. Leave empty to keep it." if stored else "No password is stored."
+            )
         if "public" in self.fields and not settings.NVR_PUBLIC_SNAPSHOTS:
             self.fields["public"].help_text = CLOSED_HELP
 
     def _describe_folder(self, field: forms.Field) -> None:
         base = settings.NVR_CAMERA_ROOT
-        field.help_text = f"Where the camera uploads to: an absolute path below {base}."
+        field.help_text = f"The folder that the camera uploads to: an absolute path below {base}."
         if not self.instance.pk:
             field.required = False
-            field.help_text += " Empty: a folder there with the camera's name."
+            field.help_text += " Empty uses a folder there with the camera's name."
             field.widget.attrs["data-suggested-below"] = str(base)
 
     def clean_name(self) -> str:
@@ -189,7 +207,7 @@ class CameraForm(forms.ModelForm[Camera]):
         typed = self.cleaned_data["folder_path"].strip(" ")
         if not typed and not self.instance.pk:
             name = self.cleaned_data.get("name")
-            return suggested_folder(name) if name else ""  # without a name, that alone is what is wrong
+            return suggested_folder(name) if name else ""  # without a name, report only that
         return validation.clean_folder_path(typed)
 
     def clean_motion_sensitivity(self) -> float:
@@ -199,7 +217,7 @@ class CameraForm(forms.ModelForm[Camera]):
         return self._as_stored("detection_confidence")
 
     def _as_stored(self, name: str) -> float:
-        """The stored number, if what was sent is how it was shown."""
+        """The stored number if the form shows it as the submitted one; rounding for display does not change it."""
         given, stored = float(self.cleaned_data[name]), getattr(self.instance, name)
         return stored if f"{given:.4g}" == f"{stored:.4g}" else given
 
@@ -225,12 +243,12 @@ class CameraForm(forms.ModelForm[Camera]):
             validation.check_stream(mode, address)
         self._warn_of_folder(cleaned)
         if self.conflict is not None:
-            beside = "folder_path" if self.conflict.field == "folder_path" else "name"
-            self.add_error(beside, conflict_message(self.conflict))
+            field = "folder_path" if self.conflict.field == "folder_path" else "name"
+            self.add_error(field, conflict_message(self.conflict))
         return cleaned
 
     def _warn_of_folder(self, cleaned: dict[str, Any]) -> None:
-        """What is allowed and seldom meant is asked for once more, in the form; a path that stays is not."""
+        """Ask the user to confirm an unusual folder. A path that does not change needs no confirmation."""
         path = cleaned.get("folder_path")
         if not path or "folder_path" not in self.fields or path == self.instance.folder_path:
             return
@@ -248,14 +266,14 @@ class CameraForm(forms.ModelForm[Camera]):
 
     def should_create_folder(self) -> bool:
         path = Path(self.cleaned_data.get("folder_path", ""))
-        wanted = bool(self.cleaned_data.get("create_folder"))
-        return wanted and is_below_root(path) and not path.exists()
+        requested = bool(self.cleaned_data.get("create_folder"))
+        return requested and is_below_root(path) and not path.exists()
 
     def validate_unique(self) -> None:
-        """Left to the registry, which names the holder to who may see it, and cannot be overtaken."""
+        """Skipped: the registry checks this without race conditions, and hides cameras that the user may not see."""
 
     def values(self) -> dict[str, Any]:
-        """What `cameras.registry` takes: the cleaned fields; the password if one was typed or is to be forgotten."""
+        """The values for `cameras.registry`: the cleaned fields, and the password if it is to be changed or removed."""
         values = {
             name: value for name, value in self.cleaned_data.items() if name in STORED_FIELDS and name != "groups"
         }

@@ -1,8 +1,8 @@
-"""How a camera is, judged by what its folder shows.
+"""Determines a camera's status from the files in its folder.
 
-`error`: its folder or secret fails. `online`: something arrived. `offline`: nothing for its hold-off, not counting
-time in which we were down. `unknown`: nobody can tell (a stream from which no frame was ever pulled). Without evidence
-the status stays what it was.
+`error`: its folder or its secret cannot be read. `online`: a new file arrived. `offline`: no file within the
+offline limit, not counting NVR's own downtime. `unknown`: it cannot be determined (a stream from which no frame was
+ever pulled). Without evidence the status does not change.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ TIMEOUT_S = 10
 
 @dataclass(frozen=True)
 class Evidence:
-    """What a look at the folder gave: when the newest settled file was written, or what is wrong, in words."""
+    """The result of a probe: when the newest complete file was written, or the fault as a message."""
 
     newest_at: datetime | None = None
     fault: str = ""
@@ -52,9 +52,9 @@ class Verdict:
 
 
 def probe(camera: Camera, folders: Folders | None = None) -> Evidence:
-    """Evidence now: the newest file whose size and time have held for the settle time."""
+    """Probe the camera: the newest file that has not changed for `NVR_UPLOAD_STABLE_TIME`, or the fault."""
     if camera.secret_is_unreadable:
-        return Evidence(fault="The stored RTSP password cannot be read with today's key: enter it again.")
+        return Evidence(fault="The stored RTSP password cannot be decrypted with the current key: enter it again.")
     if camera.is_stream:
         return Evidence()
     try:
@@ -73,15 +73,15 @@ def probe(camera: Camera, folders: Folders | None = None) -> Evidence:
         return Evidence(fault=error.detail)
     except NvrError as error:
         return Evidence(fault=error.detail)
-    except DatabaseError:  # our fault, not the camera's: nothing is noted this time
+    except DatabaseError:  # not the camera's fault: do not store a status this time
         raise
-    except Exception:  # whatever breaks for one camera must not keep the others from being looked at
-        logger.exception("look failed camera=%s", camera.slug)
-        return Evidence(fault="Its folder could not be examined: the log tells why.")
+    except Exception:  # an error for one camera must not prevent probing the others
+        logger.exception("health probe failed camera=%s", camera.slug)
+        return Evidence(fault="Its folder could not be checked: see the log.")
 
 
 def check_mount(camera: Camera, newest_at: datetime | None) -> tuple[str, dict[str, Any] | None]:
-    """A fault if the volume that held the folder is away, and the mount to remember."""
+    """A fault if the folder's volume is not mounted, and the mount to store."""
     now = mount_of(Path(camera.folder_path))
     before = Mount.from_dict(camera.mount) if camera.mount else None
     arrived = newest_at is not None and (camera.last_seen_at is None or newest_at > camera.last_seen_at)
@@ -107,15 +107,15 @@ def judge(camera: Camera, evidence: Evidence, now: datetime) -> Verdict:
 
 
 def status_without_new_files(camera: Camera, seen: datetime | None) -> tuple[str, str]:
-    """Nothing new and not overdue: what stood stays, unless it was our own finding and no longer holds."""
-    ours = camera.status in {CameraStatus.ERROR, CameraStatus.OFFLINE} and camera.status_reason
-    if not ours:
+    """The status if no file is new or overdue: unchanged, unless a previous probe set it and it no longer applies."""
+    set_by_probe = camera.status in {CameraStatus.ERROR, CameraStatus.OFFLINE} and camera.status_reason
+    if not set_by_probe:
         return camera.status, camera.status_reason
     return (CameraStatus.ONLINE, "") if seen else (CameraStatus.UNKNOWN, "Nothing has arrived yet.")
 
 
 def is_overdue(camera: Camera, seen: datetime | None, now: datetime) -> bool:
-    """Whether the silence since the later of creation and last result, less our own downtime, exceeds the hold-off."""
+    """Whether the time since creation or the last file, less NVR's own downtime, exceeds the offline limit."""
     since = max(camera.created_at, seen) if seen else camera.created_at
     silence = now - since
     return silence > camera.offline_after and silence - downtime_since(since) > camera.offline_after
@@ -130,7 +130,7 @@ def duration_text(span: timedelta) -> str:
 
 
 def refresh_all() -> int:
-    """Look at every enabled camera's folder and note what has changed; returns how many changed."""
+    """Probe every enabled camera and store its status; returns how many changed."""
     cameras = list(Camera.objects.filter(enabled=True))
     results = _probe.run(cameras, partial(probe, folders=current_folders()))
     return sum(store_evidence(camera, results[camera.pk]) for camera in cameras if camera.pk in results)
@@ -144,18 +144,18 @@ _probe: ConcurrentProbe[Evidence] = ConcurrentProbe(late=timeout_result, timeout
 
 
 def store_evidence(camera: Camera, evidence: Evidence) -> bool:
-    """Store the verdict if it differs; a changed status has one audit line."""
+    """Store the verdict if it differs; a status change adds one audit entry."""
     now = timezone.now()
     with transaction.atomic():
         current = Camera.objects.select_for_update().filter(pk=camera.pk, folder_path=camera.folder_path).first()
-        if current is None:  # trashed or moved while we looked
+        if current is None:  # trashed or moved during the probe
             return False
         verdict = judge(current, evidence, now)
         return store_verdict(current, verdict, probed_fields(evidence))
 
 
 def probed_fields(evidence: Evidence) -> dict[str, Any]:
-    """What the look gave beside the status, by the camera's fields."""
+    """The values of the probe other than the status, by field name of the camera."""
     facts: dict[str, Any] = {"mount": evidence.mount} if evidence.mount is not None else {}
     if evidence.picture is not None:
         pause = evidence.picture.usual_pause

@@ -1,4 +1,4 @@
-"""What the app joins when it is ready: the list's version, the audit's view, the navigation, the health sections."""
+"""Registers the app's signal handlers, audit targets and actions, and its navigation entry."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def bump(sender: Any, **kwargs: Any) -> None:
 
 
 def make_cameras_private(sender: Any, instance: Group, **kwargs: Any) -> None:
-    """A group goes: cameras that listed it do not become public by losing it, and their history tells."""
+    """When a group is deleted, its cameras become private instead of public, with an audit entry for each."""
     for camera in Camera.everything.filter(groups=instance):
         update_camera(None, camera, {"public": False}, groups=camera.groups.exclude(pk=instance.pk))
     ListVersion.bump()

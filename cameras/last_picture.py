@@ -1,7 +1,7 @@
-"""A camera's last picture: which file it is, when it was taken, and when its age is worth a look.
+"""A camera's last picture: which file it is, when it was taken, and whether it is older than usual.
 
-The live view, a camera's page, the admin and the API all mean this one: the newest file that a snapshot shows. Pages
-that look into the folder take it from there; the admin and the API read what the health task noted in the row.
+The live view, a camera's page, the admin and the API all use this definition: the newest file that a snapshot shows.
+Pages that read the folder take it from there; the admin and the API read what the health task stored in the row.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from cameras.snapshots import MAX_VIDEOS_TRIED, is_displayable, may_contain_fram
 
 @dataclass(frozen=True)
 class LastPicture:
-    """`file` is None if nothing in the folder can be shown; `rhythm` is what is known of the camera's pauses by now."""
+    """`file` is None if no file in the folder can be shown; `rhythm` has the camera's known pauses."""
 
     file: MediaFile | None
     rhythm: Rhythm
@@ -37,30 +37,30 @@ class LastPicture:
 
 
 def last_picture_of(camera: Camera, folders: Folders | None = None) -> LastPicture:
-    """Looks into the folder. Raises what `newest_files` raises."""
+    """Reads the folder. Raises what `newest_files` raises."""
     images = newest_files(camera, videos=False, folders=folders)
     videos = newest_files(camera, images=False, folders=folders)
     file = next(displayable_files(images, videos), None)
-    shown = [each for each in (images or videos) if file and each <= file]  # what is torn makes no pause end
+    shown = [each for each in (images or videos) if file and each <= file]  # an incomplete file does not end a pause
     return LastPicture(file, rhythm_of(camera, [each.at for each in shown]))
 
 
 def displayable_files(images: list[MediaFile], videos: list[MediaFile]) -> Iterator[MediaFile]:
-    """As in a snapshot: an image if there is any, else a video."""
+    """Files in the order that a snapshot prefers: images, then the newest videos."""
     yield from filter(is_displayable, images)
     yield from filter(may_contain_frame, videos[:MAX_VIDEOS_TRIED])
 
 
 def rhythm_of(camera: Camera, times: list[datetime]) -> Rhythm:
-    """The camera's pauses, with those between `times`, its newest files'.
+    """The camera's known pauses, and those between `times`, the timestamps of its newest files.
 
-    Before them comes the picture that was the last one, even if its file is gone (a camera that writes one name again
-    and again), unless there may have been others between, which the list of the newest files no longer holds.
+    The previous last picture counts too, even if its file is gone (some cameras overwrite one file name), unless
+    there may have been others after it that the list of the newest files no longer contains.
     """
     known = Rhythm.from_json(camera.rhythm, timezone.now())
-    former = camera.last_picture_at
-    if former and sum(at > former for at in times) < NEWEST:
-        times = [*times, former]
+    previous = camera.last_picture_at
+    if previous and sum(at > previous for at in times) < NEWEST:
+        times = [*times, previous]
     return known.with_times(times)
 
 

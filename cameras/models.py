@@ -1,4 +1,4 @@
-"""A camera: where its pictures come from, how it is, and who may see it."""
+"""The camera model: source of its pictures, status and access; and the state of its purge."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Detector(models.TextChoices):
 
 class CameraQuerySet(models.QuerySet["Camera"]):
     def visible_to(self, user: User | AbstractBaseUser | AnonymousUser) -> Self:
-        """What `user` may see: all for superusers and holders of `view_all`, else what lists one of their groups."""
+        """The cameras that `user` may see: all for superusers or with `view_all`, else those of their groups."""
         if not user.is_active:
             return self.none()
         if sees_all(user):
@@ -66,14 +66,14 @@ class CameraQuerySet(models.QuerySet["Camera"]):
     def identified_by(self, text: str) -> Self:
         """The camera whose slug is `text`, else the one whose uuid it is; at most one row."""
         text = unicodedata.normalize("NFC", text)
-        if CONTROL.search(text):  # in no id; and PostgreSQL takes no NUL
+        if CONTROL.search(text):  # no id contains them, and PostgreSQL rejects NUL
             return self.none()
         if not UUID.fullmatch(text):
             return self.filter(slug=text)
         return self.filter(uuid=text)
 
     def public(self) -> Self:
-        """Whose snapshot strangers may fetch."""
+        """Cameras whose snapshot is available without signing in."""
         return self.filter(public=True, groups=None) if settings.NVR_PUBLIC_SNAPSHOTS else self.none()
 
     def update(self, **kwargs: Any) -> int:
@@ -107,7 +107,7 @@ class Camera(models.Model):
     status_reason = models.CharField(max_length=300, blank=True, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     last_seen_at = models.DateTimeField(null=True, blank=True, editable=False)
-    # What the health task noted of `cameras.last_picture`; for whom looking into the folder would take too long.
+    # Stored by the health task from `cameras.last_picture`, for pages where reading the folder would be too slow.
     last_picture_at = models.DateTimeField("last picture", null=True, blank=True, editable=False)
     usual_interval_seconds = models.PositiveIntegerField(null=True, editable=False)
     rhythm = models.JSONField(null=True, editable=False)
@@ -152,9 +152,9 @@ class Camera(models.Model):
         default=True, help_text="Its snapshot may be fetched without signing in, if it lists no group."
     )
     notes = models.TextField(max_length=5000, blank=True)
-    # The volume that held the folder when it was last seen well: should it be away, the folder is not just empty.
+    # The volume of the folder at its last successful check: if it is not mounted, the folder only looks empty.
     mount = models.JSONField(null=True, editable=False)
-    # Where the folder really lay when it was chosen, below the base path if it lies there; empty if nobody looked.
+    # The resolved folder when it was chosen, relative to the base path if it is below it; empty if not recorded.
     chosen_place = models.CharField(max_length=4096, blank=True, editable=False)
 
     everything = models.Manager.from_queryset(CameraQuerySet)()
@@ -225,12 +225,12 @@ class Camera(models.Model):
 
     @property
     def usual_interval(self) -> timedelta | None:
-        """How long it usually pauses between two pictures; None while too little is known, or it hardly ever does."""
+        """Its usual pause between two pictures; None if too little is known or it hardly ever pauses."""
         return None if self.usual_interval_seconds is None else timedelta(seconds=self.usual_interval_seconds)
 
     @property
     def remembered_mount(self) -> Mount | None:
-        """The volume that its folder lies on; None until it was seen well."""
+        """The volume of its folder; None before the first successful check."""
         return Mount.from_dict(self.mount) if self.mount else None
 
     @property
@@ -239,7 +239,7 @@ class Camera(models.Model):
 
 
 class TrashedCamera(Camera):
-    """The admin's trash entry."""
+    """A camera in the trash, for the admin."""
 
     class Meta:
         proxy = True
@@ -249,14 +249,14 @@ class TrashedCamera(Camera):
 
 
 class Purge(models.Model):
-    """A purge of more than one batch, from its first to its last: who asked for it, and who is at it.
+    """A purge that takes more than one batch: the user who requested it, and its lease.
 
-    Its row is the mark that the camera is no longer whole, and goes with the camera.
+    While the row exists, the camera is partly deleted and cannot be restored. It is deleted together with the camera.
     """
 
     camera = models.OneToOneField(Camera, on_delete=models.CASCADE, related_name="purge")
     started_at = models.DateTimeField(default=timezone.now, editable=False)
-    # Until then somebody is at it; a killed worker's purge is free again after this.
+    # A worker has the lease until this time. The purge of a killed worker can be resumed afterwards.
     leased_until = models.DateTimeField(default=timezone.now, editable=False)
     actor = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
     actor_name = models.CharField(max_length=150)
@@ -275,9 +275,9 @@ class Purge(models.Model):
 
 
 class ListVersion(models.Model):
-    """One row whose number grows with every write to a camera: what was cached under an older number is void.
+    """One row whose number increases with every write to a camera, which invalidates entries cached with an older one.
 
-    It lies in the database, so that it changes in the transaction of the write and survives a cache that was away.
+    It is in the database, so that it changes in the transaction of the write and does not depend on the cache.
     """
 
     number = models.BigIntegerField(default=0)
@@ -291,7 +291,7 @@ class ListVersion(models.Model):
     def bump(cls) -> None:
         if not cls._increment():
             cls.objects.get_or_create(pk=1)
-            cls._increment()  # whoever else made the row raised it for their own write, not for ours
+            cls._increment()  # another process that created the row increased it for its own write only
 
     @classmethod
     def _increment(cls) -> int:
@@ -299,7 +299,7 @@ class ListVersion(models.Model):
 
     @classmethod
     def current(cls) -> int:
-        # Read with every list and every file: the plain statement costs a quarter of what the ORM takes to build it.
+        # Read for every list and every file: plain SQL takes a quarter of the time that the ORM needs.
         with connection.cursor() as cursor:
             cursor.execute("SELECT number FROM cameras_listversion WHERE id = 1")
             row = cursor.fetchone()

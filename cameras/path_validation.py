@@ -1,7 +1,7 @@
-"""Whether the cameras' folders are what they should be: below the base path, there, and with pictures in them.
+"""Checks that the cameras' folders are below the base path, exist and contain pictures or videos.
 
-Each folder is looked at in a thread of its own and with a limit, so that neither a disk that hangs nor a huge tree
-without pictures holds up the report. What could not be found out in that limit is said, and counts as an issue.
+Each folder is checked in its own thread and with a time limit, so that neither a disk that hangs nor a huge tree
+without media delays the report. A check that reaches its limit is reported as an issue.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ NO_MEDIA = "no image or video files found"
 
 @dataclass(frozen=True)
 class ProbeResult:
-    """What is wrong with a folder, and where it really lies, as far as that is told."""
+    """The issues of a folder, and its path with symlinks resolved, if the user may know it."""
 
     issues: list[str]
     resolved_path: str
 
 
 def validate_paths(user: User | AnonymousUser) -> dict[str, Any]:
-    """The report of the contract, about the cameras that `user` may see."""
+    """The report that the API contract describes, for the cameras that `user` may see."""
     cameras = list(Camera.objects.visible_to(user))
     results = probe_results_of(cameras, user)
     rows = [_row(camera, results[camera.pk]) for camera in cameras]
@@ -58,14 +58,14 @@ def validate_paths(user: User | AnonymousUser) -> dict[str, Any]:
 
 
 def path_issues(camera: Camera) -> list[str]:
-    """What is wrong with the camera's folder; empty if nothing."""
+    """The issues of the camera's folder; empty if there are none."""
     return probe_results_of([camera])[camera.pk].issues
 
 
 def probe_results_of(cameras: Iterable[Camera], user: User | AnonymousUser | None = None) -> dict[int, ProbeResult]:
-    """A look at each camera's folder, by primary key; takes `TIMEOUT_S` at most, however many there are.
+    """Probe each camera's folder; results by primary key. Takes `TIMEOUT_S` at most, for any number of cameras.
 
-    Outside the base path only a superuser is told more than that: it is not for others to feel about the disk.
+    For a folder outside the base path only superusers get details, so that other users cannot explore the disk.
     """
     cameras = list(cameras)
     including_outside = user is not None and user.is_superuser
@@ -89,7 +89,7 @@ def timeout_result(camera: Camera) -> ProbeResult:
     return ProbeResult(["directory does not answer"], camera.folder_path)
 
 
-# Looks are shared by those who ask at the same time: who may be told less has others.
+# Concurrent requests share probes. Superusers have separate ones, because their results contain more.
 _probes: dict[bool, ConcurrentProbe[ProbeResult]] = {
     including_outside: ConcurrentProbe(late=timeout_result, timeout_s=TIMEOUT_S, name="path-check")
     for including_outside in (False, True)
@@ -97,7 +97,7 @@ _probes: dict[bool, ConcurrentProbe[ProbeResult]] = {
 
 
 def is_below_base(folder: Path) -> bool:
-    """By name, and with all links resolved; what is outside by name already is not looked at."""
+    """Whether `folder` is below the base path, as written and resolved; if it is not as written, it is not resolved."""
     named = Path(settings.NVR_CAMERA_ROOT)
     base = resolved(named)
     return (is_inside(folder, named) or is_inside(folder, base)) and is_inside(resolved(folder), base)
@@ -115,7 +115,7 @@ def content_issues(folder: Path) -> list[str]:
 
 
 class LimitReached(Exception):
-    """The search has ended before its end; says where, in words."""
+    """The search stopped early; the message contains the limit."""
 
 
 def media_issues(folder: Path) -> list[str]:
@@ -126,7 +126,7 @@ def media_issues(folder: Path) -> list[str]:
 
 
 def entries_below(folder: Path) -> Iterator[DirEntry[str]]:
-    """All entries, one after the other as the disk gives them; hidden folders and links are not entered.
+    """All entries in directory order, recursively; hidden folders and symlinks are not entered.
 
     Raises `OSError` if `folder` itself cannot be read, and `LimitReached`.
     """

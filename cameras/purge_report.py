@@ -1,4 +1,4 @@
-"""What a purge would remove: counted before anyone confirms it. Apps that hang rows on cameras add their counts."""
+"""Counts the rows that a purge would delete, for its confirmation page. Apps register counters for their own rows."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _counters: list[tuple[str, Counter]] = []
 
 
 def register_counter(what: str, counter: Counter) -> None:
-    """Name `what` (plural, such as "events") in the confirmation, with the number that `counter(camera)` gives."""
+    """Show the number that `counter(camera)` returns in the confirmation; `what` is its label, such as "events"."""
     _counters.append((what, counter))
 
 

@@ -1,7 +1,8 @@
-"""Purging in batches: each a short transaction, so that whoever else writes gets in between.
+"""Purges cameras in batches. Each batch is a short transaction, so that other writers are not blocked for long.
 
-A camera of one batch goes in one transaction. Else the first batch leaves a `Purge` row behind, and from then on the
-camera can only be purged further: by the request for a moment, then by a worker, and after a crash by the next one.
+A camera whose rows fit into one batch is deleted in one transaction. Otherwise the first batch creates a `Purge` row,
+and the purge can no longer be cancelled. The request runs the next few batches, then a worker continues; after a crash,
+the next worker does.
 """
 
 from __future__ import annotations
@@ -27,26 +28,26 @@ Remover = Callable[[Camera, int], int]
 _removers: list[Remover] = []
 
 TASK = "cameras.go_on_purging"
-BATCH_SIZE = 2000  # rows in one transaction: a fifth of a second on SQLite
-PAUSE_S = 0.1  # SQLite's waiting writers look ten times a second whether it is their turn
-BATCHES_IN_REQUEST = 4  # for which somebody waits
-BATCHES_IN_TASK = 50  # then other bulk work has its turn
+BATCH_SIZE = 2000  # rows per transaction: 0.2 s on SQLite
+PAUSE_S = 0.1  # between batches: SQLite's waiting writers poll for the lock ten times a second
+BATCHES_IN_REQUEST = 4  # while the user waits for the response
+BATCHES_IN_TASK = 50  # then the worker can run other bulk tasks
 LEASE = timedelta(seconds=60)
 
 
 def register_remover(remover: Remover) -> None:
-    """Have `remover(camera, limit)` delete up to `limit` of its app's rows, in a transaction of the caller's.
+    """Register `remover(camera, limit)`, which deletes up to `limit` of its app's rows in the caller's transaction.
 
-    It answers how many it deleted; fewer than `limit` says that none are left. Who joins later is asked earlier,
-    since the rows of upper apps point at those of lower ones.
+    It returns how many it deleted; fewer than `limit` means that none are left. Removers run in reverse order of
+    registration, because the rows of upper apps reference those of lower ones.
     """
     _removers.append(remover)
 
 
 def purge_batch(camera: Camera, asker: Asker) -> bool:
-    """Delete the next batch of a camera whose row the caller has locked; with the last one, the camera.
+    """Delete the next batch of rows, and with the last batch the camera itself. The caller has locked the camera's row.
 
-    Answers whether the camera is gone. The audit names who asked first.
+    Returns whether the camera has been deleted. The audit entry names the user who started the purge.
     """
     if not _delete_related_rows(camera):
         Purge.objects.get_or_create(camera_id=camera.pk, defaults=asdict(asker))
@@ -59,9 +60,9 @@ def purge_batch(camera: Camera, asker: Asker) -> bool:
 
 
 def resume(camera_pk: int, *, batches: int) -> bool:
-    """Go on with a purge that was begun, for so many batches, unless somebody is at it; then a worker takes over.
+    """Run up to `batches` batches of a started purge, unless another process has the lease; a worker does the rest.
 
-    Answers whether the camera is gone. Whatever stops this, the purge is taken up again when the lease has ended.
+    Returns whether the camera has been deleted. If this is interrupted, the purge resumes when the lease has expired.
     """
     if not _claim(camera_pk):
         return not Camera.everything.filter(pk=camera_pk).exists()
@@ -75,21 +76,21 @@ def resume(camera_pk: int, *, batches: int) -> bool:
 
 
 def send_pending() -> None:
-    """Send again what a lost message, a dead worker or an absent broker left half purged."""
+    """Dispatch unfinished purges whose lease has expired: a message was lost, a worker died or the broker was down."""
     for purge in Purge.objects.filter(leased_until__lte=timezone.now()):
         send(purge.camera_id)
 
 
 def send(camera_pk: int) -> None:
-    """Tell the workers. If the broker is away the purge waits: what is owed is sent again later."""
+    """Dispatch the purge to a worker. If the broker is unavailable, `send_pending` dispatches it later."""
     try:
         current_app.send_task(TASK, args=[camera_pk], queue="bulk")
     except (OperationalError, OSError) as error:
-        logger.warning("broker away, purge waits camera=%s error=%s", camera_pk, type(error).__name__)
+        logger.warning("broker unavailable, purge deferred camera=%s error=%s", camera_pk, type(error).__name__)
 
 
 def _delete_related_rows(camera: Camera) -> bool:
-    """Whether nothing hangs on the camera any more after up to `BATCH_SIZE` further rows were deleted."""
+    """Delete up to `BATCH_SIZE` rows that reference the camera; returns whether none are left."""
     room = BATCH_SIZE
     for remover in reversed(_removers):
         room -= remover(camera, room)

@@ -1,6 +1,7 @@
-"""What can be done to a camera: create, update, trash, restore, purge. API, admin and commands all call these.
+"""Creates, updates, trashes, restores and purges cameras. The API, the admin and commands all call these functions.
 
-Each is one transaction: the change, its audit entry, and the news for the apps above. Only a large purge is several.
+Each runs in one transaction: the change, its audit entry and the signals to the apps above. Only a large purge takes
+several.
 """
 
 from __future__ import annotations
@@ -34,9 +35,9 @@ _folder_checks: list[FolderCheck] = []
 
 
 class CameraExists(Conflict):
-    """Another camera has the name, the folder or the id; it is named to those who may see it."""
+    """Another camera has the name, the folder or the id. The message names it only to users who may see it."""
 
-    is_in_trash = False  # of a camera that the actor may see
+    is_in_trash = False  # only for a camera that the actor may see
 
     def __init__(self, field: str, value: str, holder: Camera, actor: Actor) -> None:
         shown = actor is None or Camera.everything.visible_to(actor).filter(pk=holder.pk).exists()
@@ -55,35 +56,35 @@ class CameraExists(Conflict):
 
 
 class FolderInHiddenCamera(CameraExists):
-    """The folder lies in that of a camera which the actor may not see: its files would become the actor's to read."""
+    """The folder is inside that of a camera which the actor may not see, and would give access to its files."""
 
     def __init__(self, value: str) -> None:
-        Conflict.__init__(self, f"folder_path {value!r} lies in the folder of another camera.")
+        Conflict.__init__(self, f"folder_path {value!r} is inside another camera's folder.")
         self.field = "folder_path"
 
 
 class FolderForSuperusers(CameraExists):
-    """Only a superuser may give the folder to a camera."""
+    """Only a superuser may choose this folder for a camera."""
 
     status = 403
     title = "Only a superuser may choose this folder"
 
     def __init__(self, value: str, reason: str) -> None:
-        Conflict.__init__(self, f"folder_path {value!r} takes a superuser: {reason}. Choose a folder of its own.")
+        Conflict.__init__(self, f"folder_path {value!r} requires a superuser: {reason}. Choose a folder of its own.")
         self.field = "folder_path"
 
 
 class BeingPurged(Conflict):
-    """Some of the camera's rows are gone already: nothing can bring it back whole."""
+    """Some of the camera's rows are already deleted, so it can no longer be restored."""
 
     def __init__(self, camera: Camera) -> None:
         super().__init__(f"Camera {camera.slug} is being purged and can no longer be restored.")
 
 
 def create_camera(actor: Actor, values: dict[str, Any], *, groups: Iterable[Group] = ()) -> Camera:
-    """Register a camera from validated `values`. Raises `CameraExists`, also when two requests race.
+    """Create a camera from validated `values`. Raises `CameraExists`, also if two requests race.
 
-    Without `groups` it lists those of an actor who does not see all cameras, and would not see this one.
+    Without `groups`, the camera gets the groups of an actor who may not see all cameras and otherwise could not see it.
     """
     requested = {"name": values["name"], "folder_path": values["folder_path"], "id": slug_from(values["name"])}
     listed = list(groups) or restricting_groups(actor)
@@ -104,7 +105,7 @@ def create_camera(actor: Actor, values: dict[str, Any], *, groups: Iterable[Grou
 
 
 def restricting_groups(actor: Actor) -> list[Group]:
-    """The groups by which alone `actor` sees cameras; none for who sees them all."""
+    """The groups that limit which cameras `actor` sees; none for users who see all cameras."""
     if actor is None or sees_all(actor):
         return []
     return list(Group.objects.filter(user=actor.pk).order_by("name"))
@@ -113,7 +114,7 @@ def restricting_groups(actor: Actor) -> list[Group]:
 def update_camera(
     actor: Actor, camera: Camera, values: dict[str, Any], *, groups: Iterable[Group] | None = None
 ) -> Camera:
-    """Change what differs, and only that; nothing is written or recorded when nothing does."""
+    """Save the values that differ. If none does, nothing is written and there is no audit entry."""
     requested: dict[str, str] = {field: values[field] for field in ("name", "folder_path") if field in values}
     if "folder_path" in requested:
         _check_folder(actor, requested["folder_path"], camera)
@@ -126,7 +127,7 @@ def update_camera(
             if "folder_path" in changes:
                 current.mount = None
                 current.chosen_place = place
-            if "status" in changes:  # the reason was the former one's
+            if "status" in changes:  # it explained the previous status
                 current.status_reason = ""
             current.save(update_fields=[*changes, "mount", "chosen_place", "status_reason"])
         if groups is not None:
@@ -139,13 +140,13 @@ def update_camera(
 
 
 def _private_if_groups_removed(camera: Camera, groups: Iterable[Group] | None) -> dict[str, Any]:
-    """A camera that was for some does not become public by losing its groups: that is to be asked for."""
+    """A camera that loses its last group does not become public, unless the caller requests that."""
     loses_all = groups is not None and not list(groups) and camera.groups.exists()
     return {"public": False} if loses_all else {}
 
 
 def trash_camera(actor: Actor, camera: Camera) -> None:
-    """Take it out of every list and serve its media no more; a second call does nothing."""
+    """Move the camera to the trash: it is no longer listed and its media are no longer served. Idempotent."""
     with transaction.atomic():
         current = _locked(camera)
         if current.is_trashed:
@@ -157,7 +158,7 @@ def trash_camera(actor: Actor, camera: Camera) -> None:
 
 
 def restore_camera(actor: Actor, camera: Camera) -> Camera:
-    """Bring it back with all it had. Raises `BadRequest` for one not in the trash, `BeingPurged` if it lost some."""
+    """Restore a camera from the trash. Raises `BadRequest` if it is not there, `BeingPurged` if its purge began."""
     with transaction.atomic():
         current = _locked(camera)
         if not current.is_trashed:
@@ -172,9 +173,10 @@ def restore_camera(actor: Actor, camera: Camera) -> Camera:
 
 
 def purge_camera(actor: Actor, camera: Camera) -> bool:
-    """Remove a trashed camera's rows for good; its folder stays. Raises `BadRequest` for a live one.
+    """Permanently delete a trashed camera's rows; its folder stays. Raises `BadRequest` if it is not in the trash.
 
-    Answers whether all are gone. If not, a worker goes on in batches, and nothing stops it; a second call goes on too.
+    Returns whether the camera has been deleted. If not, a worker deletes the rest in batches, which cannot be
+    cancelled; a second call continues too.
     """
     with transaction.atomic():
         current = _locked(camera)
@@ -186,7 +188,7 @@ def purge_camera(actor: Actor, camera: Camera) -> bool:
 
 
 def _locked(camera: Camera) -> Camera:
-    """The camera as it is now, its row ours to the end of the transaction. Raises `NotFound` if it was purged."""
+    """The current row of the camera, locked until the transaction ends. Raises `NotFound` if it was purged."""
     current: Camera | None = Camera.everything.select_for_update().filter(pk=camera.pk).first()
     if current is None:
         raise NotFound("Camera not found")
@@ -196,14 +198,14 @@ def _locked(camera: Camera) -> Camera:
 def _write_if_available(
     actor: Actor, requested: dict[str, str], camera: Camera | None, write: Callable[[], ResultT]
 ) -> ResultT:
-    """Run `write` in a transaction; the database decides who of two racers is told that the value is taken."""
+    """Run `write` in a transaction. If two requests race for a value, the database's constraints reject the second."""
     try:
         with transaction.atomic():
             _check_available(actor, requested, camera)
             return write()
     except IntegrityError as error:
         _check_available(actor, requested, camera)
-        raise Conflict("Someone else changed it at the same time: look at it again, then repeat.") from error
+        raise Conflict("It was changed by someone else at the same time: reload it and try again.") from error
 
 
 def _check_available(actor: Actor, requested: dict[str, str], camera: Camera | None) -> None:
@@ -216,14 +218,14 @@ def _check_available(actor: Actor, requested: dict[str, str], camera: Camera | N
 
 
 def register_folder_check(check: FolderCheck) -> None:
-    """Have `check(place)` say why a folder outside the base path takes a superuser; empty if it does not."""
+    """Register `check(place)`, which returns why a folder outside the base path requires a superuser, or ""."""
     _folder_checks.append(check)
 
 
 def _check_folder(actor: Actor, folder_path: str, camera: Camera | None) -> None:
     """Raises `FolderInHiddenCamera` and `FolderForSuperusers`."""
     unmoved = camera is not None and Camera.everything.filter(pk=camera.pk, folder_path=folder_path).exists()
-    if actor is None or unmoved:  # asked of the database: a form has already changed the object
+    if actor is None or unmoved:  # checked in the database, because a form has already changed the object
         return
     _check_not_in_hidden_camera(actor, folder_path, camera)
     if not getattr(actor, "is_superuser", False):
@@ -231,7 +233,7 @@ def _check_folder(actor: Actor, folder_path: str, camera: Camera | None) -> None
 
 
 def _check_needs_no_superuser(folder_path: str) -> None:
-    """A folder that holds the base path holds all that no camera has; one outside may hold what others work with."""
+    """Raises `FolderForSuperusers` for a folder that contains the base path, or one outside it that an app protects."""
     base = real_path(str(settings.NVR_CAMERA_ROOT))
     for place in {folder_path, real_path(folder_path)}:
         if is_inside(base, place):
@@ -243,7 +245,7 @@ def _check_needs_no_superuser(folder_path: str) -> None:
 
 
 def _check_not_in_hidden_camera(actor: Person, folder_path: str, camera: Camera | None) -> None:
-    """A file belongs to the deepest folder, so a folder in another's takes files away from it."""
+    """Raises `FolderInHiddenCamera`: a folder inside another camera's would take over files from that camera."""
     others = Camera.everything.filter(pk__in=cameras_containing(folder_path)).exclude(folder_path=folder_path)
     if camera is not None:
         others = others.exclude(pk=camera.pk)

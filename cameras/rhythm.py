@@ -1,8 +1,9 @@
-"""How long a camera usually pauses between two pictures, learned from the pauses that it made.
+"""How long a camera usually pauses between two pictures, learned from its past pauses.
 
 A camera that uploads on motion is silent for hours and then sends a dozen pictures within seconds; only its long pauses
-say when to wonder. They are noted as they end, since a burst pushes them out of what is known of its folder. A camera
-that sends all the time has pauses too, when it was away: they are its usual way only if they make up much of its time.
+show which silence is unusual. They are stored as they end, because a burst pushes them out of the list of the newest
+files. A camera that sends continuously has pauses too, when it was offline: they count as usual only if they make up a
+large part of its time.
 """
 
 from __future__ import annotations
@@ -17,16 +18,16 @@ from django.conf import settings
 
 MAX_PAUSES = 60  # pauses
 WINDOW_S = timedelta(days=14).total_seconds()
-MIN_SILENT_SHARE = 1 / 3  # of the time: with less, the pauses are exceptions
-USUAL_SHARE = 0.9  # of the pauses are not longer than the usual one
-TOLERANCE = 1.25  # of a camera that sends each hour, one picture may come a little late
+MIN_SILENT_SHARE = 1 / 3  # of the time; below this, pauses are exceptions
+USUAL_SHARE = 0.9  # of the pauses are not longer than the usual pause
+TOLERANCE = 1.25  # a picture of a camera that sends every hour may be a little late
 
 
 @dataclass(frozen=True)
 class Rhythm:
-    """Pauses longer than `NVR_STALE_AFTER` as (when it ended, how long it was), oldest first; `since` when we watch.
+    """Pauses longer than `NVR_STALE_AFTER` as (end, length), oldest first; `since` is when monitoring began.
 
-    All in seconds since the epoch.
+    Times are in seconds since the epoch, lengths in seconds.
     """
 
     since: float
@@ -42,23 +43,25 @@ class Rhythm:
         return {"since": self.since, "pauses": [[round(ended), round(length)] for ended, length in self.pauses]}
 
     def with_times(self, times: Iterable[datetime]) -> Self:
-        """With the pauses between these times, of which none may be missing in between."""
-        moments = sorted(at.timestamp() for at in times)
-        if not moments:
+        """A copy with the pauses between `times` added; `times` must not leave out any picture in their range."""
+        timestamps = sorted(at.timestamp() for at in times)
+        if not timestamps:
             return self
-        least = settings.NVR_STALE_AFTER.total_seconds()
+        minimum = settings.NVR_STALE_AFTER.total_seconds()
         known_until = self.pauses[-1][0] + 1 if self.pauses else 0.0  # stored to the second
-        found = [(end, end - begin) for begin, end in pairwise(moments) if end - begin > least and end > known_until]
-        kept = [pause for pause in (*self.pauses, *found) if pause[0] > moments[-1] - WINDOW_S]
-        return type(self)(min(self.since, moments[0]), tuple(kept[-MAX_PAUSES:]))
+        found = [
+            (end, end - begin) for begin, end in pairwise(timestamps) if end - begin > minimum and end > known_until
+        ]
+        kept = [pause for pause in (*self.pauses, *found) if pause[0] > timestamps[-1] - WINDOW_S]
+        return type(self)(min(self.since, timestamps[0]), tuple(kept[-MAX_PAUSES:]))
 
     def usual_pause(self, newest: datetime | None) -> timedelta | None:
-        """The pause that nine of ten did not exceed; None of a camera that hardly ever pauses."""
+        """The length that nine of ten pauses did not exceed; None for a camera that hardly ever pauses."""
         if not self.pauses or newest is None:
             return None
         lengths = sorted(length for _, length in self.pauses)
         began = self.pauses[0][0] - self.pauses[0][1]
-        if len(self.pauses) < MAX_PAUSES:  # else there were more before, of which nothing is known any more
+        if len(self.pauses) < MAX_PAUSES:  # otherwise older pauses have been dropped
             began = max(min(self.since, began), newest.timestamp() - WINDOW_S)
         if sum(lengths) < MIN_SILENT_SHARE * (newest.timestamp() - began):
             return None
@@ -66,6 +69,6 @@ class Rhythm:
 
 
 def age_limit(usual_pause: timedelta | None) -> timedelta:
-    """The age from which a camera's last picture is worth a look: longer than it usually pauses."""
-    least: timedelta = settings.NVR_STALE_AFTER
-    return max(least, usual_pause * TOLERANCE) if usual_pause else least
+    """The age above which a camera's last picture counts as old: longer than its usual pause."""
+    minimum: timedelta = settings.NVR_STALE_AFTER
+    return max(minimum, usual_pause * TOLERANCE) if usual_pause else minimum

@@ -1,7 +1,7 @@
-"""News for the apps above, sent inside the transaction of the change itself."""
+"""Signals for the apps above, sent inside the transaction of the change."""
 
 from django.dispatch import Signal
 
 camera_trashed = Signal()  # camera
 camera_restored = Signal()  # camera
-camera_purging = Signal()  # camera, empty, about to be deleted for good; rows go by `purging.register_remover`
+camera_purging = Signal()  # camera, about to be deleted; its rows are already gone, see `purging.register_remover`

@@ -1,4 +1,4 @@
-"""The newest whole picture of a camera, or a frame of its newest video."""
+"""Snapshots: the newest complete picture of a camera, or a frame of its newest video."""
 
 from __future__ import annotations
 
@@ -35,16 +35,16 @@ logger = logging.getLogger(__name__)
 SNAPSHOT_IMAGES = (".jpg", ".jpeg", ".png", ".gif")
 MAX_BYTES = 64 * 2**20
 MAX_VIDEOS_TRIED = 3
-CHECK_TIME_BUDGET_S = 5.0  # of one snapshot: whoever waits had rather see an older picture
-LOCK_TIMEOUT_S = 2.0  # for another thread or process that is looking into the same picture
-# How a picture begins, and how it ends if nothing follows it.
+CHECK_TIME_BUDGET_S = 5.0  # per snapshot: an older picture is better than a longer wait
+LOCK_TIMEOUT_S = 2.0  # for another thread or process that is checking the same picture
+# The header of each format, and its trailer if no other data follows.
 SIGNATURES = ((b"\xff\xd8\xff", b"\xff\xd9"), (b"\x89PNG", PNG_END), (b"GIF8", b"\x00;"))
 MAX_HEADER_BYTES, MAX_TRAILER_BYTES = 4, len(PNG_END)
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A picture in memory: what was checked is what is sent, even if the camera overwrites the file meanwhile."""
+    """A picture in memory, so that the checked bytes are served even if the camera overwrites the file."""
 
     data: bytes
     name: str
@@ -57,7 +57,7 @@ class NoSnapshot(NotFound):
 
 
 def snapshot_of(camera: Camera) -> Snapshot:
-    """The newest whole image, else a frame of the newest video that gives one; `NoSnapshot` says which was missing."""
+    """The newest complete image, else a frame of one of the newest videos. Raises `NoSnapshot` with the reason."""
     files = newest_files(camera, videos=False)
     deadline = time.monotonic() + CHECK_TIME_BUDGET_S
     found = next((snapshot for file in files if (snapshot := complete_image(file, deadline=deadline))), None)
@@ -65,7 +65,7 @@ def snapshot_of(camera: Camera) -> Snapshot:
 
 
 def snapshot_response(request: HttpRequest, camera: Camera, *, attachment: bool = False) -> HttpResponseBase:
-    """The snapshot with Range and conditions; `?width=` gives a derivative of at most that width."""
+    """The snapshot, with support for range and conditional requests; `?width=` resizes it to at most that width."""
     snapshot = resized(snapshot_of(camera), request.GET.get("width"))
     return bytes_response(
         request,
@@ -89,7 +89,7 @@ def resized(snapshot: Snapshot, width: str | None) -> Snapshot:
 
 
 class IntegrityCache:
-    """Which files were found whole or torn, by identity, so that each is decoded once per process."""
+    """Remembers which files are complete or broken, by identity, so that each is decoded once per process."""
 
     def __init__(self, size: int = 4096) -> None:
         self._known: OrderedDict[str, bool] = OrderedDict()
@@ -111,9 +111,9 @@ _integrity_cache = IntegrityCache()
 
 
 def complete_image(file: MediaFile, *, deadline: float = math.inf) -> Snapshot | None:
-    """The file's bytes if all of the picture is there; None for one that is torn, half-written or gone.
+    """The picture if it is complete; None if it is broken, partly written or gone.
 
-    And for one of which it is not known yet, when another is looking into it, or `deadline` (of the monotonic clock).
+    Also None if its state is not known yet and another process is checking it or `deadline` (monotonic) has passed.
     """
     if not file.path.lower().endswith(SNAPSHOT_IMAGES) or not 0 < file.size <= MAX_BYTES:
         return None
@@ -129,7 +129,7 @@ def complete_image(file: MediaFile, *, deadline: float = math.inf) -> Snapshot |
 
 
 def decodes_completely(data: bytes, key: str) -> bool:
-    """Whether it decodes to its last row; that its end marker is there is not needed to see it."""
+    """Whether the picture decodes to its last row; its end marker may be missing."""
     known = _integrity_cache.get(key)
     if known is not None:
         return known
@@ -148,7 +148,7 @@ def decodes_completely(data: bytes, key: str) -> bool:
 
 
 def is_displayable(file: MediaFile) -> bool:
-    """Whether a snapshot shows this picture: of most their two ends tell, without decoding them."""
+    """Whether a snapshot shows this picture; for most, header and trailer are sufficient, without decoding."""
     if not file.path.lower().endswith(SNAPSHOT_IMAGES):
         return False
     key = f"{file.path}:{file.identity}"
@@ -159,7 +159,7 @@ def is_displayable(file: MediaFile) -> bool:
 
 
 def is_known_invalid(key: str) -> bool:
-    """Whether some process found it to be no picture that can be shown."""
+    """Whether a process has already found that the picture cannot be decoded."""
     try:
         raise_known_failure(key)
     except NvrError:
@@ -168,7 +168,7 @@ def is_known_invalid(key: str) -> bool:
 
 
 def has_header_and_trailer(file: MediaFile) -> bool:
-    """Whether the file begins and ends as a picture does; False of those that something follows, too."""
+    """Whether the file has a picture's header and trailer; also False if other data follows the trailer."""
     path = Path(file.path)
     try:
         with open_regular(path, root=path.parent) as stream:
@@ -182,7 +182,7 @@ def has_header_and_trailer(file: MediaFile) -> bool:
 
 
 def may_contain_frame(video: MediaFile) -> bool:
-    """Whether the file begins as a video does, and no frame was looked for in vain."""
+    """Whether the file has a video's header and no earlier frame extraction failed."""
     path = Path(video.path)
     try:
         with open_regular(path, root=path.parent) as stream:
@@ -193,7 +193,7 @@ def may_contain_frame(video: MediaFile) -> bool:
 
 
 def unchanged_bytes(file: MediaFile) -> bytes | None:
-    """The bytes, if the file was the same before and after reading them, and no link led elsewhere."""
+    """The bytes, if the file did not change while it was read and no symlink leads out of its folder."""
     path = Path(file.path)
     try:
         with open_regular(path, root=path.parent) as stream:
@@ -222,7 +222,7 @@ def frame_of_newest_video(camera: Camera) -> Snapshot:
 
 
 def frame_of_video(video: MediaFile) -> Snapshot | None:
-    """A frame of the video at its own size; None if none can be had from it, or if it is gone."""
+    """A frame of the video in its original size; None if no frame can be extracted or the file is gone."""
     try:
         frame = cached_frame(Path(video.path)).read_bytes()
     except NoFrame:

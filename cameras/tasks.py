@@ -1,4 +1,4 @@
-"""The cameras' recurring work; every task may run twice."""
+"""Celery tasks of the cameras app; all of them are idempotent."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ def check_health() -> None:
 
 @shared_task(name="cameras.purge_expired", ignore_result=True)
 def purge_expired() -> None:
-    """Purge what has been in the trash for longer than `NVR_TRASH_RETENTION`."""
+    """Purge cameras that have been in the trash for longer than `NVR_TRASH_RETENTION`."""
     expired = Camera.trash.filter(deleted_at__lt=timezone.now() - settings.NVR_TRASH_RETENTION, purge=None)
     for camera in expired:
         try:
             registry.purge_camera(None, camera)
-        except Exception:  # whatever keeps one camera must not keep all others for ever
+        except Exception:  # an error with one camera must not block all others
             logger.exception("camera not purged camera=%s", camera.slug)
 
 
@@ -38,5 +38,5 @@ def continue_purge(camera_pk: int) -> None:
 
 @shared_task(name="cameras.send_owed_purges", ignore_result=True)
 def send_pending_purges() -> None:
-    """Purges that were begun and that nobody is at."""
+    """Dispatch started purges that no worker is running."""
     purging.send_pending()

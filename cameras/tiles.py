@@ -1,4 +1,4 @@
-"""What a tile of the wall shows: the newest picture, its age, and how the camera is, in words."""
+"""The tiles of the live view: a camera's newest picture, its age and the camera's status."""
 
 from __future__ import annotations
 
@@ -41,19 +41,19 @@ class Tile:
     picture_at: datetime | None
     snapshot_url: str
     srcset: str
-    is_old: bool  # longer ago than the camera usually pauses: its age is worth a look
-    is_stale: bool  # its camera is known to be away: it must not be taken for the present
+    is_old: bool  # older than the camera's usual pause
+    is_stale: bool  # the camera is offline or has an error, so the picture is not current
     stale_reason: str
     stale_detail: str
     flags: list[str] = field(default_factory=list)
-    clock: str = ""  # what is wrong with the camera's
+    clock: str = ""  # a message if the camera's clock is wrong
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self) | {"picture_at": iso(self.picture_at)}
 
 
 def probe(camera: Camera, folders: Folders) -> LastPicture | None:
-    """None if the folder fails."""
+    """None if the folder cannot be read."""
     try:
         return last_picture_of(camera, folders)
     except (NvrError, OSError):
@@ -66,16 +66,16 @@ _probe: ConcurrentProbe[LastPicture | None] = ConcurrentProbe(
 
 
 def tiles_for(cameras: Iterable[Camera]) -> list[Tile]:
-    """A tile for each camera; a folder that hangs costs a second once, not the wall."""
+    """A tile for each camera; a folder that hangs delays the live view by a second, once."""
     cameras = list(cameras)
-    here = partial(probe, folders=current_folders())
-    results = _probe.run((camera for camera in cameras if camera.status != CameraStatus.ERROR), here)
+    probe_camera = partial(probe, folders=current_folders())
+    results = _probe.run((camera for camera in cameras if camera.status != CameraStatus.ERROR), probe_camera)
     now = timezone.now()
     return [tile_of(camera, results.get(camera.pk), now) for camera in cameras]
 
 
 def tile_of(camera: Camera, picture: LastPicture | None, now: datetime) -> Tile:
-    """Of a camera into whose folder nobody could look now, what was known last."""
+    """The tile of a camera; if its folder could not be read (`picture` is None), from the last known values."""
     taken_at = picture.taken_at if picture else camera.last_picture_at
     usual_pause = picture.usual_pause if picture else camera.usual_interval
     file = picture.file if picture else None
@@ -106,5 +106,5 @@ def clock_message(picture: MediaFile) -> str:
 
 
 def snapshot_url_of(camera: Camera, version: str) -> str:
-    """The snapshot's address; `v` changes with the picture, so that a browser fetches each once."""
+    """URL of the snapshot; `v` changes with the picture, so that browsers can cache each one."""
     return f"{reverse('api_camera_snapshot', args=[camera.slug])}?v={version}"

@@ -1,8 +1,8 @@
-"""Folders below the camera root that hold pictures or videos and belong to no camera: somebody uploads into them.
+"""Finds folders below the camera root that contain pictures or videos but belong to no camera.
 
-They are offered to who may add cameras; nothing is added by itself. Of folders within each other the topmost is
-offered, since most cameras make folders of their own for days and hours; one that also holds cameras' folders is not
-one camera's, so that each of its other folders is offered.
+They are suggested to users who may add cameras; nothing is added automatically. Of nested folders only the topmost is
+suggested, because most cameras create subfolders for days and hours. A folder that also contains cameras' folders is
+not suggested itself; its other subfolders are.
 """
 
 from __future__ import annotations
@@ -33,18 +33,18 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
 
 SEARCH_TIMEOUT_S = 2.0
-TIMEOUT_S = 2.5  # for a search that keeps its own limit, and a little more
+TIMEOUT_S = 2.5  # slightly more than the search's own limit
 QUICK_TIMEOUT_S = 0.15
 RECENT_S = 20
 MAX_ENTRIES = 10_000
-ROOT_PK = 0  # of no camera
+ROOT_PK = 0  # no camera has it
 MAX_SUGGESTED = 20
 MAX_KEYS = 300  # a cookie has 4 KiB
 
 
 @dataclass(frozen=True)
 class UnknownFolder:
-    """`path` as a camera's folder would be configured; `name` may be empty; `fault` tells why it can be no camera's."""
+    """`path` as it would be configured; `name` may be empty; `fault` is why it cannot be a camera's folder, if so."""
 
     path: str
     name: str
@@ -53,9 +53,9 @@ class UnknownFolder:
 
 @dataclass(frozen=True)
 class FolderSuggestions:
-    """Up to `MAX_SUGGESTED` folders by name, how many `more` there are, and in `note` why there may be others.
+    """Up to `MAX_SUGGESTED` folders by name, how many `more` there are, and a `note` on why others may be missing.
 
-    `keys` names the first `MAX_KEYS` of them all, as the cookie of closed notices does: see `key_of`.
+    `keys` are the keys of the first `MAX_KEYS` folders, as in the cookie of dismissed notices: see `key_of`.
     """
 
     folders: list[UnknownFolder]
@@ -66,18 +66,18 @@ class FolderSuggestions:
 
 @dataclass(frozen=True)
 class SearchResult:
-    """Folders by their place below the camera root, and why the search ended early, if it did."""
+    """Folders relative to the camera root, and a note if the search stopped early."""
 
     below: list[str]
     note: str = ""
 
 
 class SearchLimitReached(Exception):
-    """One of the search's limits is reached; the message says which."""
+    """The search has reached a limit; the message contains it."""
 
 
 def suggestions_for(user: User | AbstractBaseUser | AnonymousUser) -> FolderSuggestions:
-    """What `user` may add; nothing for who may not add cameras, or does not see all that there is below the root."""
+    """Folders that `user` may add; none for users who may not add cameras or do not see all cameras."""
     if not may_add(user):
         return FolderSuggestions([])
     folders = current_folders()
@@ -88,10 +88,10 @@ def suggestions_for(user: User | AbstractBaseUser | AnonymousUser) -> FolderSugg
 def recent_suggestions_for(
     user: User | AbstractBaseUser | AnonymousUser, closed: frozenset[str] = frozenset()
 ) -> FolderSuggestions:
-    """The same for a page that must not wait: of the last search, if it is fresh, else of one that ends at once.
+    """The same for a page that must not wait: from a search in the last `RECENT_S`, else from a quick new one.
 
-    A search that takes longer goes on; its result is there for the next page. Folders whose keys are in `closed`
-    are left out: the user has closed the notice of them.
+    A search that takes longer continues, and the next page gets its result. Folders whose keys are in `closed` are
+    left out, because the user has dismissed their notice.
     """
     if not may_add(user):
         return FolderSuggestions([])
@@ -109,25 +109,25 @@ def may_add(user: User | AbstractBaseUser | AnonymousUser) -> bool:
 
 
 def root_camera() -> Camera:
-    """The camera root as a camera's folder, so that a `ConcurrentProbe` can look at it."""
+    """An unsaved camera with the camera root as its folder, for `ConcurrentProbe`."""
     return Camera(pk=ROOT_PK, folder_path=str(settings.NVR_CAMERA_ROOT))
 
 
 def register_used_folders(paths: Callable[[], Iterable[str]]) -> None:
-    """An app above uses these folders in its own way (absolute, without links): they are nobody's lost uploads."""
+    """Register folders that an app above uses (absolute, symlinks resolved), so that they are not suggested."""
     _used_folder_sources.append(paths)
 
 
 def key_of(path: str) -> str:
-    """Names a folder in the cookie of closed notices, which must stay small."""
+    """A short key for a folder in the cookie of dismissed notices."""
     return f"{crc32(os.fsencode(path)):08x}"
 
 
 def suggestions_from(result: SearchResult, folders: Folders, closed: frozenset[str] = frozenset()) -> FolderSuggestions:
-    taken = set(folders.configured.values())  # perhaps only since the search, which others share
+    taken = set(folders.configured.values())  # may have been added since the search, whose result is shared
     used = folders_used_by_apps()
     root = str(Path(settings.NVR_CAMERA_ROOT))
-    # Each poll of the live view asks: of perhaps ten thousand folders only those that are shown are described.
+    # Each poll of the live view calls this: of possibly ten thousand folders, describe only those that are shown.
     found = [below for below in result.below if f"{root}/{below}" not in taken and not is_below_any(below, used)]
     if closed:
         found = [below for below in found if key_of(f"{root}/{below}") not in closed]
@@ -141,23 +141,23 @@ def suggestions_from(result: SearchResult, folders: Folders, closed: frozenset[s
 
 
 def folders_used_by_apps() -> set[str]:
-    """Folders that an app above uses, by their place below the camera root."""
+    """Folders that apps above use, relative to the camera root."""
     base = os.path.realpath(settings.NVR_CAMERA_ROOT)
     paths = (path for paths in _used_folder_sources for path in paths())
     return {os.path.relpath(path, base) for path in paths if Path(base) in Path(path).parents}
 
 
 def is_below_any(below: str, places: set[str]) -> bool:
-    """Whether it is one of `places` or lies in one."""
+    """Whether `below` is one of `places` or inside one."""
     while below and below not in places:
         below = below.rpartition("/")[0]
     return bool(below)
 
 
 def trashed_containing_root(folders: Folders) -> frozenset[int]:
-    """Cameras in the trash whose folder is, or holds, the camera root: all below it would be theirs.
+    """Trashed cameras whose folder is, or contains, the camera root, and which would own all files below it.
 
-    Nothing of a trashed camera is processed, so what arrives there would go unnoticed until the camera is purged.
+    They are ignored: files of trashed cameras are not processed, so new uploads would stay unnoticed until the purge.
     """
     live = {camera.pk for camera in folders.live.values()}
     around = (pk for pk, place in folders.resolved.items() if is_inside(folders.base, place))
@@ -166,7 +166,10 @@ def trashed_containing_root(folders: Folders) -> frozenset[int]:
 
 def note_on_trashed(folders: Folders) -> list[str]:
     names = Camera.everything.filter(pk__in=trashed_containing_root(folders)).values_list("name", flat=True)
-    return [f"They may also be folders of {name}, a camera in the trash that holds the camera root." for name in names]
+    return [
+        f"They may also belong to {name}, a camera in the trash whose folder contains the camera root."
+        for name in names
+    ]
 
 
 def unknown_folder(below: str) -> UnknownFolder:
@@ -175,7 +178,7 @@ def unknown_folder(below: str) -> UnknownFolder:
 
 
 def name_for(path: str) -> str:
-    """A camera's name made from its folder's; empty if none follows."""
+    """A camera name derived from the folder's name; empty if that is not possible."""
     words = " ".join(Path(path).name.replace("_", " ").replace("-", " ").split())
     try:
         return clean_new_name(words[:1].upper() + words[1:])
@@ -195,12 +198,12 @@ def fault_in(path: str) -> str:
 
 
 def probe(root: Camera, *, folders: Folders) -> SearchResult:
-    """What lies below the root, as far as a search within its limits comes."""
+    """Search below the root, up to the limits of the search."""
     search, note = Search(os.path.realpath(root.folder_path), folders), ""
     try:
         search.run()
     except SearchLimitReached as limit:
-        note = f"The search ended {limit}: there may be more."
+        note = f"The search stopped {limit}: there may be more."
     except OSError as fault:
         note = f"The camera root {root.folder_path} cannot be read ({fault.strerror})."
     return SearchResult(sorted(search.found), note)
@@ -223,11 +226,11 @@ _quick_probe: ConcurrentProbe[SearchResult] = ConcurrentProbe(
     late=timeout_result, timeout_s=QUICK_TIMEOUT_S, name="unknown-folders-quick"
 )
 _used_folder_sources: list[Callable[[], Iterable[str]]] = []
-_recent: dict[str, tuple[float, SearchResult]] = {}  # by the camera root: when it was searched, and what was found
+_recent: dict[str, tuple[float, SearchResult]] = {}  # by camera root: time and result of the last search
 
 
 class Search:
-    """One search below `base` (without symlinks). Hidden, system and cameras' folders, and links, are not entered."""
+    """One search below `base` (symlinks resolved). It skips hidden, system and cameras' folders, and symlinks."""
 
     def __init__(self, base: str, folders: Folders) -> None:
         self.base, self.folders, self.ignored_cameras = base, folders, trashed_containing_root(folders)
@@ -239,16 +242,16 @@ class Search:
         """Raises `SearchLimitReached`, or `OSError` if `base` cannot be read; `found` keeps the folders until then."""
         waiting = [self.base]
         while waiting:
-            place, told = waiting.pop(), False
+            place, is_added = waiting.pop(), False
             for entry in self.entries(place):
                 if is_folder(entry):
                     waiting += self.folders_to_enter(entry.path)
-                elif not told and place != self.base and is_media(entry):
-                    told = True
+                elif not is_added and place != self.base and is_media(entry):
+                    is_added = True
                     self.add(place)
 
     def folders_to_enter(self, folder: str) -> list[str]:
-        """The folder itself, if cameras' folders lie in it; else it is none or one of the unknown ones."""
+        """The folder itself if it contains cameras' folders; otherwise nothing, after adding it if it is unknown."""
         if self.folders.owners_of(f"{folder}/") - self.ignored_cameras:
             return []
         if folder in self.above:
@@ -264,12 +267,12 @@ class Search:
             for entry in self.entries(place):
                 if is_media(entry):
                     return True
-                if depth < MAX_DEPTH and is_folder(entry):  # deeper, a camera's files are not seen either
+                if depth < MAX_DEPTH and is_folder(entry):  # a camera's files are not found deeper either
                     waiting.append((entry.path, depth + 1))
         return False
 
     def entries(self, place: str) -> Iterator[DirEntry[str]]:
-        """What is not hidden. Of a folder that we may not read nothing can be told, except of `base`: `OSError`."""
+        """Entries that are not hidden; none if the folder cannot be read. For `base` that raises `OSError`."""
         try:
             with os.scandir(place) as listing:
                 for entry in listing:

@@ -1,4 +1,4 @@
-"""Addresses of the cameras' pages."""
+"""URLs of the camera pages."""
 
 from django.urls import path
 

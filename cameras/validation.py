@@ -1,6 +1,6 @@
-"""What a camera's values must be: the same rules for the API, the admin and the model.
+"""Validation rules for a camera's values: the same for the API, the admin and the model.
 
-Each rule takes what was given and returns what is stored, or raises Django's `ValidationError` with one sentence.
+Each rule takes the input and returns the value to store, or raises Django's `ValidationError` with one sentence.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from nvr.media.files.paths import normalise_folder
 FORBIDDEN_IN_PATH = '<>:"|?*'
 MAX_CLASSES = 50
 MAX_CLASS_LENGTH = 64
-MIN_WIDTH_PX, MAX_WIDTH_PX = 160, 3840  # as the model has it
+MIN_WIDTH_PX, MAX_WIDTH_PX = 160, 3840  # as in the model
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
@@ -34,15 +34,15 @@ def clean_name(value: str) -> str:
 
 
 def clean_new_name(value: str) -> str:
-    """The name of a camera to be: an id must follow from it."""
+    """The name of a new camera: its id is derived from it."""
     name = clean_name(value)
     slug = slug_from(name)
     if not slug:
-        raise ValidationError("must contain a letter or a digit, since the camera's id is made from it.")
+        raise ValidationError("must contain a letter or a digit, because the camera's id is derived from it.")
     if slug in RESERVED:
-        raise ValidationError(f"gives the id {slug}, a word that the addresses use: choose another.")
+        raise ValidationError(f"would have the id {slug}, which is reserved: choose another name.")
     if len(slug) > MAX_SLUG:
-        raise ValidationError(f"gives an id of more than {MAX_SLUG} characters: choose a shorter one.")
+        raise ValidationError(f"would have an id of more than {MAX_SLUG} characters: choose a shorter name.")
     return name
 
 
@@ -61,7 +61,7 @@ def clean_folder_path(value: str) -> str:
 
 
 def clean_stream_url(value: str | None, *, schemes: tuple[str, ...] = ("rtsp", "rtsps")) -> str:
-    """An address with a host and without credentials, which have fields of their own; empty for none."""
+    """A URL with a host and without credentials, which have their own fields; empty for none."""
     text = (value or "").strip()
     if not text:
         return ""
@@ -80,7 +80,7 @@ def clean_stream_url(value: str | None, *, schemes: tuple[str, ...] = ("rtsp", "
 
 
 def clean_time_zone(value: str | None) -> str:
-    """A name of the IANA database; empty for the installation's own."""
+    """A name from the IANA database; empty for the time zone of the installation."""
     text = (value or "").strip()
     if text and text not in available_timezones():
         raise ValidationError("is not a time zone: use a name such as Europe/Berlin.")
@@ -88,7 +88,7 @@ def clean_time_zone(value: str | None) -> str:
 
 
 def clean_classes(values: Sequence[str]) -> list[str]:
-    """Names of what a detector finds, trimmed, each once, in the order given; none stands for whatever is found."""
+    """Class names, trimmed and without duplicates, in the given order; an empty list keeps all classes."""
     if len(values) > MAX_CLASSES:
         raise ValidationError(f"must have at most {MAX_CLASSES} classes.")
     names = [value.strip() for value in values]

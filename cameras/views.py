@@ -1,4 +1,4 @@
-"""The pages about cameras: the live wall and one camera."""
+"""The camera pages: the live view and the page of one camera."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ DISMISSED_FOLDERS_COOKIE = f"{settings.NVR_COOKIE_PREFIX}_closed_folders"
 
 
 def filtered_cameras(request: HttpRequest) -> QuerySet[Camera]:
-    """What this person may see, narrowed by the address's `status`."""
+    """The cameras that the user may see, filtered by the `status` parameter."""
     cameras: QuerySet[Camera] = Camera.objects.visible_to(request.user)
     status = request.GET.get("status", "")
     return cameras.filter(status=status) if status in CameraStatus.values else cameras
 
 
 class LivePageView(TemplateView):
-    """The wall: every camera's newest picture."""
+    """The live view: every camera's newest picture."""
 
     template_name = "cameras/live.html"
 
@@ -51,14 +51,14 @@ class LivePageView(TemplateView):
 
 
 def unknown_folders_for(request: HttpRequest) -> FolderSuggestions:
-    """Folders that no camera has, for users who can add one in the admin and have not closed the notice of it."""
+    """Folders without a camera, for users who can add cameras in the admin and have not dismissed the notice."""
     if not request.user.is_staff:
         return FolderSuggestions([])
     return recent_suggestions_for(request.user, frozenset(request.COOKIES.get(DISMISSED_FOLDERS_COOKIE, "").split(".")))
 
 
 def status_chips(request: HttpRequest) -> list[dict[str, Any]]:
-    """The wall's filters: all, and each status that a camera is in."""
+    """The filters of the live view: all, and each status that a camera has."""
     counts = Counter(Camera.objects.visible_to(request.user).values_list("status", flat=True))
     chosen = request.GET.get("status", "")
     if len(counts) < 2 and chosen not in CameraStatus.values:
@@ -78,7 +78,7 @@ def status_chips(request: HttpRequest) -> list[dict[str, Any]]:
 
 
 class LiveDataView(View):
-    """The wall's payload as JSON, for its script."""
+    """The current tiles and unknown folders as JSON, polled by the live view's script."""
 
     def get(self, request: HttpRequest) -> HttpResponse:
         tiles = [tile.as_json() for tile in tiles_for(filtered_cameras(request))]
@@ -89,7 +89,7 @@ class LiveDataView(View):
 
 
 class CameraView(TemplateView):
-    """One camera: its picture, its day, its details, its files, and the file that the address names."""
+    """One camera: its picture, its day, its details, its files, and the file that the URL selects."""
 
     template_name = "cameras/camera.html"
 
@@ -117,7 +117,7 @@ class CameraView(TemplateView):
 
 
 def live_picture_url(camera: Camera, request: HttpRequest) -> str:
-    """Back from a file to the live picture, with the same files below it."""
+    """URL of the camera's page with the live picture instead of a file, and the same list of files."""
     query = request.GET.copy()
     query.pop("file", None)
     query.pop("former", None)
@@ -125,8 +125,8 @@ def live_picture_url(camera: Camera, request: HttpRequest) -> str:
 
 
 def selected_file(files: list[ListedFile], query: QueryDict) -> ListedFile | None:
-    asked = query.get("file"), query.get("former", "")
-    return next((file for file in files if (file.name, file.former) == asked), None)
+    selected = query.get("file"), query.get("former", "")
+    return next((file for file in files if (file.name, file.former) == selected), None)
 
 
 def edit_url_for(camera: Camera, request: HttpRequest) -> str | None:

@@ -1,1 +1,1 @@
-"""The cameras API: versions 1 and 2 of the same addresses."""
+"""The cameras API: versions 1 and 2 under the same URLs."""

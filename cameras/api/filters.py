@@ -15,7 +15,7 @@ from nvr.errors import BadRequest, Invalid
 
 
 class CameraFilter(django_filters.FilterSet):
-    """`status` outside the enum finds nothing; other wrong values are 422."""
+    """An unknown `status` matches no camera; other invalid values return 422."""
 
     status = django_filters.CharFilter(method="with_status")
     ingestion_mode = django_filters.ChoiceFilter(choices=IngestionMode.choices)
@@ -30,7 +30,7 @@ class CameraFilter(django_filters.FilterSet):
         return cameras.filter(status__in=self._stored_statuses(value))
 
     def _stored_statuses(self, value: str) -> list[str]:
-        """Version 1 knows no `unknown`: it gives such cameras as offline."""
+        """The stored statuses for an API status. Version 1 has no `unknown` and returns such cameras as offline."""
         if getattr(self.request, "version", "2") == "1":
             return ["offline", "unknown"] if value == "offline" else [value] if value != CameraStatus.UNKNOWN else []
         return [value]
@@ -49,7 +49,7 @@ def filtered(cameras: QuerySet[Camera], request: Request) -> QuerySet[Camera]:
 
 
 def without_nul(query: QueryDict) -> QueryDict:
-    """NUL and lone surrogates are in no name, and PostgreSQL refuses them: 422 before it does."""
+    """The query itself. Raises `Invalid` (422) for NUL and lone surrogates, which PostgreSQL would reject."""
     for name, values in query.lists():
         for value in values:
             if "\0" in value or (not value.isprintable() and value.encode("utf-8", "replace").decode() != value):
@@ -58,12 +58,12 @@ def without_nul(query: QueryDict) -> QueryDict:
 
 
 def sparse_fields(query: QueryDict) -> list[str] | None:
-    """The keys that `fields` asks for, or None for all; 400 naming the valid ones for one that is not."""
-    asked = [word.strip().lower() for word in query.get("fields", "").split(",") if word.strip()]
-    unknown = sorted(set(asked) - set(SPARSE_FIELDS))
+    """The keys requested by `fields`, or None for all. Raises `BadRequest` with the valid keys for an unknown one."""
+    requested = [word.strip().lower() for word in query.get("fields", "").split(",") if word.strip()]
+    unknown = sorted(set(requested) - set(SPARSE_FIELDS))
     if unknown:
         raise BadRequest(f"There is no field {unknown[0][:50]!r}. Valid fields: {', '.join(SPARSE_FIELDS)}.")
-    return [field for field in SPARSE_FIELDS if field in asked] if asked else None
+    return [field for field in SPARSE_FIELDS if field in requested] if requested else None
 
 
 def select_fields(camera: dict[str, Any], fields: list[str] | None) -> dict[str, Any]:

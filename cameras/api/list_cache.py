@@ -1,6 +1,6 @@
-"""Cache-aside for the camera list, exact: the key holds the list's version, which every write to a camera raises.
+"""Caches the camera list. The key contains the list's version, which every write to a camera increases.
 
-What a user may see is part of the key as well. While the cache does not answer, the database does.
+The key also contains the user's scope. If the cache is unavailable, the list is read from the database.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ PARAMETERS = ("status", "fields", "limit", "offset", "ingestion_mode", "enabled"
 
 
 def cached_list(request: Request, build: Callable[[], bytes]) -> bytes:
-    """The list's bytes for this reader and query; built and kept when the cache has none of this version."""
+    """The list's bytes for this user and query; built and cached if the cache has none for this version."""
     if not settings.NVR_LIST_CACHE_TIME:
         return build()
     key = key_for(request, ListVersion.current())
@@ -37,7 +37,7 @@ def key_for(request: Request, version: int) -> str:
 
 
 def scope_of(user: User | AnonymousUser) -> str:
-    """Readers of the same scope see the same cameras."""
+    """Users with the same scope see the same cameras."""
     return "all" if sees_all(user) else ",".join(map(str, sorted(user.groups.values_list("pk", flat=True))))
 
 

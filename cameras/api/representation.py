@@ -1,4 +1,4 @@
-"""Cameras as JSON. Reads take `.values()` rows, not model instances: a list of a hundred is built in a millisecond."""
+"""Cameras as JSON, built from `.values()` rows instead of model instances: 1 ms for a hundred cameras."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def group_names(pks: Iterable[int]) -> dict[int, list[str]]:
 
 
 def as_json(row: Row) -> dict[str, Any]:
-    """The camera of version 2: the documented keys first, then ours."""
+    """The camera in version 2: the keys of the contract first, then additional ones."""
     return {
         "id": row["slug"],
         "name": row["name"],
@@ -94,19 +94,19 @@ def as_json(row: Row) -> dict[str, Any]:
 
 
 def is_public(row: Row) -> bool:
-    """Whether its snapshot is handed to strangers; a camera that lists groups never is."""
+    """Whether its snapshot is available without signing in; never for a camera with groups."""
     return bool(settings.NVR_PUBLIC_SNAPSHOTS and row["public"] and not row["groups"])
 
 
 def as_deleted_json(rows: list[Row]) -> list[dict[str, Any]]:
-    """The rows of the trash; those that are being purged say since when."""
-    begun = Purge.objects.filter(camera__in=[row["pk"] for row in rows])
-    since = dict(begun.values_list("camera_id", "started_at"))
+    """Trashed cameras, each with `purging_since`, which is null unless it is being purged."""
+    purges = Purge.objects.filter(camera__in=[row["pk"] for row in rows])
+    since = dict(purges.values_list("camera_id", "started_at"))
     return [as_json(row) | {"deleted_at": row["deleted_at"], "purging_since": since.get(row["pk"])} for row in rows]
 
 
 def as_json_v1(row: Row) -> dict[str, Any]:
-    """The camera of version 1: six fields, the UUID as id, and no status that it does not know."""
+    """The camera in version 1: six fields, the UUID as id, and `unknown` as offline."""
     return {
         "id": str(row["uuid"]),
         "name": row["name"],

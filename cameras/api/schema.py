@@ -1,4 +1,4 @@
-"""How the cameras API is documented: parameters and answers for OpenAPI, per version where they differ."""
+"""OpenAPI documentation of the cameras API: parameters and responses, per version where they differ."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def _page(name: str, item: type[serializers.Serializer[Any]]) -> Any:
 LIST: dict[str, Any] = {
     "operation_id": "list_cameras",
     "tags": TAGS,
-    "description": "Cameras that you may see, by name. Version 1 answers `cameras` and `count` with six fields each.",
+    "description": "Cameras that you may see, by name. Version 1 returns `cameras`, with six fields each, and `count`.",
     "parameters": [
         *OFFSET_PARAMETERS,
         OpenApiParameter("status", str, description=f"One of {', '.join(CameraStatus.values)}."),
@@ -69,7 +69,7 @@ DELETED: dict[str, Any] = {
 CREATE: dict[str, Any] = {
     "operation_id": "create_camera",
     "tags": TAGS,
-    "description": "Register a camera; 409 names who has its name, folder or id already.",
+    "description": "Create a camera. Returns 409 if another camera already has its name, folder or id.",
     "request": CameraCreate,
     "responses": {201: CameraOut},
 }
@@ -82,7 +82,7 @@ RETRIEVE: dict[str, Any] = {
 UPDATE: dict[str, Any] = {
     "operation_id": "update_camera",
     "tags": TAGS,
-    "description": "Change what is given; the id never changes.",
+    "description": "Change the given fields; the id never changes.",
     "parameters": [CAMERA_ID],
     "request": CameraUpdate,
     "responses": {200: CameraOut},
@@ -90,14 +90,14 @@ UPDATE: dict[str, Any] = {
 DESTROY: dict[str, Any] = {
     "operation_id": "delete_camera",
     "tags": TAGS,
-    "description": "Into the trash, with its detections and events; its folder stays as it is.",
+    "description": "Move a camera to the trash, with its detections and events; its folder stays unchanged.",
     "parameters": [CAMERA_ID],
     "responses": {204: NO_CONTENT},
 }
 RESTORE: dict[str, Any] = {
     "operation_id": "restore_camera",
     "tags": TAGS,
-    "description": "Out of the trash, with all it had; 400 for one not in it, 409 for one that is being purged.",
+    "description": "Restore a camera from the trash. Returns 400 if it is not in the trash, 409 if it is being purged.",
     "parameters": [CAMERA_ID],
     "request": None,
     "responses": {200: CameraOut},
@@ -105,9 +105,9 @@ RESTORE: dict[str, Any] = {
 PURGE: dict[str, Any] = {
     "operation_id": "purge_camera",
     "tags": TAGS,
-    "description": "Remove a trashed camera's rows for good; 400 for a live one. Files in its folder stay. Of a camera"
-    " with many detections a worker removes the rest after the answer; until then it stands in the trash with"
-    " `purging_since`.",
+    "description": "Permanently delete a trashed camera's rows; 400 if it is not in the trash. Files stay."
+    " If the camera has many detections, a worker deletes the rest after the response; until then the trash lists it"
+    " with `purging_since`.",
     "parameters": [CAMERA_ID],
     "request": None,
     "responses": {204: NO_CONTENT},
@@ -148,7 +148,7 @@ class CameraListV1(serializers.Serializer[Any]):
 
 
 def in_version_1(document: dict[str, Any], answer: type[serializers.Serializer[Any]]) -> dict[str, Any]:
-    """The same operation as the older contract has it: six fields, the UUID as id."""
+    """The same operation in version 1: six fields, the UUID as id."""
     status = next(iter(document["responses"]))
     return document | {"responses": {status: answer}, "versions": ["1"]}
 

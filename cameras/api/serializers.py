@@ -1,4 +1,4 @@
-"""What clients may send for a camera, by the rules of `cameras.validation`."""
+"""Serializers of the cameras API, with the rules of `cameras.validation`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Rule = Callable[[Any], str]
 
 
 class ValidatedText(Text):
-    """Text that a rule of `cameras.validation` cleans; null is refused unless the field may be empty."""
+    """Text that is cleaned by a rule of `cameras.validation`; null is rejected unless the field may be empty."""
 
     def __init__(self, rule: Rule, **kwargs: Any) -> None:
         self.rule = rule
@@ -50,7 +50,7 @@ class GroupNames(serializers.ListField):
         names = set(super().to_internal_value(data))
         groups = list(Group.objects.filter(name__in=names))
         if len(groups) < len(names):
-            raise serializers.ValidationError("names a group that does not exist: make it in the admin first.")
+            raise serializers.ValidationError("names a group that does not exist: create it in the admin first.")
         return groups
 
 
@@ -61,12 +61,12 @@ class ClassNames(serializers.ListField):
 
     def to_internal_value(self, data: Any) -> list[str]:
         if isinstance(data, list) and len(data) > validation.MAX_CLASSES:
-            self.fail("max_length", max_length=validation.MAX_CLASSES)  # before each is looked at
+            self.fail("max_length", max_length=validation.MAX_CLASSES)  # before each is checked
         return validation.clean_classes(super().to_internal_value(data))
 
 
 class CameraFields(serializers.Serializer[Camera]):
-    """Everything but name and folder, which differ between a new camera and a changed one."""
+    """All fields except name and folder, whose rules differ between creating and updating a camera."""
 
     status = Choice(choices=CameraStatus.choices, required=False)
     ingestion_mode = Choice(choices=IngestionMode.choices, required=False)
@@ -92,19 +92,19 @@ class CameraFields(serializers.Serializer[Camera]):
     notes = Text(required=False, allow_blank=True, max_length=5000, multiline=True)
     detector = Choice(choices=Detector.choices, required=False)
     detect_every_frame = Flag(
-        required=False, help_text="Look for people in every picture; else only where something moved."
+        required=False, help_text="Detect people in every picture; otherwise only in pictures with motion."
     )
     detection_confidence = Number(
-        required=False, min_value=0, max_value=1, help_text="What the detector is less sure of does not count."
+        required=False, min_value=0, max_value=1, help_text="Detections with a lower confidence are ignored."
     )
     detection_classes = ClassNames(
-        required=False, max_length=validation.MAX_CLASSES, help_text="Classes that count; none: whatever is found."
+        required=False, max_length=validation.MAX_CLASSES, help_text="Classes to keep; empty keeps all."
     )
     detection_width = Whole(
         required=False,
         min_value=validation.MIN_WIDTH_PX,
         max_value=validation.MAX_WIDTH_PX,
-        help_text="How wide pictures are made for the detector, in pixels.",
+        help_text="Pictures are resized to this width for detection, in pixels.",
     )
     onvif_url = ValidatedText(
         lambda value: validation.clean_stream_url(value, schemes=("http", "https")),
@@ -137,7 +137,7 @@ class CameraFields(serializers.Serializer[Camera]):
     def _check_public(self, attrs: dict[str, Any]) -> None:
         listed = attrs["groups"] if "groups" in attrs else (self.instance.groups.all() if self.instance else [])
         if attrs.get("public") and listed:
-            raise serializers.ValidationError({"public": "a camera that lists groups is never public."})
+            raise serializers.ValidationError({"public": "a camera with groups cannot be public."})
 
 
 class CameraCreate(CameraFields):
@@ -151,9 +151,9 @@ class CameraUpdate(CameraFields):
 
 
 class CameraOut(serializers.Serializer[Camera]):
-    """The camera in answers; for the schema only, since `representation` writes it."""
+    """The camera in responses; only for the schema, because `representation` builds the JSON."""
 
-    id = serializers.CharField(help_text="Made from the name; never changes.")
+    id = serializers.CharField(help_text="Derived from the name; never changes.")
     name = serializers.CharField()
     folder_path = serializers.CharField()
     status = serializers.ChoiceField(CameraStatus.choices)
@@ -164,7 +164,7 @@ class CameraOut(serializers.Serializer[Camera]):
     stream_profile = serializers.ChoiceField(StreamProfile.choices)
     motion_sensitivity = serializers.FloatField()
     uuid = serializers.UUIDField()
-    status_reason = serializers.CharField(help_text="Why the status is what it is, in words; may be empty.")
+    status_reason = serializers.CharField(help_text="Message that explains the status; may be empty.")
     enabled = serializers.BooleanField()
     time_zone = serializers.CharField()
     groups = serializers.ListField(child=serializers.CharField())
@@ -172,24 +172,25 @@ class CameraOut(serializers.Serializer[Camera]):
     detector = serializers.ChoiceField(Detector.choices)
     detect_every_frame = serializers.BooleanField()
     detection_confidence = serializers.FloatField()
-    detection_classes = serializers.ListField(child=serializers.CharField(), help_text="Empty: whatever is found.")
+    detection_classes = serializers.ListField(child=serializers.CharField(), help_text="Empty keeps all classes.")
     detection_width = serializers.IntegerField(help_text="Pixels.")
     onvif_url = serializers.CharField(allow_null=True)
-    public = serializers.BooleanField(help_text="Whether its snapshot may be fetched without signing in.")
+    public = serializers.BooleanField(help_text="Whether its snapshot is available without signing in.")
     offline_after_seconds = serializers.IntegerField(allow_null=True)
     last_picture_at = serializers.DateTimeField(
-        allow_null=True, help_text="When the picture was taken that the snapshot shows; as of the last health check."
+        allow_null=True, help_text="When the picture of the snapshot was taken, as of the last health check."
     )
     usual_interval_seconds = serializers.IntegerField(
         allow_null=True,
-        help_text="How long it usually pauses between two pictures, if it does for longer than NVR_STALE_AFTER.",
+        help_text="Its usual pause between two pictures, if longer than NVR_STALE_AFTER; otherwise null.",
     )
 
 
 class DeletedCameraOut(CameraOut):
     deleted_at = serializers.DateTimeField()
     purging_since = serializers.DateTimeField(
-        allow_null=True, help_text="Since when it is being purged: it can no longer be restored."
+        allow_null=True,
+        help_text="When its purge started; it can no longer be restored. Null if it is not being purged.",
     )
 
 

@@ -1,4 +1,4 @@
-"""Addresses of the cameras API."""
+"""URLs of the cameras API."""
 
 from django.urls import path
 

@@ -1,4 +1,4 @@
-"""The cameras API. Each action fetches, calls and answers; what it means stands in `cameras.registry`."""
+"""Views of the cameras API; `cameras.registry` makes the changes."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ MAX_LIMIT = 1000
 
 
 def find(cameras: QuerySet[Camera], camera_id: str) -> Camera:
-    """The camera that `camera_id` (slug or uuid) names; 404 for one that is not among `cameras`."""
+    """The camera with this slug or uuid. Raises `NotFound` (404) if it is not among `cameras`."""
     camera = cameras.identified_by(camera_id).first()  # type: ignore[attr-defined]
     if camera is None:
         raise NotFound("Camera not found")
@@ -46,12 +46,12 @@ def find(cameras: QuerySet[Camera], camera_id: str) -> Camera:
 
 
 class CameraViewSet(ApiMixin, GenericViewSet[Camera]):
-    """Cameras that the asker may see; the trash is a list of its own."""
+    """Cameras that the user may see; the trash is a separate list."""
 
     permission_classes = (ModelPermissions,)
     action_permissions = {"restore": "cameras.change_camera", "purge": "cameras.delete_camera"}
     body_keys = {"create": as_answered(CameraCreate, CameraOut), "partial_update": as_answered(CameraUpdate, CameraOut)}
-    queryset = Camera.everything.none()  # tells ModelPermissions the model
+    queryset = Camera.everything.none()  # lets ModelPermissions find the model
 
     def get_queryset(self) -> QuerySet[Camera]:
         rows: QuerySet[Camera] = Camera.objects.visible_to(self.request.user)
@@ -116,14 +116,14 @@ class CameraViewSet(ApiMixin, GenericViewSet[Camera]):
 
 
 def cleaned(given: CameraFields) -> tuple[dict[str, Any], Any]:
-    """Validated values, and the groups apart; 422 otherwise."""
+    """The validated values and, separately, the groups; 422 if invalid."""
     given.is_valid(raise_exception=True)
     values = dict(given.validated_data)
     return values, values.pop("groups", None)
 
 
 class OffsetPage:
-    """One page by offset; `total` is counted, as the contract's envelope asks."""
+    """One page by offset, with the `total` that the contract requires."""
 
     def __init__(self, cameras: QuerySet[Camera], *, limit: int, offset: int) -> None:
         self.limit, self.offset = limit, offset
@@ -143,7 +143,7 @@ def page_of(cameras: QuerySet[Camera], request: Request) -> OffsetPage:
 
 
 class PathValidationView(ApiView):
-    """Which cameras' folders are there and hold pictures."""
+    """Reports which cameras' folders exist and contain media."""
 
     permission_classes = (HasPermission("cameras.change_camera"),)
 
@@ -167,15 +167,15 @@ class SnapshotView(BytesView):
     head = get
 
     def is_public_response(self, request: Request, camera: Camera) -> bool:
-        """Whether the answer owes nothing to the reader's session, which another site's page might borrow."""
+        """Whether the response does not depend on the user's session, so that other sites may embed it."""
         if not request.user.is_authenticated or is_signed_for(request):
             return True
         return bool(Camera.objects.public().filter(pk=camera.pk).exists())
 
     def visible_cameras(self, request: Request) -> QuerySet[Camera]:
-        """What strangers see (cameras that list no group), and what one may see beyond it.
+        """Public cameras (those without groups), and those that the user may see.
 
-        Raises `NotAuthenticated` for strangers where the operator closed them all.
+        Raises `NotAuthenticated` for anonymous users if `NVR_PUBLIC_SNAPSHOTS` is off.
         """
         public: QuerySet[Camera] = Camera.objects.public()
         if request.user.is_authenticated:

@@ -117,7 +117,7 @@ def test_an_editor_who_adds_it_to_another_group_is_told_that_it_is_not_theirs(ed
     response = editor.post(ADD, typed(groups=[neighbours.pk]), follow=True)
 
     assert list(Camera.objects.get().groups.all()) == [neighbours]
-    assert "lists no group of yours" in response.content.decode()
+    assert "has none of your groups" in response.content.decode()
 
 
 def test_the_form_says_that_streams_are_not_pulled_yet(browser: Client, camera: Camera) -> None:
@@ -337,7 +337,7 @@ def test_the_list_costs_the_same_queries_for_two_cameras_and_for_twenty(
 
 
 def test_the_form_says_how_the_folder_is(browser: Client, camera: Camera, pictures: list[str]) -> None:
-    assert "The folder exists and holds pictures." in browser.get(change_of(camera)).content.decode()
+    assert "The folder exists and contains pictures." in browser.get(change_of(camera)).content.decode()
 
     for path in folder_of(camera).iterdir():
         path.unlink()

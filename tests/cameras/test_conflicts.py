@@ -178,7 +178,7 @@ def test_a_folder_in_that_of_an_unseen_camera_is_refused(tmp_path: Path, place: 
         detail(client.post(CAMERAS, {"name": "New", "folder_path": folder}, format="json")),
     }
 
-    assert texts == {f"folder_path {folder!r} lies in the folder of another camera."}
+    assert texts == {f"folder_path {folder!r} is inside another camera's folder."}
 
 
 @pytest.mark.django_db
@@ -210,6 +210,6 @@ def test_the_admins_form_also_refuses_a_folder_in_that_of_an_unseen_camera(tmp_p
     response = client.post(address, values)
 
     assert response.status_code == 200
-    assert "lies in the folder of another camera" in response.content.decode()
+    assert "is inside another camera&#x27;s folder" in response.content.decode()
     yard.refresh_from_db()
     assert yard.folder_path == str(tmp_path / "yard")

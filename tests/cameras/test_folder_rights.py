@@ -110,7 +110,7 @@ def test_the_admins_form_refuses_it_beside_the_field(cams, card, editor):
     answer = desk.post(page, values | folder | {"detection_classes": ""})
 
     assert answer.status_code == 200
-    assert "takes a superuser" in answer.content.decode()
+    assert "requires a superuser" in answer.content.decode()
     camera.refresh_from_db()
     assert camera.folder_path != str(card.parent)
 

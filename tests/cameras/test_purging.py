@@ -173,8 +173,8 @@ def test_the_admin_does_not_say_that_all_is_gone_while_it_is_not(desk: Client, r
 
     answer = told(desk.post(TRASH, chosen, follow=True))
 
-    assert "Being purged, which goes on by itself: Front Door." in answer
-    assert "Purged for good" not in answer
+    assert "Being purged in the background: Front Door." in answer
+    assert "Purged permanently" not in answer
 
 
 def test_the_trash_tells_since_when(api: APIClient, half_purged: Camera) -> None:

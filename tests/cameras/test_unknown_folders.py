@@ -267,7 +267,7 @@ def test_the_search_ends_in_time(root: Path, upload: Any, admin: User, monkeypat
     monkeypatch.setattr(unknown_folders, "SEARCH_TIMEOUT_S", 0)
     upload("gate/a.jpg")
 
-    assert suggestions_for(admin) == FolderSuggestions([], 0, "The search ended after 0 s: there may be more.")
+    assert suggestions_for(admin) == FolderSuggestions([], 0, "The search stopped after 0 s: there may be more.")
 
 
 def test_a_root_that_hangs_keeps_nobody_waiting(
