@@ -50,8 +50,8 @@ LIVE_FIELDSETS: Any = (
         "Source",
         {
             "classes": ("collapse",),
-            "description": "NVR does not pull RTSP or ONVIF streams yet; it stores these settings for later. It shows "
-            "the files that a camera uploads into its folder.",
+            "description": "NVR does not pull streams yet: it stores RTSP and ONVIF settings for later. It shows the "
+            "files that a camera uploads into its folder.",
             "fields": (
                 "ingestion_mode",
                 "rtsp_url",

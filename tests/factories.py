@@ -1,4 +1,4 @@
-"""Cameras, people and pictures for tests."""
+"""Creates cameras, users and files for tests."""
 
 from __future__ import annotations
 
@@ -60,12 +60,12 @@ def jpeg(width: int = 64, height: int = 48, seed: int = 0) -> bytes:
 
 
 def put(folder: Path, name: str, data: bytes, *, age_s: float = 10.0) -> Path:
-    """Write a file that settled `age_s` seconds ago."""
+    """Write a file that was last changed `age_s` seconds ago."""
     path = folder / name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(data)
-    moment = time.time() - age_s
-    os.utime(path, (moment, moment))
+    timestamp = time.time() - age_s
+    os.utime(path, (timestamp, timestamp))
     return path
 
 
@@ -94,5 +94,5 @@ SYSTEM_FILES = (
 
 
 def put_system_files(folder: Path) -> list[Path]:
-    """What a NAS, Windows, or Linux puts into a share by itself: newer than all else there."""
+    """Add files that a NAS, Windows or Linux creates in a share; they are the newest files in it."""
     return [put(folder, name, jpeg(96, 54), age_s=1) for name in SYSTEM_FILES]

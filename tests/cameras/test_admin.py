@@ -111,7 +111,7 @@ def test_an_editor_adds_a_camera_to_their_own_groups(editor: Client, family: Gro
     assert "Front Door" in editor.get(LIST).content.decode()
 
 
-def test_an_editor_who_adds_it_to_another_group_is_told_that_it_is_not_theirs(editor: Client) -> None:
+def test_an_editor_who_adds_a_camera_to_another_group_gets_a_warning(editor: Client) -> None:
     neighbours = Group.objects.create(name="neighbours")
 
     response = editor.post(ADD, typed(groups=[neighbours.pk]), follow=True)
@@ -120,7 +120,7 @@ def test_an_editor_who_adds_it_to_another_group_is_told_that_it_is_not_theirs(ed
     assert "has none of your groups" in response.content.decode()
 
 
-def test_the_form_says_that_streams_are_not_pulled_yet(browser: Client, camera: Camera) -> None:
+def test_the_form_explains_that_streams_are_not_pulled_yet(browser: Client, camera: Camera) -> None:
     for address in (ADD, change_of(camera)):
         assert "does not pull streams yet" in browser.get(address).content.decode()
 
@@ -241,7 +241,7 @@ def test_the_password_is_never_echoed_and_survives_an_empty_field(browser: Clien
     assert camera.rtsp_password == "hunter2"
 
 
-def test_the_password_is_replaced_or_forgotten_when_asked(browser: Client) -> None:
+def test_the_password_is_replaced_or_removed_on_request(browser: Client) -> None:
     camera = make_camera("Front Door", folder_path="/cams/front", rtsp_password="hunter2")
 
     browser.post(change_of(camera), typed(new_rtsp_password="hunter3"))
@@ -262,7 +262,7 @@ def test_the_password_is_replaced_or_forgotten_when_asked(browser: Client) -> No
         ({"name": "front-door", "folder_path": "/x"}, "name"),
     ],
 )
-def test_a_taken_value_is_told_beside_its_field_and_keeps_what_was_typed(
+def test_a_taken_value_is_reported_at_its_field_and_the_input_is_kept(
     browser: Client, values: dict[str, str], field: str
 ) -> None:
     make_camera("Front Door", folder_path="/cams/front")
@@ -296,7 +296,7 @@ def test_a_camera_created_meanwhile_loses_nothing_that_was_typed(
     assert b"typed with care" in response.content
 
 
-def test_a_trashed_holder_is_told_in_the_form(browser: Client) -> None:
+def test_a_conflict_with_a_trashed_camera_is_reported_in_the_form(browser: Client) -> None:
     make_camera("Front Door", folder_path="/cams/front", deleted_at=timezone.now())
 
     response = browser.post(ADD, typed())
@@ -336,7 +336,7 @@ def test_the_list_costs_the_same_queries_for_two_cameras_and_for_twenty(
         browser.get(LIST)
 
 
-def test_the_form_says_how_the_folder_is(browser: Client, camera: Camera, pictures: list[str]) -> None:
+def test_the_form_shows_the_folder_check(browser: Client, camera: Camera, pictures: list[str]) -> None:
     assert "The folder exists and contains pictures." in browser.get(change_of(camera)).content.decode()
 
     for path in folder_of(camera).iterdir():
@@ -368,30 +368,30 @@ def test_the_action_moves_to_the_trash_and_back(browser: Client, camera: Camera)
 def test_the_admins_own_delete_is_the_trash(browser: Client, camera: Camera) -> None:
     address = reverse("admin:cameras_camera_delete", args=[camera.pk])
 
-    asked = browser.get(address).content.decode()
-    assert "Move “Front Door” to the trash?" in asked
-    assert "comes back when you restore it" in asked
-    told = browser.post(address, {"post": "yes"}, follow=True).content.decode()
-    assert f'The camera “Front Door” is in the trash. Restore it from <a href="{TRASH}">Trash</a>.' in told
-    assert "deleted successfully" not in told
+    page = browser.get(address).content.decode()
+    assert "Move “Front Door” to the trash?" in page
+    assert "comes back when you restore it" in page
+    page = browser.post(address, {"post": "yes"}, follow=True).content.decode()
+    assert f'The camera “Front Door” is in the trash. Restore it from <a href="{TRASH}">Trash</a>.' in page
+    assert "deleted successfully" not in page
 
     camera.refresh_from_db()
     assert camera.is_trashed
     assert actions() == ["camera_deleted"]
 
 
-def test_the_action_says_where_the_cameras_are(browser: Client, camera: Camera, family_camera: Camera) -> None:
-    told = run_action(browser, LIST, "move_to_trash", camera, family_camera).content.decode()
+def test_the_action_links_to_the_trash(browser: Client, camera: Camera, family_camera: Camera) -> None:
+    page = run_action(browser, LIST, "move_to_trash", camera, family_camera).content.decode()
 
-    assert "“Front Door”" in told and "“Back Yard”" in told
-    assert f'are in the trash. Restore them from <a href="{TRASH}">Trash</a>.' in told
+    assert "“Front Door”" in page and "“Back Yard”" in page
+    assert f'are in the trash. Restore them from <a href="{TRASH}">Trash</a>.' in page
 
 
 def test_a_purge_counts_what_goes_and_asks_first(browser: Client, camera: Camera, pictures: list[str]) -> None:
     run_action(browser, LIST, "move_to_trash", camera)
 
-    asked = run_action(browser, TRASH, "purge", camera)
-    assert "This cannot be undone" in asked.content.decode()
+    page = run_action(browser, TRASH, "purge", camera)
+    assert "This cannot be undone" in page.content.decode()
     assert Camera.everything.exists()
 
     run_action(browser, TRASH, "purge", camera, confirmed="yes")
@@ -455,7 +455,7 @@ def test_an_editors_trash_holds_only_what_they_may_see(editor: Client, family: G
         (("cameras.view_camera", "cameras.delete_camera"), {"move_to_trash"}),
     ],
 )
-def test_each_action_is_offered_to_who_may_do_it(
+def test_each_action_is_shown_only_to_users_with_its_permission(
     camera: Camera, permissions: tuple[str, ...], offered: set[str]
 ) -> None:
     client = Client()
@@ -469,7 +469,7 @@ def test_each_action_is_offered_to_who_may_do_it(
     assert Camera.objects.exists()
 
 
-def test_who_is_not_staff_has_no_admin(family: Group, family_camera: Camera) -> None:
+def test_users_who_are_not_staff_have_no_admin(family: Group, family_camera: Camera) -> None:
     client = Client()
     client.force_login(make_user("u", *EDITOR, groups=(family,)))
 
@@ -496,8 +496,8 @@ def test_a_key_is_shown_once_when_it_is_made(browser: Client, admin: User) -> No
     )
 
     key = ApiKey.objects.get()
-    told = [str(message) for message in response.context["messages"]]
-    text = next(word for message in told for word in message.split() if word.startswith("nvr_"))
+    texts = [str(message) for message in response.context["messages"]]
+    text = next(word for message in texts for word in message.split() if word.startswith("nvr_"))
     assert ApiKey.objects.find(text) == key
     assert key.read_only
     assert text not in browser.get("/admin/accounts/apikey/").content.decode()
@@ -566,18 +566,18 @@ def test_without_a_folder_the_one_that_the_name_suggests_is_taken_and_made(brows
 
 
 @pytest.mark.parametrize(
-    ("path", "told"),
+    ("path", "expected"),
     [
         ("{root}/front", "does not exist"),
         ("{root}/a.txt", "is not a folder but a file"),
-        ("{root}/two  blanks", "blank"),
-        ("{root}/ before/in", "blank"),
+        ("{root}/two  blanks", "a space"),
+        ("{root}/ before/in", "a space"),
         ("/tmp", "outside"),
         ("{root}", "the folder of all cameras"),
     ],
 )
-def test_a_folder_that_is_seldom_meant_is_warned_of_and_saved_when_one_insists(
-    browser: Client, root: Path, path: str, told: str
+def test_an_unusual_folder_is_saved_only_after_confirmation(
+    browser: Client, root: Path, path: str, expected: str
 ) -> None:
     (root / "a.txt").write_text("x")
     folder = path.format(root=root)
@@ -587,7 +587,7 @@ def test_a_folder_that_is_seldom_meant_is_warned_of_and_saved_when_one_insists(
     another = add(browser, folder_path=f"{root}/other", save_anyway=folder)
     anyway = add(browser, folder_path=folder, save_anyway=folder)
 
-    assert told in errors_of(warned)
+    assert expected in errors_of(warned)
     (tick,) = re.findall(r'<input type="checkbox" name="save_anyway"[^>]*>', page)
     assert f'value="{folder}"' in tick and "checked" not in tick
     assert "does not exist" in errors_of(another)
@@ -609,7 +609,7 @@ def test_no_folder_is_made_outside_the_root(browser: Client, root: Path, tmp_pat
     add(browser, folder_path=elsewhere, create_folder="on", save_anyway=elsewhere)
 
     assert "outside" in errors_of(warned)
-    assert "exist" not in errors_of(warned)  # what else lies on the server is not told to whoever edits cameras
+    assert "exist" not in errors_of(warned)  # editors must not learn which other folders exist
     assert Camera.objects.get().folder_path == elsewhere
     assert not Path(elsewhere).exists()
 
@@ -620,7 +620,7 @@ def test_a_file_is_warned_of_also_when_a_folder_is_to_be_created(browser: Client
     assert "is not a folder but a file" in errors_of(add(browser, folder_path=f"{root}/a.txt", create_folder="on"))
 
 
-def test_without_a_name_only_the_name_is_asked_for(browser: Client, root: Path) -> None:
+def test_without_a_name_only_the_name_is_required(browser: Client, root: Path) -> None:
     assert list(add(browser, name="", folder_path="").context["adminform"].form.errors) == ["name"]
 
 

@@ -50,7 +50,7 @@ def test_a_taken_value_is_named_with_its_field_and_holder(
     assert Camera.everything.count() == 1
 
 
-def test_a_trashed_holder_is_told_to_be_in_the_trash(api: APIClient) -> None:
+def test_a_conflict_with_a_trashed_camera_mentions_the_trash(api: APIClient) -> None:
     make_camera("Front Door", deleted_at=timezone.now())
 
     text = detail(api.post(CAMERAS, {"name": "Front Door", "folder_path": "/x"}, format="json"))
@@ -112,7 +112,7 @@ def client_with(key: str) -> APIClient:
 
 
 @pytest.mark.slow
-def test_twenty_who_create_the_same_camera_at_once_make_one(chief_key: str) -> None:
+def test_twenty_concurrent_creations_of_the_same_camera_create_one(chief_key: str) -> None:
     body = {"name": "Front Door", "folder_path": "/cams/front"}
 
     statuses = at_once(20, lambda _: client_with(chief_key).post(CAMERAS, body, format="json"))
@@ -122,7 +122,7 @@ def test_twenty_who_create_the_same_camera_at_once_make_one(chief_key: str) -> N
     assert AuditEntry.objects.filter(action="camera_created").count() == 1
 
 
-def test_ten_who_take_the_same_name_at_once_leave_it_to_one(chief_key: str, tmp_path: Path) -> None:
+def test_ten_concurrent_changes_to_the_same_name_succeed_once(chief_key: str, tmp_path: Path) -> None:
     for number in range(10):
         make_camera(f"cam{number}", folder_path=f"/cams/{number}")
 
@@ -134,7 +134,7 @@ def test_ten_who_take_the_same_name_at_once_leave_it_to_one(chief_key: str, tmp_
     assert Camera.objects.filter(name="Winner").count() == 1
 
 
-def test_ten_who_change_different_fields_at_once_lose_no_change(chief_key: str) -> None:
+def test_ten_concurrent_changes_of_different_fields_lose_no_change(chief_key: str) -> None:
     make_camera("cam", folder_path="/cams/cam")
     changes = [
         {"notes": "n"},
@@ -152,7 +152,7 @@ def test_ten_who_change_different_fields_at_once_lose_no_change(chief_key: str) 
 
 
 @pytest.mark.slow
-def test_ten_who_delete_at_once_leave_one_audit_line(chief_key: str) -> None:
+def test_ten_concurrent_deletions_leave_one_audit_entry(chief_key: str) -> None:
     make_camera("cam", folder_path="/cams/cam")
 
     statuses = at_once(10, lambda _: client_with(chief_key).delete(f"{CAMERAS}/cam"))
@@ -164,7 +164,7 @@ def test_ten_who_delete_at_once_leave_one_audit_line(chief_key: str) -> None:
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("place", ["front/sub", "front/not/yet/there", "link", "link/sub"])
-def test_a_folder_in_that_of_an_unseen_camera_is_refused(tmp_path: Path, place: str) -> None:
+def test_a_folder_inside_a_hidden_cameras_folder_is_rejected(tmp_path: Path, place: str) -> None:
     mine = Group.objects.create(name="mine")
     (tmp_path / "front/sub").mkdir(parents=True)
     (tmp_path / "link").symlink_to(tmp_path / "front")
@@ -194,7 +194,7 @@ def test_a_folder_in_that_of_a_camera_one_sees_is_taken(tmp_path: Path) -> None:
 
 
 @pytest.mark.django_db
-def test_the_admins_form_also_refuses_a_folder_in_that_of_an_unseen_camera(tmp_path: Path) -> None:
+def test_the_admin_form_also_rejects_a_folder_inside_a_hidden_cameras_folder(tmp_path: Path) -> None:
     mine = Group.objects.create(name="mine")
     make_camera("Front Door", folder_path=str(tmp_path / "front"))
     yard = make_camera("Yard", folder_path=str(tmp_path / "yard"), groups=(mine,))

@@ -125,12 +125,12 @@ def test_creating_needs_the_permission_to_add(db: None, permission: tuple[str, .
     assert not Camera.everything.exists()
 
 
-def test_who_may_add_may_create(db: None) -> None:
+def test_users_with_the_add_permission_may_create_cameras(db: None) -> None:
     assert create(client_of(make_user("u", "cameras.add_camera"))).status_code == 201
 
 
 @pytest.mark.parametrize("given", [{}, {"groups": []}])
-def test_who_sees_only_their_groups_cameras_adds_one_to_their_groups(family: Group, given: dict[str, object]) -> None:
+def test_a_user_limited_to_groups_adds_a_camera_to_these_groups(family: Group, given: dict[str, object]) -> None:
     Group.objects.create(name="strangers")
     client = client_of(make_user("u", "cameras.add_camera", groups=(family,)))
 
@@ -141,14 +141,14 @@ def test_who_sees_only_their_groups_cameras_adds_one_to_their_groups(family: Gro
     assert AuditEntry.objects.get(action="camera_created").changes["groups"] == [None, ["family"]]
 
 
-def test_who_lists_other_groups_means_them(family: Group) -> None:
+def test_given_groups_are_used_even_if_the_user_is_in_others(family: Group) -> None:
     Group.objects.create(name="neighbours")
     client = client_of(make_user("u", "cameras.add_camera", groups=(family,)))
 
     assert create(client, groups=["neighbours"]).json()["groups"] == ["neighbours"]
 
 
-def test_who_sees_all_adds_a_camera_without_groups(family: Group) -> None:
+def test_a_user_who_sees_all_cameras_adds_one_without_groups(family: Group) -> None:
     client = client_of(make_user("u", "cameras.add_camera", "cameras.view_all", groups=(family,)))
 
     assert create(client).json()["groups"] == []

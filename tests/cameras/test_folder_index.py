@@ -1,4 +1,4 @@
-"""The newest files of a folder: always right, although it looks at few of them."""
+"""The newest files of a folder: always correct, although few files are checked."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def index(tmp_path: Path) -> FolderIndex:
 def settle(*folders: Path) -> None:
     """Age directories, so that their times can be believed: no change hides within a clock's step."""
     for folder in folders:
-        moment = time.time() - 3600
-        os.utime(folder, (moment, moment))
+        timestamp = time.time() - 3600
+        os.utime(folder, (timestamp, timestamp))
 
 
 def names(index: FolderIndex, *, images: bool = True, videos: bool = True, excluded: frozenset[str] = frozenset()):
@@ -107,7 +107,7 @@ def test_a_folder_that_became_a_file_and_the_other_way_round(index: FolderIndex,
     assert names(index) == ["b.jpg"]
 
 
-def test_a_name_that_was_a_file_and_then_a_folder_is_entered_by_the_great_look(
+def test_a_name_that_was_a_file_and_then_a_folder_is_entered_by_the_full_scan(
     index: FolderIndex, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(folder_index, "FULL_SCAN_INTERVAL_S", 0.0)
@@ -120,13 +120,13 @@ def test_a_name_that_was_a_file_and_then_a_folder_is_entered_by_the_great_look(
 
 
 @pytest.mark.parametrize("name", [".hidden/a.jpg", ".a.jpg", "a.txt", "a", "a.jpg.part", "a.jpg~"])
-def test_hidden_and_foreign_files_are_not_seen(index: FolderIndex, tmp_path: Path, name: str) -> None:
+def test_hidden_and_foreign_files_are_ignored(index: FolderIndex, tmp_path: Path, name: str) -> None:
     put(tmp_path, name, b"x")
 
     assert names(index) == []
 
 
-def test_links_fifos_and_folders_named_like_pictures_are_not_seen(index: FolderIndex, tmp_path: Path) -> None:
+def test_links_fifos_and_folders_named_like_pictures_are_ignored(index: FolderIndex, tmp_path: Path) -> None:
     inside = tmp_path / "cam"
     inside.mkdir()
     put(tmp_path, "elsewhere/secret.jpg", b"x")
@@ -148,7 +148,7 @@ def test_excluded_folders_are_not_entered_and_come_back(index: FolderIndex, tmp_
     assert names(index, excluded=inner) == ["mine.jpg"]
 
 
-def test_names_that_are_not_utf_8_are_seen(index: FolderIndex, tmp_path: Path) -> None:
+def test_names_that_are_not_utf_8_are_found(index: FolderIndex, tmp_path: Path) -> None:
     path = os.fsencode(tmp_path) + b"/caf\xe9.jpg"
     Path(os.fsdecode(path)).write_bytes(b"x")
 
@@ -164,7 +164,7 @@ def test_many_videos_do_not_push_the_pictures_out(index: FolderIndex, tmp_path: 
     assert len(names(index, images=False)) == folder_index.NEWEST
 
 
-def test_a_missing_folder_is_said_to_be_missing_and_recovers(tmp_path: Path) -> None:
+def test_a_missing_folder_is_reported_and_recovers(tmp_path: Path) -> None:
     index = FolderIndex(str(tmp_path / "cam"))
     with pytest.raises(FolderMissing):
         index.newest(images=True, videos=True)
@@ -199,7 +199,7 @@ def test_an_unchanged_folder_is_not_listed_again(
     assert listings == [str(tmp_path / "sub")]
 
 
-def test_an_old_name_written_again_deep_below_shows_after_the_great_look(
+def test_an_old_name_written_again_in_a_subfolder_shows_after_the_full_scan(
     index: FolderIndex, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for number in range(100):
@@ -226,7 +226,7 @@ def test_a_link_that_takes_the_place_of_a_directory_is_not_followed(tmp_path: Pa
     assert index.newest(images=True, videos=True) == []
 
 
-def test_who_waits_for_a_folder_that_hangs_is_told_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_waiting_for_a_folder_that_hangs_raises_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(folder_index, "TIMEOUT_S", 0.1)
     index = FolderIndex(str(tmp_path))
 
@@ -235,7 +235,7 @@ def test_who_waits_for_a_folder_that_hangs_is_told_so(tmp_path: Path, monkeypatc
     assert index.newest(images=True, videos=True) == []
 
 
-def test_a_wall_of_two_hundred_cameras_keeps_the_index_of_each(tmp_path: Path) -> None:
+def test_a_live_view_of_two_hundred_cameras_keeps_the_index_of_each(tmp_path: Path) -> None:
     first = index_of(str(tmp_path))
 
     for number in range(200):

@@ -167,7 +167,7 @@ def test_a_folder_that_became_a_link_to_anothers_is_not_read(cams, pair, limited
     assert current_folders().resolved_folder(mine) is None
 
 
-def test_the_same_of_a_camera_whose_place_nobody_remembers(cams, pair, limited):
+def test_the_same_for_a_camera_without_a_stored_place(cams, pair, limited):
     mine, _ = pair
     Camera.objects.filter(pk=mine.pk).update(chosen_place="")
 

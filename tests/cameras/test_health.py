@@ -18,10 +18,10 @@ from nvr.audit.models import AuditEntry
 from nvr.health.models import Heartbeat, Outage, beat
 from tests.factories import folder_of, jpeg, make_camera, put
 
-pytestmark = pytest.mark.django_db(transaction=True)  # folders are looked at in other threads
+pytestmark = pytest.mark.django_db(transaction=True)  # folders are probed in other threads
 
 
-def after_a_look(camera: Camera) -> Camera:
+def after_probe(camera: Camera) -> Camera:
     health.refresh_all()
     return Camera.everything.get(pk=camera.pk)
 
@@ -35,38 +35,38 @@ def created_ago(hours: float, **values: object) -> Camera:
     return make_camera(created_at=timezone.now() - timedelta(hours=hours), **values)
 
 
-def test_a_file_that_arrived_makes_it_online_and_tells_when() -> None:
+def test_a_new_file_sets_the_camera_online_and_its_last_seen_time() -> None:
     camera = make_camera(status="offline")
     path = put(folder_of(camera), "sub/a.jpg", jpeg(), age_s=60)
 
-    seen = after_a_look(camera)
+    probed = after_probe(camera)
 
-    assert (seen.status, seen.status_reason) == ("online", "")
-    assert seen.last_seen_at == datetime.fromtimestamp(path.stat().st_mtime, UTC)
+    assert (probed.status, probed.status_reason) == ("online", "")
+    assert probed.last_seen_at == datetime.fromtimestamp(path.stat().st_mtime, UTC)
     assert changes() == [["offline", "online"]]
 
 
-def test_a_file_from_the_future_is_seen_once_at_its_arrival(settings) -> None:
+def test_a_file_from_the_future_counts_once_at_its_arrival(settings) -> None:
     settings.NVR_UPLOAD_STABLE_TIME = timedelta(0)
     camera = make_camera(status="offline")
     put(folder_of(camera), "a.jpg", jpeg(), age_s=-86_400)
 
-    seen, again = after_a_look(camera), after_a_look(camera)
+    probed, again = after_probe(camera), after_probe(camera)
 
-    assert seen.status == "online" and seen.last_seen_at <= timezone.now()
-    assert again.last_seen_at == seen.last_seen_at
+    assert probed.status == "online" and probed.last_seen_at <= timezone.now()
+    assert again.last_seen_at == probed.last_seen_at
 
 
 def test_a_file_that_is_still_being_written_is_no_evidence() -> None:
     camera = make_camera(status="offline")
     put(folder_of(camera), "a.jpg", jpeg(), age_s=0)
 
-    assert after_a_look(camera).last_seen_at is None
+    assert after_probe(camera).last_seen_at is None
 
 
-def test_what_a_client_said_stands_until_there_is_evidence() -> None:
+def test_the_status_set_by_a_client_stays_until_there_is_evidence() -> None:
     for status in ("online", "offline", "error", "unknown"):
-        assert after_a_look(make_camera(status=status)).status == status
+        assert after_probe(make_camera(status=status)).status == status
     assert changes() == []
 
 
@@ -82,11 +82,11 @@ def test_nothing_new_is_not_written_and_not_audited_again() -> None:
 def test_a_longer_hold_off_takes_back_what_was_found_under_the_shorter() -> None:
     camera = created_ago(48, offline_after_seconds=3600)
     put(folder_of(camera), "a.jpg", jpeg(), age_s=7200)
-    assert after_a_look(camera).status == "offline"
+    assert after_probe(camera).status == "offline"
 
     Camera.objects.filter(pk=camera.pk).update(offline_after_seconds=86400)
 
-    assert after_a_look(camera).status == "online"
+    assert after_probe(camera).status == "online"
 
 
 def test_silence_for_longer_than_the_hold_off_is_offline() -> None:
@@ -108,8 +108,8 @@ def test_the_hold_off_begins_with_the_last_file(settings) -> None:
     put(folder_of(quiet), "a.jpg", jpeg(), age_s=301)
     put(folder_of(lively), "a.jpg", jpeg(), age_s=290)
 
-    assert after_a_look(quiet).status == "offline"
-    assert after_a_look(lively).status == "online"
+    assert after_probe(quiet).status == "offline"
+    assert after_probe(lively).status == "online"
 
 
 def test_a_camera_that_comes_back_is_online_with_one_line_each_way(settings) -> None:
@@ -117,7 +117,7 @@ def test_a_camera_that_comes_back_is_online_with_one_line_each_way(settings) -> 
     health.refresh_all()
     put(folder_of(camera), "a.jpg", jpeg(), age_s=5)
 
-    assert after_a_look(camera).status == "online"
+    assert after_probe(camera).status == "online"
     assert changes() == [["online", "offline"], ["offline", "online"]]
 
 
@@ -126,10 +126,10 @@ def test_time_in_which_we_were_down_does_not_count() -> None:
     camera = created_ago(25)
     Outage.objects.create(started_at=now - timedelta(hours=10), ended_at=now - timedelta(hours=8))
 
-    assert after_a_look(camera).status == "online"
+    assert after_probe(camera).status == "online"
 
     Outage.objects.all().delete()
-    assert after_a_look(camera).status == "offline"
+    assert after_probe(camera).status == "offline"
 
 
 def test_an_outage_before_the_camera_was_made_does_not_count() -> None:
@@ -137,17 +137,17 @@ def test_an_outage_before_the_camera_was_made_does_not_count() -> None:
     camera = created_ago(25)
     Outage.objects.create(started_at=now - timedelta(hours=100), ended_at=now - timedelta(hours=24.5))
 
-    assert after_a_look(camera).status == "offline"  # of the outage, half an hour lies in its time: 24.5 h remain
+    assert after_probe(camera).status == "offline"  # of the outage, half an hour lies in its time: 24.5 h remain
 
 
-def test_a_look_that_comes_before_the_first_heartbeat_after_a_start_does_not_count_the_time_we_were_down() -> None:
+def test_a_probe_before_the_first_heartbeat_after_a_start_does_not_count_downtime() -> None:
     camera = created_ago(25)
     Heartbeat.objects.create(name="scheduler", beat_at=timezone.now() - timedelta(hours=8))
 
-    assert after_a_look(camera).status == "online"
+    assert after_probe(camera).status == "online"
 
     beat("scheduler")
-    assert after_a_look(camera).status == "online"
+    assert after_probe(camera).status == "online"
 
 
 def test_a_silence_of_the_scheduler_is_kept_as_an_outage() -> None:
@@ -177,7 +177,7 @@ def outside(camera: Camera) -> None:
 
 
 def volume_away(camera: Camera) -> None:
-    """Something was mounted at the folder when it was last seen well; now nothing is."""
+    """Something was mounted at the folder when it was last checked successfully; now nothing is."""
     was = {"device": 1, "type": "ext4", "source": "/dev/sdx1", "point": str(folder_of(camera).resolve())}
     Camera.objects.filter(pk=camera.pk).update(mount=was)
 
@@ -187,7 +187,7 @@ def key_gone(camera: Camera) -> None:
 
 
 @pytest.mark.parametrize(
-    ("spoil", "said"),
+    ("spoil", "reason"),
     [
         (missing, "does not exist"),
         (a_file, "is not a folder but a file"),
@@ -197,54 +197,54 @@ def key_gone(camera: Camera) -> None:
     ],
 )
 def test_a_folder_or_secret_that_fails_is_an_error_in_words_and_others_live_on(
-    spoil: Callable[[Camera], None], said: str
+    spoil: Callable[[Camera], None], reason: str
 ) -> None:
     camera, other = make_camera(), make_camera(status="offline")
     put(folder_of(other), "a.jpg", jpeg())
     health.refresh_all()
     spoil(camera)
 
-    seen = after_a_look(camera)
+    probed = after_probe(camera)
 
-    assert seen.status == "error"
-    assert said in seen.status_reason
-    assert after_a_look(other).status == "online"
+    assert probed.status == "error"
+    assert reason in probed.status_reason
+    assert after_probe(other).status == "online"
     assert ["online", "error"] in changes()
 
 
 def test_an_error_that_is_over_is_over() -> None:
     camera = make_camera()
     missing(camera)
-    assert after_a_look(camera).status == "error"
+    assert after_probe(camera).status == "error"
 
     folder_of(camera).mkdir()
-    assert after_a_look(camera).status == "unknown"
+    assert after_probe(camera).status == "unknown"
 
     put(folder_of(camera), "a.jpg", jpeg())
-    assert after_a_look(camera).status == "online"
+    assert after_probe(camera).status == "online"
 
 
 def test_a_volume_that_is_back_with_a_new_file_is_online() -> None:
     camera = make_camera()
     volume_away(camera)
-    assert after_a_look(camera).status == "error"
+    assert after_probe(camera).status == "error"
 
     put(folder_of(camera), "a.jpg", jpeg())
 
-    assert after_a_look(camera).status == "online"
+    assert after_probe(camera).status == "online"
 
 
 @pytest.mark.parametrize("mode", ["rtsp", "onvif"])
 def test_a_stream_without_frames_is_unknown(mode: str) -> None:
     camera = make_camera(ingestion_mode=mode, rtsp_url="rtsp://10.0.0.1/")
 
-    assert after_a_look(camera).status == "unknown"
+    assert after_probe(camera).status == "unknown"
 
 
 def test_disabled_and_trashed_cameras_are_left_alone() -> None:
     for camera in (created_ago(99, enabled=False), created_ago(99, deleted_at=timezone.now())):
         missing(camera)
-        assert after_a_look(camera).status == "online"
+        assert after_probe(camera).status == "online"
 
 
 def test_files_of_a_camera_inside_do_not_count_for_the_outer_one() -> None:
@@ -252,22 +252,22 @@ def test_files_of_a_camera_inside_do_not_count_for_the_outer_one() -> None:
     inner = make_camera(folder_path=f"{outer.folder_path}/inner", status="offline")
     put(Path(inner.folder_path), "a.jpg", jpeg())
 
-    assert after_a_look(inner).status == "online"
-    assert after_a_look(outer).last_seen_at is None
+    assert after_probe(inner).status == "online"
+    assert after_probe(outer).last_seen_at is None
 
 
 @pytest.fixture
 def hang(monkeypatch: pytest.MonkeyPatch) -> Iterator[set[int]]:
-    """Cameras whose folder does not answer until the test is over; we are patient for 0.3 s."""
+    """Cameras whose folder does not answer until the test is over; the timeout is 0.5 s."""
     stuck: set[int] = set()
     release = threading.Event()
 
-    def look(camera: Camera, **kwargs: bool):
+    def patched_newest_files(camera: Camera, **kwargs: bool):
         if camera.pk in stuck:
             release.wait(30)
         return newest_files(camera, **kwargs)
 
-    monkeypatch.setattr(health, "newest_files", look)
+    monkeypatch.setattr(health, "newest_files", patched_newest_files)
     monkeypatch.setattr(health._probe, "timeout_s", 0.5)
     yield stuck
     release.set()
@@ -278,10 +278,10 @@ def test_a_folder_that_hangs_is_an_error_and_does_not_freeze_the_others(hang: se
     put(folder_of(other), "a.jpg", jpeg())
     hang.add(camera.pk)
 
-    seen = after_a_look(camera)
+    probed = after_probe(camera)
 
-    assert seen.status == "error"
-    assert "not answered" in seen.status_reason
+    assert probed.status == "error"
+    assert "not answered" in probed.status_reason
     assert Camera.objects.get(pk=other.pk).status == "online"
 
 
@@ -290,11 +290,11 @@ def test_a_dead_mount_with_twenty_cameras_does_not_freeze_the_others(hang: set[i
     other = make_camera(status="offline")
     put(folder_of(other), "a.jpg", jpeg())
 
-    assert after_a_look(other).status == "online"
+    assert after_probe(other).status == "online"
     assert Camera.objects.filter(status="error").count() == 20
 
 
-def test_a_hung_look_is_not_sent_a_second_time(hang: set[int]) -> None:
+def test_a_hung_probe_is_not_started_a_second_time(hang: set[int]) -> None:
     camera = make_camera()
     hang.add(camera.pk)
     health.refresh_all()
@@ -306,35 +306,35 @@ def test_a_hung_look_is_not_sent_a_second_time(hang: set[int]) -> None:
     assert threading.active_count() == before
 
 
-def test_a_look_that_breaks_is_that_cameras_error_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_probe_that_raises_sets_only_its_own_camera_to_error(monkeypatch: pytest.MonkeyPatch) -> None:
     broken, other = make_camera(), make_camera(status="offline")
     put(folder_of(other), "a.jpg", jpeg())
 
-    def look(camera: Camera, **kwargs: bool):
+    def patched_newest_files(camera: Camera, **kwargs: bool):
         if camera.pk == broken.pk:
             raise OSError(5, "Input/output error")
         return newest_files(camera, **kwargs)
 
-    monkeypatch.setattr(health, "newest_files", look)
+    monkeypatch.setattr(health, "newest_files", patched_newest_files)
 
-    assert after_a_look(broken).status == "error"
-    assert after_a_look(other).status == "online"
+    assert after_probe(broken).status == "error"
+    assert after_probe(other).status == "online"
 
 
 def test_a_database_that_is_away_is_no_fault_of_the_cameras(monkeypatch: pytest.MonkeyPatch) -> None:
     camera = make_camera()
 
-    def look(camera: Camera, **kwargs: bool):
+    def patched_newest_files(camera: Camera, **kwargs: bool):
         raise OperationalError("gone")
 
-    monkeypatch.setattr(health, "newest_files", look)
+    monkeypatch.setattr(health, "newest_files", patched_newest_files)
 
     with pytest.raises(OperationalError):
         health.refresh_all()
     assert Camera.objects.get(pk=camera.pk).status == "online"
 
 
-def test_a_camera_trashed_or_moved_while_we_looked_is_not_judged() -> None:
+def test_a_camera_trashed_or_moved_during_the_probe_keeps_its_status() -> None:
     camera = created_ago(99)
     evidence = health.probe(camera)
     Camera.objects.filter(pk=camera.pk).update(folder_path="/elsewhere")

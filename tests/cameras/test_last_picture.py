@@ -50,7 +50,7 @@ def test_the_usual_pause_is_learned_from_the_long_ones(gaps_s: list[float], usua
     assert learned(gaps_s) == usual
 
 
-def test_pauses_are_remembered_in_bounds_and_told_twice_count_once() -> None:
+def test_stored_pauses_are_limited_and_duplicates_count_once() -> None:
     times = [START + timedelta(hours=number) for number in range(200)]
 
     rhythm = Rhythm(START.timestamp()).with_times(times)
@@ -59,7 +59,7 @@ def test_pauses_are_remembered_in_bounds_and_told_twice_count_once() -> None:
     assert Rhythm.from_json(rhythm.as_json(), START).with_times(times[-5:]) == rhythm
 
 
-def test_an_age_is_worth_a_look_after_the_usual_pause_and_never_before_the_setting(settings: Any) -> None:
+def test_a_picture_is_old_after_the_usual_pause_and_never_before_the_setting(settings: Any) -> None:
     settings.NVR_STALE_AFTER = timedelta(minutes=10)
 
     assert age_limit(None) == timedelta(minutes=10)
@@ -98,7 +98,7 @@ def test_a_camera_that_uploads_each_hour_is_well_for_an_hour(
     assert (tile(browser)["is_old"], tile(browser)["is_stale"]) == (old, False)
 
 
-def test_row_admin_api_and_live_view_tell_the_same_picture(
+def test_row_admin_api_and_live_view_use_the_same_picture(
     browser: Client, camera: Camera, hourly: Callable[[float], None]
 ) -> None:
     hourly(40 * MINUTE)
@@ -107,13 +107,13 @@ def test_row_admin_api_and_live_view_tell_the_same_picture(
     health.refresh_all()
 
     camera.refresh_from_db()
-    told = browser.get("/api/cameras/front_door").json()
+    body = browser.get("/api/cameras/front_door").json()
     page = browser.get("/cameras/front_door").content.decode()
     assert camera.last_picture_at == datetime.fromisoformat(str(tile(browser)["picture_at"])).replace(
-        microsecond=camera.last_picture_at.microsecond  # the page tells milliseconds
+        microsecond=camera.last_picture_at.microsecond  # the page has milliseconds
     )
-    assert told["last_picture_at"] == f"{camera.last_picture_at:%Y-%m-%dT%H:%M:%SZ}"
-    assert told["usual_interval_seconds"] == HOUR
+    assert body["last_picture_at"] == f"{camera.last_picture_at:%Y-%m-%dT%H:%M:%SZ}"
+    assert body["usual_interval_seconds"] == HOUR
     assert "40 min ago" in browser.get("/admin/cameras/camera/").content.decode()
     assert "A picture at least every 1 hour" in page
 
@@ -149,7 +149,7 @@ def test_a_file_time_in_the_future_makes_no_picture_of_the_future(browser: Clien
     assert datetime.fromisoformat(str(tile(browser)["picture_at"])) <= timezone.now()
 
 
-def test_where_nobody_can_look_the_last_known_picture_stands(
+def test_the_last_known_picture_is_used_if_the_folder_cannot_be_read(
     browser: Client, camera: Camera, hourly: Callable[[float], None]
 ) -> None:
     hourly(2 * HOUR)

@@ -27,7 +27,7 @@ def names_of(camera: Camera) -> list[str]:
     return [Path(file.path).name for file in newest_files(camera)]
 
 
-def test_a_camera_shows_nothing_of_one_whose_folder_is_a_link_into_its_own(tmp_path: Path) -> None:
+def test_a_camera_does_not_show_files_of_one_whose_folder_is_a_link_into_its_own(tmp_path: Path) -> None:
     outer = make_camera()
     put(folder_of(outer), "own.jpg", jpeg())
     put(folder_of(outer) / "inner", "private.jpg", jpeg(), age_s=1)
@@ -39,7 +39,7 @@ def test_a_camera_shows_nothing_of_one_whose_folder_is_a_link_into_its_own(tmp_p
     assert names_of(outer) == ["own.jpg"]
 
 
-def test_a_camera_whose_own_folder_is_a_link_shows_nothing_of_one_inside_it() -> None:
+def test_a_camera_whose_folder_is_a_link_does_not_show_files_of_one_inside_it() -> None:
     inner = make_camera()
     put(folder_of(inner), "private.jpg", jpeg(), age_s=1)
     real = folder_of(inner).parent / f"real_{inner.pk}"
@@ -116,25 +116,25 @@ def test_a_disk_that_answers_again_is_served_again(api: APIClient, hang: set[str
 
 def test_what_hangs_is_waited_for_once() -> None:
     camera, release = make_camera(), threading.Event()
-    lookout: ConcurrentProbe[bool] = ConcurrentProbe(late=lambda camera: False, timeout_s=0.2, name="test")
+    concurrent_probe: ConcurrentProbe[bool] = ConcurrentProbe(late=lambda camera: False, timeout_s=0.2, name="test")
 
-    def look(camera: Camera) -> bool:
+    def probe(camera: Camera) -> bool:
         return release.wait(30)
 
-    lookout.run([camera], look)
-    lookout.timeout_s = 25
+    concurrent_probe.run([camera], probe)
+    concurrent_probe.timeout_s = 25
     started = time.monotonic()
-    assert lookout.run([camera], look) == {camera.pk: False}
+    assert concurrent_probe.run([camera], probe) == {camera.pk: False}
     assert time.monotonic() - started < 10
 
     release.set()
     deadline = time.monotonic() + 60
-    while not lookout.run([camera], look)[camera.pk] and time.monotonic() < deadline:
+    while not concurrent_probe.run([camera], probe)[camera.pk] and time.monotonic() < deadline:
         time.sleep(0.01)
-    assert lookout.run([camera], look) == {camera.pk: True}
+    assert concurrent_probe.run([camera], probe) == {camera.pk: True}
 
 
-def test_the_wall_shows_a_camera_on_a_dead_disk_by_its_last_known_state(hang: set[str]) -> None:
+def test_the_live_view_shows_a_camera_on_a_dead_disk_with_its_last_known_state(hang: set[str]) -> None:
     camera = make_camera()
     put(folder_of(camera), "a.jpg", jpeg())
     hang.add(camera.folder_path)
@@ -144,16 +144,16 @@ def test_the_wall_shows_a_camera_on_a_dead_disk_by_its_last_known_state(hang: se
     assert tile.picture_at is None
 
 
-def test_the_threads_that_look_at_the_walls_folders_ask_the_database_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_probe_threads_of_the_live_view_do_not_query_the_database(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each would open a connection of its own: a hundred cameras, a hundred connections every three seconds."""
     cameras = [make_camera() for _ in range(3)]
-    askers: list[str] = []
+    threads: list[str] = []
     current = ListVersion.current
-    monkeypatch.setattr(ListVersion, "current", lambda: (askers.append(threading.current_thread().name), current())[1])
+    monkeypatch.setattr(ListVersion, "current", lambda: (threads.append(threading.current_thread().name), current())[1])
 
     tiles_for(cameras)
 
-    assert set(askers) == {threading.current_thread().name}
+    assert set(threads) == {threading.current_thread().name}
 
 
 @pytest.mark.django_db(transaction=True)

@@ -1,4 +1,4 @@
-"""The wall, a camera's page, and signing in."""
+"""The live view, a camera's page, and signing in."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_a_stranger_is_sent_to_the_login_and_back(camera: Camera, page: str) -> 
     assert "login" in response["Location"]
 
 
-def test_the_wall_shows_each_camera_with_picture_status_and_age(
+def test_the_live_view_shows_each_camera_with_picture_status_and_age(
     browser: Client, camera: Camera, pictures: list[str]
 ) -> None:
     page = browser.get("/").content.decode()
@@ -65,7 +65,7 @@ def test_the_wall_shows_each_camera_with_picture_status_and_age(
     assert "data-stale" not in page.split('data-tile="front_door"')[1].split(">")[0]
 
 
-def test_an_empty_wall_says_what_to_do(admin: User, outsider: User) -> None:
+def test_an_empty_live_view_explains_what_to_do(admin: User, outsider: User) -> None:
     assert "/admin/cameras/camera/add/" in browser_of(admin).get("/").content.decode()
     page = browser_of(outsider).get("/").content.decode()
     assert "/admin/" not in page
@@ -125,7 +125,7 @@ def test_the_age_is_that_of_the_picture_that_is_shown(
     assert shown["Last-Modified"] == http_date(parse_datetime(str(tile["picture_at"])).timestamp())  # type: ignore[union-attr]
 
 
-def test_a_picture_from_the_future_grows_old_from_its_arrival_and_the_clock_is_told(
+def test_a_picture_from_the_future_ages_from_its_arrival_and_the_wrong_clock_is_reported(
     browser: Client, camera: Camera, settings: Any
 ) -> None:
     put(folder_of(camera), "a.jpg", jpeg(), age_s=-86_400 * 3 - 60)
@@ -154,7 +154,7 @@ def test_a_picture_that_was_refused_is_not_taken_for_the_one_that_is_shown(brows
     assert shown["Last-Modified"] == http_date(parse_datetime(str(tile["picture_at"])).timestamp())  # type: ignore[union-attr]
 
 
-def test_a_picture_behind_whose_end_something_follows_is_shown(browser: Client, camera: Camera) -> None:
+def test_a_picture_with_data_after_its_end_is_shown(browser: Client, camera: Camera) -> None:
     put(folder_of(camera), "a.jpg", jpeg() + b"maker's notes", age_s=5)
 
     (tile,) = tiles(browser)
@@ -163,7 +163,7 @@ def test_a_picture_behind_whose_end_something_follows_is_shown(browser: Client, 
     assert tile["is_old"] is False
 
 
-def test_a_camera_of_whose_files_none_is_a_picture_shows_none(browser: Client, camera: Camera) -> None:
+def test_a_camera_without_a_valid_picture_shows_none(browser: Client, camera: Camera) -> None:
     put(folder_of(camera), "a.jpg", b"noise" * 100, age_s=5)
     Camera.objects.update(last_seen_at=timezone.now())
 
@@ -178,7 +178,7 @@ def test_a_camera_without_pictures_has_no_address_for_one(browser: Client, camer
     assert (tile["snapshot_url"], tile["picture_at"], tile["is_old"]) == ("", "", False)
 
 
-def test_the_wall_is_filtered_by_status(browser: Client, camera: Camera) -> None:
+def test_the_live_view_is_filtered_by_status(browser: Client, camera: Camera) -> None:
     make_camera("Yard", status="error")
 
     assert [tile["slug"] for tile in tiles(browser, "?status=error")] == ["yard"]
@@ -238,8 +238,8 @@ def put_bytes(camera: Camera, name: bytes, data: bytes, *, age_s: float) -> None
     os.makedirs(os.path.dirname(path), exist_ok=True)  # a name that is no text
     with open(path, "wb") as file:
         file.write(data)
-    moment = time.time() - age_s
-    os.utime(path, (moment, moment))
+    timestamp = time.time() - age_s
+    os.utime(path, (timestamp, timestamp))
 
 
 @pytest.mark.parametrize("name", [b"caf\xe9.jpg", b"\xff/a.jpg", b"caf\xe9.mp4"])
@@ -287,7 +287,7 @@ def test_the_newest_picture_is_shown_also_if_its_name_is_not_utf_8(
     assert browser.get("/").status_code == 200
 
 
-def test_a_frame_is_shown_of_a_video_whose_name_is_not_utf_8(browser: Client, camera: Camera, tmp_path: Path) -> None:
+def test_a_frame_of_a_video_whose_name_is_not_utf_8_is_shown(browser: Client, camera: Camera, tmp_path: Path) -> None:
     put_bytes(camera, b"caf\xe9.mp4", make_video(tmp_path / "a.mp4").read_bytes(), age_s=10)
 
     (tile,) = tiles(browser)
@@ -348,7 +348,7 @@ def test_the_login_leads_to_no_foreign_page(db: None) -> None:
     assert response["Location"] == "/"
 
 
-def test_who_is_inactive_cannot_sign_in_and_is_out_at_once(db: None) -> None:
+def test_inactive_users_cannot_sign_in_and_are_signed_out_at_once(db: None) -> None:
     user = make_user("kim")
     client = browser_of(user)
     User.objects.update(is_active=False)
@@ -403,7 +403,7 @@ def test_a_form_without_its_token_is_refused_with_a_page(db: None) -> None:
     assert response["Content-Type"].startswith("text/html")
 
 
-def test_the_wall_costs_the_same_queries_for_two_cameras_and_for_twenty(
+def test_the_live_view_makes_the_same_queries_for_two_cameras_and_for_twenty(
     browser: Client, django_assert_max_num_queries
 ) -> None:
     for number in range(20):

@@ -170,7 +170,7 @@ def test_trashed_cameras_are_not_checked(api: APIClient, base: Path) -> None:
     assert report(api)["total_cameras"] == 0
 
 
-def test_a_huge_tree_without_pictures_is_searched_up_to_a_limit_and_that_is_said(
+def test_a_huge_tree_without_pictures_is_searched_up_to_a_limit_and_reported(
     api: APIClient, base: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(path_validation, "MAX_ENTRIES", 100)
@@ -185,7 +185,7 @@ def test_a_huge_tree_without_pictures_is_searched_up_to_a_limit_and_that_is_said
     }
 
 
-def test_a_slow_disk_is_searched_for_a_limited_time_and_that_is_said(
+def test_a_slow_disk_is_searched_for_a_limited_time_and_reported(
     api: APIClient, base: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(path_validation, "SEARCH_TIMEOUT_S", 0.2)
@@ -226,7 +226,10 @@ def test_folders_that_hang_while_they_are_searched_hold_up_nobody(
 
 def probes_with_timeout(seconds: float) -> dict[bool, Any]:
     late = path_validation.timeout_result
-    return {told: path_validation.ConcurrentProbe(late=late, timeout_s=seconds, name="test") for told in (False, True)}
+    return {
+        including_outside: path_validation.ConcurrentProbe(late=late, timeout_s=seconds, name="test")
+        for including_outside in (False, True)
+    }
 
 
 def test_a_folder_that_may_not_be_read_is_not_called_empty(
@@ -242,7 +245,7 @@ def test_a_folder_that_may_not_be_read_is_not_called_empty(
     assert issues(api) == {camera.slug: ["directory cannot be read"]}
 
 
-def test_what_a_superuser_may_be_told_is_not_told_to_who_asks_at_the_same_time(
+def test_details_for_a_superuser_are_not_shown_to_another_user_in_a_concurrent_request(
     admin: Any, base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     camera = make_camera("Out", folder_path=str(tmp_path))
@@ -251,7 +254,7 @@ def test_what_a_superuser_may_be_told_is_not_told_to_who_asks_at_the_same_time(
     monkeypatch.setattr(path_validation, "scandir", lambda path: (release.wait(30), SCANDIR(path))[1])
     path_validation.probe_results_of([camera], admin)
 
-    sight = path_validation.probe_results_of([camera])[camera.pk]
+    result = path_validation.probe_results_of([camera])[camera.pk]
 
     release.set()
-    assert sight.issues == [f"folder_path not under base_path ({base})"]
+    assert result.issues == [f"folder_path not under base_path ({base})"]

@@ -1,4 +1,4 @@
-"""A purge in batches: what a camera is meanwhile, what happens when it is cut short, and who is told."""
+"""A purge in batches: the camera's state during it, interruptions, and messages."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ pytestmark = pytest.mark.django_db(transaction=True)  # each batch is a transact
 
 
 class Rows:
-    """Stands for an app that hangs rows on cameras; `taken` has how many each transaction took."""
+    """A fake app with rows that belong to cameras; `taken` has the number of rows of each transaction."""
 
     def __init__(self, number: int) -> None:
         self.left = number
@@ -47,10 +47,10 @@ class Rows:
 
 @pytest.fixture
 def sent(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """To which cameras a worker was sent."""
-    told: list[int] = []
-    monkeypatch.setattr(purging, "send", told.append)
-    return told
+    """Primary keys of the cameras whose purge was dispatched."""
+    sent: list[int] = []
+    monkeypatch.setattr(purging, "send", sent.append)
+    return sent
 
 
 @pytest.fixture
@@ -91,7 +91,7 @@ def lease_ends() -> None:
     Purge.objects.update(leased_until=timezone.now() - timedelta(seconds=1))
 
 
-def told(page: Any) -> str:
+def text_of(page: Any) -> str:
     return str(page.content.decode())
 
 
@@ -114,7 +114,9 @@ def test_a_request_waits_for_a_few_batches_and_a_worker_does_the_rest(
     assert not Purge.objects.exists()
 
 
-def test_a_purge_is_audited_once_at_its_end_by_who_asked_for_it(half_purged: Camera, rows: Rows, admin: User) -> None:
+def test_a_purge_is_audited_once_at_its_end_with_the_user_who_requested_it(
+    half_purged: Camera, rows: Rows, admin: User
+) -> None:
     assert actions() == []
 
     for _ in range(4):
@@ -126,7 +128,7 @@ def test_a_purge_is_audited_once_at_its_end_by_who_asked_for_it(half_purged: Cam
     assert entry.request_id
 
 
-def test_the_audit_names_who_asked_first(half_purged: Camera, rows: Rows) -> None:
+def test_the_audit_names_the_first_user_who_requested_the_purge(half_purged: Camera, rows: Rows) -> None:
     rows.left = 1
 
     registry.purge_camera(make_user("late"), half_purged)
@@ -134,7 +136,7 @@ def test_the_audit_names_who_asked_first(half_purged: Camera, rows: Rows) -> Non
     assert AuditEntry.objects.get(target_type="camera").actor_name == "chief"
 
 
-def test_the_audit_names_who_asked_even_if_they_were_deleted_meanwhile(half_purged: Camera, admin: User) -> None:
+def test_the_audit_names_the_requesting_user_even_if_deleted_meanwhile(half_purged: Camera, admin: User) -> None:
     admin.delete()
 
     for _ in range(2):
@@ -153,31 +155,31 @@ def test_a_camera_that_is_being_purged_cannot_be_restored(api: APIClient, half_p
     assert actions() == []
 
 
-def test_the_admin_says_what_is_being_purged_and_restores_the_others(desk: Client, half_purged: Camera) -> None:
+def test_the_admin_shows_running_purges_and_restores_the_other_cameras(desk: Client, half_purged: Camera) -> None:
     other = make_camera("Other", deleted_at=timezone.now())
 
-    page = told(desk.get(TRASH))
+    page = text_of(desk.get(TRASH))
     assert page.count("being purged since") == 1
     assert page.count("can be restored") == 1
-    assert "being purged since" in told(desk.get(f"{TRASH}{half_purged.pk}/change/"))
+    assert "being purged since" in text_of(desk.get(f"{TRASH}{half_purged.pk}/change/"))
 
     chosen = {"action": "restore", "_selected_action": [half_purged.pk, other.pk]}
-    answer = told(desk.post(TRASH, chosen, follow=True))
+    answer = text_of(desk.post(TRASH, chosen, follow=True))
     assert "Camera front_door is being purged and can no longer be restored." in answer
     assert "Restored: Other." in answer
     assert Camera.objects.get() == other
 
 
-def test_the_admin_does_not_say_that_all_is_gone_while_it_is_not(desk: Client, rows: Rows, trashed: Camera) -> None:
+def test_the_admin_does_not_report_an_unfinished_purge_as_done(desk: Client, rows: Rows, trashed: Camera) -> None:
     chosen = {"action": "purge", "_selected_action": [trashed.pk], "confirmed": "yes"}
 
-    answer = told(desk.post(TRASH, chosen, follow=True))
+    answer = text_of(desk.post(TRASH, chosen, follow=True))
 
     assert "Being purged in the background: Front Door." in answer
     assert "Purged permanently" not in answer
 
 
-def test_the_trash_tells_since_when(api: APIClient, half_purged: Camera) -> None:
+def test_the_trash_shows_when_the_purge_started(api: APIClient, half_purged: Camera) -> None:
     make_camera("Other", deleted_at=timezone.now())
 
     first, second = api.get(DELETED).json()["items"]
@@ -186,7 +188,9 @@ def test_the_trash_tells_since_when(api: APIClient, half_purged: Camera) -> None
     assert second["purging_since"] is None
 
 
-def test_a_name_is_held_until_the_purge_ends_and_the_conflict_says_so(api: APIClient, half_purged: Camera) -> None:
+def test_a_name_stays_reserved_until_the_purge_ends_and_the_conflict_reports_it(
+    api: APIClient, half_purged: Camera
+) -> None:
     same = {"name": "Front Door", "folder_path": half_purged.folder_path}
 
     response = api.post("/api/cameras", same, format="json")
@@ -195,7 +199,7 @@ def test_a_name_is_held_until_the_purge_ends_and_the_conflict_says_so(api: APICl
     assert "being purged: wait" in response.content.decode()
 
 
-def test_purging_again_goes_on(api: APIClient, half_purged: Camera, rows: Rows) -> None:
+def test_a_second_purge_request_continues_the_purge(api: APIClient, half_purged: Camera, rows: Rows) -> None:
     answers = [api.post(f"{FRONT}/purge").status_code for _ in range(4)]
 
     assert answers == [204, 204, 204, 404]
@@ -203,7 +207,7 @@ def test_purging_again_goes_on(api: APIClient, half_purged: Camera, rows: Rows) 
     assert actions() == ["camera_purged"]
 
 
-def test_only_one_worker_at_a_time_is_at_a_purge(half_purged: Camera, rows: Rows, sent: list[int]) -> None:
+def test_only_one_worker_at_a_time_runs_a_purge(half_purged: Camera, rows: Rows, sent: list[int]) -> None:
     Purge.objects.update(leased_until=timezone.now() + timedelta(seconds=30))
     before = len(rows.taken)
     sent.clear()
@@ -223,9 +227,7 @@ def test_a_batch_renews_the_lease(half_purged: Camera, rows: Rows) -> None:
     assert Purge.objects.get().leased_until > timezone.now() + purging.LEASE / 2
 
 
-def test_a_killed_purge_is_taken_up_again_when_its_lease_has_ended(
-    half_purged: Camera, rows: Rows, sent: list[int]
-) -> None:
+def test_a_killed_purge_resumes_when_its_lease_has_expired(half_purged: Camera, rows: Rows, sent: list[int]) -> None:
     sent.clear()
     purging.register_remover(refuse)
     try:
@@ -262,7 +264,7 @@ def test_what_stops_the_last_batch_leaves_no_audit_and_the_mark(half_purged: Cam
     assert actions() == []
 
 
-def test_a_camera_of_one_batch_goes_at_once_or_stays_whole(api: APIClient, rows: Rows, trashed: Camera) -> None:
+def test_a_camera_of_one_batch_is_deleted_at_once_or_not_at_all(api: APIClient, rows: Rows, trashed: Camera) -> None:
     rows.left = 9
     purging.register_remover(refuse)
     try:
@@ -278,7 +280,7 @@ def test_a_camera_of_one_batch_goes_at_once_or_stays_whole(api: APIClient, rows:
     assert actions() == ["camera_purged"]
 
 
-def test_a_batch_is_shared_by_all_apps_and_who_joined_last_is_asked_first(rows: Rows, trashed: Camera) -> None:
+def test_a_batch_is_shared_by_all_apps_and_the_last_registered_remover_runs_first(rows: Rows, trashed: Camera) -> None:
     upper = Rows(15)
     purging.register_remover(upper.remove)
     try:
@@ -290,9 +292,7 @@ def test_a_batch_is_shared_by_all_apps_and_who_joined_last_is_asked_first(rows: 
     assert rows.taken == [5, 10]
 
 
-def test_the_retention_leaves_a_purge_that_was_begun_to_who_is_at_it(
-    half_purged: Camera, rows: Rows, settings: Any
-) -> None:
+def test_the_retention_task_skips_a_purge_that_has_started(half_purged: Camera, rows: Rows, settings: Any) -> None:
     settings.NVR_TRASH_RETENTION = timedelta(0)
     before = len(rows.taken)
 

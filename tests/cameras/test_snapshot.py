@@ -380,7 +380,7 @@ def test_a_picture_from_the_future_alone_is_shown_with_the_time_of_its_arrival(
     assert abs(parsedate_to_datetime(response["Last-Modified"]) - datetime.now(UTC)) < timedelta(minutes=1)
 
 
-def test_a_hostile_picture_is_decoded_once_whoever_asks_and_the_one_before_it_is_shown(
+def test_a_hostile_picture_is_decoded_once_in_all_and_the_previous_one_is_shown(
     api: APIClient, camera: Camera, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put(folder_of(camera), "old.jpg", jpeg(seed=1), age_s=60)
@@ -396,7 +396,7 @@ def test_a_hostile_picture_is_decoded_once_whoever_asks_and_the_one_before_it_is
     assert len([data for data in checked if data == jpeg_with_many_scans(200)]) == 1
 
 
-def test_who_asks_while_another_looks_into_a_picture_gets_the_one_before_it(
+def test_a_request_during_the_check_of_a_picture_gets_the_previous_one(
     api: APIClient, camera: Camera, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(snapshots, "LOCK_TIMEOUT_S", 0.05)

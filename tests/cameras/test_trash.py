@@ -187,7 +187,7 @@ def test_one_camera_that_cannot_be_purged_does_not_keep_the_others(db: None) -> 
     assert [camera.name for camera in Camera.everything.all()] == ["A Stubborn One"]
 
 
-def test_whoever_comes_after_a_purge_finds_nothing_rather_than_an_error(admin: User, camera: Camera) -> None:
+def test_a_request_after_a_purge_returns_not_found_instead_of_an_error(admin: User, camera: Camera) -> None:
     """Two clients at once: both found the camera, one of them has purged it by now."""
     registry.trash_camera(admin, camera)
     registry.purge_camera(admin, camera)

@@ -99,7 +99,7 @@ def test_a_camera_of_the_whole_root_leaves_nothing_unknown(root: Path, upload: A
 
 
 @pytest.mark.parametrize("place", [".", ".."])
-def test_a_trashed_camera_of_the_whole_root_silences_nothing(
+def test_a_trashed_camera_of_the_whole_root_hides_no_unknown_folder(
     root: Path, upload: Any, admin: User, desk: Client, place: str
 ) -> None:
     for name in ("gate/a.jpg", "door/a.jpg", "old/a.jpg", "top.jpg"):
@@ -157,7 +157,7 @@ def test_hidden_files_links_and_what_is_no_file_are_passed_over(
     assert offered(root, admin) == []
 
 
-def test_no_deeper_than_a_cameras_files_are_seen(root: Path, upload: Any, admin: User) -> None:
+def test_the_search_is_no_deeper_than_that_for_a_cameras_files(root: Path, upload: Any, admin: User) -> None:
     upload("seen/" + "d/" * MAX_DEPTH + "a.jpg")
     upload("too_deep/" + "d/" * (MAX_DEPTH + 1) + "a.jpg")
 
@@ -173,7 +173,7 @@ def test_the_name_follows_from_the_folder_where_one_can(root: Path, upload: Any,
     assert names == {"front-door_2": "Front door 2", "FI9900P": "FI9900P", "前門": "前門", "---": "", "deleted": ""}
 
 
-def test_a_folder_that_can_be_no_cameras_says_why(root: Path, upload: Any, admin: User, desk: Client) -> None:
+def test_a_folder_that_cannot_be_a_cameras_shows_the_reason(root: Path, upload: Any, admin: User, desk: Client) -> None:
     upload("what?/a.jpg")
     upload(os.fsdecode(b"caf\xe9/a.jpg"))
     upload("two\nlines/a.jpg")
@@ -228,7 +228,7 @@ def test_names_from_the_disk_are_text_in_the_page(root: Path, upload: Any, desk:
         (("cameras.change_camera", "cameras.view_all", "cameras.view_camera"), False),
     ],
 )
-def test_only_who_may_add_cameras_and_sees_all_is_told(
+def test_only_users_who_may_add_cameras_and_see_all_get_suggestions(
     db: None, root: Path, upload: Any, permissions: tuple[str, ...], told: bool
 ) -> None:
     upload("gate/a.jpg")
@@ -238,7 +238,7 @@ def test_only_who_may_add_cameras_and_sees_all_is_told(
     assert bool(suggestions_for(user).folders) is told
 
 
-def test_the_search_ends_after_so_many_entries_and_says_so(
+def test_the_search_stops_after_the_maximum_of_entries_and_reports_it(
     root: Path, upload: Any, admin: User, desk: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(unknown_folders, "MAX_ENTRIES", 50)
@@ -283,7 +283,7 @@ def test_a_root_that_hangs_keeps_nobody_waiting(
         answered.set()
 
 
-def test_a_root_that_is_not_there_is_told(root: Path, admin: User) -> None:
+def test_a_missing_root_is_reported(root: Path, admin: User) -> None:
     root.rmdir()
 
     assert suggestions_for(admin).note == f"The camera root {root} cannot be read (No such file or directory)."
@@ -328,7 +328,7 @@ def wall_of(client: Client) -> str:
     return html.unescape(client.get("/").content.decode())
 
 
-def test_the_live_view_announces_them_to_who_may_add_cameras(root: Path, upload: Any, desk: Client) -> None:
+def test_the_live_view_shows_them_to_users_who_may_add_cameras(root: Path, upload: Any, desk: Client) -> None:
     upload("gate/a.jpg")
     watcher = make_user("ann", "cameras.view_all", is_staff=True)
 

@@ -179,7 +179,7 @@ def test_changing_needs_the_permission_and_the_sight(family: Group, family_camer
     assert editor.patch(FRONT, {"notes": "x"}, format="json").status_code == 404
 
 
-def test_who_takes_a_camera_from_their_own_sight_still_gets_an_answer(family: Group, family_camera: Camera) -> None:
+def test_a_user_who_hides_a_camera_from_themselves_still_gets_a_response(family: Group, family_camera: Camera) -> None:
     editor = client_of(make_user("e", "cameras.change_camera", groups=(family,)))
 
     response = editor.patch("/api/cameras/back_yard", {"groups": []}, format="json")

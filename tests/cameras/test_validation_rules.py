@@ -211,7 +211,9 @@ def test_the_message_never_holds_the_offending_value(api: APIClient) -> None:
         ("notes", "a\nb\tc", "a\nb\tc"),
     ],
 )
-def test_a_good_value_is_kept_as_the_rules_say(api: APIClient, field: str, value: object, kept: object) -> None:
+def test_a_valid_value_is_stored_according_to_the_rules(
+    api: APIClient, field: str, value: object, kept: object
+) -> None:
     response = api.post(CAMERAS, GOOD | {field: value}, format="json")
 
     assert response.status_code == 201, response.content
