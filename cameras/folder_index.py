@@ -134,16 +134,16 @@ class FolderIndex:
 
     def _refresh(self, excluded: frozenset[str], *, everything: bool) -> None:
         known, self._directories = self._directories, {}
-        waiting = [(self.root, 0)]
-        while waiting:
-            path, depth = waiting.pop()
+        pending = [(self.root, 0)]
+        while pending:
+            path, depth = pending.pop()
             directory = refreshed(path, known.get(path), everything=everything, is_root=depth == 0)
             if directory is None:
                 continue
             self._directories[path] = directory
             inner = (f"{path}/{name}" for name in directory.folders)
             if depth < MAX_DEPTH:
-                waiting.extend((folder, depth + 1) for folder in inner if folder not in excluded)
+                pending.extend((folder, depth + 1) for folder in inner if folder not in excluded)
 
     def _restat_newest(self, *, images: bool, videos: bool) -> list[MediaFile]:
         candidates = [
@@ -151,8 +151,8 @@ class FolderIndex:
             for directory in self._directories.values()
             for file in (directory.images if images else []) + (directory.videos if videos else [])
         ]
-        again = (stat_media_file(file.path) for file in nlargest(NEWEST, candidates))
-        return sorted((file for file in again if file is not None), reverse=True)
+        rechecked = (stat_media_file(file.path) for file in nlargest(NEWEST, candidates))
+        return sorted((file for file in rechecked if file is not None), reverse=True)
 
 
 def refreshed(path: str, known: Directory | None, *, everything: bool, is_root: bool) -> Directory | None:

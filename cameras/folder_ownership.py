@@ -130,17 +130,17 @@ def location_to_store(folder_path: str) -> str:
     return relative_to_base(real_path(folder_path), real_path(str(settings.NVR_CAMERA_ROOT)))
 
 
-def relative_to_base(place: str, base: str) -> str:
-    """`place` relative to `base` if it is below it, so that it stays valid when the base path changes."""
-    return os.path.relpath(place, base) if is_inside(place, base) else place
+def relative_to_base(path: str, base: str) -> str:
+    """`path` relative to `base` if it is below it, so that it stays valid when the base path changes."""
+    return os.path.relpath(path, base) if is_inside(path, base) else path
 
 
 def cameras_containing(folder_path: str) -> frozenset[int]:
     """Primary keys of the cameras whose folder contains `folder_path`, as configured or with symlinks resolved."""
     folders = current_folders(refresh=True)
     containing: set[int] = set()
-    for place in {folder_path, real_path(folder_path)}:
-        for folder in (Path(place), *Path(place).parents):
+    for path in {folder_path, real_path(folder_path)}:
+        for folder in (Path(path), *Path(path).parents):
             containing |= folders.cameras_by_folder.get(str(folder), frozenset())
             containing |= {pk for pk, configured in folders.configured.items() if configured == str(folder)}
     return frozenset(containing)
@@ -198,20 +198,20 @@ def redirected_among(cameras: Iterable[Camera], resolved: Mapping[int, str], bas
     return frozenset(pk for pk, camera in linked.items() if is_redirected(camera, resolved[pk], base, unlinked))
 
 
-def is_linked(camera: Camera, place: str, base: str) -> bool:
+def is_linked(camera: Camera, path: str, base: str) -> bool:
     """Whether its folder, or a parent of it below the base path, is a symlink."""
     written_base = str(settings.NVR_CAMERA_ROOT)
     if not is_inside(camera.folder_path, written_base):
-        return place != camera.folder_path
-    return place != os.path.normpath(f"{base}/{os.path.relpath(camera.folder_path, written_base)}")
+        return path != camera.folder_path
+    return path != os.path.normpath(f"{base}/{os.path.relpath(camera.folder_path, written_base)}")
 
 
-def is_redirected(camera: Camera, place: str, base: str, unlinked: set[str]) -> bool:
+def is_redirected(camera: Camera, path: str, base: str, unlinked: set[str]) -> bool:
     if not camera.chosen_place:
-        return place in unlinked
-    if camera.chosen_place == relative_to_base(place, base):
+        return path in unlinked
+    if camera.chosen_place == relative_to_base(path, base):
         return False
-    return any(is_inside(place, other) or is_inside(other, place) for other in unlinked)
+    return any(is_inside(path, other) or is_inside(other, path) for other in unlinked)
 
 
 def last_known_path(camera: Camera, previous: Folders | None) -> str:

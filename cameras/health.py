@@ -91,32 +91,34 @@ def check_mount(camera: Camera, newest_at: datetime | None) -> tuple[str, dict[s
 
 
 def judge(camera: Camera, evidence: Evidence, now: datetime) -> Verdict:
-    seen = camera.last_seen_at
+    last_seen = camera.last_seen_at
     if evidence.fault:
-        return Verdict(CameraStatus.ERROR, evidence.fault, seen)
+        return Verdict(CameraStatus.ERROR, evidence.fault, last_seen)
     if camera.is_stream:
-        return Verdict(CameraStatus.UNKNOWN, "No frame has been pulled from its stream yet.", seen)
+        return Verdict(CameraStatus.UNKNOWN, "No frame has been pulled from its stream yet.", last_seen)
     newest = min(evidence.newest_at, now) if evidence.newest_at else None
-    arrived = newest is not None and (seen is None or newest > seen)
-    seen = newest if arrived else seen
-    if is_overdue(camera, seen, now):
-        return Verdict(CameraStatus.OFFLINE, f"Nothing has arrived for {duration_text(camera.offline_after)}.", seen)
+    arrived = newest is not None and (last_seen is None or newest > last_seen)
+    last_seen = newest if arrived else last_seen
+    if is_overdue(camera, last_seen, now):
+        return Verdict(
+            CameraStatus.OFFLINE, f"Nothing has arrived for {duration_text(camera.offline_after)}.", last_seen
+        )
     if arrived:
-        return Verdict(CameraStatus.ONLINE, "", seen)
-    return Verdict(*status_without_new_files(camera, seen), seen)
+        return Verdict(CameraStatus.ONLINE, "", last_seen)
+    return Verdict(*status_without_new_files(camera, last_seen), last_seen)
 
 
-def status_without_new_files(camera: Camera, seen: datetime | None) -> tuple[str, str]:
+def status_without_new_files(camera: Camera, last_seen: datetime | None) -> tuple[str, str]:
     """The status if no file is new or overdue: unchanged, unless a previous probe set it and it no longer applies."""
     set_by_probe = camera.status in {CameraStatus.ERROR, CameraStatus.OFFLINE} and camera.status_reason
     if not set_by_probe:
         return camera.status, camera.status_reason
-    return (CameraStatus.ONLINE, "") if seen else (CameraStatus.UNKNOWN, "Nothing has arrived yet.")
+    return (CameraStatus.ONLINE, "") if last_seen else (CameraStatus.UNKNOWN, "Nothing has arrived yet.")
 
 
-def is_overdue(camera: Camera, seen: datetime | None, now: datetime) -> bool:
+def is_overdue(camera: Camera, last_seen: datetime | None, now: datetime) -> bool:
     """Whether the time since creation or the last file, less NVR's own downtime, exceeds the offline limit."""
-    since = max(camera.created_at, seen) if seen else camera.created_at
+    since = max(camera.created_at, last_seen) if last_seen else camera.created_at
     silence = now - since
     return silence > camera.offline_after and silence - downtime_since(since) > camera.offline_after
 

@@ -71,8 +71,8 @@ def probe_results_of(cameras: Iterable[Camera], user: User | AnonymousUser | Non
     including_outside = user is not None and user.is_superuser
     unresponsive = current_folders().unresponsive
     answering = [camera for camera in cameras if camera.pk not in unresponsive]
-    seen = _probes[including_outside].run(answering, partial(probe, including_outside=including_outside))
-    return {camera.pk: seen.get(camera.pk) or timeout_result(camera) for camera in cameras}
+    results = _probes[including_outside].run(answering, partial(probe, including_outside=including_outside))
+    return {camera.pk: results.get(camera.pk) or timeout_result(camera) for camera in cameras}
 
 
 def probe(camera: Camera, *, including_outside: bool) -> ProbeResult:
@@ -130,25 +130,25 @@ def entries_below(folder: Path) -> Iterator[DirEntry[str]]:
 
     Raises `OSError` if `folder` itself cannot be read, and `LimitReached`.
     """
-    deadline, seen, waiting = time.monotonic() + SEARCH_TIMEOUT_S, 0, [str(folder)]
-    while waiting:
-        resolved_path = waiting.pop()
+    deadline, entry_count, pending = time.monotonic() + SEARCH_TIMEOUT_S, 0, [str(folder)]
+    while pending:
+        directory = pending.pop()
         try:
-            with scandir(resolved_path) as listing:
+            with scandir(directory) as listing:
                 for entry in listing:
                     yield entry
-                    seen += 1
-                    check_limits(seen, deadline)
+                    entry_count += 1
+                    check_limits(entry_count, deadline)
                     if not is_hidden_folder(entry.name) and entry.is_dir(follow_symlinks=False):
-                        waiting.append(entry.path)
+                        pending.append(entry.path)
         except OSError:
-            if resolved_path == str(folder):
+            if directory == str(folder):
                 raise
-        check_limits(seen, deadline)
+        check_limits(entry_count, deadline)
 
 
-def check_limits(seen: int, deadline: float) -> None:
-    if seen > MAX_ENTRIES:
+def check_limits(entry_count: int, deadline: float) -> None:
+    if entry_count > MAX_ENTRIES:
         raise LimitReached(f"among the first {MAX_ENTRIES} entries")
     if time.monotonic() > deadline:
         raise LimitReached(f"within {SEARCH_TIMEOUT_S:g} s")

@@ -87,17 +87,17 @@ def create_camera(actor: Actor, values: dict[str, Any], *, groups: Iterable[Grou
     Without `groups`, the camera gets the groups of an actor who may not see all cameras and otherwise could not see it.
     """
     requested = {"name": values["name"], "folder_path": values["folder_path"], "id": slug_from(values["name"])}
-    listed = list(groups) or restricting_groups(actor)
+    assigned_groups = list(groups) or restricting_groups(actor)
     _check_folder(actor, values["folder_path"], None)
     place = location_to_store(values["folder_path"])
 
     def create() -> Camera:
         camera = Camera(**values, chosen_place=place)
         camera.save(force_insert=True)
-        camera.groups.set(listed)
+        camera.groups.set(assigned_groups)
         given = {field: getattr(camera, field) for field in sorted(values)}
-        if listed:
-            given["groups"] = sorted(group.name for group in listed)
+        if assigned_groups:
+            given["groups"] = sorted(group.name for group in assigned_groups)
         record(actor, "camera_created", camera, {field: (None, value) for field, value in given.items()})
         return camera
 

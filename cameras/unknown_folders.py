@@ -147,9 +147,9 @@ def folders_used_by_apps() -> set[str]:
     return {os.path.relpath(path, base) for path in paths if Path(base) in Path(path).parents}
 
 
-def is_below_any(below: str, places: set[str]) -> bool:
-    """Whether `below` is one of `places` or inside one."""
-    while below and below not in places:
+def is_below_any(below: str, folders: set[str]) -> bool:
+    """Whether `below` is one of `folders` or inside one."""
+    while below and below not in folders:
         below = below.rpartition("/")[0]
     return bool(below)
 
@@ -160,7 +160,7 @@ def trashed_containing_root(folders: Folders) -> frozenset[int]:
     They are ignored: files of trashed cameras are not processed, so new uploads would stay unnoticed until the purge.
     """
     live = {camera.pk for camera in folders.live.values()}
-    around = (pk for pk, place in folders.resolved.items() if is_inside(folders.base, place))
+    around = (pk for pk, folder in folders.resolved.items() if is_inside(folders.base, folder))
     return frozenset(around) - live - folders.redirected
 
 
@@ -240,15 +240,15 @@ class Search:
 
     def run(self) -> None:
         """Raises `SearchLimitReached`, or `OSError` if `base` cannot be read; `found` keeps the folders until then."""
-        waiting = [self.base]
-        while waiting:
-            place, is_added = waiting.pop(), False
-            for entry in self.entries(place):
+        pending = [self.base]
+        while pending:
+            directory, is_added = pending.pop(), False
+            for entry in self.entries(directory):
                 if is_folder(entry):
-                    waiting += self.folders_to_enter(entry.path)
-                elif not is_added and place != self.base and is_media(entry):
+                    pending += self.folders_to_enter(entry.path)
+                elif not is_added and directory != self.base and is_media(entry):
                     is_added = True
-                    self.add(place)
+                    self.add(directory)
 
     def folders_to_enter(self, folder: str) -> list[str]:
         """The folder itself if it contains cameras' folders; otherwise nothing, after adding it if it is unknown."""
@@ -261,26 +261,26 @@ class Search:
         return []
 
     def holds_media(self, folder: str) -> bool:
-        waiting = [(folder, 0)]
-        while waiting:
-            place, depth = waiting.pop()
-            for entry in self.entries(place):
+        pending = [(folder, 0)]
+        while pending:
+            directory, depth = pending.pop()
+            for entry in self.entries(directory):
                 if is_media(entry):
                     return True
                 if depth < MAX_DEPTH and is_folder(entry):  # a camera's files are not found deeper either
-                    waiting.append((entry.path, depth + 1))
+                    pending.append((entry.path, depth + 1))
         return False
 
-    def entries(self, place: str) -> Iterator[DirEntry[str]]:
+    def entries(self, directory: str) -> Iterator[DirEntry[str]]:
         """Entries that are not hidden; none if the folder cannot be read. For `base` that raises `OSError`."""
         try:
-            with os.scandir(place) as listing:
+            with os.scandir(directory) as listing:
                 for entry in listing:
                     self.count_entry()
                     if not entry.name.startswith("."):
                         yield entry
         except OSError:
-            if place == self.base:
+            if directory == self.base:
                 raise
 
     def count_entry(self) -> None:
