@@ -81,7 +81,8 @@ def begun(url: str, key: str) -> http.client.HTTPResponse:
 
 def begun_when_ready(url: str, key: str) -> http.client.HTTPResponse:
     """A worker takes a few seconds to start: the first answers are 503."""
-    for _ in range(6):
+    deadline = time.monotonic() + 150
+    while time.monotonic() < deadline:
         answer = begun(url, key)
         if answer.status != 503:
             return answer

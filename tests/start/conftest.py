@@ -17,7 +17,7 @@ BASE_DIR = Path(__file__).resolve().parent.parent.parent
 Start = Callable[..., subprocess.Popen[bytes]]
 
 
-def wait_until(condition: Callable[[], object], *, seconds: float = 60.0, pause_s: float = 0.05) -> bool:
+def wait_until(condition: Callable[[], object], *, seconds: float = 150.0, pause_s: float = 0.05) -> bool:
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:

@@ -194,10 +194,10 @@ def sent_in_pieces(port: int, *pieces: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("sizes", [(), (5,), (1, 2, 3) * 20, (65_530, 20), (70_000, 70_000), (1,) * 20_000])
-def test_chunked_bodies_of_any_size_arrive_whole(server: int, sizes: tuple[int, ...]) -> None:
+def test_chunked_bodies_of_any_size_arrive_whole(patient: int, sizes: tuple[int, ...]) -> None:
     body = chunked(*sizes)
     for step in (len(body), 1 if len(body) < 1000 else 20_000):
-        answer = sent_in_pieces(server, *(body[at : at + step] for at in range(0, len(body), step)))
+        answer = sent_in_pieces(patient, *(body[at : at + step] for at in range(0, len(body), step)))
         assert f"\r\n{sum(sizes)}\r\n".encode() in answer, (step, answer)
 
 
