@@ -370,7 +370,7 @@ def test_the_admins_own_delete_is_the_trash(browser: Client, camera: Camera) -> 
 
     page = browser.get(address).content.decode()
     assert "Move “Front Door” to the trash?" in page
-    assert "comes back when you restore it" in page
+    assert "Restoring the camera from the trash brings everything back" in page
     page = browser.post(address, {"post": "yes"}, follow=True).content.decode()
     assert f'The camera “Front Door” is in the trash. Restore it from <a href="{TRASH}">Trash</a>.' in page
     assert "deleted successfully" not in page
