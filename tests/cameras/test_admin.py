@@ -33,14 +33,14 @@ def browser(admin: User) -> Client:
 
 @pytest.fixture
 def editor(family: Group) -> Client:
-    """Staff with all permissions on cameras, who sees only those of the family."""
+    """A staff user with all camera permissions who sees only the family's cameras."""
     client = Client()
     client.force_login(make_user("editor", *EDITOR, groups=(family,), is_staff=True))
     return client
 
 
 def typed(**values: object) -> dict[str, object]:
-    """What the form sends when someone fills in name and folder only, and saves a folder that is not there anyway."""
+    """Form data with only name and folder filled in, confirming a folder that does not exist."""
     return {
         "save_anyway": values.get("folder_path", "/cams/front"),
         "name": "Front Door",
@@ -100,7 +100,7 @@ def test_how_a_new_camera_is_nobody_knows_yet(browser: Client) -> None:
 
 
 def test_an_editor_adds_a_camera_to_their_own_groups(editor: Client, family: Group) -> None:
-    """They see no other: one without groups would be gone as soon as it is saved."""
+    """They see no other cameras, so they could not see one without groups after saving it."""
     Group.objects.create(name="strangers")
     form = editor.get(ADD).context["adminform"].form
 
@@ -278,7 +278,7 @@ def test_a_taken_value_is_reported_at_its_field_and_the_input_is_kept(
 def test_a_camera_created_meanwhile_loses_nothing_that_was_typed(
     browser: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Another administrator saves between our form's validation and our write."""
+    """Another administrator saves between the form's validation and its write."""
     from cameras import registry
 
     original = registry.create_camera

@@ -1,4 +1,4 @@
-"""409: what is taken, by whom; also when many ask at once."""
+"""409 for values that are already taken, also with concurrent requests."""
 
 from __future__ import annotations
 
@@ -205,7 +205,7 @@ def test_the_admin_form_also_rejects_a_folder_inside_a_hidden_cameras_folder(tmp
     form = client.get(address).context["adminform"].form
     values = {name: "" if value is None else value for name, value in form.initial.items()}
     folder = str(tmp_path / "front/sub")
-    values |= {"groups": [mine.pk], "folder_path": folder, "save_anyway": folder}  # it lies outside of the root as well
+    values |= {"groups": [mine.pk], "folder_path": folder, "save_anyway": folder}  # it is also outside the root
 
     response = client.post(address, values)
 

@@ -20,7 +20,7 @@ def index(tmp_path: Path) -> FolderIndex:
 
 
 def settle(*folders: Path) -> None:
-    """Age directories, so that their times can be believed: no change hides within a clock's step."""
+    """Give directories old timestamps, so that every later change updates their mtime."""
     for folder in folders:
         timestamp = time.time() - 3600
         os.utime(folder, (timestamp, timestamp))
@@ -254,7 +254,7 @@ def test_what_systems_put_into_a_folder_by_themselves_is_not_the_newest(index: F
 
 
 def ahead(folder: Path, name: str, *, days: float) -> Path:
-    """A file whose time a camera set, by a clock that is so many days ahead."""
+    """A file whose time was set by a camera with a clock that is this many days ahead."""
     return put(folder, name, b"x", age_s=-86_400 * days)
 
 
@@ -286,7 +286,7 @@ def test_clocks_that_differ_a_little_are_no_wrong_clock(index: FolderIndex, tmp_
 
 
 def test_where_both_times_lie_ahead_a_file_is_as_old_as_our_knowledge_of_it(tmp_path: Path) -> None:
-    """On a card whose camera sets both times."""
+    """As on a memory card whose camera sets both times."""
     path = ahead(tmp_path, "a.jpg", days=400)
     facts = path.stat()
     both_ahead = SimpleNamespace(
@@ -300,7 +300,7 @@ def test_where_both_times_lie_ahead_a_file_is_as_old_as_our_knowledge_of_it(tmp_
 
 
 def let_the_clock_step() -> None:
-    """Until what is written now is stamped later than what was written before."""
+    """Wait until a new file gets a later timestamp than the previous one."""
     since = time.time_ns() + 20_000_000
     while time.time_ns() < since:
         time.sleep(0.005)

@@ -1,4 +1,4 @@
-"""Which folders take a superuser, and what becomes of a folder that is exchanged for a link later."""
+"""Folders that require a superuser, and folders that are later replaced by a symlink."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ def test_a_camera_that_stays_where_it_is_can_be_edited_by_others(cams, card, edi
 
 @pytest.fixture
 def pair(cams: Path, chief: User) -> tuple[Camera, Camera]:
-    """The camera `mine` of a limited user, and `theirs`, of which they see nothing."""
+    """The camera `mine` of a limited user, and `theirs`, which they may not see."""
     for name in ("mine", "theirs/2026"):
         put(cams / name, "a.jpg", jpeg(seed=len(name)))
     mine = create_camera(chief, {"name": "Mine", "folder_path": str(cams / "mine")})

@@ -1,4 +1,4 @@
-"""How a camera is: judged by its folder, noted once, and never by our own faults."""
+"""Camera health: determined from the folder, stored once, and unaffected by NVR's own faults."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ def test_an_outage_before_the_camera_was_made_does_not_count() -> None:
     camera = created_ago(25)
     Outage.objects.create(started_at=now - timedelta(hours=100), ended_at=now - timedelta(hours=24.5))
 
-    assert after_probe(camera).status == "offline"  # of the outage, half an hour lies in its time: 24.5 h remain
+    assert after_probe(camera).status == "offline"  # half an hour of the downtime is in this period: 24.5 h remain
 
 
 def test_a_probe_before_the_first_heartbeat_after_a_start_does_not_count_downtime() -> None:

@@ -1,4 +1,4 @@
-"""A camera's last picture and the pause that it usually makes: one for the live view, the admin and the API."""
+"""A camera's last picture and its usual pause: the same in the live view, the admin and the API."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def learned(gaps_s: list[float], *, since_s: float = 0) -> timedelta | None:
-    """What is learned from pictures at these distances, looked at after each of them, by who watches `since_s`."""
+    """The usual pause learned from pictures with these gaps, updated after each; monitoring began at `since_s`."""
     rhythm, at = Rhythm(START.timestamp() + since_s), START
     for gap_s in gaps_s:
         before, at = at, at + timedelta(seconds=gap_s)
@@ -69,7 +69,7 @@ def test_a_picture_is_old_after_the_usual_pause_and_never_before_the_setting(set
 
 @pytest.fixture
 def hourly(camera: Camera) -> Callable[[float], None]:
-    """Ten pictures an hour apart, the last one as old as is said."""
+    """Ten pictures an hour apart, the last one of the given age."""
 
     def put_them(age_s: float) -> None:
         for number in range(10):

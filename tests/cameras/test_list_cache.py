@@ -1,4 +1,4 @@
-"""The list's cache: exact after every write, never wider than its reader may see, and not needed."""
+"""The list cache: correct after every write, limited to what the user may see, and optional."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whose files are whose when folders lie inside one another by way of links, and when a disk hangs."""
+"""File ownership when folders are nested through symlinks, and when a disk hangs."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_a_camera_whose_folder_is_a_link_does_not_show_files_of_one_inside_it() 
 
 @pytest.fixture
 def hang(monkeypatch: pytest.MonkeyPatch) -> Iterator[set[str]]:
-    """Folders below which nothing answers until the test is over."""
+    """Folders that do not answer until the test is over."""
     stuck: set[str] = set()
     release = threading.Event()
     answer = os.path.realpath
@@ -145,7 +145,7 @@ def test_the_live_view_shows_a_camera_on_a_dead_disk_with_its_last_known_state(h
 
 
 def test_the_probe_threads_of_the_live_view_do_not_query_the_database(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each would open a connection of its own: a hundred cameras, a hundred connections every three seconds."""
+    """Otherwise each would open its own connection: for a hundred cameras, a hundred every three seconds."""
     cameras = [make_camera() for _ in range(3)]
     threads: list[str] = []
     current = ListVersion.current

@@ -141,7 +141,7 @@ def test_a_picture_from_the_future_ages_from_its_arrival_and_the_wrong_clock_is_
 
 
 def test_a_picture_that_was_refused_is_not_taken_for_the_one_that_is_shown(browser: Client, camera: Camera) -> None:
-    """Its two ends are right, and nobody shows it."""
+    """Its header and trailer are valid, but the decoder rejects it."""
     put(folder_of(camera), "a.jpg", jpeg(), age_s=3600)
     put(folder_of(camera), "b.jpg", jpeg_with_many_scans(200), age_s=5)
     Camera.objects.update(last_seen_at=timezone.now())
@@ -235,7 +235,7 @@ def test_a_file_that_is_not_there_leaves_the_live_picture(
 
 def put_bytes(camera: Camera, name: bytes, data: bytes, *, age_s: float) -> None:
     path = os.fsencode(camera.folder_path) + b"/" + name
-    os.makedirs(os.path.dirname(path), exist_ok=True)  # a name that is no text
+    os.makedirs(os.path.dirname(path), exist_ok=True)  # a name that is not text
     with open(path, "wb") as file:
         file.write(data)
     timestamp = time.time() - age_s
@@ -335,7 +335,7 @@ def test_one_signs_in_and_out(camera: Camera, family: Group) -> None:
     assert "name and password" in wrong.content.decode() or "username and password" in wrong.content.decode()
     assert right["Location"] == "/cameras/front_door"
     assert client.get("/").status_code == 200
-    assert client.get("/logout")["Location"] == "/"  # a form's address, opened by hand: it signs nobody out
+    assert client.get("/logout")["Location"] == "/"  # the form's URL opened with GET: it does not sign out
     assert client.post("/logout").status_code in {200, 302}
     assert client.get("/").status_code == 302
 

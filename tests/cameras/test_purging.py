@@ -27,7 +27,7 @@ from tests.factories import make_camera, make_user
 
 TRASH = "/admin/cameras/trashedcamera/"
 SEND = purging.send
-pytestmark = pytest.mark.django_db(transaction=True)  # each batch is a transaction of its own
+pytestmark = pytest.mark.django_db(transaction=True)  # each batch has its own transaction
 
 
 class Rows:

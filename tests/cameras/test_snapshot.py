@@ -1,4 +1,4 @@
-"""GET /api/cameras/{id}/snapshot: the newest whole picture, never a torn one, to who may see it."""
+"""GET /api/cameras/{id}/snapshot: the newest complete picture, for users who may see the camera."""
 
 from __future__ import annotations
 
@@ -348,7 +348,7 @@ def test_a_folder_of_many_videos_and_one_old_picture_gives_the_picture(api: APIC
 def test_other_sites_may_show_a_public_snapshot_and_no_other(
     stranger: APIClient, api: APIClient, camera: Camera, pictures: list[str], family_camera: Camera, member: User
 ) -> None:
-    """Browsers show a picture of another origin only if this header lets them; a dashboard is another origin."""
+    """Browsers show a picture from another origin, such as a dashboard, only with this header."""
     put(folder_of(family_camera), "a.jpg", jpeg(), age_s=5)
     policy = "Cross-Origin-Resource-Policy"
 
@@ -360,7 +360,7 @@ def test_other_sites_may_show_a_public_snapshot_and_no_other(
 def test_a_picture_from_the_future_is_no_newer_than_what_came_after_it(stranger: APIClient, camera: Camera) -> None:
     put(folder_of(camera), "ahead.jpg", jpeg(seed=1), age_s=-86_400 * 400)
     put(folder_of(camera), "older.jpg", jpeg(seed=3), age_s=600)
-    time.sleep(0.02)  # a step of the file system's clock
+    time.sleep(0.02)  # the resolution of file system timestamps
     put(folder_of(camera), "now.jpg", jpeg(seed=2), age_s=0)
 
     response = stranger.get(SNAPSHOT)
@@ -425,7 +425,7 @@ def test_a_request_during_the_check_of_a_picture_gets_the_previous_one(
 
 @pytest.mark.slow
 def test_a_process_that_serves_snapshots_decodes_none_itself(camera: Camera) -> None:
-    """In a process of its own, which has imported nothing yet."""
+    """In a separate process, which has not imported anything yet."""
     put(folder_of(camera), "a.jpg", jpeg(800, 600), age_s=5)
     script = (
         "import sys, django; django.setup();"

@@ -188,7 +188,7 @@ def test_one_camera_that_cannot_be_purged_does_not_keep_the_others(db: None) -> 
 
 
 def test_a_request_after_a_purge_returns_not_found_instead_of_an_error(admin: User, camera: Camera) -> None:
-    """Two clients at once: both found the camera, one of them has purged it by now."""
+    """Two concurrent clients: both found the camera, and one has purged it since."""
     registry.trash_camera(admin, camera)
     registry.purge_camera(admin, camera)
 

@@ -1,4 +1,4 @@
-"""Folders that somebody uploads into and that no camera has: offered to who may add cameras, within limits."""
+"""Folders with uploads but without a camera: suggested to users who may add cameras, within limits."""
 
 from __future__ import annotations
 

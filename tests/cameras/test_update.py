@@ -157,7 +157,7 @@ def test_groups_are_replaced_and_audited_by_name(api: APIClient, camera: Camera,
     assert response.json()["groups"] == ["family"]
     assert response.json()["public"] is False
     assert updates() == [{"groups": [[], ["family"]]}]
-    # Nobody asked to show it to strangers: losing its groups does not.
+    # The client did not request to make it public: losing its groups must not do so.
     assert api.patch(FRONT, {"groups": []}, format="json").json()["public"] is False
     assert api.patch(FRONT, {"public": True}, format="json").json()["public"] is True
 
@@ -206,7 +206,7 @@ def test_a_status_that_is_set_loses_the_reason_of_the_former_one(api: APIClient,
 
 
 def test_two_changes_that_only_together_break_a_rule_are_a_conflict(admin: User, camera: Camera) -> None:
-    """One made it a stream while the other, who had looked before, took its address away."""
+    """One client made it a stream while another, with the earlier state, removed its address."""
     registry.update_camera(admin, camera, {"ingestion_mode": "rtsp", "rtsp_url": "rtsp://h/"})
 
     with pytest.raises(Conflict):

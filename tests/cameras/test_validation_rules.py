@@ -1,4 +1,4 @@
-"""The rules for a camera's values: tables, and slugs for whatever anyone can type."""
+"""Validation rules for a camera's values, and slugs for any input."""
 
 from __future__ import annotations
 

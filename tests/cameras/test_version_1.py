@@ -1,4 +1,4 @@
-"""Version 1 of the same addresses, chosen by `Accept`."""
+"""API version 1 under the same URLs, selected by `Accept`."""
 
 from __future__ import annotations
 
