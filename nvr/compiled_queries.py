@@ -1,7 +1,7 @@
 """Queries that run with every request, compiled once.
 
-Django builds the same SQL anew for each queryset, which costs several times what the database takes to answer a
-look-up by key. Here a queryset is compiled at its first use; later calls only bind the value.
+Django compiles the same SQL for each queryset, which takes several times as long as the database takes for a lookup
+by key. Here a queryset is compiled at its first use; later calls only bind the value.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from django.db import DEFAULT_DB_ALIAS, connections, models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 ModelT = TypeVar("ModelT", bound=models.Model)
-VALUE = "\ufdd0"  # stands for the value: a noncharacter, which no query holds otherwise
+VALUE = "\ufdd0"  # placeholder for the value: a noncharacter that no query contains
 
 
 @dataclass(frozen=True)
 class Statement:
-    """A compiled queryset: its SQL, the parameters with `VALUE` among them, and how columns become values."""
+    """A compiled queryset: its SQL, its parameters including `VALUE`, and the converters of its columns."""
 
     sql: str
     parameters: tuple[Any, ...]
@@ -31,9 +31,9 @@ class Statement:
 
 
 class PreparedGet(Generic[ModelT]):
-    """The first row of `build(value)`, with what it selects along; `value` is a text.
+    """Returns the first row of `build(value)` with its related object, as `QuerySet.first()` would; `value` is a text.
 
-    Signals and deferred fields are not for it: what it returns is what `QuerySet.first()` would.
+    Signals and deferred fields are not supported.
     """
 
     def __init__(self, build: Callable[[str], models.QuerySet[ModelT]], related: str | None = None) -> None:
@@ -63,7 +63,7 @@ class PreparedGet(Generic[ModelT]):
 
 
 class PreparedList(Generic[ModelT]):
-    """All rows of `build()`, in its order; what `list()` of it would be, with the exceptions of `PreparedGet`."""
+    """Returns all rows of `build()` in order, as `list()` would; the limits of `PreparedGet` apply."""
 
     def __init__(self, build: Callable[[], models.QuerySet[ModelT]]) -> None:
         self.build = build

@@ -1,4 +1,4 @@
-"""News that would otherwise fill the log: of a fault that lasts, one line a while is enough."""
+"""Rate limit for log lines, so that a lasting fault does not fill the log."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from datetime import timedelta
 
 
 class LogThrottle:
-    """Whether something may be said again; in each process by itself."""
+    """Allows one log line per interval, in each process separately."""
 
     def __init__(self, every: timedelta) -> None:
         self._every_s = every.total_seconds()
         self._lock = threading.Lock()
-        self._said_at: float | None = None
+        self._logged_at: float | None = None
 
     def should_log(self) -> bool:
-        """True the first time, and then once in the span."""
+        """Return True the first time, and then once per interval."""
         now = time.monotonic()
         with self._lock:
-            if self._said_at is not None and now - self._said_at < self._every_s:
+            if self._logged_at is not None and now - self._logged_at < self._every_s:
                 return False
-            self._said_at = now
+            self._logged_at = now
             return True

@@ -1,4 +1,4 @@
-"""Log lines: one event each, `key=value`, with the request's id and without secrets."""
+"""Log lines: one event each, `key=value`, with the request id and without secrets."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ SECRETS = re.compile(
     r"|\beyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*",  # a JSON web token
     re.IGNORECASE,
 )
-# What would begin another line, move a terminal's cursor, or cannot be written at all.
+# Characters that start a new line, control a terminal, or cannot be encoded.
 UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
 def mask(text: str) -> str:
-    """`text` with passwords in URLs, bearer tokens, keys and `password=…` pairs replaced by `***`."""
+    """Return `text` with passwords in URLs, bearer tokens, keys and `password=…` pairs replaced by `***`."""
     return SECRETS.sub(_masked, text)
 
 
@@ -54,8 +54,8 @@ class LineFormatter(logging.Formatter):
 
 
 class ClientFaults(logging.Filter):
-    """What a client sent wrongly (a foreign `Host`, too many fields) is a warning of one line; Django calls it an error
-    and adds where in its own code it noticed."""
+    """Turns client errors (a foreign `Host`, too many fields) into one-line warnings; Django logs them as errors with
+    tracebacks."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         status = getattr(record, "status_code", None)
@@ -73,25 +73,24 @@ def worker_loggers() -> tuple[str, ...]:
 
 
 class LastingFaults(logging.Filter):
-    """A database or broker that is away is met by every task, several times a second: one line a minute is enough, and
-    nothing of where in the code it was met. In each process by itself."""
+    """Limits database and broker failures, which every task meets, to a line per minute and process, without traceback."""
 
     def __init__(self, name: str = "") -> None:
         super().__init__(name)
-        self._said = {kind: LogThrottle(timedelta(minutes=1)) for kind in ("database", "broker", "psycopg.pool")}
+        self._throttles = {kind: LogThrottle(timedelta(minutes=1)) for kind in ("database", "broker", "psycopg.pool")}
 
     def filter(self, record: logging.LogRecord) -> bool:
         error = record.exc_info[1] if record.exc_info else None
         if record.name.startswith(worker_loggers()) and isinstance(error, OperationalError):
-            return self._may_say("database", record, f"the database does not answer, tasks wait: {error}")
+            return self._should_log("database", record, f"the database does not answer, tasks wait: {error}")
         if record.name == "celery.beat" and isinstance(error, SchedulingError):
-            return self._may_say("broker", record, f"the broker does not answer, tasks wait: {error}")
-        return record.name != "psycopg.pool" or self._said["psycopg.pool"].should_log()
+            return self._should_log("broker", record, f"the broker does not answer, tasks wait: {error}")
+        return record.name != "psycopg.pool" or self._throttles["psycopg.pool"].should_log()
 
-    def _may_say(self, kind: str, record: logging.LogRecord, text: str) -> bool:
+    def _should_log(self, kind: str, record: logging.LogRecord, text: str) -> bool:
         record.msg, record.args = "%s", (text.strip(),)
         record.exc_info = record.exc_text = None
-        return self._said[kind].should_log()
+        return self._throttles[kind].should_log()
 
 
 def _escaped(match: re.Match[str]) -> str:

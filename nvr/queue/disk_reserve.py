@@ -1,6 +1,6 @@
-"""Room for messages on a full disk: taken while there is some, and used when there is no other.
+"""Preallocated files for queue messages, used when the disk is full.
 
-A database elsewhere still takes what cameras deliver, but only if the workers hear of it.
+A database on another disk still stores camera uploads, but only if the workers receive the messages.
 """
 
 from __future__ import annotations
@@ -11,26 +11,26 @@ import uuid
 from contextlib import suppress
 from pathlib import Path
 
-ROOMS = 64  # at a time; workers take what is sent within a second or two
+ROOMS = 64  # at a time; workers consume messages within a second or two
 ROOM_BYTES = 4096  # a message takes less than a quarter
 
 
 class Reserve:
-    """Files in `folder` that are written over in place, which needs no more of the disk than they have."""
+    """Preallocated files in `folder` that are overwritten in place, which needs no more disk space."""
 
     def __init__(self, folder: Path) -> None:
         self.rooms = [folder / f"{number}.room" for number in range(ROOMS)]
 
     def fill(self) -> None:
-        """Make those that are missing, as far as there is room; a folder that is away stays away."""
+        """Create the missing files while there is disk space; a missing folder is not created."""
         with suppress(OSError):
             for room in self.rooms:
                 if not room.exists():
                     make(room)
 
     def write(self, file: Path, unseen: Path, text: str) -> None:
-        """Put the message in a room that becomes `file`, by way of `unseen`. Raises `OSError` if there is none."""
-        data = text.encode().ljust(ROOM_BYTES)  # blanks after it are nothing to JSON
+        """Write the message to a preallocated file and rename it to `file`. Raises `OSError` if none is left."""
+        data = text.encode().ljust(ROOM_BYTES)  # JSON ignores trailing blanks
         if len(data) > ROOM_BYTES or not self._claim(unseen):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         with unseen.open("r+b") as message:
@@ -44,8 +44,8 @@ class Reserve:
                 return True
         return False
 
-    def take_back(self, message: Path) -> None:
-        """Remove a message that has been read, or make it a room again if it was one."""
+    def release(self, message: Path) -> None:
+        """Delete a message that has been read, or return its preallocated file to the reserve."""
         free = next((room for room in self.rooms if not room.exists()), None)
         if free is not None and message.stat().st_size == ROOM_BYTES:
             message.rename(free)
@@ -54,7 +54,7 @@ class Reserve:
 
 
 def make(room: Path) -> None:
-    """Raises `OSError`, and then leaves nothing behind."""
+    """Preallocate one file. Raises `OSError` and then leaves no partial file."""
     unseen = room.with_name(f"{uuid.uuid4()}.new")
     try:
         unseen.write_bytes(b" " * ROOM_BYTES)

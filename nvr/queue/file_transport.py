@@ -1,7 +1,7 @@
-"""The queue in folders on disk, for one machine: kombu's, but what a crash or a full disk tears stops nobody.
+"""A queue in folders on disk, for one machine: kombu's filesystem transport with atomic writes.
 
-kombu writes messages and the tables of its exchanges in place: a worker may take a message while it is still empty,
-and ends; a table that was left empty ends every worker at its start, until somebody removes the file.
+kombu writes messages and exchange tables in place. A worker that reads a message while it is still empty exits;
+an empty table file makes every worker exit at its start until the file is removed.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ from nvr.queue.disk_reserve import Reserve
 logger = logging.getLogger(__name__)
 
 UNSEEN, TAKEN = ".part", ".taken"
-LEFT_BEHIND_S = 3600  # no message is written or read for that long: who did so has ended
+LEFT_BEHIND_S = 3600  # no read or write takes that long, so its process has ended
 
 
 class Channel(filesystem.Channel):
-    """Messages appear when they are whole, and are taken in the order in which they were sent.
+    """Messages become visible when they are complete, and are consumed in the order in which they were sent.
 
-    One that cannot be read is dropped: the work that it stands for is a row that is sent again.
-    With the option `reserve_folder` some can be sent on a full disk too.
+    An unreadable message is dropped, since its job is a database row that is sent again.
+    With the option `reserve_folder` some messages can be sent even on a full disk.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -48,7 +48,7 @@ class Channel(filesystem.Channel):
             self._reserve.fill()
 
     def _put(self, queue: str, payload: Any, **kwargs: Any) -> None:  # type: ignore[override]  # kombu's stubs disagree
-        # The time of day, since the time since the start begins anew with the machine, and old messages would wait.
+        # Wall-clock time: the monotonic clock restarts with the machine, and older messages would sort last.
         file = Path(self.data_folder_out, f"{time.time_ns()}_{uuid.uuid4()}.{queue}.msg")
         try:
             write_whole(file, dumps(payload), self._reserve)
@@ -56,7 +56,7 @@ class Channel(filesystem.Channel):
             raise ChannelError(f"Cannot add a message to {file.parent}: {error.strerror}") from error
 
     def _get(self, queue: str, timeout: float | None = None) -> Any:
-        """The folder is listed once for all that waits in it: later messages come later in the order, too."""
+        """Return the next message. The folder is listed once for all waiting messages; later ones sort last."""
         waiting = self._listed.get(queue) or self._list(queue)
         while waiting:
             message = take(Path(self.data_folder_in, waiting.popleft()), self._reserve)
@@ -99,10 +99,10 @@ class Channel(filesystem.Channel):
 
 
 class Transport(filesystem.Transport):
-    """A folder that is away is a lost connection: a worker tries again until it is back.
+    """A missing folder counts as a lost connection, which a worker retries until the folder is back.
 
-    It is looked at from the worker's event loop. Without one, all processes of a worker would wait for work at one
-    pipe behind one lock, which a process that is killed while it waits takes with it: no other gets any work then.
+    The folder is polled from the worker's event loop. Without it, all processes of a worker would wait for work at
+    one pipe behind one lock; a process that is killed while it waits would keep the lock, and no other gets any work.
     """
 
     Channel = Channel
@@ -110,23 +110,23 @@ class Transport(filesystem.Transport):
     implements = filesystem.Transport.implements.extend(asynchronous=True)
 
     def register_with_event_loop(self, connection: Any, loop: Any) -> None:
-        loop.call_repeatedly(self.polling_interval, self.take_what_came)
+        loop.call_repeatedly(self.polling_interval, self.deliver_pending)
 
-    def take_what_came(self) -> None:
-        """Everything that the worker has hands for. Raises `OSError` while the folder is away."""
+    def deliver_pending(self) -> None:
+        """Deliver as many messages as the worker accepts. Raises `OSError` while the folder is missing."""
         with suppress(Empty):
             while True:
                 self.cycle.get(self._deliver)  # type: ignore[union-attr]
 
     def establish_connection(self) -> Any:
-        """Raises `OSError` while the folder is away: whoever connects pauses longer and longer."""
+        """Connect. Raises `OSError` while the folder is missing; the client then retries with longer pauses."""
         options: dict[str, str] = self.client.transport_options  # type: ignore[union-attr,assignment]
         Path(options["data_folder_in"]).stat()
         return super().establish_connection()
 
 
 def write_whole(file: Path, text: str, reserve: Reserve | None = None) -> None:
-    """On a full disk in `reserve`. Raises `OSError`, and then leaves nothing behind."""
+    """Write `file` atomically, on a full disk from `reserve`. Raises `OSError` and then leaves no partial file."""
     unseen = file.with_name(f"{uuid.uuid4()}{UNSEEN}")
     try:
         unseen.write_text(text, encoding="utf-8")
@@ -140,10 +140,10 @@ def write_whole(file: Path, text: str, reserve: Reserve | None = None) -> None:
 
 
 def take(message: Path, reserve: Reserve | None = None) -> Any:
-    """What the message says; None if another worker was first, or nobody can read it."""
+    """Return the message; None if another worker took it first, or if it is unreadable."""
     taken = message.with_name(f"{message.name}{TAKEN}")
     try:
-        message.rename(taken)  # one worker alone succeeds
+        message.rename(taken)  # only one worker succeeds
     except FileNotFoundError:
         return None
     try:
@@ -153,11 +153,11 @@ def take(message: Path, reserve: Reserve | None = None) -> Any:
         return None
     finally:
         with suppress(OSError):
-            taken.unlink() if reserve is None else reserve.take_back(taken)
+            taken.unlink() if reserve is None else reserve.release(taken)
 
 
 def sweep(leftovers: Iterator[Path]) -> None:
-    """Remove what a process that was killed in the middle of a message has left behind."""
+    """Remove files that a process killed during a read or write has left behind."""
     for file in leftovers:
         with suppress(OSError):
             if time.time() - file.stat().st_mtime > LEFT_BEHIND_S:
@@ -166,8 +166,8 @@ def sweep(leftovers: Iterator[Path]) -> None:
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Alone among all processes and threads that change something in `folder`."""
-    folder.mkdir(mode=0o700, exist_ok=True)  # not its parents: while a disk is away they are another disk's
+    """Hold an exclusive lock on `folder` across processes and threads."""
+    folder.mkdir(mode=0o700, exist_ok=True)  # not its parents: while a disk is unmounted they are on another disk
     with (folder / "lock").open("a") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield

@@ -1,4 +1,4 @@
-"""The scheduler: Celery's, but neither a clock that is put back nor a full disk stops it."""
+"""Celery's scheduler, made robust against clock changes and a full disk."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from nvr.log_throttle import LogThrottle
 
 logger = logging.getLogger(__name__)
 
-JUMP = timedelta(seconds=5)  # what puts a clock back by less is waited for
+JUMP = timedelta(seconds=5)  # smaller backward steps of the clock are ignored
 
 
 class Scheduler(beat.Scheduler):
-    """When each task ran last is kept in a small file, so that a daily one runs although the machine is off at night.
+    """Stores the last run of each task in a file, so that daily tasks run even if the machine is off at night.
 
-    Without the file (it is new, or cannot be written) all intervals begin at the start.
+    Without the file (it is new, or cannot be written) all intervals start when the scheduler starts.
     """
 
     def __init__(self, app: Any, *args: Any, schedule_filename: str, **kwargs: Any) -> None:
@@ -34,13 +34,13 @@ class Scheduler(beat.Scheduler):
         for name, ran_at in self._read().items():
             if name in self.schedule:
                 self.schedule[name].last_run_at = ran_at
-        self._begin_no_later_than_now()
+        self._limit_last_runs_to_now()
 
     def tick(self, *args: Any, **kwargs: Any) -> float:
         now = self.app.now()
         if now < self._latest - JUMP:
-            logger.warning("the clock was put back by %s", self._latest - now)
-            self._begin_no_later_than_now()
+            logger.warning("the clock was set back by %s", self._latest - now)
+            self._limit_last_runs_to_now()
         self._latest = now
         return float(super().tick(*args, **kwargs))
 
@@ -60,8 +60,8 @@ class Scheduler(beat.Scheduler):
         except (OSError, ValueError, AttributeError, TypeError):
             return {}
 
-    def _begin_no_later_than_now(self) -> None:
-        """By a clock that went ahead, a task would be due only when the right one has come there."""
+    def _limit_last_runs_to_now(self) -> None:
+        """Move last runs in the future to now; otherwise a task would not run until the clock has caught up."""
         now = self.app.now()
         for entry in self.schedule.values():
             entry.last_run_at = min(entry.last_run_at or now, now)

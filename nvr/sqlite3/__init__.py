@@ -1,1 +1,1 @@
-"""Django's SQLite backend, on a file that must be there: only preparation makes one."""
+"""Django's SQLite backend, which requires an existing file: only `migrate` and `up` create one."""

@@ -1,8 +1,8 @@
-"""Connections to a SQLite file that notice when it is moved away, replaced or put back.
+"""Connections to a SQLite file that detect when it is moved, replaced or restored.
 
-SQLite by itself makes an empty database where it finds none, and a connection goes on with a file that has been moved:
-what is written then is lost with it. Here a connection opens only what is there, and each request and task that uses
-one first looks whether the file in its place is still the same. An absent database is told as one that does not answer.
+By default SQLite creates an empty database if the file is missing, and a connection keeps using a file that has been
+moved, so that later writes are lost. Here a connection opens only an existing file, and each request and task first
+checks that the file at its path is still the same one. A missing database is reported as one that does not answer.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def library_knows_json() -> bool:
 
 
 class DatabaseFeatures(features.DatabaseFeatures):
-    # Asked of the library, not of the file: `migrate` checks the models, and with them this, before it makes the file.
+    # Checked without the file, since `migrate` runs the model checks, which need this, before it creates the file.
     supports_json_field = library_knows_json()
 
 
@@ -45,24 +45,24 @@ class DatabaseWrapper(base.DatabaseWrapper):
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
         file = file_of(self)
         if file is not None:
-            # Before it is opened: a file that is replaced in between is then noticed at the next look.
+            # Read before opening, so that a file that is replaced in between is detected at the next check.
             self.opened = identity(file)
             if self.opened is None:
                 raise sqlite3.OperationalError(f"the file {file} is not there")
         return super().get_new_connection(conn_params)
 
     def prepare_database(self) -> None:
-        """Called by `migrate` alone, before it connects."""
+        """Create the file if it is missing; only `migrate` calls this, before it connects."""
         create_if_missing(self)
 
     def is_usable(self) -> bool:
-        """Asked once in each request or task, with CONN_HEALTH_CHECKS; costs one look at the file."""
+        """Check that the file is the same; called once per request or task (CONN_HEALTH_CHECKS), costs one `stat`."""
         file = file_of(self)
         return file is None or identity(file) == self.opened
 
 
 def identity(file: Path) -> Identity | None:
-    """Device and inode of the file; None if it is not there or not to be reached."""
+    """Return device and inode of the file; None if it is missing or inaccessible."""
     try:
         facts = file.stat()
     except OSError:

@@ -1,4 +1,4 @@
-"""The database's file: where it is, how it is opened without being made, and how it is made."""
+"""The SQLite file: its path, its address for opening without creating it, and its creation."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 
 def file_of(database: BaseDatabaseWrapper) -> Path | None:
-    """The file that `database` is; None for a server, for one in memory, and for an address of SQLite's own."""
+    """Return the file of `database`; None for a server, an in-memory database and a `file:` address."""
     name = str(database.settings_dict["NAME"])
     if database.vendor != "sqlite" or name == ":memory:" or name.startswith("file:"):
         return None
@@ -19,14 +19,14 @@ def file_of(database: BaseDatabaseWrapper) -> Path | None:
 
 
 def address(file: Path) -> str:
-    """The address under which SQLite opens `file` for reading and writing, and never makes it."""
+    """Return the URI with which SQLite opens `file` for reading and writing without creating it."""
     return f"file:{quote(os.fsencode(file))}?mode=rw"
 
 
 def create_if_missing(database: BaseDatabaseWrapper) -> Path | None:
-    """Make the empty file that is a new database; returns it, or None if there was nothing to make.
+    """Create an empty database file; return it, or None if it exists or cannot be created.
 
-    Where it cannot be made, the connection that opens it next says why.
+    If it cannot be created, the next connection reports the reason.
     """
     file = file_of(database)
     if file is None or file.exists():

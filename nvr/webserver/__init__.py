@@ -1,1 +1,1 @@
-"""gunicorn as we run it: a worker that no slow client can hold, and its configuration."""
+"""The gunicorn configuration, and a worker that slow clients cannot block."""

@@ -26,21 +26,21 @@ workers = settings.NVR_WEB_WORKERS
 threads = settings.NVR_WEB_THREADS
 worker_connections = 1000
 backlog = 2048
-keepalive = 15  # s; longer than the wall's pause between two pictures
-timeout = 60  # s without a sign of life of a worker's main loop, which never waits for clients
-graceful_timeout = 8  # s, so that all ends within the supervisor's 15
+keepalive = 15  # s; longer than the refresh interval of the live view
+timeout = 60  # s without a heartbeat of a worker's main loop, which never waits for clients
+graceful_timeout = 8  # s; within the supervisor's limit of 15 s
 limit_request_line = 8190
 limit_request_fields = 100
 limit_request_field_size = 8190
-# Django decides whom to believe (NVR_TRUSTED_PROXIES); gunicorn passes on what came.
+# Django decides which proxies to trust (NVR_TRUSTED_PROXIES); gunicorn forwards the headers unchanged.
 forwarded_allow_ips = ""
 forwarder_headers = ""
 secure_scheme_headers: dict[str, str] = {}
-# `sendfile` is not set: gunicorn takes any value for "off", True as well.
-preload_app = True  # one start-up for all workers, and their memory shared
+# `sendfile` is not set: gunicorn treats any value as "off", even True.
+preload_app = True  # load the application once, so that workers share its memory
 control_socket_disable = True
 proc_name = "nvr"
-# The sign of life is a file touched each second: in memory, so that a slow disk is no dead worker.
+# The heartbeat file is touched each second. It is in memory, so that a slow disk does not look like a dead worker.
 memory = Path("/dev", "shm")
 worker_tmp_dir = str(memory if os.access(memory, os.W_OK) else settings.RUN_DIR)
 accesslog = None  # Django logs the requests
@@ -58,20 +58,20 @@ logconfig_dict: dict[str, Any] = {
 
 def on_starting(server: Any) -> None:
     """Allow more open files where the machine permits: each kept-alive connection is one."""
-    # gunicorn removes a unix socket when it ends, unless others made it: the supervisor did, and starts it again.
+    # By default gunicorn removes a unix socket at exit; this one belongs to the supervisor, which restarts gunicorn.
     server.systemd = any(isinstance(address, int) for address in server.cfg.address)
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = MAX_OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, MAX_OPEN_FILES)
-    if soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-    # Half is left to what the requests open: without room for a file a worker cannot even start.
-    server.cfg.set("worker_connections", min(worker_connections, max(threads + 1, max(soft, wanted) // 2)))
+    limit = MAX_OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, MAX_OPEN_FILES)
+    if soft < limit:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
+    # Half of the limit is left for files that requests open; without a free descriptor a worker cannot start.
+    server.cfg.set("worker_connections", min(worker_connections, max(threads + 1, max(soft, limit) // 2)))
 
 
 def when_ready(server: Any) -> None:
-    """Keep what is loaded by now out of garbage collection, so that the workers go on sharing its memory."""
+    """Exclude the loaded objects from garbage collection, so that the workers keep sharing their memory."""
     gc.collect()
     gc.freeze()
-    # A request makes some thousand objects that reference counting frees: looking for cycles every 700 is waste.
+    # A request creates thousands of objects that reference counting frees: a cycle search every 700 wastes time.
     gc.set_threshold(20_000, 20, 20)
     logger.info("web server ready workers=%s threads=%s", workers, threads)

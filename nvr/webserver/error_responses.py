@@ -1,4 +1,4 @@
-"""Answers to what is not even a request: gunicorn's own are HTML, and repeat what the client sent."""
+"""JSON responses to malformed requests; gunicorn's own are HTML and echo what the client sent."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def status_for(error: Exception) -> HTTPStatus:
     return STATUS_OF.get(type(error), HTTPStatus.BAD_REQUEST)
 
 
-def refusal(status: HTTPStatus) -> bytes:
-    """A whole response in problem JSON that closes the connection."""
+def error_response(status: HTTPStatus) -> bytes:
+    """Return a complete problem JSON response that closes the connection."""
     body = json.dumps({"type": "about:blank", "title": status.phrase, "status": status.value}).encode()
     lines = [
         f"HTTP/1.1 {status.value} {status.phrase}",

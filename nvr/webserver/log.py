@@ -1,4 +1,4 @@
-"""gunicorn's log without a line per request: Django writes that."""
+"""gunicorn's logger without access lines: Django logs the requests."""
 
 from __future__ import annotations
 
@@ -9,4 +9,4 @@ from gunicorn.glogging import Logger
 
 class ServerLogger(Logger):
     def access(self, resp: Any, req: Any, environ: Any, request_time: Any) -> None:
-        """Nothing: as it comes, gunicorn gathers all that a line could want before it asks who wants it."""
+        """Do nothing: gunicorn would collect all values of an access line even if nothing is logged."""

@@ -1,4 +1,4 @@
-"""How many connections an address may have open: idle ones cost little, but their number is limited."""
+"""A limit on open connections per client address: idle ones cost little, but their number is limited."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from nvr.request_context import is_trusted_proxy
 
 
 class ConnectionsPerAddress:
-    """Of one process. Trusted proxies, and whoever comes by a unix socket, carry many clients: they have no limit."""
+    """Counts per process. Trusted proxies and unix sockets have no limit, since they serve many clients."""
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self.open: Counter[str] = Counter()
 
     def is_full(self, client: Any) -> bool:
-        """`client` is what `accept` gives: an address and port, or an empty text for a unix socket."""
+        """Return whether `client` is at its limit: an address and port, or an empty text for a unix socket."""
         if not isinstance(client, tuple) or self.open[address_of(client)] < self.limit:
             return False
         return not is_trusted_proxy(client[0])

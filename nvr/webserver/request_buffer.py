@@ -1,4 +1,4 @@
-"""A request that is still arriving: it has a buffer but no thread, so that a slow sender costs little."""
+"""A request that is still being received: it has a buffer but no thread, so that a slow client costs little."""
 
 from __future__ import annotations
 
@@ -15,21 +15,22 @@ CONTENT_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,18})[ \t]*\r\n"
 CHUNKED = re.compile(rb"\r\ntransfer-encoding:[ \t]*chunked[ \t]*\r\n", re.IGNORECASE)
 HAS_LENGTH = re.compile(rb"\r\ncontent-length:", re.IGNORECASE)
 CHUNK_SIZE = re.compile(rb"([0-9a-f]{1,8})[ \t]*(?:;.*)?", re.IGNORECASE)
-# A body that cannot be delimited here, or one that the client holds back until it hears "100 Continue".
+# A body whose end cannot be found here, or that the client sends only after "100 Continue".
 STREAMED = re.compile(rb"\r\n(?:transfer-encoding|expect):", re.IGNORECASE)
 
 
 @dataclass(eq=False)
-class Arrival:
-    """What has come so far on `conn`; `deadline` is in monotonic seconds.
+class RequestBuffer:
+    """The bytes received so far on `conn`; `deadline` is in monotonic seconds.
 
-    `next_chunk` is where the next chunk of a body without length begins, while it may still prove to be small.
+    `required` is the number of bytes after which a thread can take the request; None while it is unknown.
+    `next_chunk` is the offset of the next chunk of a chunked body, while the body may still be small.
     """
 
     conn: Any
     deadline: float
     data: bytearray = field(default_factory=bytearray)
-    wanted: int | None = None
+    required: int | None = None
     is_large: bool = False
     head_length: int = 0
     next_chunk: int = 0
@@ -42,7 +43,7 @@ class Arrival:
             if end < 0:
                 return
             self._read_head(end + len(HEAD_END))
-        if self.next_chunk and self.wanted is None:
+        if self.next_chunk and self.required is None:
             self._read_chunks()
 
     def _read_head(self, length: int) -> None:
@@ -54,34 +55,34 @@ class Arrival:
         if len(streamed) == 1 and CHUNKED.search(head) and not HAS_LENGTH.search(head):
             self.next_chunk = length
         elif streamed or body > SMALL_BODY_BYTES:
-            self._leave_to_thread()
+            self._defer_to_thread()
         else:
-            self.wanted = length + body
+            self.required = length + body
 
-    def _leave_to_thread(self) -> None:
-        self.is_large, self.wanted = True, self.head_length
+    def _defer_to_thread(self) -> None:
+        self.is_large, self.required = True, self.head_length
 
     def _read_chunks(self) -> None:
-        """Find the end of the body; one that is larger, or no proper chunks, is left to a thread."""
+        """Find the end of the body; a large body or malformed chunks are left to a thread."""
         while (end := self.data.find(LINE_END, self.next_chunk)) >= 0:
             match = CHUNK_SIZE.fullmatch(bytes(self.data[self.next_chunk : end]))
             if match is None:
-                return self._leave_to_thread()
+                return self._defer_to_thread()
             if int(match[1], 16) == 0:
-                trailer = self.data.find(HEAD_END, end)  # the size's line may end the head of an empty trailer
-                self.wanted = trailer + len(HEAD_END) if trailer >= 0 else None
+                trailer = self.data.find(HEAD_END, end)  # with an empty trailer, the size line's end is part of it
+                self.required = trailer + len(HEAD_END) if trailer >= 0 else None
                 break
             self.next_chunk = end + len(LINE_END) + int(match[1], 16) + len(LINE_END)
         is_large = max(self.next_chunk, len(self.data)) > self.head_length + SMALL_BODY_BYTES
         is_no_line = end < 0 and len(self.data) > self.next_chunk + MAX_SIZE_LINE_BYTES
-        if self.wanted is None and (is_large or is_no_line):
-            self._leave_to_thread()
+        if self.required is None and (is_large or is_no_line):
+            self._defer_to_thread()
         return None
 
     @property
     def is_complete(self) -> bool:
-        """Whether a thread can take it: a small request whole, a large one with its head."""
-        return self.wanted is not None and len(self.data) >= self.wanted
+        """Return whether a thread can take it: a complete small request, or the head of a large one."""
+        return self.required is not None and len(self.data) >= self.required
 
     @property
     def is_overlong(self) -> bool:

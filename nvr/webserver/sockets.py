@@ -1,4 +1,4 @@
-"""A client's socket that is patient with slow clients, but not for ever."""
+"""A client's socket with a timeout per wait and a minimum transfer rate per request."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-SLOWEST_BYTES_PER_SECOND = 1024
-SMALL_BODY = 16 * 1024  # bytes; cheaper to copy behind the head than to send apart
+MIN_BYTES_PER_SECOND = 1024
+SMALL_BODY = 16 * 1024  # bytes; cheaper to append to the head than to send separately
 
 
 class SlowClient(ConnectionResetError):
-    """Nothing moved for the time limit, or so little that the client held the thread rather than used it."""
+    """The client transferred nothing within the time limit, or was slower than `MIN_BYTES_PER_SECOND`."""
 
     def __init__(self) -> None:
         super().__init__(errno.ECONNRESET, "the client was too slow")
 
 
 class TimeoutSocket(socket.socket):
-    """Every wait ends after `limit` seconds; a request's waits together after `limit` and its bytes' time.
+    """Each wait is limited to `limit` seconds; all waits of a request to `limit` plus the time for its bytes.
 
-    Python's own `sendall` counts its time limit over the whole call, which would cut off a large answer to a
-    client that reads steadily; here each byte that moves begins a new wait.
+    Python's own `sendall` applies its timeout to the whole call, which would cut off a large response to a
+    client that reads steadily; here the timeout restarts with each byte transferred.
 
-    The descriptor itself never blocks; whether a call waits is ours to say, and costs no system call to change:
-    gunicorn does so several times a request.
+    The descriptor is always non-blocking. Blocking mode is an attribute, since changing it must not cost a system
+    call: gunicorn changes it several times per request.
     """
 
     limit = 30.0
@@ -36,7 +36,7 @@ class TimeoutSocket(socket.socket):
 
     @classmethod
     def adopt(cls, other: socket.socket, limit: float) -> TimeoutSocket:
-        """Take over `other`'s descriptor; `other` is closed for its former owner."""
+        """Return a socket with the descriptor of `other`, which is detached."""
         adopted = cls(fileno=other.detach())
         adopted.limit = adopted.timeout = limit
         adopted.begin_request()
@@ -49,7 +49,7 @@ class TimeoutSocket(socket.socket):
         self._head: bytes | None = None
 
     def setblocking(self, flag: bool, /) -> None:
-        """gunicorn's word for "wait": here it means "wait, up to the limit"."""
+        """Set blocking mode, in which calls wait up to the limit."""
         self.timeout = self.limit if flag else 0.0
 
     def settimeout(self, value: float | None, /) -> None:
@@ -63,29 +63,29 @@ class TimeoutSocket(socket.socket):
         self.moved_bytes += len(data)
         return data
 
-    def has_come(self, seconds: float) -> bool:
-        """Whether there is something to read, or the end, at the latest after `seconds`."""
+    def is_readable(self, seconds: float) -> bool:
+        """Return whether data or the end of the stream arrives within `seconds`."""
         poll = select.poll()
         poll.register(self, select.POLLIN)
         return bool(poll.poll(seconds * 1000))
 
     def sendall(self, data: Any, flags: int = 0, /) -> None:
-        """The first of a request is the answer's head: it leaves with what follows, in as few packets as can be.
+        """Send `data`; the first call of a request, the response head, is held and sent with the next one.
 
-        Whoever answers calls `flush` at the end, for answers that are nothing but a head.
+        The caller must call `flush` at the end, for responses without a body.
         """
         if self._head is None:
             self._head = bytes(data)
         elif len(data) <= SMALL_BODY:
-            self._send_rest(self._taken_head() + data, flags)
+            self._send_rest(self._take_head() + data, flags)
         else:
             self.flush(socket.MSG_MORE)
             self._send_rest(data, flags)
 
     def flush(self, flags: int = 0) -> None:
-        self._send_rest(self._taken_head(), flags)
+        self._send_rest(self._take_head(), flags)
 
-    def _taken_head(self) -> bytes:
+    def _take_head(self) -> bytes:
         head, self._head = self._head, b""
         return head or b""
 
@@ -97,7 +97,7 @@ class TimeoutSocket(socket.socket):
             rest = rest[sent:]
 
     def sendfile(self, file: Any, offset: int = 0, count: int | None = None) -> int:
-        """Send `count` bytes (all, if None) from `offset` on without copying them; how many went out."""
+        """Send `count` bytes (all, if None) from `offset` with kernel sendfile; return how many were sent."""
         self.flush(socket.MSG_MORE)
         total = os.fstat(file.fileno()).st_size - offset if count is None else count
         sent = 0
@@ -112,7 +112,7 @@ class TimeoutSocket(socket.socket):
         return sent
 
     def _when_ready(self, event: int, call: Callable[..., Any], *arguments: Any) -> Any:
-        """`call` as soon as it need not wait; raises `BlockingIOError` without timeout, else `SlowClient`."""
+        """Retry `call` until it does not block; raises `BlockingIOError` if the timeout is 0, `SlowClient` after it."""
         while True:
             try:
                 return call(*arguments)
@@ -131,5 +131,5 @@ class TimeoutSocket(socket.socket):
 
     def _waited_since(self, started: float) -> None:
         self.waited += time.monotonic() - started
-        if self.waited > self.limit + self.moved_bytes / SLOWEST_BYTES_PER_SECOND:
+        if self.waited > self.limit + self.moved_bytes / MIN_BYTES_PER_SECOND:
             raise SlowClient
