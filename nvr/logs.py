@@ -73,7 +73,7 @@ def worker_loggers() -> tuple[str, ...]:
 
 
 class LastingFaults(logging.Filter):
-    """Limits database and broker failures, which every task meets, to a line per minute and process, without traceback."""
+    """Limits database and broker failures, which every task meets, to a line per minute, process and kind of fault."""
 
     def __init__(self, name: str = "") -> None:
         super().__init__(name)

@@ -9,7 +9,7 @@ from django.http import HttpRequest
 from cameras.registry import register_folder_check
 from cameras.unknown_folders import register_used_folders
 from nvr.audit.models import register_actions, register_target
-from nvr.health.details import tell
+from nvr.health.details import register_details
 from nvr.pages import navigation
 from reviewer import health
 from reviewer.api import errors
@@ -28,7 +28,7 @@ def connect() -> None:
     register_actions("reviewpath", *ACTIONS)
     register_target("trashrun", visible_runs)
     register_actions("trashrun", *trash_runs.ACTIONS)
-    tell("reviewer.review", health.details)
+    register_details("reviewer.review", health.details)
     trash_worker.register_pruner(thumbnails.prune)
     register_folder_check(reason_against_camera)
     register_used_folders(review_folders)

@@ -1,1 +1,1 @@
-"""API keys, and who may see what. Users and groups are Django's own."""
+"""API keys and permissions. Users and groups are Django's own."""

@@ -1,4 +1,4 @@
-"""API keys in the admin, shown once, when they are made; and users and groups, changed on the record."""
+"""The admin of API keys, which are shown once when created, and of users and groups, with audit entries."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ AUDITED: dict[tuple[str, str], str] = {
     ("group", "updated"): "group_updated",
     ("group", "deleted"): "group_deleted",
 }
-RIGHTS = ("is_staff", "is_superuser", "groups", "user_permissions")  # only superusers give them
+RIGHTS = ("is_staff", "is_superuser", "groups", "user_permissions")  # only superusers can change them
 
 
 class ApiKeyForm(ModelForm[ApiKey]):
     def clean_expires_at(self) -> datetime | None:
         expires_at: datetime | None = self.cleaned_data["expires_at"]
         if expires_at and expires_at <= timezone.now() and "expires_at" in self.changed_data:
-            raise ValidationError("This time has passed: choose one to come. To end a key now, delete it.")
+            raise ValidationError("This time is in the past: choose a later one. To revoke a key now, delete it.")
         return expires_at
 
 
@@ -52,7 +52,7 @@ class ApiKeyAdmin(ModelAdmin[ApiKey]):
     list_select_related = ("user",)
     search_fields = ("name", "prefix", "user__username")
     fields = ("name", "user", "read_only", "expires_at")
-    actions = None  # one by one, so that each revocation has its audit entry
+    actions = None  # no bulk deletion, so that each revocation has its audit entry
 
     @admin.display(description="key")
     def shown_prefix(self, key: ApiKey) -> str:
@@ -62,7 +62,7 @@ class ApiKeyAdmin(ModelAdmin[ApiKey]):
         return ApiKey.objects.visible_to(request.user)
 
     def get_fields(self, request: HttpRequest, obj: ApiKey | None = None) -> tuple[str, ...]:
-        # Only a superuser makes keys for others: whoever holds a key acts as its user.
+        # Only superusers create keys for other users, since a key has the permissions of its user.
         return (
             ("name", "user", "read_only", "expires_at")
             if may_choose_user(request)
@@ -103,7 +103,7 @@ def may_choose_user(request: HttpRequest) -> bool:
 
 
 class RecordedAdmin(ModelAdmin[RowT]):
-    """Each change of what somebody may do leaves an audit entry with the old and the new, in its transaction."""
+    """Records each change of permissions with old and new values, in the same transaction."""
 
     facts: Callable[[Any], Facts]
 
@@ -134,7 +134,7 @@ admin.site.unregister([User, Group])
 
 @admin.register(User)
 class UserAdmin(RecordedAdmin[User], PermissionPicker, DjangosUserAdmin[User]):
-    """Django's own, but that only superusers give rights, and that nobody manages who may more than themselves."""
+    """Django's own, except that only superusers grant permissions, and nobody manages users with more permissions."""
 
     facts = staticmethod(facts_of_user)
 
@@ -161,7 +161,7 @@ class UserAdmin(RecordedAdmin[User], PermissionPicker, DjangosUserAdmin[User]):
 
 @admin.register(Group)
 class GroupAdmin(RecordedAdmin[Group], PermissionPicker, DjangosGroupAdmin):  # type: ignore[misc]  # a signature of the stubs
-    """Django's own, but that only superusers say what its members may, or delete it with all that it closes."""
+    """Django's own, except that only superusers change its permissions or delete it."""
 
     facts = staticmethod(facts_of_group)
 

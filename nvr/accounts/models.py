@@ -1,4 +1,4 @@
-"""API keys: a long random secret of which only the digest is kept; it may do what its user may, or only read."""
+"""API keys: long random secrets, stored as digests, with the permissions of their user or read-only."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 
 def digest(secret: str) -> str:
-    # 256 random bits need no slow hash: nobody can try them all.
+    # 256 random bits need no slow hash: they cannot be guessed.
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
@@ -43,7 +43,7 @@ class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
         expires_at: datetime | None = None,
         actor: User | None = None,
     ) -> tuple[ApiKey, str]:
-        """Make a key for `user`; the text is returned this once and cannot be had again."""
+        """Create a key for `user`; its text is returned only this once."""
         secret = secrets.token_urlsafe(32)
         prefix = "".join(secrets.choice(ALPHABET) for _ in range(8))
         with transaction.atomic():
@@ -64,7 +64,7 @@ class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
         return key, f"nvr_{prefix}_{secret}"
 
     def find(self, text: str) -> ApiKey | None:
-        """The key that `text` is, if it is whole, not expired and its user active; in one query."""
+        """Return the key with this text if it is valid, not expired and its user is active; one query."""
         match = KEY_PATTERN.fullmatch(text)
         key = _by_prefix.get(match[1]) if match else None
         if match is None or key is None or not hmac.compare_digest(key.digest, digest(match[2])):
@@ -98,9 +98,9 @@ class ApiKey(models.Model):
         return self.user.is_active and (self.expires_at is None or self.expires_at > timezone.now())
 
     def touch(self) -> None:
-        """Note the use; at most one write a minute, so that a busy client costs no write per request.
+        """Update `last_used_at` at most once a minute, so that a busy client costs no write per request.
 
-        A database that can be read but not written (a full disk) does not lock anybody out.
+        If the database is not writable (a full disk), the key still works.
         """
         now = timezone.now()
         if self.last_used_at is not None and now - self.last_used_at <= LAST_USED_PRECISION:
@@ -109,7 +109,7 @@ class ApiKey(models.Model):
             with transaction.atomic():
                 ApiKey.objects.filter(pk=self.pk).update(last_used_at=now)
         except DatabaseError as error:
-            logger.warning("use of a key not noted key=%s error=%s", self.pk, type(error).__name__)
+            logger.warning("last use of API key not saved key=%s error=%s", self.pk, type(error).__name__)
 
 
 _by_prefix = PreparedGet(lambda prefix: ApiKey.objects.select_related("user").filter(prefix=prefix), related="user")

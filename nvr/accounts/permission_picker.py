@@ -1,7 +1,7 @@
-"""Permissions as an administrator picks them: those that NVR asks for, by what they are about, in check boxes.
+"""Check boxes for permissions in the admin: only those that NVR uses, grouped by model.
 
-Django has four for every table, also for its own (sessions, content types, the admin's log) and for ours that nobody
-sees; who finds them in a list of 120 gives too many or the wrong ones.
+Django has four permissions for every table, including its own (sessions, content types, the admin's log) and internal
+ones; from a list of 120, administrators would choose too many or the wrong ones.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ DJANGOS = ("add_", "change_", "delete_", "view_")
 
 
 def offered_permissions(holder: Model | None = None) -> QuerySet[Permission]:
-    """Those about what the admin shows, our own beyond Django's four, and what `holder` has already."""
+    """Return the permissions of models in the admin, custom permissions, and those that `holder` already has."""
     shown = [model for model in admin.site._registry if not model._meta.proxy]
     types = ContentType.objects.get_for_models(*shown).values()
     of_our_own = ~Q(content_type__app_label__in=("admin", "contenttypes", "sessions"))
@@ -37,7 +37,7 @@ def offered_permissions(holder: Model | None = None) -> QuerySet[Permission]:
 
 
 class PermissionsByModel(ModelChoiceIterator):  # type: ignore[type-arg]  # not generic at run time
-    """Groups of choices, each under the plural name of what its permissions are about."""
+    """Groups the choices by model, under its plural name."""
 
     def __iter__(self) -> Iterator[Any]:
         for kind, permissions in groupby(self.queryset, lambda permission: permission.content_type):
@@ -58,7 +58,7 @@ class PermissionField(forms.ModelMultipleChoiceField[Permission]):
 
 
 class PermissionPicker(admin.ModelAdmin[Any]):
-    """For the admin of users and of groups: check boxes for groups and permissions."""
+    """Shows check boxes for groups and permissions in the admin of users and groups."""
 
     filter_horizontal = ()
 
@@ -68,7 +68,7 @@ class PermissionPicker(admin.ModelAdmin[Any]):
             kwargs |= {"form_class": PermissionField, "queryset": offered_permissions()}
         field = super().formfield_for_manytomany(db_field, request, **kwargs)
         if field is not None:
-            field.help_text = ""  # Django's is about lists in which one holds a key down
+            field.help_text = ""  # Django's help text explains multiple selection in lists
         return field
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:

@@ -1,4 +1,4 @@
-"""What a user or a group may do, as it is compared and recorded; and who may manage whom."""
+"""The permissions of users and groups for audit entries, and who can manage which user."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ Actor = User | AbstractBaseUser | AnonymousUser
 
 
 def may_manage(actor: Actor, user: User) -> bool:
-    """Whether `actor` may change `user`: who sets somebody's password gets what that user may and sees.
+    """Return whether `actor` can change `user`, and so set the password and act as that user.
 
-    So nobody manages a user who has a permission or a group that they have not themselves.
+    Nobody can manage a user with a permission or a group that they do not have themselves.
     """
     if not isinstance(actor, User) or actor.is_superuser:
         return bool(getattr(actor, "is_superuser", False))
@@ -26,7 +26,7 @@ def may_manage(actor: Actor, user: User) -> bool:
 
 
 def _permissions_when_active(user: User) -> set[str]:
-    """Also of a deactivated user, who can be activated again."""
+    """Return the permissions, also for a deactivated user, who can be activated again."""
     given = Permission.objects.filter(user=user) | Permission.objects.filter(group__user=user)
     return set(_names(given))
 
@@ -37,7 +37,7 @@ def _names(permissions: QuerySet[Permission]) -> list[str]:
 
 
 def facts_of_user(user: User | None) -> Facts:
-    """What the record keeps of a user; nothing of one that does not exist (yet, or any more)."""
+    """Return the audited values of a user; empty for a user that does not exist (yet, or no longer)."""
     stored = User.objects.filter(pk=user.pk).first() if user else None
     if stored is None:
         return {}
@@ -53,7 +53,7 @@ def facts_of_group(group: Group | None) -> Facts:
 
 
 def difference(before: Facts, after: Facts) -> dict[str, tuple[Any, Any]]:
-    """What changed, as the record takes it; of what is new or gone, all that is set."""
+    """Return the changes for an audit entry; for a new or deleted object, all values that are set."""
     names = dict.fromkeys([*before, *after])
     pairs = {name: (before.get(name), after.get(name)) for name in names}
     return {name: (old, new) for name, (old, new) in pairs.items() if (old or None) != (new or None)}

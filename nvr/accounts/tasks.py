@@ -1,4 +1,4 @@
-"""The accounts' recurring work."""
+"""Periodic tasks for accounts."""
 
 from __future__ import annotations
 
@@ -10,5 +10,5 @@ from django.conf import settings
 
 @shared_task(name="accounts.clear_sessions", ignore_result=True)
 def clear_sessions() -> None:
-    """Remove sessions that have expired; nobody else does."""
+    """Delete expired sessions, which Django keeps otherwise."""
     import_module(settings.SESSION_ENGINE).SessionStore.clear_expired()

@@ -1,1 +1,1 @@
-"""What every app's API shares: who asks, how often, in which version, and how errors look."""
+"""Shared by all APIs: authentication, rate limits, versions and error formats."""

@@ -1,4 +1,4 @@
-"""`GET /api/audit`: the record, for staff, newest first."""
+"""`GET /api/audit`: the audit log, for staff, newest first."""
 
 from __future__ import annotations
 

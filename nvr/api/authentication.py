@@ -1,6 +1,6 @@
-"""The three ways in (API key, token, browser session), and signed addresses for bytes.
+"""Authentication by API key, token or browser session.
 
-Wrong credentials of ours are always 401, never "anonymous": a typo must not silently change what one sees.
+Wrong credentials always return 401, never an anonymous response: a typo must not silently change the result.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class ApiKeyAuthentication(BaseAuthentication):
 
 
 class TokenAuthentication(JWTAuthentication):
-    """`Authorization: Bearer <JWT>`. Another scheme is not meant for us: browsers repeat a proxy's Basic password."""
+    """`Authorization: Bearer <JWT>`. Other schemes are ignored: browsers resend a proxy's Basic password."""
 
     def authenticate(self, request: Request) -> tuple[Any, Token] | None:
         match = BEARER.match(request.META.get("HTTP_AUTHORIZATION", ""))
@@ -62,7 +62,7 @@ class TokenAuthentication(JWTAuthentication):
 
 
 class BrowserSession(SessionAuthentication):
-    """The pages' session; whatever changes something must carry the CSRF token."""
+    """The session of the pages; unsafe requests need the CSRF token."""
 
     def authenticate_header(self, request: Request) -> str:
         return CHALLENGE

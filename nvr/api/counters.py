@@ -1,10 +1,10 @@
 """The counters behind the rate limits: shared by all processes, and cheap where limits are high.
 
-A process draws numbers from the shared counter by the block, a two-hundredth of the limit, and hands them out itself:
-each number is handed out once, so a limit is never exceeded, and low limits are counted one by one.
+A process reserves numbers from the shared counter in blocks of 1/200 of the limit and uses them up itself: each
+number is used once, so a limit is never exceeded, and low limits are counted one by one.
 
-While the shared cache does not answer, each process counts for itself: a limit that is somewhat too high is better
-than none, and than a system that locks its owner out.
+While the shared cache does not answer, each process counts separately: limits that are somewhat too high are better
+than none, and than locking users out.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ BLOCKS_PER_LIMIT = 200
 REMEMBERED = 4096
 
 CACHE_FAULTS: tuple[type[Exception], ...] = (OSError, sqlite3.Error)
-if settings.REDIS_URL:  # its client costs a good part of the start-up
+if settings.REDIS_URL:  # importing its client is slow
     from django_redis.exceptions import ConnectionInterrupted
     from redis.exceptions import RedisError
 
@@ -41,7 +41,7 @@ _block: ContextVar[int] = ContextVar("block", default=1)
 
 @contextmanager
 def drawn_for(limit: int) -> Iterator[None]:
-    """Within, numbers are drawn in blocks that suit `limit` requests per window."""
+    """Use a block size for `limit` requests per window within the context."""
     token = _block.set(max(1, limit // BLOCKS_PER_LIMIT))
     try:
         yield
@@ -50,7 +50,7 @@ def drawn_for(limit: int) -> Iterator[None]:
 
 
 class Blocks:
-    """The numbers that this process has drawn and not yet handed out, by counter; the least recent are forgotten."""
+    """The numbers that this process has reserved and not yet used, by counter; the least recent are dropped."""
 
     def __init__(self) -> None:
         self._left: OrderedDict[str, range] = OrderedDict()
@@ -69,7 +69,7 @@ class Blocks:
             return left[0]
 
     def begin(self, key: str) -> None:
-        """Know the counter; numbers of it that another thread has drawn meanwhile stay."""
+        """Register the counter; numbers that another thread has reserved meanwhile are kept."""
         self.keep(key, range(0), again=False)
 
     def keep(self, key: str, numbers: range, *, again: bool = True) -> None:
@@ -90,7 +90,7 @@ _drawing = [threading.Lock() for _ in range(64)]
 
 
 class CounterCache(BaseCache):
-    """What django-ratelimit counts in: `add` and `incr` as it calls them."""
+    """The cache backend of django-ratelimit: `add` and `incr` as it calls them."""
 
     def __init__(self, location: str, params: dict[str, Any]) -> None:
         super().__init__(params)
@@ -103,7 +103,9 @@ class CounterCache(BaseCache):
         return added
 
     def incr(self, key: str, delta: int = 1, version: int | None = None) -> int:
-        with _drawing[hash(key) % len(_drawing)]:  # else all who find a block empty would draw one each
+        with _drawing[
+            hash(key) % len(_drawing)
+        ]:  # otherwise all threads that find a block empty would reserve one each
             number = _blocks.take(key)
             return self._drawn(key, _block.get()) if number is None else number
 

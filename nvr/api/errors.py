@@ -1,7 +1,7 @@
-"""One place that turns what went wrong into an answer, in the shape that each contract asks for.
+"""Turns exceptions into error responses, in the format that each API's contract requires.
 
-`describe` settles status, sentence and headers; the shape follows from the address, so that a view's 405, a limit
-reached in a middleware and an unknown address below it all look alike. Apps register shapes by prefix.
+`describe` determines status, message and headers; the format depends on the path, so that a view's 405, a rate limit
+in a middleware and an unknown path below it have the same format. Apps register formats by path prefix.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ PROBLEM = "application/problem+json"
 
 @dataclass(frozen=True)
 class Problem:
-    """What went wrong; `errors` only where fields were wrong."""
+    """An error; `errors` is set only for invalid fields."""
 
     status: int
     detail: str
@@ -43,7 +43,7 @@ _without_422: set[str] = set()
 
 
 def register_shape(prefix: str, shape: Shape, *, has_422: bool = True) -> None:
-    """Answer errors below `prefix` with `shape`; the longest prefix wins. Without 422, wrong input is 400 there."""
+    """Format errors below `prefix` with `shape`; the longest prefix wins. Without 422, invalid input returns 400."""
     _shapes.append((prefix, shape))
     _shapes.sort(key=lambda pair: -len(pair[0]))
     if not has_422:
@@ -51,14 +51,14 @@ def register_shape(prefix: str, shape: Shape, *, has_422: bool = True) -> None:
 
 
 def input_error(path: str, errors: list[FieldError]) -> NvrError:
-    """The error for wrong input at `path`: 422 with its fields, or 400 with a sentence."""
+    """Return the error for invalid input at `path`: 422 with its fields, or 400 with a message."""
     if path.startswith(tuple(_without_422)):
         return BadRequest(" ".join(f"{error['field']} {error['message']}" for error in errors))
     return Invalid(errors=errors)
 
 
 def problem_shape(problem: Problem, request: HttpRequest) -> dict[str, Any]:
-    """RFC 9457, for every API without a shape of its own."""
+    """Return the body as of RFC 9457, for APIs without their own format."""
     body: dict[str, Any] = {
         "type": "about:blank",
         "title": HTTPStatus(problem.status).phrase,
@@ -70,7 +70,7 @@ def problem_shape(problem: Problem, request: HttpRequest) -> dict[str, Any]:
 
 
 def printable(text: str) -> str:
-    """`text` without lone surrogates, which JSON cannot hold."""
+    """Return `text` without lone surrogates, which JSON cannot contain."""
     return text.encode("utf-8", "replace").decode()
 
 
@@ -84,7 +84,7 @@ def body_and_type(problem: Problem, request: HttpRequest) -> tuple[dict[str, Any
 
 
 def exception_handler(exception: Exception, context: Mapping[str, Any]) -> Response:
-    """DRF's hook: every exception becomes an answer; what nobody expected is logged and told as 500 without details."""
+    """DRF's exception handler; unexpected exceptions are logged and return 500 without details."""
     problem = describe(exception)
     request = context["request"]
     data, content_type = body_and_type(problem, request)
@@ -92,7 +92,7 @@ def exception_handler(exception: Exception, context: Mapping[str, Any]) -> Respo
 
 
 def error_response(exception: Exception, request: HttpRequest) -> HttpResponse:
-    """The same answer outside of DRF: middleware, unknown addresses, the last resort."""
+    """Return the same response outside of DRF: in middleware and for unknown paths."""
     problem = describe(exception)
     data, content_type = body_and_type(problem, request)
     return HttpResponse(dumps(data), status=problem.status, content_type=content_type, headers=problem.headers)
@@ -117,7 +117,7 @@ def describe(exception: Exception) -> Problem:
 
 
 def is_disk_full(exception: Exception) -> bool:
-    """Whether SQLite or PostgreSQL had no room: waiting, as a database that does not answer asks for, is no help."""
+    """Return whether SQLite or PostgreSQL ran out of disk space, for which a retry does not help."""
     cause = exception.__cause__
     full = getattr(cause, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL or getattr(cause, "sqlstate", "") == "53100"
     return isinstance(exception, OperationalError) and full
@@ -156,7 +156,7 @@ def _sentence(detail: Any) -> str:
 
 
 def field_errors(detail: Any, prefix: str = "") -> list[FieldError]:
-    """DRF's nested messages, flattened to one row per message."""
+    """Flatten DRF's nested messages to one row per message."""
     if isinstance(detail, Mapping):
         return [
             row

@@ -1,4 +1,4 @@
-"""Serializer fields that refuse what a database or a file name cannot hold."""
+"""Serializer fields that reject values which a database or a file name cannot store."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from rest_framework import serializers
 
 
 def has_control_characters(text: str) -> bool:
-    """C0, DEL, C1 and surrogates: nothing that a person typed."""
+    """Return whether `text` contains C0, DEL, C1 or surrogate characters, which users cannot type."""
     return any(unicodedata.category(character) in {"Cc", "Cs"} for character in text)
 
 
 class Text(serializers.CharField):
-    """Text from JSON text only (a number is no name), without NUL and lone surrogates."""
+    """A JSON string (not a number) without NUL and lone surrogates."""
 
     default_error_messages = {"text": "must be a text.", "control": "must not contain control characters."}
 
@@ -25,8 +25,8 @@ class Text(serializers.CharField):
 
     def run_validation(self, data: Any = serializers.empty) -> Any:
         if isinstance(data, str):
-            looked_at = data.replace("\n", "").replace("\r", "").replace("\t", "") if self.multiline else data
-            if has_control_characters(looked_at):
+            checked = data.replace("\n", "").replace("\r", "").replace("\t", "") if self.multiline else data
+            if has_control_characters(checked):
                 self.fail("control")
         return super().run_validation(data)
 
@@ -37,7 +37,7 @@ class Text(serializers.CharField):
 
 
 class Number(serializers.FloatField):
-    """A JSON number within bounds; a text or a boolean is none."""
+    """A JSON number within bounds, not a string or boolean."""
 
     def to_internal_value(self, data: Any) -> float:
         if isinstance(data, bool) or not isinstance(data, int | float):
@@ -53,7 +53,7 @@ class Whole(serializers.IntegerField):
 
 
 class Flag(serializers.BooleanField):
-    """JSON true or false, nothing that looks like it."""
+    """JSON true or false only."""
 
     def to_internal_value(self, data: Any) -> bool:
         if not isinstance(data, bool):
@@ -61,6 +61,8 @@ class Flag(serializers.BooleanField):
         return data
 
 
-def milliseconds(moment: datetime | None) -> str | None:
-    """UTC with milliseconds and `Z`: detections, events, uploads, audit."""
-    return None if moment is None else moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+def milliseconds(timestamp: datetime | None) -> str | None:
+    """Format a UTC timestamp with milliseconds and `Z`: detections, events, uploads, audit."""
+    if timestamp is None:
+        return None
+    return timestamp.strftime("%Y-%m-%dT%H:%M:%S.") + f"{timestamp.microsecond // 1000:03d}Z"

@@ -1,4 +1,4 @@
-"""JSON in and out by orjson; bodies are bounded, and what JSON does not know (NaN, lone surrogates) is refused."""
+"""JSON parsing and rendering by orjson; bodies have a size limit, and NaN and lone surrogates are rejected."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ OPTIONS = orjson.OPT_NON_STR_KEYS | orjson.OPT_UTC_Z | orjson.OPT_OMIT_MICROSECO
 
 
 def dumps(data: Any) -> bytes:
-    """`data` as JSON; aware datetimes become `…Z`, with whole seconds."""
+    """Return `data` as JSON; aware datetimes become `…Z`, with whole seconds."""
     return orjson.dumps(data, option=OPTIONS, default=_plain)
 
 

@@ -1,4 +1,4 @@
-"""Refuses query parameters and body keys that a view does not know: a misspelt `dryRun` must never delete anything."""
+"""Rejects unknown query parameters and body keys: a misspelt `dryRun` must never delete anything."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from rest_framework.request import Request
 from nvr.api.errors import input_error, printable
 from nvr.errors import FieldError
 
-# The names themselves, or the serializer whose fields they are.
+# The names, or a serializer with these fields.
 Keys = Collection[str] | type[serializers.Serializer[Any]]
 MAX_REPORTED = 20
 MAX_NAME = 50
 
 
 def check_query(request: Request, known: Collection[str]) -> None:
-    """Raises the API's error for wrong input if the query has a parameter that is not in `known`."""
+    """Raise the API's error for invalid input if the query has a parameter that is not in `known`."""
     if not request.META.get("QUERY_STRING"):
         return
     unknown = [name for name in request.query_params if name not in known]
@@ -29,7 +29,7 @@ def check_query(request: Request, known: Collection[str]) -> None:
 
 
 def check_body(request: Request, known: Keys) -> None:
-    """The same for keys of the body, nested ones included; a body that is no JSON object is refused as well."""
+    """Raise the same error for unknown keys of the body, including nested ones, and if it is not a JSON object."""
     try:
         body = request.data
     except ParseError as error:
@@ -62,7 +62,7 @@ def names_of(known: Keys) -> list[str]:
 
 
 def as_answered(known: type[serializers.Serializer[Any]], answer: type[serializers.Serializer[Any]]) -> list[str]:
-    """The keys of `known` and of the answer: who sends back what they read changes what may be changed of it."""
+    """Return the keys of `known` and of the response, so that clients can send back what they have read."""
     return list(dict.fromkeys([*names_of(known), *answer().fields]))
 
 

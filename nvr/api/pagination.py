@@ -1,4 +1,4 @@
-"""Paging: by offset for cameras, by cursor (keyset) for what grows without end."""
+"""Pagination: by offset for cameras, by cursor (keyset) for tables that keep growing."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MAX_NUMBER = 2**53
 
 
 def whole_number(query: QueryDict, name: str, default: int, *, minimum: int, maximum: int = MAX_NUMBER) -> int:
-    """The query's `name` as a number within bounds; 422 otherwise."""
+    """Return the query parameter `name` as a number within bounds; raises `Invalid` (422) otherwise."""
     text = query.get(name)
     if text is None:
         return default
@@ -33,7 +33,7 @@ def encode_cursor(*key: Any) -> str:
 
 
 def decode_cursor(text: str, *kinds: type) -> tuple[Any, ...]:
-    """The key that `encode_cursor` was given; 422 if `text` never came from it."""
+    """Return the key of a cursor from `encode_cursor`; raises `Invalid` (422) for other texts."""
     try:
         key = orjson.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
     except (binascii.Error, ValueError) as error:
@@ -86,7 +86,7 @@ def _older_than(cursor: str, moment: str) -> Q:
         if at.tzinfo is None or not 0 <= pk < 2**63:
             raise bad_cursor()
         at = at.astimezone(UTC)
-    except (ValueError, OverflowError) as error:  # year 1 in a zone east of here is in no calendar
+    except (ValueError, OverflowError) as error:  # year 1 in an eastern time zone is out of range
         raise bad_cursor() from error
     # The first condition is the one that an index on the moment can walk.
     return Q(**{f"{moment}__lte": at}) & (Q(**{f"{moment}__lt": at}) | Q(pk__lt=pk))

@@ -1,4 +1,4 @@
-"""Who may: staff, and Django's model permissions by method."""
+"""Permission classes: staff, and Django's model permissions by method."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ class IsStaff(BasePermission):
 
 
 class ModelPermissions(DjangoModelPermissions):
-    """Reading needs what `visible_to` asks for; writing Django's permission for the method.
+    """Reading is limited by `visible_to`; writing needs Django's permission for the method.
 
-    An action other than the plain ones names its permission in the view's `action_permissions`.
+    Custom actions list their permission in the view's `action_permissions`.
     """
 
     def has_permission(self, request: Request, view: APIView) -> bool:

@@ -1,4 +1,4 @@
-"""How often: named tiers, counted by django-ratelimit, by user or by client address."""
+"""Rate limits in named tiers, counted by django-ratelimit per user or client address."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from django_ratelimit.core import get_usage
 from nvr.api.counters import drawn_for
 from nvr.errors import TooManyRequests
 
-MAX_NAME = 150  # a longer one is nobody's
+MAX_NAME = 150  # as Django's user names
 
 
 @dataclass(frozen=True)
 class Usage:
-    """Where a client stands in its window; `retry_after` is in seconds."""
+    """A client's usage in the current window; `retry_after` is in seconds."""
 
     limit: int
     remaining: int
@@ -32,11 +32,11 @@ class Usage:
 
 def count(request: HttpRequest, tier: str, *, user_id: int | None, extra: str = "") -> Usage:
     """Count one request of `tier` for the user, else for the client's address; `extra` narrows the counter."""
-    who = f"user:{user_id}" if user_id is not None else f"address:{network_of(client_address(request))}"
+    client = f"user:{user_id}" if user_id is not None else f"address:{network_of(client_address(request))}"
     rate = settings.RATES[tier]["user" if user_id is not None else "anonymous"]
     with drawn_for(int(rate.partition("/")[0])):
         usage = get_usage(
-            request, group=f"nvr.{tier}", key=lambda _group, _request: f"{who}{extra}", rate=rate, increment=True
+            request, group=f"nvr.{tier}", key=lambda _group, _request: f"{client}{extra}", rate=rate, increment=True
         )
     if usage is None:  # limits are switched off
         return Usage(limit=0, remaining=0, retry_after=0, exceeded=False)
@@ -49,10 +49,10 @@ def count(request: HttpRequest, tier: str, *, user_id: int | None, extra: str = 
 
 
 def count_login(request: HttpRequest, name: str) -> Usage:
-    """One attempt to sign in as `name` from this address.
+    """Count one login attempt as `name` from this address.
 
-    Counted for the pair, so that nobody can lock another's name from elsewhere. The address alone is counted by the
-    caller, under the default tier, so that nobody tries one password on many names.
+    The pair is counted, so that nobody can lock out a user from another address. The caller also counts the address
+    alone, in the default tier, so that nobody can try one password with many names.
     """
     usage = count(request, "login", user_id=None, extra=f":name:{name_meant(name)}")
     enforce(usage)
@@ -60,7 +60,7 @@ def count_login(request: HttpRequest, name: str) -> Usage:
 
 
 def name_meant(text: str) -> str:
-    """The user name that the login form reads in `text`: blanks around it go, and full-width letters are letters."""
+    """Return `text` as the login form normalizes it: without surrounding blanks, in NFKC form."""
     return unicodedata.normalize("NFKC", text.strip()[:MAX_NAME]).casefold()
 
 
@@ -78,7 +78,7 @@ def client_address(request: HttpRequest) -> str:
 
 
 def network_of(address: str) -> str:
-    """An IPv6 client owns its whole /64; an IPv4-mapped address is the IPv4 one."""
+    """Return the /64 network of an IPv6 address, which belongs to one client, or the IPv4 address."""
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:

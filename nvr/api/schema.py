@@ -1,4 +1,4 @@
-"""The OpenAPI document: one per version, generated from the views, completed with what every view shares.
+"""The OpenAPI document: one per version, generated from the views, with the errors that all views share.
 
 Errors and headers come from the base view, not from each view, so they are added to each operation here.
 """
@@ -55,10 +55,10 @@ def register_error_schema(prefix: str, name: str, schema: dict[str, Any]) -> Non
 
 
 class Schema(AutoSchema):
-    """Operations are grouped by the first word after /api/ unless they say otherwise."""
+    """Groups operations by the first path segment after /api/ by default."""
 
     def _is_list_view(self, serializer: Any = None) -> bool:
-        """Lists come in envelopes, which views document themselves: an answer is never wrapped in an array."""
+        """Return False: lists have envelopes, which views document themselves."""
         return False
 
     def get_tags(self) -> list[str]:
@@ -91,12 +91,12 @@ class SessionScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-
 
 
 def only_documented(endpoints: list[tuple[str, str, str, Any]], **kwargs: Any) -> list[tuple[str, str, str, Any]]:
-    """The API only; the admin and the pages are no part of it."""
+    """Return the API endpoints, without admin and pages."""
     return [endpoint for endpoint in endpoints if endpoint[0].startswith("/api/")]
 
 
 def finish(result: dict[str, Any], generator: Any, **kwargs: Any) -> dict[str, Any]:
-    """Add the errors that every operation may answer, in the shape that its address asks for."""
+    """Add the errors that every operation can return, in the format of its path."""
     schemas = result.setdefault("components", {}).setdefault("schemas", {})
     schemas["Problem"] = PROBLEM
     schemas.update({name: schema for _, name, schema in _components})
@@ -109,14 +109,14 @@ def finish(result: dict[str, Any], generator: Any, **kwargs: Any) -> dict[str, A
 
 
 def _close_requests(schemas: dict[str, Any]) -> None:
-    """Unknown keys are refused; drf-spectacular gives what is sent components of its own."""
+    """Forbid unknown keys in request components, which drf-spectacular names `…Request`."""
     for name, schema in schemas.items():
         if name.endswith("Request") and schema.get("type") == "object":
             schema["additionalProperties"] = False
 
 
 def _without_version(operation: dict[str, Any]) -> None:
-    """The version is asked for in `Accept`; media types of answers and bodies do not carry it."""
+    """Remove the version from media types: clients request it in `Accept`, bodies do not contain it."""
     for holder in (operation.get("requestBody", {}), *operation["responses"].values()):
         if "content" in holder:
             holder["content"] = {kind.partition(";")[0]: content for kind, content in holder["content"].items()}

@@ -1,4 +1,4 @@
-"""The base of every API view: authenticate, count, authorise; and the headers that all answers carry."""
+"""The base of every API view: authentication, rate limits, permissions, and common response headers."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ VARY = ("Accept", "Authorization", "Cookie", "X-API-Key")
 
 
 class ApiMixin:
-    """Put before DRF's view. `tier` names the rate limit that a request counts for.
+    """Mixin for DRF views, listed before the view class. `tier` is the rate limit for its requests.
 
-    `query_parameters` and `body_keys` name what unsafe requests take, by method (of a viewset: by action). What they
-    do not list is refused, so a view that lists nothing takes nothing.
+    `query_parameters` and `body_keys` list what unsafe requests accept, by method (in a viewset: by action).
+    Everything else is rejected, so a view that lists nothing accepts nothing.
     """
 
     tier = "default"
@@ -41,7 +41,7 @@ class ApiMixin:
             known_input.check_body(request, self.body_keys.get(name, ()))
 
     def perform_authentication(self, request: Request) -> None:
-        """Wrong credentials count for their address, so that nobody tries them by the thousand."""
+        """Authenticate and count the request; wrong credentials count for the address, to limit guessing."""
         try:
             user = request.user
         except AuthenticationFailed:
@@ -74,7 +74,7 @@ class ApiView(ApiMixin, APIView):
 
 
 class BytesView(ApiMixin, APIView):
-    """An endpoint that answers with a file or a stream: any `Accept` will do."""
+    """An endpoint that returns a file or a stream, whatever `Accept` is."""
 
     tier = "media"
     content_negotiation_class = AnyAccept

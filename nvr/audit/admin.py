@@ -1,4 +1,4 @@
-"""The audit log, to be read."""
+"""The read-only admin of the audit log."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from nvr.model_admin import ModelAdmin
 
 
 class Known(admin.SimpleListFilter):
-    """By one of the values that the apps have announced: Django's own filter looks for them in every row there is."""
+    """Filters by registered values; Django's own filter would search all rows for them."""
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[AuditEntry]) -> QuerySet[AuditEntry]:
         return queryset.filter(**{self.parameter_name or "": self.value()}) if self.value() else queryset
@@ -38,7 +38,7 @@ class AuditEntryAdmin(ModelAdmin[AuditEntry]):
     list_display = ("at", "actor_name", "action", "target_type", "target_name", "address")
     list_filter = (ActionFilter, TargetFilter, "at")
     search_fields = ("actor_name", "target_name", "address")
-    # The moment is not editable, and would be left out of what is only to be read.
+    # `at` is not editable, so Django would omit it.
     fields = readonly_fields = (
         "at",
         "actor_name",

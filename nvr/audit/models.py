@@ -18,12 +18,12 @@ _actions: dict[str, tuple[str, ...]] = {}
 
 
 def register_target(target_type: str, visibility: Visibility) -> None:
-    """Let `visibility(user)` say which entries about `target_type` a user may see; without it only superusers may."""
+    """Register which entries about `target_type` a user can see; without it only superusers see them."""
     _visibility[target_type] = visibility
 
 
 def register_actions(target_type: str, *actions: str) -> None:
-    """Say what is recorded about `target_type`: the lists' filters offer it without searching the whole record."""
+    """Register the actions for `target_type`, so that filters can list them without scanning the table."""
     _actions[target_type] = actions
 
 
@@ -36,12 +36,12 @@ def known_targets() -> list[str]:
 
 
 class AppendOnly(TypeError):
-    """Someone tried to change the record."""
+    """Raised on an attempt to change or delete audit entries."""
 
 
 class AuditQuerySet(models.QuerySet["AuditEntry"]):
     def visible_to(self, user: User | AbstractBaseUser | AnonymousUser) -> Self:
-        """Entries about what `user` may see; everything for a superuser, nothing for who is not staff."""
+        """Return entries about objects that `user` can see: all for superusers, none for users who are not staff."""
         if not (user.is_active and getattr(user, "is_staff", False)):
             return self.none()
         if getattr(user, "is_superuser", False):
@@ -59,7 +59,7 @@ class AuditQuerySet(models.QuerySet["AuditEntry"]):
 
 
 class AuditEntry(models.Model):
-    """One act. `changes` maps a field to its old and new value, secrets masked."""
+    """One action. `changes` maps a field to its old and new value, secrets masked."""
 
     at = models.DateTimeField(default=timezone.now, editable=False)
     actor = models.ForeignKey(

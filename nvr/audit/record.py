@@ -1,4 +1,4 @@
-"""Writing the record."""
+"""Writing audit entries."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MASK = "***"
 
 @dataclass(frozen=True)
 class Asker:
-    """Who asked for something and from where: to be kept where a worker carries it out later."""
+    """The actor and origin of a request, to be stored for work that a worker does later."""
 
     actor_id: int | None
     actor_name: str
@@ -30,7 +30,7 @@ class Asker:
 
 
 def asker_of(actor: AbstractBaseUser | AnonymousUser | None) -> Asker:
-    """`actor`, or the system itself, in the request that is being answered now."""
+    """Return `actor`, or the system itself, with the origin of the current request."""
     known = actor is not None and actor.pk is not None
     return Asker(
         actor_id=actor.pk if known else None,  # type: ignore[union-attr]  # known is not None
@@ -45,9 +45,9 @@ def record(
     target: models.Model,
     changes: dict[str, tuple[Any, Any]] | None = None,
 ) -> AuditEntry:
-    """Append who did what to `target`; call it inside the transaction of the change itself.
+    """Append an audit entry about `target`; call it in the transaction of the change.
 
-    `changes` maps a field to (old, new). Without an actor the system itself acted. Secrets are masked by their name.
+    `changes` maps a field to (old, new). Without an actor the entry names the system. Secrets are masked by field name.
     """
     asker = actor if isinstance(actor, Asker) else asker_of(actor)
     return AuditEntry.objects.create(
@@ -61,7 +61,7 @@ def record(
 
 
 def _plain(field: str, value: Any) -> Any:
-    """`value` as JSON can hold it; a secret only says whether there is one."""
+    """Return `value` in a JSON type; a secret is masked, and None if empty."""
     if any(word in field for word in SECRET_WORDS):
         return MASK if value else None
     if isinstance(value, datetime):

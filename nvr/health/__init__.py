@@ -1,1 +1,1 @@
-"""How the installation is: checks of what it depends on, and the heartbeat of its processes."""
+"""Health checks of the installation's dependencies, and heartbeats of its processes."""

@@ -1,4 +1,4 @@
-"""The checks of what every installation has: database, cache, broker, workers, storage, disk, versions."""
+"""The health checks of every installation: database, cache, broker, workers, storage, disk, versions."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def database() -> Section:
     file = file_of(connection)
     if file is not None and not file.exists():
         return Section(
-            "failed", f"The file {file} is not there: put it back, or run manage.py up, which makes a new one."
+            "failed", f"The file {file} does not exist: restore it, or run manage.py up, which creates a new one."
         )
     with connection.cursor() as cursor:
         cursor.execute("SELECT 1")
@@ -37,7 +37,7 @@ def cache_answers() -> Section:
     probe = uuid.uuid4().hex
     cache.set("health", probe, 30)
     if cache.get("health") is None:
-        return Section("failed", "The cache forgets what it was told: check its disk or server.")
+        return Section("failed", "The cache does not return stored values: check its disk or server.")
     return Section("ok", "The cache answers.", {"engine": "redis" if settings.REDIS_URL else "disk"})
 
 
@@ -54,7 +54,7 @@ def workers() -> Section:
     silent = [queue for queue in QUEUES if queue not in beats or not beats[queue].is_alive]
     facts = {"last_beat": {queue: beats[queue].beat_at if queue in beats else None for queue in QUEUES}}
     if silent:
-        detail = f"No worker serves {', '.join(silent)}: start one, or look at its log."
+        detail = f"No worker serves {', '.join(silent)}: start one, or check its log."
         return Section("degraded", detail, facts, is_stopped=True)
     return Section("ok", "Workers serve every queue.", facts)
 
@@ -68,7 +68,7 @@ def storage() -> Section:
         return Section("failed", f"Not writable: {unwritable[0]}. Correct its owner or mount it read-write.")
     return Section(
         "ok",
-        "The folders are there.",
+        "The folders exist.",
         {"data": str(settings.NVR_DATA_DIR), "cameras": str(settings.NVR_CAMERA_ROOT)},
     )
 
@@ -77,7 +77,7 @@ def disk() -> Section:
     usage = shutil.disk_usage(settings.NVR_DATA_DIR)
     facts = {"total_bytes": usage.total, "free_bytes": usage.free}
     if usage.free < usage.total * LOW_DISK_SHARE:
-        return Section("degraded", f"Only {usage.free // 2**20} MB are free: make room or add a disk.", facts)
+        return Section("degraded", f"Only {usage.free // 2**20} MB are free: free disk space or add a disk.", facts)
     return Section("ok", f"{usage.free // 2**30} GB are free.", facts)
 
 
@@ -90,7 +90,7 @@ def versions() -> Section:
         "ffmpeg": "found" if shutil.which("ffmpeg") else "missing",
         "platform": sys.platform,
     }
-    return Section("ok", "Versions of what runs.", facts)
+    return Section("ok", "Installed versions.", facts)
 
 
 def register_all() -> None:

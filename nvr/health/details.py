@@ -1,4 +1,4 @@
-"""What `/api/health` also tells those who may know it; an app above fills the slot when it is ready."""
+"""Details in `/api/health` for users with a permission; apps register them in `ready()`."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ Details = Callable[[], dict[str, Any]]
 _details: dict[str, Details] = {}
 
 
-def tell(permission: str, details: Details) -> None:
-    """Add `details()` to the answer for whoever has `permission`."""
+def register_details(permission: str, details: Details) -> None:
+    """Add `details()` to the response for users with `permission`."""
     _details[permission] = details
 
 
 def details_for(user: User | AnonymousUser) -> dict[str, Any]:
-    """Nothing while the database is away: health answers all the same."""
+    """Return the details for `user`; empty while the database does not answer, so that the endpoint still works."""
     found: dict[str, Any] = {}
     try:
         for permission, details in _details.items():

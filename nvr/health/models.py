@@ -1,4 +1,4 @@
-"""Heartbeats of processes, and the spans in which the application was down."""
+"""Heartbeats of processes, and the outages of the application."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from datetime import datetime, timedelta
 from django.db import models, transaction
 from django.utils import timezone
 
-# Three missed beats of the slowest beat interval: shorter silences are a busy worker, not an outage.
+# Three missed beats of the slowest interval: a shorter silence means a busy worker, not an outage.
 SILENCE = timedelta(seconds=90)
 
 
 class Heartbeat(models.Model):
-    """One row per process kind; `beat_at` is when it last said that it lives."""
+    """One row per process kind; `beat_at` is its last heartbeat."""
 
     name = models.CharField(max_length=64, unique=True)
     host = models.CharField(max_length=255, blank=True)
@@ -32,7 +32,7 @@ class Heartbeat(models.Model):
 
 
 class Outage(models.Model):
-    """A span without heartbeats: what was silent then was not heard, which is no fault of the camera."""
+    """A time range without heartbeats, in which a silent camera does not count as offline."""
 
     started_at = models.DateTimeField()
     ended_at = models.DateTimeField(db_index=True)
@@ -52,7 +52,7 @@ class Outage(models.Model):
 
 
 def beat(name: str, host: str = "") -> None:
-    """Say that the process kind `name` lives; a silence of the scheduler before this beat is kept as an outage."""
+    """Record a heartbeat of the process kind `name`; a silence of the scheduler before it becomes an outage."""
     now = timezone.now()
     with transaction.atomic():
         row, new = Heartbeat.objects.select_for_update().get_or_create(
@@ -67,13 +67,13 @@ def beat(name: str, host: str = "") -> None:
 
 
 def outages_between(start: datetime, end: datetime) -> list[tuple[datetime, datetime]]:
-    """The spans (UTC) from `start` to `end` in which the application was down, cut off there, oldest first.
+    """Return the outages (UTC) between `start` and `end`, clipped to them, oldest first.
 
-    A silence that no heartbeat has ended yet is one of them, as far as now.
+    They include a silence that has not ended, up to now.
     """
     rows = Outage.objects.filter(ended_at__gt=start, started_at__lt=end)
     spans = list(rows.values_list("started_at", "ended_at"))
-    # After a start, work may come before the scheduler's first heartbeat, which will keep the outage.
+    # After a start, tasks may run before the scheduler's first heartbeat, which stores the outage.
     last, now = Heartbeat.objects.filter(name="scheduler").first(), timezone.now()
     if last is not None and now - last.beat_at > SILENCE:
         spans.append((last.beat_at, now))
@@ -81,6 +81,6 @@ def outages_between(start: datetime, end: datetime) -> list[tuple[datetime, date
     return [(began, ended) for began, ended in cut if began < ended]
 
 
-def downtime_since(moment: datetime) -> timedelta:
-    """How long the application was down after `moment` (UTC)."""
-    return sum((ended - began for began, ended in outages_between(moment, timezone.now())), timedelta())
+def downtime_since(timestamp: datetime) -> timedelta:
+    """Return how long the application was down after `timestamp` (UTC)."""
+    return sum((ended - began for began, ended in outages_between(timestamp, timezone.now())), timedelta())

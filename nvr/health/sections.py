@@ -1,7 +1,7 @@
-"""What the installation depends on, each checked in a thread of its own with a deadline.
+"""Health sections: each dependency is checked in its own thread with a deadline.
 
-A part that hangs is said to hang; its check is not started again before it returns, so that nothing piles up.
-Apps add sections in `ready()`. A check knows no user: what a user may see only in part is counted apart, by `figures`.
+A check that hangs is reported as failed and not started again before it returns, so that threads do not pile up.
+Apps register sections in `ready()`. Checks are the same for all users; `figures` adds values that depend on the user.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 DEADLINE_S = 1.5
-FRESH_S = 1.0  # a crowd that asks at once shares one answer
+FRESH_S = 1.0  # concurrent requests share one result
 
 
 @dataclass(frozen=True)
 class Section:
-    """`status` is ok, degraded (works, needs a look) or failed; `detail` one sentence for the operator.
+    """`status` is ok, degraded (works, but needs attention) or failed; `detail` is one sentence for the operator.
 
-    `is_stopped`: a process that it needs does not run. Pages still open, so that it is no more than degraded.
+    `is_stopped`: a required process is not running. Pages still open, so the status is only degraded.
     """
 
     status: str
@@ -48,7 +48,7 @@ Figures = Callable[["Person"], dict[str, Any]]
 
 
 class Probe:
-    """A check, its last answer, and at most one run of it at a time."""
+    """A check with its last result; runs at most once at a time."""
 
     def __init__(self, name: str, check: Check, *, essential: bool, figures: Figures | None = None) -> None:
         self.name, self.check, self.essential, self.figures = name, check, essential, figures
@@ -67,7 +67,7 @@ class Probe:
     def _run(self) -> Section:
         try:
             section = self.check()
-        except Exception as error:  # noqa: BLE001  # whatever fails is the finding
+        except Exception as error:  # noqa: BLE001  # any failure is the result
             logger.warning("health check failed section=%s error=%s", self.name, type(error).__name__)
             section = Section("failed", f"{self.name} does not answer ({type(error).__name__}).")
         finally:
@@ -85,14 +85,14 @@ class Probe:
 
 
 _probes: dict[str, Probe] = {}
-# Each check has at most one thread, started when it is needed: those that hang leave enough for the others.
+# Each check uses at most one thread, so checks that hang leave enough threads for the others.
 _pool = ThreadPoolExecutor(max_workers=64, thread_name_prefix="health")
 
 
 def register(name: str, check: Check, *, essential: bool = True, figures: Figures | None = None) -> None:
-    """Add a section; one that is not `essential` never makes the whole `degraded`.
+    """Register a section; only `essential` ones make the overall status `degraded`.
 
-    `figures(user)` are facts that depend on which cameras `user` may see.
+    `figures(user)` returns values that depend on the cameras that `user` can see.
     """
     _probes[name] = Probe(name, check, essential=essential, figures=figures)
 
@@ -105,7 +105,7 @@ def check_all(*, essential_only: bool = False) -> dict[str, Section]:
 
 
 def figures_for(user: Person, name: str, section: Section) -> dict[str, Any]:
-    """What of the section only `user` is shown; nothing while its check fails, as what it counts may be away."""
+    """Return the user-dependent values of a section; empty if its check failed, since counting may fail too."""
     figures = _probes[name].figures
     return {} if figures is None or section.status == "failed" else figures(user)
 

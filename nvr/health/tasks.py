@@ -1,4 +1,4 @@
-"""The heartbeat: each queue's worker says that it lives."""
+"""The heartbeat task, which runs in the worker of each queue."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from nvr.health.models import beat
 
 @shared_task(name="health.heartbeat", ignore_result=True)
 def heartbeat(queue: str) -> None:
-    """Run by each queue's worker; the interactive one also vouches for the scheduler that sent it."""
+    """Record a heartbeat of the queue's worker; the interactive one also records the scheduler that sent it."""
     beat(f"worker:{queue}", socket.gethostname())
     if queue == "interactive":
         beat("scheduler", socket.gethostname())

@@ -1,4 +1,4 @@
-"""`/api/health` for whoever asks, `/api/system/health` for staff."""
+"""`/api/health` for everyone, `/api/system/health` for staff."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SERVICE = "mediareviewer-api"  # the contract's literal name
 class HealthOut(serializers.Serializer[Any]):
     status = serializers.ChoiceField(["ok", "degraded"])
     service = serializers.CharField()
-    settings = serializers.DictField(required=False, help_text="For who has `reviewer.review`.")
+    settings = serializers.DictField(required=False, help_text="For users with `reviewer.review`.")
     deletionQueue = serializers.DictField(child=serializers.IntegerField(), required=False, help_text="The same.")
 
 
@@ -45,7 +45,7 @@ class HealthView(ApiView):
         try:
             super().perform_authentication(request)
         except (OperationalError, InterfaceError):
-            request._not_authenticated()  # type: ignore[attr-defined]  # DRF's own way to say "a stranger"
+            request._not_authenticated()  # type: ignore[attr-defined]  # DRF's own way to set an anonymous user
             self._count(request, user_id=None)
 
     @extend_schema(operation_id="health", responses=HealthOut, tags=["health"])
@@ -55,7 +55,7 @@ class HealthView(ApiView):
 
 
 class SystemHealthView(ApiView):
-    """What an operator needs: each part with its status and what to do. Uploads are counted of visible cameras."""
+    """The status of each section with a fix. Uploads are counted for the visible cameras only."""
 
     permission_classes = (IsStaff,)
 
