@@ -43,9 +43,9 @@ def trim_kept_copies() -> None:
 
 @shared_task(name=dispatch.TASK, ignore_result=True)
 def ingest() -> None:
-    """Process uploads for a limited time; send another task if some are left."""
-    if processor.work():
-        dispatch.send_owed()
+    """Work on what cameras delivered; what is left after a while is another message's."""
+    if processor.process_pending():
+        dispatch.send_pending()
 
 
 @shared_task(name="media.draw_owed_thumbnails", ignore_result=True)

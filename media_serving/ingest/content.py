@@ -1,4 +1,4 @@
-"""Whether a file is what it claims to be, whole, and what it says of itself."""
+"""Validate that a file is complete and of the type that its name claims, and read its metadata."""
 
 from __future__ import annotations
 
@@ -18,71 +18,73 @@ from nvr.media.images.errors import DamagedImage, NotAnImage
 
 MAX_PICTURE_BYTES: Final = 256 * 2**20
 HEAD_BYTES: Final = 16
-BEGINNINGS: Final = (b"\xff\xd8", b"\x89PNG", b"GIF8", b"BM", b"II*\0", b"MM\0*")
-# What ffmpeg says of a file whose end, or index, has not been written yet.
+SIGNATURES: Final = (b"\xff\xd8", b"\x89PNG", b"GIF8", b"BM", b"II*\0", b"MM\0*")
+# ffmpeg's messages for a file whose end or index has not been written yet.
 UNFINISHED: Final = ("moov atom not found", "End of file", "could not find codec parameters")
 
 
 class Incomplete(Invalid):
-    """It may still grow: it is looked at again for hours before it is given up."""
+    """The file may still grow: it is checked again for hours before it is rejected."""
 
     title = "The file is incomplete"
 
 
 @dataclass(frozen=True)
-class Facts:
-    """In pixels and seconds; `said` is what the file itself says of its capture time."""
+class MediaInfo:
+    """Size in pixels and duration in seconds; `readings` are the capture times in the file itself."""
 
     width: int
     height: int
     duration_s: float | None = None
-    said: tuple[Reading, ...] = ()
+    readings: tuple[Reading, ...] = ()
 
 
-class WithoutEnd(Incomplete):
-    """All of the picture is there but its last bytes, which come within seconds if they come at all."""
+class MissingEnd(Incomplete):
+    """Only the picture's last bytes are missing; they arrive within seconds or never."""
 
     title = "The picture lacks its last bytes"
 
 
-def facts_of(file: BinaryIO, *, is_picture: bool, may_grow: bool = True, may_end: bool = True) -> Facts:
-    """Raises `Incomplete`, and what `pictures.check` or `ffmpeg.probe` raise for what it never will be.
+def inspect(file: BinaryIO, *, is_picture: bool, may_grow: bool = True, may_complete: bool = True) -> MediaInfo:
+    """Probe the file. Raises `Incomplete`, and the errors of `pictures.check` or `ffmpeg.probe` for invalid files.
 
-    Of a video that `may_grow` no more, what is there counts: the rest of it will never come. So it does of a picture
-    that lacks its last bytes only, if those `may_end` no more.
+    Without `may_grow`, an incomplete video is accepted as it is: the rest will not arrive. Without `may_complete`, so
+    is a picture that lacks only its last bytes.
     """
     with translate_os_errors():
         size = os.fstat(file.fileno()).st_size
     if size == 0:
         raise Incomplete("The file is empty.")
-    return of_picture(file, size, may_end=may_end) if is_picture else of_video(file, size, may_grow=may_grow)
+    if is_picture:
+        return inspect_picture(file, size, may_complete=may_complete)
+    return inspect_video(file, size, may_grow=may_grow)
 
 
-def of_picture(file: BinaryIO, size: int, *, may_end: bool) -> Facts:
+def inspect_picture(file: BinaryIO, size: int, *, may_complete: bool) -> MediaInfo:
     if size > MAX_PICTURE_BYTES:
         raise Invalid(f"The picture has {size} bytes; at most {MAX_PICTURE_BYTES} are read.")
     try:
-        found = pictures.check(file, tags=exif.WANTED)
-    except DamagedImage as error:
+        found = pictures.check(file, tags=exif.REQUESTED_TAGS)
+    except TornImage as error:
         raise Incomplete("The picture is incomplete or damaged.") from error
     except NotAnImage as error:
         with translate_os_errors():
             head = os.pread(file.fileno(), HEAD_BYTES, 0)
-        if begins_like_a_picture(head):
+        if has_picture_signature(head):
             raise Incomplete("The picture is incomplete or damaged.") from error
         raise
-    if may_end and not found.has_end:
-        raise WithoutEnd("The picture lacks its last bytes.")
-    return Facts(found.width, found.height, said=exif.readings_of(found.tags))
+    if may_complete and not found.has_end:
+        raise MissingEnd("The picture lacks its last bytes.")
+    return MediaInfo(found.width, found.height, readings=exif.readings_of(found.tags))
 
 
-def begins_like_a_picture(data: bytes) -> bool:
-    """A WebP shares its first letters with AVI and WAVE: eight bytes further on it says which it is."""
-    return data.startswith(BEGINNINGS) or (data[:4] == b"RIFF" and b"WEBP".startswith(data[8:12]))
+def has_picture_signature(data: bytes) -> bool:
+    """Whether `data` starts like a picture. WebP shares `RIFF` with AVI and WAVE and differs eight bytes later."""
+    return data.startswith(SIGNATURES) or (data[:4] == b"RIFF" and b"WEBP".startswith(data[8:12]))
 
 
-def of_video(file: BinaryIO, size: int, *, may_grow: bool) -> Facts:
-    """ffprobe looks into it; of what has no picture nothing can be made."""
+def inspect_video(file: BinaryIO, size: int, *, may_grow: bool) -> MediaInfo:
+    """Probe a video with ffprobe; a file without a video stream is invalid."""
     try:
         with translate_os_errors():
             is_whole = video_is_complete(file)
@@ -99,4 +101,4 @@ def of_video(file: BinaryIO, size: int, *, may_grow: bool) -> Facts:
         if any(words in error.detail for words in UNFINISHED):
             raise Incomplete("The video has no index: it is incomplete or damaged.") from error
         raise
-    return Facts(found.width, found.height, duration_s=found.plausible_duration, said=readings_of(found.tags))
+    return MediaInfo(found.width, found.height, duration_s=found.believed_duration, readings=readings_of(found.tags))

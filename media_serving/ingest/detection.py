@@ -1,4 +1,4 @@
-"""What the camera's detector finds in a picture, or in the frames of a video."""
+"""Run the camera's detector on a picture, or on the frames of a video."""
 
 from __future__ import annotations
 
@@ -19,53 +19,58 @@ from nvr.media.images.decoder import pictures
 
 
 @dataclass
-class Findings:
-    """`found` are columns of detections; `memory` is the detector's, None if it has not looked."""
+class DetectorRun:
+    """`detections` are column values of detections; `memory` is the detector's, None if it did not run."""
 
-    found: list[dict[str, Any]] = field(default_factory=list)
+    detections: list[dict[str, Any]] = field(default_factory=list)
     width: int | None = None
     height: int | None = None
     memory: bytes | None = None
     note: str = ""
 
 
-def find_in(camera: Camera, turn: CameraTurn, file: BinaryIO, taken_at: datetime, *, is_picture: bool) -> Findings:
-    """Raises what reading a picture or video raises; what was found in a video before it broke off is kept."""
-    findings = Findings()
+def run_detector(
+    camera: Camera, lease: CameraTurn, file: BinaryIO, taken_at: datetime, *, is_picture: bool
+) -> DetectorRun:
+    """Run the camera's detector on the file; detections in a video before a read error are kept.
+
+    Raises the errors of reading a picture or video.
+    """
+    detector_run = DetectorRun()
     if camera.detector == Detector.NONE:
-        return findings
+        return detector_run
     detector = detectors.detector_for(detectors.config_for(camera))
-    memory = bytes(turn.memory) if turn.detector == camera.detector else b""
-    frames = picture(file, taken_at, detector.width_px) if is_picture else sampling.sample_frames(file, taken_at)
+    memory = bytes(lease.memory) if lease.detector == camera.detector else b""
+    frames = decode_picture(file, taken_at, detector.width_px) if is_picture else sampling.sample_frames(file, taken_at)
     with closing(frames):
         try:
             for frame in frames:
                 result = detector.detect(frame, memory)
-                memory, findings.width, findings.height = result.memory, result.width, result.height
-                findings.found += [columns(frame, found) for found in result.objects]
+                memory, detector_run.width, detector_run.height = result.memory, result.width, result.height
+                detector_run.detections += [detection_fields(frame, detected) for detected in result.objects]
         except FfmpegFailed as error:
-            # The system's kill may be meant for all of us: the next attempt sees the rest.
-            if findings.width is None or isinstance(error, FfmpegKilled):
+            # The system may be killing all processes: the next attempt reads the rest.
+            if detector_run.width is None or isinstance(error, FfmpegKilled):
                 raise
-            findings.note = f"Not all of it could be looked at. {error.detail}"
-    findings.memory = memory
-    return findings
+            detector_run.note = f"Not all of it could be processed. {error.detail}"
+    detector_run.memory = memory
+    return detector_run
 
 
-def picture(file: BinaryIO, taken_at: datetime, width_px: int) -> Generator[Frame]:
-    """In grey and as small as the detector wants it: a child process decodes it so."""
-    grey = pictures.decode_grayscale(file, width_px)
+def decode_picture(file: BinaryIO, taken_at: datetime, width_px: int) -> Generator[Frame]:
+    """Yield the picture in grey, scaled down to `width_px`; a child process decodes it."""
+    grey = pictures.in_grey(file, width_px)
     image = Image.frombytes("L", (grey.width, grey.height), grey.data)
     yield Frame(image, taken_at, full_size=grey.full_size)
 
 
-def columns(frame: Frame, found: DetectedObject) -> dict[str, Any]:
-    x, y, width, height = found.box or (None, None, None, None)
+def detection_fields(frame: Frame, detected: DetectedObject) -> dict[str, Any]:
+    x, y, width, height = detected.box or (None, None, None, None)
     return {
         "detected_at": frame.at,
         "offset_ms": frame.offset_ms,
-        "object_class": found.object_class,
-        "confidence": found.confidence,
+        "object_class": detected.object_class,
+        "confidence": detected.confidence,
         "bbox_x": x,
         "bbox_y": y,
         "bbox_width": width,

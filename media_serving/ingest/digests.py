@@ -1,7 +1,7 @@
-"""What tells one content from another: the SHA-256 of the bytes; of a large file, that of its blocks' digests.
+"""Content digests: the SHA-256 of a file's bytes, or, for a large file, of the digests of its blocks.
 
-A large file is read in slices, so that a camera with 40 GB does not keep the workers from the others: the digests of
-the blocks that were read are kept with the upload, and the next slice goes on behind them.
+A large file is read in slices, so that a camera with 40 GB does not block the workers for other cameras: the digests
+of the blocks read so far are stored with the upload, and the next slice continues after them.
 """
 
 from __future__ import annotations
@@ -23,26 +23,26 @@ from nvr.media.files.paths import translate_os_errors
 from nvr.media.files.sparse import data_bytes
 
 READ_BYTES: Final = 2**20
-CHECK_S: Final = 2.0  # between two looks whether the file is still wanted
+CHECK_S: Final = 2.0  # between two checks whether the digest is still needed
 HEX_CHARS: Final = 64
-SPARSE_BYTES: Final = 256 * 2**20  # of what is larger, half must have been written
+SPARSE_BYTES: Final = 256 * 2**20  # of larger files, half must have been written
 
 
-class Changed(Conflict):
-    """The file is not the one any more that was entered: it is still being written, or another took its name.
+class FileChanged(Conflict):
+    """The file is no longer the one in the ledger: it is still being written, or another file has its name now.
 
-    `facts` are of what is there now, once somebody has looked.
+    `file_stat` is the stat result of the current file, if known.
     """
 
-    facts: os.stat_result | None = None
+    file_stat: os.stat_result | None = None
 
 
-class NotWanted(Conflict):
+class CameraInactive(Conflict):
     title = "The camera was switched off or trashed while the file was read"
 
 
-class Unfinished(Conflict):
-    """The slice is over and the file is not read to its end: `block_digests` is how far it came."""
+class DigestUnfinished(Conflict):
+    """The time budget is over before the end of the file; `block_digests` holds the blocks read so far."""
 
     def __init__(self, block_digests: str, size: int) -> None:
         done = min(len(block_digests) // HEX_CHARS * LARGE_BYTES, size)
@@ -54,17 +54,17 @@ def readable(size: int) -> str:
     return filesizeformat(size).replace("\xa0", " ")
 
 
-def check_same(upload: Upload, file: BinaryIO) -> None:
-    """Raises `Changed` if the open file was written to since it was entered."""
-    with translate_os_errors():
-        facts = os.fstat(file.fileno())
-    if (facts.st_size, stored_mtime_ns(facts.st_mtime_ns)) != (upload.size_bytes, upload.mtime_ns):
-        raise Changed
+def check_unchanged(upload: Upload, file: BinaryIO) -> None:
+    """Raise `FileChanged` if the open file was written to since it was entered in the ledger."""
+    with named_errors():
+        file_stat = os.fstat(file.fileno())
+    if (file_stat.st_size, stored_mtime_ns(file_stat.st_mtime_ns)) != (upload.size_bytes, upload.mtime_ns):
+        raise FileChanged
 
 
-def check_is_written(file: BinaryIO) -> None:
-    """Raises `Incomplete` for a large file of which most was never written: to read zeros for hours tells nothing."""
-    with translate_os_errors():
+def check_not_sparse(file: BinaryIO) -> None:
+    """Raise `Incomplete` for a large file that is mostly unwritten: reading zeros for hours is useless."""
+    with named_errors():
         size = os.fstat(file.fileno()).st_size
         if size <= SPARSE_BYTES:
             return
@@ -74,7 +74,7 @@ def check_is_written(file: BinaryIO) -> None:
 
 
 def digest_of(file: BinaryIO, check: Callable[[], None] = lambda: None) -> str:
-    """Of a file that is not large."""
+    """Return the digest of a file that is not large."""
     digest = hashlib.sha256()
     with translate_os_errors():
         file.seek(0)
@@ -83,23 +83,23 @@ def digest_of(file: BinaryIO, check: Callable[[], None] = lambda: None) -> str:
     return digest.hexdigest()
 
 
-def digest_in_slices(file: BinaryIO, known: str, until: float, check: Callable[[], None]) -> str:
-    """Of a large file of which the digests of the first blocks are `known`; at least one block is read.
+def digest_in_slices(file: BinaryIO, known_digests: str, until: float, check: Callable[[], None]) -> str:
+    """Return the digest of a large file whose first blocks have the `known_digests`; reads at least one block.
 
-    Raises `Unfinished` when it is past `until` (monotonic seconds), and what `check` raises.
+    Raises `DigestUnfinished` after `until` (monotonic seconds), and the errors of `check`.
     """
     with translate_os_errors():
         size = os.fstat(file.fileno()).st_size
-        file.seek(len(known) // HEX_CHARS * LARGE_BYTES)
+        file.seek(len(known_digests) // HEX_CHARS * LARGE_BYTES)
         while block := block_digest(file, check):
-            known += block
-            if time.monotonic() >= until and len(known) // HEX_CHARS * LARGE_BYTES < size:
-                raise Unfinished(known, size)
-    return hashlib.sha256(known.encode()).hexdigest()
+            known_digests += block
+            if time.monotonic() >= until and len(known_digests) // HEX_CHARS * LARGE_BYTES < size:
+                raise DigestUnfinished(known_digests, size)
+    return hashlib.sha256(known_digests.encode()).hexdigest()
 
 
 def block_digest(file: BinaryIO, check: Callable[[], None]) -> str:
-    """Of the next block; empty at the file's end."""
+    """The next block's digest; empty at the end of the file."""
     digest, length = hashlib.sha256(), 0
     for block in blocks(file, LARGE_BYTES, check):
         digest.update(block)
@@ -108,7 +108,7 @@ def block_digest(file: BinaryIO, check: Callable[[], None]) -> str:
 
 
 def blocks(file: BinaryIO, length: int | None, check: Callable[[], None]) -> Iterator[bytes]:
-    """The next `length` bytes, or all that are left; between them it is checked whether the file is still wanted."""
+    """Yield the next `length` bytes, or all remaining ones, and call `check` every `CHECK_S`."""
     checked_at = time.monotonic()
     while length is None or length > 0:
         block = file.read(READ_BYTES if length is None else min(READ_BYTES, length))
@@ -121,11 +121,11 @@ def blocks(file: BinaryIO, length: int | None, check: Callable[[], None]) -> Ite
             checked_at = time.monotonic()
 
 
-def check_is_wanted(upload: Upload, file: BinaryIO) -> None:
-    """Raises `NotWanted` when the camera is switched off or trashed, `Changed` or `NoSuchFile` for another file."""
+def check_still_needed(upload: Upload, file: BinaryIO) -> None:
+    """Raise `CameraInactive` if the camera is disabled or trashed, `FileChanged` or `NoSuchFile` for another file."""
     if not Camera.objects.filter(pk=upload.camera_id, enabled=True).exists():
-        raise NotWanted
-    with translate_os_errors():
+        raise CameraInactive
+    with named_errors():
         is_same = os.path.samestat(upload.file.stat(), os.fstat(file.fileno()))
     if not is_same:
-        raise Changed
+        raise FileChanged

@@ -1,4 +1,4 @@
-"""Telling the workers that there are uploads: one message for any number of them, and not too often."""
+"""Notify the workers of waiting uploads: one message for any number of uploads, rate-limited."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ logger = logging.getLogger(__name__)
 TASK = "media.ingest"
 PAUSE_S = 0.5
 EXPIRES_S = 10.0
-broker_away = LogThrottle(timedelta(minutes=1))
+broker_log = LogThrottle(timedelta(minutes=1))
 
 
-class Sender:
-    """A message that is not sent now is sent by the scheduler's, which looks every few seconds."""
+class Dispatcher:
+    """Rate-limits the messages. The scheduler polls every few seconds and makes up for those that are skipped."""
 
     def __init__(self) -> None:
         self.sent_at = -PAUSE_S
@@ -35,14 +35,14 @@ class Sender:
 
 def send() -> None:
     try:
-        # Who is busy until it expires looks for work before it ends: during a long backlog nothing piles up.
+        # A worker that is busy until the message expires checks for work itself: no messages pile up.
         current_app.send_task(TASK, queue="ingest", expires=EXPIRES_S)
     except (OperationalError, OSError) as error:
-        if broker_away.should_log():
-            logger.warning("broker away, uploads wait error=%s", type(error).__name__)
+        if broker_log.should_log():
+            logger.warning("broker unavailable, uploads wait error=%s", type(error).__name__)
 
 
-def send_owed() -> None:
-    """What a lost message, a dead worker or an absent broker left waiting."""
+def send_pending() -> None:
+    """Send a message if uploads still wait after a lost message, a dead worker or a broker failure."""
     if cameras_with_work(timezone.now()):
         send()

@@ -1,7 +1,7 @@
-"""Whose uploads are worked on, and in which order: one worker at a camera, several cameras at a time.
+"""Camera leases and processing order: one worker per camera, several cameras in parallel.
 
-Within a camera the newest hour comes first, and within it the oldest picture: after an outage one sees at once what
-happens now, and each hour's events form in their order.
+For each camera, the newest hour is processed first, and within it the oldest file: after an outage, current pictures
+appear at once, and the events of each hour are created in order.
 """
 
 from __future__ import annotations
@@ -21,84 +21,85 @@ from media_serving import leases
 from media_serving.models import CameraTurn, Upload, UploadState
 from media_serving.models.uploads import LARGE_BYTES
 
-LEASE = timedelta(seconds=10)  # renewed while the worker lives: a killed one's camera is free again after this
+LEASE = timedelta(seconds=10)  # renewed while the worker runs; after a kill, the camera is free again after this time
 BATCH = 32
-DIED = "Each worker that read this file died."
+WORKERS_DIED = "Every worker that processed this file died."
 
 
-class TurnLost(Exception):
-    """Another worker has taken the camera over: what is being done now must not be written."""
+class LeaseLost(Exception):
+    """Another worker has acquired the camera: the current results must not be written."""
 
 
 def cameras_with_work(now: datetime) -> list[int]:
-    """Who waits longest for a turn comes first."""
-    # Two looks into indexes for each camera, however many uploads wait: `Exists` has PostgreSQL read all of them.
+    """Ids of enabled cameras with uploads to process; the one that was leased longest ago comes first."""
+    # Two index lookups per camera, however many uploads wait: with `Exists`, PostgreSQL reads all of them.
     own = Upload.objects.filter(camera=OuterRef("pk"))
     due = Subquery(own.due(now).order_by("-captured_at").values("pk")[:1])
-    in_hand = Subquery(own.filter(state=UploadState.WORKING).order_by().values("pk")[:1])
-    has_work = Q(due__isnull=False) | Q(in_hand__isnull=False)
-    live = Camera.objects.filter(enabled=True).annotate(due=due, in_hand=in_hand).filter(has_work)
+    processing = Subquery(own.filter(state=UploadState.WORKING).order_by().values("pk")[:1])
+    has_work = Q(due__isnull=False) | Q(processing__isnull=False)
+    live = Camera.objects.filter(enabled=True).annotate(due=due, processing=processing).filter(has_work)
     return list(live.order_by(F("turn__taken_at").asc(nulls_first=True), "pk").values_list("pk", flat=True))
 
 
 @contextmanager
-def turn_of(camera_id: int) -> Iterator[CameraTurn | None]:
-    """The turn, if nobody else has it; given back at the end."""
-    turn = take(camera_id)
-    if turn is None:
+def camera_lease(camera_id: int) -> Iterator[CameraTurn | None]:
+    """Yield the camera's lease, or None if another worker holds it; release it at the end."""
+    lease = acquire(camera_id)
+    if lease is None:
         yield None
         return
     try:
-        # A long video takes longer than the lease.
-        with leases.lease_renewal(f"turn={camera_id}", lambda: renew(turn), every=LEASE / 4):
-            yield turn
+        # A long video takes longer than the lease lasts.
+        with leases.lease_renewal(f"camera={camera_id}", lambda: renew(lease), every=LEASE / 4):
+            yield lease
     finally:
-        CameraTurn.objects.filter(pk=turn.pk, holder=turn.holder).update(leased_until=timezone.now(), holder="")
+        CameraTurn.objects.filter(pk=lease.pk, holder=lease.holder).update(leased_until=timezone.now(), holder="")
 
 
-def renew(turn: CameraTurn) -> bool:
-    """Whether the turn is still ours, for another `LEASE`."""
-    ours = CameraTurn.objects.filter(pk=turn.pk, holder=turn.holder)
-    return bool(ours.update(leased_until=timezone.now() + LEASE))
+def renew(lease: CameraTurn) -> bool:
+    """Extend the lease by `LEASE`; return False if another worker holds it."""
+    held = CameraTurn.objects.filter(pk=lease.pk, holder=lease.holder)
+    return bool(held.update(leased_until=timezone.now() + LEASE))
 
 
-def take(camera_id: int) -> CameraTurn | None:
+def acquire(camera_id: int) -> CameraTurn | None:
+    """Acquire the camera's lease; None if another worker holds it."""
     now, holder = timezone.now(), f"{leases.WORKER}.{secrets.token_hex(8)}"
-    turn, _ = CameraTurn.objects.get_or_create(camera_id=camera_id, defaults={"leased_until": now})
-    # A lease that ends later than any does was taken before the clock was put back.
-    lapsed = Q(leased_until__lte=now) | Q(leased_until__gt=now + 3 * LEASE)
-    free = CameraTurn.objects.filter(lapsed, pk=turn.pk, holder=turn.holder)
+    lease, _ = CameraTurn.objects.get_or_create(camera_id=camera_id, defaults={"leased_until": now})
+    # A lease that ends later than possible was acquired before the clock was set back.
+    expired = Q(leased_until__lte=now) | Q(leased_until__gt=now + 3 * LEASE)
+    free = CameraTurn.objects.filter(expired, pk=lease.pk, holder=lease.holder)
     if not free.update(leased_until=now + LEASE, holder=holder, taken_at=now):
         return None
-    release_lapsed(camera_id, all_died=bool(turn.holder) and not turn.holder.startswith(leases.WORKER))
-    turn.refresh_from_db()
-    return turn
+    release_expired(camera_id, all_died=bool(lease.holder) and not lease.holder.startswith(leases.WORKER))
+    lease.refresh_from_db()
+    return lease
 
 
-def hold(turn: CameraTurn) -> None:
-    """Make sure, inside of a transaction, that the turn is still ours, and keep it. Raises `TurnLost`."""
-    if not renew(turn):
-        raise TurnLost
+def confirm_lease(lease: CameraTurn) -> None:
+    """Renew the lease inside a transaction. Raises `LeaseLost` if another worker holds it."""
+    if not renew(lease):
+        raise LeaseLost
 
 
-def release_lapsed(camera_id: int, *, all_died: bool) -> None:
-    """What a dead worker had in hand waits again; a file that killed several is given up.
+def release_expired(camera_id: int, *, all_died: bool) -> None:
+    """Return a dead worker's uploads to the waiting state; fail a file after several dead workers.
 
-    With `all_died` the worker went with its whole installation: by a power cut, an upgrade, somebody's kill.
+    With `all_died`, the whole installation stopped: a power cut, an upgrade or a manual kill.
     """
     lost = Upload.objects.filter(camera=camera_id, state=UploadState.WORKING)
-    most = leases.MAX_RESTARTS if all_died else leases.MAX_ATTEMPTS
-    lost.filter(attempts__gte=most).update(state=UploadState.FAILED, reason=DIED)
+    limit = leases.MAX_RESTARTS if all_died else leases.MAX_ATTEMPTS
+    lost.filter(attempts__gte=limit).update(state=UploadState.FAILED, reason=WORKERS_DIED)
     lost.update(state=UploadState.WAITING)
 
 
 def next_batch(camera_id: int, now: datetime) -> list[Upload]:
-    """Of the newest hour that has work, the oldest files; what is read in slices comes last.
+    """The oldest files of the newest hour that has uploads; files that are read in slices come last.
 
-    Without large files, while others' are in hand.
+    Large files are left out while too many of other cameras are being processed.
     """
     due = Upload.objects.due(now).filter(camera=camera_id)
-    if not may_begin_large(camera_id, now):
+    if not may_start_large_file(camera_id, now):
         due = due.filter(size_bytes__lte=LARGE_BYTES)
     newest = due.order_by("-captured_at", "-pk").values_list("captured_at", flat=True).first()
     if newest is None:
@@ -108,26 +109,29 @@ def next_batch(camera_id: int, now: datetime) -> list[Upload]:
     return sorted(rows, key=lambda row: bool(row.block_digests))
 
 
-def may_begin_large(camera_id: int, now: datetime) -> bool:
-    """Whether a worker may take a long video in hand: else those of a few cameras keep all others waiting."""
-    in_hand = Upload.objects.filter(state=UploadState.WORKING, size_bytes__gt=LARGE_BYTES)
-    others = in_hand.filter(camera__turn__leased_until__gt=now).exclude(camera=camera_id)
+def may_start_large_file(camera_id: int, now: datetime) -> bool:
+    """Whether a worker may start on a large file: otherwise those of a few cameras could block all others."""
+    processing = Upload.objects.filter(state=UploadState.WORKING, size_bytes__gt=LARGE_BYTES)
+    others = processing.filter(camera__turn__leased_until__gt=now).exclude(camera=camera_id)
     return others.order_by().count() < settings.NVR_INGEST_LARGE_FILES
 
 
-def has_large_slot(turn: CameraTurn) -> bool:
-    """Whether the camera may begin with a large file, two workers asking one after the other; in a transaction."""
+def has_large_file_slot(lease: CameraTurn) -> bool:
+    """Whether the camera may start a large file. Call it in a transaction: a row lock serializes the workers."""
     CameraTurn.objects.select_for_update().order_by("pk").first()
-    return may_begin_large(turn.camera_id, timezone.now())
+    return may_start_large_file(lease.camera_id, timezone.now())
 
 
-def begin(turn: CameraTurn, upload: Upload) -> bool:
-    """Note that the file is in hand; False if it is not waiting any more, or large while others' are in hand."""
+def start_processing(lease: CameraTurn, upload: Upload) -> bool:
+    """Mark the upload as being processed.
+
+    Returns False if it is no longer waiting, or if it is large and too many large files are being processed.
+    """
     with transaction.atomic():
-        hold(turn)
-        if upload.size_bytes > LARGE_BYTES and not has_large_slot(turn):
+        confirm_lease(lease)
+        if upload.size_bytes > LARGE_BYTES and not has_large_file_slot(lease):
             return False
         waiting = Upload.objects.filter(pk=upload.pk, state=UploadState.WAITING)
-        begun = waiting.update(state=UploadState.WORKING, attempts=F("attempts") + 1)
+        updated = waiting.update(state=UploadState.WORKING, attempts=F("attempts") + 1)
     upload.attempts += 1
-    return bool(begun)
+    return bool(updated)

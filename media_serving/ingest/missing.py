@@ -1,8 +1,8 @@
-"""A file that is not at its place: was it deleted, or is its storage away?
+"""Decide whether a missing file was deleted or its storage is unavailable.
 
-A disk that is unmounted, a folder that is renamed for a minute and a script that tidies up look alike for the one
-file. What tells them apart is what lay around it: only where that is still there was the file alone deleted. In doubt
-it is waited for; and also what was taken for deleted is looked for again at each scan.
+For a single file, an unmounted disk, a briefly renamed folder and a cleanup script look the same. The neighbouring
+files tell them apart: if they still exist, only this file was deleted. In doubt, NVR waits for the file. Each scan also
+checks again for files that were considered deleted.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ NEIGHBOURS: Final = 20  # on either side, in the order of arrival
 
 
 class Missing(NotFound):
-    """It is not there, and nor is what lay beside it; `is_deletable`: after hours it counts as deleted."""
+    """The file and its neighbours are missing; with `is_deletable` it counts as deleted after hours."""
 
-    title = "Neither the file nor those that lay beside it are there now"
+    title = "Neither the file nor its neighbouring files exist now"
 
     def __init__(self, detail: str = "", *, is_deletable: bool = True) -> None:
         super().__init__(detail)
@@ -33,15 +33,15 @@ class Missing(NotFound):
 
 
 def check_folder(camera: Camera) -> None:
-    """Raises `StorageFault` if the camera's folder is missing, does not answer, or has lost its volume."""
-    if reason := unavailable_reason(Path(camera.folder_path), camera.remembered_mount):
+    """Raise `StorageFault` if the camera's folder is missing, does not respond, or has lost its volume."""
+    if reason := absence(Path(camera.folder_path), camera.remembered_mount):
         raise StorageFault(reason)
 
 
-def meaning_of(upload: Upload) -> NvrError:
-    """What it means that the upload's file is not there: `StorageFault`, `Missing`, or `NoSuchFile` if it was deleted.
+def classify_missing(upload: Upload) -> NvrError:
+    """Why the upload's file does not exist: `StorageFault`, `Missing`, or `NoSuchFile` if it was deleted.
 
-    The disk is asked: not for use inside of a transaction.
+    Accesses the disk: do not call it in a transaction.
     """
     try:
         check_folder(upload.camera)
@@ -53,14 +53,14 @@ def meaning_of(upload: Upload) -> NvrError:
     if is_empty(Path(upload.camera.folder_path)):
         detail = f"The folder {upload.camera.folder_path} is empty now: check whether its disk is mounted."
         return Missing(detail, is_deletable=False)
-    here = upload.below.rpartition(b"/")[0]
-    beside = [name for name in neighbours if name.rpartition(b"/")[0] == here]
+    folder = upload.below.rpartition(b"/")[0]
+    siblings = [name for name in neighbours if name.rpartition(b"/")[0] == folder]
     root = os.fsencode(upload.camera.folder_path)
-    return NoSuchFile() if any(os.path.lexists(root + b"/" + name) for name in beside or neighbours) else Missing()
+    return NoSuchFile() if any(os.path.lexists(root + b"/" + name) for name in siblings or neighbours) else Missing()
 
 
 def neighbours_of(upload: Upload) -> list[bytes]:
-    """Names below the camera's folder of files that came before and after it and ought to be there."""
+    """Names below the camera's folder of files that arrived before and after it and should exist."""
     others = Upload.objects.filter(camera=upload.camera_id).exclude(path_digest=upload.path_digest)
     others = others.exclude(state=UploadState.REJECTED, missing_since__isnull=False)
     before = others.filter(received_at__lte=upload.received_at).order_by("-received_at", "-pk")
@@ -69,7 +69,7 @@ def neighbours_of(upload: Upload) -> list[bytes]:
 
 
 def is_empty(folder: Path) -> bool:
-    """Whether nothing lies in it but what systems leave everywhere."""
+    """Whether the folder contains nothing but system files."""
     try:
         with os.scandir(os.fsencode(folder)) as entries:
             return not any(is_content(entry) for entry in entries)
@@ -83,9 +83,9 @@ def is_content(entry: os.DirEntry[bytes]) -> bool:
 
 
 def names_of_missing(camera: Camera, *, before: int | None, limit: int) -> list[tuple[int, bytes]]:
-    """Primary keys and names of what was not there when it was to be read; the latest first, beginning below `before`.
+    """Primary keys and names of uploads whose file was missing, newest first, with primary keys below `before`.
 
-    Also of what was taken for deleted: it may be there again.
+    Includes uploads that were considered deleted: their files may be back.
     """
     rows = Upload.objects.filter(camera=camera, missing_since__isnull=False)
     rows = rows.filter(state__in=[UploadState.WAITING, UploadState.REJECTED])

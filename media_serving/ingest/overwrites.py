@@ -1,7 +1,7 @@
-"""A copy of the bytes that the camera is about to overwrite.
+"""Keep copies of files that the camera is likely to overwrite.
 
-A camera that uses a name again overwrites what was there. From the second time on that a name is seen, its bytes are
-copied to the data directory before anything is made of them, so that what was detected can still be shown.
+A camera that reuses a file name overwrites the previous file. From the second upload of a name on, the bytes are
+copied to the data directory before they are processed, so that detections in them can still be shown.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from nvr.media.files.sparse import copy_sparse
 
 logger = logging.getLogger(__name__)
 
-no_room = LogThrottle(timedelta(minutes=10))
+no_space_log = LogThrottle(timedelta(minutes=10))
 
 
-def used_again(uploads: list[Upload]) -> set[int]:
-    """Primary keys of those whose name has been used before; of one camera, in one query."""
+def reused_names(uploads: list[Upload]) -> set[int]:
+    """Primary keys of the uploads whose file name was used before; all of one camera, in one query."""
     if not uploads:
         return set()
     rows = Upload.objects.filter(camera=uploads[0].camera_id, path_digest__in=[row.path_digest for row in uploads])
@@ -36,13 +36,13 @@ def used_again(uploads: list[Upload]) -> set[int]:
 
 
 def keep(upload: Upload, file: BinaryIO) -> bool:
-    """Whether there is a copy now, in place of any earlier one; a full disk is no reason not to record what was seen.
+    """Copy the file, replacing any earlier copy; return False if there is no space for it.
 
-    Raises `StorageFault`.
+    A full disk does not prevent detections from being recorded. Raises `StorageFault` for other errors.
     """
     try:
         if reason := why_no_room(upload.size_bytes):
-            if no_room.should_log():
+            if no_space_log.should_log():
                 logger.warning("no copy kept upload=%s reason=%s", upload.pk, reason)
             return False
         with write_to(upload.kept_path) as part, part.open("wb") as copy:

@@ -1,7 +1,7 @@
-"""What becomes of one uploaded file: a list of steps, each of which can be done again.
+"""The processing of one uploaded file: a list of steps, each of which can run again.
 
-Nothing is written before `record`, which writes all that was found out in one transaction: whoever dies before it has
-done nothing, and whoever dies after it leaves only thumbnails to be made.
+Nothing is written before `record`, which writes all results in one transaction: a worker that dies before it has
+changed nothing, and one that dies after it leaves only thumbnails to create.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from media_serving.clips.requests import schedule_clips_showing
 from media_serving.events import attach_all
 from media_serving.ingest import content, digests, overwrites, places, snapshots
 from media_serving.ingest.capture_time import CaptureTime, FileFacts, capture_time
-from media_serving.ingest.detection import Findings, find_in
-from media_serving.ingest.leases import hold
+from media_serving.ingest.detection import DetectorRun, run_detector
+from media_serving.ingest.leases import confirm_lease
 from media_serving.models import CameraTurn, Detection, MediaType, Upload, UploadState
 from media_serving.models.uploads import LARGE_BYTES, MAX_REASON_LENGTH, mtime_to_datetime, stored_mtime_ns
 from media_serving.thumbnails.rendering import make_thumbnails
@@ -38,24 +38,25 @@ LONGEST_S = 86_400
 
 @dataclass
 class Job:
-    """One upload on its way: what each step found out for those behind it.
+    """One upload in the pipeline, with the results of its steps.
 
-    `file` is open: who looks at it looks at the same bytes, whatever lies at its name by then. `is_again` says that
-    the camera has used the name before, `is_snapshot` that `file` is a copy in memory, which no longer changes. After
-    `until` (monotonic seconds) a large file gives way to others. If it is `duplicate_of` another upload, `has_moved`
-    says that the other's file is not where it was, and `has_new_copy` that a copy was kept for that one.
+    `file` stays open: every step reads the same bytes, even if another file gets its name. `is_reused_name`: the camera
+    has used the name before. `is_in_memory`: `file` is a copy in memory, which no longer changes. `until`: the time in
+    monotonic seconds after which a large file is interrupted in favour of others. If the upload is a `duplicate_of`
+    another one, `has_moved` means that the other's file is no longer at its path, and `has_new_copy` that a copy was
+    kept for it.
     """
 
     upload: Upload
-    turn: CameraTurn
+    lease: CameraTurn
     file: BinaryIO
-    is_again: bool = False
-    is_snapshot: bool = False
+    is_reused_name: bool = False
+    is_in_memory: bool = False
     until: float = math.inf
     digest: str = ""
-    facts: content.Facts | None = None
-    taken: CaptureTime | None = None
-    findings: Findings = field(default_factory=Findings)
+    media_info: content.MediaInfo | None = None
+    captured: CaptureTime | None = None
+    detector_run: DetectorRun = field(default_factory=DetectorRun)
     duplicate_of: Upload | None = None
     has_moved: bool = False
     has_new_copy: bool = False
@@ -72,145 +73,145 @@ class Job:
 Step = Callable[[Job], None]
 
 
-def take_snapshot(job: Job) -> None:
-    """Of a picture whose name is used again: it may be overwritten each second, also while it is read."""
-    if not (job.is_again and job.is_picture and job.upload.size_bytes <= LARGE_BYTES):
+def copy_to_memory(job: Job) -> None:
+    """Copy a picture with a reused name into memory: it may be overwritten every second, even while it is read."""
+    if not (job.is_reused_name and job.is_picture and job.upload.size_bytes <= LARGE_BYTES):
         return
-    copy, facts = snapshots.snapshot_of(job.file)
+    copy, file_stat = snapshots.read_into_memory(job.file)
     job.file.close()
-    job.file, job.is_snapshot = copy, True
-    if (facts.st_size, stored_mtime_ns(facts.st_mtime_ns)) != (job.upload.size_bytes, job.upload.mtime_ns):
+    job.file, job.is_in_memory = copy, True
+    if (file_stat.st_size, stored_mtime_ns(file_stat.st_mtime_ns)) != (job.upload.size_bytes, job.upload.mtime_ns):
         with transaction.atomic():
-            hold(job.turn)
-            snapshots.adopt(job.upload, facts)
+            confirm_lease(job.lease)
+            snapshots.adopt(job.upload, file_stat)
 
 
-def recognise(job: Job) -> None:
-    """Raises `Incomplete` for what may still grow, and what `nvr.media` raises for what is no picture or video."""
-    if not job.is_snapshot:
-        digests.check_same(job.upload, job.file)
+def validate_file(job: Job) -> None:
+    """Raise `Incomplete` for files that may still grow, and the errors of `nvr.media` for invalid files."""
+    if not job.is_in_memory:
+        digests.check_unchanged(job.upload, job.file)
     now = timezone.now()
-    may_grow = not job.upload.is_abandoned(now)
-    may_end = job.upload.quiet_for(now) < settings.NVR_INGEST_END_WAIT
-    job.facts = content.facts_of(job.file, is_picture=job.is_picture, may_grow=may_grow, may_end=may_end)
+    may_grow = not job.upload.is_given_up(now)
+    may_complete = job.upload.quiet_for(now) < settings.NVR_INGEST_END_WAIT
+    job.media_info = content.inspect(job.file, is_picture=job.is_picture, may_grow=may_grow, may_complete=may_complete)
 
 
-def read_whole(job: Job) -> None:
-    """The content's digest. Raises `Incomplete` for what is mostly empty, and `Unfinished` when the time is over."""
-    if job.is_snapshot:
+def compute_digest(job: Job) -> None:
+    """Raises `Incomplete` for mostly empty files, and `DigestUnfinished` at the end of the time budget."""
+    if job.is_in_memory:
         job.digest = digests.digest_of(job.file)
         return
-    digests.check_is_written(job.file)
-    check = partial(digests.check_is_wanted, job.upload, job.file)
+    digests.check_not_sparse(job.file)
+    check = partial(digests.check_still_needed, job.upload, job.file)
     if job.upload.size_bytes <= LARGE_BYTES:
         job.digest = digests.digest_of(job.file, check)
     else:
         job.digest = digests.digest_in_slices(job.file, job.upload.block_digests, job.until, check)
 
 
-def find_known(job: Job) -> None:
-    """The upload that these bytes are already, and whether its file still lies where it was."""
-    if job.taken is not None:
-        job.duplicate_of = places.same_content(job.upload, job.digest, job.taken)
+def find_duplicate(job: Job) -> None:
+    """Find an upload with the same content, and check whether its file is still at its path."""
+    if job.captured is not None:
+        job.duplicate_of = places.find_same_content(job.upload, job.digest, job.captured)
     if job.duplicate_of is not None:
         job.duplicate_of.camera = job.camera
-        job.has_moved = not places.lies_at(job.camera, job.duplicate_of)
+        job.has_moved = not places.exists_at(job.camera, job.duplicate_of)
 
 
 def keep_copy(job: Job) -> None:
-    """Of a name that is used again: the camera is likely to overwrite these bytes as well.
+    """Keep a copy of a file with a reused name: the camera is likely to overwrite it as well.
 
-    Also if they are on record and were overwritten before; but not again what was removed to make room.
+    This includes known content that was overwritten before, but not copies that were removed to free space.
     """
-    if not job.is_again:
+    if not job.is_reused_name:
         return
     if job.duplicate_of is not None:
-        job.has_new_copy = lacks_copy(job.duplicate_of, job.upload) and overwrites.keep(job.duplicate_of, job.file)
+        job.has_new_copy = needs_copy(job.duplicate_of, job.upload) and overwrites.keep(job.duplicate_of, job.file)
     elif job.upload.copy_removed_at is None:
         job.upload.is_kept = overwrites.keep(job.upload, job.file)
 
 
-def lacks_copy(known: Upload, upload: Upload) -> bool:
-    """Whether the name has had other bytes too, and will again: what is merely sent twice is not overwritten."""
+def needs_copy(known: Upload, upload: Upload) -> bool:
+    """Whether the name also had other content, so that it is likely to be overwritten and not just sent twice."""
     if known.path_digest != upload.path_digest or known.is_kept or known.copy_removed_at is not None:
         return False
     contents = Upload.objects.of_file(upload.camera_id, upload.below)
     return contents.exclude(pk__in=[known.pk, upload.pk]).exists()
 
 
-def tell_capture_time(job: Job) -> None:
-    said = job.facts.said if job.facts else ()
+def determine_capture_time(job: Job) -> None:
+    readings = job.media_info.readings if job.media_info else ()
     facts = FileFacts(
         path=job.upload.path,
         mtime=mtime_to_datetime(job.upload.mtime_ns),
         received=job.upload.received_at,
         length=length_of(job),
-        said=said if job.is_picture else (),
-        container=() if job.is_picture else said,
+        exif=readings if job.is_picture else (),
+        container=() if job.is_picture else readings,
     )
-    job.taken = capture_time(facts, job.camera.zone)
+    job.captured = capture_time(facts, job.camera.zone)
 
 
 def length_of(job: Job) -> timedelta:
-    """A video is written until its end; what declares days is no video's length."""
-    seconds = job.facts.duration_s if job.facts and job.facts.duration_s else 0.0
+    """The video's duration; zero for pictures and for implausible durations of days."""
+    seconds = job.media_info.duration_s if job.media_info and job.media_info.duration_s else 0.0
     return timedelta(seconds=seconds) if seconds < LONGEST_S else timedelta(0)
 
 
 def detect(job: Job) -> None:
-    if job.duplicate_of is None and job.taken is not None:
-        job.findings = find_in(job.camera, job.turn, job.file, job.taken.at, is_picture=job.is_picture)
+    if job.duplicate_of is None and job.captured is not None:
+        job.detector_run = run_detector(job.camera, job.lease, job.file, job.captured.at, is_picture=job.is_picture)
 
 
 def record(job: Job) -> None:
-    """All that was found, the detector's memory and the upload's end: together or not at all.
+    """Write the detections, the detector's memory and the upload's final state in one transaction.
 
-    Raises `Changed` if the file was written to while it was read: then what was found is of no content.
+    Raises `FileChanged` if the file was written to while it was read: the results then belong to no content.
     """
-    if not job.is_snapshot:
-        digests.check_same(job.upload, job.file)
+    if not job.is_in_memory:
+        digests.check_unchanged(job.upload, job.file)
     with transaction.atomic():
-        hold(job.turn)
+        confirm_lease(job.lease)
         if job.duplicate_of is not None:
             places.merge(job.upload, job.duplicate_of, has_moved=job.has_moved)
             if job.has_new_copy:
                 Upload.objects.filter(pk=job.duplicate_of.pk).update(is_kept=True)
             return
-        attach_all([Detection(**described(job), **values) for values in job.findings.found])
-        remember(job)
+        attach_all([Detection(**common_fields(job), **values) for values in job.detector_run.detections])
+        save_detector_memory(job)
         finish(job)
         if not job.is_picture:
             schedule_clips_showing(job.upload, length_of(job))
-    if job.findings.memory is not None:
-        job.turn.detector, job.turn.memory = job.camera.detector, job.findings.memory
+    if job.detector_run.memory is not None:
+        job.lease.detector, job.lease.memory = job.camera.detector, job.detector_run.memory
 
 
-def described(job: Job) -> dict[str, Any]:
-    """What is the same for all detections of the file."""
+def common_fields(job: Job) -> dict[str, Any]:
+    """The column values that all detections of the file share."""
     return {
         "camera": job.camera,
         "upload": job.upload,
         "file_path": places.shown_path(job.camera, job.upload.path),
         "media_type": MediaType.IMAGE if job.is_picture else MediaType.VIDEO,
-        "frame_width": job.findings.width,
-        "frame_height": job.findings.height,
+        "frame_width": job.detector_run.width,
+        "frame_height": job.detector_run.height,
         "source": job.camera.detector,
     }
 
 
-def remember(job: Job) -> None:
-    if job.findings.memory is not None:
-        CameraTurn.objects.filter(pk=job.turn.pk).update(detector=job.camera.detector, memory=job.findings.memory)
+def save_detector_memory(job: Job) -> None:
+    if job.detector_run.memory is not None:
+        CameraTurn.objects.filter(pk=job.lease.pk).update(detector=job.camera.detector, memory=job.detector_run.memory)
 
 
 def finish(job: Job) -> None:
-    upload, taken = job.upload, job.taken
-    upload.state, upload.reason, upload.retry_at = UploadState.DONE, job.findings.note[:MAX_REASON_LENGTH], None
+    upload, captured = job.upload, job.captured
+    upload.state, upload.reason, upload.retry_at = UploadState.DONE, job.detector_run.note[:LONGEST_REASON], None
     upload.content_digest, upload.done_at, upload.missing_since = job.digest, timezone.now(), None
     upload.block_digests = ""
-    if taken is not None:
-        upload.captured_at, upload.clock_is_absurd = taken.at, taken.is_absurd
-        upload.capture_clue, upload.capture_note = taken.clue, taken.note
+    if captured is not None:
+        upload.captured_at, upload.clock_is_absurd = captured.at, captured.is_absurd
+        upload.capture_clue, upload.capture_note = captured.clue, captured.note
     upload.save(
         update_fields=[
             "state",
@@ -229,33 +230,33 @@ def finish(job: Job) -> None:
     )
 
 
-def draw_thumbnails(job: Job) -> None:
-    """A fault here undoes nothing, and is none of the file's: what is missing is made later."""
-    if not job.findings.found:
+def create_thumbnails(job: Job) -> None:
+    """An error here undoes nothing and is not caused by the file: missing thumbnails are created later."""
+    if not job.detector_run.detections:
         return
     try:
         make_thumbnails(job.upload)
     except StorageFull:
-        pass  # which has been said, and need not be for each file
+        pass  # already logged; one entry per file is not needed
     except NvrError as error:
-        logger.warning("thumbnails wait upload=%s reason=%s", job.upload.pk, error.detail)
+        logger.warning("thumbnails pending upload=%s reason=%s", job.upload.pk, error.detail)
     except Exception:
-        logger.exception("thumbnails wait upload=%s", job.upload.pk)
+        logger.exception("thumbnails pending upload=%s", job.upload.pk)
 
 
 STEPS: tuple[Step, ...] = (
-    take_snapshot,
-    recognise,
-    tell_capture_time,
-    read_whole,
-    find_known,
+    copy_to_memory,
+    validate_file,
+    determine_capture_time,
+    compute_digest,
+    find_duplicate,
     keep_copy,
     detect,
     record,
-    draw_thumbnails,
+    create_thumbnails,
 )
 
 
-def work_through(job: Job) -> None:
+def run_steps(job: Job) -> None:
     for step in STEPS:
         step(job)

@@ -1,8 +1,8 @@
-"""The same bytes of one camera at another place, or once more: no other upload, but news of where they lie.
+"""Recognize known bytes of a camera at another path: not a new upload, but a moved or copied file.
 
-A script sorts files into folders at night, a folder is renamed, a camera sends its recordings again: what was detected
-in them is on record once, and its picture is found where the bytes are now. Only another time in the picture or in its
-name makes another upload: two black frames need not differ in a single byte.
+A script sorts files into folders, a folder is renamed, or a camera sends its recordings again: detections are recorded
+once, and their pictures are found at the current path. Only a different time in the picture or in its name makes it a
+different upload: two black frames may be identical in every byte.
 """
 
 from __future__ import annotations
@@ -28,49 +28,52 @@ from nvr.media.files.paths import NoSuchFile, StorageFault, error_for
 logger = logging.getLogger(__name__)
 
 CANDIDATES: Final = 20
-FOLLOWED: Final = 2000  # places checked in one go
-FOLLOWED_FOR: Final = timedelta(days=2)  # only what is shown as its path depends on it: pictures are found for ever
-SAME_TIME: Final = timedelta(minutes=1)  # between a name's time and one that was known otherwise
-MAX_VIDEO_LENGTH: Final = timedelta(hours=12)
+FOLLOW_BATCH_SIZE: Final = 2000  # copies checked per run
+FOLLOW_PERIOD: Final = timedelta(days=2)  # affects only the path that is shown: pictures are always found
+SAME_TIME: Final = timedelta(minutes=1)  # between the time in a name and one from another clue
+LONGEST_VIDEO: Final = timedelta(hours=12)
 
 
-def same_content(upload: Upload, digest: str, taken: CaptureTime) -> Upload | None:
-    """The upload that these bytes are already; the earliest, should there be several."""
+def find_same_content(upload: Upload, digest: str, captured: CaptureTime) -> Upload | None:
+    """The earliest processed upload with the same bytes, if any."""
     rows = Upload.objects.filter(camera=upload.camera_id, content_digest=digest).exclude(content_digest="")
     rows = rows.filter(state=UploadState.DONE).exclude(pk=upload.pk).order_by("pk")
-    # Of very many black frames the one that is meant must not lie behind the candidates.
-    named, of_its_time = rows.filter(path_digest=upload.path_digest)[:1], rows.filter(captured_at=taken.at)
+    # Among very many identical black frames, the right one must be among the candidates.
+    named, of_its_time = rows.filter(path_digest=upload.path_digest)[:1], rows.filter(captured_at=captured.at)
     several = (named, of_its_time[:CANDIDATES], rows[:CANDIDATES])
-    return next((row for some in several for row in some if is_same(upload, taken, row)), None)
+    return next((row for some in several for row in some if is_same(upload, captured, row)), None)
 
 
-def is_same(upload: Upload, taken: CaptureTime, other: Upload) -> bool:
-    """Of two with the same bytes. What a picture says itself is the same in both; what its name says need not be."""
-    if name_of(upload) == name_of(other) or taken.clue not in {CaptureClue.NAME, CaptureClue.FOLDER}:
+def is_same(upload: Upload, captured: CaptureTime, other: Upload) -> bool:
+    """Whether two files with the same bytes are the same upload: their metadata is equal, but names may differ."""
+    if name_of(upload) == name_of(other) or captured.clue not in {CaptureClue.NAME, CaptureClue.FOLDER}:
         return True
-    if other.capture_clue == taken.clue:
-        return other.captured_at == taken.at
-    return abs(other.captured_at - taken.at) <= SAME_TIME
+    if other.capture_clue == captured.clue:
+        return other.captured_at == captured.at
+    return abs(other.captured_at - captured.at) <= SAME_TIME
 
 
 def name_of(upload: Upload) -> bytes:
     return upload.below.rpartition(b"/")[2]
 
 
-def lies_at(camera: Camera, place: Upload | UploadCopy) -> bool:
-    """Whether the bytes still lie where the ledger has them, as they were. Raises `StorageFault`."""
+def exists_at(camera: Camera, place: Upload | UploadCopy) -> bool:
+    """Whether the file still exists unchanged at its path in the ledger. Raises `StorageFault`."""
     try:
-        facts = os.lstat(os.fsencode(camera.folder_path) + b"/" + place.below)
+        file_stat = os.lstat(os.fsencode(camera.folder_path) + b"/" + place.below)
     except OSError as fault:
         error = error_for(fault)
         if isinstance(error, NoSuchFile):
             return False
         raise error from fault
-    return (facts.st_size, stored_mtime_ns(facts.st_mtime_ns)) == (place.size_bytes, place.mtime_ns)
+    return (file_stat.st_size, stored_mtime_ns(file_stat.st_mtime_ns)) == (place.size_bytes, place.mtime_ns)
 
 
 def merge(upload: Upload, into: Upload, *, has_moved: bool) -> None:
-    """Forget `upload`; `into` stands for its file too, or, if it `has_moved`, for that alone. In a transaction."""
+    """Delete `upload` and record its path with `into`, as another copy or, if it `has_moved`, as its new path.
+
+    Call it in a transaction.
+    """
     place = place_of(upload)
     Upload.objects.filter(pk=upload.pk).delete()
     if has_moved or upload.path_digest == into.path_digest:
@@ -90,7 +93,7 @@ def place_of(row: Upload | UploadCopy) -> dict[str, Any]:
 
 
 def move(upload: Upload, place: dict[str, Any]) -> None:
-    """The upload's bytes lie at `place` now; so do the pictures of what was detected in them. In a transaction."""
+    """Set the path of the upload and of its detections to `place`. Call it in a transaction."""
     before = shown_path(upload.camera, upload.path)
     is_elsewhere = place["path_digest"] != upload.path_digest
     UploadCopy.objects.filter(
@@ -100,16 +103,16 @@ def move(upload: Upload, place: dict[str, Any]) -> None:
         mtime_ns=place["mtime_ns"],
     ).delete()
     Upload.objects.filter(pk=upload.pk).update(**place, missing_since=None)
-    forget_misnamed_copy(upload, place["path"])
+    discard_misnamed_copy(upload, place["path"])
     if is_elsewhere:
         now = shown_path(upload.camera, place["path"])
         upload.detections.update(file_path=now)
-        reports_of(upload, before).update(file_path=now)
-        remake_clips(upload)
+        external_detections(upload, before).update(file_path=now)
+        regenerate_clips(upload)
 
 
-def forget_misnamed_copy(upload: Upload, path: str) -> None:
-    """What we keep of it ends like the file's name: under a name that ends otherwise it would not be found."""
+def discard_misnamed_copy(upload: Upload, path: str) -> None:
+    """Delete the kept copy if the extension changed: a copy has the extension of its upload's file."""
     before = upload.kept_path
     if upload.is_kept and before != kept_path(upload.camera_id, upload.pk, path):
         Upload.objects.filter(pk=upload.pk).update(is_kept=False)
@@ -117,22 +120,22 @@ def forget_misnamed_copy(upload: Upload, path: str) -> None:
 
 
 def follow_copies(now: datetime) -> int:
-    """Have uploads whose file is gone lie where another of its places is: a script copies first and deletes later.
+    """Move uploads whose file is gone to another known location of the same bytes: a script copies, then deletes.
 
-    Of places that were found lately; how many moved. Each minute checks the next `FOLLOWED` of them: those whose first
-    place stays would otherwise keep the others from being checked.
+    Returns how many moved. Only recently found copies are checked, the next `FOLLOW_BATCH_SIZE` of them each minute:
+    copies whose original stays must not block the others.
     """
     moved = 0
-    unresponsive = current_folders().unresponsive
-    rows = UploadCopy.objects.filter(found_at__gte=now - FOLLOWED_FOR).exclude(camera__in=unresponsive)
-    parts = max(1, ceil(rows.count() / FOLLOWED))
-    first = FOLLOWED * (int(now.timestamp() // 60) % parts)
+    silent = current_folders().silent
+    rows = UploadCopy.objects.filter(found_at__gte=now - FOLLOW_PERIOD).exclude(camera__in=silent)
+    parts = max(1, ceil(rows.count() / FOLLOW_BATCH_SIZE))
+    first = FOLLOW_BATCH_SIZE * (int(now.timestamp() // 60) % parts)
     rows = rows.order_by("-found_at", "-pk").select_related("upload__camera")
-    for copy in rows[first : first + FOLLOWED].iterator():
+    for copy in rows[first : first + FOLLOW_BATCH_SIZE].iterator():
         try:
             moved += follow(copy)
         except StorageFault:
-            pass  # its volume is away
+            pass  # its volume is unavailable
         except IntegrityError:  # a new upload was entered for that place: a worker merges it
             logger.warning("moved file not followed upload=%s copy=%s", copy.upload_id, copy.pk)
     return moved
@@ -140,7 +143,7 @@ def follow_copies(now: datetime) -> int:
 
 def follow(copy: UploadCopy) -> bool:
     upload = copy.upload
-    if lies_at(upload.camera, upload) or not lies_at(upload.camera, copy):
+    if exists_at(upload.camera, upload) or not exists_at(upload.camera, copy):
         return False
     with transaction.atomic():
         move(upload, place_of(copy))
@@ -151,16 +154,16 @@ def shown_path(camera: Camera, path: str) -> str:
     return f"{camera.folder_path}/{path}"[:4096]
 
 
-def reports_of(upload: Upload, path: str) -> QuerySet[Detection]:
-    """Detections that a program outside reported on the file, by its path; the time narrows the search."""
+def external_detections(upload: Upload, path: str) -> QuerySet[Detection]:
+    """Detections that an external program reported for the file, by its path; the time narrows the search."""
     taken_at = upload.captured_at
     around = (taken_at - timedelta(hours=1), taken_at + MAX_VIDEO_LENGTH)
     reports = Detection.objects.filter(camera=upload.camera_id, detected_at__range=around, upload=None)
     return reports.filter(file_path=path).order_by()
 
 
-def remake_clips(upload: Upload) -> None:
-    """Of events for which there was no footage while the file was on its way."""
+def regenerate_clips(upload: Upload) -> None:
+    """Request clips of events that had no footage while the file was being moved."""
     events = Event.objects.filter(detections__upload=upload, ended_at__isnull=False, clip_size_bytes=None)
     for event in events.distinct():
         schedule_clip(event, after=LATE_DETECTION_DELAY)

@@ -1,4 +1,4 @@
-"""The worker's side of the ledger: turn by turn, file by file, and what is said of a file that failed."""
+"""Process waiting uploads: camera by camera, file by file, and record errors as states with a reason."""
 
 from __future__ import annotations
 
@@ -22,13 +22,20 @@ from cameras import health
 from cameras.folder_ownership import FolderRedirected, current_folders
 from cameras.folders import FolderOutsideBase, folder_of
 from media_serving.ingest.content import Incomplete
-from media_serving.ingest.digests import Changed, NotWanted, Unfinished
-from media_serving.ingest.leases import TurnLost, begin, cameras_with_work, hold, next_batch, turn_of
-from media_serving.ingest.ledger import GONE, NOT_MEDIA, NOT_REGULAR
-from media_serving.ingest.missing import Missing, check_folder, meaning_of
+from media_serving.ingest.digests import CameraInactive, DigestUnfinished, FileChanged
+from media_serving.ingest.leases import (
+    LeaseLost,
+    camera_lease,
+    cameras_with_work,
+    confirm_lease,
+    next_batch,
+    start_processing,
+)
+from media_serving.ingest.ledger import FILE_REMOVED, NOT_MEDIA, NOT_REGULAR
+from media_serving.ingest.missing import Missing, check_folder, classify_missing
 from media_serving.ingest.names import is_media
-from media_serving.ingest.overwrites import used_again
-from media_serving.ingest.pipeline import Job, work_through
+from media_serving.ingest.overwrites import reused_names
+from media_serving.ingest.pipeline import Job, run_steps
 from media_serving.leases import MAX_ATTEMPTS, MAX_RESTARTS
 from media_serving.models import CameraTurn, Upload, UploadState
 from media_serving.models.uploads import MAX_REASON_LENGTH, MAX_RETRY_DELAY, mtime_to_datetime, stored_mtime_ns
@@ -40,98 +47,108 @@ from nvr.media.images.errors import DecodingTimedOut
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
-TIME_BUDGET_S = 20.0  # then the worker takes other tasks of its queue
-TURN_S = 5.0  # then another camera's turn comes: videos take minutes, and what arrives meanwhile may be newer
-AGAIN_AFTER = timedelta(seconds=15)  # what may still grow
-TROUBLED_FOR = timedelta(seconds=30)  # what failed for want of a disk, of memory or of ffmpeg
+TIME_BUDGET_S = 20.0  # after it, the worker takes other tasks of its queue
+CAMERA_BUDGET_S = 5.0  # after it, other cameras follow: videos take minutes, and newer files may have arrived
+RECHECK_DELAY = timedelta(seconds=15)  # for files that may still grow
+RETRY_DELAY = timedelta(seconds=30)  # after errors of the disk, memory or ffmpeg
 TRANSIENT = (503, 507)
 CHANGED = "It changed while it was read."
-REFUSED = "The database did not take what was found in it: see to its disk, and to its log."
-# Perhaps the file's fault, perhaps the machine's.
+REFUSED = "The database did not accept the results: check its disk and its log."
+# Errors that the file or the machine may cause.
 HARD_TO_READ = (FfmpegTimedOut, FfmpegKilled)
 
 
 class NotPermitted(Forbidden):
-    title = "The file may not be read"
+    title = "The file cannot be read"
 
 
-def work(slice_s: float = TIME_BUDGET_S) -> int:
-    """Work on whatever waits, one batch of a camera after the other; how many files were taken in hand."""
-    until, worked = time.monotonic() + slice_s, 0
-    while done := sum(work_on(camera_id) for camera_id in in_time(answering(cameras_with_work(timezone.now())), until)):
-        worked += done
-    return worked
+def process_pending(budget_s: float = TIME_BUDGET_S) -> int:
+    """Process waiting uploads, one batch per camera in turn; return how many files were started."""
+    until, total = time.monotonic() + budget_s, 0
+    while started := sum(
+        process_camera(camera_id)
+        for camera_id in until_deadline(without_unresponsive(cameras_with_work(timezone.now())), until)
+    ):
+        total += started
+    return total
 
 
-def answering(camera_ids: list[int]) -> list[int]:
-    """Without those whose folder hangs: a worker that waits for a dead disk is lost to all others."""
-    unresponsive = current_folders().unresponsive if camera_ids else frozenset[int]()
-    return [camera_id for camera_id in camera_ids if camera_id not in unresponsive]
+def without_unresponsive(camera_ids: list[int]) -> list[int]:
+    """Leave out cameras whose folder does not respond: a worker that waits for a dead disk cannot serve others."""
+    silent = current_folders().silent if camera_ids else frozenset[int]()
+    return [camera_id for camera_id in camera_ids if camera_id not in silent]
 
 
-def in_time(items: list[T], until: float) -> Iterator[T]:
+def until_deadline(items: list[T], until: float) -> Iterator[T]:
     return takewhile(lambda _: time.monotonic() < until, items)
 
 
-def work_on(camera_id: int) -> int:
-    """What of a batch of one camera there is time for; 0 if there is none, or somebody else is at it."""
-    with turn_of(camera_id) as turn:
-        if turn is None:
+def process_camera(camera_id: int) -> int:
+    """Process as much of a camera's next batch as the time budget allows; return how many files were started.
+
+    Returns 0 if there is nothing to do, or if another worker has the camera.
+    """
+    with camera_lease(camera_id) as lease:
+        if lease is None:
             return 0
         batch = next_batch(camera_id, timezone.now())
-        again = used_again(batch)
-        taken, arrived, until = 0, [], time.monotonic() + TURN_S
+        reused = reused_names(batch)
+        processed, arrived, until = 0, [], time.monotonic() + CAMERA_BUDGET_S
         try:
-            for upload in in_time(batch, until):
-                if begin(turn, upload):
-                    taken += 1
-                    is_again = upload.pk in again or upload.reason == CHANGED
-                    if attempt(turn, upload, is_again=is_again, until=until):
+            for upload in until_deadline(batch, until):
+                if start_processing(lease, upload):
+                    processed += 1
+                    is_reused_name = upload.pk in reused or upload.reason == CHANGED
+                    if process_upload(lease, upload, is_reused_name=is_reused_name, until=until):
                         arrived.append(upload)
-        except TurnLost:
-            logger.warning("turn lost camera=%s", camera_id)
+        except LeaseLost:
+            logger.warning("lease lost camera=%s", camera_id)
         if arrived:
-            note_sight(arrived)
-        return taken
+            report_camera_health(arrived)
+        return processed
 
 
-def note_sight(uploads: list[Upload]) -> None:
-    """The camera lives: it delivered something that could be read."""
-    newest = max(min(mtime_to_datetime(upload.mtime_ns), upload.received_at) for upload in uploads)
-    health.store_evidence(uploads[0].camera, health.Evidence(newest_at=min(newest, timezone.now())))
+def report_camera_health(uploads: list[Upload]) -> None:
+    """Report that the camera is online: it delivered readable files."""
+    newest = max(min(moment_of(upload.mtime_ns), upload.received_at) for upload in uploads)
+    health.note(uploads[0].camera, health.Evidence(newest_at=min(newest, timezone.now())))
 
 
-def attempt(turn: CameraTurn, upload: Upload, *, is_again: bool = False, until: float = math.inf) -> bool:
-    """Whether something was made of what was begun. Whatever is wrong with it is on record afterwards."""
+def process_upload(lease: CameraTurn, upload: Upload, *, is_reused_name: bool = False, until: float = math.inf) -> bool:
+    """Process one upload and return whether it succeeded. Errors are recorded with the upload."""
     try:
-        with opened(turn, upload) as job:
-            job.is_again, job.until = is_again, until
-            work_through(job)
-    except TurnLost:
-        raise  # who took the camera over has the row wait again
+        with open_upload(lease, upload) as job:
+            job.is_reused_name, job.until = is_reused_name, until
+            run_steps(job)
+    except LeaseLost:
+        raise  # the worker that acquired the camera resets the row
     except (OperationalError, InterfaceError):
-        with suppress(DatabaseError, InterfaceError):  # else the row stays in hand until the lease has ended
-            put_off(turn, upload)
+        with suppress(DatabaseError, InterfaceError):  # otherwise the row is reset when the lease has expired
+            postpone_after_database_error(lease, upload)
         raise
-    except Exception as error:  # noqa: BLE001 - one file must not keep the others from being looked at
-        fail(turn, upload, looked_again(upload, error))
+    except Exception as error:  # noqa: BLE001 - one file must not block the others
+        record_failure(lease, upload, refine_error(upload, error))
         return False
     return True
 
 
-def looked_again(upload: Upload, error: Exception) -> Exception:
-    """What it means that the file is not there; of one that changed, with what it is now. The disk is asked."""
-    if isinstance(error, Changed):
+def refine_error(upload: Upload, error: Exception) -> Exception:
+    """Classify a missing file, and add the current stat result to `FileChanged`. Accesses the disk."""
+    if isinstance(error, FileChanged):
         try:
-            error.facts = upload.file.lstat()
+            error.file_stat = upload.file.lstat()
         except OSError as fault:
             error = error_for(fault)
-    return meaning_of(upload) if isinstance(error, NoSuchFile) else error
+    return classify_missing(upload) if isinstance(error, NoSuchFile) else error
 
 
 @contextmanager
-def opened(turn: CameraTurn, upload: Upload) -> Iterator[Job]:
-    """Raises `NoSuchFile`, `NotPermitted`, `Invalid` for what is no media file, and `StorageFault` while it is away."""
+def open_upload(lease: CameraTurn, upload: Upload) -> Iterator[Job]:
+    """Open the upload's file.
+
+    Raises `NoSuchFile`, `NotPermitted`, `Invalid` for files that are no media, and `StorageFault` for an unavailable
+    volume.
+    """
     if not is_media(upload.below):
         raise Invalid(NOT_MEDIA)
     root = folder_of(upload.camera)
@@ -140,148 +157,160 @@ def opened(turn: CameraTurn, upload: Upload) -> Iterator[Job]:
         file = open_regular(path, root=root)
     except NoSuchFile as error:
         check_folder(upload.camera)
-        refuse_what_is_there(path, error)
+        raise_if_unreadable(path, error)
         raise
-    job = Job(upload, turn, file)
+    job = Job(upload, lease, file)
     try:
         yield job
     finally:
         job.file.close()
 
 
-def refuse_what_is_there(path: Path, error: NoSuchFile) -> None:
-    """Raises for what cannot be opened although it is there."""
+def raise_if_unreadable(path: Path, error: NoSuchFile) -> None:
+    """Raise the error of a file that exists but cannot be opened."""
     with suppress(OSError):
-        facts = path.lstat()
-        if not stat.S_ISREG(facts.st_mode):
+        file_stat = path.lstat()
+        if not stat.S_ISREG(file_stat.st_mode):
             raise Invalid(NOT_REGULAR) from error
         if isinstance(error.__cause__, PermissionError):
             raise NotPermitted(
-                f"We may not read it: it belongs to user {facts.st_uid}, mode {facts.st_mode & 0o7777:o}."
+                f"NVR may not read it: it belongs to user {file_stat.st_uid}, mode {file_stat.st_mode & 0o7777:o}."
             )
     if isinstance(error.__cause__, PermissionError):
-        raise NotPermitted("We may not read it, or not enter its folder.") from error
+        raise NotPermitted("NVR may not read the file or may not enter its folder.") from error
 
 
-def fail(turn: CameraTurn, upload: Upload, error: Exception) -> None:
+def record_failure(lease: CameraTurn, upload: Upload, error: Exception) -> None:
     with transaction.atomic():
-        hold(turn)
-        settle(upload, error)
+        confirm_lease(lease)
+        apply_error(upload, error)
     if not isinstance(error, NvrError):
-        logger.error("upload not read id=%s", upload.pk, exc_info=error)
+        logger.error("upload not processed id=%s", upload.pk, exc_info=error)
     logger.info("upload %s id=%s reason=%s", upload.state, upload.pk, upload.reason)
 
 
-def put_off(turn: CameraTurn, upload: Upload) -> None:
-    """The database is no fault of the file: its disk may be full for hours."""
+def postpone_after_database_error(lease: CameraTurn, upload: Upload) -> None:
+    """Retry later after a database error: the file is not the cause, and the database's disk may be full for hours."""
     with transaction.atomic():
-        hold(turn)
+        confirm_lease(lease)
         if upload.attempts >= MAX_RESTARTS:
-            end(upload, UploadState.FAILED, REFUSED)
+            set_state(upload, UploadState.FAILED, REFUSED)
         else:
-            pause = min(AGAIN_AFTER * 2 ** (upload.attempts - 1), MAX_RETRY_DELAY)
-            wait(upload, f"{REFUSED} It is tried again.", pause, attempts=upload.attempts)
+            delay = min(RECHECK_DELAY * 2 ** (upload.attempts - 1), LONGEST_WAIT)
+            keep_waiting(upload, f"{REFUSED} NVR will retry.", delay, attempts=upload.attempts)
 
 
-def settle(upload: Upload, error: Exception) -> None:
-    """Waiting again, rejected or failed: as it can, will never, or should by our fault not be tried again."""
+def apply_error(upload: Upload, error: Exception) -> None:
+    """Set the upload's state: waiting for a retry, rejected (the file is invalid) or failed (retries exhausted)."""
     if isinstance(error, Missing):
-        wait_until_back(upload, error)
+        wait_for_file(upload, error)
         return
     upload.missing_since = timezone.now() if isinstance(error, NoSuchFile) else None
-    if isinstance(error, Changed) and error.facts is not None:
-        take_anew(upload, error.facts)
+    if isinstance(error, FileChanged) and error.file_stat is not None:
+        reenter_changed(upload, error.file_stat)
     elif isinstance(error, NoSuchFile):
-        end(upload, UploadState.REJECTED, GONE)
-    elif isinstance(error, Unfinished):
-        go_on_later(upload, error)
-    elif isinstance(error, NotWanted):
-        wait(upload, as_sentence(error), timedelta(0), attempts=0)
-    elif isinstance(error, FolderOutsideBase | FolderRedirected):
-        wait(upload, as_sentence(error), TROUBLED_FOR, attempts=0)
+        set_state(upload, UploadState.REJECTED, FILE_REMOVED)
+    elif isinstance(error, DigestUnfinished):
+        continue_later(upload, error)
+    elif isinstance(error, CameraInactive):
+        keep_waiting(upload, as_sentence(error), timedelta(0), attempts=0)
+    elif isinstance(error, FolderOutsideBase | FolderStrayed):
+        keep_waiting(upload, as_sentence(error), RETRY_DELAY, attempts=0)
     elif isinstance(error, Incomplete):
-        defer_incomplete(upload, as_sentence(error), "It is looked at again when it grows.")
+        defer_incomplete(upload, as_sentence(error), "It is checked again when it grows.")
     elif isinstance(error, NotPermitted):
-        defer_incomplete(upload, as_sentence(error), "Change its owner or mode: it is looked at again.")
+        defer_incomplete(upload, as_sentence(error), "Change its owner or mode: it is checked again.")
     elif isinstance(error, HARD_TO_READ):
-        try_again(upload, as_sentence(error))
-    elif isinstance(error, DecodingTimedOut):  # by a disk that is slow, or a picture: seldom, so that others have turns
-        wait(upload, as_sentence(error), next_look(upload), attempts=0)
+        retry_or_fail(upload, as_sentence(error))
+    elif isinstance(error, DecodingTimedOut):  # slow disk or slow picture: retry rarely, so that others are not blocked
+        keep_waiting(upload, as_sentence(error), recheck_delay(upload), attempts=0)
     elif isinstance(error, NvrError) and error.status in TRANSIENT:
-        wait(upload, as_sentence(error), TROUBLED_FOR, attempts=0)
+        keep_waiting(upload, as_sentence(error), RETRY_DELAY, attempts=0)
     elif isinstance(error, NvrError):
-        end(upload, UploadState.REJECTED, as_sentence(error))
+        set_state(upload, UploadState.REJECTED, as_sentence(error))
     else:
-        try_again(upload, f"It could not be read: {type(error).__name__}. The log tells more.")
+        retry_or_fail(upload, f"It could not be processed: {type(error).__name__}. See the log for details.")
 
 
-def go_on_later(upload: Upload, error: Unfinished) -> None:
-    """When the others have had their turn; as far as it was read, it need not be read again."""
+def continue_later(upload: Upload, error: DigestUnfinished) -> None:
+    """Continue a large file after other uploads; the blocks read so far are not read again."""
     upload.block_digests = error.block_digests
     upload.save(update_fields=["block_digests"])
-    wait(upload, error.detail, timedelta(0), attempts=0)
+    keep_waiting(upload, error.detail, timedelta(0), attempts=0)
 
 
 def as_sentence(error: NvrError) -> str:
-    """What is wrong; a mere title has no full stop."""
+    """The error's detail with a full stop: titles have none."""
     return error.detail if error.detail.endswith(".") else f"{error.detail}."
 
 
-def try_again(upload: Upload, reason: str) -> None:
-    """A few times, whoever's fault it is."""
+def retry_or_fail(upload: Upload, reason: str) -> None:
+    """Retry up to `MAX_ATTEMPTS` times, then fail."""
     if upload.attempts >= MAX_ATTEMPTS:
-        end(upload, UploadState.FAILED, reason)
+        set_state(upload, UploadState.FAILED, reason)
     else:
-        wait(upload, reason, TROUBLED_FOR, attempts=upload.attempts)
+        keep_waiting(upload, reason, RETRY_DELAY, attempts=upload.attempts)
 
 
-def defer_incomplete(upload: Upload, reason: str, hope: str) -> None:
-    """An upload that was cut off may be resumed; after hours nobody will."""
-    if upload.is_abandoned(timezone.now()):
-        end(upload, UploadState.REJECTED, reason)
+def defer_incomplete(upload: Upload, reason: str, next_step: str) -> None:
+    """Wait for an interrupted upload to be resumed; reject it after `NVR_INCOMPLETE_UPLOAD_TIMEOUT`."""
+    if upload.is_given_up(timezone.now()):
+        set_state(upload, UploadState.REJECTED, reason)
     else:
-        wait(upload, f"{reason} {hope}", next_look(upload), attempts=0)
+        keep_waiting(upload, f"{reason} {next_step}", recheck_delay(upload), attempts=0)
 
 
-def next_look(upload: Upload) -> timedelta:
-    """The longer it has been quiet, the longer until the next look; the watcher sees it grow at once."""
-    return later_and_later(upload.quiet_for(timezone.now()))
+def recheck_delay(upload: Upload) -> timedelta:
+    """The time until the next check, longer for files that have not changed for long.
+
+    The watcher notices at once if the file grows.
+    """
+    return backoff(upload.quiet_for(timezone.now()))
 
 
-def later_and_later(since: timedelta) -> timedelta:
-    return max(AGAIN_AFTER, min(since / 2, MAX_RETRY_DELAY))
+def backoff(since: timedelta) -> timedelta:
+    return max(RECHECK_DELAY, min(since / 2, LONGEST_WAIT))
 
 
-def wait_until_back(upload: Upload, error: Missing) -> None:
-    """For hours, if it may have been deleted, else for ever: the watcher sees at once when it is there again."""
+def wait_for_file(upload: Upload, error: Missing) -> None:
+    """Wait for a missing file: for hours if it may have been deleted, otherwise forever.
+
+    The watcher notices at once when it is back.
+    """
     upload.missing_since = upload.missing_since or timezone.now()
     missing_for = timezone.now() - upload.missing_since
     if error.is_deletable and missing_for > settings.NVR_INCOMPLETE_UPLOAD_TIMEOUT:
-        end(upload, UploadState.REJECTED, GONE)
+        set_state(upload, UploadState.REJECTED, FILE_REMOVED)
     else:
-        wait(upload, f"{as_sentence(error)} It is read when it is back.", later_and_later(missing_for), attempts=0)
+        keep_waiting(upload, f"{as_sentence(error)} It is processed when it is back.", backoff(missing_for), attempts=0)
 
 
-def wait(upload: Upload, reason: str, span: timedelta, *, attempts: int) -> None:
-    upload.retry_at = timezone.now() + span
+def keep_waiting(upload: Upload, reason: str, delay: timedelta, *, attempts: int) -> None:
+    upload.retry_at = timezone.now() + delay
     upload.attempts = attempts
-    end(upload, UploadState.WAITING, reason)
+    set_state(upload, UploadState.WAITING, reason)
 
 
-def end(upload: Upload, state: UploadState, reason: str) -> None:
-    upload.state, upload.reason = state, reason[:MAX_REASON_LENGTH]
+def set_state(upload: Upload, state: UploadState, reason: str) -> None:
+    upload.state, upload.reason = state, reason[:LONGEST_REASON]
     upload.save(update_fields=["state", "reason", "retry_at", "attempts", "is_kept", "missing_since"])
 
 
-def take_anew(upload: Upload, facts: os.stat_result) -> None:
-    """The file changed before it was read: this upload is what it is now, unless that has been read as another."""
+def reenter_changed(upload: Upload, file_stat: os.stat_result) -> None:
+    """Set the upload to the changed file's size and time, unless another upload already has this content."""
     same_name = Upload.objects.of_file(upload.camera_id, upload.below).exclude(pk=upload.pk)
-    other = same_name.filter(size_bytes=facts.st_size, mtime_ns=stored_mtime_ns(facts.st_mtime_ns)).first()
+    other = same_name.filter(size_bytes=file_stat.st_size, mtime_ns=stored_mtime_ns(file_stat.st_mtime_ns)).first()
     if other is not None and other.state != UploadState.WAITING:
-        end(upload, UploadState.REJECTED, f"It was overwritten before it was read: now it is upload {other.pk}.")
+        set_state(
+            upload, UploadState.REJECTED, f"It was overwritten before it was processed: now it is upload {other.pk}."
+        )
         return
-    if other is not None:  # nothing was made of that yet
+    if other is not None:  # not processed yet
         other.delete()
-    upload.size_bytes, upload.mtime_ns, upload.block_digests = facts.st_size, stored_mtime_ns(facts.st_mtime_ns), ""
+    upload.size_bytes, upload.mtime_ns, upload.block_digests = (
+        file_stat.st_size,
+        stored_mtime_ns(file_stat.st_mtime_ns),
+        "",
+    )
     upload.save(update_fields=["size_bytes", "mtime_ns", "block_digests"])
-    wait(upload, CHANGED, settings.NVR_UPLOAD_STABLE_TIME, attempts=0)
+    keep_waiting(upload, CHANGED, settings.NVR_UPLOAD_STABLE_TIME, attempts=0)

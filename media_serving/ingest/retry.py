@@ -1,4 +1,4 @@
-"""Reading a file once more that nothing came of."""
+"""Retry uploads that were rejected or failed."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from django.db import transaction
 
-from media_serving.ingest.dispatch import Sender
+from media_serving.ingest.dispatch import Dispatcher
 from media_serving.models import Upload, UploadState
 from nvr.audit.record import record
 from nvr.errors import Conflict, NotFound
@@ -14,52 +14,52 @@ from nvr.errors import Conflict, NotFound
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 
-sender = Sender()
+dispatcher = Dispatcher()
 CAN_BE_RETRIED = (UploadState.REJECTED, UploadState.FAILED)
 
 
-class BeingRead(Conflict):
-    """A worker has it in hand: what comes of it is not known yet."""
+class StillProcessing(Conflict):
+    """A worker is processing the upload: its result is not known yet."""
 
     def __init__(self, upload: Upload) -> None:
-        super().__init__(f"Upload {upload.pk} is being read now: wait for what comes of it.")
+        super().__init__(f"Upload {upload.pk} is being processed: wait for the result.")
 
 
-class AlreadyRead(Conflict):
-    """What was found in it is on record: read again, it would be there twice."""
+class AlreadyProcessed(Conflict):
+    """The upload's detections are recorded: processing it again would record them twice."""
 
     def __init__(self, upload: Upload) -> None:
-        super().__init__(f"Upload {upload.pk} was read: what was found in it is on record.")
+        super().__init__(f"Upload {upload.pk} has already been processed: its detections are recorded.")
 
 
 def retry(actor: AbstractBaseUser | AnonymousUser | None, upload: Upload) -> Upload:
-    """Let a rejected or failed upload wait for a worker again, with all its attempts; answers it as it is now.
+    """Queue a rejected or failed upload again with all its attempts, and return its current row.
 
-    One that waits already stays as it is, and nothing is recorded. Raises `BeingRead`, `AlreadyRead`, and `NotFound`
-    if it was purged meanwhile.
+    A waiting upload stays unchanged, without an audit entry. Raises `StillProcessing`, `AlreadyProcessed`, and
+    `NotFound` if it was purged meanwhile.
     """
     with transaction.atomic():
-        current = _held(upload)
+        current = _locked_row(upload)
         if current.state == UploadState.WORKING:
-            raise BeingRead(current)
+            raise StillProcessing(current)
         if current.state == UploadState.DONE:
-            raise AlreadyRead(current)
+            raise AlreadyProcessed(current)
         if current.state in CAN_BE_RETRIED:
-            _start_over(actor, current)
+            _reset(actor, current)
     return current
 
 
-def _held(upload: Upload) -> Upload:
-    """The row as it is now, ours to the end of the transaction."""
+def _locked_row(upload: Upload) -> Upload:
+    """The current row, locked until the end of the transaction."""
     current = Upload.objects.select_for_update(no_key=True).filter(pk=upload.pk).first()
     if current is None:
         raise NotFound("Upload not found")
     return current
 
 
-def _start_over(actor: AbstractBaseUser | AnonymousUser | None, upload: Upload) -> None:
+def _reset(actor: AbstractBaseUser | AnonymousUser | None, upload: Upload) -> None:
     changes = {"state": (upload.state, UploadState.WAITING.value), "reason": (upload.reason, "")}
     upload.state, upload.reason, upload.attempts, upload.retry_at = UploadState.WAITING, "", 0, None
     upload.save(update_fields=["state", "reason", "attempts", "retry_at"])
     record(actor, "upload_retried", upload, changes)
-    transaction.on_commit(lambda: sender.send(), robust=True)
+    transaction.on_commit(lambda: dispatcher.send(), robust=True)

@@ -1,4 +1,4 @@
-"""A picture whose name is rewritten all the time, as it was at one moment: in memory, where nobody writes to it."""
+"""Copy a picture that is constantly rewritten into memory, where it no longer changes."""
 
 from __future__ import annotations
 
@@ -8,30 +8,33 @@ from typing import BinaryIO, Final
 
 from django.conf import settings
 
-from media_serving.ingest.digests import Changed
+from media_serving.ingest.digests import FileChanged
 from media_serving.models import Upload, UploadState
 from media_serving.models.uploads import stored_mtime_ns
 from nvr.media.files.paths import translate_os_errors
 
 ATTEMPTS: Final = 5
-ALIKE_S: Final = 0.25  # between two looks that see the same
+RECHECK_S: Final = 0.25  # between two checks that the file has not changed
 
 
-def snapshot_of(file: BinaryIO) -> tuple[BinaryIO, os.stat_result]:
-    """The bytes in a file in memory, and what the file was then. Raises `Changed` if it is written to all the time."""
-    with translate_os_errors():
+def read_into_memory(file: BinaryIO) -> tuple[BinaryIO, os.stat_result]:
+    """Copy the bytes into a file in memory, and return it with the file's stat result at that time.
+
+    Raises `FileChanged` if the file is written to all the time.
+    """
+    with named_errors():
         for _ in range(ATTEMPTS):
             before = os.fstat(file.fileno())
             data = os.pread(file.fileno(), before.st_size, 0)
-            if is_written_lately(before):
-                time.sleep(ALIKE_S)
+            if was_written_recently(before):
+                time.sleep(RECHECK_S)
             if is_alike(before, os.fstat(file.fileno())) and len(data) == before.st_size:
                 return in_memory(data), before
-    raise Changed
+    raise FileChanged
 
 
-def is_written_lately(facts: os.stat_result) -> bool:
-    return abs(time.time_ns() - facts.st_ctime_ns) < settings.NVR_UPLOAD_STABLE_TIME.total_seconds() * 1e9
+def was_written_recently(file_stat: os.stat_result) -> bool:
+    return abs(time.time_ns() - file_stat.st_ctime_ns) < settings.NVR_UPLOAD_STABLE_TIME.total_seconds() * 1e9
 
 
 def is_alike(before: os.stat_result, now: os.stat_result) -> bool:
@@ -45,12 +48,15 @@ def in_memory(data: bytes) -> BinaryIO:
     return file
 
 
-def adopt(upload: Upload, facts: os.stat_result) -> None:
-    """The upload is what the file was when read. In a transaction; raises `Changed` if another upload is that."""
+def adopt(upload: Upload, file_stat: os.stat_result) -> None:
+    """Set the upload's size and time to those of the file that was read.
+
+    Call it in a transaction. Raises `FileChanged` if another upload already represents this content.
+    """
     others = Upload.objects.of_file(upload.camera_id, upload.below).exclude(pk=upload.pk)
-    others = others.filter(size_bytes=facts.st_size, mtime_ns=stored_mtime_ns(facts.st_mtime_ns))
+    others = others.filter(size_bytes=file_stat.st_size, mtime_ns=stored_mtime_ns(file_stat.st_mtime_ns))
     if others.exclude(state=UploadState.WAITING).exists():
-        raise Changed
+        raise FileChanged
     others.delete()
-    upload.size_bytes, upload.mtime_ns = facts.st_size, stored_mtime_ns(facts.st_mtime_ns)
+    upload.size_bytes, upload.mtime_ns = file_stat.st_size, stored_mtime_ns(file_stat.st_mtime_ns)
     upload.save(update_fields=["size_bytes", "mtime_ns"])

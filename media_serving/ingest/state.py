@@ -1,4 +1,4 @@
-"""How ingest is doing: what waits, how fast it goes, what failed; for the health answer and for people."""
+"""The state of ingest for health checks and pages: waiting, processing and failed uploads."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from nvr.health.sections import Section
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
 
-COUNTED = 10_000  # nobody needs to know more exactly how many wait
+MAX_COUNT = 10_000  # larger numbers of waiting uploads need not be exact
 WATCHER = "watcher"
 BEHIND = timedelta(minutes=5)
 
 
 @dataclass(frozen=True)
 class IngestState:
-    """`waiting` up to 10 000; `oldest_at` is since when the one that waits longest has been there."""
+    """`waiting` counts up to 10 000; `oldest_at` is when the longest waiting upload arrived."""
 
     waiting: int
     working: int
@@ -36,26 +36,26 @@ class IngestState:
 
 
 def ingest_state(uploads: UploadQuerySet | None = None) -> IngestState:
-    """Of `uploads`, or of all."""
+    """The state of `uploads`, or of all."""
     now = timezone.now()
-    every = Upload.objects.all() if uploads is None else uploads
-    due = workable(every.due(now))
-    failed = every.exclude(state=UploadState.DONE).filter(state=UploadState.FAILED).order_by()
-    heart = Heartbeat.objects.filter(name=WATCHER).first()
+    rows = Upload.objects.all() if uploads is None else uploads
+    due = of_active_cameras(rows.due(now))
+    failed = rows.exclude(state=UploadState.DONE).filter(state=UploadState.FAILED).order_by()
+    heartbeat = Heartbeat.objects.filter(name=WATCHER).first()
     return IngestState(
-        waiting=due[:COUNTED].count(),
-        working=every.filter(state=UploadState.WORKING).count(),
-        failed=failed.filter(received_at__gte=now - timedelta(days=1))[:COUNTED].count(),
-        # What is read in slices is being worked on, though it takes its time.
+        waiting=due[:MAX_COUNT].count(),
+        working=rows.filter(state=UploadState.WORKING).count(),
+        failed=failed.filter(received_at__gte=now - timedelta(days=1))[:MAX_COUNT].count(),
+        # Files that are read in slices are being processed, even if it takes long.
         oldest_at=due.filter(block_digests="").order_by("received_at").values_list("received_at", flat=True).first(),
-        watcher_is_alive=heart is not None and heart.is_alive,
+        watcher_is_alive=heartbeat is not None and heartbeat.is_alive,
     )
 
 
-def workable(uploads: QuerySet[Upload]) -> QuerySet[Upload]:
-    """Those of cameras that are neither in the trash nor switched off: no worker may read the others."""
+def of_active_cameras(uploads: QuerySet[Upload]) -> QuerySet[Upload]:
+    """The uploads of enabled cameras: workers skip disabled and trashed cameras."""
     cameras = Camera.objects.filter(enabled=True).order_by().values("pk")
-    # As a sum, or SQLite walks all that the cameras ever delivered.
+    # The sum keeps SQLite from scanning all uploads of these cameras.
     return uploads.order_by().annotate(owner=F("camera_id") + 0).filter(owner__in=cameras)
 
 
@@ -66,14 +66,14 @@ def section() -> Section:
         return Section("degraded", detail, is_stopped=True)
     if state.oldest_at and timezone.now() - state.oldest_at > BEHIND:
         return Section("degraded", "Uploads wait, some for more than five minutes.")
-    return Section("ok", "Uploads are read as they come.")
+    return Section("ok", "Uploads are processed as they arrive.")
 
 
 def figures(user: User | AbstractBaseUser | AnonymousUser) -> dict[str, Any]:
-    """Uploads and copies of the cameras that `user` may see; how full the room for copies is concerns all of them."""
-    state, kept = ingest_state(Upload.objects.visible_unordered(user)), kept_copies(user)
-    facts = {"waiting": state.waiting, "working": state.working, "failed": state.failed}
-    return facts | {
+    """Uploads and copies of the cameras that `user` may see; the space used by copies is that of all cameras."""
+    state, kept = ingest_state(Upload.objects.visible_among(user)), kept_copies(user)
+    counts = {"waiting": state.waiting, "working": state.working, "failed": state.failed}
+    return counts | {
         "kept_copies": kept.count,
         "kept_bytes": kept.size_bytes,
         "kept_limit_bytes": kept.limit_bytes,

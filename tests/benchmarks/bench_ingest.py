@@ -99,7 +99,7 @@ def picture(seed: int) -> bytes:
 def test_a_backlog(backlog: Camera, tmp_path: Path) -> None:
     started = time.perf_counter()
     enter(backlog, Scanner(os.fsencode(folder_of(backlog))).scan())
-    processor.work(slice_s=600)
+    processor.process_pending(budget_s=600)
     ours = BACKLOG / (time.perf_counter() - started)
     assert Upload.objects.filter(state="done").count() == BACKLOG
     started = time.perf_counter()

@@ -27,9 +27,9 @@ def porch(db: None) -> Camera:
     return make_camera("Porch", detector="none")
 
 
-def scanned(camera: Camera, *, everything: bool = True) -> int:
+def scanned(camera: Camera, *, full: bool = True) -> int:
     """What a scanner finds is entered, settled or not; how many uploads wait because of it."""
-    return enter(camera, Scanner(os.fsencode(folder_of(camera))).scan(everything=everything))
+    return enter(camera, Scanner(os.fsencode(folder_of(camera))).scan(full=full))
 
 
 def uploads(camera: Camera) -> dict[str, tuple[str, str]]:

@@ -19,7 +19,7 @@ from PIL import Image
 from media_serving.ingest import processor
 from media_serving.ingest.capture_time import FileFacts, capture_time
 from media_serving.ingest.capture_time.container import readings_of
-from media_serving.ingest.capture_time.exif import OFFSETS, TIME_ZONE_OFFSET, TIMES, WANTED, reading_of
+from media_serving.ingest.capture_time.exif import OFFSETS, REQUESTED_TAGS, TIME_ZONE_OFFSET, TIMES, reading_of
 from media_serving.ingest.capture_time.exif import readings_of as readings_of_tags
 from media_serving.ingest.capture_time.plausibility import EARLIEST, FAST
 from media_serving.models import Detection, Event, Upload
@@ -45,7 +45,7 @@ def read(name: str, data: bytes, *, zone: str = "Europe/Berlin") -> Upload:
     camera = make_camera("Yard", detector="none", time_zone=zone)
     put(folder_of(camera), name, data, age_s=5)
     scanned(camera)
-    processor.work()
+    processor.process_pending()
     return Upload.objects.get()
 
 
@@ -74,7 +74,7 @@ def test_a_picture_is_entered_by_its_name_and_told_by_what_it_says_itself_once_i
 
     scanned(camera)
     entered = Upload.objects.get()
-    processor.work()
+    processor.process_pending()
     done = Upload.objects.get()
 
     assert (entered.capture_clue, entered.captured_at.second) == ("name", 0)
@@ -88,7 +88,7 @@ def test_a_video_whose_sound_is_longer_than_its_pictures_began_its_pictures_ago(
     os.utime(folder_of(camera) / "long_sound.mp4", (1_790_000_000, 1_790_000_000))
 
     scanned(camera)
-    processor.work()
+    processor.process_pending()
 
     assert Upload.objects.get().captured_at.timestamp() == pytest.approx(1_790_000_000 - 4, abs=0.2)
 
@@ -197,10 +197,10 @@ def test_any_path_gives_a_plausible_time(path, mtime, zone, length):
 def test_any_exif_gives_a_plausible_time(tags, others, text, zone):
     image = Image.new("RGB", (8, 8))
     image.getexif().update(tags | others)
-    said = (*readings_of_tags(read_tags(image, WANTED)), reading_of("XMP", text))
+    said = (*readings_of_tags(tags_in(image, REQUESTED_TAGS)), reading_of("XMP", text))
 
     found = capture_time(
-        FileFacts("a.jpg", RECEIVED, RECEIVED, said=said, container=readings_of({"date": text})), ZoneInfo(zone)
+        FileFacts("a.jpg", RECEIVED, RECEIVED, exif=said, container=readings_of({"date": text})), ZoneInfo(zone)
     )
 
     assert found.at.tzinfo is UTC and is_plausible(found.at, RECEIVED, timedelta(0))
@@ -214,7 +214,7 @@ def test_rubbish_in_the_place_of_exif_costs_nothing(data):
     image.info["exif"] = b"Exif\0\0" + data
     image.info["xmp"] = data
 
-    readings_of_tags(read_tags(image, WANTED))
+    readings_of_tags(tags_in(image, REQUESTED_TAGS))
 
 
 def test_other_pictures_than_jpeg_are_read_by_the_worker_too(db):
@@ -233,7 +233,7 @@ def test_the_one_picture_of_each_burst_is_searched_for_people(db):
         still.save(file, "JPEG", quality=90, comment=at.encode())
         put(folder_of(camera), f"20260131_{at}.jpg", file.getvalue(), age_s=5)
     scanned(camera)
-    processor.work()
+    processor.process_pending()
 
     found = Detection.objects.filter(camera=camera).order_by("detected_at")
 

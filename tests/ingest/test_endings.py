@@ -45,7 +45,7 @@ def test_what_lacks_only_its_last_bytes_is_read_after_a_moment(porch, name):
     assert (state, "lacks its last bytes" in reason) == ("waiting", True)
 
     quiet_since(60)
-    processor.work()
+    processor.process_pending()
     assert uploads(porch) == {name: ("done", "")}
 
 
@@ -55,7 +55,7 @@ def test_a_picture_with_a_grey_bottom_goes_on_waiting(porch, cut):
     read_all(porch)
 
     quiet_since(600)
-    processor.work()
+    processor.process_pending()
 
     assert uploads(porch)["a.jpg"][0] == "waiting"
 

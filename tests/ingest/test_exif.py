@@ -12,7 +12,7 @@ import pytest
 from PIL import Image, PngImagePlugin, TiffImagePlugin
 
 from media_serving.ingest.capture_time import CaptureTime, FileFacts, capture_time
-from media_serving.ingest.content import facts_of
+from media_serving.ingest.content import inspect
 
 ORIGINAL, DIGITIZED, CHANGED, PREVIEW = 0x9003, 0x9004, 0x0132, 0xC71B
 OFFSET, OFFSET_ORIGINAL, OFFSET_DIGITIZED, ZONE_OFFSET = 0x9010, 0x9011, 0x9012, 0x882A
@@ -41,8 +41,8 @@ def taken(file: io.BytesIO, tmp_path: Any) -> CaptureTime:
     path = tmp_path / "picture"
     path.write_bytes(file.getvalue())
     with path.open("rb") as opened:
-        said = facts_of(opened, is_picture=True).said
-    return capture_time(FileFacts("a.jpg", RECEIVED, RECEIVED, said=said), BERLIN)
+        said = inspect(opened, is_picture=True).readings
+    return capture_time(FileFacts("a.jpg", RECEIVED, RECEIVED, exif=said), BERLIN)
 
 
 def at(text: str) -> datetime:

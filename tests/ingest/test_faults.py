@@ -18,7 +18,7 @@ from cameras.models import Camera
 from media_serving import leases
 from media_serving.detectors import sampling
 from media_serving.ingest import detection, pipeline, processor
-from media_serving.ingest import leases as turns
+from media_serving.ingest import leases as ingest_leases
 from media_serving.ingest.retry import retry
 from media_serving.models import Detection, Upload
 from media_serving.thumbnails import rendering as thumbnails
@@ -115,7 +115,7 @@ def test_a_copy_that_cannot_be_written_has_the_file_wait(porch, settings, tmp_pa
 
 
 def test_a_file_that_is_written_to_while_it_is_looked_at_is_read_again(yard, monkeypatch):
-    look = pipeline.find_in
+    look = pipeline.run_detector
     file = folder_of(yard) / "20260131_120001.jpg"
 
     def slow(*args, **kwargs):
@@ -123,10 +123,10 @@ def test_a_file_that_is_written_to_while_it_is_looked_at_is_read_again(yard, mon
             put(folder_of(yard), file.name, scene(200) + b"more", age_s=5)
         return look(*args, **kwargs)
 
-    monkeypatch.setattr(pipeline, "find_in", slow)
+    monkeypatch.setattr(pipeline, "run_detector", slow)
     read_all(yard)
     Upload.objects.update(retry_at=None)
-    processor.work()
+    processor.process_pending()
 
     assert set(uploads(yard).values()) == {("done", "")}
     assert Upload.objects.get(path=file.name).size_bytes == len(scene(200)) + 4
@@ -140,7 +140,7 @@ def test_a_video_that_takes_too_long_each_time_is_given_up(yard, monkeypatch):
     )
     scanned(yard)
     for _ in range(5):
-        processor.work()
+        processor.process_pending()
         Upload.objects.update(retry_at=None)
 
     assert uploads(yard)["a.mp4"][0] == "failed"
@@ -156,14 +156,14 @@ def test_a_picture_that_takes_too_long_is_tried_ever_more_seldom_and_never_given
         for quiet_for in (timedelta(0), timedelta(minutes=10), timedelta(hours=20)):
             Upload.objects.update(received_at=timezone.now() - quiet_for, retry_at=None)
             begun = timezone.now()
-            processor.work()
+            processor.process_pending()
             row = Upload.objects.get()
             assert (row.state, row.attempts) == ("waiting", 0) and "too long" in row.reason
             pauses.append(row.retry_at - begun)
     assert pauses[0] < timedelta(minutes=2) < pauses[1] < pauses[2]
 
     Upload.objects.update(retry_at=None)
-    processor.work()
+    processor.process_pending()
     assert uploads(porch) == {"a.jpg": ("done", "")}
 
 
@@ -180,7 +180,7 @@ def test_what_the_database_refuses_is_the_files_fault_and_keeps_no_other_waiting
 
     monkeypatch.setattr(pipeline, "finish", refused)
     for _ in range(3):
-        processor.work()
+        processor.process_pending()
         Upload.objects.update(retry_at=None)
 
     found = uploads(yard)
@@ -196,7 +196,7 @@ def test_a_retried_upload_whose_name_holds_newer_bytes_says_so(porch, admin):
     read_all(porch)
     old = Upload.objects.get(state="rejected")
     retry(admin, old)
-    processor.work()
+    processor.process_pending()
 
     old.refresh_from_db()
     assert old.state == "rejected" and "overwritten" in old.reason
@@ -215,7 +215,7 @@ def test_a_retried_upload_that_is_no_media_says_why_again(porch, admin, kind):
     scanned(porch)
     before = uploads(porch)
     retry(admin, Upload.objects.get())
-    processor.work()
+    processor.process_pending()
 
     assert uploads(porch) == before
 
@@ -231,12 +231,12 @@ def test_a_file_that_we_may_not_read_is_told_so_and_read_when_we_may(porch, monk
         return really(path, *args, **kwargs)
 
     monkeypatch.setattr(os, "open", refused)
-    processor.work()
+    processor.process_pending()
     state, reason = uploads(porch)["a.jpg"]
     assert state == "waiting" and "may not" in reason
     monkeypatch.setattr(os, "open", really)
     Upload.objects.update(retry_at=None)
-    processor.work()
+    processor.process_pending()
 
     assert uploads(porch) == {"a.jpg": ("done", "")}
 
@@ -275,7 +275,7 @@ def test_what_was_found_in_a_video_that_is_damaged_further_on_is_kept(yard, monk
 
     monkeypatch.setattr(detection.sampling, "sample_frames", breaking)
     scanned(yard)
-    processor.work()
+    processor.process_pending()
 
     state, reason = uploads(yard)["a.mp4"]
     assert state == "done" and "damaged" in reason
@@ -288,7 +288,7 @@ def test_what_there_is_of_a_video_is_read_when_its_rest_has_not_come_for_hours(p
 
     settings.NVR_INCOMPLETE_UPLOAD_TIMEOUT = timedelta(0)
     Upload.objects.update(retry_at=None)
-    processor.work()
+    processor.process_pending()
 
     assert uploads(porch) == {"a.avi": ("done", "")}
 
@@ -303,7 +303,7 @@ def read_while_the_database_refuses(camera: Camera, monkeypatch: pytest.MonkeyPa
         full.setattr(pipeline, "finish", refused)
         for _ in range(times):
             with pytest.raises(OperationalError):
-                processor.work()
+                processor.process_pending()
             Upload.objects.update(retry_at=None)
 
 
@@ -314,7 +314,7 @@ def test_a_database_without_room_is_no_fault_of_the_files(porch, monkeypatch):
     read_while_the_database_refuses(porch, monkeypatch, times=2 * leases.MAX_ATTEMPTS)
     state, reason = uploads(porch)["a.jpg"]
     assert state == "waiting" and "database" in reason
-    processor.work()
+    processor.process_pending()
 
     assert uploads(porch) == {"a.jpg": ("done", "")}
 
@@ -332,12 +332,12 @@ def test_the_longer_the_database_refuses_a_file_the_longer_it_waits(porch, monke
     put(folder_of(porch), "a.jpg", jpeg())
     scanned(porch)
     pauses = []
-    monkeypatch.setattr(processor, "wait", lambda upload, reason, pause, **more: pauses.append(pause))
-    turn = turns.take(porch.pk)
+    monkeypatch.setattr(processor, "keep_waiting", lambda upload, reason, pause, **more: pauses.append(pause))
+    lease = ingest_leases.acquire(porch.pk)
     for attempts in range(1, leases.MAX_RESTARTS):
-        processor.put_off(turn, Upload(pk=Upload.objects.get().pk, attempts=attempts))
+        processor.postpone_after_database_error(lease, Upload(pk=Upload.objects.get().pk, attempts=attempts))
 
-    assert pauses == sorted(pauses) and pauses[0] == processor.AGAIN_AFTER
+    assert pauses == sorted(pauses) and pauses[0] == processor.RECHECK_DELAY
     assert timedelta(hours=5) < sum(pauses, timedelta()) < timedelta(hours=8)
 
 
@@ -349,7 +349,7 @@ def test_a_cut_off_file_with_a_time_in_the_far_future_is_given_up_too(porch):
     assert read_all(porch)["a.jpg"][0] == "waiting"
 
     Upload.objects.update(received_at=timezone.now() - timedelta(hours=7), retry_at=None)
-    processor.work()
+    processor.process_pending()
 
     assert uploads(porch)["a.jpg"][0] == "rejected"
 
@@ -360,7 +360,7 @@ def test_a_cut_off_file_of_a_server_whose_clock_is_a_little_fast_is_waited_for(p
     os.utime(file, (ahead, ahead))
     scanned(porch)
     Upload.objects.update(received_at=timezone.now() - timedelta(hours=7))
-    processor.work()
+    processor.process_pending()
 
     assert uploads(porch)["a.jpg"][0] == "waiting"
 

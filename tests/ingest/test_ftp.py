@@ -72,7 +72,7 @@ def picture(tmp_path: Path) -> Path:
 def test_a_picture_that_is_uploaded_is_read(porch, server, watching, picture):
     assert lftp(server, f"mkdir -p 2026-01-31/001; cd 2026-01-31/001; put {picture}")
     wait_for(lambda: uploads(porch))
-    processor.work()
+    processor.process_pending()
 
     assert uploads(porch) == {"2026-01-31/001/snap.jpg": ("done", "")}
 
@@ -83,13 +83,13 @@ def test_an_upload_that_is_cut_off_and_resumed_later_is_one_whole_file(porch, se
     lose_the_network(server, picture, uploaded)
     assert 0 < uploaded.stat().st_size < size
     wait_for(lambda: uploads(porch))
-    processor.work()
+    processor.process_pending()
     state, reason = uploads(porch)["snap.jpg"]
     assert state == "waiting" and "incomplete" in reason
 
     assert lftp(server, f"put -c {picture}")
     wait_for(lambda: Upload.objects.get().size_bytes == size)
-    processor.work()
+    processor.process_pending()
 
     assert uploads(porch) == {"snap.jpg": ("done", "")}
     assert Upload.objects.get().attempts == 1

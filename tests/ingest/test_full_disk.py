@@ -42,8 +42,8 @@ def test_on_a_full_disk_facts_go_on_and_the_thumbnails_are_made_when_there_is_ro
         walker(folder_of(camera), number)
     scanned(camera)
 
-    processor.work()
-    thumbnails.make_pending()
+    processor.process_pending()
+    thumbnails.make_owed()
 
     assert {state for state, _ in uploads(camera).values()} == {"done"}
     found = Detection.objects.count()

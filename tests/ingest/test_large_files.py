@@ -65,7 +65,7 @@ def test_sparse_films_of_a_tebibyte_in_two_cameras_keep_nobody_waiting(porch, mo
         scanned(camera)
     monkeypatch.setattr(digests, "digest_in_slices", lambda *args: pytest.fail("it was read"))
 
-    processor.work()
+    processor.process_pending()
 
     for camera in (porch, yard):
         found = uploads(camera)
@@ -80,11 +80,11 @@ def test_a_large_film_that_was_written_is_read_in_slices_and_once(porch, large, 
     data = film.read_bytes()
     assert len(data) > 3 * large
     scanned(porch)
-    monkeypatch.setattr(processor, "TURN_S", 0.0001)
+    monkeypatch.setattr(processor, "CAMERA_BUDGET_S", 0.0001)
 
     reasons = []
     for _ in range(len(data) // large + 1):
-        processor.work_on(porch.pk)
+        processor.process_camera(porch.pk)
         reasons.append(uploads(porch)["v.mp4"])
 
     states = [state for state, _ in reasons]
@@ -98,8 +98,8 @@ def test_a_large_film_that_was_written_is_read_in_slices_and_once(porch, large, 
 def test_what_was_read_of_a_film_that_changes_is_forgotten(porch, large, monkeypatch):
     make_video(folder_of(porch) / "v.mp4", seconds=8, size="320x240")
     scanned(porch)
-    monkeypatch.setattr(processor, "TURN_S", 0.0001)
-    processor.work_on(porch.pk)
+    monkeypatch.setattr(processor, "CAMERA_BUDGET_S", 0.0001)
+    processor.process_camera(porch.pk)
     assert Upload.objects.get().block_digests
 
     film = make_video(folder_of(porch) / "other" / "v.mp4", seconds=7, size="320x240")
@@ -120,14 +120,14 @@ def test_while_a_large_film_of_one_camera_is_in_hand_anothers_waits_and_its_pict
     for camera in (porch, yard):
         large_and_small(camera)
 
-    with leases.turn_of(porch.pk) as turn:
+    with leases.camera_lease(porch.pk) as lease:
         film = next(row for row in leases.next_batch(porch.pk, timezone.now()) if row.path.endswith(".mp4"))
-        assert turn is not None and leases.begin(turn, film)
+        assert lease is not None and leases.start_processing(lease, film)
 
-        assert processor.work_on(yard.pk) == 1
+        assert processor.process_camera(yard.pk) == 1
         assert {path[-3:]: state for path, (state, _) in uploads(yard).items()} == {"mp4": "waiting", "jpg": "done"}
     Upload.objects.filter(pk=film.pk).update(state="done")
-    processor.work()
+    processor.process_pending()
 
     assert {state for state, _ in uploads(yard).values()} == {"done"}
 
@@ -138,7 +138,7 @@ def test_a_large_film_in_the_hand_of_a_dead_worker_keeps_no_other_camera_waiting
         large_and_small(camera)
     Upload.objects.filter(camera=porch, path__endswith=".mp4").update(state="working")  # its lease is over
 
-    processor.work_on(yard.pk)
+    processor.process_camera(yard.pk)
 
     assert {state for state, _ in uploads(yard).values()} == {"done"}
 
@@ -147,14 +147,14 @@ def test_who_switches_a_camera_off_ends_the_reading_of_its_film(porch, large, mo
     make_video(folder_of(porch) / "v.mp4", seconds=8, size="320x240")
     scanned(porch)
     monkeypatch.setattr(digests, "CHECK_S", -1)
-    checked = digests.check_is_wanted
+    checked = digests.check_still_needed
 
     def switched_off(upload, file):
         Camera.objects.filter(pk=porch.pk).update(enabled=False)
         checked(upload, file)
 
-    monkeypatch.setattr(digests, "check_is_wanted", switched_off)
-    processor.work_on(porch.pk)
+    monkeypatch.setattr(digests, "check_still_needed", switched_off)
+    processor.process_camera(porch.pk)
 
     state, reason = uploads(porch)["v.mp4"]
     assert state == "waiting" and "switched off" in reason
@@ -164,16 +164,16 @@ def test_a_film_that_is_deleted_while_it_is_read_is_on_record(porch, large, monk
     film = make_video(folder_of(porch) / "v.mp4", seconds=8, size="320x240")
     scanned(porch)
     monkeypatch.setattr(digests, "CHECK_S", -1)
-    checked = digests.check_is_wanted
+    checked = digests.check_still_needed
 
     def deleted(upload, file):
         film.unlink(missing_ok=True)
         checked(upload, file)
 
-    monkeypatch.setattr(digests, "check_is_wanted", deleted)
-    processor.work_on(porch.pk)
+    monkeypatch.setattr(digests, "check_still_needed", deleted)
+    processor.process_camera(porch.pk)
 
-    assert uploads(porch) == {"v.mp4": ("rejected", processor.GONE)}
+    assert uploads(porch) == {"v.mp4": ("rejected", processor.FILE_REMOVED)}
 
 
 def test_a_sparse_copy_has_the_same_bytes_and_the_same_holes(tmp_path):
@@ -209,6 +209,6 @@ def test_a_film_of_which_most_is_empty_is_given_up_after_hours(porch, settings):
 
     settings.NVR_INCOMPLETE_UPLOAD_TIMEOUT = timedelta(0)
     Upload.objects.update(retry_at=None)
-    processor.work()
+    processor.process_pending()
 
     assert uploads(porch)["v.mp4"][0] == "rejected"

@@ -31,7 +31,7 @@ def deliver(camera: Camera, *names: str) -> None:
 
 def work_now() -> None:
     Upload.objects.filter(state="waiting").update(retry_at=None)
-    processor.work()
+    processor.process_pending()
 
 
 def states(camera: Camera) -> dict[str, str]:
@@ -145,7 +145,7 @@ def test_a_file_that_was_deleted_beside_others_is_rejected_at_once(porch):
     (folder_of(porch) / "a.jpg").unlink()
     work_now()
 
-    assert uploads(porch) == {"a.jpg": ("rejected", processor.GONE), "b.jpg": ("done", "")}
+    assert uploads(porch) == {"a.jpg": ("rejected", processor.FILE_REMOVED), "b.jpg": ("done", "")}
 
 
 def test_files_of_a_folder_that_was_deleted_are_rejected_after_hours(porch, settings):
@@ -157,7 +157,7 @@ def test_files_of_a_folder_that_was_deleted_are_rejected_after_hours(porch, sett
     long_ago = timezone.now() - settings.NVR_INCOMPLETE_UPLOAD_TIMEOUT - timedelta(minutes=1)
     Upload.objects.filter(state="waiting").update(missing_since=long_ago)
     work_now()
-    assert uploads(porch)["2026-11-30/a.jpg"] == ("rejected", processor.GONE)
+    assert uploads(porch)["2026-11-30/a.jpg"] == ("rejected", processor.FILE_REMOVED)
 
 
 def test_a_camera_whose_folder_leads_outside_for_a_while_loses_nothing(porch, tmp_path):
@@ -193,8 +193,8 @@ def look_until(watcher: Watcher, what: object) -> None:
     deadline = time.monotonic() + 30
     while not what():  # type: ignore[operator]
         assert time.monotonic() < deadline
-        for each in watcher.watched.values():
-            each.wants_sweep = True
+        for each in watcher.watchers.values():
+            each.scan_requested = True
         watcher.poll()
 
 
@@ -203,8 +203,8 @@ def test_what_was_rejected_as_gone_is_entered_again_by_a_watcher_that_noticed_no
     os.utime(folder_of(porch), (1_700_000_000, 1_700_000_000))
     watcher = Watcher(lambda: None)
     try:
-        look_until(watcher, lambda: watcher.watched and watcher.watched[porch.pk].has_been_scanned)
-        Upload.objects.update(state="rejected", reason=processor.GONE, missing_since=timezone.now())
+        look_until(watcher, lambda: watcher.watchers and watcher.watchers[porch.pk].has_been_scanned)
+        Upload.objects.update(state="rejected", reason=processor.FILE_REMOVED, missing_since=timezone.now())
         look_until(watcher, lambda: set(states(porch).values()) == {"waiting"})
     finally:
         watcher.close()
@@ -215,7 +215,7 @@ def test_what_was_rejected_as_gone_is_entered_again_by_a_watcher_that_noticed_no
 def test_of_very_many_that_are_gone_all_are_looked_for_in_turn(porch, monkeypatch):
     monkeypatch.setattr("media_serving.ingest.watcher.MISSING_BATCH_SIZE", 2)
     deliver(porch, *(f"{number}.jpg" for number in range(5)))
-    Upload.objects.update(state="rejected", reason=processor.GONE, missing_since=timezone.now())
+    Upload.objects.update(state="rejected", reason=processor.FILE_REMOVED, missing_since=timezone.now())
     for name in ("1.jpg", "2.jpg", "3.jpg", "4.jpg"):
         (folder_of(porch) / name).unlink()
     watcher = Watcher(lambda: None)
@@ -229,22 +229,22 @@ def test_of_very_many_that_are_gone_all_are_looked_for_in_turn(porch, monkeypatc
 
 def test_what_vanished_before_it_had_settled_is_found_when_its_folder_is_back(porch, tmp_path, settings):
     settings.NVR_UPLOAD_STABLE_TIME = timedelta(seconds=0.5)
-    folder = camera_watcher.Watched(porch, Scanner(os.fsencode(folder_of(porch))))
+    folder = camera_watcher.CameraWatcher(porch, Scanner(os.fsencode(folder_of(porch))))
     put(folder_of(porch), "day/a.jpg", jpeg())
     folder.poll()
-    assert len(folder.settling) == 1 and not folder.settled
+    assert len(folder.debouncer) == 1 and not folder.stable
 
     (folder_of(porch) / "day").rename(tmp_path / "day")
     folder.poll()
-    assert not len(folder.settling)
+    assert not len(folder.debouncer)
     (tmp_path / "day").rename(folder_of(porch) / "day")
 
     deadline = time.monotonic() + 30
-    while not folder.settled:
+    while not folder.stable:
         assert time.monotonic() < deadline
-        folder.wants_sweep = True
+        folder.scan_requested = True
         folder.poll()
-    assert folder.settled.pop().raw == b"day/a.jpg"
+    assert folder.stable.pop().raw == b"day/a.jpg"
 
 
 def test_a_folder_that_was_renamed_and_back_is_listed_anew(porch, tmp_path):

@@ -111,11 +111,11 @@ def test_only_another_time_in_the_name_makes_another_upload_of_the_same_bytes(po
 def test_a_name_that_tells_what_the_files_time_told_before_is_the_same(porch):
     file = put(folder_of(porch), "a.jpg", jpeg(), age_s=3600)
     read_all(porch)
-    stamp = time.strftime("%Y%m%d_%H%M%S", time.gmtime(file.stat().st_mtime))
-    file.rename(folder_of(porch) / f"{stamp}.jpg")
+    timestamp = time.strftime("%Y%m%d_%H%M%S", time.gmtime(file.stat().st_mtime))
+    file.rename(folder_of(porch) / f"{timestamp}.jpg")
     read_all(porch)
 
-    assert [row.path for row in Upload.objects.all()] == [f"{stamp}.jpg"]
+    assert [row.path for row in Upload.objects.all()] == [f"{timestamp}.jpg"]
 
 
 def test_other_bytes_and_another_cameras_bytes_are_uploads_of_their_own(porch):
@@ -183,12 +183,12 @@ def test_a_place_that_another_upload_has_by_now_stops_no_other(porch):
     }
 
     Upload.objects.filter(state="working").update(state="waiting")
-    processor.work()
+    processor.process_pending()
     assert set(uploads(porch)) == {"sorted/a.jpg", "sorted/b.jpg", "sorted/c.jpg"}
 
 
 def test_files_that_stay_where_they_were_keep_no_other_from_being_followed(porch, monkeypatch):
-    monkeypatch.setattr(places, "FOLLOWED", 1)
+    monkeypatch.setattr(places, "FOLLOW_BATCH_SIZE", 1)
     copied(porch, "a.jpg", 0).unlink()
     copied(porch, "b.jpg", 1)
     copied(porch, "c.jpg", 2)
@@ -250,7 +250,7 @@ def test_what_is_sent_again_while_the_first_still_waits_is_one_upload(yard):
     scanned(yard)
     shutil.copy2(film, folder_of(yard) / f"again_{FILM}")
     scanned(yard)
-    processor.work()
+    processor.process_pending()
     once = found(yard)
 
     assert Upload.objects.filter(state="done").count() == 1
@@ -267,15 +267,15 @@ def test_a_fault_while_it_is_merged_leaves_all_as_it_was(yard, monkeypatch):
         raise OperationalError("away")
 
     with monkeypatch.context() as faulty:
-        faulty.setattr(places, "remake_clips", away)
+        faulty.setattr(places, "regenerate_clips", away)
         scanned(yard)
         with pytest.raises(OperationalError):
-            processor.work()
+            processor.process_pending()
     assert list(Detection.objects.values()) == before
     assert Upload.objects.get(path=FILM).state == "done"
 
     Upload.objects.update(retry_at=None)
-    processor.work()
+    processor.process_pending()
     assert uploads(yard) == {"moved.mp4": ("done", "")}
 
 
@@ -292,7 +292,7 @@ def test_where_the_first_place_does_not_answer_nothing_is_decided(yard, monkeypa
         return really(path, *args, **kwargs)
 
     monkeypatch.setattr(places.os, "lstat", failing)
-    processor.work()
+    processor.process_pending()
 
     assert uploads(yard)["copy.mp4"][0] == "waiting"
 

@@ -14,8 +14,8 @@ import pytest
 
 from media_serving.ingest import debounce as module
 from media_serving.ingest import processor, snapshots
-from media_serving.ingest.debounce import Settling
-from media_serving.ingest.scanner import Sighting
+from media_serving.ingest.debounce import Debouncer
+from media_serving.ingest.scanner import ScannedFile
 from media_serving.models import Upload
 from tests.factories import folder_of, jpeg, put
 from tests.ingest.conftest import scanned, uploads
@@ -42,49 +42,49 @@ def clock(monkeypatch) -> Clock:
     return clock
 
 
-def sighting(name: bytes = b"a.jpg", *, written: float, size: int = 100, inode: int = 1) -> Sighting:
+def scanned_file(name: bytes = b"a.jpg", *, written: float, size: int = 100, inode: int = 1) -> ScannedFile:
     """Of a file on a server whose clock is ahead: its age tells nothing."""
     ns = int((10**9 + written) * 1e9) + 10**18
-    return Sighting(name, size, ns, ns, True, inode)
+    return ScannedFile(name, size, ns, ns, True, inode)
 
 
-def settled_at(clock: Clock, each: Callable[[float], Sighting], *, until: float = 12.0) -> list[float]:
-    settling, times, begun = Settling(timedelta(seconds=2)), [], clock.now
-    while clock.now - begun < until:
-        if settling.has_settled(each(clock.now - begun)):
-            times.append(clock.now - begun)
+def settled_at(clock: Clock, each: Callable[[float], ScannedFile], *, until: float = 12.0) -> list[float]:
+    debouncer, times, started = Debouncer(timedelta(seconds=2)), [], clock.now
+    while clock.now - started < until:
+        if debouncer.is_stable(each(clock.now - started)):
+            times.append(clock.now - started)
         clock.now += 0.25
     return times
 
 
 def test_what_is_rewritten_in_place_settles_every_few_seconds(clock):
-    times = settled_at(clock, lambda at: sighting(written=at // 1, size=100 + int(at) % 3))
+    times = settled_at(clock, lambda at: scanned_file(written=at // 1, size=100 + int(at) % 3))
 
     assert 3 <= len(times) <= 6 and times[0] <= 3.5
 
 
 def test_what_is_replaced_each_second_settles_every_few_seconds(clock):
-    assert len(settled_at(clock, lambda at: sighting(written=at // 1, inode=int(at)))) >= 3
+    assert len(settled_at(clock, lambda at: scanned_file(written=at // 1, inode=int(at)))) >= 3
 
 
 def test_what_is_replaced_faster_than_anybody_looks_settles_too(clock):
-    assert len(settled_at(clock, lambda at: sighting(written=at, inode=int(at * 4)))) >= 3
+    assert len(settled_at(clock, lambda at: scanned_file(written=at, inode=int(at * 4)))) >= 3
 
 
 def test_a_slow_upload_settles_at_its_end_only(clock):
     """It grows, with pauses that are longer than two looks."""
-    times = settled_at(clock, lambda at: sighting(written=min(at // 1, 6), size=100 + 10 * int(min(at // 1, 6))))
+    times = settled_at(clock, lambda at: scanned_file(written=min(at // 1, 6), size=100 + 10 * int(min(at // 1, 6))))
 
     assert len(times) >= 1 and times[0] >= 8
 
 
 def test_a_video_that_is_rewritten_settles_at_its_end_only(clock):
     """Not every one says where it ends."""
-    assert settled_at(clock, lambda at: sighting(b"a.ts", written=at // 1, inode=int(at))) == []
+    assert settled_at(clock, lambda at: scanned_file(b"a.ts", written=at // 1, inode=int(at))) == []
 
 
 def test_an_empty_file_settles_at_its_end_only(clock):
-    assert settled_at(clock, lambda at: sighting(written=at // 1, size=0)) == []
+    assert settled_at(clock, lambda at: scanned_file(written=at // 1, size=0)) == []
 
 
 @pytest.fixture
@@ -129,7 +129,7 @@ def test_what_is_rewritten_all_the_time_is_read_whole(porch, rewriting, write):
         assert time.monotonic() < deadline, uploads(porch)
         scanned(porch)
         Upload.objects.filter(state="waiting").update(retry_at=None)
-        processor.work()
+        processor.process_pending()
 
     pictures = [jpeg(320, 240, seed=number) for number in range(7)]
     kept = Upload.objects.filter(is_kept=True)
@@ -140,12 +140,12 @@ def test_the_first_picture_of_a_name_that_never_holds_is_read_too(porch, monkeyp
     file = put(folder_of(porch), "snap.jpg", jpeg(320, 240, seed=1))
     scanned(porch)
     put(folder_of(porch), "snap.jpg", jpeg(320, 240, seed=2), age_s=5)
-    processor.work()
+    processor.process_pending()
     assert uploads(porch)["snap.jpg"] == ("waiting", processor.CHANGED)
 
     put(folder_of(porch), "snap.jpg", jpeg(320, 240, seed=3), age_s=2)
     Upload.objects.update(retry_at=None)
-    processor.work()
+    processor.process_pending()
 
     upload = Upload.objects.get()
     assert upload.state == "done" and upload.kept_path.read_bytes() == jpeg(320, 240, seed=3)
@@ -158,7 +158,7 @@ def test_what_is_written_to_without_a_pause_is_no_picture_yet(porch, monkeypatch
     file = put(folder_of(porch), "snap.jpg", jpeg(seed=1), age_s=5)
     scanned(porch)
     monkeypatch.setattr(snapshots.time, "sleep", lambda seconds: os.utime(file))
-    processor.work()
+    processor.process_pending()
 
     assert Upload.objects.latest("pk").state == "waiting"
 
@@ -168,12 +168,12 @@ def test_half_a_picture_that_holds_for_two_looks_waits_for_its_rest(porch):
     read_all(porch)
     put(folder_of(porch), "snap.jpg", jpeg(320, 240, seed=1)[:2000], age_s=0)
     scanned(porch)
-    processor.work()
+    processor.process_pending()
 
     assert Upload.objects.latest("pk").state == "waiting"
 
 
 def test_a_sighting_tells_one_inode_from_another(clock):
-    one = sighting(written=0)
+    one = scanned_file(written=0)
 
     assert one != replace(one, inode=2)

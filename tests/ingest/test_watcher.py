@@ -41,14 +41,14 @@ def settle_s() -> float:
 @pytest.fixture
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """The tests need not wait as long as users do for a new camera, nor for the listening to end."""
-    monkeypatch.setattr(inotify, "STOPS_WITHIN_MS", 100)
+    monkeypatch.setattr(inotify, "STOP_TIMEOUT_MS", 100)
     monkeypatch.setattr(module, "RELOAD_S", 0.3)
 
 
 @pytest.fixture
 def watching(porch: Camera, woken: list[float], settle_s: float, settings: Any, soon: None) -> Iterator[Watcher]:
     settings.NVR_UPLOAD_STABLE_TIME = timedelta(seconds=settle_s)
-    wait_for(lambda: not inotify.watches())  # those of the test before
+    wait_for(lambda: not inotify.watch_count())  # those of the test before
     stop, watcher = threading.Event(), Watcher(lambda: woken.append(time.monotonic()))
 
     def run() -> None:
@@ -59,7 +59,7 @@ def watching(porch: Camera, woken: list[float], settle_s: float, settings: Any, 
 
     thread = threading.Thread(target=run)
     thread.start()
-    wait_for(lambda: watcher.hints is not None and porch.pk in watcher.watched)
+    wait_for(lambda: watcher.listener is not None and porch.pk in watcher.watchers)
     yield watcher
     stop.set()
     thread.join()
@@ -124,8 +124,8 @@ def test_a_name_that_is_no_text_is_found_by_the_sweep(porch, watching, settings,
 def test_where_nothing_is_told_the_sweep_finds_it(porch, settings, monkeypatch):
     settings.NVR_INGEST_POLLING = True
     monkeypatch.setattr(camera_watcher, "POLL_S", 0.5)
-    monkeypatch.setattr(inotify, "is_hint", lambda change, path: False)
-    wait_for(lambda: not inotify.watches())  # those of the test before
+    monkeypatch.setattr(inotify, "is_relevant", lambda change, path: False)
+    wait_for(lambda: not inotify.watch_count())  # those of the test before
     stop, watcher = threading.Event(), Watcher(lambda: None)
     thread = threading.Thread(target=lambda: (watcher.run(stop), connection.close()))
     thread.start()
@@ -140,7 +140,7 @@ def test_where_nothing_is_told_the_sweep_finds_it(porch, settings, monkeypatch):
 def test_a_camera_that_is_added_is_watched_and_one_that_goes_is_not(porch, watching, admin):
     yard = make_camera("Yard", detector="none")
     registry.trash_camera(admin, porch)
-    wait_for(lambda: set(watching.watched) == {yard.pk})
+    wait_for(lambda: set(watching.watchers) == {yard.pk})
     put(folder_of(porch), "a.jpg", jpeg())
     put(folder_of(yard), "b.jpg", jpeg())
 
@@ -153,7 +153,7 @@ def test_a_file_in_a_nested_cameras_folder_is_that_cameras_alone(porch, watching
     inner = folder_of(porch) / "inner"
     inner.mkdir()
     nested = make_camera("Nested", folder_path=str(inner), detector="none")
-    wait_for(lambda: nested.pk in watching.watched)
+    wait_for(lambda: nested.pk in watching.watchers)
     put(inner, "a.jpg", jpeg())
 
     wait_for(lambda: entered() == {"a.jpg"})
@@ -184,7 +184,7 @@ def test_a_file_that_grows_while_it_is_read_is_entered_again_when_it_has_been_re
     wait_for(lambda: entered() == {"a.jpg"})
     Upload.objects.update(state="working")
     put(folder_of(porch), "a.jpg", jpeg(seed=1) + b"more")
-    wait_for(lambda: len(watching.watched[porch.pk].settling))
+    wait_for(lambda: len(watching.watchers[porch.pk].debouncer))
     time.sleep(2 * settle_s)
     assert Upload.objects.count() == 1
 
@@ -219,7 +219,7 @@ def test_a_folder_with_very_many_files_leaves_the_others_their_turn(porch, monke
     for number in range(1200):
         (folder_of(full) / f"{number:05}.jpg").touch()
     put(folder_of(porch), "a.jpg", jpeg())
-    monkeypatch.setattr(camera_watcher.Settling, "has_settled", lambda self, now: True)
+    monkeypatch.setattr(camera_watcher.Debouncer, "is_stable", lambda self, now: True)
     monkeypatch.setattr(module, "TIMEOUT_S", 60.0)  # what a late look found is entered with the next one's
     watcher = Watcher(lambda: None)
     watcher.reload()
@@ -249,56 +249,56 @@ def test_what_breaks_at_one_cameras_folder_stops_no_other(porch, monkeypatch, re
 
 def test_a_folder_of_which_the_kernel_does_not_tell_is_polled_for_a_while(porch, monkeypatch):
     """As when it has no watches left."""
-    folder = camera_watcher.Watched(porch, Scanner(os.fsencode(folder_of(porch))))
+    folder = camera_watcher.CameraWatcher(porch, Scanner(os.fsencode(folder_of(porch))))
 
     put(folder_of(porch), "a.jpg", jpeg())
     assert not is_polled_after_a_sweep(folder)
     put(folder_of(porch), "b.jpg", jpeg())
     with monkeypatch.context() as patient:
-        patient.setattr(camera_watcher, "UNTOLD_S", 600)  # it has not lain there for long
+        patient.setattr(camera_watcher, "UNREPORTED_S", 600)  # it has not lain there for long
         assert not is_polled_after_a_sweep(folder)
     put(folder_of(porch), "c.jpg", jpeg())
-    monkeypatch.setattr(camera_watcher, "UNTOLD_S", 0)
+    monkeypatch.setattr(camera_watcher, "UNREPORTED_S", 0)
     assert is_polled_after_a_sweep(folder)
 
 
-def is_polled_after_a_sweep(folder: camera_watcher.Watched) -> bool:
-    folder.wants_sweep = True
+def is_polled_after_a_sweep(folder: camera_watcher.CameraWatcher) -> bool:
+    folder.scan_requested = True
     folder.poll()
     return folder.polled_until > time.monotonic()
 
 
 def test_a_folder_of_which_the_kernel_tells_is_not_polled(porch, monkeypatch):
     """Whatever lies between what it told and the next scans."""
-    monkeypatch.setattr(camera_watcher, "UNTOLD_S", 0)
-    folder = camera_watcher.Watched(porch, Scanner(os.fsencode(folder_of(porch))))
+    monkeypatch.setattr(camera_watcher, "UNREPORTED_S", 0)
+    folder = camera_watcher.CameraWatcher(porch, Scanner(os.fsencode(folder_of(porch))))
     folder.poll()
     put(folder_of(porch), "a.jpg", jpeg())
-    folder.hinted.append(b"a.jpg")
+    folder.changed_names.append(b"a.jpg")
 
-    for is_of_everything in (False, True, True):
-        folder.next_of_everything = 0.0 if is_of_everything else time.monotonic() + 600
+    for is_full in (False, True, True):
+        folder.next_full_scan = 0.0 if is_full else time.monotonic() + 600
         assert not is_polled_after_a_sweep(folder)
-    assert not folder.told and not folder.told_before
+    assert not folder.reported and not folder.reported_before
 
 
 def test_what_breaks_at_each_look_is_told_seldom(porch, monkeypatch, caplog):
-    folder = camera_watcher.Watched(porch, Scanner(os.fsencode(folder_of(porch))))
-    monkeypatch.setattr(camera_watcher, "unavailable_reason", lambda root, remembered: 1 / 0)
+    folder = camera_watcher.CameraWatcher(porch, Scanner(os.fsencode(folder_of(porch))))
+    monkeypatch.setattr(camera_watcher, "absence", lambda root, remembered: 1 / 0)
     for _ in range(3):
-        folder.wants_sweep = True
+        folder.scan_requested = True
         folder.poll()
 
-    assert caplog.text.count("folder not looked at") == 1
+    assert caplog.text.count("folder not polled") == 1
 
 
 def test_it_is_said_once_that_the_system_has_not_watches_for_all_folders(porch, caplog, monkeypatch):
     for day in range(5):
         (folder_of(porch) / f"{day}").mkdir()
     watcher = Watcher(lambda: None)
-    wait_for(lambda: watcher.poll() == 0 and any(each.has_been_scanned for each in watcher.watched.values()))
+    wait_for(lambda: watcher.poll() == 0 and any(each.has_been_scanned for each in watcher.watchers.values()))
     watcher.close()
-    monkeypatch.setattr(module, "watches", lambda: 3)
+    monkeypatch.setattr(module, "watch_count", lambda: 3)
 
     watcher.count_watches()
     watcher.count_watches()
@@ -311,7 +311,7 @@ def test_as_many_folders_are_watched_as_there_are(porch, watching, caplog):
         (folder_of(porch) / f"{day}").mkdir()
     put(folder_of(porch), "4/a.jpg", jpeg())
     wait_for(lambda: entered() == {"4/a.jpg"})
-    wait_for(lambda: folder_count(watching.watched[porch.pk]) == 6)  # the camera's folder, and five days
+    wait_for(lambda: folder_count(watching.watchers[porch.pk]) == 6)  # the camera's folder, and five days
 
     # Never, if not all are watched. Now and then the kernel's messages are subscribed to anew, and nothing is watched.
     wait_for(lambda: reports_no_missing_watches(watching, caplog))
@@ -319,11 +319,11 @@ def test_as_many_folders_are_watched_as_there_are(porch, watching, caplog):
 
 def reports_no_missing_watches(watcher: Watcher, caplog: pytest.LogCaptureFixture) -> bool:
     caplog.clear()
-    watcher._overlooked = LogThrottle(timedelta(hours=1))  # so that it would be logged again
+    watcher._watch_log = LogThrottle(timedelta(hours=1))  # so that it would be logged again
     watcher.count_watches()
     return "max_user_watches" not in caplog.text
 
 
-def folder_count(folder: camera_watcher.Watched) -> int:
+def folder_count(folder: camera_watcher.CameraWatcher) -> int:
     """After a scanner: while one is under way it is how far that has come."""
     return 0 if folder.scanning else folder.scanner.folder_count

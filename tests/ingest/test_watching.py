@@ -9,9 +9,9 @@ from datetime import timedelta
 
 import pytest
 
-from media_serving.ingest.camera_watcher import Watched
-from media_serving.ingest.debounce import Settling
-from media_serving.ingest.scanner import UNSURE_NS, Scanner, Sighting, seen
+from media_serving.ingest.camera_watcher import CameraWatcher
+from media_serving.ingest.debounce import Debouncer
+from media_serving.ingest.scanner import MTIME_GRANULARITY_NS, ScannedFile, Scanner, stat_file
 from tests.factories import jpeg, put
 
 
@@ -24,8 +24,8 @@ def root(tmp_path):
     return tmp_path
 
 
-def names(scanner, *, everything=False):
-    return sorted(sighting.raw for sighting in scanner.scan(everything=everything))
+def names(scanner, *, full=False):
+    return sorted(scanned_file.raw for scanned_file in scanner.scan(full=full))
 
 
 def test_what_lies_in_nested_folders_is_found_once(root):
@@ -53,7 +53,7 @@ def test_a_file_that_was_overwritten_is_seen_by_the_look_at_everything(root):
     put(root, "a.jpg", jpeg(seed=1), age_s=40)
 
     assert names(scanner) == []
-    assert b"a.jpg" in names(scanner, everything=True)
+    assert b"a.jpg" in names(scanner, full=True)
 
 
 def test_a_folder_that_was_moved_in_is_found_with_all_that_it_holds(root, tmp_path_factory):
@@ -108,7 +108,7 @@ def test_what_is_no_file_is_told_as_such_and_never_opened(root):
     os.mkfifo(root / "pipe.jpg")
     (root / "link.jpg").symlink_to("/etc/passwd")
 
-    found = {sighting.raw: sighting.is_regular for sighting in Scanner(os.fsencode(root)).scan()}
+    found = {scanned_file.raw: scanned_file.is_regular for scanned_file in Scanner(os.fsencode(root)).scan()}
 
     assert (found[b"pipe.jpg"], found[b"link.jpg"], found[b"a.jpg"]) == (False, False, True)
 
@@ -147,40 +147,42 @@ def clock(monkeypatch) -> Clock:
 
 
 def test_a_file_settles_when_it_has_held_for_the_span(root, clock):
-    settling = Settling(timedelta(seconds=3))
+    debouncer = Debouncer(timedelta(seconds=3))
     file = root / "a.jpg"
 
-    def has_settled(after: float) -> bool:
+    def is_stable(after: float) -> bool:
         clock.now = file.stat().st_ctime + after
-        return settling.has_settled(seen(os.fsencode(root), b"a.jpg"))
+        return debouncer.is_stable(stat_file(os.fsencode(root), b"a.jpg"))
 
     file.write_bytes(b"begun")
-    assert not has_settled(2)
+    assert not is_stable(2)
     file.write_bytes(b"begun, and more")
-    assert not has_settled(2)
-    assert not has_settled(2.9)
-    assert has_settled(3.1)
-    assert len(settling) == 0
+    assert not is_stable(2)
+    assert not is_stable(2.9)
+    assert is_stable(3.1)
+    assert len(debouncer) == 0
 
 
 def test_where_the_clock_says_nothing_a_file_settles_by_being_watched(clock):
-    settling = Settling(timedelta(seconds=3))
+    debouncer = Debouncer(timedelta(seconds=3))
     ahead = clock.time_ns() + 3_600_000_000_000
-    sighting = Sighting(b"a.jpg", 10, ahead, ahead, True)
+    scanned_file = ScannedFile(b"a.jpg", 10, ahead, ahead, True)
 
-    assert not settling.has_settled(sighting)
+    assert not debouncer.is_stable(scanned_file)
     clock.now += 2.9
-    assert not settling.has_settled(sighting)
+    assert not debouncer.is_stable(scanned_file)
     clock.now += 0.2
-    assert settling.has_settled(sighting)
+    assert debouncer.is_stable(scanned_file)
 
 
 def test_a_look_at_everything_tells_only_of_what_was_written_to_since_the_last(root):
     scanner = Scanner(os.fsencode(root))
 
     def look() -> list[bytes]:
-        found = sorted(s.raw for part in scanner.parts(everything=True) for s in part)
-        scanner._saw_all = replace(scanner._saw_all, wall_ns=time.time_ns() + UNSURE_NS)  # no need to wait that long
+        found = sorted(s.raw for batch in scanner.batches(full=True) for s in batch)
+        scanner._last_full_scan = replace(
+            scanner._last_full_scan, wall_ns=time.time_ns() + MTIME_GRANULARITY_NS
+        )  # no need to wait that long
         return found
 
     assert len(look()) == 3
@@ -192,11 +194,11 @@ def test_a_look_at_everything_tells_only_of_what_was_written_to_since_the_last(r
 
 def test_after_the_clock_was_put_a_look_at_everything_tells_of_all(root):
     scanner = Scanner(os.fsencode(root))
-    list(scanner.parts(everything=True))
-    now = scanner._saw_all
-    scanner._saw_all = replace(now, wall_ns=now.wall_ns + 10**13, ahead_ns=now.ahead_ns + 10**13)
+    list(scanner.batches(full=True))
+    now = scanner._last_full_scan
+    scanner._last_full_scan = replace(now, wall_ns=now.wall_ns + 10**13, ahead_ns=now.ahead_ns + 10**13)
 
-    assert len([s for part in scanner.parts(everything=True) for s in part]) == 3
+    assert len([s for batch in scanner.batches(full=True) for s in batch]) == 3
 
 
 def test_where_folders_carry_no_times_all_are_listed(root):
@@ -208,7 +210,7 @@ def test_where_folders_carry_no_times_all_are_listed(root):
     scanner._known[b"2026-01-31"].ctime_ns = os.stat(root / "2026-01-31").st_ctime_ns
 
     assert names(scanner) == []
-    assert [s.raw for part in scanner.parts(trusts_times=False) for s in part] == [b"2026-01-31/new.jpg"]
+    assert [s.raw for batch in scanner.batches(trust_mtimes=False) for s in batch] == [b"2026-01-31/new.jpg"]
 
 
 # What Synology, QNAP and Windows put into a share by themselves, and their neighbours.
@@ -228,10 +230,10 @@ SYSTEM_FILES = [
 @pytest.mark.parametrize("name", SYSTEM_FILES)
 def test_folders_that_systems_keep_for_themselves_are_not_entered(root, porch, name):
     put(root, name, jpeg())
-    folder = Watched(porch, Scanner(os.fsencode(root)))
+    folder = CameraWatcher(porch, Scanner(os.fsencode(root)))
 
     assert names(Scanner(os.fsencode(root))) == [b"2026-01-31/001/c.mp4", b"2026-01-31/b.jpg", b"a.jpg"]
-    assert folder.sighting_of(os.fsencode(name)) is None
+    assert folder.file_at(os.fsencode(name)) is None
 
 
 @pytest.mark.parametrize("name", ["#1 front/a.jpg", "recycle/a.jpg", "@home/a.jpg", "$5/a.jpg", "a_/b_.jpg"])

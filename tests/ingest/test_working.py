@@ -19,7 +19,7 @@ from PIL import Image, ImageDraw
 from cameras import folder_ownership
 from cameras.models import Camera
 from media_serving import leases
-from media_serving.ingest import leases as turns
+from media_serving.ingest import leases as ingest_leases
 from media_serving.ingest import processor
 from media_serving.models import CameraTurn, ClipWork, Detection, Event, Upload, WorkState
 from tests.factories import folder_of, jpeg, make_camera, make_video, put
@@ -29,7 +29,7 @@ from tests.media_serving.evidence import detect
 
 def read_all(camera: Camera) -> dict[str, tuple[str, str]]:
     scanned(camera)
-    processor.work()
+    processor.process_pending()
     return uploads(camera)
 
 
@@ -80,7 +80,7 @@ def test_what_stays_cut_off_is_given_up_after_hours(porch, settings):
     settings.NVR_INCOMPLETE_UPLOAD_TIMEOUT = timedelta(0)
     Upload.objects.update(retry_at=timezone.now())
 
-    processor.work()
+    processor.process_pending()
 
     assert uploads(porch) == {
         "a.jpg": ("rejected", "The picture is incomplete or damaged."),
@@ -157,9 +157,9 @@ def test_a_file_that_is_gone_again_is_on_record(porch):
     file = put(folder_of(porch), "a.jpg", jpeg())
     scanned(porch)
     file.unlink()
-    processor.work()
+    processor.process_pending()
 
-    assert uploads(porch) == {"a.jpg": ("rejected", processor.GONE)}
+    assert uploads(porch) == {"a.jpg": ("rejected", processor.FILE_REMOVED)}
 
 
 def test_while_the_volume_is_away_files_wait(porch, monkeypatch):
@@ -170,7 +170,7 @@ def test_while_the_volume_is_away_files_wait(porch, monkeypatch):
     )
     file.rename(folder_of(porch).parent / "elsewhere.jpg")
 
-    processor.work()
+    processor.process_pending()
 
     state, reason = uploads(porch)["a.jpg"]
     assert state == "waiting" and "away" in reason
@@ -180,9 +180,9 @@ def test_a_file_that_changed_since_it_was_seen_is_read_as_it_is_now(porch):
     put(folder_of(porch), "a.jpg", jpeg(), age_s=30)
     scanned(porch)
     put(folder_of(porch), "a.jpg", jpeg(seed=2), age_s=20)
-    processor.work()
+    processor.process_pending()
     Upload.objects.update(retry_at=timezone.now())
-    processor.work()
+    processor.process_pending()
 
     assert uploads(porch) == {"a.jpg": ("done", "")}
 
@@ -205,12 +205,12 @@ def test_a_file_that_was_gone_and_is_there_again_is_read(porch, tmp_path):
     picture = put(folder_of(porch), "a.jpg", jpeg())
     scanned(porch)
     picture.rename(tmp_path / "elsewhere.jpg")
-    processor.work()
-    assert uploads(porch) == {"a.jpg": ("rejected", processor.GONE)}
+    processor.process_pending()
+    assert uploads(porch) == {"a.jpg": ("rejected", processor.FILE_REMOVED)}
 
     (tmp_path / "elsewhere.jpg").rename(picture)
     assert scanned(porch) == 1
-    processor.work()
+    processor.process_pending()
 
     assert uploads(porch) == {"a.jpg": ("done", "")}
     assert scanned(porch) == 0
@@ -220,13 +220,13 @@ def test_of_a_name_with_a_newer_upload_that_waits_the_former_bytes_come_back(por
     picture = put(folder_of(porch), "a.jpg", jpeg())
     scanned(porch)
     picture.rename(tmp_path / "elsewhere.jpg")
-    processor.work()
+    processor.process_pending()
     put(folder_of(porch), "a.jpg", jpeg(seed=2), age_s=5)
     scanned(porch)
 
     (tmp_path / "elsewhere.jpg").rename(picture)
     scanned(porch)
-    processor.work()
+    processor.process_pending()
 
     assert Upload.objects.filter(state="done").count() == 1
     assert Upload.objects.get(state="done").size_bytes == len(jpeg())
@@ -234,10 +234,10 @@ def test_of_a_name_with_a_newer_upload_that_waits_the_former_bytes_come_back(por
 
 def die_reading(camera: Camera, monkeypatch: pytest.MonkeyPatch, *, with_all_others: bool) -> None:
     """What a worker leaves that is killed while it reads the camera's file, its lease having lapsed."""
-    turn = turns.take(camera.pk)
-    assert turn is not None
-    (upload,) = turns.next_batch(camera.pk, timezone.now())
-    assert turns.begin(turn, upload)
+    lease = ingest_leases.acquire(camera.pk)
+    assert lease is not None
+    (upload,) = ingest_leases.next_batch(camera.pk, timezone.now())
+    assert ingest_leases.start_processing(lease, upload)
     CameraTurn.objects.update(leased_until=timezone.now())
     if with_all_others:
         monkeypatch.setattr(leases, "WORKER", secrets.token_hex(6))  # what starts afterwards is another
@@ -249,9 +249,9 @@ def test_a_file_that_kills_its_workers_is_given_up(porch, monkeypatch, with_all_
     scanned(porch)
     for _ in range(leases.MAX_RESTARTS if with_all_others else leases.MAX_ATTEMPTS):
         die_reading(porch, monkeypatch, with_all_others=with_all_others)
-    processor.work()
+    processor.process_pending()
 
-    assert uploads(porch) == {"a.jpg": ("failed", turns.DIED)}
+    assert uploads(porch) == {"a.jpg": ("failed", ingest_leases.WORKERS_DIED)}
 
 
 def test_a_file_that_is_in_hand_whenever_everything_is_killed_is_read_all_the_same(porch, monkeypatch):
@@ -259,7 +259,7 @@ def test_a_file_that_is_in_hand_whenever_everything_is_killed_is_read_all_the_sa
     scanned(porch)
     for _ in range(leases.MAX_ATTEMPTS * 2):
         die_reading(porch, monkeypatch, with_all_others=True)
-    processor.work()
+    processor.process_pending()
 
     assert uploads(porch) == {"a.jpg": ("done", "")}
 
@@ -267,10 +267,10 @@ def test_a_file_that_is_in_hand_whenever_everything_is_killed_is_read_all_the_sa
 def test_what_we_cannot_explain_is_tried_again_and_then_given_up(porch, monkeypatch):
     put(folder_of(porch), "a.jpg", jpeg())
     scanned(porch)
-    monkeypatch.setattr(processor, "work_through", lambda job: 1 / 0)
+    monkeypatch.setattr(processor, "run_steps", lambda job: 1 / 0)
     for _ in range(leases.MAX_ATTEMPTS):
         Upload.objects.update(retry_at=None)
-        processor.work()
+        processor.process_pending()
 
     state, reason = uploads(porch)["a.jpg"]
     assert state == "failed" and "ZeroDivisionError" in reason
@@ -281,18 +281,18 @@ def test_the_newest_hour_comes_first_and_within_it_the_oldest_picture(porch, mon
         put(folder_of(porch), name, jpeg(seed=hash(name) % 1000))
     scanned(porch)
     order = []
-    monkeypatch.setattr(processor, "work_through", lambda job: (order.append(job.upload.path), work_through(job)))
-    from media_serving.ingest.pipeline import work_through
+    monkeypatch.setattr(processor, "run_steps", lambda job: (order.append(job.upload.path), run_steps(job)))
+    from media_serving.ingest.pipeline import run_steps
 
-    processor.work()
+    processor.process_pending()
 
     assert [name[9:13] for name in order] == ["1405", "1459", "1200", "1210"]
 
 
 def test_two_workers_never_have_the_same_camera(porch):
-    with turns.turn_of(porch.pk) as first, turns.turn_of(porch.pk) as second:
+    with ingest_leases.camera_lease(porch.pk) as first, ingest_leases.camera_lease(porch.pk) as second:
         assert first is not None and second is None
-    with turns.turn_of(porch.pk) as third:
+    with ingest_leases.camera_lease(porch.pk) as third:
         assert third is not None
 
 
@@ -300,11 +300,11 @@ def test_who_lost_the_turn_writes_nothing(porch):
     camera = make_camera("Yard", detector="motion")
     put(folder_of(camera), "a.jpg", jpeg())
     scanned(camera)
-    with turns.turn_of(camera.pk) as turn:
+    with ingest_leases.camera_lease(camera.pk) as lease:
         CameraTurn.objects.update(holder="another")
-        (upload,) = turns.next_batch(camera.pk, timezone.now())
-        with pytest.raises(turns.TurnLost):
-            processor.attempt(turn, upload)
+        (upload,) = ingest_leases.next_batch(camera.pk, timezone.now())
+        with pytest.raises(ingest_leases.LeaseLost):
+            processor.process_upload(lease, upload)
 
     assert not Detection.objects.exists() and not Event.objects.exists()
     assert Upload.objects.get().state == "waiting"
@@ -314,7 +314,7 @@ def test_nothing_is_read_for_a_camera_that_is_off_or_in_the_trash(porch):
     put(folder_of(porch), "a.jpg", jpeg())
     scanned(porch)
     Camera.everything.filter(pk=porch.pk).update(enabled=False)
-    processor.work()
+    processor.process_pending()
 
     assert uploads(porch) == {"a.jpg": ("waiting", "")}
 
@@ -332,12 +332,12 @@ def test_a_camera_with_long_videos_gives_its_turn_to_others(porch, monkeypatch):
         for number in range(2):
             put(folder_of(camera), f"20260131_12000{number}.jpg", jpeg(seed=number))
         scanned(camera)
-    monkeypatch.setattr(processor, "TURN_S", 0.01)
+    monkeypatch.setattr(processor, "CAMERA_BUDGET_S", 0.01)
     order = []
-    monkeypatch.setattr(processor, "work_through", lambda job: (order.append(job.camera.pk), time.sleep(0.02)))
+    monkeypatch.setattr(processor, "run_steps", lambda job: (order.append(job.camera.pk), time.sleep(0.02)))
 
-    for camera_id in turns.cameras_with_work(timezone.now()):
-        processor.work_on(camera_id)
+    for camera_id in ingest_leases.cameras_with_work(timezone.now()):
+        processor.process_camera(camera_id)
 
     assert order == [porch.pk, yard.pk]
 
@@ -380,17 +380,17 @@ def test_a_camera_whose_folder_hangs_takes_no_worker_from_the_others(porch, monk
     folders = folder_ownership.current_folders(refresh=True)
     monkeypatch.setattr(processor, "current_folders", lambda: replace(folders, unresponsive=frozenset({porch.pk})))
 
-    processor.work()
+    processor.process_pending()
 
     assert uploads(porch) == {"a.jpg": ("waiting", "")}
     assert uploads(yard) == {"a.jpg": ("done", "")}
 
 
 def test_a_turn_that_was_taken_before_the_clock_was_put_back_is_free(porch):
-    with turns.turn_of(porch.pk):
+    with ingest_leases.camera_lease(porch.pk):
         CameraTurn.objects.update(leased_until=timezone.now() + timedelta(hours=3))
-        with turns.turn_of(porch.pk) as turn:
-            assert turn is not None
+        with ingest_leases.camera_lease(porch.pk) as lease:
+            assert lease is not None
 
 
 def walked_past(camera: Camera, name: str, x: int, at: str) -> None:

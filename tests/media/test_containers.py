@@ -132,7 +132,7 @@ def is_read(base: Path, tmp_path: Path, name: str, extension: str) -> None:
     assert facts.container == demuxer
     assert (facts.width, facts.height) == (160, 120)
     with file.open("rb") as opened:
-        assert content.facts_of(opened, is_picture=False).width == 160
+        assert content.inspect(opened, is_picture=False).width == 160
 
 
 def variant(base: Path, name: str, file: Path) -> Path:

@@ -46,7 +46,7 @@ def test_a_video_is_as_long_as_its_pictures_whatever_its_sound(tmp_path, name):
     run(*colour("red", "160x120", 4), *tone(40), *codecs, tmp_path / name)
 
     with (tmp_path / name).open("rb") as file:
-        facts = content.facts_of(file, is_picture=False)
+        facts = content.inspect(file, is_picture=False)
 
     assert facts.duration_s == pytest.approx(4, abs=0.1)
 

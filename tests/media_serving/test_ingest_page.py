@@ -101,7 +101,7 @@ def test_a_file_is_read_again_by_its_button(browser, camera):
 def test_a_refused_retry_comes_back_with_its_reason(browser, camera):
     done = upload(camera, b"done.jpg", after(0))
 
-    assert "was read" in browser.post(f"/uploads/{done.pk}/retry", follow=True).content.decode()
+    assert "has already been processed" in browser.post(f"/uploads/{done.pk}/retry", follow=True).content.decode()
 
 
 def test_a_retry_is_for_who_may_change_uploads_they_see(family, camera, family_camera):

@@ -133,8 +133,8 @@ def test_a_late_tombstone_removes_no_copy_of_a_second_attempt(porch, settings, m
         kept_copies.trim(timezone.now() + settings.NVR_KEPT_MAX_AGE * 2)
     if state == "failed":
         retry.retry(None, upload)
-    processor.work()
-    process_pending_tombstones()
+    processor.process_pending()
+    carry_out_owed()
 
     upload.refresh_from_db()
     assert upload.state == "done"

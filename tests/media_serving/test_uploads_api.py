@@ -180,7 +180,7 @@ def test_the_workers_are_told_at_once_and_a_broker_that_is_away_is_survived(
         told.append(f"{name} to {queue}")
         raise OperationalError
 
-    monkeypatch.setattr(retrying, "sender", dispatch.Sender())
+    monkeypatch.setattr(retrying, "dispatcher", dispatch.Dispatcher())
     monkeypatch.setattr(dispatch.current_app, "send_task", send_task)
     with django_capture_on_commit_callbacks(execute=True):
         response = again(api, enter(camera, state="failed"))
@@ -210,7 +210,7 @@ def test_what_waits_already_goes_on_waiting_and_nothing_is_recorded(api: APIClie
     assert not AuditEntry.objects.filter(action="upload_retried").exists()
 
 
-@pytest.mark.parametrize(("state", "text"), [("working", "is being read now"), ("done", "is on record")])
+@pytest.mark.parametrize(("state", "text"), [("working", "is being processed"), ("done", "has already been processed")])
 def test_what_is_in_hand_or_done_is_a_conflict(api: APIClient, camera: Camera, state: str, text: str) -> None:
     upload = enter(camera, state=state, attempts=1)
 

@@ -49,7 +49,7 @@ PNG_TIMES: Final = ("Creation Time", "creation time", "CreationTime")
 IPTC_DATE, IPTC_TIME = (2, 55), (2, 60)
 LONGEST_TEXT: Final = 64
 BLANKS: Final = " :-/.,0\t\r\n"
-WANTED: Final[dict[str, list[Any]]] = {
+REQUESTED_TAGS: Final[dict[str, list[Any]]] = {
     "exif": [*{number for tag in (*TIMES, PREVIEW_TIME) for number in tag[1:] if number}, TIME_ZONE_OFFSET],
     "gps": [GPS_DATE, GPS_TIME],
     "xmp": [*XMP_TIMES],

@@ -31,7 +31,7 @@ class FileFacts:
     mtime: datetime
     received: datetime
     length: timedelta = timedelta(0)
-    said: tuple[Reading, ...] = ()
+    exif: tuple[Reading, ...] = ()
     container: tuple[Reading, ...] = ()
 
     @property
@@ -108,7 +108,7 @@ def capture_time(facts: FileFacts, zone: ZoneInfo) -> CaptureTime:
 
 
 def clues_of(facts: FileFacts) -> Iterator[tuple[CaptureClue, Reading]]:
-    yield from ((CaptureClue.EXIF, reading) for reading in facts.said)
+    yield from ((CaptureClue.EXIF, reading) for reading in facts.exif)
     if told := told_by_path(facts.path):
         yield (CaptureClue.FOLDER if told.needs_folder else CaptureClue.NAME), told.reading
     yield from ((CaptureClue.CONTAINER, reading) for reading in facts.container)
