@@ -1,7 +1,7 @@
-"""The copies of what cameras have overwritten: how many there are, how much room they may take, and which go first.
+"""Kept copies of files that cameras overwrite: their count and size, and the removal of old ones.
 
-A copy goes when it is too old, or when all together are too large; the oldest first, and never one that an event needs
-which is to be kept. What was detected stays on record, and its picture says that it is gone.
+A copy is removed when it is too old, or when all copies together are too large, oldest first. Copies that a kept event
+needs are never removed. Detections stay recorded, and their picture is reported as gone.
 """
 
 from __future__ import annotations
@@ -33,17 +33,18 @@ logger = logging.getLogger(__name__)
 
 BATCH: Final = 200
 MIB: Final = 2**20
-STRAY_S: Final = 86_400.0  # a copy is written before its row says so
+STRAY_S: Final = 86_400.0  # a copy is written before its row is updated
 IN_USE: Final = Q(is_kept=True)
-# A worker writes the copy of these again, under the same name: a tombstone would remove the new one.
+# Workers write the copies of these again under the same name: a tombstone would remove the new copy.
 PENDING: Final = (UploadState.WAITING, UploadState.WORKING)
 
 
 @dataclass(frozen=True)
 class KeptCopies:
-    """`oldest_at` is when the oldest one arrived; `limit_bytes` and `max_age` are the operator's.
+    """`oldest_at` is when the oldest copy arrived; `limit_bytes` and `max_age` are settings.
 
-    `size_bytes` is of all cameras, which share the room; the other two may be of those that a user may see.
+    `size_bytes` counts all cameras, which share the space; `count` and `oldest_at` may be limited to the cameras that a
+    user may see.
     """
 
     count: int
@@ -74,7 +75,7 @@ def kept() -> QuerySet[Upload]:
 
 
 def why_no_room(size_bytes: int) -> str:
-    """Why no copy of that size is made now; empty if one is. Raises OSError."""
+    """The reason why no copy of that size may be made now; empty if it may. Raises OSError."""
     if size_bytes > settings.NVR_KEPT_MB * MIB:
         return "it is larger than NVR_KEPT_MB"
     settings.KEPT_DIR.mkdir(parents=True, exist_ok=True)
@@ -84,7 +85,7 @@ def why_no_room(size_bytes: int) -> str:
 
 
 def trim(now: datetime | None = None) -> int:
-    """Remove the copies that are too old or too many; how many."""
+    """Remove copies that are too old or exceed the size limit; return how many."""
     now = now or timezone.now()
     state = kept_copies()
     too_old = remove_oldest(kept().filter(received_at__lt=now - state.max_age), now)
@@ -93,45 +94,48 @@ def trim(now: datetime | None = None) -> int:
 
 
 def remove_oldest(rows: QuerySet[Upload], now: datetime, *, excess_bytes: int | None = None) -> int:
-    """Of `rows`, until `excess_bytes` are gone (None: all); how many. Those that kept events need stay."""
+    """Remove the oldest of `rows` until `excess_bytes` are freed (None: all); return how many.
+
+    Copies that kept events need stay.
+    """
     removed, freed = 0, 0
     while excess_bytes is None or freed < excess_bytes:
         oldest = list(not_needed(rows).order_by("received_at", "pk")[:BATCH])
-        some = up_to(oldest, None if excess_bytes is None else excess_bytes - freed)
-        if not some:
+        batch = up_to(oldest, None if excess_bytes is None else excess_bytes - freed)
+        if not batch:
             break
-        freed += remove(some, now)
-        removed += len(some)
+        freed += remove(batch, now)
+        removed += len(batch)
     if removed:
         logger.info("kept copies removed count=%s bytes=%s", removed, freed)
     return removed
 
 
 def up_to(rows: list[Upload], size_bytes: int | None) -> list[Upload]:
-    """The first of `rows` that have that many bytes together."""
+    """The first of `rows` that have at least `size_bytes` in total; None means all."""
     if size_bytes is None:
         return rows
-    some, total = [], 0
+    selected, total = [], 0
     for row in rows:
         if total >= size_bytes:
             break
-        some.append(row)
+        selected.append(row)
         total += row.size_bytes
-    return some
+    return selected
 
 
 def remove(rows: list[Upload], now: datetime) -> int:
-    """The rows say so first; the files go when that is committed. How many bytes."""
+    """Update the rows, and delete the files after the commit; return the number of bytes."""
     with transaction.atomic():
-        # Asked again: somebody may have marked an event since.
-        still = list(not_needed(kept().filter(pk__in=[row.pk for row in rows])).select_for_update(of=("self",)))
-        Upload.objects.filter(pk__in=[row.pk for row in still]).update(is_kept=False, copy_removed_at=now)
-        schedule_deletion(row.kept_path for row in still)
-    return sum(row.size_bytes for row in still)
+        # Check again: a user may have marked an event as kept since.
+        removable = list(not_needed(kept().filter(pk__in=[row.pk for row in rows])).select_for_update(of=("self",)))
+        Upload.objects.filter(pk__in=[row.pk for row in removable]).update(is_kept=False, copy_removed_at=now)
+        schedule_deletion(row.kept_path for row in removable)
+    return sum(row.size_bytes for row in removable)
 
 
 def not_needed(rows: QuerySet[Upload]) -> QuerySet[Upload]:
-    """Without pending uploads, and without those that a kept event needs: for a detection, or for its clip."""
+    """Exclude pending uploads, and those that a kept event needs for a detection or for its clip."""
     detections = Detection.objects.filter(upload=OuterRef("pk"), event__keep=True)
     shown = Exists(detections) | Exists(kept_events_from(timedelta(0)))
     return (
@@ -142,7 +146,7 @@ def not_needed(rows: QuerySet[Upload]) -> QuerySet[Upload]:
 
 
 def kept_events_from(length: timedelta) -> QuerySet[Event]:
-    """Events to be kept of which a file's pictures, taken from its `captured_at` on for `length`, may show some."""
+    """Kept events that a file may show, if it was recorded from its `captured_at` on for `length`."""
     padding = settings.NVR_CLIP_PADDING
     return Event.objects.filter(
         camera=OuterRef("camera"),
@@ -154,24 +158,24 @@ def kept_events_from(length: timedelta) -> QuerySet[Event]:
 
 
 def remove_strays() -> None:
-    """Files in the folders of copies that no row tells of: a crash left them between the copy and the record."""
+    """Delete copies without a row, which a crash between the copy and the row update leaves behind."""
     before = time.time() - STRAY_S
     for folder in settings.KEPT_DIR.glob("*/"):
         if folder.name.isdecimal():
-            for some in batches_of_copies(folder, before):
-                known = set(kept().filter(pk__in=some).values_list("pk", flat=True))
-                schedule_deletion(path for pk, path in some.items() if pk not in known)
+            for batch in batches_of_copies(folder, before):
+                known = set(kept().filter(pk__in=batch).values_list("pk", flat=True))
+                schedule_deletion(path for pk, path in batch.items() if pk not in known)
 
 
 def batches_of_copies(folder: Path, before: float) -> Iterator[dict[int, Path]]:
-    some: dict[int, Path] = {}
+    batch: dict[int, Path] = {}
     with os.scandir(folder) as entries:
         for entry in entries:
             number = entry.name.partition(".")[0]
             if number.isdecimal() and entry.is_file(follow_symlinks=False) and entry.stat().st_mtime < before:
-                some[int(number)] = Path(entry.path)
-            if len(some) >= BATCH:
-                yield some
-                some = {}
-    if some:
-        yield some
+                batch[int(number)] = Path(entry.path)
+            if len(batch) >= BATCH:
+                yield batch
+                batch = {}
+    if batch:
+        yield batch
