@@ -31,7 +31,7 @@ class UnknownDetector(Invalid):
 
 @dataclass(frozen=True)
 class Frame:
-    """One camera picture, opened with `images.opened` and possibly not decoded yet.
+    """One camera picture, opened with `images.open_image` and possibly not decoded yet.
 
     Detection decodes `image` in place, small and grey if the format allows: open it again for any other use. If the
     picture was already scaled down, `full_size` is its original size.

@@ -182,13 +182,13 @@ class CameraWatcher:
             self.polled_until = time.monotonic() + POLLING_FALLBACK_S
 
     def start_scan(self) -> RunningScan:
-        if reason := absence(Path(os.fsdecode(self.root)), self.camera.remembered_mount):
+        if reason := unavailable_reason(Path(os.fsdecode(self.root)), self.camera.remembered_mount):
             raise OSError(reason)
         self.scan_requested = False
         mount = mount_of(Path(os.fsdecode(self.root)))
         self.has_inotify = not (settings.NVR_INGEST_POLLING or is_network_or_fuse(mount.type))
         full = time.monotonic() >= self.next_full_scan
-        batches = self.scanner.batches(full=full, trust_mtimes=keeps_folder_times(mount.type))
+        batches = self.scanner.batches(full=full, trust_mtimes=has_reliable_folder_times(mount.type))
         return RunningScan(batches, full)
 
     def finish_scan(self, scanning: RunningScan, now: float) -> None:

@@ -65,7 +65,7 @@ def inspect_picture(file: BinaryIO, size: int, *, may_complete: bool) -> MediaIn
         raise Invalid(f"The picture has {size} bytes; at most {MAX_PICTURE_BYTES} are read.")
     try:
         found = pictures.check(file, tags=exif.REQUESTED_TAGS)
-    except TornImage as error:
+    except DamagedImage as error:
         raise Incomplete("The picture is incomplete or damaged.") from error
     except NotAnImage as error:
         with translate_os_errors():

@@ -59,7 +59,7 @@ def run_detector(
 
 def decode_picture(file: BinaryIO, taken_at: datetime, width_px: int) -> Generator[Frame]:
     """Yield the picture in grey, scaled down to `width_px`; a child process decodes it."""
-    grey = pictures.in_grey(file, width_px)
+    grey = pictures.decode_grayscale(file, width_px)
     image = Image.frombytes("L", (grey.width, grey.height), grey.data)
     yield Frame(image, taken_at, full_size=grey.full_size)
 

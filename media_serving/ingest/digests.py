@@ -56,7 +56,7 @@ def readable(size: int) -> str:
 
 def check_unchanged(upload: Upload, file: BinaryIO) -> None:
     """Raise `FileChanged` if the open file was written to since it was entered in the ledger."""
-    with named_errors():
+    with translate_os_errors():
         file_stat = os.fstat(file.fileno())
     if (file_stat.st_size, stored_mtime_ns(file_stat.st_mtime_ns)) != (upload.size_bytes, upload.mtime_ns):
         raise FileChanged
@@ -64,7 +64,7 @@ def check_unchanged(upload: Upload, file: BinaryIO) -> None:
 
 def check_not_sparse(file: BinaryIO) -> None:
     """Raise `Incomplete` for a large file that is mostly unwritten: reading zeros for hours is useless."""
-    with named_errors():
+    with translate_os_errors():
         size = os.fstat(file.fileno()).st_size
         if size <= SPARSE_BYTES:
             return
@@ -125,7 +125,7 @@ def check_still_needed(upload: Upload, file: BinaryIO) -> None:
     """Raise `CameraInactive` if the camera is disabled or trashed, `FileChanged` or `NoSuchFile` for another file."""
     if not Camera.objects.filter(pk=upload.camera_id, enabled=True).exists():
         raise CameraInactive
-    with named_errors():
+    with translate_os_errors():
         is_same = os.path.samestat(upload.file.stat(), os.fstat(file.fileno()))
     if not is_same:
         raise FileChanged

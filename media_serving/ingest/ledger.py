@@ -110,7 +110,7 @@ def reset(row: Upload, scanned_file: ScannedFile) -> None:
 
 def new_upload(camera: Camera, scanned_file: ScannedFile, now: datetime) -> Upload:
     path = readable(scanned_file.raw)
-    captured = capture_time(FileFacts(path, moment_of(scanned_file.mtime_ns), now), camera.zone)
+    captured = capture_time(FileFacts(path, mtime_to_datetime(scanned_file.mtime_ns), now), camera.zone)
     reason = "" if is_candidate(scanned_file) else NOT_MEDIA if scanned_file.is_regular else NOT_REGULAR
     return Upload(
         camera=camera,

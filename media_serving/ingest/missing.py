@@ -34,7 +34,7 @@ class Missing(NotFound):
 
 def check_folder(camera: Camera) -> None:
     """Raise `StorageFault` if the camera's folder is missing, does not respond, or has lost its volume."""
-    if reason := absence(Path(camera.folder_path), camera.remembered_mount):
+    if reason := unavailable_reason(Path(camera.folder_path), camera.remembered_mount):
         raise StorageFault(reason)
 
 

@@ -91,7 +91,7 @@ def validate_file(job: Job) -> None:
     if not job.is_in_memory:
         digests.check_unchanged(job.upload, job.file)
     now = timezone.now()
-    may_grow = not job.upload.is_given_up(now)
+    may_grow = not job.upload.is_abandoned(now)
     may_complete = job.upload.quiet_for(now) < settings.NVR_INGEST_END_WAIT
     job.media_info = content.inspect(job.file, is_picture=job.is_picture, may_grow=may_grow, may_complete=may_complete)
 
@@ -206,7 +206,7 @@ def save_detector_memory(job: Job) -> None:
 
 def finish(job: Job) -> None:
     upload, captured = job.upload, job.captured
-    upload.state, upload.reason, upload.retry_at = UploadState.DONE, job.detector_run.note[:LONGEST_REASON], None
+    upload.state, upload.reason, upload.retry_at = UploadState.DONE, job.detector_run.note[:MAX_REASON_LENGTH], None
     upload.content_digest, upload.done_at, upload.missing_since = job.digest, timezone.now(), None
     upload.block_digests = ""
     if captured is not None:

@@ -31,7 +31,7 @@ CANDIDATES: Final = 20
 FOLLOW_BATCH_SIZE: Final = 2000  # copies checked per run
 FOLLOW_PERIOD: Final = timedelta(days=2)  # affects only the path that is shown: pictures are always found
 SAME_TIME: Final = timedelta(minutes=1)  # between the time in a name and one from another clue
-LONGEST_VIDEO: Final = timedelta(hours=12)
+MAX_VIDEO_LENGTH: Final = timedelta(hours=12)
 
 
 def find_same_content(upload: Upload, digest: str, captured: CaptureTime) -> Upload | None:
@@ -126,8 +126,8 @@ def follow_copies(now: datetime) -> int:
     copies whose original stays must not block the others.
     """
     moved = 0
-    silent = current_folders().silent
-    rows = UploadCopy.objects.filter(found_at__gte=now - FOLLOW_PERIOD).exclude(camera__in=silent)
+    unresponsive = current_folders().unresponsive
+    rows = UploadCopy.objects.filter(found_at__gte=now - FOLLOW_PERIOD).exclude(camera__in=unresponsive)
     parts = max(1, ceil(rows.count() / FOLLOW_BATCH_SIZE))
     first = FOLLOW_BATCH_SIZE * (int(now.timestamp() // 60) % parts)
     rows = rows.order_by("-found_at", "-pk").select_related("upload__camera")

@@ -75,8 +75,8 @@ def process_pending(budget_s: float = TIME_BUDGET_S) -> int:
 
 def without_unresponsive(camera_ids: list[int]) -> list[int]:
     """Leave out cameras whose folder does not respond: a worker that waits for a dead disk cannot serve others."""
-    silent = current_folders().silent if camera_ids else frozenset[int]()
-    return [camera_id for camera_id in camera_ids if camera_id not in silent]
+    unresponsive = current_folders().unresponsive if camera_ids else frozenset[int]()
+    return [camera_id for camera_id in camera_ids if camera_id not in unresponsive]
 
 
 def until_deadline(items: list[T], until: float) -> Iterator[T]:
@@ -110,8 +110,8 @@ def process_camera(camera_id: int) -> int:
 
 def report_camera_health(uploads: list[Upload]) -> None:
     """Report that the camera is online: it delivered readable files."""
-    newest = max(min(moment_of(upload.mtime_ns), upload.received_at) for upload in uploads)
-    health.note(uploads[0].camera, health.Evidence(newest_at=min(newest, timezone.now())))
+    newest = max(min(mtime_to_datetime(upload.mtime_ns), upload.received_at) for upload in uploads)
+    health.store_evidence(uploads[0].camera, health.Evidence(newest_at=min(newest, timezone.now())))
 
 
 def process_upload(lease: CameraTurn, upload: Upload, *, is_reused_name: bool = False, until: float = math.inf) -> bool:
@@ -196,7 +196,7 @@ def postpone_after_database_error(lease: CameraTurn, upload: Upload) -> None:
         if upload.attempts >= MAX_RESTARTS:
             set_state(upload, UploadState.FAILED, REFUSED)
         else:
-            delay = min(RECHECK_DELAY * 2 ** (upload.attempts - 1), LONGEST_WAIT)
+            delay = min(RECHECK_DELAY * 2 ** (upload.attempts - 1), MAX_RETRY_DELAY)
             keep_waiting(upload, f"{REFUSED} NVR will retry.", delay, attempts=upload.attempts)
 
 
@@ -214,7 +214,7 @@ def apply_error(upload: Upload, error: Exception) -> None:
         continue_later(upload, error)
     elif isinstance(error, CameraInactive):
         keep_waiting(upload, as_sentence(error), timedelta(0), attempts=0)
-    elif isinstance(error, FolderOutsideBase | FolderStrayed):
+    elif isinstance(error, FolderOutsideBase | FolderRedirected):
         keep_waiting(upload, as_sentence(error), RETRY_DELAY, attempts=0)
     elif isinstance(error, Incomplete):
         defer_incomplete(upload, as_sentence(error), "It is checked again when it grows.")
@@ -254,7 +254,7 @@ def retry_or_fail(upload: Upload, reason: str) -> None:
 
 def defer_incomplete(upload: Upload, reason: str, next_step: str) -> None:
     """Wait for an interrupted upload to be resumed; reject it after `NVR_INCOMPLETE_UPLOAD_TIMEOUT`."""
-    if upload.is_given_up(timezone.now()):
+    if upload.is_abandoned(timezone.now()):
         set_state(upload, UploadState.REJECTED, reason)
     else:
         keep_waiting(upload, f"{reason} {next_step}", recheck_delay(upload), attempts=0)
@@ -269,7 +269,7 @@ def recheck_delay(upload: Upload) -> timedelta:
 
 
 def backoff(since: timedelta) -> timedelta:
-    return max(RECHECK_DELAY, min(since / 2, LONGEST_WAIT))
+    return max(RECHECK_DELAY, min(since / 2, MAX_RETRY_DELAY))
 
 
 def wait_for_file(upload: Upload, error: Missing) -> None:
@@ -292,7 +292,7 @@ def keep_waiting(upload: Upload, reason: str, delay: timedelta, *, attempts: int
 
 
 def set_state(upload: Upload, state: UploadState, reason: str) -> None:
-    upload.state, upload.reason = state, reason[:LONGEST_REASON]
+    upload.state, upload.reason = state, reason[:MAX_REASON_LENGTH]
     upload.save(update_fields=["state", "reason", "retry_at", "attempts", "is_kept", "missing_since"])
 
 

@@ -22,7 +22,7 @@ def read_into_memory(file: BinaryIO) -> tuple[BinaryIO, os.stat_result]:
 
     Raises `FileChanged` if the file is written to all the time.
     """
-    with named_errors():
+    with translate_os_errors():
         for _ in range(ATTEMPTS):
             before = os.fstat(file.fileno())
             data = os.pread(file.fileno(), before.st_size, 0)

@@ -71,7 +71,7 @@ def section() -> Section:
 
 def figures(user: User | AbstractBaseUser | AnonymousUser) -> dict[str, Any]:
     """Uploads and copies of the cameras that `user` may see; the space used by copies is that of all cameras."""
-    state, kept = ingest_state(Upload.objects.visible_among(user)), kept_copies(user)
+    state, kept = ingest_state(Upload.objects.visible_unordered(user)), kept_copies(user)
     counts = {"waiting": state.waiting, "working": state.working, "failed": state.failed}
     return counts | {
         "kept_copies": kept.count,

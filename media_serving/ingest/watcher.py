@@ -95,7 +95,7 @@ class Watcher:
         self._next_reload = time.monotonic() + RELOAD_S
         self.folders = current_folders()
         known = [camera for camera in uploading_cameras() if camera.pk in self.folders.resolved]
-        inside = [camera for camera in known if self.folders.place_of(camera)]
+        inside = [camera for camera in known if self.folders.resolved_folder(camera)]
         self.watchers = {camera.pk: self.camera_watcher_for(camera, self.folders) for camera in inside}
         if self.listener is None or not self.listener.is_valid():
             self.restart_listener()

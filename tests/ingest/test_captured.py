@@ -197,7 +197,7 @@ def test_any_path_gives_a_plausible_time(path, mtime, zone, length):
 def test_any_exif_gives_a_plausible_time(tags, others, text, zone):
     image = Image.new("RGB", (8, 8))
     image.getexif().update(tags | others)
-    said = (*readings_of_tags(tags_in(image, REQUESTED_TAGS)), reading_of("XMP", text))
+    said = (*readings_of_tags(read_tags(image, REQUESTED_TAGS)), reading_of("XMP", text))
 
     found = capture_time(
         FileFacts("a.jpg", RECEIVED, RECEIVED, exif=said, container=readings_of({"date": text})), ZoneInfo(zone)
@@ -214,7 +214,7 @@ def test_rubbish_in_the_place_of_exif_costs_nothing(data):
     image.info["exif"] = b"Exif\0\0" + data
     image.info["xmp"] = data
 
-    readings_of_tags(tags_in(image, REQUESTED_TAGS))
+    readings_of_tags(read_tags(image, REQUESTED_TAGS))
 
 
 def test_other_pictures_than_jpeg_are_read_by_the_worker_too(db):

@@ -38,7 +38,7 @@ def asked_of(tables: tuple[str, ...], captured: list[dict[str, str]]) -> list[st
         lambda camera: leases.cameras_with_work(timezone.now()),
         lambda camera: leases.next_batch(camera.pk, timezone.now()),
         lambda camera: state.ingest_state(),
-        lambda camera: make_owed(),
+        lambda camera: make_pending(),
         lambda camera: overwrites.reused_names([Upload(camera=camera, path_digest="0" * 64)]),
         lambda camera: places.find_same_content(
             Upload(camera=camera, raw_path="a.jpg"), "0" * 64, CaptureTime(timezone.now(), CaptureClue.FILE)

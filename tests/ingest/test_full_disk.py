@@ -43,7 +43,7 @@ def test_on_a_full_disk_facts_go_on_and_the_thumbnails_are_made_when_there_is_ro
     scanned(camera)
 
     processor.process_pending()
-    thumbnails.make_owed()
+    thumbnails.make_pending()
 
     assert {state for state, _ in uploads(camera).values()} == {"done"}
     found = Detection.objects.count()

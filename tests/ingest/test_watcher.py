@@ -194,12 +194,12 @@ def test_a_file_that_grows_while_it_is_read_is_entered_again_when_it_has_been_re
 
 def test_a_folder_that_hangs_holds_up_no_other_camera(porch, monkeypatch, request):
     dead, ended = make_camera("Dead", detector="none"), threading.Event()
-    absence = camera_watcher.unavailable_reason
+    unavailable_reason = camera_watcher.unavailable_reason
 
     def hanging(root, remembered):
         if root == folder_of(dead):
             ended.wait(30)
-        return absence(root, remembered)
+        return unavailable_reason(root, remembered)
 
     monkeypatch.setattr(camera_watcher, "unavailable_reason", hanging)
     monkeypatch.setattr(module, "TIMEOUT_S", 0.3)
@@ -235,10 +235,10 @@ def test_a_folder_with_very_many_files_leaves_the_others_their_turn(porch, monke
 
 def test_what_breaks_at_one_cameras_folder_stops_no_other(porch, monkeypatch, request):
     yard = make_camera("Yard", detector="none")
-    absence = camera_watcher.unavailable_reason
+    unavailable_reason = camera_watcher.unavailable_reason
 
     def broken(root, remembered):
-        return 1 / 0 if root == folder_of(yard) else absence(root, remembered)
+        return 1 / 0 if root == folder_of(yard) else unavailable_reason(root, remembered)
 
     monkeypatch.setattr(camera_watcher, "unavailable_reason", broken)
     request.getfixturevalue("watching")
@@ -284,7 +284,7 @@ def test_a_folder_of_which_the_kernel_tells_is_not_polled(porch, monkeypatch):
 
 def test_what_breaks_at_each_look_is_told_seldom(porch, monkeypatch, caplog):
     folder = camera_watcher.CameraWatcher(porch, Scanner(os.fsencode(folder_of(porch))))
-    monkeypatch.setattr(camera_watcher, "absence", lambda root, remembered: 1 / 0)
+    monkeypatch.setattr(camera_watcher, "unavailable_reason", lambda root, remembered: 1 / 0)
     for _ in range(3):
         folder.scan_requested = True
         folder.poll()

@@ -134,7 +134,7 @@ def test_a_late_tombstone_removes_no_copy_of_a_second_attempt(porch, settings, m
     if state == "failed":
         retry.retry(None, upload)
     processor.process_pending()
-    carry_out_owed()
+    process_pending_tombstones()
 
     upload.refresh_from_db()
     assert upload.state == "done"
