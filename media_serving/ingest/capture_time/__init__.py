@@ -1,7 +1,8 @@
-"""When a picture was taken: one ordered list of clues, each read in full and judged, and the next one if it fails.
+"""Determine a file's capture time from an ordered list of clues; the first plausible one is used.
 
-What the file says itself (EXIF), what its name says, its name with the folders, a video's container, the file's own
-time, and at last the time of arrival. Which one counted, and why those before it did not, is told with the upload.
+The clues are the file's metadata (EXIF), its name, its name with the folders, a video's container, the file's
+modification time, and finally the time of arrival. The upload records which clue was used, and why earlier ones were
+rejected.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a clue says about when a picture was taken, before anybody judges it."""
+"""The capture times that a clue may mean, before they are checked for plausibility."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from datetime import datetime
 
 @dataclass(frozen=True)
 class Reading:
-    """One clue. `options` are the times that it may mean: naive by the camera's clock, aware where it names a zone.
+    """One clue. `options` are its possible times: naive for the camera's clock, aware if the clue names a zone.
 
-    `where` names the place ("EXIF DateTimeOriginal"). Without options `problem` says, behind `where`, why there are
-    none. Of several options the one nearest to the file's time counts; if the clue `prefers_first`, the first, unless
-    the file's time agrees with another one only. A reading that is `only_near` counts within a year before the file's
-    time: otherwise it is some other number.
+    `where` is the source ("EXIF DateTimeOriginal"). Without options, `problem` continues the sentence after `where`
+    with the reason. Of several options, the one nearest to the file's time is used; with `prefers_first`, the first
+    one, unless only another one matches the file's time. A reading that is `only_near` is used only within a year of
+    the file's time: otherwise it is probably another number.
     """
 
     where: str

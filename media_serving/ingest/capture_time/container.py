@@ -1,7 +1,7 @@
-"""What a video's container says: MP4, QuickTime, Matroska, AVI, as ffprobe names it.
+"""Capture times in a video's container (MP4, QuickTime, Matroska, AVI), by ffprobe's tag names.
 
-`creation_time` is UTC by the standard, and the camera's own clock in many cameras; QuickTime's creation date has its
-zone. Both are the beginning of the recording, in some cameras its end.
+`creation_time` is UTC by the standard, but many cameras write local time; QuickTime's creation date includes its zone.
+Both are the start of the recording, or in some cameras its end.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from media_serving.ingest.capture_time.written import times_in
 
 WITH_ZONE: Final = ("com.apple.quicktime.creationdate", "creationdate")
 CREATED: Final = ("creation_time", "date", "date_recorded", "date_digitized", "icrd", "idit")
-NOT_SET: Final = 1971  # MP4 counts from 1904, others from 1970: nothing was entered
+NOT_SET: Final = 1971  # MP4 counts from 1904, others from 1970: the field is unset
 
 
 def readings_of(tags: Mapping[str, str]) -> tuple[Reading, ...]:
@@ -25,7 +25,7 @@ def readings_of(tags: Mapping[str, str]) -> tuple[Reading, ...]:
 
 
 def of_tag(name: str, text: str) -> Reading | None:
-    """None for what is empty by the look of it: most encoders enter nothing, or zero."""
+    """The tag's reading; None if it is unset: most encoders write nothing, or zero."""
     times = tuple(at for at in times_in(text[:64]) if at.year > NOT_SET)
     if not times:
         return None

@@ -1,8 +1,7 @@
-"""What a picture says itself: EXIF in all its tags, and what stands for EXIF where there is none (XMP, IPTC, PNG).
+"""Capture times in a picture's metadata: all EXIF time tags, and XMP, IPTC and PNG tags.
 
-The decoder's child process takes the tags out of the picture; here their text is read. Reading is tolerant of the form
-and strict about the whole: a tag is a time from its first character to its last, or it is no clue and the next one is
-asked.
+The decoder's child process extracts the tags; this module parses their text. Parsing accepts many formats, but the
+whole text must be a time; otherwise the next tag is used.
 """
 
 from __future__ import annotations
@@ -59,7 +58,7 @@ REQUESTED_TAGS: Final[dict[str, list[Any]]] = {
 
 
 def readings_of(tags: Tags) -> tuple[Reading, ...]:
-    """In the order in which they count."""
+    """The readings in order of precedence."""
     exif = tags.get("exif", {})
     return (
         *filter(None, (of_tag(tag, exif) for tag in TIMES)),
@@ -76,7 +75,7 @@ def each(names: Iterable[str], texts: Texts) -> Iterator[tuple[str, str]]:
 
 
 def of_tag(tag: TimeTag, tags: Texts) -> Reading | None:
-    """None for a tag that is not there."""
+    """The tag's reading; None if the tag does not exist."""
     if str(tag.number) not in tags:
         return None
     zone, fraction = zone_of(tag, tags), text_of(first(tags, tag.fraction))
@@ -99,7 +98,7 @@ def reading_of(where: str, value: str, completed: Callable[[datetime], datetime]
 
 
 def zone_of(tag: TimeTag, tags: Texts) -> tzinfo | None:
-    """The tag's own offset, else another's: a camera has one clock."""
+    """The tag's own offset, or another tag's: a camera has one clock."""
     for number in (tag.offset, *OFFSETS):
         if zone := zone_from(text_of(first(tags, number))):
             return zone
@@ -135,11 +134,11 @@ def first(tags: Texts, name: object) -> str:
 
 
 def text_of(value: str, *, all_of_it: bool = False) -> str:
-    """Up to its NUL, which ends text in EXIF, or with all NULs left out."""
+    """The text up to its first NUL, which ends text in EXIF, or with all NULs removed."""
     text = value.strip("\0")
     return (text.replace("\0", "") if all_of_it else text.partition("\0")[0])[:LONGEST_TEXT].strip()
 
 
 def shown(text: str) -> str:
-    """For a sentence that the database keeps: printable, and short."""
+    """The text for a message in the database: printable and short."""
     return "".join(sign if sign.isprintable() and sign.isascii() else "?" for sign in text)[:32]

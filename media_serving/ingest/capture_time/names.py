@@ -1,7 +1,7 @@
-"""The time that a file's name tells, with the folders that it lies in.
+"""Read the capture time from a file's name and its folders.
 
-The makers' schemes are listed in docs/reference/file-names.md; the table there and the test's are the same. A name
-that is understood by half (a day without a time, a number that happens to look like one) is no clue.
+docs/reference/file-names.md lists the makers' naming schemes; the tests use the same table. A name that matches only
+in part (a day without a time, a number that looks like one) is not a clue.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ DATES: Final = (  # most certain first
     rf"{YEAR}[-_. ]?{MONTH_NAME}[-_. ]?{SHORT_DAY}",
     rf"(?P<one>\d\d)(?P<two>\d\d){YEAR}",
 )
-SHORT_DATES: Final = (  # whose order the file's time decides; far from it they are some other numbers
+SHORT_DATES: Final = (  # the file's time decides their order; if it is far off, they are other numbers
     rf"(?P<a>\d\d){BETWEEN}(?P<b>\d\d)(?P=sep)(?P<c>\d\d)",
     r"(?P<a>\d\d)(?P<b>\d\d)(?P<c>\d\d)",
 )
@@ -40,7 +40,7 @@ HOUR, MINUTE, SECOND = r"(?P<hour>[01]\d|2[0-4])", r"(?P<minute>[0-5]\d)", r"(?P
 COMPACT: Final = rf"{HOUR}{MINUTE}{SECOND}"
 SEPARATED: Final = rf"(?P<hour>[01]?\d|2[0-4])(?P<colon>[-_.: ]){MINUTE}(?P=colon){SECOND}(?!\d)"
 MARKED: Final = rf"{HOUR}h{MINUTE}m{SECOND}s?(?!\d)"
-GAP: Final = r"(?P<gap>[T_@., :-]{0,3}|[ _]at[ _]|s)"  # Panasonic writes an s between them in summer
+GAP: Final = r"(?P<gap>[T_@., :-]{0,3}|[ _]at[ _]|s)"  # Panasonic writes an s between date and time in summer
 SURE_GAP: Final = r"[T_@., -]{1,3}"
 
 
@@ -67,15 +67,15 @@ ZONE: Final = compiled(
 FRACTION: Final = compiled(r"[-_.,](?:(\d{3})(?!\d)|(\d\d|(?<=[.,])(?:\d|\d{6}))(?!\d|[-_.:]\d))")
 MORE_DIGITS: Final = compiled(r"(\d{6}|\d{2,3})(?!\d)")
 HALF: Final = compiled(r"[ _-]?([ap])\.?m\.?(?![a-z])")
-# In a folder that tells the day:
+# In a folder that names the day:
 FOLDER_DATES: Final = tuple(compiled(rf"[^\d]*{date}(?:(?P<hour>\d\d)H?)?[^\d]*") for date in (*DATES, *SHORT_DATES))
 YEAR_FOLDER, MONTH_FOLDER, DAY_FOLDER = (compiled(part) for part in (YEAR, SHORT_MONTH, SHORT_DAY))
 YEAR_AND_MONTH: Final = compiled(rf"{YEAR}[-_.]?{MONTH}")
 TIMES_IN_FOLDER: Final = tuple(compiled(rf"(?<!\d){form}") for form in (SEPARATED, MARKED))
 SIX_DIGITS: Final = compiled(rf"(?<!\d){COMPACT}(?!\d)")
 ANY_SIX: Final = compiled(r"(?<!\d)\d{6}(?!\d)")
-LONGEST_RANGE: Final = timedelta(hours=1)  # of a name that tells when a video begins and ends
-# Numbers, whatever they look like: what cameras number their pictures by.
+LONGEST_RANGE: Final = timedelta(hours=1)  # for names with the start and end of a video
+# Sequence numbers of cameras, whatever they look like.
 COUNTED: Final = compiled(r"(?:IMG|DSC[NF]?|MVI|PICT|IMAGE|FRAME|SEQ|CIMG|MOV|P)_?\d")
 HOUR_FOLDER: Final = compiled(HOUR)
 MINUTE_AND_SECOND: Final = compiled(rf"(?:E\d)?{MINUTE}M{SECOND}S\d{{0,3}}(?:_.*)?")  # Yi and Xiaomi
@@ -86,24 +86,24 @@ IN_UTC: Final = compiled(r"PXL_|\d{14}-\d{6}-[EMRTU]\d\d_\d+$")  # Google's phon
 
 
 class NameTime(NamedTuple):
-    """A reading, and whether it takes the folder to it."""
+    """A reading, and whether it needs the folder."""
 
     reading: Reading
     needs_folder: bool
 
 
-def told_by_path(path: str) -> NameTime | None:
-    """What the name tells, else the name with its folders; `path` is the file's, below the camera's folder."""
+def time_from_path(path: str) -> NameTime | None:
+    """The time in the name, or in the name with its folders; `path` is relative to the camera's folder."""
     *folders, name = normalised(path).split("/")
     stem = without_ending(name)
-    if reading := first(told_by_name(stem)):
+    if reading := first(readings_from_name(stem)):
         return NameTime(reading, needs_folder=False)
-    reading = told_by_folders(folders, name)
+    reading = reading_from_folders(folders, name)
     return NameTime(reading, needs_folder=True) if reading else None
 
 
 def normalised(path: str) -> str:
-    """Some servers write the colon of a time otherwise."""
+    """Restore colons: some servers replace the colon of a time with other characters."""
     return re.sub("%3A|[\uff1a\ua789\u2236]", ":", path[-LONGEST_PATH:], flags=re.IGNORECASE)
 
 
@@ -116,14 +116,14 @@ def first(readings: Iterable[Reading | None]) -> Reading | None:
     return next((reading for reading in readings if reading), None)
 
 
-def told_by_name(stem: str) -> Iterator[Reading | None]:
+def readings_from_name(stem: str) -> Iterator[Reading | None]:
     for pattern in (*WITH_DATE, *WITH_SHORT_DATE):
         for match in pattern.finditer(stem):
             yield reading_of(match, stem)
     for match in TWELVE_DIGITS.finditer(stem):
         yield reading(stem, [time_of(match.groupdict() | {"year": f"20{match['year']}"})], only_near=True)
-    yield epoch_in(stem)
-    yield of_day_and_time_apart(stem)
+    yield reading_from_epoch(stem)
+    yield reading_from_separate_parts(stem)
 
 
 def reading(
@@ -140,7 +140,7 @@ def shown(text: str) -> str:
 
 
 def reading_of(match: re.Match[str], stem: str) -> Reading | None:
-    """What follows the seconds is part of the time, or no digit; else the name is understood by half."""
+    """The match's reading; None if digits follow the seconds that are not part of the time."""
     parts = {name: text for name, text in match.groupdict().items() if text}
     tail = tail_of(stem[match.end() :])
     if tail is None or (tail.half and hour_of(int(parts["hour"]), tail.half) is None):
@@ -176,7 +176,7 @@ class Tail(NamedTuple):
 
 
 def tail_of(rest: str) -> Tail | None:
-    """A fraction of the second, AM or PM, and a zone; None where digits follow that are none of these."""
+    """A fraction of the second, AM or PM, and a zone; None if other digits follow."""
     fraction = half = ""
     if rest[:1].isdigit():
         digits = MORE_DIGITS.match(rest)
@@ -190,13 +190,13 @@ def tail_of(rest: str) -> Tail | None:
     zone = ZONE.match(rest.lstrip(" "))
     if zone is None:
         return Tail(fraction, half)
-    # A minus and four digits may be a number of the picture; whichever agrees with the file's time is meant.
+    # A minus and four digits may be a picture number; the file's time decides.
     is_sure = not re.fullmatch(r"-\d{4}", zone[0])
     return Tail(fraction, half, zone_from(zone[0].replace("_", ":").strip(": ")), is_sure)
 
 
-def epoch_in(stem: str) -> Reading | None:
-    """Seconds or milliseconds since 1970, if there is one such number only, or a second one for a video's end."""
+def reading_from_epoch(stem: str) -> Reading | None:
+    """Seconds or milliseconds since 1970, if the name has only one such number, or a second one for a video's end."""
     matches = list(EPOCH.finditer(stem))
     found = [datetime.fromtimestamp(int(match["seconds"]), UTC) for match in matches]
     if len(found) == 1 or (len(found) == 2 and timedelta(0) <= found[1] - found[0] <= LONGEST_RANGE):
@@ -205,8 +205,8 @@ def epoch_in(stem: str) -> Reading | None:
     return None
 
 
-def of_day_and_time_apart(stem: str) -> Reading | None:
-    """A day and a time with words between them, or the time first: one of each, and both beyond doubt."""
+def reading_from_separate_parts(stem: str) -> Reading | None:
+    """A day and a time with words between them, or the time first: exactly one of each, both unambiguous."""
     for pattern in ANY_DATE:
         days = list(pattern.finditer(stem))
         if len(days) != 1:
@@ -220,11 +220,11 @@ def of_day_and_time_apart(stem: str) -> Reading | None:
     return None
 
 
-def told_by_folders(folders: list[str], name: str) -> Reading | None:
+def reading_from_folders(folders: list[str], name: str) -> Reading | None:
     """The day from the folders, the innermost first, and the time from the name."""
     for depth in range(len(folders), 0, -1):
         for date in dates_of(folders[:depth]):
-            times = list(times_beside(date, folders[depth:], folders[depth - 1], name))
+            times = list(times_in_name(date, folders[depth:], folders[depth - 1], name))
             found = [time_of(date | time | dict(day)) for time in times[:1] for day in days_of(date)]
             if told := reading("/".join([*folders[-2:], name]), found, only_near="a" in date):
                 return told
@@ -232,7 +232,7 @@ def told_by_folders(folders: list[str], name: str) -> Reading | None:
 
 
 def dates_of(folders: list[str]) -> Iterator[Parts]:
-    """The day that the last of `folders` tells, by itself or with those before it (`2026/01/31`, `2026-01/31`)."""
+    """The day in the last of `folders`, alone or with its parents (`2026/01/31`, `2026-01/31`)."""
     last = folders[-1]
     for pattern in FOLDER_DATES:
         if match := pattern.fullmatch(last):
@@ -248,8 +248,8 @@ def dates_of(folders: list[str]) -> Iterator[Parts]:
             yield {**year.groupdict(), **month.groupdict(), **day.groupdict()}
 
 
-def times_beside(date: Parts, inner: list[str], day_folder: str, name: str) -> Iterator[Parts]:
-    """The times that `name` may tell, lying in `inner` folders below that of the day."""
+def times_in_name(date: Parts, inner: list[str], day_folder: str, name: str) -> Iterator[Parts]:
+    """The times that `name` may mean; `inner` are the folders below that of the day."""
     stem = without_ending(name)
     if "hour" in date:
         if match := MINUTE_AND_SECOND.fullmatch(stem):
@@ -264,7 +264,7 @@ def times_beside(date: Parts, inner: list[str], day_folder: str, name: str) -> I
 
 
 def times_of_six_digits(stem: str) -> Iterator[Parts]:
-    """`103130`, or `103130_103200` for beginning and end; of more such numbers none is known to be the time."""
+    """`103130`, or `103130_103200` for start and end; with more such numbers, the time is ambiguous."""
     found = [match.groupdict() for match in SIX_DIGITS.finditer(stem)]
     if COUNTED.match(stem) or len(found) != len(ANY_SIX.findall(stem)):
         return
@@ -277,7 +277,7 @@ def clock(time: Parts) -> timedelta:
 
 
 def times_of_hour_folders(inner: list[str], day_folder: str, name: str) -> Iterator[Parts]:
-    """The hour, and perhaps the minute, as folders of their own."""
+    """The hour, and perhaps the minute, as separate folders."""
     hour = HOUR_FOLDER.fullmatch(inner[-1]) if inner else None
     if hour and len(inner) == 1 and EIGHT_DIGITS.fullmatch(day_folder) and (match := MINUTE_OF_VIDEO.fullmatch(name)):
         yield {**hour.groupdict(), **match.groupdict(), "second": "00"}

@@ -1,4 +1,4 @@
-"""The ordered list of clues."""
+"""Evaluate the clues in order."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from media_serving.ingest.capture_time.clues import Reading
-from media_serving.ingest.capture_time.names import told_by_path
-from media_serving.ingest.capture_time.plausibility import EARLIEST, FAST, Arrival, doubt
+from media_serving.ingest.capture_time.names import time_from_path
+from media_serving.ingest.capture_time.plausibility import EARLIEST, MAX_CLOCK_LEAD, Arrival, implausibility
 from media_serving.models import CaptureClue
 from media_serving.models.uploads import MAX_NOTE_LENGTH
 
-SAME_TIME: Final = timedelta(minutes=15)  # as the file's: it agrees
-NEAR: Final = timedelta(days=366)
-AT_ITS_END: Final = timedelta(seconds=5)  # a container's time that is this near to the file's was entered last
+SAME_TIME: Final = timedelta(minutes=15)  # within this of the file's time, a clue matches it
+MAX_DISTANCE: Final = timedelta(days=366)
+END_TOLERANCE: Final = timedelta(seconds=5)  # a container time this close to the file's time was written at the end
 
 
 @dataclass(frozen=True)
 class FileFacts:
-    """Of one file: its `path` below the camera's folder, its own time and that of its arrival, and a video's length.
+    """A file's `path` below the camera's folder, its modification time, its arrival, and a video's length.
 
-    `said` is what the picture says itself, `container` what the video's does.
+    `exif` are the readings of a picture's metadata, `container` those of a video's container.
     """
 
     path: str
@@ -36,15 +36,15 @@ class FileFacts:
 
     @property
     def arrival(self) -> Arrival:
-        """A file's time in the future is that of its arrival; a video was written until its end."""
+        """A modification time in the future counts as the arrival; a video's is the end of the recording."""
         return Arrival(self.received, min(self.mtime, self.received) - self.length)
 
 
 @dataclass(frozen=True)
 class CaptureTime:
-    """`at` in UTC, by which `clue`, and in `note` why the clues before it did not count.
+    """The time `at` in UTC, the `clue` that was used, and in `note` why earlier clues were rejected.
 
-    `is_absurd` if the camera's clock said something that cannot be.
+    `is_absurd` if the camera's clock had an impossible time.
     """
 
     at: datetime
@@ -54,90 +54,90 @@ class CaptureTime:
 
 
 @dataclass
-class Judge:
-    """What was refused so far, in sentences."""
+class ClueEvaluator:
+    """Evaluates readings; `rejections` are the reasons so far, as sentences."""
 
     arrival: Arrival
     zone: ZoneInfo
-    refusals: list[str] = field(default_factory=list)
+    rejections: list[str] = field(default_factory=list)
     is_absurd: bool = False
 
     def time_of(self, reading: Reading) -> datetime | None:
-        """In UTC, if it can be believed."""
+        """The reading's time in UTC; None if it is implausible."""
         if not reading.options:
-            self.refusals.append(f"{reading.where} {reading.problem}.")
+            self.rejections.append(f"{reading.where} {reading.problem}.")
             return None
-        options = [(told, in_utc(told, self.zone, near=self.arrival.written)) for told in reading.options]
-        judged = [(told, at, doubt(at, told, self.arrival) if at else OUTSIDE) for told, at in options]
-        believed = [at for _, at, reason in judged if at and not reason]
-        if believed:
-            return self.meant(believed, reading)
-        told, _, reason = judged[0]
-        self.refuse(f"{reading.where} ({told:%Y-%m-%d %H:%M:%S}) {reason}.", is_known=not reading.only_near)
+        options = [(told, to_utc(told, self.zone, near=self.arrival.written)) for told in reading.options]
+        evaluated = [(told, at, implausibility(at, told, self.arrival) if at else OUT_OF_RANGE) for told, at in options]
+        plausible = [at for _, at, reason in evaluated if at and not reason]
+        if plausible:
+            return self.choose(plausible, reading)
+        told, _, reason = evaluated[0]
+        self.reject(f"{reading.where} ({told:%Y-%m-%d %H:%M:%S}) {reason}.", is_known=not reading.only_near)
         return None
 
-    def refuse(self, sentence: str, *, is_known: bool) -> None:
-        """What need not be a time at all says nothing of the camera's clock."""
+    def reject(self, sentence: str, *, is_known: bool) -> None:
+        """Record a rejection; a number that may not be a time (`is_known` false) says nothing about the clock."""
         if is_known:
-            self.refusals.append(sentence)
+            self.rejections.append(sentence)
             self.is_absurd = True
 
-    def meant(self, times: list[datetime], reading: Reading) -> datetime | None:
+    def choose(self, times: list[datetime], reading: Reading) -> datetime | None:
         written = self.arrival.written
         nearest = min(times, key=lambda at: abs(at - written))
         if reading.prefers_first and abs(nearest - written) > SAME_TIME:
             nearest = times[0]
-        return nearest if not reading.only_near or abs(nearest - written) <= NEAR else None
+        return nearest if not reading.only_near or abs(nearest - written) <= MAX_DISTANCE else None
 
-    def judged(self, at: datetime, clue: CaptureClue) -> CaptureTime:
-        note = " ".join(self.refusals)
+    def result(self, at: datetime, clue: CaptureClue) -> CaptureTime:
+        note = " ".join(self.rejections)
         return CaptureTime(at, clue, note[:MAX_NOTE_LENGTH], self.is_absurd)
 
 
-OUTSIDE: Final = "lies outside of the calendar: the clock was never set"
+OUT_OF_RANGE: Final = "lies outside of the calendar: the clock was never set"
 
 
 def capture_time(facts: FileFacts, zone: ZoneInfo) -> CaptureTime:
-    """The first clue that can be believed; `zone` is that of the camera's clock."""
-    judge = Judge(facts.arrival, zone)
+    """The time of the first plausible clue; `zone` is the time zone of the camera's clock."""
+    evaluator = ClueEvaluator(facts.arrival, zone)
     for clue, reading in clues_of(facts):
-        at = judge.time_of(reading)
+        at = evaluator.time_of(reading)
         if at is not None:
-            return judge.judged(began(at, facts) if clue == CaptureClue.CONTAINER else at, clue)
-    return by_file_time(facts, judge)
+            return evaluator.result(recording_start(at, facts) if clue == CaptureClue.CONTAINER else at, clue)
+    return from_file_time(facts, evaluator)
 
 
 def clues_of(facts: FileFacts) -> Iterator[tuple[CaptureClue, Reading]]:
     yield from ((CaptureClue.EXIF, reading) for reading in facts.exif)
-    if told := told_by_path(facts.path):
+    if told := time_from_path(facts.path):
         yield (CaptureClue.FOLDER if told.needs_folder else CaptureClue.NAME), told.reading
     yield from ((CaptureClue.CONTAINER, reading) for reading in facts.container)
 
 
-def began(at: datetime, facts: FileFacts) -> datetime:
-    """Some cameras enter the time when they close the file: that is the recording's end."""
+def recording_start(at: datetime, facts: FileFacts) -> datetime:
+    """The start of the recording: some cameras write the time when they close the file, which is its end."""
     end = facts.arrival.written + facts.length
-    is_end = abs(at - end) <= AT_ITS_END and abs(at - end) < abs(at - facts.arrival.written)
+    is_end = abs(at - end) <= END_TOLERANCE and abs(at - end) < abs(at - facts.arrival.written)
     return at - facts.length if is_end else at
 
 
-def by_file_time(facts: FileFacts, judge: Judge) -> CaptureTime:
-    arrival = judge.arrival
+def from_file_time(facts: FileFacts, evaluator: ClueEvaluator) -> CaptureTime:
+    arrival = evaluator.arrival
     told = facts.mtime - facts.length
-    if facts.mtime > facts.received + FAST:
-        judge.refuse("The file's time lies ahead of the arrival: the clock that set it is ahead.", is_known=True)
+    if facts.mtime > facts.received + MAX_CLOCK_LEAD:
+        evaluator.reject("The file's time lies ahead of the arrival: the clock that set it is ahead.", is_known=True)
     elif told < EARLIEST:
-        judge.refuse(f"The file's time lies before {EARLIEST.year}: the clock was never set.", is_known=True)
-        return judge.judged(facts.received - facts.length, CaptureClue.RECEIVED)
+        evaluator.reject(f"The file's time lies before {EARLIEST.year}: the clock was never set.", is_known=True)
+        return evaluator.result(facts.received - facts.length, CaptureClue.RECEIVED)
     else:
-        return judge.judged(arrival.written, CaptureClue.FILE)
-    return judge.judged(arrival.written, CaptureClue.RECEIVED)
+        return evaluator.result(arrival.written, CaptureClue.FILE)
+    return evaluator.result(arrival.written, CaptureClue.RECEIVED)
 
 
-def in_utc(told: datetime, zone: ZoneInfo, *, near: datetime) -> datetime | None:
-    """By the camera's clock; of an hour that comes twice, or that its clock skips, the one that is nearer to `near`.
+def to_utc(told: datetime, zone: ZoneInfo, *, near: datetime) -> datetime | None:
+    """Convert a time of the camera's clock; at clock changes, ambiguous times resolve to the one closer to `near`.
 
-    None at both ends of the calendar, where UTC would lie outside.
+    None at both ends of the calendar, where the time in UTC would be out of range.
     """
     with suppress(OverflowError):
         if told.tzinfo is not None:

@@ -1,4 +1,4 @@
-"""Times as text, as EXIF and its neighbours hold them; a text counts only as a whole."""
+"""Parse times as EXIF and similar metadata write them; the whole text must match."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ DATE: Final = re.compile(r"\s*(\d{4})[:/.-]?(\d\d)[:/.-]?(\d\d)\s*", re.ASCII)
 
 
 def times_in(text: str) -> tuple[datetime, ...]:
-    """The times that the whole `text` may mean: none, one, or two where day and month may be either way round."""
+    """The times that the whole `text` may mean: none, one, or two if day and month are ambiguous."""
     for form in FORMS:
         if match := form.fullmatch(text.strip()):
             return times_of({name: found for name, found in match.groupdict().items() if found})
@@ -56,9 +56,9 @@ def month_number(name: str) -> int:
 
 
 def time_of(parts: dict[str, str], zone: tzinfo | None = None) -> datetime | None:
-    """None for what no calendar and no clock holds. Of the seconds may be none; 24 is the hour after midnight.
+    """The time, or None if it is invalid. Seconds may be missing; hour 24 is the hour after midnight.
 
-    Phones and cameras that write 24:08:19 mean eight minutes after the midnight with which the day began.
+    Phones and cameras that write 24:08:19 mean eight minutes after midnight at the start of the day.
     """
     hour = hour_of(int(parts["hour"]), parts.get("half", ""))
     second = int(parts.get("second", 0))
@@ -72,7 +72,7 @@ def time_of(parts: dict[str, str], zone: tzinfo | None = None) -> datetime | Non
 
 
 def hour_of(hour: int, half: str) -> int | None:
-    """By the 24-hour clock; None where `half` ("AM", "p.m.") contradicts it."""
+    """The hour on the 24-hour clock; None if `half` ("AM", "p.m.") contradicts it."""
     hour = 0 if hour == 24 else hour
     if not half:
         return hour
@@ -88,6 +88,6 @@ def with_fraction(at: datetime, digits: str) -> datetime:
 
 
 def date_in(text: str) -> tuple[str, str, str] | None:
-    """Year, month and day of a text that is a date only."""
+    """Year, month and day of a text that is only a date."""
     match = DATE.fullmatch(text)
     return (match[1], match[2], match[3]) if match else None

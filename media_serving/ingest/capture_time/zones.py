@@ -7,7 +7,7 @@ from datetime import UTC, timedelta, timezone, tzinfo
 from typing import Final
 
 OFFSET: Final = re.compile(r"(?:UTC|GMT)?\s*([+\-\u2212])\s*(\d{1,2})(?:[:_.]?(\d{2}))?(?::\d{2})?", re.ASCII)
-# Those that mean one zone only: CST is Chicago's and China's, IST India's, Ireland's and Israel's.
+# Only unambiguous names: CST is used in Chicago and China, IST in India, Ireland and Israel.
 NAMES: Final = {
     **dict.fromkeys(("Z", "UTC", "GMT", "UT", "WET"), 0),
     **dict.fromkeys(("CET", "WEST", "BST"), 1),
@@ -20,7 +20,7 @@ STEP: Final = timedelta(minutes=15)
 
 
 def zone_from(text: str) -> tzinfo | None:
-    """The zone meant by `+01:00`, `-5:00`, `+0100`, `+1`, `Z`, `UTC+1`, `CET`; None for anything else."""
+    """The time zone of `+01:00`, `-5:00`, `+0100`, `+1`, `Z`, `UTC+1`, `CET`; None for anything else."""
     text = text.strip().upper()
     if text in NAMES:
         return from_hours(NAMES[text])
@@ -37,7 +37,7 @@ def from_hours(hours: float) -> tzinfo | None:
 
 
 def from_offset(offset: timedelta) -> tzinfo | None:
-    """None where no place on Earth has it."""
+    """The time zone; None if no place on Earth has this offset."""
     if not WEST <= offset <= EAST or offset % STEP:
         return None
     return timezone(offset) if offset else UTC
