@@ -101,4 +101,4 @@ def inspect_video(file: BinaryIO, size: int, *, may_grow: bool) -> MediaInfo:
         if any(words in error.detail for words in UNFINISHED):
             raise Incomplete("The video has no index: it is incomplete or damaged.") from error
         raise
-    return MediaInfo(found.width, found.height, duration_s=found.believed_duration, readings=readings_of(found.tags))
+    return MediaInfo(found.width, found.height, duration_s=found.plausible_duration, readings=readings_of(found.tags))
