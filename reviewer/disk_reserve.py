@@ -1,7 +1,7 @@
-"""Room for the record of an emptying on a full disk, which is what the emptying would change.
+"""Disk space for recording a trash run when the disk is full, so that the run can free space.
 
-A file of a few MiB is kept in the data directory. When the database has no room for a run, the file is given up, and
-taken again when there is plenty.
+A reserve file of a few MiB lies in the data directory. If the database has no space to record a run, the reserve is
+released. It is allocated again when enough space is free.
 """
 
 from __future__ import annotations
@@ -20,33 +20,33 @@ from nvr.api.errors import is_disk_full
 
 ResultT = TypeVar("ResultT")
 RESERVE_BYTES: Final = 4 << 20
-PLENTY_BYTES: Final = 2 * RESERVE_BYTES
-NO_ROOM_BYTES: Final = 64 << 10
+MIN_FREE_BYTES: Final = 2 * RESERVE_BYTES
+FULL_BELOW_BYTES: Final = 64 << 10
 
 
-def reserve() -> Path:
+def reserve_file() -> Path:
     folder: Path = settings.NVR_DATA_DIR / "review-index"
     return folder / "reserve"
 
 
 def free_bytes() -> int:
-    """On the data directory's disk."""
+    """Return the free space on the disk of the data directory."""
     return shutil.disk_usage(settings.NVR_DATA_DIR).free
 
 
 def is_full() -> bool:
     try:
-        return free_bytes() < NO_ROOM_BYTES
+        return free_bytes() < FULL_BELOW_BYTES
     except OSError:
         return False
 
 
-def keep_room() -> None:
-    """Take the reserve, if it is not there and there is plenty; nothing where the database is a server's."""
-    file = reserve()
+def allocate_reserve() -> None:
+    """Create the reserve file if it is missing and enough space is free. Only needed for SQLite."""
+    file = reserve_file()
     part = file.with_suffix(".part")
     with suppress(OSError):
-        if connection.vendor != "sqlite" or file.exists() or free_bytes() < PLENTY_BYTES:
+        if connection.vendor != "sqlite" or file.exists() or free_bytes() < MIN_FREE_BYTES:
             return
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with part.open("wb") as opened:
@@ -54,20 +54,20 @@ def keep_room() -> None:
         part.replace(file)
 
 
-def give_room() -> bool:
-    """Whether there was a reserve to give up."""
+def release_reserve() -> bool:
+    """Delete the reserve file. Return whether it existed."""
     try:
-        reserve().unlink()
+        reserve_file().unlink()
     except OSError:
         return False
     return True
 
 
-def with_room(write: Callable[[], ResultT]) -> ResultT:
-    """What `write` answers; on a full disk once more, in the reserve's room."""
+def with_reserve(write: Callable[[], ResultT]) -> ResultT:
+    """Return the result of `write`. If the disk is full, release the reserve and retry once."""
     try:
         return write()
     except OperationalError as error:
-        if not (is_disk_full(error) and give_room()):
+        if not (is_disk_full(error) and release_reserve()):
             raise
         return write()

@@ -1,4 +1,4 @@
-"""What `/api/health` tells reviewers, with exactly the contract's keys. A job is an emptying of the trash."""
+"""The part of `/api/health` for reviewers, with exactly the keys of the API contract. A job is a trash run."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from django.conf import settings
 
 from reviewer.models import RunState
 from reviewer.policy import hidden_paths
-from reviewer.trash.runs import counted
+from reviewer.trash.runs import count_by_state
 
 
 def details() -> dict[str, Any]:
-    runs = counted()
+    runs = count_by_state()
     return {
         "settings": {
             "stateDirectory": str(settings.NVR_DATA_DIR),

@@ -25,7 +25,7 @@ from reviewer.models import ReviewPath, RunState
 from reviewer.non_utf8_names import text
 from reviewer.probes import stat_or_none
 from reviewer.trash import runs as trash_runs
-from reviewer.trash.candidates import tried
+from reviewer.trash.candidates import dry_run_lines
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
@@ -192,7 +192,7 @@ def one(root: ReviewPath, query: Mapping[str, str]) -> dict[str, Any]:
 
 def trash_of(user: Person, root: ReviewPath) -> dict[str, Any]:
     """What an emptying would delete, and the emptyings before. Raises `PathAway`."""
-    *lines, done = b"".join(tried(user, trash_runs.roots_of(user, root.path))).splitlines()
+    *lines, done = b"".join(dry_run_lines(user, trash_runs.roots_of(user, root.path))).splitlines()
     return {
         "count": sum(orjson.loads(line)["type"] == "would_delete" for line in lines),
         "bytes": orjson.loads(done)["bytes"],

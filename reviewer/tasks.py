@@ -17,18 +17,18 @@ from reviewer.trash import worker as trash_worker
 
 @shared_task(name=trash_runs.TASK, ignore_result=True)
 def empty_trash(run_pk: int) -> None:
-    trash_worker.empty(run_pk)
+    trash_worker.execute_run(run_pk)
 
 
 @shared_task(name="reviewer.look_after_emptyings", ignore_result=True)
-def look_after_emptyings() -> None:
-    """Runs whose worker has died, and lines that nobody reads any more."""
-    trash_runs.look_after()
+def maintain_trash_runs() -> None:
+    """Retry or fail trash runs whose worker has died, and delete lines that are no longer read."""
+    trash_runs.maintain_runs()
 
 
 @shared_task(name=probes.TASK, ignore_result=True)
 def probe(paths: list[str], root: str) -> None:
-    """Look into videos below `root` for which a page did not wait; their paths are percent-encoded."""
+    """Probe videos below `root` that a page did not wait for; their paths are percent-encoded."""
     probes.probe_all(paths, Path(root))
 
 
@@ -49,5 +49,5 @@ def prune_thumbnails() -> None:
 
 @shared_task(name="reviewer.sweep_thumbnails", ignore_result=True)
 def sweep_thumbnails() -> None:
-    """Bring those in the data directory below their cap; what was used longest ago goes first."""
+    """Reduce the thumbnails in the data directory to their size limit, least recently used first."""
     evict(thumbnails.CACHE, limit_bytes=settings.NVR_REVIEW_CACHE_MB * 2**20)

@@ -171,7 +171,7 @@ class TrashView(Reviewing):
             if number.isdecimal() and len(number) <= LONGEST_NUMBER:
                 trash_runs.cancel(get_object_or_404(TrashRun.objects.visible_to(request.user), pk=int(number)))
             elif request.POST.get("sure") == "1":
-                trash_runs.begin(request.user, root.path)
+                trash_runs.start_run(request.user, root.path)
                 messages.success(request, "The trash is being emptied. Load this page again to see how far it is.")
         except NvrError as error:
             messages.error(request, error.detail)

@@ -1,4 +1,4 @@
-"""`/api/empty-trash` and `/api/trash-runs`: deleting for good what is marked as trash, and the record of it."""
+"""`/api/empty-trash` and `/api/trash-runs`: permanently delete trashed files, and list the trash runs."""
 
 from __future__ import annotations
 
@@ -16,58 +16,58 @@ from rest_framework.response import Response
 from nvr.api.permissions import HasPermission
 from nvr.api.views import ApiView, BytesView
 from nvr.errors import BadRequest
-from reviewer.api import trash_schema as documents
+from reviewer.api import trash_schema
 from reviewer.api.ndjson import long_ndjson, ndjson
 from reviewer.api.query_params import body_of, is_set, number_of
 from reviewer.models import TrashRun
 from reviewer.trash import runs as trash_runs
-from reviewer.trash.candidates import tried
-from reviewer.trash.stream import Stream, departure_of, wait_for_worker
+from reviewer.trash.candidates import dry_run_lines
+from reviewer.trash.stream import Stream, disconnect_check, wait_for_worker
 
 REVIEW = HasPermission("reviewer.review")
 ANY_OFFSET = 10**18
 
 
 class EmptyTrashView(BytesView):
-    """Delete for good what is marked as trash and not locked."""
+    """Permanently delete files that are marked as trash and not locked."""
 
     tier = "default"
     permission_classes = (REVIEW,)
     query_parameters = {"post": ("dry_run",)}
     body_keys = {"post": ("path",)}
 
-    @extend_schema(**documents.EMPTY)
+    @extend_schema(**trash_schema.EMPTY)
     def post(self, request: Request) -> StreamingHttpResponse:
         path = path_in(body_of(request))
         if is_set(request, "dry_run"):
-            lines = tried(request.user, trash_runs.roots_of(request.user, path))
-            return long_ndjson(request._request, begun(lines))
-        run = trash_runs.begin(request.user, path)
-        is_gone = departure_of(request._request.META)
-        wait_for_worker(run, is_gone)
-        response = ndjson(Stream(run, is_gone))
+            lines = dry_run_lines(request.user, trash_runs.roots_of(request.user, path))
+            return long_ndjson(request._request, with_first_line(lines))
+        run = trash_runs.start_run(request.user, path)
+        client_left = disconnect_check(request._request.META)
+        wait_for_worker(run, client_left)
+        response = ndjson(Stream(run, client_left))
         response["X-Trash-Run"] = str(run.pk)
         return response
 
 
-def begun(lines: Iterator[bytes]) -> Iterator[bytes]:
-    """With the first of them at hand: what stands against it can still be answered with a status."""
+def with_first_line(lines: Iterator[bytes]) -> Iterator[bytes]:
+    """Compute the first line at once, so that an error can still set the status of the response."""
     return chain((next(lines),), lines)
 
 
 def path_in(body: dict[str, Any]) -> Any:
-    """The path to which it is narrowed, or None."""
+    """Return the requested review path, or None for all."""
     if "path" in body and not isinstance(body["path"], str):
         raise BadRequest("path must be a known review path.")
     return body.get("path")
 
 
 class TrashRunsView(ApiView):
-    """Emptyings of the trash, the newest first."""
+    """The trash runs, newest first."""
 
     permission_classes = (REVIEW,)
 
-    @extend_schema(**documents.RUNS)
+    @extend_schema(**trash_schema.RUNS)
     def get(self, request: Request) -> Response:
         offset = number_of(request, "offset", 0, least=0, most=ANY_OFFSET)
         limit = number_of(request, "limit", 100, least=1, most=1000)
@@ -76,21 +76,21 @@ class TrashRunsView(ApiView):
 
 
 class TrashRunView(ApiView):
-    """One emptying of the trash."""
+    """One trash run."""
 
     permission_classes = (REVIEW,)
 
-    @extend_schema(**documents.RUN)
+    @extend_schema(**trash_schema.RUN)
     def get(self, request: Request, run_id: int) -> Response:
         return Response(run_json(run_of(request, run_id)))
 
 
 class CancelTrashRunView(ApiView):
-    """Stop an emptying after the file in hand."""
+    """Stop a trash run after the current file."""
 
     permission_classes = (REVIEW,)
 
-    @extend_schema(**documents.CANCEL)
+    @extend_schema(**trash_schema.CANCEL)
     def post(self, request: Request, run_id: int) -> Response:
         run = run_of(request, run_id)
         trash_runs.cancel(run)
@@ -105,8 +105,8 @@ def run_of(request: Request, run_id: int) -> TrashRun:
 def run_json(run: TrashRun) -> dict[str, Any]:
     return {
         "id": run.pk,
-        "started_at": moment(run.started_at),
-        "finished_at": moment(run.finished_at),
+        "started_at": iso_timestamp(run.started_at),
+        "finished_at": iso_timestamp(run.finished_at),
         "started_by": run.started_by_name,
         "path": run.path or None,
         "state": run.state,
@@ -117,6 +117,6 @@ def run_json(run: TrashRun) -> dict[str, Any]:
     }
 
 
-def moment(at: datetime | None) -> str | None:
-    """UTC, with six digits and `+00:00`."""
+def iso_timestamp(at: datetime | None) -> str | None:
+    """Format as UTC with six decimal places and `+00:00`."""
     return at.isoformat(timespec="microseconds") if at else None

@@ -1,4 +1,4 @@
-"""How emptying the trash is documented in OpenAPI."""
+"""The OpenAPI documentation of trash runs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class TrashRunOut(serializers.Serializer[Any]):
     started_at = serializers.DateTimeField()
     finished_at = serializers.DateTimeField(allow_null=True)
     started_by = serializers.CharField()
-    path = serializers.CharField(allow_null=True, help_text="Null: all that its starter reviews.")
+    path = serializers.CharField(allow_null=True, help_text="Null: all review paths of the user who started it.")
     state = serializers.ChoiceField(RunState.choices)
     deleted = serializers.IntegerField()
     skipped = serializers.IntegerField()
@@ -28,12 +28,12 @@ class TrashRunOut(serializers.Serializer[Any]):
 EMPTY: dict[str, Any] = {
     "operation_id": "empty_trash",
     "tags": TAGS,
-    "description": "Deletes what is marked as trash and not locked, in all that one reviews or in `path` alone. Each "
-    "line is JSON of a `type`: `deleting` before each file, then `deleted`, `skipped` (with `reason`: `locked`, "
-    "or `changed` for another picture that came under the name of the one that was trashed) or "
+    "description": "Deletes files that are marked as trash and not locked, in all your review paths or only in `path`. "
+    "Each line is a JSON object with a `type`: `deleting` before each file, then `deleted`, `skipped` (with `reason`: "
+    "`locked`, or `changed` if another file has replaced the trashed one) or "
     "`error` (with `message`); the last one is `done` with `deleted` and `errors`. The header `X-Trash-Run` names the "
-    "run. Closing the connection cancels it. 409 while another run is on, or `path` is away; of several paths "
-    "one that is away is told as an `error`, and the others are emptied.",
+    "run. Closing the connection cancels it. 409 while another run is open, or if `path` is unavailable; of several "
+    "paths, an unavailable one is reported as an `error`, and the others are emptied.",
     "parameters": [flag("dry_run", "Delete nothing: `would_delete` for each file, and `bytes` in `done`.")],
     "request": inline_serializer("EmptyTrash", {"path": serializers.CharField(max_length=4096, required=False)}),
     "responses": {(200, "application/x-ndjson"): OpenApiTypes.BINARY},
@@ -41,7 +41,7 @@ EMPTY: dict[str, Any] = {
 RUNS: dict[str, Any] = {
     "operation_id": "list_trash_runs",
     "tags": TAGS,
-    "description": "One's own, and all for whoever manages the paths; the newest first.",
+    "description": "Your own runs, or all for users who manage the review paths; newest first.",
     "parameters": [number("offset", 0, None, 0), number("limit", 1, 1000, 100)],
     "responses": {
         200: inline_serializer(
@@ -59,7 +59,7 @@ RUN: dict[str, Any] = {"operation_id": "get_trash_run", "tags": TAGS, "responses
 CANCEL: dict[str, Any] = {
     "operation_id": "cancel_trash_run",
     "tags": TAGS,
-    "description": "It stops after the file in hand; one that is over stays as it is.",
+    "description": "The run stops after the current file. A closed run stays unchanged.",
     "request": None,
     "responses": {200: OpenApiResponse(TrashRunOut)},
 }

@@ -1,8 +1,8 @@
-"""Deleting one trashed file: looked at again in the moment of deletion, the media file first, its companions after.
+"""Deletes one trashed file: checks it again right before deletion, deletes the media file, then its companions.
 
-A link is deleted itself, never what it leads to.
+A link is deleted itself, never its target.
 
-What is decided here is decided on an open directory, so that nobody can exchange a folder on the way for a link.
+All checks use an open directory, so that replacing a folder of the path with a link has no effect.
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ logger = logging.getLogger(__name__)
 FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-class KeptError(Exception):
-    """The file stays where it is; the text is the reason, for people."""
+class NotDeletedError(Exception):
+    """The file must not be deleted. The text is the reason, as a message to users."""
 
 
 class LockedError(Exception):
-    """The file is trashed, and locked: locked wins."""
+    """The file is trashed and locked: locked files are not deleted."""
 
 
 class ChangedError(Exception):
-    """Another picture, which came after the mark, lies under the name of the one that was trashed."""
+    """The file is newer than its trash mark: another file has replaced the trashed one."""
 
 
 @dataclass(frozen=True, slots=True)
-class Identity:
-    """By which a file that was replaced or written to since it was listed is told from the one that was."""
+class FileIdentity:
+    """Identifies a file and its state, to detect that it was replaced or modified since it was listed."""
 
     device: int
     inode: int
@@ -47,102 +47,108 @@ class Identity:
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
-    """A trashed file as it was listed; `identity` is None if it could not be looked at, for `reason`."""
+class TrashCandidate:
+    """A trashed file as it was listed. If `stat` failed, `identity` is None and `reason` has the error."""
 
     path: bytes
-    identity: Identity | None
+    identity: FileIdentity | None
     reason: str = ""
-    frees_bytes: int = 0
+    freed_bytes: int = 0
 
 
-def listed(path: bytes) -> Listed:
+def inspect_candidate(path: bytes) -> TrashCandidate:
     try:
         facts = os.lstat(path)
-    except OSError as fault:
-        return Listed(path, None, reason_of(fault))
-    return Listed(path, identity_of(facts), frees_bytes=freed_by(facts))
+    except OSError as error:
+        return TrashCandidate(path, None, error_message(error))
+    return TrashCandidate(path, identity_of(facts), freed_bytes=freed_bytes_of(facts))
 
 
-def identity_of(facts: os.stat_result) -> Identity:
-    return Identity(facts.st_dev, facts.st_ino, facts.st_mtime_ns, facts.st_size)
+def identity_of(facts: os.stat_result) -> FileIdentity:
+    return FileIdentity(facts.st_dev, facts.st_ino, facts.st_mtime_ns, facts.st_size)
 
 
-def freed_by(facts: os.stat_result) -> int:
-    """The bytes that go with the name: none of a link, nor while the file has other names."""
+def freed_bytes_of(facts: os.stat_result) -> int:
+    """Return the bytes that deletion frees: 0 for links and for files with other hard links."""
     return 0 if stat.S_ISLNK(facts.st_mode) or facts.st_nlink > 1 else facts.st_size
 
 
-def delete(file: Listed) -> int:
-    """Remove it with its companions; how many bytes that frees. Raises OSError and what `check` raises."""
-    with folder_of(file.path) as (folder, name):
-        freed = check(folder, name, file)
+def delete(file: TrashCandidate) -> int:
+    """Delete the file and its companions. Return the freed bytes. Raises OSError and as `check_deletable`."""
+    with open_folder(file.path) as (folder, name):
+        freed = check_deletable(folder, name, file)
         os.unlink(name, dir_fd=folder)
         try:
             remove_companions(folder, name)
-        except OSError as fault:  # the file is gone all the same
-            logger.warning("companions left behind file=%r error=%s", file.path, fault.strerror)
+        except OSError as error:  # the file is gone all the same
+            logger.warning("companions left behind file=%r error=%s", file.path, error.strerror)
     return freed
 
 
-def would_delete(file: Listed) -> int:
-    """What `delete` would free, or raise; nothing is touched."""
-    with folder_of(file.path) as (folder, name):
-        return check(folder, name, file)
+def would_delete(file: TrashCandidate) -> int:
+    """Return what `delete` would free, or raise what it would raise, without deleting."""
+    with open_folder(file.path) as (folder, name):
+        return check_deletable(folder, name, file)
 
 
 @contextmanager
-def folder_of(path: bytes) -> Iterator[tuple[int, str]]:
-    """The file's directory, opened, and the file's name. Raises `KeptError` if a link leads there."""
-    place, _, name = os.fsdecode(path).rpartition("/")
-    descriptor = os.open(place or "/", FOLDER_FLAGS)
+def open_folder(path: bytes) -> Iterator[tuple[int, str]]:
+    """Open the file's directory; yield its descriptor and the file name.
+
+    Raises `NotDeletedError` if a link leads there.
+    """
+    folder_path, _, name = os.fsdecode(path).rpartition("/")
+    descriptor = os.open(folder_path or "/", FOLDER_FLAGS)
     try:
-        if descriptor_path(descriptor) != place:
-            raise KeptError("Its folder has moved since it was listed. Reload the page, then review it there.")
+        if descriptor_path(descriptor) != folder_path:
+            raise NotDeletedError("Its folder has moved since it was listed. Reload the page, then review it there.")
         yield descriptor, name
     finally:
         os.close(descriptor)
 
 
-def check(folder: int, name: str, file: Listed) -> int:
-    """The bytes that its deletion frees. Raises what keeps it."""
+def check_deletable(folder: int, name: str, file: TrashCandidate) -> int:
+    """Return the bytes that deletion frees. Raises `NotDeletedError`, `LockedError` or `ChangedError`."""
     if file.identity is None:
-        raise KeptError(file.reason)
+        raise NotDeletedError(file.reason)
     facts = os.stat(name, dir_fd=folder, follow_symlinks=False)
     if not (stat.S_ISLNK(facts.st_mode) or stat.S_ISREG(facts.st_mode)):
-        raise KeptError("It is not a regular file.")
+        raise NotDeletedError("It is not a regular file.")
     if identity_of(facts) != file.identity:
-        raise KeptError("It has changed since it was listed. Review it again.")
+        raise NotDeletedError("It has changed since it was listed. Review it again.")
     if exists(folder, name + LOCK):
         raise LockedError
     if not exists(folder, name + TRASH):
-        raise KeptError("It is no longer marked as trash.")
+        raise NotDeletedError("It is no longer marked as trash.")
     if is_outdated(folder, name, name + TRASH):
         raise ChangedError
-    return freed_by(facts)
+    return freed_bytes_of(facts)
 
 
 def remove_companions(folder: int, name: str) -> None:
-    """`.seen` first: as long as `.trash` is there, the leftover can be told for what it is."""
-    for ending in (SEEN, TRASH):
-        remove(folder, name + ending)
+    """Remove `.seen` first: while `.trash` exists, an interrupted deletion can be recognized."""
+    for suffix in (SEEN, TRASH):
+        remove(folder, name + suffix)
 
 
-def tidied(path: bytes) -> bool:
-    """Whether the file of an interrupted deletion is gone; its companions then are, too. Raises OSError."""
-    with folder_of(path) as (folder, name):
+def finish_deletion(path: bytes) -> bool:
+    """Finish an interrupted deletion: if the file is gone, remove its companions.
+
+    Return whether the file is gone. Raises OSError and `NotDeletedError`.
+    """
+    with open_folder(path) as (folder, name):
         if exists(folder, name):
             return False
         remove_companions(folder, name)
         return True
 
 
-def reason_of(fault: OSError) -> str:
-    """An error line's message: the storage that does not answer is told apart from a file that is not there."""
-    if isinstance(fault, FileNotFoundError):
+def error_message(error: OSError) -> str:
+    """Return the message of an error line. Storage errors and missing files have different messages."""
+    if isinstance(error, FileNotFoundError):
         return "It no longer exists."
-    if fault.errno == errno.EROFS:
+    if error.errno == errno.EROFS:
         return ReadOnly.title
-    if error_for(fault).status == HTTPStatus.NOT_FOUND:
-        return f"{fault.strerror or fault}."
-    return error_for(fault).detail
+    if error_for(error).status == HTTPStatus.NOT_FOUND:
+        return f"{error.strerror or error}."
+    return error_for(error).detail

@@ -1,4 +1,4 @@
-"""The lines of an emptying, as the contract has them: one JSON object each."""
+"""The lines of a trash run in the format of the API contract: one JSON object per line."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TEXT_KEYS: Final = {SKIPPED: "reason", ERROR: "message"}
 
 @dataclass(frozen=True, slots=True)
 class TrashEvent:
-    """What became, or is about to become, of one file."""
+    """The result for one file, or the start of its deletion."""
 
     type: str
     path: bytes

@@ -258,7 +258,7 @@ def wait_for_worker(user: User, empty: Path) -> None:
     """A worker takes a few seconds to start: it is there when it has emptied a folder without any trash."""
     empty.mkdir()
     add_path(user, str(empty))
-    run = trash_runs.begin(user, str(empty))
+    run = trash_runs.start_run(user, str(empty))
     until(lambda: TrashRun.objects.get(pk=run.pk).is_over, seconds=90)
 
 

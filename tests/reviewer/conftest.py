@@ -94,7 +94,7 @@ def worker(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[threading.Thread]]:
 
     def work(run: int) -> None:
         try:
-            trash_worker.empty(run)
+            trash_worker.execute_run(run)
         finally:
             connection.close()
 

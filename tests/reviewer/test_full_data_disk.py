@@ -116,7 +116,7 @@ def full_database(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     create = TrashRun.objects.create
 
     def made(**values: Any) -> TrashRun:
-        if disk_reserve.reserve().exists() or not refused:
+        if disk_reserve.reserve_file().exists() or not refused:
             refused.append(values["path"])
             raise no_room()
         return create(**values)
@@ -127,19 +127,19 @@ def full_database(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 @pytest.mark.skipif(connection.vendor != "sqlite", reason="a server's database lies on a disk of its own")
 def test_a_run_for_which_there_is_no_room_is_made_in_the_reserve(review, sent, known, full_database, monkeypatch):
-    disk_reserve.keep_room()
-    assert disk_reserve.reserve().stat().st_blocks * 512 >= disk_reserve.RESERVE_BYTES
+    disk_reserve.allocate_reserve()
+    assert disk_reserve.reserve_file().stat().st_blocks * 512 >= disk_reserve.RESERVE_BYTES
     monkeypatch.setattr("reviewer.api.trash.wait_for_worker", lambda run, is_gone: None)
 
     answer = review.post("/api/empty-trash")
 
     assert answer.status_code == 200
     assert TrashRun.objects.count() == len(sent) == 1
-    assert not disk_reserve.reserve().exists()
+    assert not disk_reserve.reserve_file().exists()
 
 
 def test_without_a_reserve_it_is_507(review, sent, known, full_database):
-    disk_reserve.give_room()
+    disk_reserve.release_reserve()
 
     assert review.post("/api/empty-trash").status_code == 507
     assert not TrashRun.objects.exists()
@@ -149,21 +149,21 @@ def test_without_a_reserve_it_is_507(review, sent, known, full_database):
 def test_what_cannot_be_written_down_is_deleted_all_the_same_and_told_later(
     review, card, folder, known, worker, monkeypatch
 ):
-    from reviewer.trash.worker import Emptying
+    from reviewer.trash.worker import TrashRunAttempt
 
     for name in ("IMG_0001.JPG", "IMG_0002.JPG"):
         apply_action(folder / name, "trash")
-    disk_reserve.give_room()
+    disk_reserve.release_reserve()
     refused: list[int] = []
-    write = Emptying.write
+    write = TrashRunAttempt.write_events
 
-    def soon(self: Emptying, ours: Any, told: Any) -> None:
+    def soon(self: TrashRunAttempt, own_run: Any, events: Any) -> None:
         if len(refused) < 5:
-            refused.append(len(told))
+            refused.append(len(events))
             raise no_room()
-        write(self, ours, told)
+        write(self, own_run, events)
 
-    monkeypatch.setattr(Emptying, "write", soon)
+    monkeypatch.setattr(TrashRunAttempt, "write_events", soon)
 
     lines = emptied(review)
 
@@ -172,5 +172,5 @@ def test_what_cannot_be_written_down_is_deleted_all_the_same_and_told_later(
 
 
 def test_the_reserve_is_taken_when_there_is_plenty_and_only_then(disk):
-    disk_reserve.keep_room()
-    assert not disk_reserve.reserve().exists()
+    disk_reserve.allocate_reserve()
+    assert not disk_reserve.reserve_file().exists()

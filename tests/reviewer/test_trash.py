@@ -22,7 +22,7 @@ from reviewer.trash import worker as trash_worker
 from tests.factories import folder_of, jpeg, make_camera, make_user, put
 from tests.reviewer.emptying import EMPTY, emptied, left_in, lines_of, of_type, trashed
 
-NOTICED_S = 20 * trash_worker.RECORD_S  # a cancellation has been seen by then
+NOTICED_S = 20 * trash_worker.RECORD_INTERVAL_S  # a cancellation has been seen by then
 pytestmark = pytest.mark.django_db(transaction=True)  # a worker has connections of its own
 
 
@@ -185,15 +185,15 @@ def test_names_that_are_no_utf8_are_deleted_as_well(review, worker, card):
 
 def changed_after_listing(monkeypatch: pytest.MonkeyPatch, change: Any) -> None:
     """Do `change` between listing and deleting."""
-    before = trash_worker.block_after
+    before = trash_worker.next_batch
 
-    def block_after(root: ReviewPath, after: bytes | None) -> Any:
+    def next_batch(root: ReviewPath, after: bytes | None) -> Any:
         files = before(root, after)
         if files:
             change()
         return files
 
-    monkeypatch.setattr(trash_worker, "block_after", block_after)
+    monkeypatch.setattr(trash_worker, "next_batch", next_batch)
 
 
 @pytest.mark.parametrize(
@@ -367,10 +367,10 @@ def test_thumbnails_are_pruned_afterwards(review, worker, known, monkeypatch):
 
 def test_whoever_may_not_review_any_more_deletes_nothing(reviewer, known, sent, folder):
     file = trashed(folder, "a.jpg")
-    run = trash_runs.begin(reviewer)
+    run = trash_runs.start_run(reviewer)
     User.objects.filter(pk=reviewer.pk).update(is_active=False)
 
-    trash_worker.empty(run.pk)
+    trash_worker.execute_run(run.pk)
 
     run.refresh_from_db()
     assert run.state == RunState.FAILED
@@ -451,10 +451,10 @@ def test_one_that_vanishes_in_the_middle_keeps_back_none_of_the_others(
     file = trashed(card, "z.jpg")
     real = trash_worker.delete
 
-    def delete(listed: Any) -> int:
-        if listed.path.endswith(b"/20.jpg"):
+    def delete(file: Any) -> int:
+        if file.path.endswith(b"/20.jpg"):
             other.rename(tmp_path / "drawer")
-        return real(listed)
+        return real(file)
 
     monkeypatch.setattr(trash_worker, "delete", delete)
 

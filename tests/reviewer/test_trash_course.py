@@ -1,4 +1,4 @@
-"""The course of an emptying: one at a time, with a worker, cancelled by who leaves, resumed after a crash."""
+"""The course of a trash run: one at a time, with a worker, cancelled on disconnect, resumed after a crash."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from reviewer.models import ReviewPath, RunState, TrashLines, TrashRun
 from reviewer.trash import runs as trash_runs
 from reviewer.trash import stream as trash_stream
 from reviewer.trash import worker as trash_worker
-from reviewer.trash.deletion import listed
+from reviewer.trash.deletion import inspect_candidate
 from tests.factories import put
 from tests.reviewer.emptying import EMPTY, emptied, left_in, lines_of, of_type, trashed
 
-NOTICED_S = 20 * trash_worker.RECORD_S  # a cancellation has been seen by then
+NOTICED_S = 20 * trash_worker.RECORD_INTERVAL_S  # a cancellation has been seen by then
 pytestmark = pytest.mark.django_db(transaction=True)  # a worker has connections of its own
 
 
@@ -35,7 +35,7 @@ pytestmark = pytest.mark.django_db(transaction=True)  # a worker has connections
 
 
 def test_a_second_run_while_one_is_on_is_409(review, sent, known, reviewer):
-    trash_runs.begin(reviewer)
+    trash_runs.start_run(reviewer)
 
     answer = review.post(EMPTY)
 
@@ -59,7 +59,7 @@ def test_of_ten_who_begin_at_once_one_succeeds(reviewer, known, sent):
     def begin() -> None:
         ready.wait()
         try:
-            trash_runs.begin(reviewer)
+            trash_runs.start_run(reviewer)
             outcomes.append("begun")
         except Conflict:
             outcomes.append("conflict")
@@ -76,7 +76,7 @@ def test_of_ten_who_begin_at_once_one_succeeds(reviewer, known, sent):
 
 
 def test_without_a_worker_it_is_503_before_the_stream(review, sent, folder, monkeypatch):
-    monkeypatch.setattr(trash_stream, "TAKEN_WITHIN_S", 0.1)
+    monkeypatch.setattr(trash_stream, "WORKER_TIMEOUT_S", 0.1)
     file = trashed(folder, "a.jpg")
 
     answer = review.post(EMPTY)
@@ -85,7 +85,7 @@ def test_without_a_worker_it_is_503_before_the_stream(review, sent, folder, monk
     assert "Retry-After" in answer
     run = TrashRun.objects.get()
     assert run.state == RunState.FAILED
-    trash_worker.empty(run.pk)  # a worker that comes later
+    trash_worker.execute_run(run.pk)  # a worker that comes later
     assert file.exists()
 
 
@@ -105,18 +105,18 @@ def test_a_broker_that_is_away_is_503(review, known, monkeypatch):
 def test_a_client_that_has_left_is_seen_on_its_socket():
     ours, theirs = socket.socketpair()
     with ours:
-        is_gone = trash_stream.departure_of({"gunicorn.socket": ours})
-        assert not is_gone()
+        client_left = trash_stream.disconnect_check({"gunicorn.socket": ours})
+        assert not client_left()
         theirs.send(b"more")
-        assert not is_gone()
+        assert not client_left()
         assert ours.recv(10) == b"more"
         theirs.close()
-        assert is_gone()
-    assert not trash_stream.departure_of({})()
+        assert client_left()
+    assert not trash_stream.disconnect_check({})()
 
 
 def test_whoever_leaves_while_it_waits_cancels_the_run(reviewer, known, sent):
-    run = trash_runs.begin(reviewer)
+    run = trash_runs.start_run(reviewer)
 
     trash_stream.wait_for_worker(run, lambda: True)
 
@@ -206,7 +206,7 @@ def test_a_right_or_path_taken_in_the_middle_stops_it_at_the_next_block(
 ):
     for number in range(40):
         trashed(card, f"{number:02}.jpg")
-    run, real = trash_runs.begin(reviewer), trash_worker.delete
+    run, real = trash_runs.start_run(reviewer), trash_worker.delete
 
     def delete(file: Any) -> int:
         if file.path.endswith(b"/05.jpg"):
@@ -217,7 +217,7 @@ def test_a_right_or_path_taken_in_the_middle_stops_it_at_the_next_block(
     monkeypatch.setattr(trash_worker, "delete", delete)
     monkeypatch.setattr(trash_worker, "_pruners", [lambda root: pytest.fail("pruned what is no longer reviewed")])
 
-    trash_worker.empty(run.pk)
+    trash_worker.execute_run(run.pk)
 
     run.refresh_from_db()
     assert (run.state, run.deleted, len(list(card.glob("*.jpg")))) == (RunState.FAILED, 16, 24)
@@ -239,7 +239,7 @@ class Killed(BaseException):
 def test_a_killed_run_is_resumed_and_tells_what_was_done(reviewer, known, sent, card, monkeypatch):
     for number in range(10):
         trashed(card, f"{number:02}.jpg")
-    run = trash_runs.begin(reviewer)
+    run = trash_runs.start_run(reviewer)
     monkeypatch.setattr("django.conf.settings.NVR_DELETION_WORKERS", 1)
     real = trash_worker.delete
 
@@ -251,19 +251,21 @@ def test_a_killed_run_is_resumed_and_tells_what_was_done(reviewer, known, sent, 
 
     with monkeypatch.context() as patch:
         patch.setattr(trash_worker, "delete", delete)
-        patch.setattr(trash_worker.Emptying, "attended", dying(trash_worker.Emptying.attended))
+        patch.setattr(
+            trash_worker.TrashRunAttempt, "wait_and_record", dying(trash_worker.TrashRunAttempt.wait_and_record)
+        )
         with pytest.raises(Killed):
-            trash_worker.empty(run.pk)
+            trash_worker.execute_run(run.pk)
     run.refresh_from_db()
     assert (run.state, run.deleted) == (RunState.WORKING, 0)
     assert (card / "05.jpg.trash").exists()
 
-    trash_worker.empty(run.pk)  # too early: the lease holds
+    trash_worker.execute_run(run.pk)  # too early: the lease holds
     assert (card / "06.jpg").exists()
     abandoned(run)
-    trash_runs.look_after()
+    trash_runs.maintain_runs()
     assert sent == [run.pk, run.pk]
-    trash_worker.empty(run.pk)
+    trash_worker.execute_run(run.pk)
 
     run.refresh_from_db()
     assert (run.state, run.deleted, run.errors, run.bytes_freed) == (RunState.DONE, 10, 0, 1000)
@@ -272,13 +274,13 @@ def test_a_killed_run_is_resumed_and_tells_what_was_done(reviewer, known, sent, 
     assert sorted(of_type(lines, "deleted")) == [str(card / f"{number:02}.jpg") for number in range(10)]
 
 
-def dying(attended: Any) -> Any:
+def dying(wait_and_record: Any) -> Any:
     """Nothing is recorded once a thread has died."""
 
     def instead(self: Any, *futures: Any) -> Any:
         for future in futures:
             future.result()
-        return attended(self, *futures)
+        return wait_and_record(self, *futures)
 
     return instead
 
@@ -286,7 +288,7 @@ def dying(attended: Any) -> Any:
 def test_a_worker_that_comes_back_too_late_does_nothing_more(reviewer, known, sent, card, monkeypatch):
     for number in range(40):
         trashed(card, f"{number:02}.jpg")
-    run = trash_runs.begin(reviewer)
+    run = trash_runs.start_run(reviewer)
     real = trash_worker.delete
 
     def delete(file: Any) -> int:
@@ -297,7 +299,7 @@ def test_a_worker_that_comes_back_too_late_does_nothing_more(reviewer, known, se
 
     monkeypatch.setattr(trash_worker, "delete", delete)
 
-    trash_worker.empty(run.pk)
+    trash_worker.execute_run(run.pk)
 
     run.refresh_from_db()
     assert run.state == RunState.WORKING
@@ -305,11 +307,11 @@ def test_a_worker_that_comes_back_too_late_does_nothing_more(reviewer, known, se
 
 
 def test_a_run_that_kills_its_workers_is_given_up(reviewer, known, sent):
-    run = trash_runs.begin(reviewer)
+    run = trash_runs.start_run(reviewer)
     TrashRun.objects.filter(pk=run.pk).update(state=RunState.WORKING, attempts=trash_runs.MAX_ATTEMPTS)
     abandoned(run)
 
-    trash_runs.look_after()
+    trash_runs.maintain_runs()
 
     run.refresh_from_db()
     assert run.state == RunState.FAILED
@@ -320,11 +322,11 @@ def test_what_a_dead_worker_has_left_is_counted_once(reviewer, known, sent, fold
     trashed(folder, "kept.jpg", ".trash", ".lock")
     original = trashed(folder, "a.jpg")
     os.link(original, folder / "kept_too.jpg")
-    run = trash_runs.begin(reviewer)
+    run = trash_runs.start_run(reviewer)
     TrashRun.objects.filter(pk=run.pk).update(state=RunState.WORKING, attempts=1, skipped=1, errors=2, deleted=5)
     abandoned(run)
 
-    trash_worker.empty(run.pk)
+    trash_worker.execute_run(run.pk)
 
     run.refresh_from_db()
     assert (run.state, run.attempts, run.deleted, run.skipped, run.errors) == (RunState.DONE, 2, 6, 1, 0)
@@ -336,7 +338,7 @@ def test_what_is_in_hand_counts_the_bytes_that_its_deletion_frees(folder):
     os.link(named_twice, folder / "also_b.jpg")
     link.symlink_to(alone)
 
-    assert [listed(os.fsencode(file)).frees_bytes for file in (alone, named_twice, link)] == [100, 0, 0]
+    assert [inspect_candidate(os.fsencode(file)).freed_bytes for file in (alone, named_twice, link)] == [100, 0, 0]
 
 
 def test_a_dead_run_stands_in_nobodys_way(review, worker, reviewer, known, card, folder):
@@ -363,7 +365,7 @@ def test_lines_of_old_runs_are_forgotten(db):
     for run in (old, new):
         TrashLines.objects.create(run=run, text="{}\n")
 
-    trash_runs.look_after()
+    trash_runs.maintain_runs()
 
     assert [lines.run_id for lines in TrashLines.objects.all()] == [new.pk]
     assert TrashRun.objects.count() == 2
