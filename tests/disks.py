@@ -1,4 +1,4 @@
-"""Disks of their own that are soon full, really."""
+"""Small file systems that tests can really fill."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 @contextmanager
 def small_disk(folder: Path, *, megabytes: int) -> Iterator[Path]:
-    """A file system of that size at `folder`, which is made. Skips the test for who may not mount one."""
+    """Mount a file system of that size at `folder`, which is created. Skips the test without permission to mount."""
     folder.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "none", str(folder)]
     if subprocess.run(mount, capture_output=True).returncode:
@@ -24,7 +24,7 @@ def small_disk(folder: Path, *, megabytes: int) -> Iterator[Path]:
 
 
 def fill(folder: Path) -> Path:
-    """Fill the disk to the last byte, with the file that is answered."""
+    """Fill the disk to the last byte; return the file that fills it."""
     rubbish = folder / "rubbish"
     with rubbish.open("wb", buffering=0) as file, suppress(OSError):
         while file.write(b"x" * 100):

@@ -1,4 +1,4 @@
-"""Films whose every frame tells its number by how bright it is, and the numbers that a film shows."""
+"""Test videos that encode the number of each frame in its brightness, and functions that read these numbers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.shared import made_once
 
 FPS = 10
 DARKEST, STEP = 20, 2
-H264 = ("-c:v", "libx264", "-pix_fmt", "yuv420p", "-g", "25")  # key frames lie apart, as cameras have them
+H264 = ("-c:v", "libx264", "-pix_fmt", "yuv420p", "-g", "25")  # few key frames, as in cameras' videos
 
 
 def numbered_video(
@@ -29,7 +29,7 @@ def numbered_video(
 
 @cache
 def encode_once(suffix: str, *arguments: str) -> bytes:
-    """The file that ffmpeg writes with these arguments, encoded once in a run."""
+    """Return the file that ffmpeg writes with these arguments; encoded once per test run."""
 
     def encode(path: Path) -> None:
         subprocess.run(["ffmpeg", "-v", "error", "-y", *arguments, str(path)], check=True, timeout=150)
@@ -48,16 +48,16 @@ def _encode_video(suffix: str, options: tuple[str, ...], first: int, frames: int
 
 def numbered_still(number: int, size: tuple[int, int] = (64, 48), kind: str = "JPEG") -> bytes:
     buffer = io.BytesIO()
-    # What a film shows as limited range, a picture shows as full.
+    # Videos use limited range, images full range.
     level = round((DARKEST + STEP * number - 16) * 255 / 219)
     Image.new("L", size, level).save(buffer, kind, quality=95)
     return buffer.getvalue()
 
 
 def frame_numbers(film: Path, *, middle: bool = True) -> list[int]:
-    """The number that each frame shows, in order, by the brightness of its middle."""
+    """Return the number of each frame, in order, by the brightness of its centre."""
     crop = "crop=16:16," if middle else ""
-    # YUV keeps the levels as they are coded: to grey they would be stretched.
+    # YUV keeps the encoded levels; a conversion to grayscale would stretch them.
     writing = ["-vf", f"{crop}scale=2:2:flags=area", "-pix_fmt", "yuv420p", "-vsync", "passthrough", "-f", "rawvideo"]
     command = ["ffmpeg", "-v", "error", "-i", str(film), *writing, "-"]
     output = subprocess.run(command, check=True, capture_output=True, timeout=150).stdout[::6]
@@ -65,7 +65,7 @@ def frame_numbers(film: Path, *, middle: bool = True) -> list[int]:
 
 
 def streams_by_type(film: Path) -> dict[str, dict[str, str]]:
-    """What ffprobe says of the streams, by their kind."""
+    """Return ffprobe's streams by codec type."""
     command = ["ffprobe", "-v", "error", "-print_format", "json", "-show_streams", str(film)]
     streams = json.loads(subprocess.run(command, check=True, capture_output=True, timeout=150).stdout)["streams"]
     return {stream["codec_type"]: stream for stream in streams}

@@ -1,4 +1,4 @@
-"""Pictures that cost whoever decodes them more than any honest one."""
+"""Images that take far more resources to decode than normal ones."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def progressive_jpeg(side: int = 64) -> bytes:
 
 
 def jpeg_with_many_scans(scans: int, size: tuple[int, int] = (9999, 9999)) -> bytes:
-    """A progressive JPEG whose last scan comes again and again: each goes over all pixels."""
+    """Return a progressive JPEG that repeats its last scan; each scan covers all pixels."""
     data = progressive_jpeg()
     last = data.rindex(b"\xff\xda")
     frame = data.index(b"\xff\xc2")

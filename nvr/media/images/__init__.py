@@ -1,1 +1,1 @@
-"""Opening, checking, repairing and deriving images."""
+"""Open, check, repair and resize images."""

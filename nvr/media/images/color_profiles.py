@@ -1,4 +1,4 @@
-"""Colour profiles: a small copy carries none, so what it shows is converted to sRGB, which is meant without one."""
+"""Colour profiles: derivatives contain none, so their pixels are converted to sRGB, which viewers assume then."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from PIL import Image
 if TYPE_CHECKING:
     from PIL import ImageCms
 
-# By its signature in the profile's head: the modes that a profile of this colour space speaks of.
+# The colour space signature in the profile's header, and the image modes that it applies to.
 COLOR_SPACE_MODES = {b"RGB ": {"RGB", "RGBA"}, b"CMYK": {"CMYK"}, b"GRAY": {"L"}}
 SRGB_NAMES = (b"sRGB", "sRGB".encode("utf-16-be"))
 MAX_NAME_OFFSET = 4096
@@ -20,14 +20,14 @@ HEADER_BYTES = 128
 
 
 def to_srgb(image: Image.Image) -> Image.Image:
-    """`image` in sRGB if it carries another profile that can be read; as it is otherwise, and if it is sRGB."""
+    """Convert `image` to sRGB if it has another, readable profile; otherwise return it unchanged."""
     profile = image.info.get("icc_profile")
     if not profile or not isinstance(profile, bytes) or is_srgb(profile):
         return image
     if image.mode not in COLOR_SPACE_MODES.get(profile[16:20], set()):
         return image
     target = "RGBA" if image.mode == "RGBA" else "L" if image.mode == "L" else "RGB"
-    # Of a hostile profile littlecms raises these, and Pillow passes on what it raises itself.
+    # littlecms and Pillow raise these for malicious profiles.
     try:
         return apply_transform(image, build_transform(profile, image.mode, target))
     except (OSError, ValueError, TypeError, SyntaxError, LookupError):
@@ -35,7 +35,7 @@ def to_srgb(image: Image.Image) -> Image.Image:
 
 
 def is_srgb(profile: bytes) -> bool:
-    """By what the profile calls itself; one that is too short or too long to be a profile needs no conversion."""
+    """Whether the profile's name is sRGB; one that is too short or too long to be valid counts as sRGB, too."""
     if not HEADER_BYTES < len(profile) <= MAX_PROFILE_BYTES:
         return True
     return any(name in profile[:MAX_NAME_OFFSET] for name in SRGB_NAMES)
@@ -43,10 +43,10 @@ def is_srgb(profile: bytes) -> bool:
 
 @lru_cache(maxsize=4)
 def build_transform(profile: bytes, mode: str, target: str) -> ImageCms.ImageCmsTransform:
-    from PIL import ImageCms  # only for pictures that need it
+    from PIL import ImageCms  # imported late: few images need it
 
     source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-    # For grey there is no sRGB: the same curve, without colours.
+    # There is no grayscale sRGB: convert to RGB, then drop the colours.
     aim: Any = ImageCms.createProfile("sRGB")
     return ImageCms.buildTransform(source, aim, mode, "RGB" if target == "L" else target)
 

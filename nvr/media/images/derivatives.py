@@ -1,4 +1,4 @@
-"""Smaller copies of pictures, made once and kept in the cache directory."""
+"""Derivatives: smaller copies of images, created once and kept in the cache directory."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ FOLDER = "derivatives"
 
 
 def derivative_of(path: Path, width: int) -> Path:
-    """The picture at `path` (resolved) at most `width` pixels wide; a changed file gets a new one.
+    """Return the image at `path` (resolved) at most `width` pixels wide; a changed file gets a new derivative.
 
     Raises what `pictures.write_resized` and `get_or_create` raise, and `NoSuchFile` if the file is gone.
     """
@@ -25,7 +25,7 @@ def derivative_of(path: Path, width: int) -> Path:
 
 
 def derivative_of_bytes(data: bytes, identity: str, width: int) -> Path:
-    """The same for bytes in memory; `identity` is another whenever the bytes are."""
+    """Like `derivative_of`, for bytes in memory; `identity` must differ whenever the bytes do."""
     return cached_derivative(data, identity, width)
 
 
@@ -33,9 +33,9 @@ def cached_derivative(source: Path | bytes, identity: str, width: int) -> Path:
     place = cache_path(FOLDER, f"{identity}-{width}")
 
     def make() -> Path:
-        from nvr.media.images.decoder.pictures import write_resized  # not for what has been made already
+        from nvr.media.images.decoder.pictures import write_resized  # not needed for cached derivatives
 
-        with remember_failure(identity):  # also by who waited for another to make it
+        with remember_failure(identity):  # also for requests that waited for another to create it
             return write_resized(source, width, place)
 
     return get_or_create([place.with_suffix(".jpg"), place.with_suffix(".png")], make)

@@ -1,4 +1,4 @@
-"""What is said of a picture that is not decoded; here, so that who says it needs no Pillow."""
+"""Errors of image decoding, in a module that does not import Pillow."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ class ImageTooLarge(Invalid):
 
 
 class ImageTooSlow(Invalid):
-    """Of its size it could be shown; but how it is coded costs more time than any honest picture."""
+    """Its size is acceptable, but its encoding takes more time to decode than any normal image."""
 
     title = "The image takes too long to decode"
 
 
 class DecodingTimedOut(Unavailable):
-    """By the clock on the wall: the picture may be as much to blame as what else the machine was doing."""
+    """The wall-clock limit was exceeded: because of the image, or because the machine was busy."""
 
     title = "Reading the picture took too long: try again."

@@ -1,7 +1,7 @@
-"""Thumbnails that lie with the media, as freedesktop.org's specification names them: found by other programs, too.
+"""Thumbnails next to the media, named by freedesktop.org's specification so that other programs find them, too.
 
-`<root>/.thumbnails/<size's name>/<MD5 of the file's URI>.png`, whose time is that of the file: another time is another
-file. Nothing here decodes a picture. A `.thumbnails` that is a link is never followed.
+`<root>/.thumbnails/<size name>/<MD5 of the file's URI>.png` has the mtime of its file; if they differ, the thumbnail
+is outdated. Nothing here decodes images. A `.thumbnails` that is a symlink is never followed.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from urllib.parse import quote_from_bytes, unquote_to_bytes
 from nvr.media.files.atomic_write import PART_SUFFIX
 
 FOLDER: Final = ".thumbnails"
-SIZE_NAMES: Final = {128: "normal", 256: "large", 512: "x-large", 1024: "xx-large"}  # by the side, in pixels
+SIZE_NAMES: Final = {128: "normal", 256: "large", 512: "x-large", 1024: "xx-large"}  # by side length in pixels
 URI, MTIME = "Thumb::URI", "Thumb::MTime"
-UNESCAPED = "/!$&'()*+,:=@"  # what GLib leaves in a path, beside letters, digits and -._~
-HEAD_BYTES = 16 * 1024  # the longest path, every byte escaped, and what stands before it
+UNESCAPED = "/!$&'()*+,:=@"  # what GLib does not escape in a path, in addition to letters, digits and -._~
+HEAD_BYTES = 16 * 1024  # enough for the longest path with every byte escaped, and what precedes it
 PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
 FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 FILE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -36,13 +36,13 @@ def file_uri(file: Path) -> str:
 
 
 def path_from_uri(uri: str) -> Path | None:
-    """None for what is no file of this machine."""
+    """Return the path of a `file://` URI; None if it is not a file on this machine."""
     path = unquote_to_bytes(uri.removeprefix("file://"))
     return Path(os.fsdecode(path)) if uri.startswith("file:///") and b"\0" not in path else None
 
 
 def thumbnail_name(uri: str) -> str:
-    """Without its suffix."""
+    """Return the thumbnail's name without its suffix."""
     return hashlib.md5(uri.encode(), usedforsecurity=False).hexdigest()
 
 
@@ -51,7 +51,7 @@ def thumbnail_path(root: Path, name: str, size: int) -> Path:
 
 
 def is_current(thumbnail: Path, mtime_ns: int) -> bool:
-    """Whether it is there, behind no link, of exactly the source's time; an empty one was torn by a power cut."""
+    """Whether the thumbnail exists, without symlinks, with exactly the source's mtime and not empty (power cut)."""
     try:
         for folder in (thumbnail.parent.parent, thumbnail.parent):
             if not stat.S_ISDIR(folder.lstat().st_mode):
@@ -63,9 +63,9 @@ def is_current(thumbnail: Path, mtime_ns: int) -> bool:
 
 
 def store(thumbnail: Path, data: bytes, mtime_ns: int) -> None:
-    """Put it in its place in one step, with the source's time.
+    """Write the thumbnail atomically, with the source's mtime.
 
-    Raises OSError: also where a folder is a link, and where the medium cannot hold that time.
+    Raises OSError, also if a folder is a symlink or the medium cannot store that mtime.
     """
     root, flavour = thumbnail.parents[2], thumbnail.parent.name
     with open_folder(root, FOLDER, flavour, make=True) as directory:
@@ -80,7 +80,7 @@ def store(thumbnail: Path, data: bytes, mtime_ns: int) -> None:
 
 @contextmanager
 def open_folder(root: Path, *names: str, make: bool = False) -> Iterator[int]:
-    """The folder, opened without following a link; `make` one that is missing, for this user only (as the spec says).
+    """Open the folder without following symlinks; `make` creates missing ones with mode 0700, as specified.
 
     Raises OSError.
     """
@@ -104,11 +104,11 @@ def write_file(directory: int, name: str, data: bytes, mtime_ns: int) -> None:
         file.flush()
         os.utime(file.fileno(), ns=(time.time_ns(), mtime_ns))
         if os.fstat(file.fileno()).st_mtime_ns != mtime_ns:
-            raise OSError("the medium cannot hold the file's time")
+            raise OSError("the medium cannot store the file's mtime")
 
 
 def read_uri(thumbnail: Path) -> str | None:
-    """The `Thumb::URI` that a PNG carries before its pixels; None if it has none, or is a link or no PNG."""
+    """Return the `Thumb::URI` in front of a PNG's pixels; None if there is none, or for a symlink or another format."""
     try:
         with os.fdopen(os.open(thumbnail, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
             head = file.read(HEAD_BYTES)
@@ -127,13 +127,13 @@ def read_uri(thumbnail: Path) -> str | None:
 
 
 def source_file(thumbnail: Path, name: str) -> Path | None:
-    """The file that it shows; None unless its name follows from that, so that it is nobody else's."""
+    """Return the thumbnail's source file; None unless the thumbnail's name matches it."""
     uri = read_uri(thumbnail)
     return path_from_uri(uri) if uri is not None and thumbnail_name(uri) == name else None
 
 
 def list_thumbnails(root: Path) -> Iterator[Path]:
-    """All that lie there under a name that one can have; behind no link."""
+    """Yield all files that can be thumbnails by their names, without following symlinks."""
     for flavour in SIZE_NAMES.values():
         with suppress(OSError), open_folder(root, FOLDER, flavour) as directory:
             for name in os.listdir(directory):  # noqa: PTH208 - a descriptor
@@ -142,7 +142,7 @@ def list_thumbnails(root: Path) -> Iterator[Path]:
 
 
 def is_abandoned(thumbnail: Path) -> bool:
-    """Whether a writer that was killed left it half-made."""
+    """Whether it is an incomplete file of a killed writer."""
     try:
         return thumbnail.suffix == PART_SUFFIX and time.time() - thumbnail.lstat().st_ctime > MAX_PART_AGE_S
     except OSError:
@@ -150,7 +150,7 @@ def is_abandoned(thumbnail: Path) -> bool:
 
 
 def remove(thumbnail: Path) -> bool:
-    """Gone afterwards, if it can be; whether it was there. Links on the way are not followed."""
+    """Remove the thumbnail if possible; return whether it was removed. Symlinks to folders are not followed."""
     with suppress(OSError), open_folder(thumbnail.parents[2], FOLDER, thumbnail.parent.name) as directory:
         os.unlink(thumbnail.name, dir_fd=directory)
         return True

@@ -1,4 +1,4 @@
-"""Pictures as detectors see them: grey, upright and no larger than needed."""
+"""Images for detectors: grayscale, upright and no larger than needed."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ MAX_HEIGHT_RATIO = (
 
 
 def upright_size(image: Image.Image) -> tuple[int, int]:
-    """Width and height in pixels as people see the picture; ask before anything is decoded."""
+    """Return width and height in pixels as displayed; call this before the image is decoded."""
     width, height = image.size
     return (height, width) if orientation(image) in ROTATED_ORIENTATIONS else (width, height)
 
 
 def to_grayscale(image: Image.Image, width_px: int) -> Image.Image:
-    """The picture in mode L, upright, at most `width_px` wide and four times as high (never enlarged, at least 1 by 1).
+    """Return the image in mode L, upright, at most `width_px` wide and four times as high; never enlarged.
 
-    A JPEG is decoded at 1/2, 1/4 or 1/8 and without its colours when that is enough.
+    A JPEG is decoded at 1/2, 1/4 or 1/8 of its size and without its colours if that is enough.
     """
     turn = orientation(image)
     size = scaled_size(upright_size(image), width_px)
@@ -31,7 +31,7 @@ def to_grayscale(image: Image.Image, width_px: int) -> Image.Image:
     if image.mode not in {"L", "RGB", "CMYK"}:
         image = image.convert("RGB")
     if image.size != size:
-        # Averages, not samples: noise becomes smaller with the picture.
+        # Average pixels instead of sampling them: this reduces noise.
         image = image.resize(size, Image.Resampling.BOX)
     image = image.convert("L")
     for method in ORIENTATION_TRANSPOSES.get(turn, ()):

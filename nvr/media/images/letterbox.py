@@ -1,4 +1,4 @@
-"""Square thumbnails: a picture in the middle of a light square, smaller where it must be and never enlarged."""
+"""Square thumbnails: the image centred on a light square, scaled down if necessary and never enlarged."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from PIL import Image, ImageDraw, ImageFont, PngImagePlugin
 from nvr.media.images.opening import fit, open_image
 
 BACKGROUND = (237, 243, 246)
-TEXT_COLOR = (112, 124, 132)  # can be read on light and on dark
-CONTENT_SIZE_KEY = "X-NVR::Content"  # the picture's size within the square, as `256x192`
+TEXT_COLOR = (112, 124, 132)  # readable on light and dark backgrounds
+CONTENT_SIZE_KEY = "X-NVR::Content"  # the image's size within the square, such as `256x192`
 
 
 def thumbnail_png(source: Path | bytes | BinaryIO, size: int, *, text: dict[str, str]) -> bytes:
-    """A PNG of `size` by `size` pixels with `text` in tEXt chunks. Raises what `open_image` raises."""
+    """Return a PNG of `size` by `size` pixels with `text` in tEXt chunks. Raises what `open_image` raises."""
     with open_image(source) as image:
         return square_png(image, size, text)
 
@@ -28,7 +28,7 @@ def square_png(image: Image.Image, size: int, text: dict[str, str]) -> bytes:
 
 
 def downscale_png(thumbnail: bytes, size: int, *, text: dict[str, str]) -> bytes:
-    """The same from a larger thumbnail: what that shows is scaled, and only as far as it must be."""
+    """Return a smaller thumbnail from a larger one, scaling only its content, and only as far as necessary."""
     with open_image(thumbnail) as image:
         return letterbox_png(fit(image.crop(content_box(image)), size, size), size, text)
 
@@ -46,7 +46,7 @@ def letterbox_png(picture: Image.Image, size: int, text: dict[str, str]) -> byte
 
 
 def content_box(thumbnail: Image.Image) -> tuple[int, int, int, int]:
-    """Where the picture stands; of a thumbnail that another program made, all of it."""
+    """Return the box of the image within the square; for thumbnails of other programs, the whole square."""
     words = str(thumbnail.info.get(CONTENT_SIZE_KEY, "")).split("x")
     width, height = map(int, words) if len(words) == 2 and all(map(str.isdecimal, words)) else thumbnail.size
     if not (0 < width <= thumbnail.width and 0 < height <= thumbnail.height):
@@ -57,7 +57,7 @@ def content_box(thumbnail: Image.Image) -> tuple[int, int, int, int]:
 
 @lru_cache(maxsize=16)
 def placeholder_png(label: str, size: int) -> bytes:
-    """A transparent square that says `label` (lines of text), as large as fits: whatever frames it is its ground."""
+    """Return a transparent square with `label` (lines of text) as large as fits; the page supplies the background."""
     square = Image.new("RGBA", (size, size), (*TEXT_COLOR, 0))
     draw = ImageDraw.Draw(square)
     largest = ImageFont.load_default(100)

@@ -1,19 +1,21 @@
-"""How much of a picture is read at all: a setting of the installation, which a child process is given."""
+"""The size limits of images: a setting of the installation, which is passed to child processes."""
 
 from __future__ import annotations
 
 from typing import Final
 
-MAX_SIDE_PX: Final = 65_535  # of JPEG; what is longer (a line of 100 000 000 pixels) costs memory for each row
+MAX_SIDE_PX: Final = (
+    65_535  # the limit of JPEG; longer sides (a column of 100 000 000 pixels) would cost memory for each row
+)
 
 _override: int | None = None
 
 
 def max_pixels() -> int:
-    """NVR_MAX_IMAGE_PIXELS, or what `limit_pixels` was told."""
+    """Return NVR_MAX_IMAGE_PIXELS, or the value set with `limit_pixels`."""
     if _override is not None:
         return _override
-    from django.conf import settings  # absent where pictures are decoded
+    from django.conf import settings  # not configured in decoder processes
 
     return int(settings.NVR_MAX_IMAGE_PIXELS)
 

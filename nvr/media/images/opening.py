@@ -1,7 +1,7 @@
-"""Pictures: opened only as formats that we name, never larger than the cap, made small before anything else.
+"""Open images: only of listed formats, never above the size limit, and scaled down before any other processing.
 
-What came from outside is decoded by the child processes of `nvr.media.images.decoder`, which use this module without
-Django's settings; the process that serves or ingests asks those.
+Untrusted images are decoded by the child processes of `nvr.media.images.decoder`, which use this module without
+Django's settings; processes that serve or ingest send requests to them.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from nvr.media.images.color_profiles import to_srgb
 from nvr.media.images.errors import DamagedImage, ImageTooLarge, NotAnImage
 from nvr.media.images.limits import MAX_SIDE_PX, max_pixels
 
-# Of a broken file Pillow has a word to say of each of its tags; what it amounts to is raised.
+# For broken files Pillow warns about every tag; the resulting error is raised anyway.
 warnings.filterwarnings("ignore", module=r"PIL\.")
 logging.getLogger("PIL").setLevel(logging.ERROR)
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP")
 JPEG_QUALITY = 82
-# A JPEG is decoded at 1/2, 1/4 or 1/8 when that leaves this many times the width wanted. At 1.9 a 4000-pixel JPEG
-# becomes 256 wide from 1/8: 50 to 52 dB (PSNR) from the result of decoding it whole, in a fifth of the time.
+# A JPEG is decoded at 1/2, 1/4 or 1/8 if that leaves this many times the requested width. At 1.9, a 4000-pixel JPEG is
+# scaled to 256 from 1/8: 50 to 52 dB (PSNR) relative to full decoding, in a fifth of the time.
 REDUCING_GAP = 1.9
-# What Pillow's decoders raise on broken data, beside OSError (which covers UnidentifiedImageError).
+# What Pillow's decoders raise for broken data; OSError covers UnidentifiedImageError.
 DECODE_ERRORS = (
     *(OSError, SyntaxError, ValueError, TypeError, LookupError, EOFError, OverflowError, struct.error, zlib.error),
     *(AttributeError, AssertionError, RecursionError),
@@ -51,14 +51,14 @@ ROTATED_ORIENTATIONS = {5, 6, 7, 8}
 
 @contextmanager
 def open_image(source: Path | bytes | BinaryIO) -> Iterator[Image.Image]:
-    """The image, not decoded yet; an open file stays open.
+    """Yield the image, not decoded yet; a file that is passed open stays open.
 
-    Raises `NotAnImage`, `ImageTooLarge`, `DamagedImage` for what the block meets, and what `open_regular` raises.
+    Raises `NotAnImage`, `ImageTooLarge`, `DamagedImage` if decoding fails in the block, and what `open_regular` raises.
     """
     with open_stream(source) as file:
         try:
             image = identify(file)
-        except Image.DecompressionBombError as error:  # of more than twice the cap, before its size is told
+        except Image.DecompressionBombError as error:  # above twice the limit, before the size is known
             raise ImageTooLarge(
                 f"The image has more than {2 * max_pixels():,} pixels; at most "
                 f"{max_pixels():,} are read (NVR_MAX_IMAGE_PIXELS)."
@@ -78,12 +78,12 @@ def open_stream(source: Path | bytes | BinaryIO) -> AbstractContextManager[Binar
 
 
 def translate_error(error: Exception, of_bytes: type[Invalid]) -> NvrError:
-    """Pillow's own OSErrors carry no number and speak of the bytes; one with a number is the storage's."""
+    """Translate an exception: an OSError with errno is a storage fault; Pillow's own OSErrors have none."""
     return error_for(error) if isinstance(error, OSError) and error.errno else of_bytes()
 
 
 def identify(file: BinaryIO) -> Image.Image:
-    Image.MAX_IMAGE_PIXELS = max_pixels()  # Pillow's own guard, within formats of which the size is told late
+    Image.MAX_IMAGE_PIXELS = max_pixels()  # Pillow's own limit, for formats whose size is known late
     image = Image.open(file, formats=FORMATS)
     if image.width * image.height > max_pixels():
         raise ImageTooLarge(
@@ -99,7 +99,7 @@ def identify(file: BinaryIO) -> Image.Image:
 
 
 def fit(image: Image.Image, width: int, height: int) -> Image.Image:
-    """Upright, within `width` by `height` pixels, never enlarged, in mode L, RGB or RGBA."""
+    """Return the image upright, within `width` by `height` pixels, never enlarged, in mode L, RGB or RGBA."""
     turn = orientation(image)
     box = (height, width) if turn in ROTATED_ORIENTATIONS else (width, height)
     scale = min(1.0, box[0] / image.width, box[1] / image.height)
@@ -114,7 +114,7 @@ def fit(image: Image.Image, width: int, height: int) -> Image.Image:
 
 
 def orientation(image: Image.Image) -> int:
-    """EXIF's, 1 (upright) to 8; what cannot be read is upright."""
+    """Return EXIF's orientation, 1 (upright) to 8; 1 if it cannot be read."""
     try:
         return int(image.getexif().get(ExifTags.Base.Orientation, 1))
     except DECODE_ERRORS:
@@ -122,7 +122,7 @@ def orientation(image: Image.Image) -> int:
 
 
 def to_resizable_mode(image: Image.Image) -> Image.Image:
-    """In a mode whose pixels can be averaged. A JPEG stays as it is, so that it is decoded small."""
+    """Convert to a mode whose pixels can be averaged. JPEGs are not decoded yet: that happens at reduced size."""
     if image.mode in {"L", "RGB", "RGBA", "CMYK"}:
         return image
     if image.mode.startswith(("I", "F")):
@@ -133,9 +133,9 @@ def to_resizable_mode(image: Image.Image) -> Image.Image:
 
 
 def thumbnail_png(source: Path | bytes, size: int = 256, *, text: dict[str, str] | None = None) -> bytes:
-    """A PNG of at most `size` by `size` pixels; `text` becomes tEXt chunks.
+    """Return a PNG of at most `size` by `size` pixels; `text` becomes tEXt chunks.
 
-    Level 1 with run lengths only: photographs come out no larger than at the default, in under half of the time.
+    Level 1 with run-length encoding: photographs are no larger than at the default, in under half of the time.
     """
     notes = PngImagePlugin.PngInfo()
     for name, value in (text or {}).items():

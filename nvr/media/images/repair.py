@@ -1,7 +1,7 @@
-"""Pictures that lack only their last bytes: all rows are there, and every viewer shows them.
+"""Repair images that lack only their last bytes but have all rows, so that every viewer displays them.
 
-A camera that forgets the end marker, a transfer that lost the last packet. What lacks rows is not repaired: a grey
-bottom is no picture.
+Causes are a camera that omits the end marker, or a transfer that lost the last packet. Images with missing rows are
+not repaired: they would have a grey bottom.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from PIL import Image
 from nvr.media.images.truncation import PNG_END, gif_lacks_only_trailer, walk_gif
 
 JPEG_END: Final = b"\xff\xd9"
-# Read as pixels this shows; behind the last pixel nobody reads it. Without FF, which would begin a marker.
+# Visible if decoded as pixels, but ignored after the last pixel. Without FF, which would start a marker.
 NOISE: Final = b"".join(hashlib.sha256(bytes([n])).digest() for n in range(64)).replace(b"\xff", b"\x5a")
 PNG_SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
 PNG_CHANNELS: Final = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
-MIN_PADDING_ZEROS: Final = 16  # more at the end are what a file system holds in place of what was not written
+MIN_PADDING_ZEROS: Final = 16  # this many trailing zeros are unwritten data, not part of the image
 
 
 def repair(data: bytes) -> bytes | None:
-    """`data` with its end, if nothing else is missing; None if it has it, or lacks more."""
+    """Return `data` with its end added, if only that is missing; None if it is complete or lacks more."""
     if data.startswith(b"\xff\xd8"):
         return repair_jpeg(data)
     if data.startswith(PNG_SIGNATURE):
@@ -35,7 +35,7 @@ def repair(data: bytes) -> bytes | None:
 
 
 def repair_jpeg(data: bytes) -> bytes | None:
-    """Whether the last pixel is there shows in this: what follows it changes nothing."""
+    """Add the end marker if the last pixel exists, which is the case if appended data does not change the pixels."""
     body = data.rstrip(b"\0")
     body = data if len(data) - len(body) < MIN_PADDING_ZEROS else body
     body = body[:-1] if body.endswith(b"\xff") else body
@@ -45,7 +45,7 @@ def repair_jpeg(data: bytes) -> bytes | None:
 
 
 def decode_jpeg(data: bytes) -> bytes | None:
-    """At full size and with colours, which come last: less would not tell of the last block."""
+    """Decode at full size and with colours, which come last: otherwise the last block would not be checked."""
     try:
         with Image.open(io.BytesIO(data), formats=("JPEG",)) as image:
             image.load()
@@ -55,7 +55,7 @@ def decode_jpeg(data: bytes) -> bytes | None:
 
 
 def repair_png(data: bytes) -> bytes | None:
-    """Its rows in one chunk, if they are all there; of interlaced ones, which come seven times, nobody knows."""
+    """Return a PNG with the rows in one chunk, if all of them exist; interlaced PNGs are not supported."""
     chunks, rows = read_png(data)
     if rows is None:
         return None
@@ -63,7 +63,7 @@ def repair_png(data: bytes) -> bytes | None:
 
 
 def read_png(data: bytes) -> tuple[list[bytes], bytes | None]:
-    """The chunks before the pixels, and the rows as they are coded; None if not all of them are there."""
+    """Return the chunks before the pixels, and the encoded rows, or None for these unless all rows exist."""
     chunks: list[bytes] = []
     inflate, rows, needed, position = zlib.decompressobj(), bytearray(), 0, len(PNG_SIGNATURE)
     while position + 8 <= len(data):
@@ -85,7 +85,7 @@ def read_png(data: bytes) -> tuple[list[bytes], bytes | None]:
 
 
 def png_row_bytes(header: bytes) -> int:
-    """Of all rows, each with the byte that names its filter; 0 if it is not known."""
+    """Return the bytes of all rows including their filter bytes; 0 if unknown."""
     if len(header) != 13 or header[12] != 0 or header[9] not in PNG_CHANNELS:
         return 0
     width, height = int.from_bytes(header[:4]), int.from_bytes(header[4:8])

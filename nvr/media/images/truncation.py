@@ -1,4 +1,4 @@
-"""Where an image file ends by its own structure: a decoder is content with less than the whole of it."""
+"""Find the end of an image file by its structure: decoders accept truncated files without an error."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ GIF_EXTENSION, GIF_IMAGE, GIF_END = 0x21, 0x2C, 0x3B
 
 
 def has_end_marker(data: bytes, image_format: str) -> bool:
-    """Bytes behind the end do not matter. Formats that carry no end, or whose decoder checks it, have it."""
+    """Whether the data has its end; bytes after it do not matter.
+
+    True for formats without an end marker and those whose decoder checks it.
+    """
     check = {"JPEG": jpeg_has_end, "PNG": png_has_end, "GIF": gif_has_end}.get(image_format)
     return check is None or check(data)
 
@@ -24,17 +27,17 @@ def png_has_end(data: bytes) -> bool:
 
 
 def jpeg_has_end(data: bytes) -> bool:
-    """From marker to marker, over each segment's length, so that the end of an embedded preview does not count."""
+    """Follow the markers and skip each segment, so that the end of an embedded preview does not count."""
     return any(marker == JPEG_END for marker in jpeg_markers(data))
 
 
 def count_jpeg_scans(data: bytes) -> int:
-    """How often a decoder goes over the picture: a progressive one comes in about ten."""
+    """Return the number of scans; a progressive JPEG has about ten."""
     return sum(marker == JPEG_SCAN for marker in jpeg_markers(data))
 
 
 def jpeg_markers(data: bytes) -> Iterator[int]:
-    """Up to the end of the picture, or of the data."""
+    """Yield the markers up to the end of the image, or of the data."""
     position = 0
     while match := JPEG_MARKER.search(data, position):
         marker, position = match[1][0], match.end()
@@ -46,18 +49,18 @@ def jpeg_markers(data: bytes) -> Iterator[int]:
 
 
 def gif_has_end(data: bytes) -> bool:
-    """From block to block up to the trailer."""
+    """Follow the blocks up to the trailer."""
     return walk_gif(data)[0]
 
 
 def gif_lacks_only_trailer(data: bytes) -> bool:
-    """Whether the data ends where the trailer would stand, or with the empty block that comes before it."""
+    """Whether the data ends where the trailer would be, or before the empty block that precedes it."""
     ends, position = walk_gif(data)
     return not ends and len(data) <= position <= len(data) + 1
 
 
 def walk_gif(data: bytes) -> tuple[bool, int]:
-    """Whether the trailer was met, and where the walk ended."""
+    """Follow the blocks; return whether the trailer was found, and the final position."""
     position = 13 + color_table_bytes(data[10:11])
     while position < len(data):
         kind = data[position]
@@ -80,7 +83,7 @@ def color_table_bytes(flags: bytes) -> int:
 
 
 def skip_sub_blocks(data: bytes, position: int) -> int:
-    """Behind the empty block that ends a chain of length-prefixed ones; behind the data if none does."""
+    """Return the position after the empty block that ends the sub-blocks; past the data if there is none."""
     while position < len(data) and data[position]:
         position += 1 + data[position]
     return position + 1

@@ -1,6 +1,6 @@
-"""Pictures that cannot be shown, remembered by the identity of their files: for all processes of this machine.
+"""Cache decoding failures by the identity of the image file, for all processes on this machine.
 
-So that one is not decoded again for everyone who asks; a small file for each, which is swept as the caches are.
+This avoids decoding a broken image again for each request. Each failure is a small file that is evicted like others.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ logger = logging.getLogger(__name__)
 
 FOLDER = "refusals"
 FAILURE_TTL_S = 24 * 3600
-TIMEOUT_TTL_S = 60  # what took too long may be quicker when the machine is not so busy
+TIMEOUT_TTL_S = 60  # it may be faster when the machine is less busy
 
 
 @contextmanager
 def remember_failure(identity: str) -> Iterator[None]:
-    """What the block raises against the picture of this `identity` is raised at once when it is asked for again."""
+    """Store a decoding failure in the block, and raise it immediately for later calls with the same `identity`."""
     raise_known_failure(identity)
     try:
         yield
@@ -37,7 +37,7 @@ def remember_failure(identity: str) -> Iterator[None]:
 
 
 def raise_known_failure(identity: str) -> None:
-    """Raises what was found to be wrong with it lately."""
+    """Raise the stored failure of this image, if there is a recent one."""
     place = failure_path(identity)
     try:
         age_s = time.time() - place.stat().st_mtime
@@ -54,7 +54,7 @@ def store_failure(identity: str, error: NvrError) -> None:
     name = type(error).__name__
     if not hasattr(errors, name):
         return
-    with suppress(OSError), write_to(failure_path(identity)) as part:  # without it, it is only found out again
+    with suppress(OSError), write_to(failure_path(identity)) as part:  # if this fails, the image is only decoded again
         part.write_text(json.dumps({"error": name, "detail": error.detail}))
 
 

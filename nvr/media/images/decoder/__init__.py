@@ -1,4 +1,5 @@
-"""Pictures from outside are decoded in child processes, which may use so much memory and time and no more.
+"""Decode untrusted images in child processes with limits on memory and time.
 
-`pictures` is what others call; `pool` keeps the children; `child` is what runs in one, and `operations` what it can do.
+`pictures` is the interface for other modules; `pool` manages the child processes; `child` is their main program, and
+`operations` contains what they can do.
 """

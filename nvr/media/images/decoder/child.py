@@ -1,7 +1,7 @@
-"""The child that decodes: `python -m nvr.media.images.decoder.child FD MAX_PIXELS`, fed over the socket FD.
+"""The decoder process: `python -m nvr.media.images.decoder.child FD MAX_PIXELS`; reads requests from the socket FD.
 
-It limits itself before it reads the first byte from outside, has no settings and no secrets, logs nothing, writes no
-file, and ends when nobody has asked for a while or the process that it works for is gone.
+It sets its own resource limits before it reads untrusted data, has no settings and no secrets, logs nothing, writes no
+files, and exits when it has been idle for a while or its parent process has ended.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ Perform = Callable[[Message, int], tuple[Message, bytes]]
 
 IDLE_TIMEOUT_S: Final = 20.0
 CPU_LIMIT_S: Final = 10
-BASE_BYTES: Final = 640 * 2**20  # of address space, which is more than what is used of it
-BYTES_PER_PIXEL: Final = 10  # a progressive JPEG's coefficients, and its pixels
+BASE_BYTES: Final = 640 * 2**20  # of address space, of which only a part is used
+BYTES_PER_PIXEL: Final = 10  # the coefficients and pixels of a progressive JPEG
 MAX_FILE_BYTES: Final = 0
 
 
@@ -58,21 +58,24 @@ def limit_self(max_pixels: int) -> None:
 
 
 def limit_cpu() -> None:
-    """So much for the next picture; whoever uses more is ended by the system."""
+    """Set the CPU time limit for the next image; the system kills the process if it uses more."""
     used = resource.getrusage(resource.RUSAGE_SELF)
     seconds = int(used.ru_utime + used.ru_stime) + CPU_LIMIT_S
     resource.setrlimit(resource.RLIMIT_CPU, (seconds, resource.RLIM_INFINITY))
 
 
 def handle_request(connection: socket.socket, perform: Perform, head: Message, file: int) -> bool:
-    """False if this process had better end: where memory ran out, what is left of it lies in pieces."""
+    """Perform a request and send the answer; return False if the process should exit, because memory ran out.
+
+    What is left of the memory is fragmented then.
+    """
     facts, payload = perform_safely(perform, head, file)
     send_answer(connection, facts, payload)
     return facts.get("error") != "MemoryError"
 
 
 def perform_safely(perform: Perform, head: Message, file: int) -> tuple[Message, bytes]:
-    """What is answered. It is sent when this has ended: what filled the memory is free by then."""
+    """Perform the operation and translate exceptions. The caller sends the answer, after the memory has been freed."""
     try:
         return perform(head, file)
     except NvrError as error:
@@ -81,7 +84,7 @@ def perform_safely(perform: Perform, head: Message, file: int) -> tuple[Message,
         return {"error": "MemoryError"}, b""
     except OSError as error:
         return {"error": "OSError", "errno": error.errno or 0}, b""
-    except Exception as error:  # noqa: BLE001 - of a broken picture a decoder may raise anything
+    except Exception as error:  # noqa: BLE001 - decoders may raise anything for a broken image
         return {"error": "DamagedImage", "detail": "", "fault": type(error).__name__}, b""
 
 

@@ -1,4 +1,4 @@
-"""What a picture's head tells, without decoding any of it."""
+"""Read an image's header without decoding its pixels."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MAX_EXIF_BYTES: Final = 2**20
 
 
 def read_header(raw: PreadFile, file: BinaryIO) -> dict[str, Any]:
-    """`width` and `height` in pixels as coded, EXIF's `orientation`, `format`."""
+    """Return `width` and `height` in pixels as stored, EXIF's `orientation`, and `format`."""
     head = file.read(12)
     file.seek(0)
     if head[:4] == b"RIFF" and head[8:] == b"WEBP":
@@ -27,7 +27,7 @@ def read_header(raw: PreadFile, file: BinaryIO) -> dict[str, Any]:
 
 
 def read_webp_header(file: PreadFile) -> dict[str, Any]:
-    """From its chunks (developers.google.com/speed/webp/docs/riff_container)."""
+    """Read the header from the chunks (developers.google.com/speed/webp/docs/riff_container)."""
     width = height = 0
     turn, place = 1, 12
     for _ in range(MAX_CHUNKS):

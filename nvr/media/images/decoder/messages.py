@@ -1,6 +1,6 @@
-"""What goes over the socket between a process and its decoder: a head in JSON, then bytes; a request brings a file.
+"""The protocol between a process and its decoder: a JSON header, then bytes; a request passes a file descriptor.
 
-Neither side believes the other's numbers: lengths are bounded, and nothing is unpickled.
+Neither side trusts the other: lengths are limited, and nothing is unpickled.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Message = dict[str, Any]
 
 
 class ConnectionClosed(ConnectionError):
-    """The other side ended before it said anything."""
+    """The other side closed the connection before the message was complete."""
 
 
 def send_request(connection: socket.socket, head: Message, descriptor: int) -> None:
@@ -34,14 +34,14 @@ def send_request(connection: socket.socket, head: Message, descriptor: int) -> N
 
 
 def receive_request(connection: socket.socket) -> tuple[Message, int]:
-    """Raises `ConnectionClosed`, and TimeoutError if none comes."""
+    """Receive a request and its file descriptor. Raises `ConnectionClosed`, and TimeoutError if none arrives."""
     data, descriptors, _, _ = socket.recv_fds(connection, HEADER_FORMAT.size, 1)
     if not data:
         raise ConnectionClosed
     data += receive_exactly(connection, HEADER_FORMAT.size - len(data), None)
     length, _ = HEADER_FORMAT.unpack(data)
     if length > MAX_HEADER_BYTES or len(descriptors) != 1:
-        raise ConnectionError("The request makes no sense.")
+        raise ConnectionError("The request is invalid.")
     os.set_inheritable(descriptors[0], False)
     return json.loads(receive_exactly(connection, length, None)), descriptors[0]
 
@@ -56,7 +56,7 @@ def receive_answer(connection: socket.socket, deadline: float) -> tuple[Message,
     """Raises `ConnectionClosed`, TimeoutError at the `deadline` (of the monotonic clock), and ConnectionError."""
     length, size = HEADER_FORMAT.unpack(receive_exactly(connection, HEADER_FORMAT.size, deadline))
     if length > MAX_HEADER_BYTES or size > MAX_PAYLOAD_BYTES:
-        raise ConnectionError("The answer makes no sense.")
+        raise ConnectionError("The answer is invalid.")
     head: Message = json.loads(receive_exactly(connection, length, deadline))
     return head, bytes(receive_exactly(connection, size, deadline))
 

@@ -1,4 +1,4 @@
-"""What a decoder can do with a picture. Each takes an open file and gives facts and bytes."""
+"""The operations of the decoder on images. Each takes an open file and returns metadata and bytes."""
 
 from __future__ import annotations
 
@@ -26,25 +26,25 @@ T = TypeVar("T")
 
 MAX_BYTES: Final = 256 * 2**20
 MAX_HEADER_BYTES: Final = 8 * 2**20
-# An honest picture comes in about ten scans; each costs time for every pixel.
+# A normal image has about ten scans; each takes time for every pixel.
 MAX_SCANS: Final = 100
 MAX_SCANNED_PIXELS: Final = 1_200_000_000
 
 
 def perform(head: Facts, descriptor: int) -> Result:
-    """Raises `NvrError`, MemoryError, and OSError where the storage does not answer."""
+    """Perform the requested operation. Raises `NvrError`, MemoryError, and OSError if the storage does not answer."""
     operation = OPERATIONS[str(head.pop("do"))]
     return operation(descriptor, **head)
 
 
 def header(descriptor: int) -> Result:
-    """Size in pixels, how it is turned, and format, from as little of the file as tells it."""
+    """Return size in pixels, orientation and format, reading as little of the file as possible."""
     file = PreadFile(descriptor, max_bytes=MAX_HEADER_BYTES)
     return read_header(file, cast(BinaryIO, io.BufferedReader(file, 16_384))), b""
 
 
 def check(descriptor: int, tags: RequestedTags | None = None) -> Result:
-    """Whether it decodes to its last row and has its end (`whole`), or lacks only that (`lacks_end`); with `tags`."""
+    """Decode all rows; return whether the image is `whole` or lacks only its end (`lacks_end`), and its `tags`."""
     data = read_bytes(descriptor)
     try:
         facts = decode(data, tags)
@@ -63,7 +63,7 @@ def check(descriptor: int, tags: RequestedTags | None = None) -> Result:
 def decode(data: bytes, tags: RequestedTags | None) -> Facts:
     with open_image(check_scans(data)) as image:
         facts: Facts = {"width": image.width, "height": image.height, "format": image.format}
-        is_png = image.format == "PNG"  # what it says may lie behind its pixels; others may close their file by then
+        is_png = image.format == "PNG"  # its text may follow the pixels; other formats may have closed the file by then
         facts["tags"] = {} if is_png else read_tags(image, tags or {})
         image.draft("L", (1, 1))  # at 1/8 every coefficient is still read
         image.load()
@@ -73,7 +73,7 @@ def decode(data: bytes, tags: RequestedTags | None) -> Facts:
 
 
 def resize(descriptor: int, width: int, height: int, kind: str = "") -> Result:
-    """Within `width` by `height`, upright: JPEG, PNG, or without `kind` PNG if it has alpha and JPEG if not."""
+    """Scale to `width` by `height`, upright, as JPEG or PNG; without `kind` as PNG if it has alpha, else as JPEG."""
 
     def made(image: Image.Image) -> Result:
         picture = fit(image, width, height or image.width + image.height)
@@ -84,7 +84,7 @@ def resize(descriptor: int, width: int, height: int, kind: str = "") -> Result:
 
 
 def decode_rgb(descriptor: int, width: int, height: int) -> Result:
-    """The same in RGB, three bytes for each pixel."""
+    """Scale to `width` by `height`, upright, and return RGB pixels, three bytes each."""
 
     def made(image: Image.Image) -> Result:
         longest = max(image.size)
@@ -104,7 +104,7 @@ def flatten(picture: Image.Image) -> Image.Image:
 
 
 def decode_grayscale(descriptor: int, width: int) -> Result:
-    """In grey, upright, at most `width` wide: a byte for each pixel; and the size of the whole, as it is shown."""
+    """Return grayscale pixels, upright, at most `width` wide, one byte each, and the full size as displayed."""
 
     def made(image: Image.Image) -> Result:
         full = upright_size(image)
@@ -115,17 +115,17 @@ def decode_grayscale(descriptor: int, width: int) -> Result:
 
 
 def square(descriptor: int, size: int, text: dict[str, str]) -> Result:
-    """A thumbnail in the middle of a square, as the reviewer has them."""
+    """Return the reviewer's thumbnail, centred on a square."""
     return with_image(descriptor, lambda image: ({}, letterbox.square_png(image, size, text)))
 
 
 def downscale_square(descriptor: int, size: int, text: dict[str, str]) -> Result:
-    """The same from a larger one."""
+    """Return a smaller square thumbnail from a larger one."""
     return {}, letterbox.downscale_png(read_bytes(descriptor), size, text=text)
 
 
 def with_image(descriptor: int, work: Callable[[Image.Image], T]) -> T:
-    """`work` on the picture; on one that lacks only its last bytes, with those."""
+    """Call `work` with the image; an image that lacks only its last bytes is repaired first."""
     file = open_descriptor(descriptor)
     try:
         with open_image(file) as image:
@@ -139,7 +139,7 @@ def with_image(descriptor: int, work: Callable[[Image.Image], T]) -> T:
 
 
 def open_descriptor(descriptor: int) -> BinaryIO:
-    """In memory what is small enough and may have to be mended or counted; the rest is read as it is needed."""
+    """Read JPEG, PNG and GIF into memory, for repair and scan counting; read other formats on demand."""
     start = os.pread(descriptor, 16, 0)
     if start.startswith((b"\xff\xd8", b"\x89PNG", b"GIF8")):
         return io.BytesIO(check_scans(read_bytes(descriptor)))
@@ -155,16 +155,16 @@ def read_bytes(descriptor: int) -> bytes:
 
 
 def check_scans(data: bytes) -> bytes:
-    """Raises `ImageTooSlow` for a JPEG that comes in absurdly many scans."""
+    """Return `data`. Raises `ImageTooSlow` for a JPEG with too many scans."""
     if not data.startswith(b"\xff\xd8"):
         return data
     scans = count_jpeg_scans(data)
     if scans > MAX_SCANS:
-        raise ImageTooSlow(f"The image comes in {scans:,} scans; at most {MAX_SCANS} are decoded.")
+        raise ImageTooSlow(f"The image has {scans:,} scans; at most {MAX_SCANS} are decoded.")
     if scans > 1:
         with open_image(data) as image:
             if scans * image.width * image.height > MAX_SCANNED_PIXELS:
-                raise ImageTooSlow(f"The image of {image.width:,} by {image.height:,} pixels comes in {scans} scans.")
+                raise ImageTooSlow(f"The image of {image.width:,} by {image.height:,} pixels has {scans} scans.")
     return data
 
 

@@ -1,7 +1,7 @@
-"""What is asked of a picture from outside. All of it is found out in a child process; Pillow is not imported here.
+"""Check, scale and decode untrusted images in a child process; Pillow is not imported here.
 
-Everything here raises `NotAnImage`, `DamagedImage`, `ImageTooLarge` and `ImageTooSlow` for the picture;
-`NoSuchFile` and `StorageFault` for its file; `Unavailable` where too many are being read.
+All functions raise `NotAnImage`, `DamagedImage`, `ImageTooLarge` and `ImageTooSlow` for the image;
+`NoSuchFile` and `StorageFault` for its file; `Unavailable` if too many images are being read.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ ROTATED_ORIENTATIONS = {5, 6, 7, 8}
 
 @dataclass(frozen=True)
 class Header:
-    """In pixels as it is shown."""
+    """The size in pixels as displayed."""
 
     width: int
     height: int
@@ -34,9 +34,9 @@ class Header:
 
 @dataclass(frozen=True)
 class CheckResult:
-    """A picture that decodes to its last row; in pixels as coded. `has_end` is False if only its last bytes lack.
+    """An image whose rows all decode; size in pixels as stored. `has_end` is False if only its last bytes are missing.
 
-    `tags` are the first values of those that were asked for, as text and cut, by kind (`exif`, `gps`, `xmp`, `iptc`,
+    `tags` are the first values of the requested tags as truncated text, by kind (`exif`, `gps`, `xmp`, `iptc`,
     `png`) and name.
     """
 
@@ -49,7 +49,7 @@ class CheckResult:
 
 @dataclass(frozen=True)
 class Pixels:
-    """Rows of pixels, in RGB or grey; `full_size` is that of the whole, as it is shown."""
+    """Rows of RGB or grayscale pixels; `full_size` is the size of the original as displayed."""
 
     width: int
     height: int
@@ -70,9 +70,9 @@ def check(source: PictureSource, *, tags: Mapping[str, Sequence[Any]] | None = N
 
 
 def write_resized(source: PictureSource, width: int, target: Path) -> Path:
-    """Write the picture at most `width` pixels wide beside `target`; answers where: `.jpg`, or `.png` with alpha.
+    """Write the image at most `width` pixels wide to `target` with suffix `.jpg` (`.png` with alpha); return the path.
 
-    A picture that is narrower keeps its size. Raises OSError when the disk is full.
+    A narrower image keeps its size. Raises OSError if the disk is full.
     """
     facts, data = request(source, "small", width=width, height=0)
     place = target.with_suffix(".png" if facts["kind"] == "PNG" else ".jpg")
@@ -82,26 +82,26 @@ def write_resized(source: PictureSource, width: int, target: Path) -> Path:
 
 
 def decode_rgb(source: PictureSource, width: int, height: int = 0) -> Pixels:
-    """Upright, at most `width` by `height` (0: as high as it comes); `full_size` holds the longest side twice."""
+    """Return RGB pixels, upright, at most `width` by `height` (0: any); `full_size` has the longest side twice."""
     facts, data = request(source, "raw", width=width, height=height)
     longest = int(facts["longest"])
     return Pixels(int(facts["width"]), int(facts["height"]), data, (longest, longest))
 
 
 def decode_grayscale(source: PictureSource, width: int) -> Pixels:
-    """Upright, at most `width` wide, averaged."""
+    """Return grayscale pixels, upright, at most `width` wide, averaged."""
     facts, data = request(source, "grey", width=width)
     full_width, full_height = facts["full"]
     return Pixels(int(facts["width"]), int(facts["height"]), data, (int(full_width), int(full_height)))
 
 
 def square_png(source: PictureSource, size: int, *, text: dict[str, str]) -> bytes:
-    """The reviewer's thumbnail: `size` by `size` pixels, the picture in the middle."""
+    """Return the reviewer's thumbnail: the image centred on `size` by `size` pixels."""
     return request(source, "square", size=size, text=text)[1]
 
 
 def downscale_png(source: PictureSource, size: int, *, text: dict[str, str]) -> bytes:
-    """The same from a larger one."""
+    """Return a smaller square thumbnail from a larger one."""
     return request(source, "smaller", size=size, text=text)[1]
 
 
@@ -112,7 +112,7 @@ def request(source: PictureSource, do: str, **options: Any) -> tuple[Message, by
 
 @contextmanager
 def open_descriptor(source: PictureSource) -> Iterator[int]:
-    """An open file stays open, and its place is not moved."""
+    """Yield a descriptor of the source; a file that is passed open stays open, and its position is not changed."""
     if isinstance(source, Path):
         with open_regular(source) as file:
             yield file.fileno()

@@ -1,6 +1,6 @@
-"""The children of this process that decode: begun when needed, a few at most, ended when they do not answer.
+"""The pool of decoder processes: started when needed, limited in number, and killed if they do not answer.
 
-A child is used by one thread at a time. What breaks one costs only the picture that broke it: the next one begins
+A child is used by one thread at a time. If an image crashes a child, only that image fails: the next request starts
 a new child.
 """
 
@@ -28,10 +28,10 @@ from nvr.media.images.limits import max_pixels
 logger = logging.getLogger(__name__)
 
 MAX_CONCURRENT: Final = 2
-TIMEOUT_S: Final = 15.0  # of one picture, also where the machine is busy; the child's own limit is on its CPU time
-SLOT_TIMEOUT_S: Final = 15.0  # for a child that is free
-EXIT_TIMEOUT_S: Final = 5.0  # a child that has closed its end of the socket
-# Somebody ended it, such as the system for want of memory, or who stops the service: no picture did.
+TIMEOUT_S: Final = 15.0  # wall-clock time per image, even if the machine is busy; the child limits its own CPU time
+SLOT_TIMEOUT_S: Final = 15.0  # for a free child
+EXIT_TIMEOUT_S: Final = 5.0  # for a child that has closed its end of the socket
+# Killed from outside, such as by the system if memory ran out, or when the service stops: not by the image.
 EXTERNAL_SIGNALS: Final = {-signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT, -signal.SIGHUP}
 BASE_DIR: Final = Path(__file__).resolve().parents[4]
 BUSY = "Too many pictures are being prepared at once: try again."
@@ -39,7 +39,7 @@ NOT_RUNNING = "The program that decodes pictures does not run: see the log, and 
 
 
 class Child:
-    """One decoder, and our end of its socket."""
+    """One decoder process, and our end of its socket."""
 
     def __init__(self) -> None:
         self.max_pixels = max_pixels()
@@ -47,7 +47,7 @@ class Child:
         with theirs:
             self.process = start_process(theirs.fileno(), self.max_pixels)
         self.connection = ours
-        # Reaps it when it ends by itself.
+        # Reaps the process when it exits.
         threading.Thread(target=self.process.wait, name="decoder", daemon=True).start()
 
     def request(self, head: Message, descriptor: int, deadline: float) -> tuple[Message, bytes]:
@@ -56,7 +56,7 @@ class Child:
         return receive_answer(self.connection, deadline)
 
     def stop(self, *, timeout_s: float = 0.0) -> int:
-        """Its exit status, by itself if it goes within `timeout_s`: less than 0 is the signal that ended it."""
+        """Stop the process, killing it after `timeout_s`; return its exit status, negative for a signal."""
         self.connection.close()
         with suppress(subprocess.TimeoutExpired):
             return self.process.wait(timeout_s)
@@ -64,12 +64,12 @@ class Child:
         return self.process.wait()
 
     def detach(self) -> None:
-        """In a process that was forked from ours: the child is not its own."""
+        """Close the socket in a forked process, to which the child does not belong."""
         self.connection.close()
 
 
 def new_child() -> Child:
-    """Raises `Unavailable` where the system has no room for another process."""
+    """Start a child. Raises `Unavailable` if the system cannot start another process."""
     try:
         return Child()
     except OSError as fault:
@@ -78,7 +78,7 @@ def new_child() -> Child:
 
 
 def start_process(descriptor: int, pixels: int) -> subprocess.Popen[bytes]:
-    """With nothing of our environment but where programs are: no secret is in it."""
+    """Start the process with only PATH and LANG in its environment, so that it has no secrets."""
     command = [sys.executable, "-m", "nvr.media.images.decoder.child", str(descriptor), str(pixels)]
     return subprocess.Popen(  # noqa: S603  (a list, no shell, and nothing from outside in it)
         command,
@@ -99,7 +99,7 @@ class Pool:
         self._semaphore = threading.BoundedSemaphore(max_children)
 
     def request(self, head: Message, descriptor: int) -> tuple[Message, bytes]:
-        """What a child answers. Raises what it says is wrong with the picture, and `Unavailable`."""
+        """Send a request to a child and return its answer. Raises the error that it reports, and `Unavailable`."""
         if not self._semaphore.acquire(timeout=SLOT_TIMEOUT_S):
             raise Unavailable(BUSY, retry_after=5)
         try:
@@ -121,7 +121,7 @@ class Pool:
                 has_left = isinstance(fault, ConnectionError)
                 status = child.stop(timeout_s=EXIT_TIMEOUT_S if has_left else 0.0)
                 if has_left and not is_new and status == 0:
-                    child = None  # it went, for nobody had asked, just when we did
+                    child = None  # it exited because it was idle, just when we sent the request
                     continue
                 raise exit_error(status, fault) from fault
             except BaseException:
@@ -150,17 +150,17 @@ class Pool:
             self._free.clear()
 
     def detach(self) -> None:
-        """After a fork: children, lock and places belong to the process that we came from."""
+        """Reset after a fork: children, lock and semaphore belong to the parent process."""
         for child in self._free:
             child.detach()
         self.__init__()  # type: ignore[misc]
 
 
 def exit_error(status: int, fault: Exception) -> NvrError:
-    """Of a child that did not answer: what ended it, or that we did.
+    """Return the error for a child that did not answer, by its exit status.
 
-    Only what a decoder dies of is the picture's fault: a child that ends by itself could not begin, or was replaced on
-    the disk by another version.
+    The image is at fault only if the decoder crashed: a child that exits by itself could not start, or its program was
+    replaced by another version.
     """
     if status == -signal.SIGXCPU:
         return ImageTooSlow()
@@ -168,10 +168,10 @@ def exit_error(status: int, fault: Exception) -> NvrError:
         return DecodingTimedOut(retry_after=30)
     if status in EXTERNAL_SIGNALS:
         return Unavailable("Reading the picture was cut short by the system: try again.", retry_after=30)
-    logger.warning("a decoder ended with status %s", status)
+    logger.warning("decoder exited with status %s", status)
     if status >= 0:
         return Unavailable(NOT_RUNNING, retry_after=30)
-    return DamagedImage("The image broke the program that decodes it.")
+    return DamagedImage("The image crashed the program that decodes it.")
 
 
 def raise_for_error(answer: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""An open file that is read without moving the place at which others read it, and only so much of it."""
+"""Read an open file without changing its position, up to a maximum number of bytes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 
 
 class PreadFile(io.RawIOBase):
-    """The file behind a descriptor, which stays open; after `max_bytes` bytes in all it seems to end."""
+    """The file of a descriptor, which stays open; reports its end after `max_bytes` bytes in total."""
 
     def __init__(self, descriptor: int, *, max_bytes: int | None = None) -> None:
         self.descriptor, self.position, self.remaining = descriptor, 0, max_bytes

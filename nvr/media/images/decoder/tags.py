@@ -1,6 +1,6 @@
-"""What a picture says about itself: EXIF, GPS, XMP, IPTC and a PNG's text, of which only what was asked for is given.
+"""Read an image's metadata: the requested tags of EXIF, GPS, XMP, IPTC and PNG text.
 
-All of it comes from outside, so each value is cut, and a part that cannot be read costs nothing but itself.
+The metadata is untrusted, so values are truncated, and tags that cannot be read are skipped.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ MAX_XMP_BYTES: Final = 2**20
 
 
 def read_tags(image: Image.Image, wanted: dict[str, list[Any]]) -> dict[str, Texts]:
-    """By the kind of tag, then by the tag as text, its first values. Load a PNG first: text may follow its pixels."""
+    """Return the first values by kind of tag and tag name. Load a PNG first: text may follow its pixels."""
     found: dict[str, Texts] = {}
     for kind, names in wanted.items():
         with suppress(*READ_ERRORS):
@@ -50,7 +50,7 @@ def xmp(image: Image.Image, names: list[str]) -> Texts:
 
 
 def xmp_value(xml: str, name: str) -> str | None:
-    """Of an attribute or an element."""
+    """Return the value of an attribute or an element."""
     match = re.search(rf"{name}\s*(?:=\s*[\"']([^\"'<>]{{1,64}})[\"']|>([^<>]{{1,64}})<)", xml)
     return (match[1] or match[2]) if match else None
 
@@ -76,7 +76,7 @@ def read_texts(value_of: Callable[[Any], Any], names: Iterable[Any]) -> Texts:
 
 
 def to_text(value: Any) -> str:
-    """Of whatever type it is. Bytes are no text of a known kind: each is one character."""
+    """Convert a value of any type to text. Bytes have no known encoding: each becomes one character."""
     plain = value.decode("latin-1") if isinstance(value, bytes) else str(value)
     return plain.strip("\0")[:MAX_TEXT_LENGTH]
 
