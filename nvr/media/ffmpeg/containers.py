@@ -14,11 +14,8 @@ from nvr.media.ffmpeg.processes import FfmpegFailed
 
 HEAD_BYTES: Final = 16_384
 MJPEG_BYTES: Final = 4 * 2**20  # the second image of a JPEG stream begins within these
-TS_PACKET_SIZES: Final = (
-    188,
-    192,
-    204,
-)  # MPEG-TS, with time stamps before each packet (M2TS), with check bytes behind it
+# MPEG-TS; with a timestamp before each packet (M2TS); with error correction after each packet.
+TS_PACKET_SIZES: Final = (188, 192, 204)
 TS_SYNC_COUNT: Final = 5
 MP4_BOXES: Final = {
     *(b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot", b"moof", b"styp", b"sidx", b"ssix", b"uuid"),

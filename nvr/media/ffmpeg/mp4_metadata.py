@@ -105,9 +105,8 @@ def read_movie_info(file: BinaryIO, size: int) -> MovieInfo:
     movie = reader.find((b"moov",), 0, size)
     if movie is None:
         raise UnreadableMp4("The file has no moov box.")
-    whole = read_duration(
-        reader, reader.find((b"mvhd",), movie.start, movie.end), MDHD_LAYOUTS
-    )  # same layout as `mdhd`
+    # `mvhd` has the same layout as `mdhd`.
+    whole = read_duration(reader, reader.find((b"mvhd",), movie.start, movie.end), MDHD_LAYOUTS)
     tracks = video_tracks(reader, movie)
     if len(tracks) > 1:
         raise UnreadableMp4("The file has several video tracks.")

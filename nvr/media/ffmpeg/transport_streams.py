@@ -5,11 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 SYNC_BYTE: Final = 0x47
-PACKET_SIZES: Final = (
-    188,
-    192,
-    204,
-)  # plain; M2TS with a 4-byte timestamp before each; with error correction after each
+# Plain; M2TS with a 4-byte timestamp before each packet; with error correction after each packet.
+PACKET_SIZES: Final = (188, 192, 204)
 SYNC_COUNT: Final = 5  # in a row, if the file is that long
 MIN_SYNC_COUNT: Final = 2
 HEAD_BYTES: Final = (SYNC_COUNT + 1) * max(PACKET_SIZES)

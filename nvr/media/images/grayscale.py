@@ -6,9 +6,8 @@ from PIL import Image
 
 from nvr.media.images.opening import ORIENTATION_TRANSPOSES, ROTATED_ORIENTATIONS, orientation, to_resizable_mode
 
-MAX_HEIGHT_RATIO = (
-    4  # as wide, at most: no camera's picture is, and looking at one of 60 000 rows would take a gigabyte
-)
+# No camera's image is higher than this times its width; detection on 60 000 rows would take a gigabyte.
+MAX_HEIGHT_RATIO = 4
 
 
 def upright_size(image: Image.Image) -> tuple[int, int]:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-MAX_SIDE_PX: Final = (
-    65_535  # the limit of JPEG; longer sides (a column of 100 000 000 pixels) would cost memory for each row
-)
+# The limit of JPEG. A longer side, such as a line of 100 000 000 pixels, would take memory for each row.
+MAX_SIDE_PX: Final = 65_535
 
 _override: int | None = None
 

@@ -69,9 +69,9 @@ def handle_request(connection: socket.socket, perform: Perform, head: Message, f
 
     What is left of the memory is fragmented then.
     """
-    facts, payload = perform_safely(perform, head, file)
-    send_answer(connection, facts, payload)
-    return facts.get("error") != "MemoryError"
+    result, payload = perform_safely(perform, head, file)
+    send_answer(connection, result, payload)
+    return result.get("error") != "MemoryError"
 
 
 def perform_safely(perform: Perform, head: Message, file: int) -> tuple[Message, bytes]:

@@ -19,8 +19,8 @@ from nvr.media.images.opening import encode, fit, open_image
 from nvr.media.images.repair import repair
 from nvr.media.images.truncation import count_jpeg_scans, has_end_marker
 
-Facts = dict[str, Any]
-Result = tuple[Facts, bytes]
+Metadata = dict[str, Any]
+Result = tuple[Metadata, bytes]
 RequestedTags = dict[str, list[Any]]  # tags by their kind
 T = TypeVar("T")
 
@@ -31,7 +31,7 @@ MAX_SCANS: Final = 100
 MAX_SCANNED_PIXELS: Final = 1_200_000_000
 
 
-def perform(head: Facts, descriptor: int) -> Result:
+def perform(head: Metadata, descriptor: int) -> Result:
     """Perform the requested operation. Raises `NvrError`, MemoryError, and OSError if the storage does not answer."""
     operation = OPERATIONS[str(head.pop("do"))]
     return operation(descriptor, **head)
@@ -47,29 +47,29 @@ def check(descriptor: int, tags: RequestedTags | None = None) -> Result:
     """Decode all rows; return whether the image is `whole` or lacks only its end (`lacks_end`), and its `tags`."""
     data = read_bytes(descriptor)
     try:
-        facts = decode(data, tags)
+        metadata = decode(data, tags)
     except DamagedImage:
-        facts = {"has_end": False, "width": 0}
+        metadata = {"has_end": False, "width": 0}
     except NotAnImage:
-        facts = {"has_end": False}
-    if facts["has_end"]:
-        return facts | {"state": "whole"}, b""
-    mended = repair(data)
-    if mended is None:
-        raise DamagedImage if "width" in facts else NotAnImage
-    return decode(mended, tags) | {"state": "lacks_end"}, b""
+        metadata = {"has_end": False}
+    if metadata["has_end"]:
+        return metadata | {"state": "whole"}, b""
+    complete = repair(data)
+    if complete is None:
+        raise DamagedImage if "width" in metadata else NotAnImage
+    return decode(complete, tags) | {"state": "lacks_end"}, b""
 
 
-def decode(data: bytes, tags: RequestedTags | None) -> Facts:
+def decode(data: bytes, tags: RequestedTags | None) -> Metadata:
     with open_image(check_scans(data)) as image:
-        facts: Facts = {"width": image.width, "height": image.height, "format": image.format}
+        metadata: Metadata = {"width": image.width, "height": image.height, "format": image.format}
         is_png = image.format == "PNG"  # its text may follow the pixels; other formats may have closed the file by then
-        facts["tags"] = {} if is_png else read_tags(image, tags or {})
+        metadata["tags"] = {} if is_png else read_tags(image, tags or {})
         image.draft("L", (1, 1))  # at 1/8 every coefficient is still read
         image.load()
         if is_png:
-            facts["tags"] = read_tags(image, tags or {})
-        return facts | {"has_end": has_end_marker(data, image.format or "")}
+            metadata["tags"] = read_tags(image, tags or {})
+        return metadata | {"has_end": has_end_marker(data, image.format or "")}
 
 
 def resize(descriptor: int, width: int, height: int, kind: str = "") -> Result:
@@ -131,10 +131,10 @@ def with_image(descriptor: int, work: Callable[[Image.Image], T]) -> T:
         with open_image(file) as image:
             return work(image)
     except DamagedImage:
-        mended = repair(file.getvalue()) if isinstance(file, io.BytesIO) else None
-        if mended is None:
+        complete = repair(file.getvalue()) if isinstance(file, io.BytesIO) else None
+        if complete is None:
             raise
-    with open_image(mended) as image:
+    with open_image(complete) as image:
         return work(image)
 
 

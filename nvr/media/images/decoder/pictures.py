@@ -58,15 +58,15 @@ class Pixels:
 
 
 def read_header(source: PictureSource) -> Header:
-    facts, _ = request(source, "header")
-    width, height = int(facts["width"]), int(facts["height"])
-    return Header(height, width) if facts["orientation"] in ROTATED_ORIENTATIONS else Header(width, height)
+    answer, _ = request(source, "header")
+    width, height = int(answer["width"]), int(answer["height"])
+    return Header(height, width) if answer["orientation"] in ROTATED_ORIENTATIONS else Header(width, height)
 
 
 def check(source: PictureSource, *, tags: Mapping[str, Sequence[Any]] | None = None) -> CheckResult:
-    facts, _ = request(source, "check", tags=tags)
-    is_whole = facts["state"] == "whole"
-    return CheckResult(int(facts["width"]), int(facts["height"]), str(facts["format"]), is_whole, facts["tags"])
+    answer, _ = request(source, "check", tags=tags)
+    is_whole = answer["state"] == "whole"
+    return CheckResult(int(answer["width"]), int(answer["height"]), str(answer["format"]), is_whole, answer["tags"])
 
 
 def write_resized(source: PictureSource, width: int, target: Path) -> Path:
@@ -74,8 +74,8 @@ def write_resized(source: PictureSource, width: int, target: Path) -> Path:
 
     A narrower image keeps its size. Raises OSError if the disk is full.
     """
-    facts, data = request(source, "small", width=width, height=0)
-    place = target.with_suffix(".png" if facts["kind"] == "PNG" else ".jpg")
+    answer, data = request(source, "small", width=width, height=0)
+    place = target.with_suffix(".png" if answer["kind"] == "PNG" else ".jpg")
     with write_to(place) as part:
         part.write_bytes(data)
     return place
@@ -83,16 +83,16 @@ def write_resized(source: PictureSource, width: int, target: Path) -> Path:
 
 def decode_rgb(source: PictureSource, width: int, height: int = 0) -> Pixels:
     """Return RGB pixels, upright, at most `width` by `height` (0: any); `full_size` has the longest side twice."""
-    facts, data = request(source, "raw", width=width, height=height)
-    longest = int(facts["longest"])
-    return Pixels(int(facts["width"]), int(facts["height"]), data, (longest, longest))
+    answer, data = request(source, "raw", width=width, height=height)
+    longest = int(answer["longest"])
+    return Pixels(int(answer["width"]), int(answer["height"]), data, (longest, longest))
 
 
 def decode_grayscale(source: PictureSource, width: int) -> Pixels:
     """Return grayscale pixels, upright, at most `width` wide, averaged."""
-    facts, data = request(source, "grey", width=width)
-    full_width, full_height = facts["full"]
-    return Pixels(int(facts["width"]), int(facts["height"]), data, (int(full_width), int(full_height)))
+    answer, data = request(source, "grey", width=width)
+    full_width, full_height = answer["full"]
+    return Pixels(int(answer["width"]), int(answer["height"]), data, (int(full_width), int(full_height)))
 
 
 def square_png(source: PictureSource, size: int, *, text: dict[str, str]) -> bytes:
