@@ -4,7 +4,7 @@ PORT ?= 8000
 PYTHON ?= python3
 # More processes than cores: many tests wait for servers, browsers and files.
 PYTEST_ARGS ?= -n 4
-# What starts whole installations and kills them takes as long as all the rest.
+# Slow tests start and kill whole installations, and take as long as all others.
 SELECT = $(if $(SLOW),,-m "not slow")
 BIN := .venv/bin
 # The checks need an https address (else Django rightly complains) and leave the operator's data alone.
@@ -44,7 +44,7 @@ check: setup-dev ## format, lint, types, layers, deployment, migrations, templat
 	    $(MANAGE_CHECK) makemigrations --check --dry-run
 	find templates -name '*.html' -exec $(BIN)/djhtml --check {} +
 
-format: setup-dev ## put the code and the templates in shape
+format: setup-dev ## format code and templates
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 	find templates -name '*.html' -exec $(BIN)/djhtml {} +

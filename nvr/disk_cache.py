@@ -1,4 +1,4 @@
-"""The embedded cache: diskcache, shared by all processes of one machine, its connections kept open."""
+"""The embedded cache: diskcache with persistent connections, shared by all processes of one machine."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ NO_ANSWER = "The cache on disk does not answer: another process holds it, or its
 
 
 class DiskCache(DjangoCache):
-    """Django closes every cache at the end of each request; opening SQLite anew costs more than most requests.
+    """Keeps connections open: Django closes caches after each request, but opening SQLite costs more than most of them.
 
-    A connection belongs to its thread (and process), and ends with it. It is opened by whoever first asks, since
-    opening writes: on a full disk a worker must start, and find only then that there is no cache.
+    Each thread has its own connection, opened at the first access. Opening writes to the disk, and a worker must be
+    able to start on a full disk.
 
-    diskcache begins to write again and again until it can, which on a disk that has become read-only is for ever and
-    without a pause. Here whoever writes waits for `DATABASE_TIMEOUT` once, and then gets a `TimeoutError`.
+    diskcache retries writes without a pause until they succeed, which on a read-only disk is forever. Here a write
+    waits once for `DATABASE_TIMEOUT` and then raises `TimeoutError`.
     """
 
     def __init__(self, directory: str, params: dict[str, Any]) -> None:
@@ -27,11 +27,11 @@ class DiskCache(DjangoCache):
 
     @cached_property
     def _cache(self) -> FanoutCache:
-        """Raises `sqlite3.Error` and OSError; who asks later tries again."""
+        """Open the cache. Raises `sqlite3.Error` and OSError; a later access retries."""
         return self._opened()._cache
 
     def close(self, **kwargs: Any) -> None:
-        """Keep what the next request needs."""
+        """Keep the connection open for the next request."""
 
     def add(self, *args: Any, **kwargs: Any) -> bool:
         added: bool = super().add(*args, **{**kwargs, "retry": False})

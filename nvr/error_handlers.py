@@ -1,4 +1,4 @@
-"""Answers outside of any view: JSON in the contract's shape below /api/, a page everywhere else."""
+"""Error responses outside of views: JSON in the contract's format below /api/, pages everywhere else."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ def is_api(request: HttpRequest) -> bool:
 
 
 def page(status: int, template: str | None = None, *, request: HttpRequest | None = None, **words: Any) -> HttpResponse:
-    """An error page: with the navigation for who is signed in, else without database or session.
+    """Return an error page: with navigation for signed-in users, otherwise without database and session.
 
-    It must work when nothing else does: whatever the navigation runs into, the plain page is sent.
+    If rendering the navigation fails, the page is sent without it.
     """
     template = template or f"{status}.html"
     words |= {"status": status, "request_id": current_origin.get().request_id}
@@ -41,7 +41,7 @@ def page(status: int, template: str | None = None, *, request: HttpRequest | Non
 
 
 def framed(template: str, request: HttpRequest, words: dict[str, Any]) -> str | None:
-    """The page with the navigation; None for who is not signed in, or if it cannot be drawn."""
+    """Return the page with navigation; None if the user is not signed in or rendering fails."""
     try:
         user = getattr(request, "user", None)
         if user is None or not user.is_authenticated:
@@ -53,10 +53,10 @@ def framed(template: str, request: HttpRequest, words: dict[str, Any]) -> str | 
 
 
 def page_for(error: NvrError, request: HttpRequest | None = None) -> HttpResponse:
-    """A domain error as a page: one of those with words of their own, else its own sentence."""
-    told = {"detail": error.detail} if error.detail != error.title else {}
+    """Return the page for a domain error: the template of its status, or the generic one with its message."""
+    context = {"detail": error.detail} if error.detail != error.title else {}
     if isinstance(error, Forbidden):
-        response = page(403, request=request, **told)
+        response = page(403, request=request, **context)
     elif isinstance(error, TooManyRequests):
         response = page(429, request=request, seconds=int(error.headers["Retry-After"]))
     elif error.status in PAGES:
@@ -106,10 +106,10 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
 
 
 class DomainErrorMiddleware:
-    """A page's view raises the same domain errors as the API: here they become pages.
+    """Turns domain errors that page views raise into error pages.
 
-    So does its refusal of a method, which is an empty answer in Django. An address that only takes forms, opened in a
-    browser (`/logout` typed, a page reloaded after signing in), leads to the page above it.
+    It also adds a page to Django's empty 405 response. If a browser opens a POST-only address (`/logout` typed, a page
+    reloaded after signing in), it redirects to the nearest parent page.
     """
 
     def __init__(self, get_response: Any) -> None:
@@ -132,7 +132,7 @@ class DomainErrorMiddleware:
 
 
 def page_above(path: str) -> str:
-    """The nearest address above `path` that can be opened: `/events/7` for `/events/7/clip`; at last `/`."""
+    """Return the nearest parent of `path` that accepts GET: `/events/7` for `/events/7/clip`; `/` if there is none."""
     parents = [str(parent) for parent in PurePosixPath(path).parents]
     return next((parent for parent in parents if can_be_opened(parent)), "/")
 

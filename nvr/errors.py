@@ -1,6 +1,6 @@
-"""Domain errors: what went wrong, in words, with the HTTP status that says the same to a client.
+"""Domain errors: a message and the matching HTTP status.
 
-Code raises them; `nvr.api.errors` and the error pages give them the shape that each contract asks for.
+`nvr.api.errors` and the error pages turn them into responses in the format that each contract requires.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import errno
 from typing import Final, TypedDict
 
-FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})  # what a disk, or one's share of it, says when it is full
+FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})  # a full disk or an exceeded quota
 
 
 class FieldError(TypedDict):
@@ -17,7 +17,7 @@ class FieldError(TypedDict):
 
 
 class NvrError(Exception):
-    """The base of all domain errors; `detail` is one sentence that a person can act on."""
+    """The base of all domain errors; `detail` is one sentence that a user can act on."""
 
     status = 500
     title = "Internal error"
@@ -74,7 +74,7 @@ class UriTooLong(NvrError):
 
 
 class Invalid(NvrError):
-    """Input of the right form with wrong values; `errors` names each field, never its value."""
+    """Well-formed input with invalid values; `errors` lists the fields, never their values."""
 
     status = 422
     title = "Invalid input"
@@ -97,7 +97,7 @@ class TooManyRequests(NvrError):
 
 
 class Unavailable(NvrError):
-    """Something that we depend on does not answer; `retry_after` is in seconds."""
+    """A dependency does not answer; `retry_after` is in seconds."""
 
     status = 503
     title = "Temporarily unavailable"

@@ -1,6 +1,6 @@
-"""What every admin of ours shares: look-ups in an address that neither stop the server nor read what is not shown.
+"""The base of all model admins: restricts lookups in URLs, which could block the server or read hidden fields.
 
-A staff member types them: `?notes__contains=fox`. Django's admin passes on whatever the ORM knows.
+A lookup such as `?notes__contains=fox` comes from the user; Django's admin accepts every lookup of the ORM.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ RowT = TypeVar("RowT", bound=models.Model)
 COMPARISONS = {"exact", "in", "isnull", "isempty", "gt", "gte", "lt", "lte"}
 TEXT_LOOKUPS = {"iexact", "contains", "icontains", "startswith", "istartswith", "endswith", "iendswith"}
 DATE_PARTS = {"date", "time", "year", "month", "day", "week", "week_day", "quarter", "hour", "minute", "second"}
-# No regular expressions: one such as `^(a+)+$` keeps a thread of the web server busy for ever.
+# No regular expressions: one such as `^(a+)+$` blocks a thread of the web server forever.
 LOOKUPS = COMPARISONS | TEXT_LOOKUPS | DATE_PARTS
 SECRET_WORDS = ("password", "digest", "secret", "token")
 MAX_LOOKUPS = 20
@@ -39,10 +39,10 @@ NOT_USABLE = "The address asks for something that cannot be looked up: go back t
 
 
 class ModelAdmin(admin.ModelAdmin[RowT]):
-    """Refuses look-ups that are not needed; one that the database cannot answer is 400, never 500 or 503."""
+    """Rejects lookups that are not needed; one that the database cannot answer returns 400, never 500 or 503."""
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
-        """A field of the model itself that is no secret, or what `list_filter` names, compared in a simple way."""
+        """Allow simple comparisons of non-secret fields of the model, and of those in `list_filter`."""
         name, *rest = lookup.split("__")
         filters = self.get_list_filter(request)
         if lookup in {getattr(each, "parameter_name", None) for each in filters}:
@@ -53,7 +53,7 @@ class ModelAdmin(admin.ModelAdmin[RowT]):
         return self._is_plain_field(name) and {*rest} <= LOOKUPS and super().lookup_allowed(lookup, value, request)
 
     def _is_plain_field(self, name: str) -> bool:
-        """What does not exist at all is left to Django, which leads back to the list."""
+        """Return whether the field is not secret; unknown fields are left to Django, which redirects to the list."""
         try:
             field = self.model._meta.get_field("id" if name == "pk" else name)
         except FieldDoesNotExist:
@@ -70,7 +70,7 @@ class ModelAdmin(admin.ModelAdmin[RowT]):
         return super().get_search_results(request, queryset, search_term)
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
-        """Rendered here, because some look-ups fail only when the template reads the rows."""
+        """Render the list here, because some lookups fail only when the template reads the rows."""
         values = [value for _, each in request.GET.lists() for value in each]
         if len(values) > MAX_LOOKUPS or any(len(value) > MAX_VALUE_LENGTH for value in values):
             raise BadRequest(NOT_USABLE)
@@ -84,7 +84,7 @@ class ModelAdmin(admin.ModelAdmin[RowT]):
             return super().get_changelist_instance(request)
 
     def response_action(self, request: HttpRequest, queryset: QuerySet[RowT], *options: Any) -> Any:
-        """Checks that the chosen ids can be looked up before the action runs."""
+        """Check that the selected ids are valid before the action runs."""
         with usable_lookups(request):
             queryset.filter(pk__in=request.POST.getlist(ACTION_CHECKBOX_NAME)).exists()
         return super().response_action(request, queryset, *options)
@@ -92,7 +92,7 @@ class ModelAdmin(admin.ModelAdmin[RowT]):
 
 @contextmanager
 def usable_lookups(request: HttpRequest) -> Iterator[None]:
-    """Raises `BadRequest` for look-ups that the database cannot answer."""
+    """Raise `BadRequest` for lookups that the database cannot answer."""
     try:
         yield
     except (ValueError, OverflowError, ValidationError, DataError) as error:
@@ -101,7 +101,7 @@ def usable_lookups(request: HttpRequest) -> Iterator[None]:
 
 
 def drawn(response: HttpResponseBase) -> HttpResponseBase:
-    """Django tells of a look-up that fails twice as of a database that was not installed."""
+    """Render `response`; raises `BadRequest` where Django would report an invalid database after a failed lookup."""
     if isinstance(response, SimpleTemplateResponse):
         if response.template_name == "admin/invalid_setup.html":
             raise BadRequest(NOT_USABLE)

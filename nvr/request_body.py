@@ -1,6 +1,6 @@
-"""Bodies of requests: how large they may be, and those whose length nobody announced (Transfer-Encoding: chunked).
+"""Request bodies: their size limit, and support for chunked bodies (Transfer-Encoding: chunked).
 
-Django and DRF take a body without Content-Length for empty: a request that names one folder would act on all.
+Django and DRF treat a body without Content-Length as empty: a request for one folder would act on all.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class RequestBodyMiddleware:
 
 
 def prepare(request: HttpRequest) -> None:
-    """Make a chunked body readable as every other. Raises `NvrError` for what cannot be."""
+    """Make a chunked body readable like any other. Raises `NvrError` if that is not possible."""
     coding = request.META.get("HTTP_TRANSFER_ENCODING", "")
     if not coding:
         return
@@ -64,7 +64,7 @@ def length_of(request: HttpRequest) -> int:
 
 
 class ChunkedBody(IOBase):
-    """Read whole, into memory or a file, when something first asks for it or for its length: `int(body)`."""
+    """Reads the body into memory or a file at the first access to it or to its length (`int(body)`)."""
 
     def __init__(self, source: Any) -> None:
         self.source = source
@@ -92,7 +92,7 @@ class ChunkedBody(IOBase):
 
 
 def received(source: Any) -> bytes:
-    """What comes next; raises `BadRequest` for malformed chunks, `RequestTimeout` for a client that does not go on."""
+    """Return the next bytes; raises `BadRequest` for malformed chunks, `RequestTimeout` if the client stalls."""
     try:
         data: bytes = source.read(STEP_BYTES)
     except ParseException as error:

@@ -1,6 +1,6 @@
-"""Where a request comes from: its id, the client's address behind trusted proxies, and the client's name.
+"""The origin of a request: its id, the client's address behind trusted proxies, and the user agent.
 
-Kept in a context variable, so that log lines and audit entries can tell it without being handed the request.
+It is in a context variable, so that log lines and audit entries can include it without the request.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ current_origin: ContextVar[Origin] = ContextVar("current_origin", default=NOWHER
 
 
 class OriginMiddleware:
-    """Outermost: settles `request.client_address` and `request.request_id`, and drops what only proxies may say."""
+    """The outermost middleware: sets `request.client_address` and drops proxy headers from untrusted peers."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -92,7 +92,7 @@ def is_trusted_proxy(address: str) -> bool:
 
 
 def client_behind_proxies(forwarded_for: str, peer: str) -> str:
-    """The right-most address that is not a trusted proxy: what stands left of it, the client may have made up."""
+    """Return the right-most address that is not a trusted proxy; the client may have forged those left of it."""
     for part in reversed([part for part in forwarded_for.split(",")[-20:] if part.strip()]):
         address = parsed_address(part)
         if address is None:

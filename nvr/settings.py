@@ -25,7 +25,7 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 load_dotenv(BASE_DIR / ".env")
 env = Environment()
 
-# Where things lie
+# Data layout
 NVR_DATA_DIR = env.path("NVR_DATA_DIR", Path("data"), base=BASE_DIR)
 NVR_CAMERA_ROOT = env.path("NVR_CAMERA_ROOT", NVR_DATA_DIR / "cameras", base=BASE_DIR)
 CACHE_DIR = NVR_DATA_DIR / "cache"
@@ -38,18 +38,18 @@ if mark := os.environ.get("NVR_UP"):
     check_same(RUN_DIR / "up.lock", mark)
 make_private(NVR_DATA_DIR, CACHE_DIR, RUN_DIR)
 
-# Who may reach it
+# Access
 NVR_DEBUG = DEBUG = env.flag("NVR_DEBUG", False)
 NVR_PUBLIC_URL = env.web_address("NVR_PUBLIC_URL")
 public = urlsplit(NVR_PUBLIC_URL)
 UP_ADDRESS = os.environ.get("NVR_UP_ADDRESS", "")  # where `manage.py up` listens; it tells its processes
-ON_UNIX_SOCKET = UP_ADDRESS.startswith("unix:")  # where only the proxy comes: nobody else needs to be believed
+ON_UNIX_SOCKET = UP_ADDRESS.startswith("unix:")  # only the proxy can connect, so no address needs to be trusted
 LOCAL_PROXIES = ["127.0.0.1", "::1"] if NVR_PUBLIC_URL and not ON_UNIX_SOCKET else []
 NVR_TRUSTED_PROXIES = env.networks("NVR_TRUSTED_PROXIES", LOCAL_PROXIES)
 
 
 def public_snapshots(address: str) -> bool:
-    """Whether strangers see snapshots while NVR listens on `address`: unless it is said, only from this machine."""
+    """Return whether snapshots are public while NVR listens on `address`; the default is only on loopback."""
     return env.flag("NVR_PUBLIC_SNAPSHOTS", is_loopback(address) and not NVR_PUBLIC_URL and not NVR_TRUSTED_PROXIES)
 
 
@@ -74,7 +74,7 @@ NVR_ADMIN_PASSWORD = env.secret("NVR_ADMIN_PASSWORD")
 
 HTTPS = public.scheme == "https"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
-# Names of our own: a browser sends one host's cookies to all its ports, and the neighbours are Django's, too.
+# Unique cookie names: a browser sends cookies to all ports of a host, where other Django applications may run.
 NVR_COOKIE_PREFIX = env.text(
     "NVR_COOKIE_PREFIX", "nvr", pattern=r"[A-Za-z0-9_-]{1,40}", expected="letters, digits, _ and -, at most 40"
 )
@@ -88,8 +88,8 @@ CSRF_TRUSTED_ORIGINS = [f"{public.scheme}://{public.netloc}"] if NVR_PUBLIC_URL 
 CSRF_FAILURE_VIEW = "nvr.error_handlers.csrf_failure"
 X_FRAME_OPTIONS = "DENY"
 SECURE_REFERRER_POLICY = "same-origin"
-# Whoever ends TLS also redirects to it; a redirect of ours would loop behind a proxy that is not listed as trusted.
-# And whether other names of its domain speak https is not ours to promise (W005, W021).
+# The proxy that terminates TLS also redirects; a redirect here would loop behind a proxy that is not trusted.
+# NVR cannot promise https for other hosts of its domain (W005, W021).
 SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W008", "security.W021"]
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2_500_000
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 1000
@@ -193,7 +193,7 @@ else:
         **pooled,
     }
 
-# Cache; the second one answers for the rate limits while the first does not
+# Cache; `process` counts for the rate limits while `default` does not answer
 REDIS_URL = env.server("REDIS_URL", schemes={"redis", "rediss", "unix"}, example="redis://redis.lan:6379/0")
 DISK_CACHE = {
     "BACKEND": "nvr.disk_cache.DiskCache",
@@ -264,7 +264,7 @@ NVR_KEPT_FREE_MB = env.integer("NVR_KEPT_FREE_MB", 1_000, maximum=100_000_000)
 NVR_EVENT_GAP = env.duration("NVR_EVENT_GAP", timedelta(seconds=30), minimum="1s", maximum="1h")
 NVR_EVENT_MAX_LENGTH = env.duration("NVR_EVENT_MAX_LENGTH", timedelta(seconds=90), minimum="1s", maximum="1h")
 
-# How often: `signed-in` by user, `anonymous` by address
+# Rate limits: `user` per user, `anonymous` per address
 RATES = {
     tier: {
         "user": env.rate(f"NVR_RATE_{tier.upper()}", user),
@@ -297,7 +297,7 @@ REST_FRAMEWORK = {
     "ALLOWED_VERSIONS": ["1", "2"],
     "EXCEPTION_HANDLER": "nvr.api.errors.exception_handler",
     "DEFAULT_SCHEMA_CLASS": "nvr.api.schema.Schema",
-    "DEFAULT_METADATA_CLASS": None,  # what OPTIONS would tell, /api/schema tells better
+    "DEFAULT_METADATA_CLASS": None,  # /api/schema describes more than OPTIONS would
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
 }
 NVR_ACCESS_TOKEN_LIFETIME = env.duration("NVR_ACCESS_TOKEN_LIFETIME", timedelta(minutes=15), minimum="1s", maximum="1d")
@@ -305,7 +305,7 @@ NVR_REFRESH_TOKEN_LIFETIME = env.duration("NVR_REFRESH_TOKEN_LIFETIME", timedelt
 SIMPLE_JWT = {
     "ACCESS_TOKEN_LIFETIME": NVR_ACCESS_TOKEN_LIFETIME,
     "REFRESH_TOKEN_LIFETIME": NVR_REFRESH_TOKEN_LIFETIME,
-    "CHECK_REVOKE_TOKEN": True,  # a changed password ends every token
+    "CHECK_REVOKE_TOKEN": True,  # changing the password invalidates all tokens
     "UPDATE_LAST_LOGIN": False,
 }
 SPECTACULAR_SETTINGS = {
@@ -337,8 +337,8 @@ STORAGES = {
     "staticfiles": {"BACKEND": "nvr.pages.static_files.FallbackManifestStorage"},
 }
 WHITENOISE_USE_FINDERS = DEBUG
-FILE_UPLOAD_PERMISSIONS = 0o600  # of collected files too: Django's default is to let everybody read
-WHITENOISE_ROOT = BASE_DIR / "static" / "root"  # /favicon.ico, which browsers ask for on their own
+FILE_UPLOAD_PERMISSIONS = 0o600  # also for collected files, which everybody could read by default
+WHITENOISE_ROOT = BASE_DIR / "static" / "root"  # /favicon.ico, which browsers request by default
 
 # Logs
 NVR_LOG_LEVEL = env.choice("NVR_LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR"))

@@ -1,4 +1,4 @@
-"""Every address: the pages, the API, the admin."""
+"""All URLs: pages, API and admin."""
 
 from django.contrib import admin
 from django.contrib.auth import views as auth

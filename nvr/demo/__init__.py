@@ -1,1 +1,1 @@
-"""Cameras for someone without a camera: drawn scenes, written as a real camera would upload them."""
+"""Demo cameras with drawn scenes, uploaded as real cameras would."""

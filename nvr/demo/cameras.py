@@ -76,7 +76,7 @@ class DemoCamera:
         return bool(times) and moment.timestamp() - max(times) < VIDEO_EVERY.total_seconds()
 
     def delete_old(self) -> None:
-        """Keep the newest pictures; only what this program has written is ever removed."""
+        """Delete old pictures, only those that this program has written."""
         names = sorted(entry.name for entry in os.scandir(self.folder) if entry.name.startswith("demo-2"))
         for name in names[:-KEPT_PICTURES]:
             (self.folder / name).unlink(missing_ok=True)

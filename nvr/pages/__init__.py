@@ -1,1 +1,1 @@
-"""What every page shares: navigation, panels, security headers, the admin's frame."""
+"""Shared by all pages: navigation, panels, security headers, the admin site."""

@@ -1,4 +1,4 @@
-"""Pages are closed by default; views that settle access themselves are left to it."""
+"""Pages require signing in by default, except views that check access themselves."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from django.http.response import HttpResponseBase
 
 
 class LoginRequiredMiddleware(middleware.LoginRequiredMiddleware):
-    """Django's looks up the session's user before it asks whether the view wants one: a needless question to the
-    database, and an error where `/api/health` must answer although the database does not."""
+    """Skips loading the user for views without required login: Django's middleware always loads it, which is a needless
+    query, and an error in `/api/health`, which must respond while the database does not."""
 
     def process_view(
         self, request: HttpRequest, view_func: Callable[..., Any], view_args: Any, view_kwargs: Any

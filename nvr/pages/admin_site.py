@@ -1,4 +1,4 @@
-"""The Django admin in our frame."""
+"""The Django admin with NVR's login and layout."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ class NvrAdminSite(AdminSite):
 
     @method_decorator(login_not_required)
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        """There is one login, with its limit; whoever is signed in and no staff is told so, not asked again."""
+        """Redirect to the common, rate-limited login; signed-in users who are not staff get 403."""
         if request.user.is_authenticated and not self.has_permission(request):
             raise Forbidden("The administration is for staff.")
-        wanted = request.GET.get("next") or reverse("admin:index")
-        return redirect(f"{reverse('login')}?{urlencode({'next': wanted}, safe='/')}")
+        target = request.GET.get("next") or reverse("admin:index")
+        return redirect(f"{reverse('login')}?{urlencode({'next': target}, safe='/')}")
 
     def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
-        """There is one page for it, which leaves an audit entry."""
+        """Redirect to the common page, which records an audit entry."""
         return redirect("password_change")
 
     password_change_done = password_change
@@ -40,7 +40,7 @@ class NvrAdminSite(AdminSite):
         return [own, *super().get_urls()]
 
     def view_on_site(self, request: HttpRequest, content_type_id: str, object_id: str) -> HttpResponse:
-        """Leads to the page of what one may see; Django's leads to any object's, and so tells its name."""
+        """Redirect to the page of a visible object; Django's view redirects to any object and so reveals its name."""
         from django.contrib.contenttypes.models import ContentType
 
         kind = ContentType.objects.filter(pk=content_type_id).first() if content_type_id.isdecimal() else None

@@ -1,4 +1,4 @@
-"""What every page's frame shows."""
+"""The context of the page layout."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from django.http import HttpRequest
 
 @dataclass(frozen=True)
 class Disk:
-    """How full the disk is that holds the data directory; in bytes."""
+    """The usage of the disk with the data folder, in bytes."""
 
     total_bytes: int
     used_bytes: int
@@ -24,7 +24,7 @@ class Disk:
 
 
 def disk_usage() -> Disk | None:
-    """None when the disk does not answer: a page is worth more than its meter."""
+    """Return the disk usage; None if it cannot be read, so that the page still opens."""
     try:
         usage = shutil.disk_usage(settings.NVR_DATA_DIR)
     except OSError:

@@ -1,4 +1,4 @@
-"""Signing in and changing one's password."""
+"""The login and password change pages."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ FORM_METHODS = ["get", "head", "options", "post"]  # Django's form views would t
 
 
 class LoginView(views.LoginView):
-    """Ten attempts a minute per name and per address; then 429 with a page that says when to try again."""
+    """Allows ten attempts a minute per name and address; then returns 429 with the time to wait."""
 
     redirect_authenticated_user = True
     http_method_names = FORM_METHODS
 
-    # Django's own mark is on the `dispatch` that this one replaces: without it the login would ask for a login.
+    # Django's marker is on the overridden `dispatch`; without it the login page would require signing in.
     @method_decorator(login_not_required)
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if request.method == "POST":
@@ -36,9 +36,9 @@ class LoginView(views.LoginView):
 
 
 class PasswordChangeView(views.PasswordChangeView):
-    """Ends every other session and every token of the user; it is on the record, without the password.
+    """Ends all other sessions and all tokens of the user, and records an audit entry.
 
-    Limited as the login is: whoever finds an open session must not try out the password.
+    It is rate-limited like the login, so that an open session cannot be used to guess the password.
     """
 
     success_url = reverse_lazy("live")

@@ -1,6 +1,6 @@
-"""Where a message waits for the next page: in a signed cookie of our own name, and in the session if it is long.
+"""Stores messages for the next page in a signed cookie, and in the session only if they are too long.
 
-A new API key is shown in such a message once: it must not stay in the database until somebody reads it.
+A new API key is shown in such a message, and must not remain in the database until it is read.
 """
 
 from __future__ import annotations

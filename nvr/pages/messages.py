@@ -7,7 +7,7 @@ from django.http import HttpRequest
 
 
 class PageMessageMiddleware(MessageMiddleware):
-    """Django's prepares a signed cookie for each request; the API has no messages, and pictures come from it."""
+    """Skips Django's message storage for the API, which has no messages."""
 
     def process_request(self, request: HttpRequest) -> None:
         if not request.path.startswith("/api/"):

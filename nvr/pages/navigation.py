@@ -1,4 +1,4 @@
-"""The main navigation: apps add their entries in `ready()`; it shows what exists and what this user may open."""
+"""The main navigation: apps add entries in `ready()`; users see the entries that they can open."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from django.urls import reverse
 
 @dataclass(frozen=True)
 class Entry:
-    """A place in the rail. `order` is ascending; `count` may say how much waits there."""
+    """A navigation entry. `order` is ascending; `count` can return the number of pending items."""
 
     label: str
     url_name: str
     icon: str
     order: int
-    below: str = ""  # addresses that begin so belong to the place too
+    below: str = ""  # path prefix that also counts as this entry
     allowed: Callable[[HttpRequest], bool] = lambda request: True
     count: Callable[[HttpRequest], int | None] = lambda request: None
 

@@ -1,4 +1,4 @@
-"""Slots in a page that apps above fill: a lower app's page asks for its panels without knowing who brings them."""
+"""Slots in pages that other apps fill, so that a lower app's page can show panels of higher apps."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _panels: dict[str, list[tuple[int, Panel]]] = defaultdict(list)
 
 
 def add(slot: str, panel: Panel, *, order: int) -> None:
-    """Fill `slot` with what `panel(request, subject)` renders; None leaves it out."""
+    """Add `panel(request, subject)`, which returns HTML or None, to `slot`."""
     _panels[slot].append((order, panel))
     _panels[slot].sort(key=lambda pair: pair[0])
 

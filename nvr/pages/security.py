@@ -1,4 +1,4 @@
-"""Headers that keep a page to itself: nothing foreign, nothing inline, in no frame."""
+"""Security headers: no third-party or inline content, no framing."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PAGE_POLICY = "; ".join(
         "frame-ancestors 'none'",
     )
 )
-# Bytes of unknown make, opened directly: no script, no plug-in, whatever a sniffing browser takes them for.
+# For media files that are opened directly: no scripts or plug-ins, even if a browser guesses another type.
 BYTES_POLICY = (
     "default-src 'none'; img-src 'self'; media-src 'self'; style-src 'unsafe-inline'; sandbox; frame-ancestors 'none'"
 )
@@ -29,7 +29,7 @@ API_POLICY = "default-src 'none'; frame-ancestors 'none'"
 
 
 class SecurityHeadersMiddleware:
-    """A view may have set a policy of its own; otherwise the kind of answer chooses."""
+    """Adds a policy by content type, unless the view has set one."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response

@@ -1,4 +1,4 @@
-"""Static files under content-hashed names, so that browsers keep them for ever and never see an old one."""
+"""Static files with content-hashed names, so that browsers can cache them forever."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from whitenoise.storage import CompressedManifestStaticFilesStorage
 
 
 class FallbackManifestStorage(CompressedManifestStaticFilesStorage):
-    """A name that was not collected (a test, a first start) is answered plainly instead of failing the page."""
+    """Returns the plain name of a file that is not collected (in tests, at the first start), instead of an error."""
 
     manifest_strict = False
     support_js_module_import_aggregation = True  # what a module imports has a hashed name too

@@ -1,4 +1,4 @@
-"""What templates may ask for: the navigation, icons, ages, sizes and neighbours."""
+"""Template tags and filters: navigation, icons, ages, sizes and neighbours."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Neighbours(NamedTuple):
 
 @register.inclusion_tag("components/navigation.html", takes_context=True)
 def navigation(context: Context) -> dict[str, object]:
-    """The places this person may go to, the current one marked."""
+    """Render the entries that the user can open, the current one marked."""
     return {"items": items_for(context["request"])}
 
 
