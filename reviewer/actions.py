@@ -24,7 +24,7 @@ from reviewer.registry import known_paths
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
 
-    Person = User | AbstractBaseUser | AnonymousUser
+    Actor = User | AbstractBaseUser | AnonymousUser
 
 MAX_PATHS = 500
 
@@ -36,7 +36,7 @@ def checked_action(given: Any) -> str:
 
 
 def act(
-    user: Person, given: Any, action: str, *, known: list[ReviewPath] | None = None, folders: Folders | None = None
+    user: Actor, given: Any, action: str, *, known: list[ReviewPath] | None = None, folders: Folders | None = None
 ) -> tuple[Place, Status]:
     """Mark the file that `given` names; where it lies, and how it stands now.
 
@@ -55,7 +55,7 @@ def act(
     return place, status
 
 
-def check_camera(user: Person, place: Place, folders: Folders | None = None) -> None:
+def check_camera(user: Actor, place: Place, folders: Folders | None = None) -> None:
     if camera_of(place, folders) is not None and not user.has_perm("cameras.change_camera"):  # type: ignore[union-attr]
         raise Forbidden("The file is a camera's: to mark it takes the right to change cameras.")
 
@@ -76,7 +76,7 @@ def marks_of(status: Status) -> Mark:
     return marks
 
 
-def act_on_many(user: Person, paths: Any, given: Any) -> list[dict[str, Any]]:
+def act_on_many(user: Actor, paths: Any, given: Any) -> list[dict[str, Any]]:
     """Mark each, whatever becomes of the others: a row with path, HTTP status and error for each.
 
     Raises `BadRequest` for a bad list or action, before anything is marked.
@@ -101,7 +101,7 @@ def row_for(mark: Callable[[str], tuple[Place, Status]], path: str, done: Counte
     return {"path": path, "status": 200, "error": None}
 
 
-def audit(user: Person, action: str, done: Counter[ReviewPath]) -> None:
+def audit(user: Actor, action: str, done: Counter[ReviewPath]) -> None:
     """One entry for each review path that had a part in it, with the number of its files."""
     for root, files in done.items():
         record(user, "media_marked", root, {"action": (None, action), "files": (None, files)})

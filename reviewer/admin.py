@@ -1,4 +1,4 @@
-"""Review paths in the admin: added and removed as through the API; and the record of emptied trash."""
+"""Review paths in the admin: added and removed as through the API; and the history of trash runs."""
 
 from __future__ import annotations
 

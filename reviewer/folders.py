@@ -19,10 +19,10 @@ from reviewer.registry import NO_FOLDER, checked, known_paths
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
 
-    Person = User | AbstractBaseUser | AnonymousUser
+    Actor = User | AbstractBaseUser | AnonymousUser
 
 
-def children_of(user: Person, given: str) -> dict[str, Any]:
+def children_of(user: Actor, given: str) -> dict[str, Any]:
     """The contract's answer; hidden folders, links, and the folders of cameras that one may not see are left out.
 
     Raises `HiddenPath`, `Forbidden` outside of what is reviewed for whoever does not manage paths, `BadRequest`.
@@ -67,7 +67,7 @@ class Shown:
         return any(is_inside(folder, camera) for camera in self.cameras)
 
 
-def unseen_places(user: Person) -> frozenset[str]:
+def unseen_places(user: Actor) -> frozenset[str]:
     """The folders of cameras that `user` may not see, trashed ones too."""
     resolved = current_folders().resolved
     return frozenset(resolved[pk] for pk in unseen_cameras(user, frozenset(resolved)))

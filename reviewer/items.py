@@ -30,7 +30,7 @@ BLOCK = 200  # looked at together; the first alone, so that it is there at once
 def items_of(root: ReviewPath, rows: Iterable[Row], *, wait_for_all: bool = False) -> Iterator[dict[str, Any]]:
     """The rows that are still there, in their order; what cannot be probed within a second in all is null.
 
-    Raises `PathAway` when files are missing because their volume is.
+    Raises `PathUnavailable` if files are missing because their volume is missing.
     """
     base = os.fsencode(root.path)
     deadline = Deadline(for_all=wait_for_all)

@@ -33,7 +33,7 @@ class Mark(IntFlag):
 
 
 OUTDATED: Final = {Mark.TRASHED: Mark.OUTDATED_TRASHED, Mark.SEEN: Mark.OUTDATED_SEEN}
-# Whose companions have to be looked at to tell whether they are the present picture's.
+# Marks that only count if the companion is not older than the file.
 MTIME_DEPENDENT: Final = Mark.TRASHED | Mark.SEEN | Mark.OUTDATED_TRASHED | Mark.OUTDATED_SEEN
 COMPANIONS = {".lock": Mark.LOCKED, ".trash": Mark.TRASHED, ".seen": Mark.SEEN}
 BYTES_COMPANIONS = tuple((ending.encode(), mark) for ending, mark in COMPANIONS.items())

@@ -1,4 +1,4 @@
-"""The folders that are reviewed, and the emptyings of their trash."""
+"""Review paths and trash runs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def sees_all(user: User | AbstractBaseUser | AnonymousUser) -> bool:
-    """Whoever manages the paths sees all of them."""
+    """Return whether the user sees all review paths: users who manage the paths do."""
     return bool(getattr(user, "is_superuser", False) or user.has_perm("reviewer.change_reviewpath"))  # type: ignore[union-attr]
 
 
@@ -109,12 +109,12 @@ class TrashRunQuerySet(models.QuerySet["TrashRun"]):
         return self.filter(state__in=OPEN_STATES)
 
     def lapsed(self) -> Self:
-        """Open, but nobody is at it: its worker has died, or none ever took it."""
+        """Open runs with an expired lease: the worker has died, or none has started them."""
         return self.open().filter(lease_until__lt=timezone.now())
 
 
 class TrashRun(models.Model):
-    """One emptying of the trash: the request streams what a worker records here, and it stays on record."""
+    """A trash run. A worker records its progress here, the request streams it, and the row stays as history."""
 
     state = models.CharField(max_length=9, choices=RunState, default=RunState.WAITING)
     path = models.CharField(max_length=4096, blank=True, help_text="Empty: all paths that its starter may see.")

@@ -30,7 +30,7 @@ from reviewer.trash.candidates import dry_run_lines
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
 
-    Person = User | AbstractBaseUser | AnonymousUser
+    Actor = User | AbstractBaseUser | AnonymousUser
 
 PAGE_FILES = 24
 FIRST_DAY_S, LAST_DAY_S = (datetime(year, 12, 31, tzinfo=UTC).timestamp() for year in (1, 9999))
@@ -83,7 +83,7 @@ class Shown:
 
 
 def shown(root: ReviewPath, row: Row, view: View) -> Shown | None:
-    """None for a file that is no longer there."""
+    """Return the displayed file, or None if it no longer exists."""
     path = os.fsencode(root.path) + b"/" + row.path
     facts = stat_or_none(path)
     if facts is None:
@@ -114,7 +114,7 @@ def path_from(value: str) -> str:
 
 
 def filter_from(query: Mapping[str, str]) -> str:
-    """The address's filter; all for one that nobody knows."""
+    """Return the filter of the query; all for an unknown one."""
     given = query.get("filter", "all")
     return given if given in FILTERS else "all"
 
@@ -160,7 +160,7 @@ def plain_address(root: ReviewPath, view: View, **query: str) -> str:
 
 
 def page(root: ReviewPath, query: Mapping[str, str]) -> dict[str, Any]:
-    """A page of files behind the one that `after` names. Raises `PathAway` and `orders.Gone`."""
+    """Return a page of files after the file `after`. Raises `PathUnavailable` and `orders.FileGone`."""
     view = view_from(query)
     after = below(root, query["after"]) if query.get("after") else None
     rows = page_of(root, view.filter_name, after=after, limit=PAGE_FILES, order=view.order)
@@ -190,8 +190,8 @@ def one(root: ReviewPath, query: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
-def trash_of(user: Person, root: ReviewPath) -> dict[str, Any]:
-    """What an emptying would delete, and the emptyings before. Raises `PathAway`."""
+def trash_of(user: Actor, root: ReviewPath) -> dict[str, Any]:
+    """Return what a trash run would delete, and earlier runs. Raises `PathUnavailable`."""
     *lines, done = b"".join(dry_run_lines(user, trash_runs.roots_of(user, root.path))).splitlines()
     return {
         "count": sum(orjson.loads(line)["type"] == "would_delete" for line in lines),

@@ -23,7 +23,7 @@ from reviewer.registry import checked, known_path, known_paths
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
 
-    Person = User | AbstractBaseUser | AnonymousUser
+    Actor = User | AbstractBaseUser | AnonymousUser
 
 
 class OutsideReview(Forbidden):
@@ -59,7 +59,7 @@ class Media(Place):
     file: Path = field(kw_only=True)
 
 
-def exactly(user: Person, given: Any) -> ReviewPath:
+def exactly(user: Actor, given: Any) -> ReviewPath:
     """The known path that `given` is; raises `OutsideReview`, and `BadRequest` for what is no path."""
     root = known_path(user, given)
     if root is None:
@@ -67,7 +67,7 @@ def exactly(user: Person, given: Any) -> ReviewPath:
     return root
 
 
-def inside(user: Person, given: Any, known: list[ReviewPath] | None = None) -> Place:
+def inside(user: Actor, given: Any, known: list[ReviewPath] | None = None) -> Place:
     """What `given` names; it need not be there. `known` are the user's paths, if they have been read already.
 
     Raises `OutsideReview` wherever a link leads out, and `Missing` below the review path for hidden names: nobody
@@ -104,10 +104,10 @@ def without_links(path: str) -> str:
         return os.path.realpath(path)
 
 
-def media_at(user: Person, given: Any, known: list[ReviewPath] | None = None) -> Media:
+def media_at(user: Actor, given: Any, known: list[ReviewPath] | None = None) -> Media:
     """The picture or video that `given` names; `known` as for `inside`.
 
-    Raises `OutsideReview`, `Missing`, `NotMedia`, and `PathAway` instead of `Missing` while its volume is away.
+    Raises `OutsideReview`, `Missing`, `NotMedia`, or `PathUnavailable` (not `Missing`) while the volume is missing.
     """
     roots = known_paths(user) if known is None else known
     path = named(given, roots)
@@ -135,7 +135,7 @@ def listed_at(path: str, target: Place) -> Place:
 
 
 def facts_of(place: Place) -> os.stat_result:
-    """Raises `Missing`, `PathAway` and `StorageFault`."""
+    """Raises `Missing`, `PathUnavailable` and `StorageFault`."""
     try:
         return os.stat(place.path)  # noqa: PTH116 - with every picture
     except FileNotFoundError:

@@ -21,13 +21,13 @@ from reviewer.policy import Policy, cameras_at, unseen_cameras
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
 
-    Person = User | AbstractBaseUser | AnonymousUser
+    Actor = User | AbstractBaseUser | AnonymousUser
 
 LONGEST_BYTES: Final = 2000  # what stands in an index of PostgreSQL ends at 2 704
 NO_FOLDER: Final = "The path is not an existing folder. Check its spelling, and that its disk is connected."
 
 
-def known_paths(user: Person) -> list[ReviewPath]:
+def known_paths(user: Actor) -> list[ReviewPath]:
     """What `user` may review, in the order of their names; not where a camera keeps its files that they may not see."""
     rows = ReviewPath.objects.listed_for(user)
     if not rows or getattr(user, "is_superuser", False):
@@ -38,7 +38,7 @@ def known_paths(user: Person) -> list[ReviewPath]:
     return [row for row in rows if not overlaps[row.pk] & unseen]
 
 
-def add_path(user: Person, given: Any, *, groups: Iterable[Group] = ()) -> tuple[ReviewPath, bool]:
+def add_path(user: Actor, given: Any, *, groups: Iterable[Group] = ()) -> tuple[ReviewPath, bool]:
     """The review path at `given`, and whether it is new; raises what `check_path` raises."""
     with transaction.atomic():
         row, is_new = put_path(user, check_path(user, given))
@@ -47,7 +47,7 @@ def add_path(user: Person, given: Any, *, groups: Iterable[Group] = ()) -> tuple
     return row, is_new
 
 
-def check_path(user: Person, given: Any) -> str:
+def check_path(user: Actor, given: Any) -> str:
     """Where `given` really lies, if it may be reviewed; what is reviewed already stays so.
 
     Raises `BadRequest` for what is no folder, `HiddenPath`, and, unless `user` is a superuser, `Forbidden` for what
@@ -72,7 +72,7 @@ def check_path(user: Person, given: Any) -> str:
     return place
 
 
-def check_cameras(user: Person, place: str, policy: Policy) -> None:
+def check_cameras(user: Actor, place: str, policy: Policy) -> None:
     """Raises `Forbidden` or `BadRequest` where a camera keeps its files, unless `user` is a superuser."""
     if getattr(user, "is_superuser", False):
         return
@@ -109,7 +109,7 @@ def is_utf8(path: str) -> bool:
     return True
 
 
-def put_path(user: Person, place: str) -> tuple[ReviewPath, bool]:
+def put_path(user: Actor, place: str) -> tuple[ReviewPath, bool]:
     """Keep a checked path, with the volume that it lies on now; whether it is new."""
     with transaction.atomic():
         row, is_new = ReviewPath.objects.get_or_create(
@@ -120,7 +120,7 @@ def put_path(user: Person, place: str) -> tuple[ReviewPath, bool]:
     return row, is_new
 
 
-def change_groups(user: Person, row: ReviewPath, groups: Iterable[Group]) -> None:
+def change_groups(user: Actor, row: ReviewPath, groups: Iterable[Group]) -> None:
     """Whose members may review it; on record if that changes anything."""
     with transaction.atomic():
         before, after = ({group.name for group in some} for some in (row.groups.all(), groups))
@@ -129,7 +129,7 @@ def change_groups(user: Person, row: ReviewPath, groups: Iterable[Group]) -> Non
             record(user, "review_path_updated", row, {"groups": (sorted(before), sorted(after))})
 
 
-def remove_path(user: Person, given: Any) -> str:
+def remove_path(user: Actor, given: Any) -> str:
     """Forget the path, and say which it was; nothing on disk is touched. Raises `BadRequest` and `NotFound`."""
     with transaction.atomic():
         row = known_path(user, given)
@@ -140,7 +140,7 @@ def remove_path(user: Person, given: Any) -> str:
     return row.path
 
 
-def known_path(user: Person, given: Any) -> ReviewPath | None:
+def known_path(user: Actor, given: Any) -> ReviewPath | None:
     """The one of `known_paths` that `given` is, as it is written or else when links are resolved."""
     path = checked(given)
     known = {row.path: row for row in known_paths(user)}

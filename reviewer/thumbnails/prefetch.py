@@ -174,7 +174,7 @@ def work(pk: int, run: str) -> None:
 
 
 def worked(root: ReviewPath, progress: Progress) -> Progress:
-    """Where the pass stands after a slice. Raises `PathAway`."""
+    """Where the pass stands after a slice. Raises `PathUnavailable`."""
     ends_at = time.monotonic() + TIME_BUDGET_S
     note_at = 0.0
     for row in rows_after(root, unquote_to_bytes(progress.after)):

@@ -1,4 +1,4 @@
-"""Emptying with a real server, broker and worker: kills, clients that leave, the first line's time to come."""
+"""Trash runs with a real server, broker and worker: killed workers and clients that disconnect."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`/api/trash-runs`: the record of emptyings, and stopping one."""
+"""`/api/trash-runs`: list trash runs and stop one."""
 
 from __future__ import annotations
 
