@@ -53,7 +53,7 @@ class ModelAdmin(admin.ModelAdmin[RowT]):
         return self._is_plain_field(name) and {*rest} <= LOOKUPS and super().lookup_allowed(lookup, value, request)
 
     def _is_plain_field(self, name: str) -> bool:
-        """Return whether the field is not secret; unknown fields are left to Django, which redirects to the list."""
+        """Return whether it is a plain, non-secret field; Django redirects unknown fields to the list."""
         try:
             field = self.model._meta.get_field("id" if name == "pk" else name)
         except FieldDoesNotExist:

@@ -47,14 +47,14 @@ def icon(name: str, label: str = "") -> dict[str, object]:
 
 
 @register.filter
-def age(moment: datetime | None) -> str:
-    """How long ago `moment` was, as one glances at it: "2 s ago", "26 min ago", "never".
+def age(timestamp: datetime | None) -> str:
+    """How long ago `timestamp` was: "2 s ago", "26 min ago", "never".
 
-    A moment ahead of our clock (a camera's clock may be) is "now".
+    A timestamp in the future (by a camera with a fast clock) is "now".
     """
-    if moment is None:
+    if timestamp is None:
         return "never"
-    seconds = int((timezone.now() - moment).total_seconds())
+    seconds = int((timezone.now() - timestamp).total_seconds())
     return _age_in_words(seconds)
 
 
@@ -72,17 +72,17 @@ def _age_in_words(seconds: int) -> str:
 
 
 @register.simple_tag
-def ago(moment: datetime | None) -> SafeString:
-    """A `<time>` that says its age, which the page's script keeps counting."""
-    return format_html('<time data-age datetime="{}">{}</time>', iso(moment), age(moment))
+def ago(timestamp: datetime | None) -> SafeString:
+    """Render a `<time>` with its age, which the page's script keeps updated."""
+    return format_html('<time data-age datetime="{}">{}</time>', iso(timestamp), age(timestamp))
 
 
 @register.filter
-def iso(moment: datetime | None) -> str:
-    """`moment` in UTC for a `datetime` attribute; empty for None."""
-    if moment is None:
+def iso(timestamp: datetime | None) -> str:
+    """`timestamp` in UTC for a `datetime` attribute; empty for None."""
+    if timestamp is None:
         return ""
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return timestamp.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 @register.filter
