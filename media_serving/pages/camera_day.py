@@ -98,8 +98,8 @@ def zoom_from_query(day: TimeRange, hours: list[TimeRange], query: QueryDict, no
         return Zoom(day)
     inside = next((number for number, hour in enumerate(hours) if hour.start <= now < hour.end), 12)
     text = query.get("at", "")
-    wanted = int(text) if text.isascii() and text.isdigit() and len(text) <= 2 else inside // length * length
-    first = max(0, min(wanted, len(hours) - length))
+    requested = int(text) if text.isascii() and text.isdigit() and len(text) <= 2 else inside // length * length
+    first = max(0, min(requested, len(hours) - length))
     return Zoom(TimeRange(hours[first].start, hours[first + length - 1].end), length, first)
 
 
@@ -182,7 +182,7 @@ def _event_mark(group: EventGroup, day: TimeRange, camera: Camera) -> Mark:
 
 def _title(group: EventGroup, camera: Camera) -> str:
     found = ", ".join(sorted(group.classes))
-    begin, end = (moment.astimezone(camera.zone) for moment in (group.time_range.start, group.time_range.end))
+    begin, end = (timestamp.astimezone(camera.zone) for timestamp in (group.time_range.start, group.time_range.end))
     if group.count == 1:
         return f"{begin:%H:%M:%S}, {duration_in_words(end - begin)}: {found}"
     return f"{begin:%H:%M} to {end:%H:%M}, {group.count} events: {found}"

@@ -69,11 +69,11 @@ def sent(monkeypatch) -> list[int]:
 
 
 @pytest.fixture
-def ask(api, camera, sent, django_capture_on_commit_callbacks):
-    """Ask for a playable form as a page would; what is sent on commit is sent."""
+def request_video(api, camera, sent, django_capture_on_commit_callbacks):
+    """Request a web playback version as a page would, and run the on-commit hooks."""
 
-    def asked(name: str = "v.avi", method: str = "get", **headers: str):
+    def request(name: str = "v.avi", method: str = "get", **headers: str):
         with django_capture_on_commit_callbacks(execute=True):
             return getattr(api, method)(f"{MEDIA}cameras/{camera.slug}/{name}?playable=1", **headers)
 
-    return asked
+    return request

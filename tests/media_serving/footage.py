@@ -30,7 +30,7 @@ def uploaded(camera: Camera, path: Path, captured_at: datetime, **values: Any) -
 
 
 def video(camera: Camera, name: str, begins: float, *options: str, **film: Any) -> Upload:
-    """A numbered film that begins so many seconds after the usual moment."""
+    """A numbered film that begins so many seconds after the usual timestamp."""
     path = numbered_video(folder_of(camera) / name, *options, **film)
     return uploaded(camera, path, after(begins))
 
@@ -42,7 +42,7 @@ def still(camera: Camera, name: str, taken: float, number: int) -> Upload:
 
 
 def event_over(camera: Camera, first: float, last: float, **values: Any) -> Event:
-    """A closed event from `first` to `last` (seconds after the usual moment), of detections in pictures gone since."""
+    """A closed event from `first` to `last` (seconds after the usual timestamp), of detections in missing pictures."""
     detect(camera, after(first), file_path=f"{camera.folder_path}/gone.jpg", **values)
     event = detect(camera, after(last), file_path=f"{camera.folder_path}/gone.jpg", **values).event
     return Event.objects.get(pk=event.pk)

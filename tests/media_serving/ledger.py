@@ -1,4 +1,4 @@
-"""Uploads for tests, entered as whoever watches the folders enters them."""
+"""Uploads for tests, recorded as the folder watcher records them."""
 
 from __future__ import annotations
 

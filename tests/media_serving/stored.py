@@ -18,11 +18,11 @@ MJPEG = ("-c:v", "mjpeg")
 
 
 def make_event(camera: Camera, *, clip: bytes | None = None) -> Event:
-    moment = timezone.now() - timedelta(hours=1)
-    event = Event.objects.create(camera=camera, started_at=moment, last_detected_at=moment, ended_at=moment)
+    timestamp = timezone.now() - timedelta(hours=1)
+    event = Event.objects.create(camera=camera, started_at=timestamp, last_detected_at=timestamp, ended_at=timestamp)
     if clip is not None:
         put(clip_path(event.pk).parent, clip_path(event.pk).name, clip)
-        Event.objects.filter(pk=event.pk).update(clip_size_bytes=len(clip), clip_created_at=moment)
+        Event.objects.filter(pk=event.pk).update(clip_size_bytes=len(clip), clip_created_at=timestamp)
     return event
 
 

@@ -93,7 +93,7 @@ def test_a_gap_that_began_before_the_day_reaches_into_it(old_camera):
     assert gaps(old_camera) == [("00:00", "12:00", "Offline", AWAY)]
 
 
-def test_a_gap_that_goes_on_ends_now(old_camera):
+def test_an_ongoing_gap_ends_now(old_camera):
     changed(old_camera, after(0), status=("online", "offline"), reason=("", AWAY))
     Camera.objects.filter(pk=old_camera.pk).update(status="offline", status_reason=AWAY)
     old_camera.refresh_from_db()
@@ -121,13 +121,13 @@ def test_a_camera_that_came_and_went_a_thousand_times_since_was_enabled_when_it_
     assert gaps(old_camera) == []
 
 
-def test_our_own_downtime_is_a_gap(old_camera):
+def test_downtime_of_nvr_is_a_gap(old_camera):
     Outage.objects.create(started_at=after(0), ended_at=after(600))
 
     assert gaps(old_camera) == [("12:00", "12:10", "NVR was not running", "")]
 
 
-def test_downtime_that_goes_on_is_a_gap_already(browser, old_camera):
+def test_ongoing_downtime_is_a_gap(browser, old_camera):
     now = timezone.now()
     Heartbeat.objects.create(name="scheduler", beat_at=now - timedelta(days=1))
     today = now.astimezone(old_camera.zone).date()
@@ -275,7 +275,7 @@ def test_names_that_are_no_text_are_listed_and_closed(browser, old_camera):
     assert '<a class="file"' not in page
 
 
-def test_a_full_hour_is_leafed(browser, old_camera):
+def test_a_full_hour_is_paginated(browser, old_camera):
     for second in range(3):
         upload(old_camera, f"{second}.jpg".encode(), after(second))
 
@@ -326,5 +326,5 @@ def test_a_part_of_the_day_tells_events_apart_that_the_whole_cannot(browser, old
 
 
 @pytest.mark.parametrize("query", ["zoom=7", "zoom=x", "zoom=6&at=99", "zoom=6&at=-1", "zoom=1&at=%C2%B2"])
-def test_a_zoom_that_makes_no_sense_shows_something_that_does(browser, old_camera, query):
+def test_an_invalid_zoom_shows_a_valid_range(browser, old_camera, query):
     assert "band" in page_of(browser, f"day=2026-03-29&{query}")

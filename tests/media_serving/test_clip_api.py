@@ -1,4 +1,4 @@
-"""`POST /api/events/{id}/clip`, and what an event tells of its clip."""
+"""`POST /api/events/{id}/clip`, and the clip state of an event."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ def test_a_clip_is_made_and_served(api, event, sent, django_capture_on_commit_ca
     assert response.json() == api.get(f"/api/events/{event.pk}").json()
     assert (response.json()["clip_state"], response.json()["clip_url"]) == ("waiting", None)
     clip_worker.make(*sent)
-    told = api.get(f"/api/events/{event.pk}").json()
-    assert (told["clip_state"], told["clip_reason"]) == ("done", None)
-    assert api.get(told["clip_url"])["Content-Type"] == "video/mp4"
+    data = api.get(f"/api/events/{event.pk}").json()
+    assert (data["clip_state"], data["clip_reason"]) == ("done", None)
+    assert api.get(data["clip_url"])["Content-Type"] == "video/mp4"
 
 
-def test_who_asked_for_it_is_on_record(api, event):
+def test_the_request_is_audited(api, event):
     api.post(url(event))
     api.post("/api/events/999999/clip")
 
@@ -56,7 +56,9 @@ def test_who_asked_for_it_is_on_record(api, event):
     assert entry.changes == {"clip": ["waiting", "waiting"]}
 
 
-def test_asked_for_again_it_is_made_again_and_stays_meanwhile(api, event, django_capture_on_commit_callbacks, sent):
+def test_a_repeated_request_regenerates_the_clip_and_keeps_the_old_one_until_then(
+    api, event, django_capture_on_commit_callbacks, sent
+):
     ClipWork.objects.update(retry_at=None)
     clip_worker.make(ClipWork.objects.get().pk)
 
@@ -68,7 +70,7 @@ def test_asked_for_again_it_is_made_again_and_stays_meanwhile(api, event, django
     assert sent == [ClipWork.objects.get().pk]
 
 
-def test_what_failed_or_was_put_off_is_tried_at_once(api, event):
+def test_a_failed_or_postponed_clip_is_retried_at_once(api, event):
     ClipWork.objects.update(state=WorkState.FAILED, reason="The video could not be read.", attempts=3)
     assert api.get(f"/api/events/{event.pk}").json()["clip_reason"] == "The video could not be read."
 
@@ -78,7 +80,7 @@ def test_what_failed_or_was_put_off_is_tried_at_once(api, event):
     assert (work.state, work.attempts, work.retry_at) == (WorkState.WAITING, 0, None)
 
 
-def test_while_it_is_made_it_is_not_begun_anew(api, event, sent):
+def test_a_clip_in_progress_is_not_restarted(api, event, sent):
     ClipWork.objects.update(retry_at=None)
     work = clip_worker.claim(ClipWork.objects.get().pk)
 
@@ -89,7 +91,7 @@ def test_while_it_is_made_it_is_not_begun_anew(api, event, sent):
     assert sent == []
 
 
-def test_an_event_of_before_there_were_clips_gets_one(api, event):
+def test_an_event_without_a_clip_job_gets_a_clip(api, event):
     ClipWork.objects.all().delete()
     assert api.get(f"/api/events/{event.pk}").json()["clip_state"] is None
 
@@ -124,7 +126,7 @@ def test_a_volume_that_is_away_is_503(api, camera, event):
     assert api.post(url(event)).status_code == 503
 
 
-def test_an_event_that_is_not_there_or_whose_camera_is_trashed_is_404(api, camera, event):
+def test_a_missing_event_or_one_of_a_trashed_camera_is_404(api, camera, event):
     assert api.post("/api/events/999999/clip").status_code == 404
     Camera.objects.filter(pk=camera.pk).update(deleted_at=timezone.now())
 

@@ -1,4 +1,4 @@
-"""Which footage a clip is made from, and which moments of it: real files, real ffmpeg."""
+"""Which footage and time ranges a clip contains: real files, real ffmpeg."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_a_clip_shows_the_event_and_five_seconds_on_both_sides(camera, part):
     assert about(found, *range(80, 100), *range(0, 90))
 
 
-def test_a_clip_is_told_what_it_shows_when(camera, part):
+def test_make_clip_returns_the_ranges_it_shows(camera, part):
     video(camera, "v.mp4", -20, frames=100, first=0)
     video(camera, "w.mp4", -8, frames=110, first=0)  # 2 s after the other ends
     event = event_over(camera, -7, -6)
@@ -69,7 +69,7 @@ def test_a_clip_is_told_what_it_shows_when(camera, part):
     ]
 
 
-def test_a_clip_of_stills_is_told_how_long_each_is_shown(camera, part):
+def test_make_clip_returns_how_long_each_still_is_shown(camera, part):
     for second in (-1, 0, 3):
         still(camera, f"{second}.jpg", second, 10)
 
@@ -180,7 +180,7 @@ def test_a_name_that_is_used_again_shows_what_it_was_then(camera, part, settings
     assert about(shown(event, part), 10, 10, 10)
 
 
-def test_what_was_written_over_and_not_kept_is_gone(camera, part):
+def test_an_overwritten_file_without_a_copy_is_no_footage(camera, part):
     upload = still(camera, "image.jpg", 0, 10)
     event = detect(camera, after(0), file_path=f"{camera.folder_path}/image.jpg", upload=upload).event
     upload.file.write_bytes(numbered_still(60))
@@ -219,7 +219,7 @@ def test_a_video_that_lost_its_end_is_as_long_as_what_is_there_of_it(camera, par
     assert len(frame_numbers(part)) == pytest.approx(FPS * (first.length_s + second.length_s), abs=2)
 
 
-def test_a_video_that_cannot_be_read_leaves_it_to_the_stills(camera, part):
+def test_stills_replace_an_unreadable_video(camera, part):
     for name, data in {
         "script.mp4": b"ffconcat version 1.0\nfile /etc/passwd\n",
         "list.avi": b"#EXTM3U\n/etc/passwd\n",
@@ -234,7 +234,7 @@ def test_a_video_that_cannot_be_read_leaves_it_to_the_stills(camera, part):
     assert about(shown(event, part), 33, 33, 33)
 
 
-def test_a_video_that_looks_whole_and_shows_nothing_leaves_it_to_the_stills(camera, part):
+def test_stills_replace_a_complete_video_without_readable_frames(camera, part):
     film = numbered_video(folder_of(camera) / "damaged.mp4", frames=110)
     data = bytearray(film.read_bytes())
     start, end = data.index(b"mdat") + 4, data.index(b"moov") - 4
@@ -246,7 +246,7 @@ def test_a_video_that_looks_whole_and_shows_nothing_leaves_it_to_the_stills(came
     assert about(shown(event_over(camera, 0, 0), part), 33, 33, 33)
 
 
-def test_of_a_camera_that_says_one_time_of_all_its_videos_few_are_opened(camera, monkeypatch):
+def test_few_videos_are_opened_if_all_have_the_same_start_time(camera, monkeypatch):
     monkeypatch.setattr(rendering, "MAX_PIECES", 3)
     for number in range(9):
         video(camera, f"{number}.mp4", -4, frames=number + 5)
@@ -268,7 +268,7 @@ def test_a_file_with_a_time_in_a_far_century_is_footage(camera, part):
     assert about(shown(event_over(camera, 0, 0), part), 33, 33, 33)
 
 
-def test_stills_that_cannot_be_read_are_told_apart_from_none(camera, part):
+def test_unreadable_stills_are_distinguished_from_no_stills(camera, part):
     upload = still(camera, "a.jpg", 0, 33)
     upload.file.write_bytes(b"nonsense")
     Upload.objects.filter(pk=upload.pk).update(size_bytes=8, mtime_ns=upload.file.stat().st_mtime_ns)
@@ -310,7 +310,7 @@ def test_a_name_that_is_no_text_is_shown(camera, part):
     assert about(shown(event_over(camera, 0, 0), part), 44, 44, 44)
 
 
-def test_a_volume_that_is_away_is_not_taken_for_footage_that_is_gone(camera, part):
+def test_an_unmounted_volume_is_not_reported_as_missing_footage(camera, part):
     event = event_over(camera, 0, 0)
     Camera.objects.filter(pk=camera.pk).update(
         mount={"point": camera.folder_path, "device": 1, "type": "ext4", "source": "/dev/gone"}
@@ -338,7 +338,7 @@ def test_thousands_of_stills_are_thinned_evenly(camera, monkeypatch):
     ]
 
 
-def test_how_many_queries_do_not_depend_on_how_much_there_is(camera, django_assert_num_queries):
+def test_the_number_of_queries_is_constant(camera, django_assert_num_queries):
     for number in range(12):
         still(camera, f"{number}.jpg", number / 4 - 2, number)
         detect(camera, after(number / 4 - 2), file_path=f"{camera.folder_path}/{number}.jpg")

@@ -1,4 +1,4 @@
-"""How clips come about: asked for, claimed, leased, made anew, put off, given up; by workers that are killed, too."""
+"""Clip jobs: requested, claimed, leased, regenerated, postponed, failed; also with killed workers."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def lapse() -> None:
     ClipWork.objects.update(leased_until=timezone.now() - timedelta(seconds=1))
 
 
-def test_an_event_that_closes_asks_for_its_clip_once_it_is_committed(camera, sent, django_capture_on_commit_callbacks):
+def test_closing_an_event_requests_its_clip_on_commit(camera, sent, django_capture_on_commit_callbacks):
     detect(camera, timezone.now() - timedelta(seconds=20))
     event = detect(camera, timezone.now() - timedelta(seconds=10)).event
     assert not ClipWork.objects.exists()
@@ -82,7 +82,7 @@ def test_an_event_that_closes_asks_for_its_clip_once_it_is_committed(camera, sen
     assert sent == [work_of(event).pk]
 
 
-def test_what_comes_late_is_waited_for_and_sent_by_the_beat(camera, sent, django_capture_on_commit_callbacks):
+def test_late_detections_delay_the_clip_which_beat_sends(camera, sent, django_capture_on_commit_callbacks):
     with django_capture_on_commit_callbacks(execute=True):
         for number in range(10):
             event = detect(camera, after(number)).event
@@ -96,9 +96,9 @@ def test_what_comes_late_is_waited_for_and_sent_by_the_beat(camera, sent, django
     assert sent == [work_of(event).pk], "and not at each beat"
 
 
-def test_a_clip_is_whole_and_told_of(event):
-    told = []
-    clip_created.connect(receiver := lambda sender, event, **kwargs: told.append(event), weak=False)
+def test_a_complete_clip_is_stored_and_signalled(event):
+    signalled = []
+    clip_created.connect(receiver := lambda sender, event, **kwargs: signalled.append(event), weak=False)
     try:
         work = make(event)
     finally:
@@ -109,11 +109,11 @@ def test_a_clip_is_whole_and_told_of(event):
     assert work.shows == [[LONG_AGO.timestamp() * 1000, 1500]]
     assert event.clip_size_bytes == event.clip_path.stat().st_size
     assert event.clip_created_at is not None
-    assert told == [event]
+    assert signalled == [event]
     assert [path.name for path in event.clip_path.parent.iterdir()] == [event.clip_path.name]
 
 
-def test_a_message_that_comes_twice_makes_it_once(event):
+def test_a_duplicate_message_makes_it_once(event):
     make(event)
     made_at = event.clip_path.stat().st_mtime_ns
 
@@ -123,7 +123,7 @@ def test_a_message_that_comes_twice_makes_it_once(event):
     assert event.clip_path.stat().st_mtime_ns == made_at
 
 
-def test_a_late_detection_has_the_clip_made_anew(camera, event):
+def test_a_late_detection_regenerates_the_clip(camera, event):
     make(event)
     short = len(frame_numbers(event.clip_path))
     still(camera, "b.jpg", 9, 50)
@@ -137,7 +137,7 @@ def test_a_late_detection_has_the_clip_made_anew(camera, event):
     assert len(frame_numbers(event.clip_path)) > short
 
 
-def test_a_clip_of_what_the_event_was_is_not_put_in_its_place(camera, event, monkeypatch):
+def test_an_outdated_clip_is_not_published(camera, event, monkeypatch):
     make_clip = clip_worker.make_clip
 
     def slow(event: Event, part: Path) -> list[FootageRange]:
@@ -155,7 +155,7 @@ def test_a_clip_of_what_the_event_was_is_not_put_in_its_place(camera, event, mon
     assert make(event).state == WorkState.DONE
 
 
-def test_a_broker_that_is_away_leaves_a_promise_that_is_kept_later(
+def test_an_unavailable_broker_leaves_a_pending_row_that_is_sent_later(
     event, monkeypatch, django_capture_on_commit_callbacks
 ):
     def away(*args: object, **kwargs: object) -> None:
@@ -177,7 +177,7 @@ def test_a_broker_that_is_away_leaves_a_promise_that_is_kept_later(
 
 
 @pytest.mark.parametrize(("all_died", "most"), [(False, 3), (True, 20)])
-def test_a_killed_workers_lease_lapses_and_after_some_it_is_given_up(event, monkeypatch, all_died, most):
+def test_a_killed_workers_lease_expires_and_after_several_the_clip_fails(event, monkeypatch, all_died, most):
     for _ in range(most):
         assert work_of(event).state == WorkState.WAITING
         assert clip_worker.claim(work_of(event).pk) is not None
@@ -202,7 +202,7 @@ AHEAD = timedelta(days=1000)
         {"state": WorkState.WORKING, "leased_until": AHEAD, "sent_at": AHEAD},
     ],
 )
-def test_after_the_clock_was_put_back_a_clip_is_sent_again(event, sent, left):
+def test_a_clip_is_resent_after_the_clock_was_set_back(event, sent, left):
     now = timezone.now()
     ClipWork.objects.update(**{key: now + at if isinstance(at, timedelta) else at for key, at in left.items()})
     sent.clear()
@@ -213,7 +213,7 @@ def test_after_the_clock_was_put_back_a_clip_is_sent_again(event, sent, left):
     assert make(event).state == WorkState.DONE
 
 
-def test_a_worker_that_lost_its_lease_does_not_write_over_the_next_ones_work(event):
+def test_a_worker_without_its_lease_does_not_overwrite_newer_work(event):
     slow = clip_worker.claim(work_of(event).pk)
     lapse()
     clip_worker.release_expired_leases()
@@ -227,7 +227,7 @@ def test_a_worker_that_lost_its_lease_does_not_write_over_the_next_ones_work(eve
     assert not event.clip_path.exists()
 
 
-def test_footage_that_is_gone_is_the_end_and_a_former_clip_stays(camera, event):
+def test_missing_footage_fails_the_job_and_keeps_an_existing_clip(camera, event):
     make(event)
     for file in folder_of(camera).iterdir():
         file.unlink()
@@ -240,7 +240,7 @@ def test_footage_that_is_gone_is_the_end_and_a_former_clip_stays(camera, event):
     assert Event.objects.get(pk=event.pk).clip_size_bytes
 
 
-def test_what_takes_too_long_is_ended(camera, event, settings, monkeypatch):
+def test_a_job_over_the_time_limit_is_stopped(camera, event, settings, monkeypatch):
     settings.NVR_CLIP_TIME_LIMIT = timedelta(milliseconds=1)
     monkeypatch.setattr(Deadline, "remaining", lambda deadline: deadline.timeout)  # nothing is done in the last moment
 
@@ -260,7 +260,7 @@ def test_what_takes_too_long_is_ended(camera, event, settings, monkeypatch):
         OSError(errno.EIO, "Input/output error"),
     ],
 )
-def test_want_of_something_is_told_and_tried_again_later(event, monkeypatch, trouble):
+def test_a_missing_resource_is_reported_and_retried_later(event, monkeypatch, trouble):
     def fail(*args: object, **kwargs: object) -> None:
         raise trouble
 
@@ -276,7 +276,7 @@ def test_want_of_something_is_told_and_tried_again_later(event, monkeypatch, tro
     assert make(event).state == WorkState.DONE
 
 
-def test_footage_for_which_memory_never_suffices_is_given_up(event, monkeypatch):
+def test_footage_that_always_exhausts_memory_fails(event, monkeypatch):
     def fail(*args: object, **kwargs: object) -> None:
         raise ffmpeg.FfmpegKilled
 
@@ -288,7 +288,7 @@ def test_footage_for_which_memory_never_suffices_is_given_up(event, monkeypatch)
     assert work_of(event).state == WorkState.FAILED
 
 
-def test_a_fault_of_ours_is_told_tried_a_few_times_and_given_up(event, monkeypatch):
+def test_an_internal_error_is_reported_retried_and_then_fails(event, monkeypatch):
     def fail(*args: object, **kwargs: object) -> None:
         raise RuntimeError("never thought of")
 
@@ -301,7 +301,7 @@ def test_a_fault_of_ours_is_told_tried_a_few_times_and_given_up(event, monkeypat
     assert work_of(event).reason == "It could not be made: RuntimeError. See the log."
 
 
-def test_an_event_that_goes_meanwhile_leaves_nothing_behind(camera, admin, event, monkeypatch):
+def test_an_event_purged_during_the_job_leaves_no_files(camera, admin, event, monkeypatch):
     make_clip = clip_worker.make_clip
 
     def slow(event: Event, part: Path) -> list[FootageRange]:
@@ -318,7 +318,7 @@ def test_an_event_that_goes_meanwhile_leaves_nothing_behind(camera, admin, event
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_purged_cameras_clips_and_the_wish_for_them_go(camera, admin, event, monkeypatch):
+def test_purging_a_camera_removes_its_clips_and_clip_jobs(camera, admin, event, monkeypatch):
     make(event)
     event.camera.uploads.all().delete()
     assert event.clip_path.exists()
@@ -345,7 +345,7 @@ def test_a_purged_cameras_clips_and_the_wish_for_them_go(camera, admin, event, m
 @pytest.mark.slow
 @pytest.mark.parametrize("spare_bytes", [0, 2**20], ids=["in the middle", "before it is begun"])
 @pytest.mark.parametrize("footage", ["video", "stills"])
-def test_a_full_disk_stops_all_clips_with_one_alert_and_they_go_on_by_themselves(
+def test_a_full_disk_pauses_all_clips_with_one_alert_and_they_resume(
     camera, sent, small_disk, settings, monkeypatch, caplog, spare_bytes, footage
 ):
     monkeypatch.setattr(clip_worker, "MIN_FREE_BYTES", spare_bytes)
@@ -384,7 +384,7 @@ def test_a_full_disk_stops_all_clips_with_one_alert_and_they_go_on_by_themselves
 
 
 @pytest.mark.django_db(transaction=True)
-def test_two_workers_at_once_make_it_once(camera, event, monkeypatch):
+def test_two_concurrent_workers_make_it_once(camera, event, monkeypatch):
     made = []
     make_clip = clip_worker.make_clip
 
@@ -411,7 +411,7 @@ def test_two_workers_at_once_make_it_once(camera, event, monkeypatch):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_lease_is_renewed_while_the_work_goes_on(event, monkeypatch):
+def test_a_lease_is_renewed_while_work_is_in_progress(event, monkeypatch):
     monkeypatch.setattr(clip_worker, "LEASE", timedelta(seconds=0.4))
     leases = set()
 
@@ -446,7 +446,7 @@ def a_worker(pk: int, settings) -> subprocess.Popen[bytes]:
 
 @pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
-def test_a_worker_killed_in_the_middle_is_followed_by_another(settings, camera, sent):
+def test_another_worker_takes_over_from_a_killed_one(settings, camera, sent):
     settings.CLIP_DIR = settings.NVR_DATA_DIR / "clips"  # the worker's
     film = make_video(folder_of(camera) / "v.mp4", seconds=20, size="1280x720")
     uploaded(camera, film, after(-5))

@@ -164,7 +164,7 @@ def test_pillow_is_not_loaded_for_a_copy_that_exists(tmp_path):
     assert answer.stdout.splitlines()[-1:] == ["False"], answer.stderr
 
 
-def test_many_who_ask_at_once_make_it_once(tmp_path):
+def test_many_concurrent_requests_make_it_once(tmp_path):
     target = cache_path("trials", str(tmp_path)).with_suffix(".x")
     made, answers = [], []
 
@@ -185,7 +185,7 @@ def test_many_who_ask_at_once_make_it_once(tmp_path):
     assert answers == [target] * 8
 
 
-def test_many_processes_that_ask_at_once_make_it_once(tmp_path):
+def test_many_concurrent_processes_make_it_once(tmp_path):
     program = (
         "import sys, time; from pathlib import Path; from django.conf import settings\n"
         f"settings.configure(CACHE_DIR=Path({str(tmp_path)!r}))\n"
@@ -203,7 +203,7 @@ def test_many_processes_that_ask_at_once_make_it_once(tmp_path):
     assert (tmp_path / "calls").read_text() == "x"
 
 
-def test_who_waits_too_long_is_told_to_come_back(tmp_path, monkeypatch):
+def test_a_request_that_waits_too_long_raises_unavailable(tmp_path, monkeypatch):
     monkeypatch.setattr(cached_files, "TIMEOUT_S", 0.1)
     target = cache_path("trials", str(tmp_path)).with_suffix(".x")
 

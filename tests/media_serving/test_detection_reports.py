@@ -30,11 +30,11 @@ def reporter(family):
     return client_of(make_user("reporter", "media_serving.add_detection", groups=(family,)))
 
 
-def test_a_stranger_is_401(stranger, camera):
+def test_an_anonymous_request_is_401(stranger, camera):
     assert post(stranger, report(camera)).status_code == 401
 
 
-def test_reporting_needs_its_permission_and_sight_of_the_camera(reporter, member, camera, family_camera):
+def test_reporting_requires_the_permission_and_access_to_the_camera(reporter, member, camera, family_camera):
     assert post(client_of(member), report(family_camera)).status_code == 403
     assert post(reporter, report(family_camera)).status_code == 201
     assert post(reporter, report(camera)).status_code == 404
@@ -84,7 +84,7 @@ def test_what_is_reported_now_begins_an_open_event(api, camera):
         ("1970-01-01T00:00:00Z", "1970-01-01T00:00:00.000Z"),
     ],
 )
-def test_moments_are_kept_in_utc_and_milliseconds(api, camera, given, kept):
+def test_timestamps_are_stored_in_utc_and_milliseconds(api, camera, given, kept):
     assert post(api, report(camera, detected_at=given)).json()["detected_at"] == kept
 
 

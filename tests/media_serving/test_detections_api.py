@@ -67,7 +67,7 @@ def test_a_thumbnail_has_an_address_once_there_is_one(api, camera):
     assert api.get(f"{URL}/{detection.pk}").json()["thumbnail_url"] == expected
 
 
-def test_paging_loses_and_repeats_nothing_when_moments_are_equal(api, camera):
+def test_paging_loses_and_repeats_nothing_when_timestamps_are_equal(api, camera):
     made = {detect(camera, after(n // 4)).pk for n in range(11)}
 
     seen, cursor = [], None
@@ -162,7 +162,7 @@ def test_an_unknown_detection_is_404(api, db):
 # Who sees what
 
 
-def test_only_detections_of_cameras_that_one_may_see_exist(member, outsider, camera, family_camera):
+def test_only_detections_of_visible_cameras_exist(member, outsider, camera, family_camera):
     hidden, shown = detect(camera, after(0)), detect(family_camera, after(1))
 
     assert ids(client_of(member).get(URL)) == [shown.pk]
@@ -173,7 +173,7 @@ def test_only_detections_of_cameras_that_one_may_see_exist(member, outsider, cam
     assert client_of(outsider).get(f"{URL}/{shown.pk}").status_code == 404
 
 
-def test_a_trashed_camera_takes_its_detections_out_of_sight_and_back(api, admin, camera):
+def test_trashing_a_camera_hides_its_detections_until_it_is_restored(api, admin, camera):
     detection = detect(camera, LONG_AGO)
 
     registry.trash_camera(admin, camera)
@@ -184,7 +184,7 @@ def test_a_trashed_camera_takes_its_detections_out_of_sight_and_back(api, admin,
     assert ids(api.get(URL)) == [detection.pk]
 
 
-def test_a_stranger_is_401(stranger, camera):
+def test_an_anonymous_request_is_401(stranger, camera):
     detection = detect(camera, LONG_AGO)
 
     for response in (stranger.get(URL), stranger.get(f"{URL}/{detection.pk}")):

@@ -27,7 +27,7 @@ from tests.media_serving.evidence import LONG_AGO, after, detect, detection_of, 
 
 @pytest.fixture
 def news():
-    """What `event_closed` told: (event's key, widened)."""
+    """The received `event_closed` signals: (event's key, widened)."""
     heard: list[tuple[int, bool]] = []
 
     def hear(sender: Any, event: Event, widened: bool, **kwargs: Any) -> None:
@@ -100,13 +100,13 @@ def test_what_lies_close_together_forms_one_event_in_any_order_of_arrival(camera
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_every_detection_has_one_event_that_is_short_and_overlaps_no_other(db, milliseconds, data):
     camera = make_camera()
-    moments = [after(ms / 1000) for ms in data.draw(st.permutations(milliseconds))]
+    timestamps = [after(ms / 1000) for ms in data.draw(st.permutations(milliseconds))]
 
-    for moment in moments:
-        detect(camera, moment)
+    for timestamp in timestamps:
+        detect(camera, timestamp)
 
     events = list(Event.objects.filter(camera=camera).order_by("started_at"))
-    assert sum(event.detection_count for event in events) == len(moments)
+    assert sum(event.detection_count for event in events) == len(timestamps)
     for event in events:
         times = sorted(event.detections.values_list("detected_at", flat=True))
         assert len(times) == event.detection_count
@@ -162,7 +162,7 @@ def test_count_and_classes_are_kept_with_the_event(camera):
     assert (event.object_classes, event.detection_count) == (["car", "person"], 3)
 
 
-def test_the_moments_kept_are_whole_milliseconds(camera):
+def test_stored_timestamps_are_whole_milliseconds(camera):
     detection = detect(camera, after(0.1239))
 
     detection.refresh_from_db()
@@ -180,7 +180,7 @@ def test_the_settings_say_how_long_and_how_quiet(camera, settings):
     assert spans(camera) == [(0, 5), (9, 9), (20, 20)]
 
 
-def test_what_is_older_than_30_seconds_begins_closed_and_says_so(camera, news):
+def test_an_event_older_than_30_seconds_is_created_closed_and_signalled(camera, news):
     event = detect(camera, timezone.now() - timedelta(seconds=31)).event
 
     assert event.ended_at == event.last_detected_at
@@ -227,7 +227,7 @@ def test_an_event_that_keeps_going_closes_at_90_seconds(camera):
     assert event.ended_at == now - timedelta(seconds=1)
 
 
-def test_an_event_of_a_clock_that_was_put_back_closes(camera):
+def test_an_event_from_before_the_clock_was_set_back_closes(camera):
     now = timezone.now()
     event = open_event(camera, now + timedelta(days=1000), now + timedelta(days=1000, seconds=5))
 
@@ -310,7 +310,7 @@ def test_old_footage_reads_only_the_events_around_it(camera, django_assert_num_q
     for hours in range(10):
         detect(camera, after(hours * 3600))
 
-    # Savepoint, lock, look, event, detection, release; and that a clip is wanted: look, savepoint, row, release.
+    # Savepoint, lock, query, event, detection, release; and for the clip: query, savepoint, row, release.
     with django_assert_num_queries(10):
         detect(camera, after(-60))
 

@@ -67,16 +67,16 @@ def test_a_clip_is_played_and_can_be_downloaded(browser, event):
 
 
 @pytest.mark.parametrize(
-    ("state", "reason", "told"),
+    ("state", "reason", "message"),
     [
         ("waiting", "", "The clip is waiting."),
         ("failed", "There is no footage.", "The clip could not be made.</b> There is no footage."),
     ],
 )
-def test_the_state_of_the_clip_is_told(browser, event, state, reason, told):
+def test_the_state_of_the_clip_is_shown(browser, event, state, reason, message):
     ClipWork.objects.update(state=state, reason=reason)
 
-    assert told in page_of(browser, event)
+    assert message in page_of(browser, event)
 
 
 def test_the_clip_is_made_again_by_a_form(browser, camera, event):

@@ -136,7 +136,7 @@ def test_a_wrong_filter_value_is_422_and_names_the_field(api, name, value):
     assert [error["field"] for error in response.json()["errors"]] == [name]
 
 
-def test_paging_loses_and_repeats_nothing_when_moments_are_equal(api, camera, family_camera):
+def test_paging_loses_and_repeats_nothing_when_timestamps_are_equal(api, camera, family_camera):
     made = {detect(each, after(n * 100)).event_id for n in range(5) for each in (camera, family_camera)}
 
     seen, query = [], {"limit": 3}
@@ -253,7 +253,7 @@ def test_changing_needs_its_permission_and_sight_of_the_camera(member, family, e
     assert patch(reviewer, other, {"keep": True}).status_code == 200
 
 
-def test_a_stranger_is_401(stranger, event):
+def test_an_anonymous_request_is_401(stranger, event):
     for response in (
         stranger.get(URL),
         stranger.get(f"{URL}/{event.pk}"),

@@ -1,4 +1,4 @@
-"""The page `/events`: who sees what, filters, days, and its price."""
+"""The page `/events`: access, filters, days and query counts."""
 
 from __future__ import annotations
 

@@ -180,7 +180,7 @@ def test_users_with_view_permission_cannot_retry_or_change_uploads(family, desk,
     assert states() == ["failed", "failed"]
 
 
-def test_who_may_retry_reaches_only_what_they_see(family, family_camera, camera):
+def test_retry_is_limited_to_visible_uploads(family, family_camera, camera):
     guard = make_user("guard", "media_serving.change_upload", groups=(family,), is_staff=True)
     client = Client()
     client.force_login(guard)

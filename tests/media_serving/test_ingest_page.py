@@ -51,7 +51,7 @@ def test_the_oldest_is_of_those_that_wait_as_the_number_is(admin, browser, camer
     assert ingest_status(admin)["oldest_at"] == following.received_at
 
 
-def test_each_camera_tells_its_last_file(admin, camera, family_camera):
+def test_each_camera_shows_its_last_file(admin, camera, family_camera):
     now = timezone.now()
     upload(camera, b"old.jpg", after(50), received_at=now - timedelta(minutes=2))
     upload(camera, b"new.jpg", after(0), received_at=now, state="waiting")
@@ -104,7 +104,7 @@ def test_a_refused_retry_comes_back_with_its_reason(browser, camera):
     assert "has already been processed" in browser.post(f"/uploads/{done.pk}/retry", follow=True).content.decode()
 
 
-def test_a_retry_is_for_who_may_change_uploads_they_see(family, camera, family_camera):
+def test_retry_requires_the_permission_and_access_to_the_camera(family, camera, family_camera):
     hidden = upload(camera, b"a.jpg", after(0), state="failed", reason="x")
     seen = upload(family_camera, b"b.jpg", after(0), state="failed", reason="x")
     operator = browser_of(make_user("operator", is_staff=True, groups=(family,)))
@@ -115,7 +115,7 @@ def test_a_retry_is_for_who_may_change_uploads_they_see(family, camera, family_c
     assert "Retry" not in page_of(operator)
 
 
-def test_it_tells_when_nobody_watches(browser, camera):
+def test_it_warns_if_the_folder_watcher_is_not_running(browser, camera):
     assert "Folder watcher is not running" in page_of(browser)
     beat(WATCHER)
     assert "Folder watcher is not running" not in page_of(browser)

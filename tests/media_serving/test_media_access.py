@@ -1,4 +1,4 @@
-"""Who may see which media, what strangers are told, and what an answer costs."""
+"""Access to media, responses to anonymous requests, and query counts."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_view_all_is_enough_and_staff_alone_is_not(family_media):
     assert {staff.get(MEDIA + path).status_code for path in family_media} == {404}
 
 
-def test_a_stranger_is_asked_to_sign_in_whatever_the_path(stranger, family_media):
+def test_an_anonymous_request_is_401_whatever_the_path(stranger, family_media):
     for path in (*family_media, "cameras/../x", "nothing"):
         response = stranger.get(MEDIA + path)
         assert response.status_code == 401

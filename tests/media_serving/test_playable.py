@@ -20,16 +20,16 @@ from tests.media_serving.stored import MEDIA, MJPEG, body_of, facts_of, make_eve
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("own_folders")]
 
 
-def test_it_is_promised_then_made_then_served(ask, avi, sent, camera, tmp_path):
-    promised = ask()
-    assert promised.status_code == 202
-    assert promised.json() == {"state": "waiting", "path": f"cameras/{camera.slug}/v.avi"}
-    assert int(promised["Retry-After"]) > 0
+def test_a_transcode_is_queued_then_made_then_served(request_video, avi, sent, camera, tmp_path):
+    pending = request_video()
+    assert pending.status_code == 202
+    assert pending.json() == {"state": "waiting", "path": f"cameras/{camera.slug}/v.avi"}
+    assert int(pending["Retry-After"]) > 0
     assert sent == [the_row().pk]
 
     transcoder.make_playable(the_row().pk)
 
-    made = ask()
+    made = request_video()
     data = body_of(made)
     assert made.status_code == 200
     assert made["Content-Type"] == "video/mp4"
@@ -37,44 +37,44 @@ def test_it_is_promised_then_made_then_served(ask, avi, sent, camera, tmp_path):
     facts = facts_of(data, tmp_path)
     assert (facts.video_codec, facts.pix_fmt, facts.container) == ("h264", "yuv420p", "mov")
     assert data.index(b"moov") < data.index(b"mdat"), "it plays while it loads"
-    assert ask(HTTP_RANGE="bytes=4-7").getvalue() == b"ftyp"
-    assert ask(HTTP_IF_NONE_MATCH=made["ETag"]).status_code == 304
+    assert request_video(HTTP_RANGE="bytes=4-7").getvalue() == b"ftyp"
+    assert request_video(HTTP_IF_NONE_MATCH=made["ETag"]).status_code == 304
 
 
-def test_head_is_enough_to_ask_and_to_wait(ask, avi, sent):
-    assert ask(method="head").status_code == 202
-    assert ask(method="head").status_code == 202
+def test_head_can_queue_and_poll_a_transcode(request_video, avi, sent):
+    assert request_video(method="head").status_code == 202
+    assert request_video(method="head").status_code == 202
     assert len(sent) == 1
 
     transcoder.make_playable(the_row().pk)
 
-    answer = ask(method="head")
+    answer = request_video(method="head")
     assert answer.status_code == 200
     assert answer["Content-Type"] == "video/mp4"
 
 
-def test_what_browsers_play_is_served_as_it_is(ask, camera, sent):
+def test_what_browsers_play_is_served_as_it_is(request_video, camera, sent):
     folder = folder_of(camera)
     make_video(folder / "v.mp4", seconds=1)
     make_video(folder / "v.webm", seconds=1, codec=("-c:v", "libvpx", "-deadline", "realtime"))
 
     for name, content_type in {"v.mp4": "video/mp4", "v.webm": "video/webm"}.items():
         for _ in range(2):
-            response = ask(name)
+            response = request_video(name)
             assert response.status_code == 200
             assert response["Content-Type"] == content_type
             assert body_of(response) == (folder / name).read_bytes()
     assert sent == []
 
 
-def test_streams_that_browsers_play_are_copied_not_converted_again(ask, camera, sent, tmp_path, monkeypatch):
+def test_streams_that_browsers_play_are_copied_not_converted_again(request_video, camera, sent, tmp_path, monkeypatch):
     make_video(folder_of(camera) / "v.mkv", seconds=1)
     monkeypatch.setattr(ffmpeg, "transcode_mp4", lambda *args, **kwargs: pytest.fail("transcoded"))
-    assert ask("v.mkv").status_code == 202
+    assert request_video("v.mkv").status_code == 202
 
     transcoder.make_playable(the_row().pk)
 
-    assert facts_of(body_of(ask("v.mkv")), tmp_path).video_codec == "h264"
+    assert facts_of(body_of(request_video("v.mkv")), tmp_path).video_codec == "h264"
 
 
 @pytest.mark.parametrize(
@@ -86,20 +86,20 @@ def test_streams_that_browsers_play_are_copied_not_converted_again(ask, camera, 
         ("v.mkv", MJPEG),
     ],
 )
-def test_other_codecs_are_converted(ask, camera, tmp_path, name, codec):
+def test_other_codecs_are_converted(request_video, camera, tmp_path, name, codec):
     make_video(folder_of(camera) / name, seconds=1, size="161x121" if codec == MJPEG else "160x120", codec=codec)
-    assert ask(name).status_code == 202
+    assert request_video(name).status_code == 202
 
     transcoder.make_playable(the_row().pk)
 
-    facts = facts_of(body_of(ask(name)), tmp_path)
+    facts = facts_of(body_of(request_video(name)), tmp_path)
     assert (facts.video_codec, facts.pix_fmt) == ("h264", "yuv420p")
 
 
-def test_an_image_has_no_playable_form(ask, camera):
+def test_an_image_has_no_web_playback_version(request_video, camera):
     put(folder_of(camera), "a.jpg", jpeg())
 
-    response = ask("a.jpg")
+    response = request_video("a.jpg")
 
     assert response.status_code == 400
     assert set(response.json()) == {"error", "path"}
@@ -111,14 +111,14 @@ def test_only_one_is_a_yes(api, camera, avi, value):
     assert api.get(f"{MEDIA}cameras/{camera.slug}/v.avi?playable={value}").status_code == 400
 
 
-def test_what_cannot_be_converted_says_why(ask, camera, sent):
+def test_a_failed_transcode_returns_its_reason(request_video, camera, sent):
     put(folder_of(camera), "v.avi", b"RIFF\0\0\0\0AVI nothing that could be a film")
     put(folder_of(camera), "v.mp4", b"#EXTM3U\nfile:///etc/passwd\n")
     for name in ("v.avi", "v.mp4"):
-        assert ask(name).status_code == 202
+        assert request_video(name).status_code == 202
         transcoder.make_playable(PlayableForm.objects.latest("pk").pk)
 
-        response = ask(name)
+        response = request_video(name)
 
         assert response.status_code == 422
         assert set(response.json()) == {"error", "path"}
@@ -126,23 +126,23 @@ def test_what_cannot_be_converted_says_why(ask, camera, sent):
     assert len(sent) == 2, "a final failure is not tried again"
 
 
-def test_a_changed_file_is_another(ask, camera, avi):
-    ask()
+def test_a_changed_file_is_another(request_video, camera, avi):
+    request_video()
     transcoder.make_playable(the_row().pk)
     make_video(avi, seconds=2, codec=MJPEG)
 
-    assert ask().status_code == 202
+    assert request_video().status_code == 202
     assert PlayableForm.objects.count() == 2
 
 
-def test_one_who_may_not_see_the_video_makes_no_work(outsider, camera, avi):
+def test_a_user_without_access_cannot_queue_a_transcode(outsider, camera, avi):
     response = client_of(outsider).get(f"{MEDIA}cameras/{camera.slug}/v.avi?playable=1")
 
     assert response.status_code == 404
     assert PlayableForm.objects.count() == 0
 
 
-def test_a_clip_has_a_playable_form_too(api, camera, settings, tmp_path):
+def test_a_clip_has_a_web_playback_version_too(api, camera, settings, tmp_path):
     settings.CLIP_DIR = tmp_path / "clips"
     event = make_event(camera, clip=make_video(tmp_path / "c.mp4", seconds=1).read_bytes())
 
@@ -153,11 +153,11 @@ def test_a_clip_has_a_playable_form_too(api, camera, settings, tmp_path):
 
 
 @pytest.fixture
-def made(ask, camera, sent) -> Iterator[list[PlayableForm]]:
+def made(request_video, camera, sent) -> Iterator[list[PlayableForm]]:
     """Three forms, the first the longest unused."""
     for number in range(3):
         make_video(folder_of(camera) / f"{number}.avi", seconds=1, codec=MJPEG)
-        ask(f"{number}.avi")
+        request_video(f"{number}.avi")
         transcoder.make_playable(PlayableForm.objects.latest("pk").pk)
     rows = list(PlayableForm.objects.order_by("pk"))
     for age, row in zip((30, 20, 10), rows, strict=True):
@@ -175,8 +175,8 @@ def test_the_least_recently_used_go_row_and_file_together(made, settings):
     assert [transcode_requests.cached_path(row).exists() for row in made] == [False, True, True]
 
 
-def test_use_keeps_it(made, ask, settings):
-    ask("0.avi")
+def test_use_keeps_it(made, request_video, settings):
+    request_video("0.avi")
     settings.NVR_TRANSCODE_CACHE_MB = (made[0].size_bytes + made[2].size_bytes) / 2**20
 
     transcoder.evict()
@@ -184,25 +184,25 @@ def test_use_keeps_it(made, ask, settings):
     assert {row.pk for row in PlayableForm.objects.all()} == {made[0].pk, made[2].pk}
 
 
-def test_a_form_larger_than_the_cache_is_still_seen(ask, avi, settings):
+def test_a_version_larger_than_the_cache_is_still_served(request_video, avi, settings):
     settings.NVR_TRANSCODE_CACHE_MB = 0
-    ask()
+    request_video()
 
     transcoder.make_playable(the_row().pk)
 
-    assert ask().status_code == 200
+    assert request_video().status_code == 200
 
 
-def test_the_cache_is_made_smaller_when_one_is_added(made, ask, avi, settings):
+def test_the_cache_is_made_smaller_when_one_is_added(made, request_video, avi, settings):
     settings.NVR_TRANSCODE_CACHE_MB = 0
-    ask()
+    request_video()
 
     transcoder.make_playable(PlayableForm.objects.latest("pk").pk)
 
     assert [row.path for row in PlayableForm.objects.all()] == [PlayableForm.objects.latest("pk").path]
 
 
-def test_what_nobody_asked_for_in_a_month_and_what_no_row_knows_goes(made):
+def test_versions_unused_for_a_month_and_files_without_a_row_are_removed(made):
     PlayableForm.objects.filter(pk=made[0].pk).update(used_at=timezone.now() - timedelta(days=31))
     folder = transcode_requests.cached_path(made[0]).parent
     orphan = put(folder, f"{'0' * 64}.mp4", b"x", age_s=2 * 86_400)
@@ -218,7 +218,7 @@ def test_what_nobody_asked_for_in_a_month_and_what_no_row_knows_goes(made):
 
 
 @pytest.mark.django_db
-def test_staff_can_have_a_failed_conversion_tried_again(admin_client, camera):
+def test_staff_can_retry_a_failed_transcode(admin_client, camera):
     video = make_video(folder_of(camera) / "a.avi", codec=("-c:v", "mpeg4"))
     playback_version(video.resolve())
     PlayableForm.objects.update(state=WorkState.FAILED, reason="it was cut short")

@@ -1,4 +1,4 @@
-"""How playable forms are made: rows, messages, leases, failures; by threads at once, and by a real worker."""
+"""Transcode jobs: rows, messages, leases, failures; with concurrent threads and a real worker."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from tests.servers import BASE_DIR
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("own_folders")]
 
 
-def test_a_broker_that_is_away_leaves_a_promise_that_is_kept_later(
+def test_an_unavailable_broker_leaves_a_pending_row_that_is_sent_later(
     api, camera, avi, monkeypatch, django_capture_on_commit_callbacks
 ):
     def away(*args: object, **kwargs: object) -> None:
@@ -53,8 +53,8 @@ def test_a_broker_that_is_away_leaves_a_promise_that_is_kept_later(
     assert sent == [the_row().pk], "not at each beat"
 
 
-def test_a_message_that_comes_twice_makes_it_once(ask, avi, monkeypatch):
-    ask()
+def test_a_duplicate_message_makes_it_once(request_video, avi, monkeypatch):
+    request_video()
     calls = []
     monkeypatch.setattr(transcoder, "convert", counting(transcoder.convert, calls))
 
@@ -73,10 +73,10 @@ def counting(function, calls: list[object]):
     return counted
 
 
-def test_one_is_worked_on_at_a_time_and_its_end_sends_the_next(ask, camera, avi, sent):
+def test_one_row_is_processed_at_a_time_and_its_end_sends_the_next(request_video, camera, avi, sent):
     make_video(folder_of(camera) / "w.avi", seconds=1, codec=MJPEG)
-    ask("v.avi")
-    ask("w.avi")
+    request_video("v.avi")
+    request_video("w.avi")
     first, second = PlayableForm.objects.order_by("pk")
     working = transcoder.claim(first.pk)
     assert working is not None
@@ -91,8 +91,8 @@ def test_one_is_worked_on_at_a_time_and_its_end_sends_the_next(ask, camera, avi,
     assert sent[-1] == second.pk
 
 
-def test_the_database_refuses_two_at_work(ask, camera, avi):
-    ask()
+def test_the_database_refuses_two_working_rows(request_video, camera, avi):
+    request_video()
     row = the_row()
     now = timezone.now()
     facts = {"path": "/x", "mtime_ns": 1, "source_size_bytes": 1, "state": "working", "leased_until": now}
@@ -102,10 +102,10 @@ def test_the_database_refuses_two_at_work(ask, camera, avi):
         PlayableForm.objects.create(key="another", **facts)
 
 
-def test_a_killed_workers_lease_lapses_and_the_work_is_done_again(ask, avi):
-    ask()
+def test_a_killed_workers_lease_expires_and_the_job_is_retried(request_video, avi):
+    request_video()
     transcoder.claim(the_row().pk)  # and then nothing: the worker is dead
-    assert ask().json()["state"] == "working"
+    assert request_video().json()["state"] == "working"
 
     transcoder.make_playable(the_row().pk)
     assert the_row().state == WorkState.WORKING, "the lease is not over"
@@ -116,20 +116,20 @@ def test_a_killed_workers_lease_lapses_and_the_work_is_done_again(ask, avi):
     assert the_row().attempts == 2
 
 
-def test_what_kills_its_worker_three_times_is_given_up(ask, avi):
-    ask()
+def test_a_video_that_kills_three_workers_fails(request_video, avi):
+    request_video()
     for _ in range(MAX_ATTEMPTS):
         assert transcoder.claim(the_row().pk) is not None
         PlayableForm.objects.update(leased_until=timezone.now() - timedelta(seconds=1))
         transcoder.release_expired_leases()
 
     assert the_row().state == WorkState.FAILED
-    assert ask().status_code == 422
-    assert "died" in ask().json()["error"]
+    assert request_video().status_code == 422
+    assert "died" in request_video().json()["error"]
 
 
-def test_a_worker_that_lost_its_lease_does_not_write_over_the_next_ones_work(ask, avi):
-    ask()
+def test_a_worker_without_its_lease_does_not_overwrite_newer_work(request_video, avi):
+    request_video()
     slow = transcoder.claim(the_row().pk)
     PlayableForm.objects.update(leased_until=timezone.now() - timedelta(seconds=1))
     transcoder.release_expired_leases()
@@ -141,13 +141,13 @@ def test_a_worker_that_lost_its_lease_does_not_write_over_the_next_ones_work(ask
     assert the_row().reason == ""
 
 
-def test_what_takes_too_long_is_ended(ask, avi, settings):
+def test_a_job_over_the_time_limit_is_stopped(request_video, avi, settings):
     settings.NVR_TRANSCODE_TIME_LIMIT = timedelta(milliseconds=1)
-    ask()
+    request_video()
 
     transcoder.make_playable(the_row().pk)
 
-    response = ask()
+    response = request_video()
     assert response.status_code == 422
     assert "longer" in response.json()["error"]
 
@@ -161,39 +161,39 @@ def test_what_takes_too_long_is_ended(ask, avi, settings):
         OSError(errno.EIO, "Input/output error"),
     ],
 )
-def test_want_of_something_is_told_and_tried_again_later(ask, avi, sent, monkeypatch, trouble):
+def test_a_missing_resource_is_reported_and_retried_later(request_video, avi, sent, monkeypatch, trouble):
     def fail(*args: object, **kwargs: object) -> None:
         raise trouble
 
-    ask()
+    request_video()
     with monkeypatch.context() as patch:
         patch.setattr(ffmpeg, "transcode_mp4", fail)
         transcoder.make_playable(the_row().pk)
-    waiting = ask()
+    waiting = request_video()
     assert waiting.status_code == 503
     assert 0 < int(waiting["Retry-After"]) <= 300
     assert not list(transcode_requests.cached_path(the_row()).parent.glob("*"))
 
     PlayableForm.objects.update(retry_at=timezone.now() - timedelta(seconds=1))
-    assert ask().status_code == 202
+    assert request_video().status_code == 202
     transcoder.make_playable(the_row().pk)
-    assert ask().status_code == 200
+    assert request_video().status_code == 200
 
 
-def test_a_disk_without_room_is_not_even_tried(ask, avi, monkeypatch):
-    ask()
+def test_no_transcode_starts_on_a_full_disk(request_video, avi, monkeypatch):
+    request_video()
     usage = shutil.disk_usage("/")._replace(free=1000)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
 
     transcoder.make_playable(the_row().pk)
 
-    response = ask()
+    response = request_video()
     assert response.status_code == 503
     assert "disk" in response.json()["error"]
 
 
-def test_an_original_that_went_or_became_a_link_is_forgotten(ask, camera, avi, tmp_path):
-    ask()
+def test_the_row_of_a_missing_or_linked_original_is_deleted(request_video, camera, avi, tmp_path):
+    request_video()
     elsewhere = shutil.copy2(avi, tmp_path / "elsewhere.avi")
     avi.unlink()
     avi.symlink_to(elsewhere)
@@ -204,14 +204,14 @@ def test_an_original_that_went_or_became_a_link_is_forgotten(ask, camera, avi, t
     assert not list((tmp_path / "cache").rglob("*.mp4"))
 
 
-def test_a_form_that_was_deleted_from_the_disk_is_made_again(ask, avi, sent):
-    ask()
+def test_a_version_deleted_from_the_disk_is_regenerated(request_video, avi, sent):
+    request_video()
     transcoder.make_playable(the_row().pk)
     transcode_requests.cached_path(the_row()).unlink()
 
-    assert ask().status_code == 202
+    assert request_video().status_code == 202
     transcoder.make_playable(the_row().pk)
-    assert ask().status_code == 200
+    assert request_video().status_code == 200
 
 
 def test_names_that_are_no_text_are_remembered(sent, tmp_path):
@@ -229,7 +229,7 @@ def test_names_that_are_no_text_are_remembered(sent, tmp_path):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_twenty_who_ask_at_once_make_one_row(camera, avi, sent):
+def test_twenty_concurrent_requests_create_one_row(camera, avi, sent):
     answers: list[str] = []
 
     def ask_once() -> None:
@@ -283,7 +283,7 @@ def test_two_workers_with_two_rows_work_one_after_the_other(camera, sent, monkey
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_lease_is_renewed_while_the_work_goes_on(camera, avi, sent, monkeypatch):
+def test_a_lease_is_renewed_while_work_is_in_progress(camera, avi, sent, monkeypatch):
     monkeypatch.setattr(transcoder, "LEASE", timedelta(seconds=0.4))
     leases = []
 

@@ -137,7 +137,7 @@ def test_what_cannot_be_removed_does_not_hold_up_the_others(folders, db, monkeyp
 
 
 @pytest.mark.django_db(transaction=True)
-def test_who_purges_does_not_wait_for_every_file_but_all_go(folders, admin, camera, monkeypatch):
+def test_a_purge_request_does_not_wait_for_every_file_but_all_are_removed(folders, admin, camera, monkeypatch):
     monkeypatch.setattr(tombstones, "BATCH", 2)
     gone = [with_files(camera, seconds) for seconds in (0, 10, 20, 30, 40)]
 
@@ -149,9 +149,7 @@ def test_who_purges_does_not_wait_for_every_file_but_all_go(folders, admin, came
 
 
 @pytest.mark.django_db(transaction=True)
-def test_purging_a_camera_removes_the_playable_forms_of_its_videos_too(
-    settings, tmp_path, admin, camera, family_camera
-):
+def test_purging_a_camera_removes_the_transcodes_of_its_videos_too(settings, tmp_path, admin, camera, family_camera):
     settings.CACHE_DIR, settings.KEPT_DIR = tmp_path / "cache", tmp_path / "kept"
     rows = {}
     for owner in (camera, family_camera):

@@ -23,7 +23,7 @@ def reported(api, camera, **values) -> Detection:
 
 
 def brightness(detection: Detection, at: tuple[float, float]) -> int:
-    """Of the thumbnail, at a place told in shares of its sides."""
+    """Return the thumbnail's brightness at a position given as fractions of its sides."""
     with Image.open(detection.thumbnail_path) as image:
         return image.convert("L").getpixel((int(image.width * at[0]), int(image.height * at[1])))
 
@@ -45,9 +45,9 @@ def test_a_report_of_a_picture_gets_its_thumbnail(api, camera):
     assert reported_thumbnails.make_pending() == 0
 
 
-def test_a_report_of_a_video_shows_its_moment(api, camera):
+def test_a_report_of_a_video_shows_the_frame_at_its_offset(api, camera):
     numbered_video(folder_of(camera) / "v.mp4")
-    early, late = (reported(api, camera, file_path="v.mp4", offset_ms=moment) for moment in (0, 9000))
+    early, late = (reported(api, camera, file_path="v.mp4", offset_ms=offset) for offset in (0, 9000))
 
     assert reported_thumbnails.make_pending() == 2
     assert brightness(late, (0.5, 0.5)) > brightness(early, (0.5, 0.5)) + 100
@@ -68,7 +68,7 @@ def test_a_file_may_come_later_than_its_report_but_not_days_later(api, camera):
     assert not forgotten.thumbnail_path.exists()
 
 
-def test_what_cannot_be_read_is_given_up_when_it_should_be_whole(api, camera):
+def test_an_unreadable_file_is_abandoned_once_it_should_be_complete(api, camera):
     put(folder_of(camera), "a.jpg", b"no picture at all")
     fresh, old, missing = reported(api, camera), reported(api, camera), reported(api, camera, file_path="b.jpg")
     longer_ago = timezone.now() - timedelta(minutes=16)
@@ -89,7 +89,7 @@ def test_reports_whose_files_never_come_keep_no_older_one_waiting(api, camera, m
     assert reported_thumbnails.make_pending() == 1
 
 
-def test_a_look_ends_in_time(api, camera, monkeypatch):
+def test_a_run_ends_in_time(api, camera, monkeypatch):
     put(folder_of(camera), "a.jpg", numbered_still(50))
     for _ in range(3):
         reported(api, camera)
@@ -110,8 +110,8 @@ def test_nothing_outside_of_the_cameras_own_folder_is_shown(api, camera, tmp_pat
     assert reported_thumbnails.make_pending() == 0
 
 
-@pytest.mark.skipif(connection.vendor != "sqlite", reason="the plans are told in SQLite's words")
-def test_what_is_owed_is_found_by_an_index_of_nothing_else(db):
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="the query plans are in SQLite's format")
+def test_pending_reports_are_found_by_a_partial_index(db):
     plan = reported_thumbnails.pending().explain()
 
     assert "report_without_thumbnail" in plan

@@ -150,7 +150,7 @@ def test_only_reading_is_signed(member_api, stranger, path):
         assert getattr(stranger, method)(url).status_code in {401, 405}
 
 
-def test_what_the_signer_may_not_see_any_more_is_not_served(member, family, member_api, stranger, path):
+def test_a_file_that_the_signer_may_no_longer_see_is_not_served(member, family, member_api, stranger, path):
     url = signed(member_api, path)
     member.groups.remove(family)
 

@@ -44,7 +44,7 @@ def again(client: APIClient, upload: Upload):
     return client.post(f"{UPLOADS}/{upload.pk}/retry")
 
 
-def test_an_upload_is_told_with_these_keys_and_times_in_milliseconds(api: APIClient, camera: Camera) -> None:
+def test_an_upload_has_these_keys_and_times_in_milliseconds(api: APIClient, camera: Camera) -> None:
     at = datetime(2026, 1, 31, 12, 0, 0, 123456, tzinfo=UTC)
     times = {"received_at": at, "captured_at": at, "capture_clue": "file", "capture_note": "EXIF is blank."}
     upload = enter(camera, "2026/a b.jpg", state="failed", attempts=3, **times)
@@ -118,7 +118,7 @@ def test_filters_narrow_by_camera_and_state(api: APIClient, camera: Camera, fami
         ("cursor", "WyJ4IiwxXQ"),
     ],
 )
-def test_a_wrong_filter_is_422_and_says_which(api: APIClient, name: str, value: str) -> None:
+def test_a_wrong_filter_is_422_and_names_the_field(api: APIClient, name: str, value: str) -> None:
     response = api.get(UPLOADS, {name: value})
 
     assert response.status_code == 422
@@ -171,13 +171,13 @@ def test_what_was_rejected_or_failed_waits_again_with_all_its_attempts(
     assert entry.changes == {"state": [state, "waiting"], "reason": [upload.reason, ""]}
 
 
-def test_the_workers_are_told_at_once_and_a_broker_that_is_away_is_survived(
+def test_a_task_is_sent_at_once_and_an_unavailable_broker_is_tolerated(
     api: APIClient, camera: Camera, monkeypatch: pytest.MonkeyPatch, django_capture_on_commit_callbacks
 ) -> None:
-    told: list[str] = []
+    sent_tasks: list[str] = []
 
     def send_task(name: str, queue: str, expires: float) -> None:
-        told.append(f"{name} to {queue}")
+        sent_tasks.append(f"{name} to {queue}")
         raise OperationalError
 
     monkeypatch.setattr(retrying, "dispatcher", dispatch.Dispatcher())
@@ -186,7 +186,7 @@ def test_the_workers_are_told_at_once_and_a_broker_that_is_away_is_survived(
         response = again(api, enter(camera, state="failed"))
 
     assert response.status_code == 202
-    assert told == ["media.ingest to ingest"]
+    assert sent_tasks == ["media.ingest to ingest"]
 
 
 def test_a_row_that_a_worker_drops_at_once_is_not_found(
@@ -197,7 +197,7 @@ def test_a_row_that_a_worker_drops_at_once_is_not_found(
     assert again(api, enter(camera, state="failed")).status_code == 404
 
 
-def test_what_waits_already_goes_on_waiting_and_nothing_is_recorded(api: APIClient, camera: Camera) -> None:
+def test_a_waiting_upload_is_not_changed_and_nothing_is_recorded(api: APIClient, camera: Camera) -> None:
     later = timezone.now() + timedelta(hours=1)
     upload = enter(camera, attempts=1, retry_at=later, reason="The file is empty.")
 
@@ -211,7 +211,7 @@ def test_what_waits_already_goes_on_waiting_and_nothing_is_recorded(api: APIClie
 
 
 @pytest.mark.parametrize(("state", "text"), [("working", "is being processed"), ("done", "has already been processed")])
-def test_what_is_in_hand_or_done_is_a_conflict(api: APIClient, camera: Camera, state: str, text: str) -> None:
+def test_retrying_a_working_or_done_upload_is_a_conflict(api: APIClient, camera: Camera, state: str, text: str) -> None:
     upload = enter(camera, state=state, attempts=1)
 
     response = again(api, upload)
@@ -222,7 +222,7 @@ def test_what_is_in_hand_or_done_is_a_conflict(api: APIClient, camera: Camera, s
     assert (upload.state, upload.attempts) == (state, 1)
 
 
-def test_who_may_have_a_file_read_again(guard: User, camera: Camera, family: Group, family_camera: Camera) -> None:
+def test_retry_requires_permission(guard: User, camera: Camera, family: Group, family_camera: Camera) -> None:
     theirs, hidden = enter(family_camera, state="failed"), enter(camera, state="failed")
     permission = "media_serving.change_upload"
 
@@ -246,7 +246,7 @@ def test_an_upload_that_was_purged_meanwhile_is_not_found(admin: User, camera: C
         retry(admin, upload)
 
 
-def test_the_audit_tells_of_it_only_to_who_sees_the_camera(
+def test_audit_entries_are_visible_only_with_access_to_the_camera(
     admin: User, guard: User, camera: Camera, family_camera: Camera
 ) -> None:
     retry(admin, enter(camera, state="failed"))

@@ -1,4 +1,4 @@
-"""What is asked for each clip, and every few seconds, costs as little after a million clips as after ten."""
+"""Queries for each clip and periodic queries cost as little with a million clips as with ten."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.ingest.test_costs import plans
 from tests.media_serving.evidence import after, detect
 from tests.media_serving.test_events_page import browser_of
 
-pytestmark = pytest.mark.skipif(connection.vendor != "sqlite", reason="the plans are told in SQLite's words")
+pytestmark = pytest.mark.skipif(connection.vendor != "sqlite", reason="the query plans are in SQLite's format")
 
 
 @pytest.mark.parametrize(
@@ -24,16 +24,16 @@ pytestmark = pytest.mark.skipif(connection.vendor != "sqlite", reason="the plans
         lambda row: clip_worker.wait_for_disk_space(row),
         lambda row: clip_worker.resume_after_full_disk(),
     ],
-    ids=["what is owed", "the next", "dead workers", "a full disk", "room again"],
+    ids=["pending", "the next", "dead workers", "a full disk", "disk space available"],
 )
-def test_nothing_looks_at_every_clip(camera, sent, work):
+def test_no_query_scans_every_clip(camera, sent, work):
     detect(camera, after(0))
     with CaptureQueriesContext(connection) as captured:
         work(ClipWork.objects.get())
 
-    asked = [q["sql"] for q in captured if "clipwork" in q["sql"] and q["sql"].startswith(("SELECT", "UPDATE"))]
-    told = plans(asked[1:])
-    assert told and not [plan for plan in told if plan.startswith("SCAN media_serving_clipwork")]
+    queries = [q["sql"] for q in captured if "clipwork" in q["sql"] and q["sql"].startswith(("SELECT", "UPDATE"))]
+    query_plans = plans(queries[1:])
+    assert query_plans and not [plan for plan in query_plans if plan.startswith("SCAN media_serving_clipwork")]
 
 
 @pytest.mark.parametrize("query", ["", "?state__exact=failed"])
@@ -44,5 +44,5 @@ def test_the_admins_page_of_clips_sorts_none_of_them(camera, admin, query):
         page = browser_of(admin).get(f"/admin/media_serving/clipwork/{query}")
 
     assert page.status_code == 200
-    told = plans([q["sql"] for q in captured if q["sql"].startswith("SELECT") and "_clipwork" in q["sql"]])
-    assert told and not [plan for plan in told if "TEMP B-TREE FOR ORDER BY" in plan]
+    query_plans = plans([q["sql"] for q in captured if q["sql"].startswith("SELECT") and "_clipwork" in q["sql"]])
+    assert query_plans and not [plan for plan in query_plans if "TEMP B-TREE FOR ORDER BY" in plan]
