@@ -258,7 +258,7 @@ def _typed(event_query: EventQuery, name: str) -> str:
 
 
 def choices(event_query: EventQuery, cameras: Choices, classes: Choices) -> list[dict[str, Any]]:
-    """What has too many values for chips is chosen from a list; what has not keeps its value."""
+    """Return a list for each filter with too many values for chips; the other filters have no options."""
     found = []
     for name, label, values in (("object_class", "Class", classes), ("camera_id", "Camera", cameras)):
         options = values if len(values) > MAX_CHIPS else []
