@@ -1,4 +1,4 @@
-"""Cameras that upload, and the worker that reads what they delivered."""
+"""Cameras that upload files, and helpers to enter and inspect their uploads."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from tests.factories import folder_of, make_camera
 
 
 @pytest.fixture(autouse=True)
-def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a busy machine a folder may take more than a second to answer: no worker would look at its camera."""
+def long_folder_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a busy machine a folder may take more than a second to respond, and workers would skip its camera."""
     monkeypatch.setattr(folder_ownership._probe, "timeout_s", 60.0)
 
 
@@ -27,8 +27,8 @@ def porch(db: None) -> Camera:
     return make_camera("Porch", detector="none")
 
 
-def scanned(camera: Camera, *, full: bool = True) -> int:
-    """What a scanner finds is entered, settled or not; how many uploads wait because of it."""
+def scan_and_enter(camera: Camera, *, full: bool = True) -> int:
+    """Enter all files that a scan finds, stable or not; return how many uploads wait because of it."""
     return enter(camera, Scanner(os.fsencode(folder_of(camera))).scan(full=full))
 
 
@@ -38,8 +38,8 @@ def uploads(camera: Camera) -> dict[str, tuple[str, str]]:
 
 
 def wait_for(what: object, *, seconds: float = 90) -> None:
-    """Until it is so; `seconds` only tell when to give up, on a machine that is busy with much else."""
+    """Wait until `what` returns a true value; fail after `seconds`, which allows for a busy machine."""
     deadline = time.monotonic() + seconds
     while not what():  # type: ignore[operator]
-        assert time.monotonic() < deadline, "it did not come to pass"
+        assert time.monotonic() < deadline, "the condition was not met in time"
         time.sleep(0.05)

@@ -25,7 +25,7 @@ from media_serving.ingest.capture_time.plausibility import EARLIEST, MAX_CLOCK_L
 from media_serving.models import Detection, Event, Upload
 from nvr.media.images.decoder.tags import read_tags
 from tests.factories import folder_of, make_camera, make_user, put
-from tests.ingest.conftest import scanned
+from tests.ingest.conftest import scan_and_enter
 from tests.ingest.test_exif import ORIGINAL, exif, picture
 from tests.media_serving import pedestrians as footage
 
@@ -44,7 +44,7 @@ def film(path: Path, *arguments: str) -> Path:
 def read(name: str, data: bytes, *, zone: str = "Europe/Berlin") -> Upload:
     camera = make_camera("Yard", detector="none", time_zone=zone)
     put(folder_of(camera), name, data, age_s=5)
-    scanned(camera)
+    scan_and_enter(camera)
     processor.process_pending()
     return Upload.objects.get()
 
@@ -72,7 +72,7 @@ def test_a_picture_is_entered_by_its_name_and_told_by_what_it_says_itself_once_i
     data = picture(exif=exif({ORIGINAL: "2026:01:31 12:00:05"})).getvalue()
     put(folder_of(camera), "20260131_120000.jpg", data, age_s=5)
 
-    scanned(camera)
+    scan_and_enter(camera)
     entered = Upload.objects.get()
     processor.process_pending()
     done = Upload.objects.get()
@@ -87,7 +87,7 @@ def test_a_video_whose_sound_is_longer_than_its_pictures_began_its_pictures_ago(
     put(folder_of(camera), "long_sound.mp4", long_sound.read_bytes())
     os.utime(folder_of(camera) / "long_sound.mp4", (1_790_000_000, 1_790_000_000))
 
-    scanned(camera)
+    scan_and_enter(camera)
     processor.process_pending()
 
     assert Upload.objects.get().captured_at.timestamp() == pytest.approx(1_790_000_000 - 4, abs=0.2)
@@ -232,7 +232,7 @@ def test_the_one_picture_of_each_burst_is_searched_for_people(db):
         file = io.BytesIO()
         still.save(file, "JPEG", quality=90, comment=at.encode())
         put(folder_of(camera), f"20260131_{at}.jpg", file.getvalue(), age_s=5)
-    scanned(camera)
+    scan_and_enter(camera)
     processor.process_pending()
 
     found = Detection.objects.filter(camera=camera).order_by("detected_at")

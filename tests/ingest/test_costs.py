@@ -14,7 +14,7 @@ from media_serving.ingest.missing import names_of_missing
 from media_serving.models import CaptureClue, Upload
 from media_serving.thumbnails.rendering import make_pending
 from tests.factories import folder_of, jpeg, put
-from tests.ingest.conftest import scanned
+from tests.ingest.conftest import scan_and_enter
 
 pytestmark = pytest.mark.skipif(connection.vendor != "sqlite", reason="the plans are told in SQLite's words")
 
@@ -61,7 +61,7 @@ def asked_of(tables: tuple[str, ...], captured: list[dict[str, str]]) -> list[st
 )
 def test_nothing_looks_at_every_row(porch, django_assert_max_num_queries, work):
     put(folder_of(porch), "a.jpg", jpeg())
-    scanned(porch)
+    scan_and_enter(porch)
 
     with django_assert_max_num_queries(12) as captured:
         work(porch)

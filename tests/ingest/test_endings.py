@@ -14,7 +14,7 @@ from media_serving.ingest import processor
 from media_serving.models import Detection, Upload
 from tests.factories import folder_of, jpeg, make_camera, put
 from tests.ingest.conftest import uploads
-from tests.ingest.test_working import read_all
+from tests.ingest.test_working import process_all
 
 
 def saved(kind: str) -> bytes:
@@ -41,7 +41,7 @@ def quiet_since(seconds: int) -> None:
 def test_what_lacks_only_its_last_bytes_is_read_after_a_moment(porch, name):
     put(folder_of(porch), name, LACKING[name], age_s=300)
 
-    state, reason = read_all(porch)[name]
+    state, reason = process_all(porch)[name]
     assert (state, "lacks its last bytes" in reason) == ("waiting", True)
 
     quiet_since(60)
@@ -52,7 +52,7 @@ def test_what_lacks_only_its_last_bytes_is_read_after_a_moment(porch, name):
 @pytest.mark.parametrize("cut", [3, 200, 1000])
 def test_a_picture_with_a_grey_bottom_goes_on_waiting(porch, cut):
     put(folder_of(porch), "a.jpg", jpeg()[:-cut], age_s=300)
-    read_all(porch)
+    process_all(porch)
 
     quiet_since(600)
     processor.process_pending()
@@ -64,7 +64,7 @@ def test_the_moment_is_a_setting(porch, settings):
     settings.NVR_INGEST_END_WAIT = timedelta(0)
     put(folder_of(porch), "a.jpg", jpeg()[:-2], age_s=300)
 
-    assert read_all(porch) == {"a.jpg": ("done", "")}
+    assert process_all(porch) == {"a.jpg": ("done", "")}
 
 
 def test_something_is_found_in_it_and_drawn(db, settings):
@@ -76,7 +76,7 @@ def test_something_is_found_in_it_and_drawn(db, settings):
         image.save(buffer, "JPEG", quality=90)
         put(folder_of(yard), f"20260131_12000{number}.jpg", buffer.getvalue()[:-2], age_s=300)
 
-    assert {state for state, _ in read_all(yard).values()} == {"done"}
+    assert {state for state, _ in process_all(yard).values()} == {"done"}
     detection = Detection.objects.first()
     assert detection is not None
     assert (detection.frame_width, detection.frame_height) == (320, 240)

@@ -24,8 +24,8 @@ from media_serving.models import Detection, Upload
 from media_serving.thumbnails import rendering as thumbnails
 from nvr.media.images.decoder import pool
 from tests.factories import folder_of, jpeg, make_camera, make_video, put
-from tests.ingest.conftest import scanned, uploads
-from tests.ingest.test_working import read_all
+from tests.ingest.conftest import scan_and_enter, uploads
+from tests.ingest.test_working import process_all
 
 
 def scene(x: int) -> bytes:
@@ -49,7 +49,7 @@ def test_thumbnails_that_cannot_be_written_do_not_have_the_file_read_again(yard,
     (tmp_path / "file").touch()
     settings.THUMBNAIL_DIR = tmp_path / "file"
 
-    assert set(read_all(yard).values()) == {("done", "")}
+    assert set(process_all(yard).values()) == {("done", "")}
     assert Detection.objects.exists()
     assert not Detection.objects.exclude(thumbnail_size_bytes=None)
 
@@ -57,7 +57,7 @@ def test_thumbnails_that_cannot_be_written_do_not_have_the_file_read_again(yard,
 def test_a_thumbnail_is_never_drawn_from_newer_bytes(yard, monkeypatch, settings, tmp_path):
     (tmp_path / "file").touch()
     settings.THUMBNAIL_DIR = tmp_path / "file"
-    read_all(yard)
+    process_all(yard)
     settings.THUMBNAIL_DIR = tmp_path / "thumbnails"  # its own: other tests leave detections of the same number
     (upload,) = Upload.objects.filter(detections__isnull=False).distinct()
     put(folder_of(yard), upload.path, jpeg(320, 240), age_s=2)
@@ -76,7 +76,7 @@ def test_thumbnails_of_a_camera_that_is_away_keep_no_other_waiting(yard, monkeyp
     for camera in (other, yard):
         put(folder_of(camera), "20260131_120000.jpg", scene(0))
         put(folder_of(camera), "20260131_120001.jpg", scene(150))
-        read_all(camera)
+        process_all(camera)
     delivered = thumbnails.uploaded_file
 
     def away(upload, camera):
@@ -93,11 +93,11 @@ def test_thumbnails_of_a_camera_that_is_away_keep_no_other_waiting(yard, monkeyp
 
 def test_of_a_name_used_again_whole_bytes_are_kept(porch):
     put(folder_of(porch), "snap.jpg", jpeg(320, 240), age_s=60)
-    read_all(porch)
+    process_all(porch)
     put(folder_of(porch), "snap.jpg", jpeg(320, 240, seed=3)[:3000], age_s=40)
-    assert read_all(porch)
+    assert process_all(porch)
     put(folder_of(porch), "snap.jpg", jpeg(320, 240, seed=3), age_s=20)
-    read_all(porch)
+    process_all(porch)
 
     latest = Upload.objects.latest("pk")
     assert latest.state == "done" and latest.kept_path.read_bytes() == jpeg(320, 240, seed=3)
@@ -105,12 +105,12 @@ def test_of_a_name_used_again_whole_bytes_are_kept(porch):
 
 def test_a_copy_that_cannot_be_written_has_the_file_wait(porch, settings, tmp_path):
     put(folder_of(porch), "snap.jpg", jpeg(), age_s=60)
-    read_all(porch)
+    process_all(porch)
     put(folder_of(porch), "snap.jpg", jpeg(seed=3), age_s=20)
     (tmp_path / "file").touch()
     settings.KEPT_DIR = tmp_path / "file"
 
-    assert read_all(porch) and Upload.objects.latest("pk").state == "waiting"
+    assert process_all(porch) and Upload.objects.latest("pk").state == "waiting"
     assert "data folder" in Upload.objects.latest("pk").reason
 
 
@@ -124,7 +124,7 @@ def test_a_file_that_is_written_to_while_it_is_looked_at_is_read_again(yard, mon
         return look(*args, **kwargs)
 
     monkeypatch.setattr(pipeline, "run_detector", slow)
-    read_all(yard)
+    process_all(yard)
     Upload.objects.update(retry_at=None)
     processor.process_pending()
 
@@ -138,7 +138,7 @@ def test_a_video_that_takes_too_long_each_time_is_given_up(yard, monkeypatch):
     monkeypatch.setattr(
         sampling.sample_frames, "__kwdefaults__", {**sampling.sample_frames.__kwdefaults__, "time_limit": timedelta(0)}
     )
-    scanned(yard)
+    scan_and_enter(yard)
     for _ in range(5):
         processor.process_pending()
         Upload.objects.update(retry_at=None)
@@ -149,7 +149,7 @@ def test_a_video_that_takes_too_long_each_time_is_given_up(yard, monkeypatch):
 def test_a_picture_that_takes_too_long_is_tried_ever_more_seldom_and_never_given_up(porch, monkeypatch):
     """The disk may be slow for a night. Each try takes a worker for as long as one waits for a decoder."""
     put(folder_of(porch), "a.jpg", jpeg(), age_s=86_400)
-    scanned(porch)
+    scan_and_enter(porch)
     pauses = []
     with monkeypatch.context() as slow:
         slow.setattr(pool, "TIMEOUT_S", 0.0)
@@ -169,7 +169,7 @@ def test_a_picture_that_takes_too_long_is_tried_ever_more_seldom_and_never_given
 
 @pytest.mark.parametrize("fault", [DataError("too large"), IntegrityError("check")])
 def test_what_the_database_refuses_is_the_files_fault_and_keeps_no_other_waiting(yard, monkeypatch, fault):
-    scanned(yard)
+    scan_and_enter(yard)
     poison = Upload.objects.get(path="20260131_120000.jpg").pk
     finish = pipeline.finish
 
@@ -191,9 +191,9 @@ def test_what_the_database_refuses_is_the_files_fault_and_keeps_no_other_waiting
 
 def test_a_retried_upload_whose_name_holds_newer_bytes_says_so(porch, admin):
     put(folder_of(porch), "a.jpg", b"no picture at all, but long enough", age_s=60)
-    read_all(porch)
+    process_all(porch)
     put(folder_of(porch), "a.jpg", jpeg(), age_s=20)
-    read_all(porch)
+    process_all(porch)
     old = Upload.objects.get(state="rejected")
     retry(admin, old)
     processor.process_pending()
@@ -212,7 +212,7 @@ def test_a_retried_upload_that_is_no_media_says_why_again(porch, admin, kind):
         (folder / "a.jpg").symlink_to("/etc/hostname")
     else:
         put(folder, "a.txt", b"hello")
-    scanned(porch)
+    scan_and_enter(porch)
     before = uploads(porch)
     retry(admin, Upload.objects.get())
     processor.process_pending()
@@ -222,7 +222,7 @@ def test_a_retried_upload_that_is_no_media_says_why_again(porch, admin, kind):
 
 def test_a_file_that_we_may_not_read_is_told_so_and_read_when_we_may(porch, monkeypatch):
     file = put(folder_of(porch), "a.jpg", jpeg())
-    scanned(porch)
+    scan_and_enter(porch)
     really = os.open
 
     def refused(path, *args, **kwargs):
@@ -254,11 +254,11 @@ def test_a_video_that_is_cut_off_waits_for_its_rest(porch, name):
     file = ffmpeg(folder_of(porch) / name, "-f", "lavfi", "-i", source, *codec, *flags)
     whole = file.read_bytes()
     put(folder_of(porch), name, whole[: len(whole) // 2], age_s=30)
-    state, reason = read_all(porch)[name]
+    state, reason = process_all(porch)[name]
     assert state == "waiting", (state, reason)
 
     put(folder_of(porch), name, whole, age_s=10)
-    assert read_all(porch) == {name: ("done", "")}
+    assert process_all(porch) == {name: ("done", "")}
 
 
 def test_what_was_found_in_a_video_that_is_damaged_further_on_is_kept(yard, monkeypatch):
@@ -274,7 +274,7 @@ def test_what_was_found_in_a_video_that_is_damaged_further_on_is_kept(yard, monk
             yield frame
 
     monkeypatch.setattr(detection.sampling, "sample_frames", breaking)
-    scanned(yard)
+    scan_and_enter(yard)
     processor.process_pending()
 
     state, reason = uploads(yard)["a.mp4"]
@@ -284,7 +284,7 @@ def test_what_was_found_in_a_video_that_is_damaged_further_on_is_kept(yard, monk
 def test_what_there_is_of_a_video_is_read_when_its_rest_has_not_come_for_hours(porch, settings):
     file = ffmpeg(folder_of(porch) / "a.avi", "-f", "lavfi", "-i", "testsrc=duration=6:size=320x240:rate=10")
     put(folder_of(porch), "a.avi", file.read_bytes()[:40_000], age_s=30)
-    assert read_all(porch)["a.avi"][0] == "waiting"
+    assert process_all(porch)["a.avi"][0] == "waiting"
 
     settings.NVR_INCOMPLETE_UPLOAD_TIMEOUT = timedelta(0)
     Upload.objects.update(retry_at=None)
@@ -309,7 +309,7 @@ def read_while_the_database_refuses(camera: Camera, monkeypatch: pytest.MonkeyPa
 
 def test_a_database_without_room_is_no_fault_of_the_files(porch, monkeypatch):
     put(folder_of(porch), "a.jpg", jpeg())
-    scanned(porch)
+    scan_and_enter(porch)
 
     read_while_the_database_refuses(porch, monkeypatch, times=2 * leases.MAX_ATTEMPTS)
     state, reason = uploads(porch)["a.jpg"]
@@ -321,7 +321,7 @@ def test_a_database_without_room_is_no_fault_of_the_files(porch, monkeypatch):
 
 def test_what_the_database_never_takes_is_given_up_after_hours(porch, monkeypatch):
     put(folder_of(porch), "a.jpg", jpeg())
-    scanned(porch)
+    scan_and_enter(porch)
 
     read_while_the_database_refuses(porch, monkeypatch, times=leases.MAX_RESTARTS)
 
@@ -330,7 +330,7 @@ def test_what_the_database_never_takes_is_given_up_after_hours(porch, monkeypatc
 
 def test_the_longer_the_database_refuses_a_file_the_longer_it_waits(porch, monkeypatch):
     put(folder_of(porch), "a.jpg", jpeg())
-    scanned(porch)
+    scan_and_enter(porch)
     pauses = []
     monkeypatch.setattr(processor, "keep_waiting", lambda upload, reason, pause, **more: pauses.append(pause))
     lease = ingest_leases.acquire(porch.pk)
@@ -346,7 +346,7 @@ def test_a_cut_off_file_with_a_time_in_the_far_future_is_given_up_too(porch):
     file = put(folder_of(porch), "a.jpg", jpeg()[:500])
     ahead = time.time() + 3e7
     os.utime(file, (ahead, ahead))
-    assert read_all(porch)["a.jpg"][0] == "waiting"
+    assert process_all(porch)["a.jpg"][0] == "waiting"
 
     Upload.objects.update(received_at=timezone.now() - timedelta(hours=7), retry_at=None)
     processor.process_pending()
@@ -358,7 +358,7 @@ def test_a_cut_off_file_of_a_server_whose_clock_is_a_little_fast_is_waited_for(p
     file = put(folder_of(porch), "a.jpg", jpeg()[:500])
     ahead = time.time() + 300
     os.utime(file, (ahead, ahead))
-    scanned(porch)
+    scan_and_enter(porch)
     Upload.objects.update(received_at=timezone.now() - timedelta(hours=7))
     processor.process_pending()
 
@@ -370,7 +370,7 @@ def test_a_film_with_a_box_beyond_its_end_waits_for_its_rest(porch, length):
     film = make_video(folder_of(porch) / "v.mp4", seconds=1)
     put(folder_of(porch), "v.mp4", film.read_bytes() + struct.pack(">I4sQ", 1, b"free", length), age_s=30)
 
-    state, reason = read_all(porch)["v.mp4"]
+    state, reason = process_all(porch)["v.mp4"]
 
     assert state == "waiting" and "breaks off" in reason
 
@@ -380,7 +380,7 @@ def test_an_avi_that_counts_its_own_head_is_whole(porch):
     data = film.read_bytes()
     put(folder_of(porch), "v.avi", data[:4] + struct.pack("<I", len(data)) + data[8:], age_s=30)
 
-    assert read_all(porch) == {"v.avi": ("done", "")}
+    assert process_all(porch) == {"v.avi": ("done", "")}
 
 
 @pytest.mark.parametrize("rubbish", [b"\xff" * 64, bytes(64), b"\x7f"], ids=["ones", "zeros", "a byte"])
@@ -388,4 +388,4 @@ def test_rubbish_behind_a_film_does_not_have_it_wait(porch, rubbish):
     film = make_video(folder_of(porch) / "v.mp4", seconds=1)
     put(folder_of(porch), "v.mp4", film.read_bytes() + rubbish, age_s=30)
 
-    assert read_all(porch) == {"v.mp4": ("done", "")}
+    assert process_all(porch) == {"v.mp4": ("done", "")}

@@ -18,14 +18,14 @@ from media_serving.ingest import processor
 from media_serving.models import Upload
 from tests.factories import folder_of, jpeg
 from tests.ingest.conftest import uploads, wait_for
-from tests.ingest.test_watcher import soon, watching, woken
+from tests.ingest.test_watcher import notifications, short_delays, watching
 
-__all__ = ["soon", "watching", "woken"]
+__all__ = ["notifications", "short_delays", "watching"]
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
-def settle_s() -> float:
+def stable_s() -> float:
     """As usual: a slow camera pauses."""
     return 2
 

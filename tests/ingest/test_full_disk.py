@@ -14,7 +14,7 @@ from media_serving.thumbnails import rendering as thumbnails
 from nvr.log_throttle import LogThrottle
 from tests.disks import fill, small_disk
 from tests.factories import folder_of, make_camera, put
-from tests.ingest.conftest import scanned, uploads
+from tests.ingest.conftest import scan_and_enter, uploads
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def test_on_a_full_disk_facts_go_on_and_the_thumbnails_are_made_when_there_is_ro
     camera = make_camera("Yard", detector="motion", motion_sensitivity=0.5)
     for number in range(8):
         walker(folder_of(camera), number)
-    scanned(camera)
+    scan_and_enter(camera)
 
     processor.process_pending()
     thumbnails.make_pending()

@@ -16,8 +16,8 @@ from media_serving.models import Upload
 from media_serving.models import uploads as models
 from nvr.media.files.sparse import copy_sparse, data_bytes
 from tests.factories import folder_of, jpeg, make_camera, make_video, put
-from tests.ingest.conftest import scanned, uploads
-from tests.ingest.test_working import read_all
+from tests.ingest.conftest import scan_and_enter, uploads
+from tests.ingest.test_working import process_all
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def test_sparse_films_of_a_tebibyte_in_two_cameras_keep_nobody_waiting(porch, mo
         (folder_of(camera) / "nothing.mp4").touch()
         os.truncate(folder_of(camera) / "nothing.mp4", 2**40)
         put(folder_of(camera), "a.jpg", jpeg())
-        scanned(camera)
+        scan_and_enter(camera)
     monkeypatch.setattr(digests, "digest_in_slices", lambda *args: pytest.fail("it was read"))
 
     processor.process_pending()
@@ -79,7 +79,7 @@ def test_a_large_film_that_was_written_is_read_in_slices_and_once(porch, large, 
     film = make_video(folder_of(porch) / "v.mp4", seconds=8, size="320x240")
     data = film.read_bytes()
     assert len(data) > 3 * large
-    scanned(porch)
+    scan_and_enter(porch)
     monkeypatch.setattr(processor, "CAMERA_BUDGET_S", 0.0001)
 
     reasons = []
@@ -97,14 +97,14 @@ def test_a_large_film_that_was_written_is_read_in_slices_and_once(porch, large, 
 
 def test_what_was_read_of_a_film_that_changes_is_forgotten(porch, large, monkeypatch):
     make_video(folder_of(porch) / "v.mp4", seconds=8, size="320x240")
-    scanned(porch)
+    scan_and_enter(porch)
     monkeypatch.setattr(processor, "CAMERA_BUDGET_S", 0.0001)
     processor.process_camera(porch.pk)
     assert Upload.objects.get().block_digests
 
     film = make_video(folder_of(porch) / "other" / "v.mp4", seconds=7, size="320x240")
     film.replace(folder_of(porch) / "v.mp4")
-    scanned(porch)
+    scan_and_enter(porch)
 
     assert not Upload.objects.get().block_digests
 
@@ -112,7 +112,7 @@ def test_what_was_read_of_a_film_that_changes_is_forgotten(porch, large, monkeyp
 def large_and_small(camera: Camera) -> None:
     make_video(folder_of(camera) / "20260131_120000.mp4", seconds=8, size="320x240")
     put(folder_of(camera), "20260131_120010.jpg", jpeg())
-    scanned(camera)
+    scan_and_enter(camera)
 
 
 def test_while_a_large_film_of_one_camera_is_in_hand_anothers_waits_and_its_pictures_do_not(porch, large):
@@ -145,7 +145,7 @@ def test_a_large_film_in_the_hand_of_a_dead_worker_keeps_no_other_camera_waiting
 
 def test_who_switches_a_camera_off_ends_the_reading_of_its_film(porch, large, monkeypatch):
     make_video(folder_of(porch) / "v.mp4", seconds=8, size="320x240")
-    scanned(porch)
+    scan_and_enter(porch)
     monkeypatch.setattr(digests, "CHECK_S", -1)
     checked = digests.check_still_needed
 
@@ -162,7 +162,7 @@ def test_who_switches_a_camera_off_ends_the_reading_of_its_film(porch, large, mo
 
 def test_a_film_that_is_deleted_while_it_is_read_is_on_record(porch, large, monkeypatch):
     film = make_video(folder_of(porch) / "v.mp4", seconds=8, size="320x240")
-    scanned(porch)
+    scan_and_enter(porch)
     monkeypatch.setattr(digests, "CHECK_S", -1)
     checked = digests.check_still_needed
 
@@ -205,7 +205,7 @@ def test_the_last_hour_of_everything_can_be_read_though_one_film_is_read_in_slic
 def test_a_film_of_which_most_is_empty_is_given_up_after_hours(porch, settings):
     needs_holes(folder_of(porch))
     with_free_box(make_video(folder_of(porch) / "v.mp4", seconds=1), 2**30)
-    assert read_all(porch)["v.mp4"][0] == "waiting"
+    assert process_all(porch)["v.mp4"][0] == "waiting"
 
     settings.NVR_INCOMPLETE_UPLOAD_TIMEOUT = timedelta(0)
     Upload.objects.update(retry_at=None)

@@ -1,4 +1,4 @@
-"""Each content of each file is entered once, whoever saw it and however often."""
+"""Each content of each file is entered once, however often it is found."""
 
 from __future__ import annotations
 
@@ -14,47 +14,47 @@ from django.utils import timezone
 from media_serving.ingest.ledger import NOT_MEDIA, NOT_REGULAR
 from media_serving.models import Upload
 from tests.factories import folder_of, jpeg, put
-from tests.ingest.conftest import scanned, uploads
+from tests.ingest.conftest import scan_and_enter, uploads
 
 
-def test_a_file_is_entered_once_however_often_it_is_seen(porch):
+def test_a_file_is_entered_once_however_often_it_is_scanned(porch):
     put(folder_of(porch), "a.jpg", jpeg())
 
-    assert [scanned(porch) for _ in range(3)] == [1, 0, 0]
+    assert [scan_and_enter(porch) for _ in range(3)] == [1, 0, 0]
     row = Upload.objects.get()
     assert (row.path, row.state, row.size_bytes) == ("a.jpg", "waiting", len(jpeg()))
 
 
-def test_a_name_that_is_used_again_is_another_upload_once_the_first_was_read(porch):
+def test_a_reused_name_is_another_upload_once_the_first_is_done(porch):
     put(folder_of(porch), "snap.jpg", jpeg(), age_s=60)
-    scanned(porch)
+    scan_and_enter(porch)
     Upload.objects.update(state="done")
     put(folder_of(porch), "snap.jpg", jpeg(seed=1), age_s=30)
 
-    assert scanned(porch) == 1
+    assert scan_and_enter(porch) == 1
     assert Upload.objects.count() == 2
 
 
-def test_a_file_that_grows_before_it_was_read_stays_one_upload(porch):
+def test_a_file_that_grows_before_processing_stays_one_upload(porch):
     put(folder_of(porch), "a.jpg", jpeg()[:100], age_s=60)
-    scanned(porch)
+    scan_and_enter(porch)
     Upload.objects.update(reason="The picture breaks off.", retry_at="2100-01-01T00:00Z", attempts=2)
     put(folder_of(porch), "a.jpg", jpeg(), age_s=30)
 
-    assert scanned(porch) == 1
+    assert scan_and_enter(porch) == 1
     row = Upload.objects.get()
     assert (row.size_bytes, row.retry_at, row.reason, row.attempts) == (len(jpeg()), None, "", 0)
 
 
-def test_what_is_no_media_or_no_file_is_on_record_with_its_reason_and_only_once(porch):
+def test_invalid_files_are_recorded_once_with_a_reason(porch):
     folder = folder_of(porch)
     put(folder, "index.txt", b"1")
     os.mkfifo(folder / "pipe.jpg")
     (folder / "link.jpg").symlink_to("/etc/hostname")
 
-    assert scanned(porch) == 0
+    assert scan_and_enter(porch) == 0
     put(folder, "index.txt", b"22", age_s=1)
-    scanned(porch)
+    scan_and_enter(porch)
 
     assert uploads(porch) == {
         "index.txt": ("rejected", NOT_MEDIA),
@@ -65,11 +65,11 @@ def test_what_is_no_media_or_no_file_is_on_record_with_its_reason_and_only_once(
 
 
 @pytest.mark.parametrize("name", [b"new\nline.jpg", b"broken\xff.jpg", b"a%41.jpg", "Türklingel.jpg".encode()])
-def test_the_disks_own_name_is_kept_beside_the_one_for_people(porch, name):
+def test_the_raw_name_is_stored_with_the_readable_one(porch, name):
     path = os.fsencode(folder_of(porch)) + b"/" + name
     with open(path, "wb") as file:
         file.write(jpeg())
-    scanned(porch)
+    scan_and_enter(porch)
 
     row = Upload.objects.get()
     assert row.below == name
@@ -78,15 +78,15 @@ def test_the_disks_own_name_is_kept_beside_the_one_for_people(porch, name):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_of_many_who_enter_the_same_files_at_once_each_is_kept_once(porch):
+def test_files_entered_by_several_threads_at_once_are_stored_once(porch):
     for number in range(50):
         put(folder_of(porch), f"{number}.jpg", jpeg())
-    together = threading.Barrier(4)
+    barrier = threading.Barrier(4)
 
     def enter_all(_):
-        together.wait()
+        barrier.wait()
         try:
-            return scanned(porch)
+            return scan_and_enter(porch)
         finally:
             connection.close()
 
@@ -101,14 +101,14 @@ def test_ten_thousand_files_are_entered_with_few_queries(porch, django_assert_ma
         (folder_of(porch) / f"{number:05}.jpg").touch()
 
     with django_assert_max_num_queries(80):  # SQLite takes 999 values at a time: some forty rows
-        assert scanned(porch) == 2000
+        assert scan_and_enter(porch) == 2000
     with django_assert_max_num_queries(5 * 4):
-        assert scanned(porch) == 0
+        assert scan_and_enter(porch) == 0
 
 
-def test_what_was_put_off_by_a_clock_that_has_been_put_back_is_due(porch):
+def test_a_retry_postponed_before_the_clock_was_set_back_is_due(porch):
     put(folder_of(porch), "a.jpg", jpeg())
-    scanned(porch)
+    scan_and_enter(porch)
     Upload.objects.update(retry_at=timezone.now() + timedelta(minutes=20))
     assert not Upload.objects.due(timezone.now()).exists()
 

@@ -20,13 +20,13 @@ from media_serving.ingest.watcher import Watcher
 from media_serving.models import Upload
 from tests import disks
 from tests.factories import folder_of, jpeg, make_camera, put
-from tests.ingest.conftest import scanned, uploads
+from tests.ingest.conftest import scan_and_enter, uploads
 
 
 def deliver(camera: Camera, *names: str) -> None:
     for number, name in enumerate(names):
         put(folder_of(camera), name, jpeg(seed=number))
-    scanned(camera)
+    scan_and_enter(camera)
 
 
 def work_now() -> None:

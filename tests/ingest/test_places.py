@@ -21,9 +21,9 @@ from media_serving.models import ClipWork, Detection, Event, Upload, UploadCopy,
 from media_serving.purge import remove_batch
 from media_serving.tombstones import process_pending_tombstones
 from tests.factories import folder_of, jpeg, make_camera, make_video, put
-from tests.ingest.conftest import scanned, uploads
+from tests.ingest.conftest import scan_and_enter, uploads
 from tests.ingest.test_faults import scene
-from tests.ingest.test_working import read_all
+from tests.ingest.test_working import process_all
 from tests.media_serving.evidence import detect
 from tests.media_serving.ledger import enter_file
 from tests.media_serving.stored import MEDIA, body_of
@@ -46,7 +46,7 @@ def film_in(camera: Camera) -> Path:
 
 def test_a_film_that_is_sorted_into_a_folder_that_is_renamed_is_detected_in_once(yard, api):
     film = film_in(yard)
-    read_all(yard)
+    process_all(yard)
     first = found(yard)
     assert first and Event.objects.count() == 1
 
@@ -54,7 +54,7 @@ def test_a_film_that_is_sorted_into_a_folder_that_is_renamed_is_detected_in_once
         target = folder_of(yard) / place / FILM
         target.parent.mkdir(parents=True)
         film = film.rename(target)
-        read_all(yard)
+        process_all(yard)
 
         assert found(yard) == first and Upload.objects.count() == 1
         assert uploads(yard) == {f"{place}/{FILM}": ("done", "")}
@@ -68,13 +68,13 @@ def test_what_is_sent_again_days_later_is_no_new_upload_but_the_camera_was_seen(
     Camera.objects.update(detector=detector)
     put(folder_of(yard), "snap.jpg", scene(0), age_s=5 * 86_400)
     put(folder_of(yard), "other.jpg", scene(150), age_s=5 * 86_400 - 1)
-    read_all(yard)
+    process_all(yard)
     first = found(yard)
     Upload.objects.update(received_at=timezone.now() - timedelta(days=5))
 
     for age_s in (40, 5):
         put(folder_of(yard), "snap.jpg", scene(0), age_s=age_s)
-        read_all(yard)
+        process_all(yard)
 
     yard.refresh_from_db()
     assert found(yard) == first and Upload.objects.count() == 2
@@ -99,9 +99,9 @@ NAMES = [
 def test_only_another_time_in_the_name_makes_another_upload_of_the_same_bytes(porch, former, latter, is_same):
     """As of a lens that is covered: one black frame is like the other."""
     put(folder_of(porch), former, jpeg(), age_s=300)
-    read_all(porch)
+    process_all(porch)
     put(folder_of(porch), latter, jpeg(), age_s=10)
-    read_all(porch)
+    process_all(porch)
 
     assert Upload.objects.filter(state="done").count() == (1 if is_same else 2)
     assert not Upload.objects.exclude(state="done")
@@ -110,10 +110,10 @@ def test_only_another_time_in_the_name_makes_another_upload_of_the_same_bytes(po
 
 def test_a_name_that_tells_what_the_files_time_told_before_is_the_same(porch):
     file = put(folder_of(porch), "a.jpg", jpeg(), age_s=3600)
-    read_all(porch)
+    process_all(porch)
     timestamp = time.strftime("%Y%m%d_%H%M%S", time.gmtime(file.stat().st_mtime))
     file.rename(folder_of(porch) / f"{timestamp}.jpg")
-    read_all(porch)
+    process_all(porch)
 
     assert [row.path for row in Upload.objects.all()] == [f"{timestamp}.jpg"]
 
@@ -121,11 +121,11 @@ def test_a_name_that_tells_what_the_files_time_told_before_is_the_same(porch):
 def test_other_bytes_and_another_cameras_bytes_are_uploads_of_their_own(porch):
     yard = make_camera("Yard", detector="none")
     put(folder_of(porch), "a.jpg", jpeg())
-    read_all(porch)
+    process_all(porch)
     put(folder_of(porch), "b.jpg", jpeg(seed=1))
     put(folder_of(yard), "a.jpg", jpeg())
-    read_all(porch)
-    read_all(yard)
+    process_all(porch)
+    process_all(yard)
 
     assert Upload.objects.filter(state="done").count() == 3
 
@@ -142,14 +142,14 @@ def linked(source: Path, target: Path) -> None:
 def test_of_two_places_the_first_counts_until_it_is_gone(yard, api, doubles: Callable[[Path, Path], None]):
     put(folder_of(yard), "a.jpg", scene(0), age_s=30)
     film = film_in(yard)
-    read_all(yard)
+    process_all(yard)
     (first, *_) = found(yard)
     target = folder_of(yard) / "sorted" / FILM
     target.parent.mkdir()
     doubles(film, target)
-    read_all(yard)
+    process_all(yard)
     assert Upload.objects.filter(path=FILM).exists() and UploadCopy.objects.get().path == f"sorted/{FILM}"
-    assert scanned(yard) == 0  # a place that is known is not read again
+    assert scan_and_enter(yard) == 0  # a place that is known is not read again
 
     film.unlink()
     assert api.get(f"{MEDIA}detections/{first}").status_code == 200  # nobody has noticed yet
@@ -163,10 +163,10 @@ def test_of_two_places_the_first_counts_until_it_is_gone(yard, api, doubles: Cal
 def copied(camera: Camera, name: str, seed: int) -> Path:
     """A file that was copied into a folder; where it was before."""
     source, target = put(folder_of(camera), name, jpeg(seed=seed), age_s=30), folder_of(camera) / "sorted" / name
-    read_all(camera)
+    process_all(camera)
     target.parent.mkdir(exist_ok=True)
     shutil.copy2(source, target)
-    read_all(camera)
+    process_all(camera)
     return source
 
 
@@ -200,13 +200,13 @@ def test_files_that_stay_where_they_were_keep_no_other_from_being_followed(porch
 
 def test_what_moved_and_came_back_is_where_it_was(yard):
     film = film_in(yard)
-    read_all(yard)
+    process_all(yard)
     first = found(yard)
     aside = folder_of(yard) / "aside.mp4"
     film.rename(aside)
-    read_all(yard)
+    process_all(yard)
     aside.rename(film)
-    read_all(yard)
+    process_all(yard)
 
     assert found(yard) == first
     assert uploads(yard) == {FILM: ("done", "")}
@@ -215,7 +215,7 @@ def test_what_moved_and_came_back_is_where_it_was(yard):
 def test_a_b_and_a_under_one_name_are_two_uploads(porch, api):
     for number, seed in enumerate((0, 1, 0)):
         put(folder_of(porch), "snap.jpg", jpeg(seed=seed), age_s=60 - 20 * number)
-        read_all(porch)
+        process_all(porch)
 
     assert Upload.objects.count() == 2
     former, latter = Upload.objects.order_by("pk")
@@ -226,7 +226,7 @@ def test_a_b_and_a_under_one_name_are_two_uploads(porch, api):
 def test_what_was_overwritten_and_is_there_again_is_still_shown_when_it_is_overwritten_again(porch, api):
     for number, seed in enumerate((0, 1, 0, 1)):
         put(folder_of(porch), "snap.jpg", jpeg(seed=seed), age_s=60 - 10 * number)
-        read_all(porch)
+        process_all(porch)
 
     first = Upload.objects.earliest("pk")
     assert Upload.objects.count() == 2
@@ -239,7 +239,7 @@ def test_a_copy_that_was_removed_to_make_room_is_not_made_again(porch, settings)
         if number == 4:
             settings.NVR_KEPT_MAX_AGE = timedelta(0)
             kept_copies.trim(timezone.now() + timedelta(seconds=1))
-        read_all(porch)
+        process_all(porch)
 
     first = Upload.objects.earliest("pk")
     assert not first.is_kept and first.copy_removed_at is not None
@@ -247,9 +247,9 @@ def test_a_copy_that_was_removed_to_make_room_is_not_made_again(porch, settings)
 
 def test_what_is_sent_again_while_the_first_still_waits_is_one_upload(yard):
     film = film_in(yard)
-    scanned(yard)
+    scan_and_enter(yard)
     shutil.copy2(film, folder_of(yard) / f"again_{FILM}")
-    scanned(yard)
+    scan_and_enter(yard)
     processor.process_pending()
     once = found(yard)
 
@@ -259,7 +259,7 @@ def test_what_is_sent_again_while_the_first_still_waits_is_one_upload(yard):
 
 def test_a_fault_while_it_is_merged_leaves_all_as_it_was(yard, monkeypatch):
     film = film_in(yard)
-    read_all(yard)
+    process_all(yard)
     before = list(Detection.objects.values())
     film.rename(folder_of(yard) / "moved.mp4")
 
@@ -268,7 +268,7 @@ def test_a_fault_while_it_is_merged_leaves_all_as_it_was(yard, monkeypatch):
 
     with monkeypatch.context() as faulty:
         faulty.setattr(places, "regenerate_clips", away)
-        scanned(yard)
+        scan_and_enter(yard)
         with pytest.raises(OperationalError):
             processor.process_pending()
     assert list(Detection.objects.values()) == before
@@ -281,9 +281,9 @@ def test_a_fault_while_it_is_merged_leaves_all_as_it_was(yard, monkeypatch):
 
 def test_where_the_first_place_does_not_answer_nothing_is_decided(yard, monkeypatch):
     film = film_in(yard)
-    read_all(yard)
+    process_all(yard)
     shutil.copy2(film, folder_of(yard) / "copy.mp4")
-    scanned(yard)
+    scan_and_enter(yard)
     really = os.lstat
 
     def failing(path, *args, **kwargs):
@@ -299,12 +299,12 @@ def test_where_the_first_place_does_not_answer_nothing_is_decided(yard, monkeypa
 
 def test_a_clip_finds_the_moved_film_and_is_made_where_there_was_none(yard):
     film = film_in(yard)
-    read_all(yard)
+    process_all(yard)
     event = Event.objects.get()
     Event.objects.update(ended_at=event.last_detected_at)
     ClipWork.objects.update_or_create(event=event, defaults={"state": WorkState.FAILED, "reason": "no footage"})
     film.rename(folder_of(yard) / "moved.mp4")
-    read_all(yard)
+    process_all(yard)
 
     event.refresh_from_db()
     footage.check_footage(event)
@@ -314,10 +314,10 @@ def test_a_clip_finds_the_moved_film_and_is_made_where_there_was_none(yard):
 
 def test_a_report_on_a_film_follows_it(porch):
     film = make_video(folder_of(porch) / "v.mp4", seconds=1)
-    read_all(porch)
+    process_all(porch)
     report = detect(porch, Upload.objects.get().captured_at, file_path=str(film), media_type="video", offset_ms=0)
     film.rename(folder_of(porch) / "w.mp4")
-    read_all(porch)
+    process_all(porch)
 
     report.refresh_from_db()
     assert report.file_path == str(folder_of(porch) / "w.mp4")
@@ -325,11 +325,11 @@ def test_a_report_on_a_film_follows_it(porch):
 
 def test_the_copy_that_was_kept_stays_with_what_moved(porch):
     put(folder_of(porch), "snap.jpg", jpeg(), age_s=60)
-    read_all(porch)
+    process_all(porch)
     put(folder_of(porch), "snap.jpg", jpeg(seed=3), age_s=20)
-    read_all(porch)
+    process_all(porch)
     (folder_of(porch) / "snap.jpg").rename(folder_of(porch) / "noon.jpg")
-    read_all(porch)
+    process_all(porch)
 
     latest = Upload.objects.get(path="noon.jpg")
     assert latest.is_kept and latest.kept_path.read_bytes() == jpeg(seed=3)
@@ -338,10 +338,10 @@ def test_the_copy_that_was_kept_stays_with_what_moved(porch):
 def test_what_moved_to_a_name_that_ends_otherwise_is_found_there(porch, api):
     for seed in (0, 3):
         put(folder_of(porch), "snap.jpg", jpeg(seed=seed), age_s=60 - 10 * seed)
-        read_all(porch)
+        process_all(porch)
     kept = Upload.objects.latest("pk").kept_path
     (folder_of(porch) / "snap.jpg").rename(folder_of(porch) / "noon.jpeg")
-    read_all(porch)
+    process_all(porch)
     process_pending_tombstones()
 
     latest = Upload.objects.get(path="noon.jpeg")
@@ -354,22 +354,22 @@ def test_of_more_equal_frames_than_are_looked_at_each_is_known_where_it_is_sorte
     names = [f"20250301_1200{second:02}.jpg" for second in range(places.CANDIDATES + 5)]
     for name in names:
         put(folder_of(porch), name, jpeg(), age_s=30)
-    read_all(porch)
+    process_all(porch)
     assert Upload.objects.filter(state="done").count() == len(names)
 
     (folder_of(porch) / "2025-03-01").mkdir()
     for name in names:
         (folder_of(porch) / name).rename(folder_of(porch) / "2025-03-01" / name)
-    read_all(porch)
+    process_all(porch)
 
     assert uploads(porch) == {f"2025-03-01/{name}": ("done", "") for name in names}
 
 
 def test_a_purge_removes_the_other_places_too(porch):
     put(folder_of(porch), "a.jpg", jpeg(), age_s=60)
-    read_all(porch)
+    process_all(porch)
     put(folder_of(porch), "b.jpg", jpeg(), age_s=20)
-    read_all(porch)
+    process_all(porch)
     assert UploadCopy.objects.count() == 1
     assert remove_batch(porch, 100)
 

@@ -1,4 +1,4 @@
-"""A picture whose name is written anew each second is ingested every few seconds, each time whole."""
+"""A picture that is rewritten every second is ingested every few seconds, complete each time."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from media_serving.ingest.debounce import Debouncer
 from media_serving.ingest.scanner import ScannedFile
 from media_serving.models import Upload
 from tests.factories import folder_of, jpeg, put
-from tests.ingest.conftest import scanned, uploads
-from tests.ingest.test_working import read_all
+from tests.ingest.conftest import scan_and_enter, uploads
+from tests.ingest.test_working import process_all
 
 
 class Clock:
@@ -43,12 +43,12 @@ def clock(monkeypatch) -> Clock:
 
 
 def scanned_file(name: bytes = b"a.jpg", *, written: float, size: int = 100, inode: int = 1) -> ScannedFile:
-    """Of a file on a server whose clock is ahead: its age tells nothing."""
+    """A file on a server whose clock is ahead: its age is meaningless."""
     ns = int((10**9 + written) * 1e9) + 10**18
     return ScannedFile(name, size, ns, ns, True, inode)
 
 
-def settled_at(clock: Clock, each: Callable[[float], ScannedFile], *, until: float = 12.0) -> list[float]:
+def stable_times(clock: Clock, each: Callable[[float], ScannedFile], *, until: float = 12.0) -> list[float]:
     debouncer, times, started = Debouncer(timedelta(seconds=2)), [], clock.now
     while clock.now - started < until:
         if debouncer.is_stable(each(clock.now - started)):
@@ -57,34 +57,34 @@ def settled_at(clock: Clock, each: Callable[[float], ScannedFile], *, until: flo
     return times
 
 
-def test_what_is_rewritten_in_place_settles_every_few_seconds(clock):
-    times = settled_at(clock, lambda at: scanned_file(written=at // 1, size=100 + int(at) % 3))
+def test_a_file_rewritten_in_place_is_stable_every_few_seconds(clock):
+    times = stable_times(clock, lambda at: scanned_file(written=at // 1, size=100 + int(at) % 3))
 
     assert 3 <= len(times) <= 6 and times[0] <= 3.5
 
 
-def test_what_is_replaced_each_second_settles_every_few_seconds(clock):
-    assert len(settled_at(clock, lambda at: scanned_file(written=at // 1, inode=int(at)))) >= 3
+def test_a_file_replaced_every_second_is_stable_every_few_seconds(clock):
+    assert len(stable_times(clock, lambda at: scanned_file(written=at // 1, inode=int(at)))) >= 3
 
 
-def test_what_is_replaced_faster_than_anybody_looks_settles_too(clock):
-    assert len(settled_at(clock, lambda at: scanned_file(written=at, inode=int(at * 4)))) >= 3
+def test_a_file_replaced_faster_than_it_is_polled_is_stable_too(clock):
+    assert len(stable_times(clock, lambda at: scanned_file(written=at, inode=int(at * 4)))) >= 3
 
 
-def test_a_slow_upload_settles_at_its_end_only(clock):
-    """It grows, with pauses that are longer than two looks."""
-    times = settled_at(clock, lambda at: scanned_file(written=min(at // 1, 6), size=100 + 10 * int(min(at // 1, 6))))
+def test_a_slow_upload_is_stable_only_at_its_end(clock):
+    """The file grows, with pauses longer than two checks."""
+    times = stable_times(clock, lambda at: scanned_file(written=min(at // 1, 6), size=100 + 10 * int(min(at // 1, 6))))
 
     assert len(times) >= 1 and times[0] >= 8
 
 
-def test_a_video_that_is_rewritten_settles_at_its_end_only(clock):
-    """Not every one says where it ends."""
-    assert settled_at(clock, lambda at: scanned_file(b"a.ts", written=at // 1, inode=int(at))) == []
+def test_a_rewritten_video_is_stable_only_at_its_end(clock):
+    """Not every video has an end marker."""
+    assert stable_times(clock, lambda at: scanned_file(b"a.ts", written=at // 1, inode=int(at))) == []
 
 
-def test_an_empty_file_settles_at_its_end_only(clock):
-    assert settled_at(clock, lambda at: scanned_file(written=at // 1, size=0)) == []
+def test_an_empty_file_is_stable_only_at_its_end(clock):
+    assert stable_times(clock, lambda at: scanned_file(written=at // 1, size=0)) == []
 
 
 @pytest.fixture
@@ -119,15 +119,15 @@ def replaced(path: Path, data: bytes) -> None:
 
 
 @pytest.mark.parametrize("write", [in_place, replaced])
-def test_what_is_rewritten_all_the_time_is_read_whole(porch, rewriting, write):
+def test_a_constantly_rewritten_picture_is_read_completely(porch, rewriting, write):
     put(folder_of(porch), "snap.jpg", jpeg(320, 240, seed=99), age_s=60)
-    read_all(porch)
+    process_all(porch)
     rewriting(write)
 
     deadline = time.monotonic() + 60
     while Upload.objects.filter(state="done").count() < 3:
         assert time.monotonic() < deadline, uploads(porch)
-        scanned(porch)
+        scan_and_enter(porch)
         Upload.objects.filter(state="waiting").update(retry_at=None)
         processor.process_pending()
 
@@ -136,9 +136,9 @@ def test_what_is_rewritten_all_the_time_is_read_whole(porch, rewriting, write):
     assert kept and all(row.kept_path.read_bytes() in pictures for row in kept)
 
 
-def test_the_first_picture_of_a_name_that_never_holds_is_read_too(porch, monkeypatch):
+def test_the_first_picture_of_a_constantly_rewritten_name_is_read_too(porch, monkeypatch):
     file = put(folder_of(porch), "snap.jpg", jpeg(320, 240, seed=1))
-    scanned(porch)
+    scan_and_enter(porch)
     put(folder_of(porch), "snap.jpg", jpeg(320, 240, seed=2), age_s=5)
     processor.process_pending()
     assert uploads(porch)["snap.jpg"] == ("waiting", processor.CHANGED)
@@ -152,28 +152,28 @@ def test_the_first_picture_of_a_name_that_never_holds_is_read_too(porch, monkeyp
     assert upload.mtime_ns == file.stat().st_mtime_ns
 
 
-def test_what_is_written_to_without_a_pause_is_no_picture_yet(porch, monkeypatch):
+def test_a_picture_that_changes_during_every_read_keeps_waiting(porch, monkeypatch):
     put(folder_of(porch), "snap.jpg", jpeg(), age_s=60)
-    read_all(porch)
+    process_all(porch)
     file = put(folder_of(porch), "snap.jpg", jpeg(seed=1), age_s=5)
-    scanned(porch)
+    scan_and_enter(porch)
     monkeypatch.setattr(snapshots.time, "sleep", lambda seconds: os.utime(file))
     processor.process_pending()
 
     assert Upload.objects.latest("pk").state == "waiting"
 
 
-def test_half_a_picture_that_holds_for_two_looks_waits_for_its_rest(porch):
+def test_half_a_picture_that_is_stable_waits_for_the_rest(porch):
     put(folder_of(porch), "snap.jpg", jpeg(320, 240), age_s=60)
-    read_all(porch)
+    process_all(porch)
     put(folder_of(porch), "snap.jpg", jpeg(320, 240, seed=1)[:2000], age_s=0)
-    scanned(porch)
+    scan_and_enter(porch)
     processor.process_pending()
 
     assert Upload.objects.latest("pk").state == "waiting"
 
 
-def test_a_sighting_tells_one_inode_from_another(clock):
+def test_scanned_files_with_different_inodes_differ(clock):
     one = scanned_file(written=0)
 
     assert one != replace(one, inode=2)

@@ -1,4 +1,4 @@
-"""The watcher with a real folder: what arrives, however it arrives, is in the ledger within seconds."""
+"""The watcher with a real folder: files are in the ledger within seconds, however they arrive."""
 
 from __future__ import annotations
 
@@ -28,28 +28,30 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
-def woken() -> list[float]:
+def notifications() -> list[float]:
     return []
 
 
 @pytest.fixture
-def settle_s() -> float:
-    """Shorter than the usual two seconds: most of these tests wait for nothing else."""
+def stable_s() -> float:
+    """Shorter than the usual two seconds, which most of these tests would wait for."""
     return 0.5
 
 
 @pytest.fixture
-def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The tests need not wait as long as users do for a new camera, nor for the listening to end."""
+def short_delays(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shorten the delays until a new camera is watched and until the listener stops."""
     monkeypatch.setattr(inotify, "STOP_TIMEOUT_MS", 100)
     monkeypatch.setattr(module, "RELOAD_S", 0.3)
 
 
 @pytest.fixture
-def watching(porch: Camera, woken: list[float], settle_s: float, settings: Any, soon: None) -> Iterator[Watcher]:
-    settings.NVR_UPLOAD_STABLE_TIME = timedelta(seconds=settle_s)
+def watching(
+    porch: Camera, notifications: list[float], stable_s: float, settings: Any, short_delays: None
+) -> Iterator[Watcher]:
+    settings.NVR_UPLOAD_STABLE_TIME = timedelta(seconds=stable_s)
     wait_for(lambda: not inotify.watch_count())  # those of the test before
-    stop, watcher = threading.Event(), Watcher(lambda: woken.append(time.monotonic()))
+    stop, watcher = threading.Event(), Watcher(lambda: notifications.append(time.monotonic()))
 
     def run() -> None:
         try:
@@ -69,15 +71,15 @@ def entered() -> set[str]:
     return set(Upload.objects.values_list("path", flat=True))
 
 
-def test_what_was_there_before_the_start_is_entered(porch, request):
+def test_files_from_before_the_start_are_entered(porch, request):
     put(folder_of(porch), "2026/01/old.jpg", jpeg(), age_s=3600)
     request.getfixturevalue("watching")
 
     wait_for(lambda: entered() == {"2026/01/old.jpg"})
 
 
-@pytest.mark.parametrize("settle_s", [2])
-def test_a_file_is_entered_when_it_has_settled_and_the_workers_are_told(porch, watching, woken, settle_s):
+@pytest.mark.parametrize("stable_s", [2])
+def test_a_file_is_entered_when_it_is_stable_and_the_workers_are_notified(porch, watching, notifications, stable_s):
     file = folder_of(porch) / "a.jpg"
     written_at = [time.monotonic()]
     with file.open("wb") as upload:
@@ -88,15 +90,15 @@ def test_a_file_is_entered_when_it_has_settled_and_the_workers_are_told(porch, w
             time.sleep(0.4)
         # Where the machine itself made a pause, the file had settled in it.
         pauses = [after - before for before, after in pairwise([*written_at, time.monotonic()])]
-        assert entered() == set() or max(pauses) > settle_s
+        assert entered() == set() or max(pauses) > stable_s
 
     wait_for(lambda: entered() == {"a.jpg"})
-    assert time.monotonic() - written_at[-1] >= settle_s or max(pauses) > settle_s
+    assert time.monotonic() - written_at[-1] >= stable_s or max(pauses) > stable_s
     wait_for(lambda: Upload.objects.get().size_bytes == 6000)
-    assert woken
+    assert notifications
 
 
-def test_a_file_that_gets_its_name_at_the_end_is_entered_under_it(porch, watching):
+def test_a_file_that_is_renamed_at_the_end_is_entered_under_its_final_name(porch, watching):
     put(folder_of(porch), "a.jpg.part", jpeg())
     time.sleep(1)
     (folder_of(porch) / "a.jpg.part").rename(folder_of(porch) / "a.jpg")
@@ -113,7 +115,7 @@ def test_a_folder_that_is_moved_in_and_new_folders_are_entered(porch, watching, 
     wait_for(lambda: entered() == {"moved/deep/x.jpg", "2026-01-31/001/y.jpg"})
 
 
-def test_a_name_that_is_no_text_is_found_by_the_sweep(porch, watching, settings, monkeypatch):
+def test_a_scan_finds_a_name_that_is_not_utf8(porch, watching, settings, monkeypatch):
     settings.NVR_INGEST_POLLING = True
     with open(os.fsencode(folder_of(porch)) + b"/broken\xff.jpg", "wb") as file:
         file.write(jpeg())
@@ -121,7 +123,7 @@ def test_a_name_that_is_no_text_is_found_by_the_sweep(porch, watching, settings,
     wait_for(lambda: entered() == {"broken\ufffd.jpg"})
 
 
-def test_where_nothing_is_told_the_sweep_finds_it(porch, settings, monkeypatch):
+def test_without_inotify_events_a_scan_finds_the_file(porch, settings, monkeypatch):
     settings.NVR_INGEST_POLLING = True
     monkeypatch.setattr(camera_watcher, "POLL_S", 0.5)
     monkeypatch.setattr(inotify, "is_relevant", lambda change, path: False)
@@ -137,7 +139,7 @@ def test_where_nothing_is_told_the_sweep_finds_it(porch, settings, monkeypatch):
         thread.join(10)
 
 
-def test_a_camera_that_is_added_is_watched_and_one_that_goes_is_not(porch, watching, admin):
+def test_an_added_camera_is_watched_and_a_trashed_one_is_not(porch, watching, admin):
     yard = make_camera("Yard", detector="none")
     registry.trash_camera(admin, porch)
     wait_for(lambda: set(watching.watchers) == {yard.pk})
@@ -149,7 +151,7 @@ def test_a_camera_that_is_added_is_watched_and_one_that_goes_is_not(porch, watch
     assert entered() == {"b.jpg"}
 
 
-def test_a_file_in_a_nested_cameras_folder_is_that_cameras_alone(porch, watching):
+def test_a_file_in_a_nested_cameras_folder_belongs_only_to_that_camera(porch, watching):
     inner = folder_of(porch) / "inner"
     inner.mkdir()
     nested = make_camera("Nested", folder_path=str(inner), detector="none")
@@ -160,7 +162,7 @@ def test_a_file_in_a_nested_cameras_folder_is_that_cameras_alone(porch, watching
     assert Upload.objects.get().camera_id == nested.pk
 
 
-def test_while_the_database_is_away_nothing_is_lost(porch, watching, monkeypatch):
+def test_no_file_is_lost_while_the_database_is_unavailable(porch, watching, monkeypatch):
     from django.db import OperationalError
 
     entering = module.enter
@@ -179,20 +181,20 @@ def test_while_the_database_is_away_nothing_is_lost(porch, watching, monkeypatch
     wait_for(lambda: entered() == {"a.jpg"})
 
 
-def test_a_file_that_grows_while_it_is_read_is_entered_again_when_it_has_been_read(porch, watching, settle_s):
+def test_a_file_that_grows_during_processing_is_entered_again_afterwards(porch, watching, stable_s):
     put(folder_of(porch), "a.jpg", jpeg())
     wait_for(lambda: entered() == {"a.jpg"})
     Upload.objects.update(state="working")
     put(folder_of(porch), "a.jpg", jpeg(seed=1) + b"more")
     wait_for(lambda: len(watching.watchers[porch.pk].debouncer))
-    time.sleep(2 * settle_s)
+    time.sleep(2 * stable_s)
     assert Upload.objects.count() == 1
 
     Upload.objects.update(state="waiting", reason="It is incomplete.")
     wait_for(lambda: Upload.objects.get().size_bytes == len(jpeg(seed=1)) + 4)
 
 
-def test_a_folder_that_hangs_holds_up_no_other_camera(porch, monkeypatch, request):
+def test_a_hanging_folder_does_not_delay_other_cameras(porch, monkeypatch, request):
     dead, ended = make_camera("Dead", detector="none"), threading.Event()
     unavailable_reason = camera_watcher.unavailable_reason
 
@@ -214,7 +216,7 @@ def test_a_folder_that_hangs_holds_up_no_other_camera(porch, monkeypatch, reques
     wait_for(lambda: entered() == {"a.jpg", "late.jpg"})
 
 
-def test_a_folder_with_very_many_files_leaves_the_others_their_turn(porch, monkeypatch):
+def test_a_folder_with_very_many_files_does_not_block_others(porch, monkeypatch):
     full = make_camera("Full", detector="none")
     for number in range(1200):
         (folder_of(full) / f"{number:05}.jpg").touch()
@@ -233,7 +235,7 @@ def test_a_folder_with_very_many_files_leaves_the_others_their_turn(porch, monke
     assert Upload.objects.count() == 1201
 
 
-def test_what_breaks_at_one_cameras_folder_stops_no_other(porch, monkeypatch, request):
+def test_an_error_in_one_cameras_folder_does_not_stop_others(porch, monkeypatch, request):
     yard = make_camera("Yard", detector="none")
     unavailable_reason = camera_watcher.unavailable_reason
 
@@ -247,29 +249,29 @@ def test_what_breaks_at_one_cameras_folder_stops_no_other(porch, monkeypatch, re
     wait_for(lambda: entered() == {"a.jpg"})
 
 
-def test_a_folder_of_which_the_kernel_does_not_tell_is_polled_for_a_while(porch, monkeypatch):
-    """As when it has no watches left."""
+def test_a_folder_without_inotify_events_is_polled_for_a_while(porch, monkeypatch):
+    """For example, when the system has no inotify watches left."""
     folder = camera_watcher.CameraWatcher(porch, Scanner(os.fsencode(folder_of(porch))))
 
     put(folder_of(porch), "a.jpg", jpeg())
-    assert not is_polled_after_a_sweep(folder)
+    assert not is_polled_after_a_scan(folder)
     put(folder_of(porch), "b.jpg", jpeg())
-    with monkeypatch.context() as patient:
-        patient.setattr(camera_watcher, "UNREPORTED_S", 600)  # it has not lain there for long
-        assert not is_polled_after_a_sweep(folder)
+    with monkeypatch.context() as long_folder_timeout:
+        long_folder_timeout.setattr(camera_watcher, "UNREPORTED_S", 600)  # it has not lain there for long
+        assert not is_polled_after_a_scan(folder)
     put(folder_of(porch), "c.jpg", jpeg())
     monkeypatch.setattr(camera_watcher, "UNREPORTED_S", 0)
-    assert is_polled_after_a_sweep(folder)
+    assert is_polled_after_a_scan(folder)
 
 
-def is_polled_after_a_sweep(folder: camera_watcher.CameraWatcher) -> bool:
+def is_polled_after_a_scan(folder: camera_watcher.CameraWatcher) -> bool:
     folder.scan_requested = True
     folder.poll()
     return folder.polled_until > time.monotonic()
 
 
-def test_a_folder_of_which_the_kernel_tells_is_not_polled(porch, monkeypatch):
-    """Whatever lies between what it told and the next scans."""
+def test_a_folder_with_inotify_events_is_not_polled(porch, monkeypatch):
+    """However much time passes between the events and the next scans."""
     monkeypatch.setattr(camera_watcher, "UNREPORTED_S", 0)
     folder = camera_watcher.CameraWatcher(porch, Scanner(os.fsencode(folder_of(porch))))
     folder.poll()
@@ -278,11 +280,11 @@ def test_a_folder_of_which_the_kernel_tells_is_not_polled(porch, monkeypatch):
 
     for is_full in (False, True, True):
         folder.next_full_scan = 0.0 if is_full else time.monotonic() + 600
-        assert not is_polled_after_a_sweep(folder)
+        assert not is_polled_after_a_scan(folder)
     assert not folder.reported and not folder.reported_before
 
 
-def test_what_breaks_at_each_look_is_told_seldom(porch, monkeypatch, caplog):
+def test_an_error_of_every_poll_is_logged_rarely(porch, monkeypatch, caplog):
     folder = camera_watcher.CameraWatcher(porch, Scanner(os.fsencode(folder_of(porch))))
     monkeypatch.setattr(camera_watcher, "unavailable_reason", lambda root, remembered: 1 / 0)
     for _ in range(3):
@@ -292,7 +294,7 @@ def test_what_breaks_at_each_look_is_told_seldom(porch, monkeypatch, caplog):
     assert caplog.text.count("folder not polled") == 1
 
 
-def test_it_is_said_once_that_the_system_has_not_watches_for_all_folders(porch, caplog, monkeypatch):
+def test_missing_inotify_watches_are_logged_once(porch, caplog, monkeypatch):
     for day in range(5):
         (folder_of(porch) / f"{day}").mkdir()
     watcher = Watcher(lambda: None)
@@ -306,7 +308,7 @@ def test_it_is_said_once_that_the_system_has_not_watches_for_all_folders(porch, 
     assert caplog.text.count("raise fs.inotify.max_user_watches") == 1
 
 
-def test_as_many_folders_are_watched_as_there_are(porch, watching, caplog):
+def test_all_folders_are_watched(porch, watching, caplog):
     for day in range(5):
         (folder_of(porch) / f"{day}").mkdir()
     put(folder_of(porch), "4/a.jpg", jpeg())
@@ -325,5 +327,5 @@ def reports_no_missing_watches(watcher: Watcher, caplog: pytest.LogCaptureFixtur
 
 
 def folder_count(folder: camera_watcher.CameraWatcher) -> int:
-    """After a scanner: while one is under way it is how far that has come."""
+    """The folder count of the last scan; 0 while a scan is running."""
     return 0 if folder.scanning else folder.scanner.folder_count

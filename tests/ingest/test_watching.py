@@ -1,4 +1,4 @@
-"""What a scanner finds, and when a file has settled."""
+"""The files that a scan finds, and when a file is stable."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ def names(scanner, *, full=False):
     return sorted(scanned_file.raw for scanned_file in scanner.scan(full=full))
 
 
-def test_what_lies_in_nested_folders_is_found_once(root):
+def test_files_in_nested_folders_are_found_once(root):
     scanner = Scanner(os.fsencode(root))
 
     assert names(scanner) == [b"2026-01-31/001/c.mp4", b"2026-01-31/b.jpg", b"a.jpg"]
     assert names(scanner) == []
 
 
-def test_only_folders_that_changed_are_listed_again(root, monkeypatch):
+def test_only_changed_folders_are_listed_again(root, monkeypatch):
     scanner = Scanner(os.fsencode(root))
     names(scanner)
     listed = []
@@ -47,7 +47,7 @@ def test_only_folders_that_changed_are_listed_again(root, monkeypatch):
     assert listed == [os.fsencode(root / "2026-01-31")]
 
 
-def test_a_file_that_was_overwritten_is_seen_by_the_look_at_everything(root):
+def test_a_full_scan_finds_an_overwritten_file(root):
     scanner = Scanner(os.fsencode(root))
     names(scanner)
     put(root, "a.jpg", jpeg(seed=1), age_s=40)
@@ -56,7 +56,7 @@ def test_a_file_that_was_overwritten_is_seen_by_the_look_at_everything(root):
     assert b"a.jpg" in names(scanner, full=True)
 
 
-def test_a_folder_that_was_moved_in_is_found_with_all_that_it_holds(root, tmp_path_factory):
+def test_a_folder_that_was_moved_in_is_found_with_all_its_files(root, tmp_path_factory):
     scanner = Scanner(os.fsencode(root))
     names(scanner)
     other = tmp_path_factory.mktemp("other") / "moved"
@@ -86,13 +86,13 @@ def test_a_folder_that_was_moved_in_is_found_with_all_that_it_holds(root, tmp_pa
         "a.mp4-part",
     ],
 )
-def test_what_is_on_its_way_or_not_meant_for_us_is_passed_over(root, name):
+def test_unfinished_and_foreign_files_are_ignored(root, name):
     put(root, name, jpeg())
 
     assert os.fsencode(name) not in names(Scanner(os.fsencode(root)))
 
 
-def test_hidden_folders_links_to_folders_and_other_cameras_folders_are_not_entered(root, tmp_path_factory):
+def test_hidden_folders_links_and_other_cameras_folders_are_not_scanned(root, tmp_path_factory):
     outside = tmp_path_factory.mktemp("outside")
     put(outside, "secret.jpg", jpeg())
     put(root, ".thumbnails/x.jpg", jpeg())
@@ -104,7 +104,7 @@ def test_hidden_folders_links_to_folders_and_other_cameras_folders_are_not_enter
     assert not {name for name in found if name.startswith((b".thumb", b"nested", b"linked/"))}
 
 
-def test_what_is_no_file_is_told_as_such_and_never_opened(root):
+def test_links_and_pipes_are_reported_as_not_regular(root):
     os.mkfifo(root / "pipe.jpg")
     (root / "link.jpg").symlink_to("/etc/passwd")
 
@@ -114,20 +114,20 @@ def test_what_is_no_file_is_told_as_such_and_never_opened(root):
 
 
 @pytest.mark.parametrize("name", [b"new\nline.jpg", b"broken\xff.jpg", "right‮.jpg".encode(), b"x" * 251 + b".jpg"])
-def test_any_name_that_the_disk_holds_is_found(root, name):
+def test_any_name_on_the_disk_is_found(root, name):
     with open(os.fsencode(root) + b"/" + name, "wb") as file:
         file.write(jpeg())
 
     assert name in names(Scanner(os.fsencode(root)))
 
 
-def test_a_folder_that_cannot_be_read_is_no_empty_one(tmp_path):
+def test_a_folder_that_cannot_be_read_raises_an_error(tmp_path):
     with pytest.raises(OSError):
         list(Scanner(os.fsencode(tmp_path / "away")).scan())
 
 
 class Clock:
-    """The clock of what settles; it moves when it is told to, and not while the machine is busy."""
+    """The debouncer's clock; only the test advances it."""
 
     def __init__(self) -> None:
         self.now = time.time()
@@ -146,7 +146,7 @@ def clock(monkeypatch) -> Clock:
     return clock
 
 
-def test_a_file_settles_when_it_has_held_for_the_span(root, clock):
+def test_a_file_is_stable_after_the_stable_time(root, clock):
     debouncer = Debouncer(timedelta(seconds=3))
     file = root / "a.jpg"
 
@@ -163,7 +163,7 @@ def test_a_file_settles_when_it_has_held_for_the_span(root, clock):
     assert len(debouncer) == 0
 
 
-def test_where_the_clock_says_nothing_a_file_settles_by_being_watched(clock):
+def test_with_a_wrong_clock_a_file_is_stable_after_being_watched(clock):
     debouncer = Debouncer(timedelta(seconds=3))
     ahead = clock.time_ns() + 3_600_000_000_000
     scanned_file = ScannedFile(b"a.jpg", 10, ahead, ahead, True)
@@ -175,24 +175,24 @@ def test_where_the_clock_says_nothing_a_file_settles_by_being_watched(clock):
     assert debouncer.is_stable(scanned_file)
 
 
-def test_a_look_at_everything_tells_only_of_what_was_written_to_since_the_last(root):
+def test_a_full_scan_returns_only_files_changed_since_the_last_one(root):
     scanner = Scanner(os.fsencode(root))
 
-    def look() -> list[bytes]:
+    def full_scan() -> list[bytes]:
         found = sorted(s.raw for batch in scanner.batches(full=True) for s in batch)
         scanner._last_full_scan = replace(
             scanner._last_full_scan, wall_ns=time.time_ns() + MTIME_GRANULARITY_NS
         )  # no need to wait that long
         return found
 
-    assert len(look()) == 3
-    assert look() == []
+    assert len(full_scan()) == 3
+    assert full_scan() == []
     put(root, "a.jpg", jpeg(seed=1), age_s=4000)  # a camera that sets the time itself
     put(root, "new.jpg", jpeg(), age_s=4000)
-    assert look() == [b"a.jpg", b"new.jpg"]
+    assert full_scan() == [b"a.jpg", b"new.jpg"]
 
 
-def test_after_the_clock_was_put_a_look_at_everything_tells_of_all(root):
+def test_after_a_clock_change_a_full_scan_returns_all_files(root):
     scanner = Scanner(os.fsencode(root))
     list(scanner.batches(full=True))
     now = scanner._last_full_scan
@@ -201,7 +201,7 @@ def test_after_the_clock_was_put_a_look_at_everything_tells_of_all(root):
     assert len([s for batch in scanner.batches(full=True) for s in batch]) == 3
 
 
-def test_where_folders_carry_no_times_all_are_listed(root):
+def test_without_reliable_folder_times_all_folders_are_listed(root):
     scanner = Scanner(os.fsencode(root))
     names(scanner)
     before = os.stat(root / "2026-01-31")
@@ -228,7 +228,7 @@ SYSTEM_FILES = [
 
 
 @pytest.mark.parametrize("name", SYSTEM_FILES)
-def test_folders_that_systems_keep_for_themselves_are_not_entered(root, porch, name):
+def test_system_folders_are_not_scanned(root, porch, name):
     put(root, name, jpeg())
     folder = CameraWatcher(porch, Scanner(os.fsencode(root)))
 
@@ -237,13 +237,13 @@ def test_folders_that_systems_keep_for_themselves_are_not_entered(root, porch, n
 
 
 @pytest.mark.parametrize("name", ["#1 front/a.jpg", "recycle/a.jpg", "@home/a.jpg", "$5/a.jpg", "a_/b_.jpg"])
-def test_folders_that_a_person_named_are(root, name):
+def test_folders_named_by_users_are_scanned(root, name):
     put(root, name, jpeg())
 
     assert os.fsencode(name) in names(Scanner(os.fsencode(root)))
 
 
-def test_a_name_that_loses_its_mark_of_being_unfinished_is_found(root):
+def test_a_file_that_loses_its_unfinished_suffix_is_found(root):
     put(root, "20260131.mp4_", b"video")
     scanner = Scanner(os.fsencode(root))
     names(scanner)
