@@ -189,7 +189,7 @@ def test_read_only_media_keep_theirs_in_the_data_directory(review, card, monkeyp
     def refuse(*given: Any) -> None:
         raise OSError(30, "Read-only file system")
 
-    monkeypatch.setattr("reviewer.thumbnails.rendering.freedesktop.keep", refuse)
+    monkeypatch.setattr("reviewer.thumbnails.rendering.freedesktop.store", refuse)
     for _ in range(2):
         picture(review, card / "DCIM/100MEDIA/IMG_0001.JPG")
 
@@ -213,7 +213,7 @@ def test_with_nowhere_to_keep_it_it_is_still_shown(review, card, monkeypatch):
     def refuse(*given: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("reviewer.thumbnails.rendering.freedesktop.keep", refuse)
+    monkeypatch.setattr("reviewer.thumbnails.rendering.freedesktop.store", refuse)
     monkeypatch.setattr("reviewer.thumbnails.rendering.write_to", refuse)
     for size in (256, 200):
         answer, body = ask(review, card / "DCIM/100MEDIA/IMG_0001.JPG", size=size)
