@@ -25,7 +25,7 @@ from nvr.audit.record import record
 from nvr.model_admin import ModelAdmin
 
 RowT = TypeVar("RowT", bound=Model)
-AUDITED: dict[tuple[str, str], str] = {
+AUDIT_ACTIONS: dict[tuple[str, str], str] = {
     ("user", "created"): "user_created",
     ("user", "updated"): "user_updated",
     ("user", "deleted"): "user_deleted",
@@ -115,11 +115,11 @@ class RecordedAdmin(ModelAdmin[RowT]):
         super().save_related(request, form, formsets, change)
         changes = difference(form.facts_before, self.facts(form.instance))  # type: ignore[attr-defined]
         if changes or not change:
-            action = AUDITED[str(self.opts.model_name), "updated" if change else "created"]
+            action = AUDIT_ACTIONS[str(self.opts.model_name), "updated" if change else "created"]
             record(request.user, action, form.instance, changes)
 
     def delete_model(self, request: HttpRequest, obj: RowT) -> None:
-        action = AUDITED[str(self.opts.model_name), "deleted"]
+        action = AUDIT_ACTIONS[str(self.opts.model_name), "deleted"]
         record(request.user, action, obj, difference(self.facts(obj), {}))
         super().delete_model(request, obj)
 

@@ -428,7 +428,7 @@ def test_a_lease_is_renewed_while_work_is_in_progress(event, monkeypatch):
     assert len(leases) > 2
 
 
-WORKER = "import django; django.setup(); from media_serving import clip_work; clip_work.make({pk})"
+WORKER = "import django; django.setup(); from media_serving.clips import worker; worker.make({pk})"
 
 
 def a_worker(pk: int, settings) -> subprocess.Popen[bytes]:

@@ -166,11 +166,13 @@ def test_a_page_costs_a_fixed_number_of_queries(api: APIClient, django_assert_ma
 
 
 def recorded_actions(source: str) -> set[str]:
-    """The texts that `source` gives `record` as the action, itself or from a table called AUDITED."""
+    """The texts that `source` gives `record` as the action, itself or from a table called AUDIT_ACTIONS."""
     nodes = list(ast.walk(ast.parse(source)))
     calls = [node for node in nodes if isinstance(node, ast.Call)]
     given = [call.args[1] for call in calls if getattr(call.func, "id", "") == "record" and len(call.args) > 1]
-    tables = [node for node in nodes if isinstance(node, ast.AnnAssign) and getattr(node.target, "id", "") == "AUDITED"]
+    tables = [
+        node for node in nodes if isinstance(node, ast.AnnAssign) and getattr(node.target, "id", "") == "AUDIT_ACTIONS"
+    ]
     given += [text for table in tables if isinstance(table.value, ast.Dict) for text in table.value.values]
     return {part.value for node in given for part in ast.walk(node) if isinstance(part, ast.Constant)}
 

@@ -27,7 +27,7 @@ from reviewer.trash import runs as trash_runs
 from tests.servers import BASE_DIR, our_server
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
-FILES = 3000
+FILES = 10_000
 
 
 @contextmanager
