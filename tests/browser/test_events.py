@@ -238,7 +238,8 @@ def test_without_an_answer_the_page_stays_and_says_so(page: Page, chief: User, c
     page.context.set_offline(True)
     page.keyboard.press("ArrowRight")
     expect(page.locator("[data-toast]")).to_contain_text("The server is not responding.")
-    page.keyboard.press("r")
+    with page.expect_event("requestfailed"):
+        page.keyboard.press("r")
     expect(page.locator("[data-mark=reviewed] button")).to_have_attribute("aria-pressed", "false")
     page.context.set_offline(False)
     page.keyboard.press("r")
