@@ -179,7 +179,7 @@ def page(root: ReviewPath, query: Mapping[str, str]) -> dict[str, Any]:
 def one(root: ReviewPath, query: Mapping[str, str]) -> dict[str, Any]:
     """The file that `file` names, or the first behind it that the filter takes; `next_url` is the one's after it."""
     view, item = view_from(query), below(root, query["file"])
-    following = page_of(root, view.filter_name, after=item, limit=2, order=view.order)  # looks at the disk first
+    following = page_of(root, view.filter_name, after=item, limit=2, order=view.order)  # scans the disk first
     rows = [*exact_row(root, item), *following][:2]
     files = [file for row in rows if (file := shown(root, row, view)) is not None]
     return {

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 TASK = "media.make_clip"
-# Late detections seldom come alone, and each of them would restart the clip.
+# Late detections rarely come alone, and each of them would restart the clip.
 LATE_DETECTION_DELAY = timedelta(seconds=5)
 
 
