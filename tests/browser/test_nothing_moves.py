@@ -16,7 +16,7 @@ from tests.browser.test_every_page import chief as household  # noqa: F401
 from tests.browser.test_review import wait_for
 from tests.factories import jpeg, make_video, put
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 # What moved, and from where to where, since `window.moved` was emptied.
 WATCH = """() => {
     window.moved = [];
@@ -46,7 +46,7 @@ def card(tmp_path: Path) -> Path:
     return folder
 
 
-@pytest.fixture(params=[pytest.param(DESKTOP, id="wide"), pytest.param(PHONE, id="narrow", marks=pytest.mark.slow)])
+@pytest.fixture(params=[DESKTOP, PHONE], ids=["wide", "narrow"])
 def opened(open_browser: Open, chief: User, card: Path, request: pytest.FixtureRequest) -> Iterator[Page]:
     page = open_browser(request.param)
     sign_in(page, "chief")
@@ -153,7 +153,6 @@ def test_no_button_moves_when_a_video_or_a_mark_comes(opened: Page, card: Path) 
     assert opened.evaluate(places) == before
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["wide", "narrow"])
 def test_nothing_moves_while_a_page_loads(open_browser: Open, household: User, viewport: dict[str, int]) -> None:  # noqa: F811
     page = open_browser(viewport)

@@ -14,7 +14,7 @@ from tests.browser.conftest import opened_at, sign_in
 from tests.browser.test_review import shows
 from tests.factories import jpeg, make_video, put
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 
 @pytest.fixture
@@ -54,7 +54,6 @@ def test_the_grid_its_bar_messages_and_dialogs(opened: Page, card: Path, looks: 
     assert not found, "\n".join(found)
 
 
-@pytest.mark.slow
 @every_look
 def test_the_full_screen_with_a_picture_and_with_a_video(opened: Page, card: Path, looks: tuple[Look, ...]) -> None:
     opened_at(opened, card).keyboard.press("Enter")
@@ -67,7 +66,6 @@ def test_the_full_screen_with_a_picture_and_with_a_video(opened: Page, card: Pat
     assert not found, "\n".join(found)
 
 
-@pytest.mark.slow
 @every_look
 def test_what_is_empty_and_what_is_away(opened: Page, card: Path, looks: tuple[Look, ...]) -> None:
     opened_at(opened, card)
@@ -83,7 +81,6 @@ def test_what_is_empty_and_what_is_away(opened: Page, card: Path, looks: tuple[L
     assert not found, "\n".join(found)
 
 
-@pytest.mark.slow
 @every_look
 def test_the_choice_of_a_folder_and_a_refusal(opened: Page, card: Path, looks: tuple[Look, ...]) -> None:
     opened.goto("/review")
@@ -100,7 +97,6 @@ def test_the_choice_of_a_folder_and_a_refusal(opened: Page, card: Path, looks: t
     assert not found, "\n".join(found)
 
 
-@pytest.mark.slow
 @every_look
 def test_the_pages_without_scripts(opened: Page, card: Path, looks: tuple[Look, ...]) -> None:
     opened.goto(f"/review?path={card}&plain=1")

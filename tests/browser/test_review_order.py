@@ -14,7 +14,7 @@ from tests.browser.conftest import PHONE, Open, keep_picture, opened_at, sign_in
 from tests.browser.test_review import wait_for
 from tests.factories import jpeg, put
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 NAMES = [f"DCIM/{folder}MEDIA/IMG_{number:04}.JPG" for folder in (100, 101) for number in range(3)]
 
 
@@ -55,7 +55,6 @@ def test_by_folder_and_name_first_by_name_or_time_if_one_likes(opened: Page) -> 
     captions(opened, *(folders[at] for at in (0, 3, 1, 4, 2, 5)))
 
 
-@pytest.mark.slow
 def test_one_stays_at_the_file_in_another_order(opened: Page) -> None:
     opened.keyboard.press("ArrowRight")
     expect(opened.locator(".shot[data-cursor]")).to_have_attribute("title", re.compile(f"{NAMES[1]}$"))
@@ -80,7 +79,6 @@ def test_one_stays_at_the_file_when_the_order_changes_before_the_list_is_there(o
     expect(opened.locator(".shot[data-cursor]")).to_have_attribute("title", re.compile(f"{NAMES[1]}$"))
 
 
-@pytest.mark.slow
 def test_a_file_in_the_address_is_found_by_time(opened: Page, card: Path) -> None:
     opened.goto(f"/review?path={card}&filter=all&order=time&item={card / NAMES[1]}")
     expect(opened.locator("[data-facts]")).to_contain_text("IMG_0001.JPG")
@@ -110,7 +108,6 @@ def test_progress_counts_what_was_reviewed(opened: Page, card: Path) -> None:
     expect(opened.locator('[data-filter="locked"] [data-count]')).to_have_text("1")
 
 
-@pytest.mark.slow
 def test_a_phone_has_room_for_the_order(open_browser: Open, chief: User, card: Path) -> None:
     page = open_browser({**PHONE, "width": 360}, "dark")
     sign_in(page, "chief")
@@ -121,7 +118,6 @@ def test_a_phone_has_room_for_the_order(open_browser: Open, chief: User, card: P
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
-@pytest.mark.slow
 def test_by_time_the_list_goes_on_behind_a_file_that_is_gone(opened: Page, card: Path) -> None:
     """Somebody else removed it: a hundred files are known here, have left the filter, and the last of them is away."""
     names = opened.evaluate(

@@ -13,7 +13,7 @@ from tests.browser.conftest import PHONE, Open, keep_picture, opened_at, sign_in
 from tests.browser.test_review import pressed, shows, wait_for
 from tests.factories import jpeg, put
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 SCALE = """() => { const frame = document.querySelector("[data-frame]");
     return frame.getBoundingClientRect().width / frame.clientWidth; }"""
 
@@ -76,7 +76,6 @@ def test_a_long_press_chooses_and_a_tap_then_adds(phone: Page) -> None:
     shows(phone, 3)
 
 
-@pytest.mark.slow
 def test_dragging_on_from_a_long_press_chooses_all_between(phone: Page, card: Path) -> None:
     touch(phone, "touchStart", centre(phone, 1))
     expect(phone.locator("[data-chosen-count]")).to_have_text("1 selected")
@@ -92,7 +91,6 @@ def test_dragging_on_from_a_long_press_chooses_all_between(phone: Page, card: Pa
     wait_for(lambda: len(list(card.glob("*.seen"))) == 3, phone)
 
 
-@pytest.mark.slow
 def test_a_finger_that_moves_scrolls_and_chooses_nothing(phone: Page) -> None:
     x, y = centre(phone, 3)
     touch(phone, "touchStart", (x, y))
@@ -105,7 +103,6 @@ def test_a_finger_that_moves_scrolls_and_chooses_nothing(phone: Page) -> None:
     assert phone.locator("[data-grid-frame]").evaluate("frame => frame.scrollTop") > 50
 
 
-@pytest.mark.slow
 def test_two_fingers_look_closer_and_one_then_moves_the_picture(phone: Page) -> None:
     phone.locator(".shot").first.tap()
     shows(phone, 0)
@@ -159,7 +156,6 @@ def test_a_double_tap_looks_closer_and_back_and_a_swipe_goes_on(phone: Page) -> 
     shows(phone, 1)
 
 
-@pytest.mark.slow
 def test_the_wheel_looks_closer_where_the_pointer_is(opened: Page) -> None:
     stage = opened.locator("[data-stage]").bounding_box()
     assert stage is not None

@@ -19,7 +19,7 @@ from tests.browser.test_review import wait_for
 from tests.factories import jpeg, make_user, put
 from tests.reviewer.test_trash_real import until, working
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 FILES = 40
 MANY = 8000
 # A trash run that deletes a file each 20 ms, and pauses at half of them until it is stopped; it then ends with the
@@ -174,7 +174,6 @@ def test_stopping_tells_all_that_went_until_then(trashed: Page) -> None:
     expect(trashed.get_by_role("button", name="Stop")).to_be_hidden()
 
 
-@pytest.mark.slow
 def test_stopping_ends_the_stream_when_the_server_does_not_hear(trashed: Page) -> None:
     trashed.route("**/api/trash-runs/7/cancel", lambda route: route.fulfill(status=503, json={"error": "busy"}))
     trashed.locator("[data-trash-go]").click()
@@ -201,7 +200,6 @@ def answered(page: Page, *lines: dict[str, object]) -> None:
     page.locator("[data-trash-go]").click()
 
 
-@pytest.mark.slow
 def test_a_reason_that_many_files_share_is_told_once(trashed: Page) -> None:
     why = "The folder is on a read-only medium."
     errors: list[dict[str, object]] = [
@@ -215,7 +213,6 @@ def test_a_reason_that_many_files_share_is_told_once(trashed: Page) -> None:
     expect(trashed.locator("[data-trash-progress]")).to_be_hidden()
 
 
-@pytest.mark.slow
 def test_why_the_whole_emptying_ended_is_no_files_trouble(trashed: Page, tmp_path: Path) -> None:
     why = "The folder is no longer reviewed."
     answered(
@@ -243,7 +240,6 @@ def test_a_refused_emptying_says_that_it_did_not_begin(trashed: Page) -> None:
     expect(trashed.locator("[data-trash-progress]")).to_be_hidden()
 
 
-@pytest.mark.slow
 def test_a_folder_that_went_away_is_not_counted(trashed: Page, tmp_path: Path) -> None:
     trashed.keyboard.press("Escape")
     (tmp_path.resolve() / "card").rename(tmp_path.resolve() / "elsewhere")
@@ -262,7 +258,6 @@ def wait_for_worker(user: User, empty: Path) -> None:
     until(lambda: TrashRun.objects.get(pk=run.pk).is_over, seconds=90)
 
 
-@pytest.mark.slow
 def test_stopping_a_real_worker_tells_exactly_what_is_gone(page: Page, site: str, tmp_path: Path) -> None:
     card = tmp_path.resolve() / "card"
     card.mkdir()

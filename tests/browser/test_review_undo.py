@@ -11,7 +11,7 @@ from tests.browser.conftest import keep_picture
 from tests.browser.test_review import stands_on, wait_for
 from tests.factories import jpeg, put
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 FILES = 30
 SEEN, TRASHED, LOCKED = {".seen"}, {".seen", ".trash"}, {".lock", ".seen"}
 
@@ -83,7 +83,6 @@ def test_a_message_takes_back_its_own_when_the_list_is_another(opened: Page, car
     expect(opened.locator(".shot")).to_have_count(3)
 
 
-@pytest.mark.slow
 def test_what_was_marked_again_since_keeps_the_newer_mark(opened: Page, card: Path) -> None:
     mark(opened, 0, 1, "s")
     mark(opened, 1, 2, "f")
@@ -113,7 +112,6 @@ def test_a_marking_that_changes_nothing_tells_of_no_success(opened: Page, card: 
     expect(message(opened, "0 files")).to_have_count(0)
 
 
-@pytest.mark.slow
 def test_a_trashing_that_was_taken_back_already_does_not_come_again(opened: Page, card: Path) -> None:
     mark(opened, 0, 1, "d")
     mark(opened, 0, 1, "d")
@@ -129,7 +127,6 @@ def test_a_trashing_that_was_taken_back_already_does_not_come_again(opened: Page
     expect(opened.locator("[data-toast][data-level='error']")).to_have_count(0)
 
 
-@pytest.mark.slow
 def test_an_undo_that_is_refused_says_so_and_can_be_tried_again(opened: Page, card: Path) -> None:
     mark(opened, 0, 1, "d")
     have(opened, card, range(2), TRASHED)
@@ -159,7 +156,6 @@ def test_an_undo_waits_for_a_lost_connection(opened: Page, card: Path) -> None:
     have(opened, card, range(2), set())
 
 
-@pytest.mark.slow
 def test_a_double_click_on_undo_takes_one_back(opened: Page, card: Path) -> None:
     mark(opened, 0, 1, "d")
     mark(opened, 2, 3, "f")
@@ -171,7 +167,6 @@ def test_a_double_click_on_undo_takes_one_back(opened: Page, card: Path) -> None
     expect(message(opened, "2 files moved to the trash")).to_be_visible()
 
 
-@pytest.mark.slow
 def test_a_message_does_not_move_while_others_come_and_go(opened: Page) -> None:
     def tell(text: str) -> None:
         opened.evaluate(
@@ -203,7 +198,6 @@ def test_the_key_returns_to_where_it_was_done(opened: Page, card: Path) -> None:
     have(opened, card, range(3, 4), set())
 
 
-@pytest.mark.slow
 def test_a_long_list_does_not_forget_what_is_still_on_its_way(opened: Page) -> None:
     """Its place counts for all that follows: without it a choice made by place would be of the files beside."""
     kept = opened.evaluate(

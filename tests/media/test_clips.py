@@ -70,6 +70,7 @@ PIECES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("suffix", "options", "start"), PIECES)
 def test_a_piece_begins_and_ends_where_it_should(tmp_path, suffix, options, start):
     film = numbered_video(tmp_path / f"film{suffix}", *options)
@@ -110,6 +111,7 @@ def test_what_browsers_play_is_copied_and_its_sound_cut_to_it(tmp_path, suffix, 
         assert float(told["duration"]) == pytest.approx(4, abs=0.15)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("suffix", "options"),
     [(".mp4", ("-bf", "3")), (".mp4", ("-g", "1000", "-sc_threshold", "0")), (".mp4", ("-pix_fmt", "yuv444p"))],
@@ -125,6 +127,7 @@ def test_what_cannot_be_copied_exactly_or_played_is_encoded(tmp_path, suffix, op
     assert not is_a_copy(tmp_path / "clip.part")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", ["all", "the middle"])
 def test_what_is_damaged_is_not_copied(tmp_path, damage):
     film = numbered_video(tmp_path / "film.mp4", *CAMERA_LIKE, size="320x240")
@@ -151,6 +154,7 @@ def test_a_piece_of_a_film_that_does_not_begin_at_0_is_cut_at_its_place(tmp_path
     shows(clip_of(tmp_path / "clip.part", (late, 3.3, 2.0)), range(33, 53))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [CAMERA_LIKE, H264], ids=["to be copied", "to be encoded"])
 def test_a_film_with_a_picture_every_five_seconds_is_cut_to_its_length(tmp_path, options):
     quick, film, target = (
@@ -258,6 +262,7 @@ def test_a_torn_piece_among_whole_ones_is_left_out(tmp_path):
     assert len(found) == 20
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("start", [0.0, 0.1, 2.0])
 def test_a_film_that_lost_its_end_is_cut_at_its_place(tmp_path, start):
     one_key_frame = (*H264, "-g", "250", "-vf", "noise=c1s=60:c1f=t:c2s=60:c2f=t")

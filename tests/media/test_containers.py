@@ -182,6 +182,7 @@ DISGUISES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", DISGUISES)
 @pytest.mark.parametrize(
     "script", [pytest.param(HLS, id="hls"), pytest.param(CONCAT, id="concat", marks=pytest.mark.slow)]

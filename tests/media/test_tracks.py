@@ -72,6 +72,7 @@ FRAGMENTS = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("flags", FRAGMENTS)
 @pytest.mark.parametrize("begins_at", [0, 90_000])
 def test_fragments_count(tmp_path, flags, begins_at):
@@ -166,6 +167,7 @@ def silenced(path: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["a.mp4", "a.avi"])
 def test_a_sound_that_nobody_can_decode_does_not_cost_the_pictures(tmp_path, name):
     film = silenced(tmp_path / name)
