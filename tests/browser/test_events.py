@@ -98,6 +98,7 @@ def test_one_event_is_walked_and_marked_by_keys(page: Page, chief: User, events:
     assert reviewed(events[0])
 
 
+@pytest.mark.slow
 def test_typing_notes_presses_no_key(page: Page, chief: User, events: list[Event]) -> None:
     sign_in(page, "chief")
     page.goto(f"/events/{events[0].pk}")
@@ -111,6 +112,7 @@ def test_typing_notes_presses_no_key(page: Page, chief: User, events: list[Event
     assert not reviewed(events[0])
 
 
+@pytest.mark.slow
 def test_the_box_lies_on_the_picture(page: Page, chief: User, events: list[Event]) -> None:
     sign_in(page, "chief")
     page.goto(f"/events/{events[0].pk}")
@@ -124,6 +126,7 @@ def test_the_box_lies_on_the_picture(page: Page, chief: User, events: list[Event
     assert abs(box["width"] - 60 * scale) < 6
 
 
+@pytest.mark.slow
 def test_of_a_crowd_the_picture_has_boxes_and_no_words_over_each_other(
     page: Page, chief: User, events: list[Event]
 ) -> None:
@@ -160,6 +163,7 @@ def test_many_are_reviewed_at_once_and_taken_back_from_the_message(
     assert [event.pk for event in Event.objects.filter(reviewed=True)] == [events[0].pk]
 
 
+@pytest.mark.slow
 def test_while_one_selects_a_card_is_its_box_and_opens_nothing(page: Page, chief: User, events: list[Event]) -> None:
     sign_in(page, "chief")
     page.goto("/events")
@@ -194,6 +198,7 @@ def test_a_newer_event_comes_by_itself_and_does_not_push_what_is_read(
     expect(card(page, newest).locator("a")).to_be_focused()
 
 
+@pytest.mark.slow
 def test_the_clip_appears_when_it_is_made(page: Page, chief: User, events: list[Event]) -> None:
     Event.objects.filter(pk=events[0].pk).update(ended_at=None)
     sign_in(page, "chief")
@@ -228,6 +233,7 @@ def test_pictures_come_while_the_event_goes_on(page: Page, chief: User, camera: 
     expect(page.locator("[data-still]").first).to_be_focused()
 
 
+@pytest.mark.slow
 def test_without_an_answer_the_page_stays_and_says_so(page: Page, chief: User, camera: Camera) -> None:
     at = timezone.now() - timedelta(hours=1)
     event = happen(camera, at)
@@ -259,6 +265,7 @@ def test_who_was_signed_out_is_told_that_nothing_new_is_shown(page: Page, chief:
     expect(page.locator("[data-lost]")).to_contain_text("You are signed out")
 
 
+@pytest.mark.slow
 def test_a_picture_that_is_gone_is_told_in_words(page: Page, chief: User, camera: Camera) -> None:
     event = happen(camera, timezone.now() - timedelta(hours=1))
     (settings.NVR_CAMERA_ROOT / "events_front" / "a.jpg").unlink()
@@ -270,6 +277,7 @@ def test_a_picture_that_is_gone_is_told_in_words(page: Page, chief: User, camera
     expect(page.get_by_role("link", name="Download")).to_have_count(0)
 
 
+@pytest.mark.slow
 def test_one_comes_back_to_the_page_of_the_list_that_one_left(page: Page, chief: User, events: list[Event]) -> None:
     sign_in(page, "chief")
     page.goto("/events?limit=2")
@@ -285,6 +293,7 @@ def test_one_comes_back_to_the_page_of_the_list_that_one_left(page: Page, chief:
     expect(card(page, events[2]).locator("a")).to_be_focused()
 
 
+@pytest.mark.slow
 def test_a_toast_stands_above_an_open_dialog(page: Page, chief: User, events: list[Event]) -> None:
     sign_in(page, "chief")
     page.goto("/events")
@@ -308,6 +317,7 @@ def clip_from(event: Event, began: datetime) -> None:
     ClipWork.objects.update_or_create(event=event, defaults={"state": "done", "shows": shows})
 
 
+@pytest.mark.slow
 def test_no_box_lies_over_the_poster_which_is_another_picture(page: Page, chief: User, events: list[Event]) -> None:
     event = events[0]
     clip_from(event, event.started_at)
@@ -343,6 +353,7 @@ def test_boxes_lie_over_the_clip_where_it_shows_what_was_found(page: Page, chief
     expect(box).to_be_hidden()
 
 
+@pytest.mark.slow
 def test_on_a_phone_the_marks_are_in_the_thumbs_reach(open_browser: Open, chief: User, events: list[Event]) -> None:
     page = open_browser(PHONE, "dark", has_touch=True)
     sign_in(page, "chief")
@@ -361,6 +372,7 @@ def test_on_a_phone_the_marks_are_in_the_thumbs_reach(open_browser: Open, chief:
     assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
 
 
+@pytest.mark.slow
 def test_on_a_phone_what_is_told_of_the_clip_has_a_line_of_its_own(
     open_browser: Open, chief: User, events: list[Event]
 ) -> None:
@@ -396,6 +408,7 @@ def test_without_scripts_events_are_opened_marked_and_filtered(
     expect(card(page, events[1])).to_be_visible()
 
 
+@pytest.mark.slow
 def test_boxes_that_were_put_away_stay_so_and_their_button_says_it(
     page: Page, chief: User, events: list[Event]
 ) -> None:
@@ -410,6 +423,7 @@ def test_boxes_that_were_put_away_stay_so_and_their_button_says_it(
     expect(page.get_by_role("button", name="Boxes")).to_have_attribute("aria-pressed", "false")
 
 
+@pytest.mark.slow
 def test_who_works_with_the_keyboard_keeps_the_place(page: Page, chief: User, events: list[Event]) -> None:
     event = events[0]
     clip_from(event, event.started_at - timedelta(seconds=1))
@@ -428,6 +442,7 @@ def test_who_works_with_the_keyboard_keeps_the_place(page: Page, chief: User, ev
     expect(page.locator("#viewer [data-download]")).to_be_focused()
 
 
+@pytest.mark.slow
 def test_a_jump_within_the_page_leaves_the_clip_as_it_is(page: Page, chief: User, events: list[Event]) -> None:
     clip_from(events[0], events[0].started_at)
     sign_in(page, "chief")
@@ -439,6 +454,7 @@ def test_a_jump_within_the_page_leaves_the_clip_as_it_is(page: Page, chief: User
     assert page.locator("#viewer video").get_attribute("data-same") == "yes"
 
 
+@pytest.mark.slow
 def test_on_a_phone_the_day_begins_with_what_is_newest(open_browser: Open, camera: Camera) -> None:
     page = open_browser(PHONE)
     today = timezone.now().astimezone(camera.zone)

@@ -73,6 +73,7 @@ def test_a_folder_is_chosen_from_the_tree_and_reviewed(page: Page, chief: User, 
     expect(page.locator("[data-folder]")).to_have_value(f"{card}/DCIM/101MEDIA")
 
 
+@pytest.mark.slow
 def test_a_folder_of_the_server_is_looked_for_and_written_into_the_form(page: Page, chief: User, card: Path) -> None:
     new = card.parent / "new card"
     new.mkdir()
@@ -141,6 +142,7 @@ def test_undo_returns_to_the_file_however_far_one_went(opened: Page, card: Path,
     expect(pressed(opened, "undo")).to_be_disabled()
 
 
+@pytest.mark.slow
 def test_once_more_takes_lock_and_trash_back_and_stays(opened: Page, card: Path) -> None:
     opened.keyboard.press("Enter")
     opened.keyboard.press("f")
@@ -156,6 +158,7 @@ def test_once_more_takes_lock_and_trash_back_and_stays(opened: Page, card: Path)
     wait_for(lambda: marks_of(card, 0) == set(), opened)
 
 
+@pytest.mark.slow
 def test_unseen_and_locked_ones_are_found_by_key(opened: Page, card: Path) -> None:
     for number in range(110):
         put(file_at(card, number).parent, f"{file_at(card, number).name}.seen", b"")
@@ -172,6 +175,7 @@ def test_unseen_and_locked_ones_are_found_by_key(opened: Page, card: Path) -> No
     shows(page, 114)
 
 
+@pytest.mark.slow
 def test_everything_above_is_seen_in_one_key_and_undone_in_one(opened: Page, card: Path) -> None:
     opened.keyboard.press("Enter")
     for _ in range(5):
@@ -185,6 +189,7 @@ def test_everything_above_is_seen_in_one_key_and_undone_in_one(opened: Page, car
     wait_for(lambda: not any(marks_of(card, number) for number in range(5)), opened)
 
 
+@pytest.mark.slow
 def test_modifiers_fields_and_held_keys_do_nothing(opened: Page, card: Path) -> None:
     opened.keyboard.press("Enter")
     shows(opened, 0)
@@ -201,6 +206,7 @@ def test_modifiers_fields_and_held_keys_do_nothing(opened: Page, card: Path) -> 
     assert not any(marks_of(card, number) for number in range(3))
 
 
+@pytest.mark.slow
 def test_zoom_brightness_and_help(opened: Page) -> None:
     opened.keyboard.press("Enter")
     shows(opened, 0)
@@ -219,6 +225,7 @@ def test_zoom_brightness_and_help(opened: Page) -> None:
     shows(opened, 0)
 
 
+@pytest.mark.slow
 def test_a_range_is_chosen_in_the_grid_and_marked_as_one(opened: Page, card: Path) -> None:
     opened.keyboard.press("j")
     opened.keyboard.press("k")
@@ -234,6 +241,7 @@ def test_a_range_is_chosen_in_the_grid_and_marked_as_one(opened: Page, card: Pat
     wait_for(lambda: not any(marks_of(card, number) for number in range(4)), opened)
 
 
+@pytest.mark.slow
 def test_what_was_marked_stays_until_the_filter_is_applied_again(opened: Page, card: Path) -> None:
     opened.locator('[data-filter="unseen"].chip').click()
     expect(opened).to_have_url(re.compile("filter=unseen"))
@@ -253,6 +261,7 @@ def test_what_was_marked_stays_until_the_filter_is_applied_again(opened: Page, c
     expect(opened.locator("[data-sum]")).to_have_text("120 files")
 
 
+@pytest.mark.slow
 def test_a_refusal_is_rolled_back_with_its_reason(opened: Page, card: Path) -> None:
     opened.keyboard.press("Enter")
     shows(opened, 0)
@@ -267,6 +276,7 @@ def test_a_refusal_is_rolled_back_with_its_reason(opened: Page, card: Path) -> N
     expect(pressed(opened, "undo")).to_be_disabled()
 
 
+@pytest.mark.slow
 def test_marks_wait_for_a_lost_connection(opened: Page, card: Path) -> None:
     opened.keyboard.press("Enter")
     shows(opened, 0)
@@ -280,6 +290,7 @@ def test_marks_wait_for_a_lost_connection(opened: Page, card: Path) -> None:
     expect(opened.locator("[data-notice]")).to_be_hidden()
 
 
+@pytest.mark.slow
 def test_the_place_is_remembered_and_the_address_can_be_shared(opened: Page, card: Path) -> None:
     opened.keyboard.press("Enter")
     for _ in range(7):
@@ -295,6 +306,7 @@ def test_the_place_is_remembered_and_the_address_can_be_shared(opened: Page, car
     shows(opened, 7)
 
 
+@pytest.mark.slow
 def test_a_hundred_by_keyboard_without_a_blank_frame(opened: Page, card: Path) -> None:
     opened.keyboard.press("Enter")
     shows(opened, 0)
@@ -313,6 +325,7 @@ def test_a_hundred_by_keyboard_without_a_blank_frame(opened: Page, card: Path) -
     wait_for(lambda: all(marks_of(card, number) == {".seen"} for number in range(100)), opened)
 
 
+@pytest.mark.slow
 def test_a_message_that_is_open_is_renewed_and_not_repeated(opened: Page) -> None:
     opened.keyboard.press("End")
     opened.keyboard.press("Enter")
@@ -327,6 +340,7 @@ def test_a_message_that_is_open_is_renewed_and_not_repeated(opened: Page) -> Non
     expect(opened.locator("[data-toast]")).to_have_count(1)
 
 
+@pytest.mark.slow
 def test_a_message_has_the_icon_of_its_level(opened: Page) -> None:
     for level in ("info", "success", "warning", "error"):
         opened.evaluate(
@@ -338,6 +352,7 @@ def test_a_message_has_the_icon_of_its_level(opened: Page) -> None:
         expect(toast.locator(f"> .icon-{level}")).to_be_visible()
 
 
+@pytest.mark.slow
 def test_an_open_dialog_dims_the_whole_window(opened: Page) -> None:
     opened.get_by_role("button", name="Empty trash").click()
     expect(opened.locator("[data-trash-sum]")).not_to_contain_text("Counting")
@@ -348,6 +363,7 @@ def test_an_open_dialog_dims_the_whole_window(opened: Page) -> None:
     assert seen.getbbox() is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("viewport", [DESKTOP, {"width": 1280, "height": 800}, PHONE, {"width": 360, "height": 740}])
 def test_only_the_grid_is_scrolled(open_browser: Open, chief: User, card: Path, viewport: dict[str, int]) -> None:
     page = open_browser(viewport)
@@ -360,6 +376,7 @@ def test_only_the_grid_is_scrolled(open_browser: Open, chief: User, card: Path, 
     assert last["height"] > viewport["height"] / 2
 
 
+@pytest.mark.slow
 def test_a_phone_shows_the_chosen_type_whole(open_browser: Open, chief: User, card: Path) -> None:
     page = open_browser({"width": 360, "height": 740})
     sign_in(page, "chief")
@@ -390,6 +407,7 @@ def test_a_video_plays_and_obeys_its_keys(page: Page, chief: User, card: Path) -
     expect(video).to_have_js_property("playbackRate", 1)
 
 
+@pytest.mark.slow
 def test_a_phone_has_its_bar_and_its_swipes(open_browser: Open, chief: User, card: Path) -> None:
     page = open_browser(PHONE, "dark", has_touch=True)
     sign_in(page, "chief")

@@ -146,6 +146,7 @@ def test_what_is_damaged_is_not_copied(tmp_path, damage):
         assert not is_a_copy(tmp_path / "clip.part")
 
 
+@pytest.mark.slow
 def test_a_piece_of_a_film_that_does_not_begin_at_0_is_cut_at_its_place(tmp_path):
     film, late = numbered_video(tmp_path / "film.mkv", *CAMERA_LIKE), tmp_path / "late.mkv"
     command = ["ffmpeg", "-v", "error", "-i", film, "-c", "copy", "-output_ts_offset", "3600", late]
@@ -172,6 +173,7 @@ def test_a_film_with_a_picture_every_five_seconds_is_cut_to_its_length(tmp_path,
     assert float(streams_by_type(target)["video"]["duration"]) == pytest.approx(12, abs=1.1)
 
 
+@pytest.mark.slow
 def test_a_hole_in_which_nothing_moved_does_not_make_the_piece_longer(tmp_path):
     whole, film = numbered_video(tmp_path / "whole.mp4"), tmp_path / "film.mp4"
     holed = ("-vf", "select='not(between(n,30,59))'", "-vsync", "vfr", *H264)
@@ -196,6 +198,7 @@ def test_three_pieces_follow_each_other_without_a_frame_too_many_or_too_few(tmp_
     assert float(streams_by_type(tmp_path / "clip.part")["video"]["duration"]) == pytest.approx(5.5, abs=0.02)
 
 
+@pytest.mark.slow
 def test_a_clip_plays_in_a_browser_while_it_loads(tmp_path):
     film = numbered_video(tmp_path / "film.avi", "-c:v", "mjpeg", "-q:v", "2", size="65x49")
     again = numbered_video(tmp_path / "again.mp4")
@@ -209,6 +212,7 @@ def test_a_clip_plays_in_a_browser_while_it_loads(tmp_path):
         assert data.index(b"moov") < data.index(b"mdat")
 
 
+@pytest.mark.slow
 def test_pieces_of_other_sizes_are_letterboxed_to_the_first_ones(tmp_path):
     wide = numbered_video(tmp_path / "wide.mp4", size="128x48")
     high = numbered_video(tmp_path / "high.mp4", size="48x96")
@@ -241,6 +245,7 @@ def test_a_single_video_keeps_its_sound_and_several_have_none(tmp_path):
     assert "audio" not in streams_by_type(target)
 
 
+@pytest.mark.slow
 def test_sound_that_nobody_can_decode_does_not_cost_the_picture(tmp_path, monkeypatch):
     film = numbered_video(tmp_path / "film.mp4", *H264, "-c:a", "aac", sound=True)
     monkeypatch.setattr(clips, "filter_audio", lambda stream, cut: stream.filter("no_such_filter"))
@@ -272,6 +277,7 @@ def test_a_film_that_lost_its_end_is_cut_at_its_place(tmp_path, start):
     shows(clip_of(tmp_path / "clip.part", (film, start, 1)), range(int(start * FPS), int(start * FPS) + 10))
 
 
+@pytest.mark.slow
 def test_a_piece_behind_the_end_is_nothing(tmp_path):
     film = numbered_video(tmp_path / "film.mp4", frames=20)
 
@@ -312,6 +318,7 @@ def test_stills_play_two_a_second_and_the_last_is_held(tmp_path):
     assert data.index(b"moov") < data.index(b"mdat")
 
 
+@pytest.mark.slow
 def test_stills_of_every_kind_fit_the_first_and_torn_ones_are_left_out(tmp_path):
     odd = numbered_still(10, size=(65, 49))
     cmyk = io.BytesIO()
