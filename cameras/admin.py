@@ -20,13 +20,13 @@ from django.utils.safestring import SafeString
 from django.utils.timezone import localtime
 
 from cameras import registry
+from cameras.folders.unknown import suggestions_for
 from cameras.forms import CameraForm
 from cameras.last_picture import is_old
 from cameras.models import Camera, CameraStatus, Purge, TrashedCamera
 from cameras.path_validation import path_issues, probe_results_of
-from cameras.purge_report import rows_to_purge
+from cameras.purge.report import rows_to_purge
 from cameras.tiles import STATUS_LABELS, snapshot_url_of
-from cameras.unknown_folders import suggestions_for
 from nvr.audit.models import AuditEntry
 from nvr.model_admin import ModelAdmin
 from nvr.pages.templatetags.nvr_pages import age

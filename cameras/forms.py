@@ -13,7 +13,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 
 from cameras import validation
-from cameras.folders import resolved
+from cameras.folders.access import resolved
 from cameras.models import Camera
 from cameras.naming import slug_from
 from cameras.registry import CameraExists

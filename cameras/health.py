@@ -18,10 +18,10 @@ from django.conf import settings
 from django.db import DatabaseError, transaction
 from django.utils import timezone
 
-from cameras.concurrent_probe import ConcurrentProbe
-from cameras.folder_index import FolderIsFile, FolderMissing, FolderUnreadable
-from cameras.folder_ownership import Folders, current_folders
-from cameras.folders import FolderOutsideBase, newest_files
+from cameras.folders.access import FolderOutsideBase, newest_files
+from cameras.folders.concurrent_probe import ConcurrentProbe
+from cameras.folders.index import FolderIsFile, FolderMissing, FolderUnreadable
+from cameras.folders.ownership import Folders, current_folders
 from cameras.last_picture import LastPicture, last_picture_of
 from cameras.models import Camera, CameraStatus
 from nvr.audit.record import record

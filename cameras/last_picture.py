@@ -12,11 +12,11 @@ from datetime import datetime, timedelta
 
 from django.utils import timezone
 
-from cameras.folder_index import NEWEST, MediaFile
-from cameras.folder_ownership import Folders
-from cameras.folders import newest_files
+from cameras.folders.access import newest_files
+from cameras.folders.index import NEWEST, MediaFile
+from cameras.folders.ownership import Folders
+from cameras.folders.rhythm import Rhythm, age_limit
 from cameras.models import Camera
-from cameras.rhythm import Rhythm, age_limit
 from cameras.snapshots import MAX_VIDEOS_TRIED, is_displayable, may_contain_frame
 
 

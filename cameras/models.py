@@ -107,7 +107,7 @@ class Camera(models.Model):
     status_reason = models.CharField(max_length=300, blank=True, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     last_seen_at = models.DateTimeField(null=True, blank=True, editable=False)
-    # Stored by the health task from `cameras.last_picture`, for pages where reading the folder would be too slow.
+    # Stored by the health task, for pages where reading the folder would be too slow.
     last_picture_at = models.DateTimeField("last picture", null=True, blank=True, editable=False)
     usual_interval_seconds = models.PositiveIntegerField(null=True, editable=False)
     rhythm = models.JSONField(null=True, editable=False)

@@ -18,9 +18,9 @@ from typing import Any
 from django.conf import settings
 from django.contrib.auth.models import AnonymousUser, User
 
-from cameras.concurrent_probe import ConcurrentProbe
-from cameras.folder_ownership import current_folders
-from cameras.folders import resolved
+from cameras.folders.access import resolved
+from cameras.folders.concurrent_probe import ConcurrentProbe
+from cameras.folders.ownership import current_folders
 from cameras.models import Camera
 from nvr.media.files.content_types import is_image, is_video
 from nvr.media.files.paths import is_inside

@@ -14,10 +14,10 @@ from django.contrib.auth.models import Group
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from cameras import purging
-from cameras.folder_ownership import cameras_containing, location_to_store, real_path
+from cameras.folders.ownership import cameras_containing, location_to_store, real_path
 from cameras.models import Camera, Purge, sees_all
 from cameras.naming import slug_from
+from cameras.purge import worker as purging
 from cameras.signals import camera_restored, camera_trashed
 from nvr.audit.record import asker_of, record
 from nvr.errors import BadRequest, Conflict, NotFound

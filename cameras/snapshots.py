@@ -15,8 +15,8 @@ from pathlib import Path
 
 from django.http import HttpRequest, HttpResponseBase
 
-from cameras.folder_index import MediaFile
-from cameras.folders import check_volume, newest_files
+from cameras.folders.access import check_volume, newest_files
+from cameras.folders.index import MediaFile
 from cameras.models import Camera
 from nvr.errors import BadRequest, Invalid, NotFound, NvrError, Unavailable
 from nvr.media.ffmpeg.containers import detect_demuxer

@@ -8,8 +8,9 @@ from celery import shared_task
 from django.conf import settings
 from django.utils import timezone
 
-from cameras import health, purging, registry
+from cameras import health, registry
 from cameras.models import Camera
+from cameras.purge import worker as purging
 
 logger = logging.getLogger(__name__)
 

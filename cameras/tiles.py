@@ -11,9 +11,9 @@ from typing import Any
 from django.urls import reverse
 from django.utils import timezone
 
-from cameras.concurrent_probe import ConcurrentProbe
-from cameras.folder_index import MediaFile
-from cameras.folder_ownership import Folders, current_folders
+from cameras.folders.concurrent_probe import ConcurrentProbe
+from cameras.folders.index import MediaFile
+from cameras.folders.ownership import Folders, current_folders
 from cameras.health import duration_text
 from cameras.last_picture import LastPicture, is_old, last_picture_of
 from cameras.models import Camera, CameraStatus

@@ -13,11 +13,11 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.generic import TemplateView, View
 
-from cameras.files import ListedFile, listing_for
+from cameras.folders.files import ListedFile, listing_for
+from cameras.folders.unknown import FolderSuggestions, recent_suggestions_for
 from cameras.health import duration_text
 from cameras.models import Camera, CameraStatus, IngestionMode
 from cameras.tiles import STATUS_LABELS, Tile, tiles_for
-from cameras.unknown_folders import FolderSuggestions, recent_suggestions_for
 from nvr.api.json import dumps
 from nvr.pages import panels
 

@@ -6,10 +6,10 @@ from __future__ import annotations
 from django.contrib.auth.models import User
 from django.db.models import Q
 
-from cameras.files import register_source
+from cameras.folders.files import register_source
 from cameras.models import Camera, sees_all
-from cameras.purge_report import register_counter
-from cameras.purging import register_remover
+from cameras.purge.report import register_counter
+from cameras.purge.worker import register_remover
 from media_serving.addresses import PREFIX
 from media_serving.api.media_errors import MEDIA_ERROR, media_shape
 from media_serving.clips.requests import on_event_closed

@@ -11,7 +11,7 @@ from urllib.parse import quote
 from django.conf import settings
 from django.db.models import Q
 
-from cameras.folder_ownership import folders_including
+from cameras.folders.ownership import folders_including
 from cameras.models import Camera
 from media_serving.models import Detection, Event, PlayableForm, Tombstone, Upload, clip_path, thumbnail_path
 from media_serving.models.uploads import kept_folder, kept_path

@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cameras.folder_ownership import Folders, current_folders, folders_for, live_camera
-from cameras.folders import check_volume, folder_of, known_folder_of
+from cameras.folders.access import check_volume, folder_of, known_folder_of
+from cameras.folders.ownership import Folders, current_folders, folders_for, live_camera
 from cameras.models import Camera
 from media_serving.addresses import check_form
 from media_serving.models import Detection, Event, Upload, UploadCopy, clip_path, thumbnail_path

@@ -8,16 +8,16 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cameras.folder_ownership import Folders, current_folders
+from cameras.folders.ownership import Folders, current_folders
 from nvr.audit.record import record
 from nvr.errors import BadRequest, Forbidden, NvrError
 from nvr.media.files import companions
 from nvr.media.files.companions import ACTIONS, Status
 from nvr.media.files.paths import NoSuchFile
+from reviewer.catalog.media_types import COMPANIONS, OUTDATED, Mark
+from reviewer.catalog.mtime import mtime_ns_of
 from reviewer.catalog.store import record_marks
-from reviewer.media_types import COMPANIONS, OUTDATED, Mark
 from reviewer.models import ReviewPath
-from reviewer.mtime import mtime_ns_of
 from reviewer.path_resolution import Missing, Place, camera_of, media_at
 from reviewer.registry import known_paths
 

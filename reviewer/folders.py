@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cameras.folder_ownership import current_folders
+from cameras.folders.ownership import current_folders
 from nvr.errors import BadRequest, Forbidden
 from nvr.media.files.paths import is_inside
 from nvr.media.files.system_folders import is_hidden_folder

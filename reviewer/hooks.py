@@ -6,8 +6,8 @@ from django.contrib.auth.models import User
 from django.db.models import Q
 from django.http import HttpRequest
 
+from cameras.folders.unknown import register_used_folders
 from cameras.registry import register_folder_check
-from cameras.unknown_folders import register_used_folders
 from nvr.audit.models import register_actions, register_target
 from nvr.health.details import register_details
 from nvr.pages import navigation

@@ -13,12 +13,12 @@ from typing import Any
 from urllib.parse import quote_from_bytes
 
 from reviewer.catalog.index import Row
+from reviewer.catalog.media_types import media_type_of_bytes
 from reviewer.catalog.scanner import check_available
-from reviewer.media_types import media_type_of_bytes
+from reviewer.media_info.cache import NOTHING, Facts
+from reviewer.media_info.probes import Deadline, facts_of, stat_or_none
 from reviewer.models import ReviewPath
 from reviewer.non_utf8_names import text
-from reviewer.probe_cache import NOTHING, Facts
-from reviewer.probes import Deadline, facts_of, stat_or_none
 
 THUMBNAIL, SIZE = "/api/media-thumbnail?path=", "&size=256"
 IS_PLAIN = re.compile(rb"[A-Za-z0-9_.~-]+").fullmatch

@@ -11,7 +11,7 @@ from django.contrib.auth.models import Group
 from django.db import models
 from django.utils import timezone
 
-from cameras.folder_ownership import current_folders
+from cameras.folders.ownership import current_folders
 from nvr.compiled_queries import PreparedList
 from nvr.media.files.mounts import Mount
 from reviewer.policy import cameras_at, unseen_cameras

@@ -16,14 +16,14 @@ from reviewer.catalog import orders
 from reviewer.catalog.blocks import FILTERS
 from reviewer.catalog.index import Row
 from reviewer.catalog.listing import current_marks
+from reviewer.catalog.media_types import IMAGE, media_type_of_bytes
 from reviewer.catalog.orders import View
 from reviewer.catalog.scanner import Scanner
 from reviewer.catalog.store import counts_of, page_of, run_query
 from reviewer.items import moment, status
-from reviewer.media_types import IMAGE, media_type_of_bytes
+from reviewer.media_info.probes import stat_or_none
 from reviewer.models import ReviewPath, RunState
 from reviewer.non_utf8_names import text
-from reviewer.probes import stat_or_none
 from reviewer.trash import runs as trash_runs
 from reviewer.trash.candidates import dry_run_lines
 

@@ -10,12 +10,12 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cameras.folder_ownership import Folders, current_folders
+from cameras.folders.ownership import Folders, current_folders
 from nvr.errors import BadRequest, Forbidden
 from nvr.media.files.paths import error_for, is_inside, resolve_with_mode
 from nvr.media.files.system_folders import has_hidden_folder
+from reviewer.catalog.media_types import has_unambiguous_name, holds_video, media_type_of
 from reviewer.catalog.scanner import PathUnavailable, path_unavailable_reason
-from reviewer.media_types import has_unambiguous_name, holds_video, media_type_of
 from reviewer.models import ReviewPath
 from reviewer.non_utf8_names import REPLACED, as_on_disk
 from reviewer.registry import checked, known_path, known_paths

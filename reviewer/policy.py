@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from django.conf import settings
 
-from cameras.folder_ownership import Folders, current_folders
+from cameras.folders.ownership import Folders, current_folders
 from cameras.models import Camera
 from nvr.errors import Forbidden
 from nvr.media.files.paths import is_inside

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from django.contrib.auth.models import Group
 from django.db import transaction
 
-from cameras.folder_ownership import current_folders
+from cameras.folders.ownership import current_folders
 from nvr.audit.record import record
 from nvr.errors import BadRequest, Forbidden, NotFound
 from nvr.media.files.mounts import record_mount

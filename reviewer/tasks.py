@@ -8,7 +8,7 @@ from celery import shared_task
 from django.conf import settings
 
 from nvr.media.files.cached_files import evict
-from reviewer import probes
+from reviewer.media_info import probes
 from reviewer.thumbnails import prefetch
 from reviewer.thumbnails import rendering as thumbnails
 from reviewer.trash import runs as trash_runs

@@ -16,8 +16,8 @@ from typing import BinaryIO
 from django.conf import settings
 from django.db.models import Q, QuerySet
 
-from cameras.folder_ownership import Folders, folders_for
-from cameras.folders import check_volume, known_folder_of
+from cameras.folders.access import check_volume, known_folder_of
+from cameras.folders.ownership import Folders, folders_for
 from cameras.models import Camera
 from media_serving.models import Detection, Event, MediaType, Upload, UploadCopy, UploadState
 from media_serving.models.uploads import digest_of, stored_mtime_ns

@@ -15,8 +15,8 @@ from typing import BinaryIO
 
 from django.conf import settings
 
-from cameras.folder_ownership import Folders, folders_for
-from cameras.folders import check_volume
+from cameras.folders.access import check_volume
+from cameras.folders.ownership import Folders, folders_for
 from media_serving.clips.footage import (
     Footage,
     NoFootage,

@@ -16,7 +16,7 @@ from typing import Any, Final
 from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 
-from cameras.folder_ownership import current_folders
+from cameras.folders.ownership import current_folders
 from cameras.models import Camera
 from media_serving.clips.requests import LATE_DETECTION_DELAY, schedule_clip
 from media_serving.ingest.capture_time import CaptureTime

@@ -19,8 +19,8 @@ from django.db import DatabaseError, InterfaceError, OperationalError, transacti
 from django.utils import timezone
 
 from cameras import health
-from cameras.folder_ownership import FolderRedirected, current_folders
-from cameras.folders import FolderOutsideBase, folder_of
+from cameras.folders.access import FolderOutsideBase, folder_of
+from cameras.folders.ownership import FolderRedirected, current_folders
 from media_serving.ingest.content import Incomplete
 from media_serving.ingest.digests import CameraInactive, DigestUnfinished, FileChanged
 from media_serving.ingest.leases import (

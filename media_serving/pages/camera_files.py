@@ -12,7 +12,7 @@ from django.http import QueryDict
 from django.urls import reverse
 from django.utils import timezone
 
-from cameras.files import ListedFile, Listing, listed_file_named, page_url_of
+from cameras.folders.files import ListedFile, Listing, listed_file_named, page_url_of
 from cameras.models import Camera
 from media_serving.local_days import TimeRange, hour_ranges, parse_day, today_in
 from media_serving.models import Upload, UploadState

@@ -24,8 +24,8 @@ from nvr.media.http.responses import PRIVATE, bytes_response, file_response, not
 from nvr.media.images.freedesktop import FOLDER
 from reviewer.api import schema
 from reviewer.api.query_params import is_set, number_of, path_of
+from reviewer.catalog.media_types import VIDEO, media_type_of
 from reviewer.items import moment
-from reviewer.media_types import VIDEO, media_type_of
 from reviewer.non_utf8_names import text
 from reviewer.path_resolution import Media, Missing, NotMedia, media_at
 from reviewer.thumbnails import rendering as thumbnails

@@ -14,7 +14,7 @@ from bisect import bisect_left
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from reviewer.media_types import MTIME_DEPENDENT, Mark
+from reviewer.catalog.media_types import MTIME_DEPENDENT, Mark
 
 SEPARATOR: Final = b"\0\0"
 MAX_KEYS_TO_SEARCH: Final = 8  # more keys are looked up in a dict of the unpacked block

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from nvr.media.files.companions import media_time_ns
 from nvr.media.files.system_folders import has_hidden_folder, is_system_folder
-from reviewer.media_types import (
+from reviewer.catalog.media_types import (
     BYTES_COMPANIONS,
     BYTES_MEDIA_TYPES,
     COMPANION_SUFFIXES,

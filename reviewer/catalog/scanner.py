@@ -25,7 +25,7 @@ from reviewer.catalog.blocks import POSSIBLY_OUTDATED
 from reviewer.catalog.builder import CatalogBuilder
 from reviewer.catalog.index import Folder, Index, Row
 from reviewer.catalog.listing import Listing, current_marks, list_folder
-from reviewer.mtime import mtime_ns_of
+from reviewer.catalog.mtime import mtime_ns_of
 
 if TYPE_CHECKING:
     from reviewer.models import ReviewPath

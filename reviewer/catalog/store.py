@@ -25,12 +25,12 @@ from reviewer import disk_reserve
 from reviewer.catalog import orders
 from reviewer.catalog.blocks import DELETION_CANDIDATES
 from reviewer.catalog.index import Index, Row
+from reviewer.catalog.media_types import Mark
+from reviewer.catalog.mtime import mtime_ns_of
 from reviewer.catalog.orders import View
 from reviewer.catalog.progress import ScanProgress, ScanReporter
 from reviewer.catalog.scanner import LOCK_TIMEOUT_S, MTIME_RESOLUTION_NS, ScanInProgress, Scanner
-from reviewer.media_types import Mark
 from reviewer.models import ReviewPath
-from reviewer.mtime import mtime_ns_of
 
 logger = logging.getLogger(__name__)
 

@@ -22,8 +22,8 @@ from nvr.media.files.paths import is_inside, open_regular, translate_os_errors
 from nvr.media.images import freedesktop
 from nvr.media.images.freedesktop import SIZE_NAMES
 from nvr.media.images.verdicts import remember_failure
+from reviewer.catalog.media_types import VIDEO, media_type_of
 from reviewer.catalog.scanner import path_unavailable_reason
-from reviewer.media_types import VIDEO, media_type_of
 from reviewer.models import ReviewPath
 from reviewer.path_resolution import Media, Place
 

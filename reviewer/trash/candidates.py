@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Final
 
-from cameras.folder_ownership import current_folders
+from cameras.folders.ownership import current_folders
 from reviewer.catalog.scanner import path_unavailable_reason
 from reviewer.catalog.store import trashed_rows
 from reviewer.models import ReviewPath

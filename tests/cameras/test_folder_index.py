@@ -9,8 +9,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from cameras import folder_index
-from cameras.folder_index import FolderIndex, FolderMissing, FolderUnreadable, index_of
+from cameras.folders import index as folder_index
+from cameras.folders.index import FolderIndex, FolderMissing, FolderUnreadable, index_of
 from tests.factories import put, put_system_files
 
 

@@ -11,8 +11,8 @@ from django.contrib.auth.models import Group, User
 from django.test import Client
 from rest_framework.test import APIClient
 
-from cameras.folder_ownership import FolderRedirected, current_folders
-from cameras.folders import newest_files
+from cameras.folders.access import newest_files
+from cameras.folders.ownership import FolderRedirected, current_folders
 from cameras.models import Camera
 from cameras.registry import create_camera, update_camera
 from reviewer.registry import add_path, known_paths

@@ -12,7 +12,7 @@ from django.db import OperationalError
 from django.utils import timezone
 
 from cameras import health
-from cameras.folders import newest_files
+from cameras.folders.access import newest_files
 from cameras.models import Camera
 from nvr.audit.models import AuditEntry
 from nvr.health.models import Heartbeat, Outage, beat

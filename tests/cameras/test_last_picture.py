@@ -12,8 +12,8 @@ from django.test import Client
 from django.utils import timezone
 
 from cameras import health
+from cameras.folders.rhythm import MAX_PAUSES, Rhythm, age_limit
 from cameras.models import Camera
-from cameras.rhythm import MAX_PAUSES, Rhythm, age_limit
 from tests.factories import folder_of, jpeg, put
 
 MINUTE, HOUR, DAY = 60, 3600, 86400

@@ -12,10 +12,10 @@ import pytest
 from django.db import transaction
 from rest_framework.test import APIClient
 
-from cameras import folder_ownership
-from cameras.concurrent_probe import ConcurrentProbe
-from cameras.folder_ownership import current_folders
-from cameras.folders import newest_files
+from cameras.folders import ownership as folder_ownership
+from cameras.folders.access import newest_files
+from cameras.folders.concurrent_probe import ConcurrentProbe
+from cameras.folders.ownership import current_folders
 from cameras.models import Camera, ListVersion
 from cameras.tiles import tiles_for
 from tests.factories import folder_of, jpeg, make_camera, put

@@ -17,8 +17,9 @@ from django.utils import timezone
 from kombu.exceptions import OperationalError
 from rest_framework.test import APIClient
 
-from cameras import purging, registry
+from cameras import registry
 from cameras.models import Camera, Purge
+from cameras.purge import worker as purging
 from cameras.signals import camera_purging
 from cameras.tasks import continue_purge, purge_expired, send_pending_purges
 from nvr.audit.models import AuditEntry

@@ -19,7 +19,7 @@ from PIL import Image
 from rest_framework.test import APIClient
 
 from cameras import snapshots
-from cameras.folders import newest_files
+from cameras.folders.access import newest_files
 from cameras.models import Camera
 from nvr.media.images.decoder import pictures
 from tests.conftest import client_of

@@ -14,10 +14,10 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
 
-from cameras import unknown_folders
+from cameras.folders import unknown as unknown_folders
+from cameras.folders.unknown import MAX_DEPTH, FolderSuggestions, suggestions_for
 from cameras.models import Camera
 from cameras.registry import trash_camera
-from cameras.unknown_folders import MAX_DEPTH, FolderSuggestions, suggestions_for
 from nvr.audit.models import AuditEntry
 from reviewer.models import ReviewPath
 from tests.factories import jpeg, make_camera, make_user, put, put_system_files

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from cameras import folder_ownership
+from cameras.folders import ownership as folder_ownership
 from cameras.models import Camera
 from media_serving.ingest.ledger import enter
 from media_serving.ingest.scanner import Scanner

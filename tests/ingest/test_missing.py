@@ -12,11 +12,12 @@ from pathlib import Path
 import pytest
 from django.utils import timezone
 
-from cameras.folder_ownership import current_folders
+from cameras.folders.ownership import current_folders
 from cameras.models import Camera
-from media_serving.ingest import camera_watcher, missing, processor
+from media_serving.ingest import missing, processor
 from media_serving.ingest.scanner import Scanner
-from media_serving.ingest.watcher import Watcher
+from media_serving.ingest.watching import camera_watcher
+from media_serving.ingest.watching.watcher import Watcher
 from media_serving.models import Upload
 from tests import disks
 from tests.factories import folder_of, jpeg, make_camera, put
@@ -213,7 +214,7 @@ def test_what_was_rejected_as_gone_is_entered_again_by_a_watcher_that_noticed_no
 
 
 def test_of_very_many_that_are_gone_all_are_looked_for_in_turn(porch, monkeypatch):
-    monkeypatch.setattr("media_serving.ingest.watcher.MISSING_BATCH_SIZE", 2)
+    monkeypatch.setattr("media_serving.ingest.watching.watcher.MISSING_BATCH_SIZE", 2)
     deliver(porch, *(f"{number}.jpg" for number in range(5)))
     Upload.objects.update(state="rejected", reason=processor.FILE_REMOVED, missing_since=timezone.now())
     for name in ("1.jpg", "2.jpg", "3.jpg", "4.jpg"):

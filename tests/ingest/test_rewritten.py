@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from media_serving.ingest import debounce as module
 from media_serving.ingest import processor, snapshots
-from media_serving.ingest.debounce import Debouncer
 from media_serving.ingest.scanner import ScannedFile
+from media_serving.ingest.watching import debounce as module
+from media_serving.ingest.watching.debounce import Debouncer
 from media_serving.models import Upload
 from tests.factories import folder_of, jpeg, put
 from tests.ingest.conftest import scan_and_enter, uploads

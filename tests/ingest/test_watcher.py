@@ -15,10 +15,10 @@ from django.db import connection
 
 from cameras import registry
 from cameras.models import Camera
-from media_serving.ingest import camera_watcher, inotify
-from media_serving.ingest import watcher as module
 from media_serving.ingest.scanner import Scanner
-from media_serving.ingest.watcher import Watcher
+from media_serving.ingest.watching import camera_watcher, inotify
+from media_serving.ingest.watching import watcher as module
+from media_serving.ingest.watching.watcher import Watcher
 from media_serving.models import Upload
 from nvr.log_throttle import LogThrottle
 from tests.factories import folder_of, jpeg, make_camera, put

@@ -9,9 +9,9 @@ from datetime import timedelta
 
 import pytest
 
-from media_serving.ingest.camera_watcher import CameraWatcher
-from media_serving.ingest.debounce import Debouncer
 from media_serving.ingest.scanner import MTIME_GRANULARITY_NS, ScannedFile, Scanner, stat_file
+from media_serving.ingest.watching.camera_watcher import CameraWatcher
+from media_serving.ingest.watching.debounce import Debouncer
 from tests.factories import jpeg, put
 
 
@@ -142,7 +142,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr("media_serving.ingest.debounce.time", clock)
+    monkeypatch.setattr("media_serving.ingest.watching.debounce.time", clock)
     return clock
 
 

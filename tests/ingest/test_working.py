@@ -16,7 +16,7 @@ import pytest
 from django.utils import timezone
 from PIL import Image, ImageDraw
 
-from cameras import folder_ownership
+from cameras.folders import ownership as folder_ownership
 from cameras.models import Camera
 from media_serving import leases
 from media_serving.ingest import leases as ingest_leases

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from django.utils import timezone
 
-from cameras.folder_ownership import folders_for
+from cameras.folders.ownership import folders_for
 from cameras.models import Camera
 from media_serving.clips import rendering
 from media_serving.clips.footage import NoFootage, footage_exists, stills_around

@@ -11,8 +11,9 @@ import pytest
 from django.db import connection, transaction
 from django.utils import timezone
 
-from cameras import purging, registry
+from cameras import registry
 from cameras.models import Camera, Purge
+from cameras.purge import worker as purging
 from cameras.tasks import continue_purge
 from media_serving import purge as removal
 from media_serving import tombstones

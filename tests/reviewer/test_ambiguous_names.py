@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from reviewer import media_types
+from reviewer.catalog import media_types
 from tests.factories import make_video, put
 from tests.media.test_transport_streams import STREAM
 from tests.reviewer.conftest import settle

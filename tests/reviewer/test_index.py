@@ -14,7 +14,7 @@ import pytest
 from reviewer.catalog.blocks import FILTERS, BlockStore
 from reviewer.catalog.builder import CatalogBuilder
 from reviewer.catalog.index import FOLDER_BLOCK, TREE_BLOCK, Folder, Index, Row, key_of, prefix_of
-from reviewer.media_types import Mark
+from reviewer.catalog.media_types import Mark
 
 TAKES: dict[str, Callable[[int], bool]] = {
     "all": lambda marks: True,

@@ -11,8 +11,8 @@ from rest_framework.test import APIClient
 from media_serving.models import PlayableForm
 from media_serving.transcoding import worker as transcoder
 from reviewer.api.media import CONTENT_TYPES
+from reviewer.catalog.media_types import MEDIA_TYPES
 from reviewer.items import moment
-from reviewer.media_types import MEDIA_TYPES
 from tests.factories import jpeg, make_user, make_video, put
 
 URL = "/api/media-file"

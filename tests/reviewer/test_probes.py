@@ -22,9 +22,10 @@ from nvr.media.ffmpeg.mp4_metadata import MAX_BOXES, UnreadableMp4, read_movie_i
 from nvr.media.ffmpeg.operations import FfmpegKilled, FfmpegMissing, FfmpegTimedOut
 from nvr.media.files.paths import StorageFault
 from nvr.media.images.letterbox import CONTENT_SIZE_KEY
-from reviewer import probe_cache, probes
-from reviewer.probe_cache import NOTHING, Facts
-from reviewer.probes import Deadline, facts_of
+from reviewer.media_info import cache as probe_cache
+from reviewer.media_info import probes
+from reviewer.media_info.cache import NOTHING, Facts
+from reviewer.media_info.probes import Deadline, facts_of
 from reviewer.thumbnails.rendering import Source, thumbnail_of
 from tests.factories import jpeg, put
 from tests.reviewer.test_listings import streamed
@@ -50,7 +51,7 @@ def no_worker(monkeypatch):
         if name == probes.TASK:
             sent.append(args[0])
 
-    monkeypatch.setattr("reviewer.probes.current_app.send_task", send_task)
+    monkeypatch.setattr("reviewer.media_info.probes.current_app.send_task", send_task)
     yield sent
     _, connection = probe_cache._local.__dict__.pop("probes", (None, None))
     if connection:
@@ -165,7 +166,7 @@ def test_what_is_no_fault_of_the_file_is_tried_again(tmp_path, monkeypatch, name
         raise fault
 
     with monkeypatch.context() as patched:
-        for target in ("reviewer.probes.open_regular", "nvr.media.ffmpeg.operations.probe"):
+        for target in ("reviewer.media_info.probes.open_regular", "nvr.media.ffmpeg.operations.probe"):
             patched.setattr(target, fail)
         assert found(file, wait=True) == [None]
         probes.probe_all([str(file)], tmp_path)
@@ -179,7 +180,7 @@ def test_a_video_that_the_storage_does_not_give_is_told_from_one_cut_short(tmp_p
     whole = video(tmp_path / "whole.mkv")
     short = put(tmp_path, "short.mkv", whole.read_bytes()[:100])
     for target, fault in (
-        ("reviewer.probes.check_readable", StorageFault()),
+        ("reviewer.media_info.probes.check_readable", StorageFault()),
         (
             "nvr.media.ffmpeg.probing.detect_demuxer",
             OSError(errno.EIO, "Input/output error"),

@@ -11,7 +11,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 
 from media_serving.ingest.dispatch import Dispatcher
-from media_serving.ingest.watcher import Watcher
+from media_serving.ingest.watching.watcher import Watcher
 from nvr.health.models import beat
 
 HEARTBEAT_S = 15.0

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING
 from django.conf import settings
 from django.db import connection
 
-from cameras.concurrent_probe import ConcurrentProbe
-from cameras.folder_index import FolderUnreadable
+from cameras.folders.concurrent_probe import ConcurrentProbe
+from cameras.folders.index import FolderUnreadable
 from cameras.models import Camera, ListVersion, sees_all
 from nvr.media.files.paths import is_inside
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from django.conf import settings
 
-from cameras.folder_index import MediaFile, index_of
-from cameras.folder_ownership import Folders, check_not_redirected, current_folders, folders_for
+from cameras.folders.index import MediaFile, index_of
+from cameras.folders.ownership import Folders, check_not_redirected, current_folders, folders_for
 from cameras.models import Camera
 from nvr.errors import Forbidden
 from nvr.media.files.mounts import Mount, mount_of

@@ -12,8 +12,8 @@ from urllib.parse import quote, urlencode
 from django.http import QueryDict
 from django.utils import timezone
 
-from cameras.folder_index import MediaFile
-from cameras.folders import folder_of, newest_files
+from cameras.folders.access import folder_of, newest_files
+from cameras.folders.index import MediaFile
 from cameras.models import Camera
 from nvr.errors import NvrError
 from nvr.media.files.content_types import is_image

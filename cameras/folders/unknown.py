@@ -20,9 +20,9 @@ from zlib import crc32
 from django.conf import settings
 from django.core.exceptions import ValidationError
 
-from cameras.concurrent_probe import ConcurrentProbe
-from cameras.folder_index import MAX_DEPTH
-from cameras.folder_ownership import Folders, current_folders
+from cameras.folders.concurrent_probe import ConcurrentProbe
+from cameras.folders.index import MAX_DEPTH
+from cameras.folders.ownership import Folders, current_folders
 from cameras.models import Camera, sees_all
 from cameras.validation import clean_folder_path, clean_new_name
 from nvr.media.files.content_types import is_image, is_video

@@ -18,10 +18,10 @@ from pathlib import Path
 from django.conf import settings
 
 from cameras.models import Camera
-from media_serving.ingest.debounce import Debouncer, unchanged_for
-from media_serving.ingest.inotify import MAX_EVENTS
 from media_serving.ingest.names import is_upload
 from media_serving.ingest.scanner import ScannedFile, Scanner, stat_file
+from media_serving.ingest.watching.debounce import Debouncer, unchanged_for
+from media_serving.ingest.watching.inotify import MAX_EVENTS
 from nvr.log_throttle import LogThrottle
 from nvr.media.files.mounts import has_reliable_folder_times, is_network_or_fuse, mount_of, unavailable_reason
 from nvr.media.files.system_folders import is_hidden_folder

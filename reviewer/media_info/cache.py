@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 from django.conf import settings
 
-from reviewer.mtime import mtime_ns_of
+from reviewer.catalog.mtime import mtime_ns_of
 
 ASKED_PER_QUERY: Final = 500
 MAX_BYTES: Final = 1 << 30

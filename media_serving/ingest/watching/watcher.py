@@ -18,14 +18,14 @@ from pathlib import Path
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection
 
-from cameras.concurrent_probe import ConcurrentProbe
-from cameras.folder_ownership import Folders, current_folders
+from cameras.folders.concurrent_probe import ConcurrentProbe
+from cameras.folders.ownership import Folders, current_folders
 from cameras.models import Camera
-from media_serving.ingest.camera_watcher import LOG_INTERVAL, CameraWatcher
-from media_serving.ingest.inotify import InotifyListener, watch_count
 from media_serving.ingest.ledger import enter, names_in_progress
 from media_serving.ingest.missing import names_of_missing
 from media_serving.ingest.scanner import Scanner
+from media_serving.ingest.watching.camera_watcher import LOG_INTERVAL, CameraWatcher
+from media_serving.ingest.watching.inotify import InotifyListener, watch_count
 from nvr.log_throttle import LogThrottle
 
 logger = logging.getLogger(__name__)

@@ -27,8 +27,8 @@ from nvr.errors import NvrError
 from nvr.media.ffmpeg.mp4_metadata import UnreadableMp4, read_movie_info
 from nvr.media.files.paths import open_regular, resolve_with_mode, translate_os_errors
 from nvr.media.images.decoder import pictures
-from reviewer.media_types import IMAGE, media_type_of_bytes
-from reviewer.probe_cache import NOTHING, Facts, remember, remembered
+from reviewer.catalog.media_types import IMAGE, media_type_of_bytes
+from reviewer.media_info.cache import NOTHING, Facts, remember, remembered
 
 BOXED: Final = {b"mp4", b"mov", b"m4v", b"3gp"}
 ALL_AT_MOST_S: Final = 30.0

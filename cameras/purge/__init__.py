@@ -1,0 +1,1 @@
+"""Deleting a camera with everything that refers to it."""

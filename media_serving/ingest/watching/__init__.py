@@ -1,0 +1,1 @@
+"""Watches the cameras' folders: new and changed files, once they are stable."""

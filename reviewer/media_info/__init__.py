@@ -1,0 +1,1 @@
+"""Width, height and duration of pictures and videos, probed once and cached."""
