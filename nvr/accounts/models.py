@@ -16,13 +16,20 @@ from django.db import DatabaseError, models, transaction
 from django.utils import timezone
 
 from nvr.audit.record import record
-from nvr.compiled_queries import PreparedGet
 
 logger = logging.getLogger(__name__)
 
 KEY_PATTERN = re.compile(r"nvr_([0-9A-Za-z]{8})_([0-9A-Za-z_-]{43})")
 LAST_USED_PRECISION = timedelta(minutes=1)
 ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+
+USER_FIELDS = ("is_superuser", "username", "is_staff", "is_active")  # in the order of the model, as from_db() needs
+# Plain SQL, since it runs with every request: compiling the same queryset takes several times as long as executing it.
+KEY_WITH_USER = """
+    SELECT k.*, u.is_superuser, u.username, u.is_staff, u.is_active
+    FROM accounts_apikey k JOIN auth_user u ON u.id = k.user_id
+    WHERE k.prefix = %s
+"""
 
 
 def digest(secret: str) -> str:
@@ -64,11 +71,15 @@ class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
         return key, f"nvr_{prefix}_{secret}"
 
     def find(self, text: str) -> ApiKey | None:
-        """Return the key with this text if it is valid, not expired and its user is active; one query."""
+        """Return the key with this text if it is valid, not expired and its user is active; one query.
+
+        The user has the fields that permissions need; the others are deferred.
+        """
         match = KEY_PATTERN.fullmatch(text)
-        key = _by_prefix.get(match[1]) if match else None
+        key = next(iter(self.raw(KEY_WITH_USER, [match[1]])), None) if match else None
         if match is None or key is None or not hmac.compare_digest(key.digest, digest(match[2])):
             return None
+        key.user = User.from_db(self.db, ["id", *USER_FIELDS], [key.user_id, *map(vars(key).get, USER_FIELDS)])
         return key if key.is_usable else None
 
 
@@ -110,6 +121,3 @@ class ApiKey(models.Model):
                 ApiKey.objects.filter(pk=self.pk).update(last_used_at=now)
         except DatabaseError as error:
             logger.warning("last use of API key not saved key=%s error=%s", self.pk, type(error).__name__)
-
-
-_by_prefix = PreparedGet(lambda prefix: ApiKey.objects.select_related("user").filter(prefix=prefix), related="user")

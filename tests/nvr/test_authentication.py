@@ -54,6 +54,19 @@ def test_without_credentials_it_is_401(stranger: APIClient, db: None) -> None:
 # Keys
 
 
+@pytest.mark.parametrize("flags", [{}, {"is_staff": True}, {"is_staff": True, "is_superuser": True}])
+def test_a_key_brings_its_user_as_stored(flags: dict[str, bool], db: None) -> None:
+    user = User.objects.create_user("sam", email="sam@example.org", **flags)
+    _, text = ApiKey.objects.issue(user=user, name="test")
+
+    key = ApiKey.objects.find(text)
+
+    assert key is not None
+    assert {field.name: getattr(key.user, field.name) for field in User._meta.concrete_fields} == {
+        field.name: getattr(user, field.name) for field in User._meta.concrete_fields
+    }
+
+
 def test_a_key_does_what_its_user_may(kim: User, camera: Camera) -> None:
     client = client_of(kim)
 
