@@ -19,6 +19,7 @@ from django.utils import timezone
 from cameras.naming import slug_from
 from cameras.secrets import SecretField, is_unreadable
 from nvr.audit.record import Asker
+from nvr.jobs.models import LeasedJob, LeasedJobQuerySet, leased_job_constraints
 from nvr.media.files.mounts import Mount
 
 if TYPE_CHECKING:
@@ -248,26 +249,34 @@ class TrashedCamera(Camera):
         verbose_name_plural = "trash"
 
 
-class Purge(models.Model):
-    """A purge that takes more than one batch: the user who requested it, and its lease.
+class PurgeQuerySet(LeasedJobQuerySet["Purge"]):
+    def visible_to(self, user: User | AbstractBaseUser | AnonymousUser) -> Self:
+        return self.filter(camera__in=Camera.everything.visible_to(user))
+
+
+class Purge(LeasedJob):
+    """A purge that takes more than one batch, and the user who requested it.
 
     While the row exists, the camera is partly deleted and cannot be restored. It is deleted together with the camera.
     """
 
+    TASK = "cameras.continue_purge"
+
     camera = models.OneToOneField(Camera, on_delete=models.CASCADE, related_name="purge")
     started_at = models.DateTimeField(default=timezone.now, editable=False)
-    # A worker has the lease until this time. The purge of a killed worker can be resumed afterwards.
-    leased_until = models.DateTimeField(default=timezone.now, editable=False)
     actor = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
     actor_name = models.CharField(max_length=150)
     address = models.CharField(max_length=64, blank=True)
     client = models.CharField(max_length=200, blank=True)
     request_id = models.CharField(max_length=64, blank=True)
 
-    objects: models.Manager[Purge]
+    objects = PurgeQuerySet.as_manager()
+
+    class Meta:
+        constraints = leased_job_constraints("purge")
 
     def __str__(self) -> str:
-        return f"purge of {self.camera_id}"
+        return f"purge of camera {self.camera_id}"
 
     @property
     def asker(self) -> Asker:

@@ -184,7 +184,7 @@ def purge_camera(actor: Actor, camera: Camera) -> bool:
             raise BadRequest(f"Camera {current.slug} is not in the trash: delete it first.")
         if purging.purge_batch(current, asker_of(actor)):
             return True
-    return purging.resume(camera.pk, batches=purging.BATCHES_IN_REQUEST)
+    return purging.continue_in_request(camera.pk)
 
 
 def _locked(camera: Camera) -> Camera:

@@ -7,5 +7,4 @@ from nvr.queue.periodic import every
 SCHEDULE = {
     "camera-health": every(settings.NVR_HEALTH_INTERVAL.total_seconds(), "cameras.check_health", "interactive"),
     "purge-trash": every(3600, "cameras.purge_expired", "bulk"),
-    "owed-purges": every(60, "cameras.send_owed_purges", "bulk"),
 }

@@ -9,7 +9,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from cameras import health, registry
-from cameras.models import Camera
+from cameras.models import Camera, Purge
 from cameras.purge import worker as purging
 
 logger = logging.getLogger(__name__)
@@ -32,12 +32,6 @@ def purge_expired() -> None:
             logger.exception("camera not purged camera=%s", camera.slug)
 
 
-@shared_task(name=purging.TASK, ignore_result=True)
-def continue_purge(camera_pk: int) -> None:
-    purging.resume(camera_pk, batches=purging.BATCHES_IN_TASK)
-
-
-@shared_task(name="cameras.send_owed_purges", ignore_result=True)
-def send_pending_purges() -> None:
-    """Dispatch started purges that no worker is running."""
-    purging.send_pending()
+@shared_task(name=Purge.TASK, ignore_result=True)
+def continue_purge(pk: int) -> None:
+    purging.continue_purge(pk)

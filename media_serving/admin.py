@@ -21,12 +21,13 @@ from cameras.models import Camera
 from media_serving.clips.requests import request_clip
 from media_serving.events import update_event
 from media_serving.ingest.retry import CAN_BE_RETRIED, retry
-from media_serving.models import ClipWork, Detection, Event, Upload, WorkState
-from media_serving.transcoding.admin import PlayableFormAdmin
+from media_serving.models import ClipWork, Detection, Event, Upload
+from media_serving.transcoding.admin import TranscodeAdmin
 from nvr.errors import NvrError
+from nvr.jobs.models import JobState
 from nvr.model_admin import ModelAdmin
 
-__all__ = ["ClipWorkAdmin", "DetectionAdmin", "EventAdmin", "PlayableFormAdmin", "UploadAdmin"]
+__all__ = ["ClipWorkAdmin", "DetectionAdmin", "EventAdmin", "TranscodeAdmin", "UploadAdmin"]
 
 RowT = TypeVar("RowT", Event, Detection, ClipWork, Upload)
 REMARKS = ("keep", "reviewed", "notes")
@@ -225,6 +226,6 @@ class ClipWorkAdmin(EvidenceAdmin[ClipWork]):
     @admin.action(description="Regenerate the selected clips", permissions=["remake"])
     def regenerate(self, request: HttpRequest, works: QuerySet[ClipWork]) -> None:
         """Clips that are waiting or in progress are not changed; the worker checks whether there is footage."""
-        others = works.exclude(state=WorkState.WAITING, retry_at=None)
+        others = works.exclude(state=JobState.WAITING, retry_at=None)
         if not self.restart(request, others, lambda work: request_clip(request.user, work.event), "clip"):
             messages.warning(request, "All selected clips are already waiting or in progress.")

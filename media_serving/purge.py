@@ -13,7 +13,7 @@ from django.db.models import Q
 
 from cameras.folders.ownership import folders_including
 from cameras.models import Camera
-from media_serving.models import Detection, Event, PlayableForm, Tombstone, Upload, clip_path, thumbnail_path
+from media_serving.models import Detection, Event, Tombstone, Transcode, Upload, clip_path, thumbnail_path
 from media_serving.models.uploads import kept_folder, kept_path
 from media_serving.tombstones import schedule_deletion
 from media_serving.transcoding.requests import cached_path
@@ -22,7 +22,7 @@ from media_serving.transcoding.requests import cached_path
 def remove_batch(camera: Camera, limit: int) -> int:
     """Delete up to `limit` of the camera's rows, detections first; return how many. Fewer means none are left."""
     removed = 0
-    for remove in (remove_detections, remove_events, remove_uploads, remove_playable_forms):
+    for remove in (remove_detections, remove_events, remove_uploads, remove_transcodes):
         removed += remove(camera, limit - removed)
         if removed >= limit:
             break
@@ -68,15 +68,15 @@ def is_needed(kept_folder: Path) -> bool:
     return Tombstone.objects.filter(path__startswith=f"{kept_folder}/").exists()
 
 
-def remove_playable_forms(camera: Camera, limit: int) -> int:
+def remove_transcodes(camera: Camera, limit: int) -> int:
     """Delete transcodes, which would outlive the purge by a month; a nested camera's are made again on request."""
     own = folders_including(camera).resolved.get(camera.pk, camera.folder_path)
     ours, theirs = (quote(os.fsencode(folder)) for folder in (kept_folder(camera.pk).resolve(), own))
     is_of_it = Q(path__startswith=f"{theirs}/") | Q(path__startswith=f"{ours}/")
-    forms = list(PlayableForm.objects.filter(is_of_it)[:limit])
-    schedule_deletion(cached_path(form) for form in forms)
-    PlayableForm.objects.filter(pk__in=[form.pk for form in forms]).delete()
-    return len(forms)
+    rows = list(Transcode.objects.filter(is_of_it)[:limit])
+    schedule_deletion(cached_path(row) for row in rows)
+    Transcode.objects.filter(pk__in=[row.pk for row in rows]).delete()
+    return len(rows)
 
 
 def _existing_files(files: Iterable[tuple[Path, int | None]]) -> list[Path]:

@@ -10,6 +10,7 @@ from media_serving import kept_copies
 from media_serving.clips import worker as clip_worker
 from media_serving.events import close_quiet
 from media_serving.ingest import dispatch, places, processor
+from media_serving.models import ClipWork, Transcode
 from media_serving.purge import remove_kept_folders
 from media_serving.thumbnails import rendering as thumbnails
 from media_serving.thumbnails import reported
@@ -48,8 +49,8 @@ def ingest() -> None:
         dispatch.send_pending()
 
 
-@shared_task(name="media.draw_owed_thumbnails", ignore_result=True)
-def draw_owed_thumbnails() -> None:
+@shared_task(name="media.draw_pending_thumbnails", ignore_result=True)
+def draw_pending_thumbnails() -> None:
     thumbnails.make_pending()
 
 
@@ -58,24 +59,14 @@ def draw_reported_thumbnails() -> None:
     reported.make_pending()
 
 
-@shared_task(name="media.make_clip", ignore_result=True)
+@shared_task(name=ClipWork.TASK, ignore_result=True)
 def make_clip(pk: int) -> None:
     clip_worker.make(pk)
 
 
-@shared_task(name="media.send_owed_clips", ignore_result=True)
-def send_owed_clips() -> None:
-    clip_worker.send_pending()
-
-
-@shared_task(name="media.make_playable", ignore_result=True)
+@shared_task(name=Transcode.TASK, ignore_result=True)
 def make_playable(pk: int) -> None:
     transcoder.make_playable(pk)
-
-
-@shared_task(name="media.send_owed_playables", ignore_result=True)
-def send_owed_playables() -> None:
-    transcoder.send_pending()
 
 
 @shared_task(name="media.sweep_caches", ignore_result=True)

@@ -109,6 +109,7 @@ INSTALLED_APPS = [
     "nvr",
     "nvr.audit",
     "nvr.accounts",
+    "nvr.jobs",
     "nvr.health",
     "nvr.pages",
     "nvr.api",

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import logging
+from datetime import timedelta
 from functools import reduce
 from operator import or_
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from django.conf import settings
 from django.contrib.auth.models import Group
-from django.db import models
+from django.db import models, transaction
 from django.utils import timezone
 
 from cameras.folders.ownership import current_folders
+from nvr.audit.record import Asker, record
+from nvr.jobs.models import MAX_REASON_LENGTH, LeasedJob, LeasedJobQuerySet, leased_job_constraints
 from nvr.media.files.mounts import Mount
 from reviewer.policy import cameras_at, unseen_cameras
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
+
+
+logger = logging.getLogger(__name__)
 
 
 def sees_all(user: User | AbstractBaseUser | AnonymousUser) -> bool:
@@ -79,9 +86,14 @@ class RunState(models.TextChoices):
 
 
 OPEN_STATES = (RunState.WAITING, RunState.WORKING)
+AUDIT_ACTIONS = {
+    RunState.DONE: "trash_emptied",
+    RunState.CANCELLED: "trash_emptying_cancelled",
+    RunState.FAILED: "trash_emptying_failed",
+}
 
 
-class TrashRunQuerySet(models.QuerySet["TrashRun"]):
+class TrashRunQuerySet(LeasedJobQuerySet["TrashRun"]):
     def visible_to(self, user: User | AbstractBaseUser | AnonymousUser) -> Self:
         """One's own, and all for whoever sees all paths; none where a camera keeps its files that they may not see."""
         if not user.is_active:
@@ -106,15 +118,23 @@ class TrashRunQuerySet(models.QuerySet["TrashRun"]):
         return self.filter(state__in=OPEN_STATES)
 
     def lapsed(self) -> Self:
-        """Open runs with an expired lease: the worker has died, or none has started them."""
-        return self.open().filter(lease_until__lt=timezone.now())
+        """Open runs whose worker has died, or that no worker has started in time."""
+        now = timezone.now()
+        unstarted = self.open().filter(state=RunState.WAITING, attempts=0)
+        is_late = models.Q(sent_at__lt=now - TrashRun.LEASE) | models.Q(sent_at__gt=now + TrashRun.LEASE)
+        return self.expired(now) | unstarted.filter(is_late)
 
 
-class TrashRun(models.Model):
+class TrashRun(LeasedJob):
     """A trash run. A worker records its progress here, the request streams it, and the row stays as history."""
 
+    TASK = "reviewer.empty_trash"
+    QUEUE = "interactive"
+    LEASE = timedelta(seconds=30)
+    MAX_RESTARTS = LeasedJob.MAX_ATTEMPTS  # each attempt deletes files
+
     state = models.CharField(max_length=9, choices=RunState, default=RunState.WAITING)
-    path = models.CharField(max_length=4096, blank=True, help_text="Empty: all paths that its starter may see.")
+    path = models.CharField(max_length=4096, blank=True, help_text="Empty: all paths that the user may see.")
     roots = models.JSONField(default=list, help_text="The review paths that are emptied.")
     started_at = models.DateTimeField(default=timezone.now)
     finished_at = models.DateTimeField(null=True, blank=True)
@@ -122,23 +142,21 @@ class TrashRun(models.Model):
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+", editable=False
     )
     started_by_name = models.CharField(max_length=150, blank=True)
-    asker = models.JSONField(default=dict, editable=False, help_text="Who asked and from where, for the audit.")
+    asker = models.JSONField(default=dict, editable=False, help_text="The user who started it, for the audit.")
     deleted = models.PositiveIntegerField(default=0)
     skipped = models.PositiveIntegerField(default=0)
     errors = models.PositiveIntegerField(default=0)
     bytes_freed = models.PositiveBigIntegerField(default=0)
-    lease_until = models.DateTimeField(null=True, blank=True, help_text="The worker is taken for dead after this.")
-    attempts = models.PositiveSmallIntegerField(default=0, help_text="How many workers have been at it.")
-    in_hand = models.JSONField(default=list, editable=False, help_text="Files that may be gone without a line yet.")
-    is_cancelled = models.BooleanField("asked to stop", default=False)
-    reason = models.CharField(max_length=500, blank=True, help_text="Why it failed.")
+    # [percent-encoded path, bytes] of files that may be deleted before their line is recorded.
+    in_progress = models.JSONField(default=list, editable=False)
+    is_cancelled = models.BooleanField("cancellation requested", default=False)
 
     objects = TrashRunQuerySet.as_manager()
 
     class Meta:
         ordering = ("-pk",)
         constraints = (
-            models.CheckConstraint(condition=models.Q(state__in=RunState.values), name="trash_run_state_is_known"),
+            *leased_job_constraints("trash_run", RunState),
             # NULL is never equal to NULL: only open runs stand in each other's way.
             models.UniqueConstraint(
                 models.Case(
@@ -150,11 +168,39 @@ class TrashRun(models.Model):
         indexes = (models.Index(fields=("state",), name="trash_run_by_state"),)
 
     def __str__(self) -> str:
-        return f"emptying {self.pk} ({RunState(self.state).label.lower()})"
+        return f"trash run {self.pk} ({RunState(self.state).label.lower()})"
 
     @property
     def is_over(self) -> bool:
         return self.state not in OPEN_STATES
+
+    @transaction.atomic
+    def finish(self, outcome: RunState, reason: str = "", **conditions: Any) -> bool:
+        """Close the run with an audit entry if it is open and matches `conditions`. Return whether it did."""
+        now, failed = timezone.now(), outcome == RunState.FAILED
+        closed = TrashRun.objects.open().filter(pk=self.pk, **conditions)
+        if not closed.update(
+            state=outcome,
+            reason=reason[:MAX_REASON_LENGTH],
+            finished_at=now,
+            failed_at=now if failed else None,
+            leased_until=None,
+            worker="",
+            errors=models.F("errors") + int(failed),
+        ):
+            return False
+        self.refresh_from_db()
+        changes = {name: (None, getattr(self, name)) for name in ("deleted", "skipped", "errors", "bytes_freed")}
+        if reason:
+            changes["reason"] = (None, reason)
+        record(Asker(**self.asker) if self.asker else None, AUDIT_ACTIONS[outcome], self, changes)
+        logger.info(
+            "trash run ended run=%s state=%s deleted=%s bytes=%s", self.pk, outcome, self.deleted, self.bytes_freed
+        )
+        return True
+
+    def abandon(self) -> None:
+        self.finish(RunState.FAILED, f"Its worker ended {self.attempts} times.", worker=self.worker)
 
 
 class TrashLines(models.Model):

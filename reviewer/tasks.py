@@ -9,20 +9,21 @@ from django.conf import settings
 
 from nvr.media.files.cached_files import evict
 from reviewer.media_info import probes
+from reviewer.models import TrashRun
 from reviewer.thumbnails import prefetch
 from reviewer.thumbnails import rendering as thumbnails
 from reviewer.trash import runs as trash_runs
 from reviewer.trash import worker as trash_worker
 
 
-@shared_task(name=trash_runs.TASK, ignore_result=True)
+@shared_task(name=TrashRun.TASK, ignore_result=True)
 def empty_trash(run_pk: int) -> None:
     trash_worker.execute_run(run_pk)
 
 
-@shared_task(name="reviewer.look_after_emptyings", ignore_result=True)
+@shared_task(name="reviewer.maintain_trash_runs", ignore_result=True)
 def maintain_trash_runs() -> None:
-    """Retry or fail trash runs whose worker has died, and delete lines that are no longer read."""
+    """Release or fail trash runs that no worker executes, and delete lines that are no longer read."""
     trash_runs.maintain_runs()
 
 

@@ -7,32 +7,26 @@ the next worker does.
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable
 from dataclasses import asdict
-from datetime import timedelta
+from functools import partial
 
-from celery import current_app
 from django.db import transaction
-from django.utils import timezone
-from kombu.exceptions import OperationalError
 
 from cameras.models import Camera, Purge
 from cameras.signals import camera_purging
 from nvr.audit.record import Asker, record
-
-logger = logging.getLogger(__name__)
+from nvr.jobs import worker
+from nvr.jobs.models import JobState
 
 Remover = Callable[[Camera, int], int]
 _removers: list[Remover] = []
 
-TASK = "cameras.go_on_purging"
 BATCH_SIZE = 2000  # rows per transaction: 0.2 s on SQLite
 PAUSE_S = 0.1  # between batches: SQLite's waiting writers poll for the lock ten times a second
 BATCHES_IN_REQUEST = 4  # while the user waits for the response
 BATCHES_IN_TASK = 50  # then the worker can run other bulk tasks
-LEASE = timedelta(seconds=60)
 
 
 def register_remover(remover: Remover) -> None:
@@ -59,34 +53,37 @@ def purge_batch(camera: Camera, asker: Asker) -> bool:
     return True
 
 
-def resume(camera_pk: int, *, batches: int) -> bool:
-    """Run up to `batches` batches of a started purge, unless another process has the lease; a worker does the rest.
+def continue_purge(pk: int, *, batches: int = BATCHES_IN_TASK) -> None:
+    """Run up to `batches` batches of the purge `pk`, unless another process has its lease; a worker does the rest."""
+    worker.run(Purge, pk, partial(run_batches, batches=batches))
 
-    Returns whether the camera has been deleted. If this is interrupted, the purge resumes when the lease has expired.
-    """
-    if not _claim(camera_pk):
-        return not Camera.everything.filter(pk=camera_pk).exists()
+
+def continue_in_request(camera_pk: int) -> bool:
+    """Run a few batches of a purge that a user started or retries; return whether the camera has been deleted."""
+    Purge.objects.filter(camera=camera_pk, state=JobState.FAILED).requeue()
+    purge = Purge.objects.filter(camera=camera_pk).first()
+    if purge is not None:
+        continue_purge(purge.pk, batches=BATCHES_IN_REQUEST)
+    return not Camera.everything.filter(pk=camera_pk).exists()
+
+
+def run_batches(purge: Purge, batches: int) -> None:
+    """Run batches until the camera is deleted, which deletes the purge; or release it for the next worker."""
     for _ in range(batches):
         time.sleep(PAUSE_S)
-        if _next_batch(camera_pk):
-            return True
-    Purge.objects.filter(camera=camera_pk).update(leased_until=timezone.now())
-    transaction.on_commit(lambda: send(camera_pk))
-    return False
+        if _next_batch(purge):
+            return
+    purge.release()
 
 
-def send_pending() -> None:
-    """Dispatch unfinished purges whose lease has expired: a message was lost, a worker died or the broker was down."""
-    for purge in Purge.objects.filter(leased_until__lte=timezone.now()):
-        send(purge.camera_id)
-
-
-def send(camera_pk: int) -> None:
-    """Dispatch the purge to a worker. If the broker is unavailable, `send_pending` dispatches it later."""
-    try:
-        current_app.send_task(TASK, args=[camera_pk], queue="bulk")
-    except (OperationalError, OSError) as error:
-        logger.warning("broker unavailable, purge deferred camera=%s error=%s", camera_pk, type(error).__name__)
+@transaction.atomic
+def _next_batch(purge: Purge) -> bool:
+    # The camera's row first, as in requests: in the other order, they and the worker could block each other.
+    camera = Camera.everything.select_for_update().filter(pk=purge.camera_id).first()
+    if camera is None:
+        return True
+    purge.confirm()
+    return purge_batch(camera, purge.asker)
 
 
 def _delete_related_rows(camera: Camera) -> bool:
@@ -97,20 +94,3 @@ def _delete_related_rows(camera: Camera) -> bool:
         if room <= 0:
             return False
     return True
-
-
-def _claim(camera_pk: int) -> bool:
-    now = timezone.now()
-    free = Purge.objects.filter(camera=camera_pk, leased_until__lte=now)
-    return bool(free.update(leased_until=now + LEASE))
-
-
-@transaction.atomic
-def _next_batch(camera_pk: int) -> bool:
-    camera = Camera.everything.select_for_update().filter(pk=camera_pk).first()
-    if camera is None:
-        return True
-    purge = Purge.objects.get(camera=camera_pk)
-    purge.leased_until = timezone.now() + LEASE
-    purge.save(update_fields=["leased_until"])
-    return purge_batch(camera, purge.asker)

@@ -10,10 +10,11 @@ from rest_framework import serializers
 
 from cameras.models import Camera
 from media_serving.detections import MAX_PATH, media_type_of, path_inside
-from media_serving.models import MAX_NOTES, CaptureClue, Detection, Event, MediaType, Upload, UploadState, WorkState
+from media_serving.models import MAX_NOTES, CaptureClue, Detection, Event, MediaType, Upload, UploadState
 from media_serving.timestamps import EARLIEST, InvalidTimestamp, parse_timestamp
 from nvr.api.fields import Flag, Number, Text, Whole
 from nvr.errors import Invalid
+from nvr.jobs.models import JobState
 
 CLOCK_SKEW = timedelta(minutes=5)
 MAX_FRAME_PX = 100_000
@@ -132,7 +133,7 @@ class EventOut(serializers.Serializer[Event]):
     object_classes = serializers.ListField(child=serializers.CharField())
     detection_count = serializers.IntegerField()
     clip_url = serializers.CharField(allow_null=True)
-    clip_state = serializers.ChoiceField(WorkState.choices, allow_null=True, help_text="Null if there is no clip job.")
+    clip_state = serializers.ChoiceField(JobState.choices, allow_null=True, help_text="Null if there is no clip job.")
     clip_reason = serializers.CharField(allow_null=True, help_text="Why there is no clip, or not yet.")
     reviewed = serializers.BooleanField()
     notes = serializers.CharField()

@@ -2,32 +2,26 @@
 
 from __future__ import annotations
 
-import logging
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from celery import current_app
 from django.conf import settings
 from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
-from kombu.exceptions import OperationalError
 
 from media_serving.clips.footage import check_footage
-from media_serving.models import ClipWork, Event, Upload, WorkState
+from media_serving.models import ClipWork, Event, Upload
+from media_serving.models.clips import LATE_DETECTION_DELAY
 from nvr.audit.record import record
 from nvr.errors import Conflict, NotFound
+from nvr.jobs.dispatch import send_after_commit
+from nvr.jobs.models import JobState
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 
     Actor = AbstractBaseUser | AnonymousUser | None
-
-logger = logging.getLogger(__name__)
-
-TASK = "media.make_clip"
-# Late detections rarely come alone, and each of them would restart the clip.
-LATE_DETECTION_DELAY = timedelta(seconds=5)
 
 
 class EventIsOpen(Conflict):
@@ -62,10 +56,10 @@ def request_clip(actor: Actor, event: Event) -> bool:
         if current.is_open:
             raise EventIsOpen
         state = ClipWork.objects.filter(event=current).values_list("state", flat=True).first()
-        if state == WorkState.WORKING:
+        if state == JobState.WORKING:
             return False
         schedule_clip(current)
-        record(actor, "clip_requested", current, {"clip": (state, WorkState.WAITING.value)})
+        record(actor, "clip_requested", current, {"clip": (state, JobState.WAITING.value)})
     return True
 
 
@@ -77,30 +71,21 @@ def schedule_clips_showing(video: Upload, length: timedelta) -> None:
     padding = settings.NVR_CLIP_PADDING
     closed = Event.objects.filter(camera=video.camera_id, ended_at__isnull=False)
     shown = closed.overlapping(video.captured_at - padding, video.captured_at + length + padding)
-    for event in shown.exclude(clip_work__state=WorkState.WAITING):
+    for event in shown.exclude(clip_work__state=JobState.WAITING):
         schedule_clip(event, after=LATE_DETECTION_DELAY)
 
 
 def schedule_clip(event: Event, *, after: timedelta | None = None) -> None:
     """Queue the event's clip, immediately or not before `after` has passed.
 
-    Raising `wanted` makes a clip that a worker is making now obsolete; the worker notices.
+    A higher `request_number` makes a clip that a worker is making now obsolete; the worker notices.
     """
     now = timezone.now()
     not_before = now + after if after else None
     work, is_new = ClipWork.objects.get_or_create(event=event, defaults={"retry_at": not_before})
     if not is_new:
         rows = ClipWork.objects.filter(pk=work.pk)
-        rows.update(wanted=F("wanted") + 1)
-        pending = {"state": WorkState.WAITING, "attempts": 0, "reason": "", "retry_at": not_before, "sent_at": now}
-        rows.exclude(state=WorkState.WORKING).update(**pending)
+        rows.update(request_number=F("request_number") + 1)
+        rows.exclude(state=JobState.WORKING).requeue(retry_at=not_before, sent_at=now)
     if not_before is None:
-        transaction.on_commit(lambda: send(work.pk))
-
-
-def send(pk: int) -> None:
-    """Send the task. If the broker is unavailable the row stays pending and is sent again later."""
-    try:
-        current_app.send_task(TASK, args=[pk], queue="bulk")
-    except (OperationalError, OSError) as error:
-        logger.warning("broker unavailable, clip pending id=%s error=%s", pk, type(error).__name__)
+        send_after_commit(work)

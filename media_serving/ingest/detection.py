@@ -13,7 +13,7 @@ from PIL import Image
 from cameras.models import Camera, Detector
 from media_serving import detectors
 from media_serving.detectors import DetectedObject, Frame, sampling
-from media_serving.models import CameraTurn
+from media_serving.models import CameraLease
 from nvr.media.ffmpeg.operations import FfmpegFailed, FfmpegKilled
 from nvr.media.images.decoder import pictures
 
@@ -30,7 +30,7 @@ class DetectorRun:
 
 
 def run_detector(
-    camera: Camera, lease: CameraTurn, file: BinaryIO, taken_at: datetime, *, is_picture: bool
+    camera: Camera, lease: CameraLease, file: BinaryIO, taken_at: datetime, *, is_picture: bool
 ) -> DetectorRun:
     """Run the camera's detector on the file; detections in a video before a read error are kept.
 

@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 import time
-from datetime import timedelta
 
-from celery import current_app
 from django.utils import timezone
-from kombu.exceptions import OperationalError
 
 from media_serving.ingest.leases import cameras_with_work
-from nvr.log_throttle import LogThrottle
-
-logger = logging.getLogger(__name__)
+from nvr.jobs.dispatch import send_task
 
 TASK = "media.ingest"
 PAUSE_S = 0.5
 EXPIRES_S = 10.0
-broker_log = LogThrottle(timedelta(minutes=1))
 
 
 class Dispatcher:
@@ -34,12 +27,8 @@ class Dispatcher:
 
 
 def send() -> None:
-    try:
-        # A worker that is busy until the message expires checks for work itself: no messages pile up.
-        current_app.send_task(TASK, queue="ingest", expires=EXPIRES_S)
-    except (OperationalError, OSError) as error:
-        if broker_log.should_log():
-            logger.warning("broker unavailable, uploads wait error=%s", type(error).__name__)
+    # A worker that is busy until the message expires checks for work itself: no messages pile up.
+    send_task(TASK, queue="ingest", expires_s=EXPIRES_S)
 
 
 def send_pending() -> None:

@@ -6,10 +6,9 @@ appear at once, and the events of each hour are created in order.
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from django.conf import settings
 from django.db import transaction
@@ -17,17 +16,13 @@ from django.db.models import F, OuterRef, Q, Subquery
 from django.utils import timezone
 
 from cameras.models import Camera
-from media_serving import leases
-from media_serving.models import CameraTurn, Upload, UploadState
+from media_serving.models import CameraLease, Upload, UploadState
 from media_serving.models.uploads import LARGE_BYTES
+from nvr.jobs.models import is_of_this_worker
+from nvr.jobs.worker import lease_renewal
 
-LEASE = timedelta(seconds=10)  # renewed while the worker runs; after a kill, the camera is free again after this time
 BATCH = 32
 WORKERS_DIED = "Every worker that processed this file died."
-
-
-class LeaseLost(Exception):
-    """Another worker has acquired the camera: the current results must not be written."""
 
 
 def cameras_with_work(now: datetime) -> list[int]:
@@ -38,11 +33,11 @@ def cameras_with_work(now: datetime) -> list[int]:
     processing = Subquery(own.filter(state=UploadState.WORKING).order_by().values("pk")[:1])
     has_work = Q(due__isnull=False) | Q(processing__isnull=False)
     live = Camera.objects.filter(enabled=True).annotate(due=due, processing=processing).filter(has_work)
-    return list(live.order_by(F("turn__taken_at").asc(nulls_first=True), "pk").values_list("pk", flat=True))
+    return list(live.order_by(F("lease__acquired_at").asc(nulls_first=True), "pk").values_list("pk", flat=True))
 
 
 @contextmanager
-def camera_lease(camera_id: int) -> Iterator[CameraTurn | None]:
+def camera_lease(camera_id: int) -> Iterator[CameraLease | None]:
     """Yield the camera's lease, or None if another worker holds it; release it at the end."""
     lease = acquire(camera_id)
     if lease is None:
@@ -50,47 +45,31 @@ def camera_lease(camera_id: int) -> Iterator[CameraTurn | None]:
         return
     try:
         # A long video takes longer than the lease lasts.
-        with leases.lease_renewal(f"camera={camera_id}", lambda: renew(lease), every=LEASE / 4):
+        with lease_renewal(lease):
             yield lease
     finally:
-        CameraTurn.objects.filter(pk=lease.pk, holder=lease.holder).update(leased_until=timezone.now(), holder="")
+        lease.release()
 
 
-def renew(lease: CameraTurn) -> bool:
-    """Extend the lease by `LEASE`; return False if another worker holds it."""
-    held = CameraTurn.objects.filter(pk=lease.pk, holder=lease.holder)
-    return bool(held.update(leased_until=timezone.now() + LEASE))
-
-
-def acquire(camera_id: int) -> CameraTurn | None:
-    """Acquire the camera's lease; None if another worker holds it."""
-    now, holder = timezone.now(), f"{leases.WORKER}.{secrets.token_hex(8)}"
-    lease, _ = CameraTurn.objects.get_or_create(camera_id=camera_id, defaults={"leased_until": now})
-    # A lease that ends later than possible was acquired before the clock was set back.
-    expired = Q(leased_until__lte=now) | Q(leased_until__gt=now + 3 * LEASE)
-    free = CameraTurn.objects.filter(expired, pk=lease.pk, holder=lease.holder)
-    if not free.update(leased_until=now + LEASE, holder=holder, taken_at=now):
+def acquire(camera_id: int) -> CameraLease | None:
+    """Acquire the camera's lease and recover the uploads of a worker that died with it; None if another holds it."""
+    lease, _ = CameraLease.objects.get_or_create(camera_id=camera_id)
+    former_worker = lease.worker
+    if not lease.acquire(acquired_at=timezone.now()):
         return None
-    release_expired(camera_id, all_died=bool(lease.holder) and not lease.holder.startswith(leases.WORKER))
-    lease.refresh_from_db()
+    requeue_after_death(camera_id, former_worker)
+    lease.refresh_from_db()  # another worker may have had it since it was read, and written the detector's memory
     return lease
 
 
-def confirm_lease(lease: CameraTurn) -> None:
-    """Renew the lease inside a transaction. Raises `LeaseLost` if another worker holds it."""
-    if not renew(lease):
-        raise LeaseLost
-
-
-def release_expired(camera_id: int, *, all_died: bool) -> None:
+def requeue_after_death(camera_id: int, former_worker: str) -> None:
     """Return a dead worker's uploads to the waiting state; fail a file after several dead workers.
 
-    With `all_died`, the whole installation stopped: a power cut, an upgrade or a manual kill.
+    If `former_worker` was another worker, the whole installation stopped: a power cut, an upgrade or a manual kill.
     """
     lost = Upload.objects.filter(camera=camera_id, state=UploadState.WORKING)
-    limit = leases.MAX_RESTARTS if all_died else leases.MAX_ATTEMPTS
-    lost.filter(attempts__gte=limit).update(state=UploadState.FAILED, reason=WORKERS_DIED)
-    lost.update(state=UploadState.WAITING)
+    all_died = bool(former_worker) and not is_of_this_worker(former_worker)
+    lost.requeue_after_death(limit=Upload.MAX_RESTARTS if all_died else Upload.MAX_ATTEMPTS, reason=WORKERS_DIED)
 
 
 def next_batch(camera_id: int, now: datetime) -> list[Upload]:
@@ -112,23 +91,23 @@ def next_batch(camera_id: int, now: datetime) -> list[Upload]:
 def may_start_large_file(camera_id: int, now: datetime) -> bool:
     """Whether a worker may start on a large file: otherwise those of a few cameras could block all others."""
     processing = Upload.objects.filter(state=UploadState.WORKING, size_bytes__gt=LARGE_BYTES)
-    others = processing.filter(camera__turn__leased_until__gt=now).exclude(camera=camera_id)
+    others = processing.filter(camera__lease__leased_until__gt=now).exclude(camera=camera_id)
     return others.order_by().count() < settings.NVR_INGEST_LARGE_FILES
 
 
-def has_large_file_slot(lease: CameraTurn) -> bool:
+def has_large_file_slot(lease: CameraLease) -> bool:
     """Whether the camera may start a large file. Call it in a transaction: a row lock serializes the workers."""
-    CameraTurn.objects.select_for_update().order_by("pk").first()
+    CameraLease.objects.select_for_update().order_by("pk").first()
     return may_start_large_file(lease.camera_id, timezone.now())
 
 
-def start_processing(lease: CameraTurn, upload: Upload) -> bool:
+def start_processing(lease: CameraLease, upload: Upload) -> bool:
     """Mark the upload as being processed.
 
     Returns False if it is no longer waiting, or if it is large and too many large files are being processed.
     """
     with transaction.atomic():
-        confirm_lease(lease)
+        lease.confirm()
         if upload.size_bytes > LARGE_BYTES and not has_large_file_slot(lease):
             return False
         waiting = Upload.objects.filter(pk=upload.pk, state=UploadState.WAITING)

@@ -46,7 +46,7 @@ def enter_batch(camera: Camera, scanned_files: dict[bytes, ScannedFile]) -> int:
         for scanned_file in new:
             if row := changed.get(digest_of(scanned_file.raw)):
                 reset(row, scanned_file)
-    return sum(row.state == UploadState.WAITING for row in (*fresh, *changed.values()))
+    return sum(row.state == UploadState.WAITING for row in fresh) + len(changed)
 
 
 def find_new(camera: Camera, scanned_files: dict[bytes, ScannedFile]) -> list[ScannedFile]:
@@ -91,20 +91,9 @@ def names_in_progress(camera: Camera) -> set[bytes]:
 
 
 def reset(row: Upload, scanned_file: ScannedFile) -> None:
-    row.size_bytes, row.mtime_ns = scanned_file.size_bytes, stored_mtime_ns(scanned_file.mtime_ns)
-    row.state, row.retry_at, row.reason, row.attempts = UploadState.WAITING, None, "", 0
-    row.missing_since, row.block_digests = None, ""
-    row.save(
-        update_fields=[
-            "size_bytes",
-            "mtime_ns",
-            "state",
-            "retry_at",
-            "reason",
-            "attempts",
-            "missing_since",
-            "block_digests",
-        ]
+    size_bytes, mtime_ns = scanned_file.size_bytes, stored_mtime_ns(scanned_file.mtime_ns)
+    Upload.objects.filter(pk=row.pk).requeue(
+        size_bytes=size_bytes, mtime_ns=mtime_ns, missing_since=None, block_digests=""
     )
 
 

@@ -24,11 +24,11 @@ from media_serving.events import attach_all
 from media_serving.ingest import content, digests, overwrites, places, snapshots
 from media_serving.ingest.capture_time import CaptureTime, FileFacts, capture_time
 from media_serving.ingest.detection import DetectorRun, run_detector
-from media_serving.ingest.leases import confirm_lease
-from media_serving.models import CameraTurn, Detection, MediaType, Upload, UploadState
-from media_serving.models.uploads import LARGE_BYTES, MAX_REASON_LENGTH, mtime_to_datetime, stored_mtime_ns
+from media_serving.models import CameraLease, Detection, MediaType, Upload, UploadState
+from media_serving.models.uploads import LARGE_BYTES, mtime_to_datetime, stored_mtime_ns
 from media_serving.thumbnails.rendering import make_thumbnails
 from nvr.errors import NvrError, StorageFull
+from nvr.jobs.models import MAX_REASON_LENGTH
 from nvr.media.files.content_types import is_image
 
 logger = logging.getLogger(__name__)
@@ -48,7 +48,7 @@ class Job:
     """
 
     upload: Upload
-    lease: CameraTurn
+    lease: CameraLease
     file: BinaryIO
     is_reused_name: bool = False
     is_in_memory: bool = False
@@ -82,7 +82,7 @@ def copy_to_memory(job: Job) -> None:
     job.file, job.is_in_memory = copy, True
     if (file_stat.st_size, stored_mtime_ns(file_stat.st_mtime_ns)) != (job.upload.size_bytes, job.upload.mtime_ns):
         with transaction.atomic():
-            confirm_lease(job.lease)
+            job.lease.confirm()
             snapshots.adopt(job.upload, file_stat)
 
 
@@ -171,7 +171,7 @@ def record(job: Job) -> None:
     if not job.is_in_memory:
         digests.check_unchanged(job.upload, job.file)
     with transaction.atomic():
-        confirm_lease(job.lease)
+        job.lease.confirm()
         if job.duplicate_of is not None:
             places.merge(job.upload, job.duplicate_of, has_moved=job.has_moved)
             if job.has_new_copy:
@@ -201,7 +201,7 @@ def common_fields(job: Job) -> dict[str, Any]:
 
 def save_detector_memory(job: Job) -> None:
     if job.detector_run.memory is not None:
-        CameraTurn.objects.filter(pk=job.lease.pk).update(detector=job.camera.detector, memory=job.detector_run.memory)
+        CameraLease.objects.filter(pk=job.lease.pk).update(detector=job.camera.detector, memory=job.detector_run.memory)
 
 
 def finish(job: Job) -> None:

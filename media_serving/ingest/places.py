@@ -18,9 +18,10 @@ from django.db.models import QuerySet
 
 from cameras.folders.ownership import current_folders
 from cameras.models import Camera
-from media_serving.clips.requests import LATE_DETECTION_DELAY, schedule_clip
+from media_serving.clips.requests import schedule_clip
 from media_serving.ingest.capture_time import CaptureTime
 from media_serving.models import CaptureClue, Detection, Event, Upload, UploadCopy, UploadState
+from media_serving.models.clips import LATE_DETECTION_DELAY
 from media_serving.models.uploads import kept_path, stored_mtime_ns
 from media_serving.tombstones import schedule_deletion
 from nvr.media.files.paths import NoSuchFile, StorageFault, error_for

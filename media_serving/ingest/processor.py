@@ -24,10 +24,8 @@ from cameras.folders.ownership import FolderRedirected, current_folders
 from media_serving.ingest.content import Incomplete
 from media_serving.ingest.digests import CameraInactive, DigestUnfinished, FileChanged
 from media_serving.ingest.leases import (
-    LeaseLost,
     camera_lease,
     cameras_with_work,
-    confirm_lease,
     next_batch,
     start_processing,
 )
@@ -36,10 +34,10 @@ from media_serving.ingest.missing import Missing, check_folder, classify_missing
 from media_serving.ingest.names import is_media
 from media_serving.ingest.overwrites import reused_names
 from media_serving.ingest.pipeline import Job, run_steps
-from media_serving.leases import MAX_ATTEMPTS, MAX_RESTARTS
-from media_serving.models import CameraTurn, Upload, UploadState
-from media_serving.models.uploads import MAX_REASON_LENGTH, MAX_RETRY_DELAY, mtime_to_datetime, stored_mtime_ns
+from media_serving.models import CameraLease, Upload, UploadState
+from media_serving.models.uploads import mtime_to_datetime, stored_mtime_ns
 from nvr.errors import Forbidden, Invalid, NvrError
+from nvr.jobs.models import LeaseLost
 from nvr.media.ffmpeg.operations import FfmpegKilled, FfmpegTimedOut
 from nvr.media.files.paths import NoSuchFile, error_for, open_regular
 from nvr.media.images.errors import DecodingTimedOut
@@ -50,6 +48,7 @@ T = TypeVar("T")
 TIME_BUDGET_S = 20.0  # after it, the worker takes other tasks of its queue
 CAMERA_BUDGET_S = 5.0  # after it, other cameras follow: videos take minutes, and newer files may have arrived
 RECHECK_DELAY = timedelta(seconds=15)  # for files that may still grow
+MAX_RETRY_DELAY = timedelta(minutes=30)  # until a file that stays unreadable is retried
 RETRY_DELAY = timedelta(seconds=30)  # after errors of the disk, memory or ffmpeg
 TRANSIENT = (503, 507)
 CHANGED = "It changed while it was read."
@@ -114,7 +113,9 @@ def report_camera_health(uploads: list[Upload]) -> None:
     health.store_evidence(uploads[0].camera, health.Evidence(newest_at=min(newest, timezone.now())))
 
 
-def process_upload(lease: CameraTurn, upload: Upload, *, is_reused_name: bool = False, until: float = math.inf) -> bool:
+def process_upload(
+    lease: CameraLease, upload: Upload, *, is_reused_name: bool = False, until: float = math.inf
+) -> bool:
     """Process one upload and return whether it succeeded. Errors are recorded with the upload."""
     try:
         with open_upload(lease, upload) as job:
@@ -143,7 +144,7 @@ def refine_error(upload: Upload, error: Exception) -> Exception:
 
 
 @contextmanager
-def open_upload(lease: CameraTurn, upload: Upload) -> Iterator[Job]:
+def open_upload(lease: CameraLease, upload: Upload) -> Iterator[Job]:
     """Open the upload's file.
 
     Raises `NoSuchFile`, `NotPermitted`, `Invalid` for files that are no media, and `StorageFault` for an unavailable
@@ -180,24 +181,24 @@ def raise_if_unreadable(path: Path, error: NoSuchFile) -> None:
         raise NotPermitted("NVR may not read the file or may not enter its folder.") from error
 
 
-def record_failure(lease: CameraTurn, upload: Upload, error: Exception) -> None:
+def record_failure(lease: CameraLease, upload: Upload, error: Exception) -> None:
     with transaction.atomic():
-        confirm_lease(lease)
+        lease.confirm()
         apply_error(upload, error)
     if not isinstance(error, NvrError):
         logger.error("upload not processed id=%s", upload.pk, exc_info=error)
     logger.info("upload %s id=%s reason=%s", upload.state, upload.pk, upload.reason)
 
 
-def postpone_after_database_error(lease: CameraTurn, upload: Upload) -> None:
+def postpone_after_database_error(lease: CameraLease, upload: Upload) -> None:
     """Retry later after a database error: the file is not the cause, and the database's disk may be full for hours."""
     with transaction.atomic():
-        confirm_lease(lease)
-        if upload.attempts >= MAX_RESTARTS:
-            set_state(upload, UploadState.FAILED, REFUSED)
+        lease.confirm()
+        if upload.attempts >= Upload.MAX_RESTARTS:
+            upload.fail(REFUSED)
         else:
             delay = min(RECHECK_DELAY * 2 ** (upload.attempts - 1), MAX_RETRY_DELAY)
-            keep_waiting(upload, f"{REFUSED} NVR will retry.", delay, attempts=upload.attempts)
+            upload.postpone(f"{REFUSED} NVR will retry.", delay, attempts=upload.attempts)
 
 
 def apply_error(upload: Upload, error: Exception) -> None:
@@ -209,34 +210,35 @@ def apply_error(upload: Upload, error: Exception) -> None:
     if isinstance(error, FileChanged) and error.file_stat is not None:
         reenter_changed(upload, error.file_stat)
     elif isinstance(error, NoSuchFile):
-        set_state(upload, UploadState.REJECTED, FILE_REMOVED)
+        upload.reject(FILE_REMOVED)
     elif isinstance(error, DigestUnfinished):
         continue_later(upload, error)
     elif isinstance(error, CameraInactive):
-        keep_waiting(upload, as_sentence(error), timedelta(0), attempts=0)
+        upload.postpone(as_sentence(error), timedelta(0))
     elif isinstance(error, FolderOutsideBase | FolderRedirected):
-        keep_waiting(upload, as_sentence(error), RETRY_DELAY, attempts=0)
+        upload.postpone(as_sentence(error), RETRY_DELAY)
     elif isinstance(error, Incomplete):
         defer_incomplete(upload, as_sentence(error), "It is checked again when it grows.")
     elif isinstance(error, NotPermitted):
         defer_incomplete(upload, as_sentence(error), "Change its owner or mode: it is checked again.")
     elif isinstance(error, HARD_TO_READ):
-        retry_or_fail(upload, as_sentence(error))
+        upload.retry_or_fail(as_sentence(error), RETRY_DELAY)
     elif isinstance(error, DecodingTimedOut):  # slow disk or slow picture: retry rarely, so that others are not blocked
-        keep_waiting(upload, as_sentence(error), recheck_delay(upload), attempts=0)
+        upload.postpone(as_sentence(error), recheck_delay(upload))
     elif isinstance(error, NvrError) and error.status in TRANSIENT:
-        keep_waiting(upload, as_sentence(error), RETRY_DELAY, attempts=0)
+        upload.postpone(as_sentence(error), RETRY_DELAY)
     elif isinstance(error, NvrError):
-        set_state(upload, UploadState.REJECTED, as_sentence(error))
+        upload.reject(as_sentence(error))
     else:
-        retry_or_fail(upload, f"It could not be processed: {type(error).__name__}. See the log for details.")
+        reason = f"It could not be processed: {type(error).__name__}. See the log for details."
+        upload.retry_or_fail(reason, RETRY_DELAY)
 
 
 def continue_later(upload: Upload, error: DigestUnfinished) -> None:
     """Continue a large file after other uploads; the blocks read so far are not read again."""
     upload.block_digests = error.block_digests
     upload.save(update_fields=["block_digests"])
-    keep_waiting(upload, error.detail, timedelta(0), attempts=0)
+    upload.postpone(error.detail, timedelta(0))
 
 
 def as_sentence(error: NvrError) -> str:
@@ -244,20 +246,12 @@ def as_sentence(error: NvrError) -> str:
     return error.detail if error.detail.endswith(".") else f"{error.detail}."
 
 
-def retry_or_fail(upload: Upload, reason: str) -> None:
-    """Retry up to `MAX_ATTEMPTS` times, then fail."""
-    if upload.attempts >= MAX_ATTEMPTS:
-        set_state(upload, UploadState.FAILED, reason)
-    else:
-        keep_waiting(upload, reason, RETRY_DELAY, attempts=upload.attempts)
-
-
 def defer_incomplete(upload: Upload, reason: str, next_step: str) -> None:
     """Wait for an interrupted upload to be resumed; reject it after `NVR_INCOMPLETE_UPLOAD_TIMEOUT`."""
     if upload.is_abandoned(timezone.now()):
-        set_state(upload, UploadState.REJECTED, reason)
+        upload.reject(reason)
     else:
-        keep_waiting(upload, f"{reason} {next_step}", recheck_delay(upload), attempts=0)
+        upload.postpone(f"{reason} {next_step}", recheck_delay(upload))
 
 
 def recheck_delay(upload: Upload) -> timedelta:
@@ -280,20 +274,9 @@ def wait_for_file(upload: Upload, error: Missing) -> None:
     upload.missing_since = upload.missing_since or timezone.now()
     missing_for = timezone.now() - upload.missing_since
     if error.is_deletable and missing_for > settings.NVR_INCOMPLETE_UPLOAD_TIMEOUT:
-        set_state(upload, UploadState.REJECTED, FILE_REMOVED)
+        upload.reject(FILE_REMOVED)
     else:
-        keep_waiting(upload, f"{as_sentence(error)} It is processed when it is back.", backoff(missing_for), attempts=0)
-
-
-def keep_waiting(upload: Upload, reason: str, delay: timedelta, *, attempts: int) -> None:
-    upload.retry_at = timezone.now() + delay
-    upload.attempts = attempts
-    set_state(upload, UploadState.WAITING, reason)
-
-
-def set_state(upload: Upload, state: UploadState, reason: str) -> None:
-    upload.state, upload.reason = state, reason[:MAX_REASON_LENGTH]
-    upload.save(update_fields=["state", "reason", "retry_at", "attempts", "is_kept", "missing_since"])
+        upload.postpone(f"{as_sentence(error)} It is processed when it is back.", backoff(missing_for))
 
 
 def reenter_changed(upload: Upload, file_stat: os.stat_result) -> None:
@@ -301,9 +284,7 @@ def reenter_changed(upload: Upload, file_stat: os.stat_result) -> None:
     same_name = Upload.objects.of_file(upload.camera_id, upload.below).exclude(pk=upload.pk)
     other = same_name.filter(size_bytes=file_stat.st_size, mtime_ns=stored_mtime_ns(file_stat.st_mtime_ns)).first()
     if other is not None and other.state != UploadState.WAITING:
-        set_state(
-            upload, UploadState.REJECTED, f"It was overwritten before it was processed: now it is upload {other.pk}."
-        )
+        upload.reject(f"It was overwritten before it was processed: now it is upload {other.pk}.")
         return
     if other is not None:  # not processed yet
         other.delete()
@@ -313,4 +294,4 @@ def reenter_changed(upload: Upload, file_stat: os.stat_result) -> None:
         "",
     )
     upload.save(update_fields=["size_bytes", "mtime_ns", "block_digests"])
-    keep_waiting(upload, CHANGED, settings.NVR_UPLOAD_STABLE_TIME, attempts=0)
+    upload.postpone(CHANGED, settings.NVR_UPLOAD_STABLE_TIME)

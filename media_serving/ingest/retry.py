@@ -59,7 +59,7 @@ def _locked_row(upload: Upload) -> Upload:
 
 def _reset(actor: AbstractBaseUser | AnonymousUser | None, upload: Upload) -> None:
     changes = {"state": (upload.state, UploadState.WAITING.value), "reason": (upload.reason, "")}
-    upload.state, upload.reason, upload.attempts, upload.retry_at = UploadState.WAITING, "", 0, None
-    upload.save(update_fields=["state", "reason", "attempts", "retry_at"])
+    Upload.objects.filter(pk=upload.pk).requeue()
+    upload.refresh_from_db()
     record(actor, "upload_retried", upload, changes)
     transaction.on_commit(lambda: dispatcher.send(), robust=True)

@@ -10,26 +10,24 @@ from media_serving.models.events import (
     clip_path,
     thumbnail_path,
 )
-from media_serving.models.playables import PlayableForm
 from media_serving.models.tombstones import Tombstone
-from media_serving.models.uploads import CameraTurn, CaptureClue, Upload, UploadCopy, UploadState
-from media_serving.models.work import WorkState
+from media_serving.models.transcodes import Transcode
+from media_serving.models.uploads import CameraLease, CaptureClue, Upload, UploadCopy, UploadState
 
 __all__ = [
     "MAX_EVENT_LENGTH",
     "MAX_NOTES",
-    "CameraTurn",
+    "CameraLease",
     "CaptureClue",
     "ClipWork",
     "Detection",
     "Event",
     "MediaType",
-    "PlayableForm",
     "Tombstone",
+    "Transcode",
     "Upload",
     "UploadCopy",
     "UploadState",
-    "WorkState",
     "clip_path",
     "thumbnail_path",
 ]

@@ -6,7 +6,7 @@ import hashlib
 import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 from django.conf import settings
@@ -15,14 +15,20 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 from cameras.models import Camera
+from nvr.jobs.models import (
+    MAX_PLAUSIBLE_DELAY,
+    MAX_REASON_LENGTH,
+    Job,
+    JobQuerySet,
+    Lease,
+    is_due,
+)
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
 
-MAX_REASON_LENGTH = 500
 MAX_NOTE_LENGTH = 300
 MAX_CLOCK_SKEW = timedelta(minutes=10)  # a file time further in the future is ignored
-MAX_RETRY_DELAY = timedelta(minutes=30)  # until a failed file is retried
 MAX_NS = 2**63 - 1
 COLUMN_NS = 2**63  # a column holds integers from -COLUMN_NS to COLUMN_NS - 1
 LARGE_BYTES = 64 * 2**20  # larger files are read in slices, few at a time
@@ -57,7 +63,7 @@ class CaptureClue(models.TextChoices):
         return self in {CaptureClue.EXIF, CaptureClue.NAME}
 
 
-class UploadQuerySet(models.QuerySet["Upload"]):
+class UploadQuerySet(JobQuerySet["Upload"]):
     def visible_to(self, user: User | AbstractBaseUser | AnonymousUser) -> Self:
         """Uploads of the live cameras that `user` may see."""
         return self.filter(camera__in=Camera.objects.visible_to(user))
@@ -78,7 +84,7 @@ class UploadQuerySet(models.QuerySet["Upload"]):
     def postponed(self, now: datetime) -> Self:
         """Uploads that failed and are retried later."""
         # Not the negation of `is_due`: that would use no index.
-        later = Q(retry_at__gt=now, retry_at__lte=now + 2 * MAX_RETRY_DELAY)
+        later = Q(retry_at__gt=now, retry_at__lte=now + MAX_PLAUSIBLE_DELAY)
         return self.filter(later, state=UploadState.WAITING)
 
     def of_file(self, camera_id: int, raw_path: bytes) -> Self:
@@ -89,11 +95,11 @@ class UploadQuerySet(models.QuerySet["Upload"]):
         return self.filter(camera_id=camera_id, path_digest=digest_of(raw_path)).order_by()
 
 
-class Upload(models.Model):
+class Upload(Job):
     """One content of one file, identified by path, size and mtime; a reused name is another upload.
 
     `path` is for display; `raw_path` is the name on disk, which may not be valid text. Both are relative to the
-    camera's folder.
+    camera's folder. A worker processes an upload while it holds the camera's `CameraLease`.
     """
 
     # Protected: a kept copy is removed only by `media_serving.purge`.
@@ -105,12 +111,9 @@ class Upload(models.Model):
     mtime_ns = models.BigIntegerField(editable=False)
     content_digest = models.CharField(max_length=64, blank=True, editable=False)  # SHA-256; empty: not read yet
     state = models.CharField(max_length=8, choices=UploadState, default=UploadState.WAITING)
-    reason = models.CharField(max_length=MAX_REASON_LENGTH, blank=True)
-    attempts = models.PositiveSmallIntegerField(default=0)
     missing_since = models.DateTimeField(
         null=True, blank=True, editable=False, help_text="Since when the file is not at its place; empty: it is."
     )
-    retry_at = models.DateTimeField(null=True, blank=True, help_text="Not before this.")
     received_at = models.DateTimeField(default=timezone.now, editable=False)
     captured_at = models.DateTimeField(help_text="When the picture was taken, as far as is known.")
     done_at = models.DateTimeField(null=True, blank=True, help_text="When something was made of it.")
@@ -178,6 +181,16 @@ class Upload(models.Model):
     def file(self) -> Path:
         return Path(os.fsdecode(os.fsencode(self.camera.folder_path) + b"/" + self.below))
 
+    def settle(self, **values: Any) -> bool:
+        """Write the outcome of an attempt, in a transaction that has confirmed the camera's lease."""
+        for name, value in values.items():
+            setattr(self, name, value)
+        self.save(update_fields=[*values, "is_kept", "missing_since"])
+        return True
+
+    def reject(self, reason: str) -> None:
+        self.settle(state=UploadState.REJECTED, reason=reason[:MAX_REASON_LENGTH], retry_at=None)
+
     def quiet_for(self, now: datetime) -> timedelta:
         """Return how long the file has not been written to, as far as known."""
         written_at = mtime_to_datetime(self.mtime_ns)
@@ -225,11 +238,6 @@ class UploadCopy(models.Model):
         return unquote_to_bytes(self.raw_path)
 
 
-def is_due(now: datetime) -> Q:
-    """Match due rows, including those with an implausibly late `retry_at` from before the clock was set back."""
-    return Q(retry_at=None) | Q(retry_at__lte=now) | Q(retry_at__gt=now + 2 * MAX_RETRY_DELAY)
-
-
 def digest_of(raw_path: bytes) -> str:
     return hashlib.sha256(raw_path).hexdigest()
 
@@ -259,24 +267,24 @@ def mtime_to_datetime(ns: int) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
 
 
-class CameraTurn(models.Model):
+class CameraLease(Lease):
     """The lease on a camera's uploads, for one worker at a time, and the detector's state between pictures.
 
     The state is written in the same transaction as its results: after a crash no picture is missing and none counts
     twice.
     """
 
-    camera = models.OneToOneField(Camera, on_delete=models.CASCADE, related_name="turn")
-    holder = models.CharField(max_length=32, blank=True)
-    leased_until = models.DateTimeField(default=timezone.now)
-    taken_at = models.DateTimeField(default=timezone.now)
+    LEASE = timedelta(seconds=10)
+
+    camera = models.OneToOneField(Camera, on_delete=models.CASCADE, related_name="lease")
+    acquired_at = models.DateTimeField(default=timezone.now)
     detector = models.CharField(max_length=16, blank=True)
     memory = models.BinaryField(default=bytes)
 
-    objects: models.Manager[CameraTurn]
+    objects: models.Manager[CameraLease]
 
     class Meta:
-        ordering = ("taken_at",)
+        ordering = ("acquired_at",)
 
     def __str__(self) -> str:
-        return f"turn of {self.camera_id}"
+        return f"lease of camera {self.camera_id}"

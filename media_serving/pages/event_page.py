@@ -11,7 +11,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 
 from media_serving.api.representation import clip_url
-from media_serving.models import MAX_NOTES, ClipWork, Event, WorkState
+from media_serving.models import MAX_NOTES, ClipWork, Event
 from media_serving.pages.clip_boxes import box_overlays
 from media_serving.pages.event_cards import cards_of
 from media_serving.pages.event_list import EventQuery, matching_events, newer_than, older_than
@@ -19,9 +19,10 @@ from media_serving.pages.event_stills import Still, best_still, find_still, stil
 from nvr.api.fields import has_control_characters
 from nvr.api.pagination import whole_number
 from nvr.errors import NotFound
+from nvr.jobs.models import JobState
 
 CHANGE = "media_serving.change_event"
-IN_PROGRESS = {WorkState.WAITING, WorkState.WORKING}
+IN_PROGRESS = {JobState.WAITING, JobState.WORKING}
 
 
 class NotesForm(forms.Form):
@@ -111,7 +112,7 @@ def clip_status(event: Event) -> ClipStatus:
         message=_clip_message(event, state, has_clip=bool(url)),
         reason=work.reason if work is not None else "",  # a waiting clip may have a reason too, such as a full disk
         is_in_progress=event.is_open or state in IN_PROGRESS,
-        has_failed=state == WorkState.FAILED,
+        has_failed=state == JobState.FAILED,
         can_regenerate=not event.is_open and state not in IN_PROGRESS,
         size_bytes=event.clip_size_bytes,
     )
@@ -120,10 +121,10 @@ def clip_status(event: Event) -> ClipStatus:
 def _clip_message(event: Event, state: str, *, has_clip: bool) -> str:
     if event.is_open and not has_clip:
         return "The clip is made when the event is over"
-    if state == WorkState.FAILED:
+    if state == JobState.FAILED:
         return "A newer clip could not be made" if has_clip else "The clip could not be made"
-    if state == WorkState.WAITING:
+    if state == JobState.WAITING:
         return "A newer clip is waiting" if has_clip else "The clip is waiting"
-    if state == WorkState.WORKING:
+    if state == JobState.WORKING:
         return "A newer clip is being made" if has_clip else "The clip is being made"
     return "" if has_clip else "There is no clip of this event"

@@ -6,42 +6,43 @@ from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from media_serving.models import PlayableForm, WorkState
+from media_serving.models import Transcode
 from media_serving.transcoding.requests import reset, source_path
+from nvr.jobs.models import JobState
 from nvr.model_admin import ModelAdmin
 
 
-@admin.register(PlayableForm)
-class PlayableFormAdmin(ModelAdmin[PlayableForm]):
+@admin.register(Transcode)
+class TranscodeAdmin(ModelAdmin[Transcode]):
     """For superusers only: rows show files of all cameras."""
 
     list_display = ("video", "state", "reason", "attempts", "size_bytes", "created_at", "used_at")
     list_filter = ("state",)
-    actions = ("retry_conversions",)
+    actions = ("retry_transcodes",)
     show_full_result_count = False
 
     @admin.display(description="video")
-    def video(self, form: PlayableForm) -> str:
-        return str(source_path(form)).encode("utf-8", "replace").decode()
+    def video(self, row: Transcode) -> str:
+        return str(source_path(row)).encode("utf-8", "replace").decode()
 
     @admin.action(description="Retry the selected transcodes")
-    def retry_conversions(self, request: HttpRequest, forms: QuerySet[PlayableForm]) -> None:
-        failed = list(forms.filter(state=WorkState.FAILED))
-        for form in failed:
-            reset(form)
+    def retry_transcodes(self, request: HttpRequest, rows: QuerySet[Transcode]) -> None:
+        failed = list(rows.filter(state=JobState.FAILED))
+        for row in failed:
+            reset(row)
         messages.success(request, f"Queued {len(failed)} transcode{'' if len(failed) == 1 else 's'} for retry.")
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         return bool(request.user.is_superuser)
 
-    def has_view_permission(self, request: HttpRequest, obj: PlayableForm | None = None) -> bool:
+    def has_view_permission(self, request: HttpRequest, obj: Transcode | None = None) -> bool:
         return bool(request.user.is_superuser)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
 
-    def has_change_permission(self, request: HttpRequest, obj: PlayableForm | None = None) -> bool:
+    def has_change_permission(self, request: HttpRequest, obj: Transcode | None = None) -> bool:
         return False
 
-    def has_delete_permission(self, request: HttpRequest, obj: PlayableForm | None = None) -> bool:
+    def has_delete_permission(self, request: HttpRequest, obj: Transcode | None = None) -> bool:
         return False

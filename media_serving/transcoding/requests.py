@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 import os
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from urllib.parse import quote, unquote_to_bytes
 
-from celery import current_app
 from django.db import IntegrityError, transaction
 from django.utils import timezone
-from kombu.exceptions import OperationalError
 
-from media_serving.models import PlayableForm, WorkState
+from media_serving.models import Transcode
 from nvr.errors import Invalid, NvrError, Unavailable
+from nvr.jobs.dispatch import send_after_commit
+from nvr.jobs.models import JobState
 from nvr.media.files.cached_files import cache_folder
 from nvr.media.files.content_types import extension
 from nvr.media.files.paths import translate_os_errors
 
-logger = logging.getLogger(__name__)
-
-TASK = "media.make_playable"
 USED_PRECISION = timedelta(minutes=10)
 # By extension: ffmpeg's names of the container, the video codecs and the audio codecs
 BROWSERS_PLAY = {
@@ -50,12 +46,14 @@ class PlaybackVersion:
 def playback_version(file: Path) -> PlaybackVersion:
     """Return the web playback version of the video `file` (resolved); queue a transcode if there is none yet.
 
-    Raises `TranscodeFailed` with the reason, or `Unavailable` if the last attempt failed but will be retried.
+    Raises `TranscodeFailed` with the reason, or `Unavailable` if the last attempt was postponed.
     """
-    row = PlayableForm.objects.filter(key=content_key(file)).first() or request_transcode(file)
-    if row.state == WorkState.FAILED:
-        retry_if_due(row)
-    if row.state == WorkState.DONE:
+    row = Transcode.objects.filter(key=content_key(file)).first() or request_transcode(file)
+    if row.state == JobState.FAILED:
+        raise TranscodeFailed(row.reason)
+    if row.state == JobState.WAITING:
+        check_postponed(row)
+    if row.state == JobState.DONE:
         made = file if row.size_bytes is None else cached_path(row)
         if made.exists():
             record_use(row)
@@ -71,34 +69,34 @@ def content_key(file: Path) -> str:
     return hashlib.sha256(identity).hexdigest()
 
 
-def cached_path(row: PlayableForm) -> Path:
+def cached_path(row: Transcode) -> Path:
     return cache_folder("playable") / f"{row.key}.mp4"
 
 
-def source_path(row: PlayableForm) -> Path:
+def source_path(row: Transcode) -> Path:
     return Path(os.fsdecode(unquote_to_bytes(row.path)))
 
 
-def request_transcode(file: Path) -> PlayableForm:
+def request_transcode(file: Path) -> Transcode:
     """Create the row of a video at its first request; return the existing one if another request was faster."""
     key = content_key(file)
     plays_unchanged = plays_in_browsers(file)
     with translate_os_errors():
         facts = file.stat()
-    row = PlayableForm(
+    row = Transcode(
         key=key,
         path=quote(os.fsencode(file)),
         mtime_ns=facts.st_mtime_ns,
         source_size_bytes=facts.st_size,
-        state=WorkState.DONE if plays_unchanged else WorkState.WAITING,
+        state=JobState.DONE if plays_unchanged else JobState.WAITING,
     )
     try:
         with transaction.atomic():
             row.save(force_insert=True)
     except IntegrityError:
-        return PlayableForm.objects.get(key=key)
+        return Transcode.objects.get(key=key)
     if not plays_unchanged:
-        send_after_commit(row.pk)
+        send_after_commit(row)
     return row
 
 
@@ -118,41 +116,22 @@ def plays_in_browsers(file: Path) -> bool:
     return playable and facts.container == container and not facts.has_other_tracks
 
 
-def retry_if_due(row: PlayableForm) -> None:
-    """Retry a failure with a `retry_at` (disk full, ffmpeg missing) once it is due; others are final."""
+def check_postponed(row: Transcode) -> None:
+    """Raise `Unavailable` for a postponed transcode (disk full, ffmpeg missing): a worker retries it when it is due."""
     now = timezone.now()
-    if row.retry_at is None:
-        raise TranscodeFailed(row.reason)
-    if row.retry_at > now:
-        raise Unavailable(row.reason, retry_after=seconds_until(row.retry_at, now))
-    reset(row)
+    if row.retry_at is not None and row.retry_at > now:
+        raise Unavailable(row.reason, retry_after=max(1, int((row.retry_at - now).total_seconds())))
 
 
-def seconds_until(timestamp: datetime, now: datetime) -> int:
-    return max(1, int((timestamp - now).total_seconds()))
-
-
-def reset(row: PlayableForm) -> None:
+def reset(row: Transcode) -> None:
     """Set the row back to waiting and queue it, unless another request has already changed its state."""
-    again = {"state": WorkState.WAITING, "attempts": 0, "retry_at": None, "size_bytes": None, "reason": ""}
-    if PlayableForm.objects.filter(pk=row.pk, state=row.state).update(**again, sent_at=timezone.now()):
-        send_after_commit(row.pk)
-    row.state = WorkState.WAITING
+    rows = Transcode.objects.filter(pk=row.pk, state=row.state)
+    if rows.requeue(size_bytes=None, sent_at=timezone.now()):
+        send_after_commit(row)
+    row.state = JobState.WAITING
 
 
-def record_use(row: PlayableForm) -> None:
+def record_use(row: Transcode) -> None:
     now = timezone.now()
     if now - row.used_at > USED_PRECISION:
-        PlayableForm.objects.filter(pk=row.pk).update(used_at=now)
-
-
-def send_after_commit(pk: int) -> None:
-    transaction.on_commit(lambda: send(pk))
-
-
-def send(pk: int) -> None:
-    """Send the task. If the broker is unavailable the row stays pending and is sent again later."""
-    try:
-        current_app.send_task(TASK, args=[pk], queue="bulk")
-    except (OperationalError, OSError) as error:
-        logger.warning("broker unavailable, transcode pending id=%s error=%s", pk, type(error).__name__)
+        Transcode.objects.filter(pk=row.pk).update(used_at=now)

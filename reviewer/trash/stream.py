@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from reviewer.models import RunState, TrashLines, TrashRun
 from reviewer.trash.messages import ERROR, done_line, line_of
-from reviewer.trash.runs import NoWorker, cancel, finish_run
+from reviewer.trash.runs import NoWorker, cancel
 
 WORKER_TIMEOUT_S: Final = 5.0
 FAST_POLL_FOR_S: Final = 1.0  # poll faster for this time
@@ -25,9 +25,7 @@ def wait_for_worker(run: TrashRun, client_left: Callable[[], bool]) -> None:
         if client_left():
             cancel(run)
             return
-        if time.monotonic() > deadline and finish_run(
-            run, RunState.FAILED, "No worker started it.", state=RunState.WAITING
-        ):
+        if time.monotonic() > deadline and run.finish(RunState.FAILED, "No worker started it.", state=RunState.WAITING):
             raise NoWorker
         time.sleep(FAST_POLL_INTERVAL_S)
         run.refresh_from_db(fields=["state"])

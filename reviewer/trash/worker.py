@@ -21,16 +21,17 @@ from urllib.parse import quote_from_bytes, unquote_to_bytes
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import OperationalError, transaction
-from django.db.models import F, Q
+from django.db.models import F, QuerySet
 from django.utils import timezone
 
 from nvr.api.errors import is_disk_full
 from nvr.errors import Forbidden, NvrError
+from nvr.jobs.models import LeaseLost
 from nvr.media.files.paths import is_inside
 from reviewer.catalog.scanner import PathUnavailable, path_unavailable_reason
 from reviewer.catalog.store import record_deletions
 from reviewer.disk_reserve import with_reserve
-from reviewer.models import ReviewPath, RunState, TrashLines, TrashRun, TrashRunQuerySet
+from reviewer.models import ReviewPath, RunState, TrashLines, TrashRun
 from reviewer.registry import known_paths
 from reviewer.trash.candidates import CAMERA_FILE_MESSAGE, CHANGED, LOCKED, may_delete, next_batch
 from reviewer.trash.deletion import (
@@ -43,7 +44,6 @@ from reviewer.trash.deletion import (
     finish_deletion,
 )
 from reviewer.trash.messages import DELETED, DELETING, ERROR, SKIPPED, TrashEvent
-from reviewer.trash.runs import LEASE, finish_run
 
 logger = logging.getLogger(__name__)
 
@@ -51,11 +51,7 @@ Pruner = Callable[[ReviewPath], object]
 _pruners: list[Pruner] = []
 
 RECORD_INTERVAL_S: Final = 0.02  # between two records of deleted files and checks for cancellation
-LEASE_RENEWAL_S: Final = LEASE.total_seconds() / 6
-
-
-class LeaseLost(Exception):
-    """Another worker has the lease of the run, or the run is closed."""
+LEASE_RENEWAL_S: Final = TrashRun.LEASE.total_seconds() / 6
 
 
 def register_pruner(pruner: Pruner) -> None:
@@ -71,14 +67,8 @@ def execute_run(run_pk: int) -> None:
 
 
 def claim(run_pk: int) -> TrashRun | None:
-    now = timezone.now()
-    free = Q(state=RunState.WAITING) | Q(state=RunState.WORKING, lease_until__lt=now)
-    found = TrashRun.objects.filter(free, pk=run_pk)
-    claim_values = {"state": RunState.WORKING, "lease_until": now + LEASE, "attempts": F("attempts") + 1}
     # Files that were not deleted are listed again.
-    if not with_reserve(lambda: found.update(**claim_values, skipped=0, errors=0)):
-        return None
-    return TrashRun.objects.get(pk=run_pk)
+    return with_reserve(lambda: TrashRun.objects.claim(run_pk, skipped=0, errors=0))
 
 
 def was_deleted(path: bytes) -> bool:
@@ -89,13 +79,13 @@ def was_deleted(path: bytes) -> bool:
 
 
 class TrashRunAttempt:
-    """One attempt at a run. The run's `attempts` distinguishes it from later attempts."""
+    """One attempt at a run."""
 
     def __init__(self, run: TrashRun) -> None:
         self.run = run
         self.user: User | None = None
         self.events: deque[TrashEvent] = deque()
-        self.in_progress = {unquote_to_bytes(path): int(size) for path, size in run.in_hand}
+        self.in_progress = {unquote_to_bytes(path): int(size) for path, size in run.in_progress}
         self.stop = threading.Event()
         self.available: set[str] = set()  # the run's paths that are available
         self.lose_lock = threading.Lock()
@@ -246,7 +236,7 @@ class TrashRunAttempt:
         for event in events:
             if event.type != DELETING:
                 self.in_progress.pop(event.path, None)
-        own_run = TrashRun.objects.filter(pk=self.run.pk, state=RunState.WORKING, attempts=self.run.attempts)
+        own_run = self.run.held()
         if events or time.monotonic() >= self.renew_at:
             try:
                 with_reserve(lambda: self.write_events(own_run, events))
@@ -260,7 +250,7 @@ class TrashRunAttempt:
             self.stop.set()
 
     @transaction.atomic
-    def write_events(self, own_run: TrashRunQuerySet, events: list[TrashEvent]) -> None:
+    def write_events(self, own_run: QuerySet[TrashRun], events: list[TrashEvent]) -> None:
         if not own_run.update(**self.updates(events)):
             raise LeaseLost
         if events:
@@ -270,8 +260,8 @@ class TrashRunAttempt:
     def updates(self, events: list[TrashEvent]) -> dict[str, Any]:
         counts = Counter(event.type for event in events)
         return {
-            "lease_until": timezone.now() + LEASE,
-            "in_hand": [[quote_from_bytes(path), size_bytes] for path, size_bytes in self.in_progress.items()],
+            "leased_until": timezone.now() + TrashRun.LEASE,
+            "in_progress": [[quote_from_bytes(path), size_bytes] for path, size_bytes in self.in_progress.items()],
             "deleted": F("deleted") + counts[DELETED],
             "skipped": F("skipped") + counts[SKIPPED],
             "errors": F("errors") + counts[ERROR],
@@ -289,4 +279,4 @@ class TrashRunAttempt:
         state = RunState.CANCELLED if self.cancelled else RunState.DONE
         if self.reason:
             state = RunState.FAILED
-        finish_run(self.run, state, self.reason, state=RunState.WORKING, attempts=self.run.attempts)
+        self.run.finish(state, self.reason, worker=self.run.worker)

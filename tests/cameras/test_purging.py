@@ -21,13 +21,13 @@ from cameras import registry
 from cameras.models import Camera, Purge
 from cameras.purge import worker as purging
 from cameras.signals import camera_purging
-from cameras.tasks import continue_purge, purge_expired, send_pending_purges
+from cameras.tasks import continue_purge, purge_expired
 from nvr.audit.models import AuditEntry
+from nvr.jobs.worker import send_pending_of
 from tests.cameras.test_trash import DELETED, FRONT, actions
 from tests.factories import make_camera, make_user
 
 TRASH = "/admin/cameras/trashedcamera/"
-SEND = purging.send
 pytestmark = pytest.mark.django_db(transaction=True)  # each batch has its own transaction
 
 
@@ -48,9 +48,9 @@ class Rows:
 
 @pytest.fixture
 def sent(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Primary keys of the cameras whose purge was dispatched."""
+    """Primary keys of the purges that were dispatched."""
     sent: list[int] = []
-    monkeypatch.setattr(purging, "send", sent.append)
+    monkeypatch.setattr(current_app, "send_task", lambda name, args, queue: sent.extend(args))
     return sent
 
 
@@ -84,12 +84,21 @@ def desk(admin: User) -> Client:
     return client
 
 
-def refuse(camera: Camera, limit: int) -> int:
-    raise RuntimeError("killed")
+class Killed(BaseException):
+    """As if the process were gone."""
+
+
+def kill(camera: Camera, limit: int) -> int:
+    raise Killed
 
 
 def lease_ends() -> None:
     Purge.objects.update(leased_until=timezone.now() - timedelta(seconds=1))
+
+
+def continue_once() -> None:
+    """What a worker does with the message of the only purge."""
+    continue_purge(Purge.objects.get().pk)
 
 
 def text_of(page: Any) -> str:
@@ -103,12 +112,11 @@ def test_a_request_waits_for_a_few_batches_and_a_worker_does_the_rest(
 
     assert response.status_code == 204
     assert rows.taken == [10, 10, 10]
-    assert sent == [trashed.pk]
+    assert sent == [Purge.objects.get().pk]
     assert Camera.trash.get() == trashed
 
     while sent:
         continue_purge(sent.pop())
-        lease_ends()
 
     assert rows.taken == [10] * 10 + [0]
     assert not Camera.everything.exists()
@@ -120,8 +128,8 @@ def test_a_purge_is_audited_once_at_its_end_with_the_user_who_requested_it(
 ) -> None:
     assert actions() == []
 
-    for _ in range(4):
-        continue_purge(half_purged.pk)
+    while Purge.objects.exists():
+        continue_once()
 
     entry = AuditEntry.objects.get(target_type="camera")
     assert (entry.action, entry.actor, entry.actor_name) == ("camera_purged", admin, "chief")
@@ -140,8 +148,8 @@ def test_the_audit_names_the_first_user_who_requested_the_purge(half_purged: Cam
 def test_the_audit_names_the_requesting_user_even_if_deleted_meanwhile(half_purged: Camera, admin: User) -> None:
     admin.delete()
 
-    for _ in range(2):
-        continue_purge(half_purged.pk)
+    while Purge.objects.exists():
+        continue_once()
 
     entry = AuditEntry.objects.get(target_type="camera")
     assert (entry.actor, entry.actor_name) == (None, "chief")
@@ -209,55 +217,59 @@ def test_a_second_purge_request_continues_the_purge(api: APIClient, half_purged:
 
 
 def test_only_one_worker_at_a_time_runs_a_purge(half_purged: Camera, rows: Rows, sent: list[int]) -> None:
-    Purge.objects.update(leased_until=timezone.now() + timedelta(seconds=30))
+    assert Purge.objects.claim(Purge.objects.get().pk) is not None
     before = len(rows.taken)
     sent.clear()
 
-    continue_purge(half_purged.pk)
-    send_pending_purges()
+    continue_once()
+    send_pending_of(Purge)
 
     assert len(rows.taken) == before
     assert sent == []
 
 
 def test_a_batch_renews_the_lease(half_purged: Camera, rows: Rows) -> None:
-    Purge.objects.update(leased_until=timezone.now())
+    purge = Purge.objects.claim(Purge.objects.get().pk)
+    assert purge is not None
+    lease_ends()
 
-    purging._next_batch(half_purged.pk)
+    purging._next_batch(purge)
 
-    assert Purge.objects.get().leased_until > timezone.now() + purging.LEASE / 2
+    leased_until = Purge.objects.get().leased_until
+    assert leased_until is not None
+    assert leased_until > timezone.now() + Purge.LEASE / 2
 
 
 def test_a_killed_purge_resumes_when_its_lease_has_expired(half_purged: Camera, rows: Rows, sent: list[int]) -> None:
     sent.clear()
-    purging.register_remover(refuse)
+    purging.register_remover(kill)
     try:
-        with pytest.raises(RuntimeError):
-            continue_purge(half_purged.pk)
+        with pytest.raises(Killed):
+            continue_once()
     finally:
-        purging._removers.remove(refuse)
-    send_pending_purges()
+        purging._removers.remove(kill)
+    send_pending_of(Purge)
     assert sent == []
 
     lease_ends()
-    send_pending_purges()
-    assert sent == [half_purged.pk]
+    send_pending_of(Purge)
+    assert sent == [Purge.objects.get().pk]
 
-    for _ in range(2):
-        continue_purge(half_purged.pk)
+    while Purge.objects.exists():
+        continue_once()
     assert not Camera.everything.exists()
     assert actions() == ["camera_purged"]
 
 
 def test_what_stops_the_last_batch_leaves_no_audit_and_the_mark(half_purged: Camera, rows: Rows) -> None:
     def keep(sender: object, camera: Camera, **kwargs: object) -> None:
-        raise RuntimeError("not today")
+        raise Killed
 
     rows.left = 5
     camera_purging.connect(keep)
     try:
-        with pytest.raises(RuntimeError):
-            continue_purge(half_purged.pk)
+        with pytest.raises(Killed):
+            continue_once()
     finally:
         camera_purging.disconnect(keep)
 
@@ -267,12 +279,12 @@ def test_what_stops_the_last_batch_leaves_no_audit_and_the_mark(half_purged: Cam
 
 def test_a_camera_of_one_batch_is_deleted_at_once_or_not_at_all(api: APIClient, rows: Rows, trashed: Camera) -> None:
     rows.left = 9
-    purging.register_remover(refuse)
+    purging.register_remover(kill)
     try:
-        with pytest.raises(RuntimeError):
+        with pytest.raises(Killed):
             registry.purge_camera(None, trashed)
     finally:
-        purging._removers.remove(refuse)
+        purging._removers.remove(kill)
     assert not Purge.objects.exists()
 
     assert registry.purge_camera(None, trashed)
@@ -308,13 +320,12 @@ def test_without_a_broker_the_purge_waits(
     def away(*args: object, **kwargs: object) -> None:
         raise OperationalError("no broker")
 
-    monkeypatch.setattr(purging, "send", SEND)
     monkeypatch.setattr(current_app, "send_task", away)
 
     assert api.post(f"{FRONT}/purge").status_code == 204
-    send_pending_purges()
+    send_pending_of(Purge)
 
-    assert Purge.objects.filter(leased_until__lte=timezone.now()).exists()
+    assert Purge.objects.due(timezone.now()).exists()
 
 
 def test_others_write_between_two_batches(

@@ -15,7 +15,6 @@ from django.utils import timezone
 from PIL import Image, ImageDraw
 
 from cameras.models import Camera
-from media_serving import leases
 from media_serving.detectors import sampling
 from media_serving.ingest import detection, pipeline, processor
 from media_serving.ingest import leases as ingest_leases
@@ -311,7 +310,7 @@ def test_a_database_without_room_is_no_fault_of_the_files(porch, monkeypatch):
     put(folder_of(porch), "a.jpg", jpeg())
     scan_and_enter(porch)
 
-    read_while_the_database_refuses(porch, monkeypatch, times=2 * leases.MAX_ATTEMPTS)
+    read_while_the_database_refuses(porch, monkeypatch, times=2 * Upload.MAX_ATTEMPTS)
     state, reason = uploads(porch)["a.jpg"]
     assert state == "waiting" and "database" in reason
     processor.process_pending()
@@ -323,7 +322,7 @@ def test_what_the_database_never_takes_is_given_up_after_hours(porch, monkeypatc
     put(folder_of(porch), "a.jpg", jpeg())
     scan_and_enter(porch)
 
-    read_while_the_database_refuses(porch, monkeypatch, times=leases.MAX_RESTARTS)
+    read_while_the_database_refuses(porch, monkeypatch, times=Upload.MAX_RESTARTS)
 
     assert uploads(porch) == {"a.jpg": ("failed", processor.REFUSED)}
 
@@ -332,9 +331,9 @@ def test_the_longer_the_database_refuses_a_file_the_longer_it_waits(porch, monke
     put(folder_of(porch), "a.jpg", jpeg())
     scan_and_enter(porch)
     pauses = []
-    monkeypatch.setattr(processor, "keep_waiting", lambda upload, reason, pause, **more: pauses.append(pause))
+    monkeypatch.setattr(Upload, "postpone", lambda upload, reason, delay, **more: pauses.append(delay))
     lease = ingest_leases.acquire(porch.pk)
-    for attempts in range(1, leases.MAX_RESTARTS):
+    for attempts in range(1, Upload.MAX_RESTARTS):
         processor.postpone_after_database_error(lease, Upload(pk=Upload.objects.get().pk, attempts=attempts))
 
     assert pauses == sorted(pauses) and pauses[0] == processor.RECHECK_DELAY

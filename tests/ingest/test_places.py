@@ -17,9 +17,10 @@ from cameras.models import Camera
 from media_serving import kept_copies
 from media_serving.clips import footage
 from media_serving.ingest import places, processor
-from media_serving.models import ClipWork, Detection, Event, Upload, UploadCopy, WorkState
+from media_serving.models import ClipWork, Detection, Event, Upload, UploadCopy
 from media_serving.purge import remove_batch
 from media_serving.tombstones import process_pending_tombstones
+from nvr.jobs.models import JobState
 from tests.factories import folder_of, jpeg, make_camera, make_video, put
 from tests.ingest.conftest import scan_and_enter, uploads
 from tests.ingest.test_faults import scene
@@ -302,14 +303,14 @@ def test_a_clip_finds_the_moved_film_and_is_made_where_there_was_none(yard):
     process_all(yard)
     event = Event.objects.get()
     Event.objects.update(ended_at=event.last_detected_at)
-    ClipWork.objects.update_or_create(event=event, defaults={"state": WorkState.FAILED, "reason": "no footage"})
+    ClipWork.objects.update_or_create(event=event, defaults={"state": JobState.FAILED, "reason": "no footage"})
     film.rename(folder_of(yard) / "moved.mp4")
     process_all(yard)
 
     event.refresh_from_db()
     footage.check_footage(event)
     assert [each.file.name for each in footage.videos_around(event)] == ["moved.mp4"]
-    assert ClipWork.objects.get().state == WorkState.WAITING
+    assert ClipWork.objects.get().state == JobState.WAITING
 
 
 def test_a_report_on_a_film_follows_it(porch):

@@ -18,10 +18,10 @@ from PIL import Image, ImageDraw
 
 from cameras.folders import ownership as folder_ownership
 from cameras.models import Camera
-from media_serving import leases
 from media_serving.ingest import leases as ingest_leases
 from media_serving.ingest import processor
-from media_serving.models import CameraTurn, ClipWork, Detection, Event, Upload, WorkState
+from media_serving.models import CameraLease, ClipWork, Detection, Event, Upload
+from nvr.jobs.models import JobState, LeaseLost
 from tests.factories import folder_of, jpeg, make_camera, make_video, put
 from tests.ingest.conftest import scan_and_enter, uploads
 from tests.media_serving.evidence import detect
@@ -238,16 +238,16 @@ def die_during_processing(camera: Camera, monkeypatch: pytest.MonkeyPatch, *, wi
     assert lease is not None
     (upload,) = ingest_leases.next_batch(camera.pk, timezone.now())
     assert ingest_leases.start_processing(lease, upload)
-    CameraTurn.objects.update(leased_until=timezone.now())
+    CameraLease.objects.update(leased_until=timezone.now())
     if with_all_others:
-        monkeypatch.setattr(leases, "WORKER", secrets.token_hex(6))  # what starts afterwards is another
+        monkeypatch.setattr("nvr.jobs.models.WORKER", secrets.token_hex(6))  # what starts afterwards is another
 
 
 @pytest.mark.parametrize("with_all_others", [False, True])
 def test_a_file_that_kills_its_workers_fails(porch, monkeypatch, with_all_others):
     put(folder_of(porch), "a.jpg", jpeg())
     scan_and_enter(porch)
-    for _ in range(leases.MAX_RESTARTS if with_all_others else leases.MAX_ATTEMPTS):
+    for _ in range(Upload.MAX_RESTARTS if with_all_others else Upload.MAX_ATTEMPTS):
         die_during_processing(porch, monkeypatch, with_all_others=with_all_others)
     processor.process_pending()
 
@@ -257,7 +257,7 @@ def test_a_file_that_kills_its_workers_fails(porch, monkeypatch, with_all_others
 def test_a_file_in_progress_when_everything_is_killed_is_processed_later(porch, monkeypatch):
     put(folder_of(porch), "a.jpg", jpeg())
     scan_and_enter(porch)
-    for _ in range(leases.MAX_ATTEMPTS * 2):
+    for _ in range(Upload.MAX_ATTEMPTS * 2):
         die_during_processing(porch, monkeypatch, with_all_others=True)
     processor.process_pending()
 
@@ -268,7 +268,7 @@ def test_an_unexpected_error_is_retried_and_then_fails(porch, monkeypatch):
     put(folder_of(porch), "a.jpg", jpeg())
     scan_and_enter(porch)
     monkeypatch.setattr(processor, "run_steps", lambda job: 1 / 0)
-    for _ in range(leases.MAX_ATTEMPTS):
+    for _ in range(Upload.MAX_ATTEMPTS):
         Upload.objects.update(retry_at=None)
         processor.process_pending()
 
@@ -301,9 +301,9 @@ def test_a_worker_that_lost_its_lease_writes_nothing(porch):
     put(folder_of(camera), "a.jpg", jpeg())
     scan_and_enter(camera)
     with ingest_leases.camera_lease(camera.pk) as lease:
-        CameraTurn.objects.update(holder="another")
+        CameraLease.objects.update(worker="another")
         (upload,) = ingest_leases.next_batch(camera.pk, timezone.now())
-        with pytest.raises(ingest_leases.LeaseLost):
+        with pytest.raises(LeaseLost):
             processor.process_upload(lease, upload)
 
     assert not Detection.objects.exists() and not Event.objects.exists()
@@ -345,21 +345,21 @@ def test_a_camera_with_long_videos_does_not_block_others(porch, monkeypatch):
 def test_a_video_that_arrives_after_its_event_regenerates_the_clip(porch):
     now = timezone.now()
     shown, waits, later = (detect(porch, now - timedelta(seconds=ago)).event for ago in (600, 500, 100))
-    ClipWork.objects.exclude(event=waits).update(state=WorkState.DONE, retry_at=None)
+    ClipWork.objects.exclude(event=waits).update(state=JobState.DONE, retry_at=None)
     film = make_video(folder_of(porch) / "v.avi", seconds=200)
     os.utime(film, (now.timestamp() - 400, now.timestamp() - 400))  # it began 600 s ago
 
     assert process_all(porch) == {"v.avi": ("done", "")}
 
-    assert ClipWork.objects.get(event=shown).state == WorkState.WAITING
-    assert ClipWork.objects.get(event=shown).wanted == 2
-    assert ClipWork.objects.get(event=waits).wanted == 1
-    assert ClipWork.objects.get(event=later).state == WorkState.DONE
+    assert ClipWork.objects.get(event=shown).state == JobState.WAITING
+    assert ClipWork.objects.get(event=shown).request_number == 2
+    assert ClipWork.objects.get(event=waits).request_number == 1
+    assert ClipWork.objects.get(event=later).state == JobState.DONE
 
 
 def test_an_implausible_video_duration_is_ignored(porch):
     event = detect(porch, timezone.now() - timedelta(hours=2)).event
-    ClipWork.objects.update(state=WorkState.DONE)
+    ClipWork.objects.update(state=JobState.DONE)
     film = make_video(folder_of(porch) / "v.mkv", seconds=1)
     data = film.read_bytes()
     at = data.index(b"\x44\x89\x88") + 3  # Matroska's duration, in ms
@@ -369,7 +369,7 @@ def test_an_implausible_video_duration_is_ignored(porch):
     assert process_all(porch) == {"v.mkv": ("done", "")}
 
     assert abs(Upload.objects.get().captured_at - timezone.now()) < timedelta(minutes=5)
-    assert ClipWork.objects.get(event=event).state == WorkState.DONE
+    assert ClipWork.objects.get(event=event).state == JobState.DONE
 
 
 def test_a_camera_with_a_hanging_folder_blocks_no_worker(porch, monkeypatch):
@@ -388,7 +388,7 @@ def test_a_camera_with_a_hanging_folder_blocks_no_worker(porch, monkeypatch):
 
 def test_a_lease_acquired_before_the_clock_was_set_back_is_free(porch):
     with ingest_leases.camera_lease(porch.pk):
-        CameraTurn.objects.update(leased_until=timezone.now() + timedelta(hours=3))
+        CameraLease.objects.update(leased_until=timezone.now() + timedelta(hours=3))
         with ingest_leases.camera_lease(porch.pk) as lease:
             assert lease is not None
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from celery import current_app
 
 from cameras.models import Camera
-from media_serving.transcoding import requests as transcode_requests
 from tests import disks
 from tests.factories import folder_of, jpeg, make_video, put
 from tests.media_serving.ledger import enter_file
@@ -64,7 +64,7 @@ def family_media(family_camera: Camera) -> list[str]:
 def sent(monkeypatch) -> list[int]:
     """The row ids that were sent to the workers."""
     ids: list[int] = []
-    monkeypatch.setattr(transcode_requests.current_app, "send_task", lambda name, args, queue: ids.extend(args))
+    monkeypatch.setattr(current_app, "send_task", lambda name, args, queue: ids.extend(args))
     return ids
 
 

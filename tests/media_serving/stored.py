@@ -9,7 +9,7 @@ from typing import Any
 from django.utils import timezone
 
 from cameras.models import Camera
-from media_serving.models import Detection, Event, PlayableForm, clip_path, thumbnail_path
+from media_serving.models import Detection, Event, Transcode, clip_path, thumbnail_path
 from nvr.media.ffmpeg import operations as ffmpeg
 from tests.factories import put
 
@@ -53,5 +53,5 @@ def facts_of(data: bytes, folder: Path) -> ffmpeg.MediaInfo:
     return ffmpeg.probe(path)
 
 
-def the_row() -> PlayableForm:
-    return PlayableForm.objects.get()
+def the_row() -> Transcode:
+    return Transcode.objects.get()

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import pytest
+from celery import current_app
 from django.utils import timezone
 
 from cameras.models import Camera
-from media_serving.clips import requests as clip_requests
 from media_serving.clips import worker as clip_worker
-from media_serving.models import ClipWork, Event, WorkState
+from media_serving.models import ClipWork, Event
 from nvr.audit.models import AuditEntry
+from nvr.jobs.models import JobState
 from tests.factories import folder_of
 from tests.media_serving.evidence import detect
 from tests.media_serving.footage import event_over, still
@@ -20,7 +21,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("own_folders")]
 @pytest.fixture(autouse=True)
 def sent(monkeypatch) -> list[int]:
     ids: list[int] = []
-    monkeypatch.setattr(clip_requests.current_app, "send_task", lambda name, args, queue: ids.extend(args))
+    monkeypatch.setattr(current_app, "send_task", lambda name, args, queue: ids.extend(args))
     return ids
 
 
@@ -71,22 +72,22 @@ def test_a_repeated_request_regenerates_the_clip_and_keeps_the_old_one_until_the
 
 
 def test_a_failed_or_postponed_clip_is_retried_at_once(api, event):
-    ClipWork.objects.update(state=WorkState.FAILED, reason="The video could not be read.", attempts=3)
+    ClipWork.objects.update(state=JobState.FAILED, reason="The video could not be read.", attempts=3)
     assert api.get(f"/api/events/{event.pk}").json()["clip_reason"] == "The video could not be read."
 
     assert api.post(url(event)).json()["clip_reason"] is None
 
     work = ClipWork.objects.get()
-    assert (work.state, work.attempts, work.retry_at) == (WorkState.WAITING, 0, None)
+    assert (work.state, work.attempts, work.retry_at) == (JobState.WAITING, 0, None)
 
 
 def test_a_clip_in_progress_is_not_restarted(api, event, sent):
     ClipWork.objects.update(retry_at=None)
-    work = clip_worker.claim(ClipWork.objects.get().pk)
+    work = ClipWork.objects.claim(ClipWork.objects.get().pk)
 
     assert api.post(url(event)).json()["clip_state"] == "working"
 
-    assert ClipWork.objects.get().wanted == work.wanted
+    assert ClipWork.objects.get().request_number == work.request_number
     assert not AuditEntry.objects.filter(action="clip_requested").exists()
     assert sent == []
 

@@ -14,19 +14,20 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from celery import current_app
 from django.db import connection
 from django.utils import timezone
 from kombu.exceptions import OperationalError
 
 from cameras import registry
-from media_serving import leases
 from media_serving.clips import requests as clip_requests
 from media_serving.clips import worker as clip_worker
 from media_serving.clips.rendering import FootageRange
 from media_serving.events import close_quiet
-from media_serving.leases import MAX_ATTEMPTS
-from media_serving.models import ClipWork, Event, WorkState
+from media_serving.models import ClipWork, Event
 from media_serving.signals import clip_created
+from nvr.jobs.models import Job, JobState
+from nvr.jobs.worker import attempt, send_pending_of
 from nvr.media.ffmpeg import operations as ffmpeg
 from nvr.media.ffmpeg.clips import Deadline
 from nvr.media.files.paths import StorageFault
@@ -43,7 +44,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("own_folders")]
 def sent(monkeypatch) -> list[int]:
     """The row ids that were sent to the workers."""
     ids: list[int] = []
-    monkeypatch.setattr(clip_requests.current_app, "send_task", lambda name, args, queue: ids.extend(args))
+    monkeypatch.setattr(current_app, "send_task", lambda name, args, queue: ids.extend(args))
     return ids
 
 
@@ -78,7 +79,7 @@ def test_closing_an_event_requests_its_clip_on_commit(camera, sent, django_captu
         close_quiet(timezone.now() + timedelta(seconds=60))
         assert sent == []
 
-    assert work_of(event).state == WorkState.WAITING
+    assert work_of(event).state == JobState.WAITING
     assert sent == [work_of(event).pk]
 
 
@@ -88,11 +89,11 @@ def test_late_detections_delay_the_clip_which_beat_sends(camera, sent, django_ca
             event = detect(camera, after(number)).event
 
     assert sent == []
-    clip_worker.send_pending()
+    send_pending_of(ClipWork)
     assert sent == [], "more of it is likely on its way"
     ClipWork.objects.update(retry_at=timezone.now() - timedelta(seconds=1))
-    clip_worker.send_pending()
-    clip_worker.send_pending()
+    send_pending_of(ClipWork)
+    send_pending_of(ClipWork)
     assert sent == [work_of(event).pk], "and not at each beat"
 
 
@@ -105,7 +106,7 @@ def test_a_complete_clip_is_stored_and_signalled(event):
         clip_created.disconnect(receiver)
 
     event.refresh_from_db()
-    assert (work.state, work.reason, work.leased_until) == (WorkState.DONE, "", None)
+    assert (work.state, work.reason, work.leased_until) == (JobState.DONE, "", None)
     assert work.shows == [[LONG_AGO.timestamp() * 1000, 1500]]
     assert event.clip_size_bytes == event.clip_path.stat().st_size
     assert event.clip_created_at is not None
@@ -129,7 +130,7 @@ def test_a_late_detection_regenerates_the_clip(camera, event):
     still(camera, "b.jpg", 9, 50)
     detect(camera, after(8))
 
-    assert work_of(event).state == WorkState.WAITING
+    assert work_of(event).state == JobState.WAITING
     assert event.clip_path.exists(), "the former one stays meanwhile"
     ClipWork.objects.update(retry_at=None)
     make(event)
@@ -149,10 +150,10 @@ def test_an_outdated_clip_is_not_published(camera, event, monkeypatch):
         patch.setattr(clip_worker, "make_clip", slow)
         work = make(event)
 
-    assert work.state == WorkState.WAITING
+    assert work.state == JobState.WAITING
     assert list(event.clip_path.parent.iterdir()) == []
     ClipWork.objects.update(retry_at=None)
-    assert make(event).state == WorkState.DONE
+    assert make(event).state == JobState.DONE
 
 
 def test_an_unavailable_broker_leaves_a_pending_row_that_is_sent_later(
@@ -162,16 +163,16 @@ def test_an_unavailable_broker_leaves_a_pending_row_that_is_sent_later(
         raise OperationalError("connection refused")
 
     with monkeypatch.context() as patch, django_capture_on_commit_callbacks(execute=True):
-        patch.setattr(clip_requests.current_app, "send_task", away)
+        patch.setattr(current_app, "send_task", away)
         clip_requests.regenerate_clip(None, event)
     sent: list[int] = []
-    monkeypatch.setattr(clip_requests.current_app, "send_task", lambda name, args, queue: sent.extend(args))
+    monkeypatch.setattr(current_app, "send_task", lambda name, args, queue: sent.extend(args))
 
-    clip_worker.send_pending()
+    send_pending_of(ClipWork)
     assert sent == [], "the first message may still be on its way"
     ClipWork.objects.update(sent_at=timezone.now() - timedelta(minutes=3))
-    clip_worker.send_pending()
-    clip_worker.send_pending()
+    send_pending_of(ClipWork)
+    send_pending_of(ClipWork)
 
     assert sent == [work_of(event).pk]
 
@@ -179,15 +180,15 @@ def test_an_unavailable_broker_leaves_a_pending_row_that_is_sent_later(
 @pytest.mark.parametrize(("all_died", "most"), [(False, 3), (True, 20)])
 def test_a_killed_workers_lease_expires_and_after_several_the_clip_fails(event, monkeypatch, all_died, most):
     for _ in range(most):
-        assert work_of(event).state == WorkState.WAITING
-        assert clip_worker.claim(work_of(event).pk) is not None
-        assert clip_worker.claim(work_of(event).pk) is None, "the lease is not over"
+        assert work_of(event).state == JobState.WAITING
+        assert ClipWork.objects.claim(work_of(event).pk) is not None
+        assert ClipWork.objects.claim(work_of(event).pk) is None, "the lease is not over"
         lapse()
         if all_died:
-            monkeypatch.setattr(leases, "WORKER", secrets.token_hex(6))  # what starts afterwards is another
-        clip_worker.release_expired_leases()
+            monkeypatch.setattr("nvr.jobs.models.WORKER", secrets.token_hex(6))  # what starts afterwards is another
+        ClipWork.objects.release_expired()
 
-    assert work_of(event).state == WorkState.FAILED
+    assert work_of(event).state == JobState.FAILED
     assert f"died {most} times" in work_of(event).reason
 
 
@@ -197,9 +198,9 @@ AHEAD = timedelta(days=1000)
 @pytest.mark.parametrize(
     "left",
     [
-        {"state": WorkState.WAITING, "retry_at": AHEAD},
-        {"state": WorkState.WAITING, "retry_at": None, "sent_at": AHEAD},
-        {"state": WorkState.WORKING, "leased_until": AHEAD, "sent_at": AHEAD},
+        {"state": JobState.WAITING, "retry_at": AHEAD},
+        {"state": JobState.WAITING, "retry_at": None, "sent_at": AHEAD},
+        {"state": JobState.WORKING, "leased_until": AHEAD, "sent_at": AHEAD},
     ],
 )
 def test_a_clip_is_resent_after_the_clock_was_set_back(event, sent, left):
@@ -207,22 +208,22 @@ def test_a_clip_is_resent_after_the_clock_was_set_back(event, sent, left):
     ClipWork.objects.update(**{key: now + at if isinstance(at, timedelta) else at for key, at in left.items()})
     sent.clear()
 
-    clip_worker.send_pending()
+    send_pending_of(ClipWork)
 
     assert sent
-    assert make(event).state == WorkState.DONE
+    assert make(event).state == JobState.DONE
 
 
 def test_a_worker_without_its_lease_does_not_overwrite_newer_work(event):
-    slow = clip_worker.claim(work_of(event).pk)
+    slow = ClipWork.objects.claim(work_of(event).pk)
     lapse()
-    clip_worker.release_expired_leases()
-    clip_worker.claim(work_of(event).pk)
+    ClipWork.objects.release_expired()
+    ClipWork.objects.claim(work_of(event).pk)
 
-    clip_worker.postpone(slow, "too late")
-    clip_worker.attempt(slow)
+    slow.postpone("too late", timedelta(0))
+    attempt(slow, clip_worker.render_clip)
 
-    assert work_of(event).state == WorkState.WORKING
+    assert work_of(event).state == JobState.WORKING
     assert work_of(event).reason == ""
     assert not event.clip_path.exists()
 
@@ -235,7 +236,7 @@ def test_missing_footage_fails_the_job_and_keeps_an_existing_clip(camera, event)
 
     work = make(event)
 
-    assert (work.state, work.reason) == (WorkState.FAILED, "The footage of this event no longer exists.")
+    assert (work.state, work.reason) == (JobState.FAILED, "The footage of this event no longer exists.")
     assert event.clip_path.exists()
     assert Event.objects.get(pk=event.pk).clip_size_bytes
 
@@ -246,7 +247,7 @@ def test_a_job_over_the_time_limit_is_stopped(camera, event, settings, monkeypat
 
     work = make(event)
 
-    assert work.state == WorkState.FAILED
+    assert work.state == JobState.FAILED
     assert "longer" in work.reason
     assert list(event.clip_path.parent.iterdir()) == []
 
@@ -267,13 +268,13 @@ def test_a_missing_resource_is_reported_and_retried_later(event, monkeypatch, tr
     with monkeypatch.context() as patch:
         patch.setattr(clip_worker, "make_clip", fail)
         work = make(event)
-    assert work.state == WorkState.WAITING
+    assert work.state == JobState.WAITING
     assert work.reason
     assert work.retry_at > timezone.now() + timedelta(minutes=4)
-    assert clip_worker.claim(work.pk) is None
+    assert ClipWork.objects.claim(work.pk) is None
 
     ClipWork.objects.update(retry_at=timezone.now())
-    assert make(event).state == WorkState.DONE
+    assert make(event).state == JobState.DONE
 
 
 def test_footage_that_always_exhausts_memory_fails(event, monkeypatch):
@@ -281,11 +282,11 @@ def test_footage_that_always_exhausts_memory_fails(event, monkeypatch):
         raise ffmpeg.FfmpegKilled
 
     monkeypatch.setattr(clip_worker, "make_clip", fail)
-    for _ in range(MAX_ATTEMPTS):
+    for _ in range(Job.MAX_ATTEMPTS):
         ClipWork.objects.update(retry_at=None)
         make(event)
 
-    assert work_of(event).state == WorkState.FAILED
+    assert work_of(event).state == JobState.FAILED
 
 
 def test_an_internal_error_is_reported_retried_and_then_fails(event, monkeypatch):
@@ -293,12 +294,12 @@ def test_an_internal_error_is_reported_retried_and_then_fails(event, monkeypatch
         raise RuntimeError("never thought of")
 
     monkeypatch.setattr(clip_worker, "make_clip", fail)
-    for number in range(MAX_ATTEMPTS):
+    for number in range(Job.MAX_ATTEMPTS):
         ClipWork.objects.update(retry_at=None)
         assert make(event).attempts == number + 1
 
-    assert work_of(event).state == WorkState.FAILED
-    assert work_of(event).reason == "It could not be made: RuntimeError. See the log."
+    assert work_of(event).state == JobState.FAILED
+    assert work_of(event).reason == "It could not be processed: RuntimeError. See the log."
 
 
 def test_an_event_purged_during_the_job_leaves_no_files(camera, admin, event, monkeypatch):
@@ -364,7 +365,7 @@ def test_a_full_disk_pauses_all_clips_with_one_alert_and_they_resume(
     for _ in range(2):
         for event in events:
             work = make(event)
-            assert work.state == WorkState.WAITING
+            assert work.state == JobState.WAITING
             assert "disk is full" in work.reason
             ClipWork.objects.update(retry_at=None)
     assert [record.levelname for record in caplog.records if "disk full" in record.getMessage()] == ["ERROR"]
@@ -374,7 +375,7 @@ def test_a_full_disk_pauses_all_clips_with_one_alert_and_they_resume(
     ClipWork.objects.update(retry_at=timezone.now() + timedelta(minutes=1))
     ClipWork.objects.filter(event=events[0]).update(retry_at=None)
     sent.clear()
-    assert make(events[0]).state == WorkState.DONE
+    assert make(events[0]).state == JobState.DONE
     assert sent, "the others need not wait for their minute"
     assert work_of(events[1]).retry_at is None
     assert events[0].clip_path.stat().st_size == Event.objects.get(pk=events[0].pk).clip_size_bytes
@@ -407,12 +408,12 @@ def test_two_concurrent_workers_make_it_once(camera, event, monkeypatch):
         worker.join()
 
     assert len(made) == 1
-    assert work_of(event).state == WorkState.DONE
+    assert work_of(event).state == JobState.DONE
 
 
 @pytest.mark.django_db(transaction=True)
 def test_a_lease_is_renewed_while_work_is_in_progress(event, monkeypatch):
-    monkeypatch.setattr(clip_worker, "LEASE", timedelta(seconds=0.4))
+    monkeypatch.setattr(ClipWork, "LEASE", timedelta(seconds=0.4))
     leases = set()
 
     def slow(event: Event, part: Path) -> list[FootageRange]:
@@ -424,7 +425,7 @@ def test_a_lease_is_renewed_while_work_is_in_progress(event, monkeypatch):
 
     monkeypatch.setattr(clip_worker, "make_clip", slow)
 
-    assert make(event).state == WorkState.DONE
+    assert make(event).state == JobState.DONE
     assert len(leases) > 2
 
 
@@ -462,7 +463,7 @@ def test_another_worker_takes_over_from_a_killed_one(settings, camera, sent):
     os.kill(worker.pid, signal.SIGKILL)
     worker.wait()
 
-    assert work_of(event).state == WorkState.WORKING
+    assert work_of(event).state == JobState.WORKING
     assert not event.clip_path.exists()
     assert gone(ffmpeg_on(parts)), "it dies with its worker"
     lapse()
@@ -470,7 +471,7 @@ def test_another_worker_takes_over_from_a_killed_one(settings, camera, sent):
     assert worker.wait(timeout=120) == 0
 
     work = work_of(event)
-    assert (work.state, work.attempts) == (WorkState.DONE, 2)
+    assert (work.state, work.attempts) == (JobState.DONE, 2)
     event.refresh_from_db()
     assert event.clip_path.stat().st_size == event.clip_size_bytes
     assert ffmpeg.probe(event.clip_path).duration == pytest.approx(20, abs=0.2)

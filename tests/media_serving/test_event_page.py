@@ -96,7 +96,7 @@ def test_why_a_clip_cannot_be_made_comes_back_in_words(browser, event):
     page = html.unescape(browser.post(f"/events/{event.pk}/clip", follow=True).content.decode())
 
     assert NoFootage().detail in page
-    assert ClipWork.objects.get(event=event).wanted == 1
+    assert ClipWork.objects.get(event=event).request_number == 1
 
 
 def test_who_may_not_change_events_makes_no_clip(event, member):

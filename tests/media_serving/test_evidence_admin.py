@@ -8,8 +8,9 @@ from django.test import Client
 from cameras import registry
 from media_serving import admin as desk_module
 from media_serving.admin import MAX_ROWS, NewestRows
-from media_serving.models import ClipWork, Detection, Event, Upload, WorkState
+from media_serving.models import ClipWork, Detection, Event, Upload
 from nvr.audit.models import AuditEntry
+from nvr.jobs.models import JobState
 from tests.factories import make_user
 from tests.media_serving.evidence import after, detect
 from tests.media_serving.ledger import enter
@@ -224,7 +225,7 @@ def test_selected_clips_are_regenerated_on_record(desk, admin, camera):
 
     assert "Queued 3 clips." in page
     states = ClipWork.objects.order_by("pk").values_list("state", "reason", "attempts", "retry_at")
-    assert list(states) == [(WorkState.WAITING, "", 0, None)] * 4 + [(WorkState.WORKING, "", 0, None)]
+    assert list(states) == [(JobState.WAITING, "", 0, None)] * 4 + [(JobState.WORKING, "", 0, None)]
     entries = AuditEntry.objects.filter(action="clip_requested", actor=admin).order_by("pk")
     assert {entry.target_pk for entry in entries} == {clips[0].event_id, clips[1].event_id, clips[3].event_id}
     assert ["failed", "waiting"] in [entry.changes["clip"] for entry in entries]

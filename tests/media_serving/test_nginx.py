@@ -17,7 +17,7 @@ from django.conf import settings
 from django.contrib.auth.models import Group, User
 
 from cameras.models import Camera
-from media_serving.models import PlayableForm
+from media_serving.models import Transcode
 from media_serving.transcoding.requests import playback_version
 from media_serving.transcoding.worker import make_playable
 from nvr.accounts.models import ApiKey
@@ -227,7 +227,7 @@ def kinds_of_files(camera: Camera, path: str) -> dict[str, bytes | None]:
     of_kept = make_detection(camera, folder / "again.jpg", upload=kept)
     converted = playback_version(folder / "v.avi")
     assert converted.path is None
-    make_playable(PlayableForm.objects.get().pk)
+    make_playable(Transcode.objects.get().pk)
     outside = put(Path(settings.NVR_DATA_DIR).parent / f"card-{os.urandom(4).hex()}", "a.jpg", jpeg(seed=6))
     chief = User.objects.get(username="chief")
     for place in (folder, outside.parent):

@@ -8,10 +8,11 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from media_serving.models import PlayableForm, WorkState
+from media_serving.models import Transcode
 from media_serving.transcoding import requests as transcode_requests
 from media_serving.transcoding import worker as transcoder
 from media_serving.transcoding.requests import playback_version
+from nvr.jobs.models import JobState
 from nvr.media.ffmpeg import operations as ffmpeg
 from tests.conftest import client_of
 from tests.factories import folder_of, jpeg, make_video, put
@@ -103,7 +104,7 @@ def test_an_image_has_no_web_playback_version(request_video, camera):
 
     assert response.status_code == 400
     assert set(response.json()) == {"error", "path"}
-    assert PlayableForm.objects.count() == 0
+    assert Transcode.objects.count() == 0
 
 
 @pytest.mark.parametrize("value", ["", "0", "2", "true", "1" * 100])
@@ -116,7 +117,7 @@ def test_a_failed_transcode_returns_its_reason(request_video, camera, sent):
     put(folder_of(camera), "v.mp4", b"#EXTM3U\nfile:///etc/passwd\n")
     for name in ("v.avi", "v.mp4"):
         assert request_video(name).status_code == 202
-        transcoder.make_playable(PlayableForm.objects.latest("pk").pk)
+        transcoder.make_playable(Transcode.objects.latest("pk").pk)
 
         response = request_video(name)
 
@@ -132,14 +133,14 @@ def test_a_changed_file_is_another(request_video, camera, avi):
     make_video(avi, seconds=2, codec=MJPEG)
 
     assert request_video().status_code == 202
-    assert PlayableForm.objects.count() == 2
+    assert Transcode.objects.count() == 2
 
 
 def test_a_user_without_access_cannot_queue_a_transcode(outsider, camera, avi):
     response = client_of(outsider).get(f"{MEDIA}cameras/{camera.slug}/v.avi?playable=1")
 
     assert response.status_code == 404
-    assert PlayableForm.objects.count() == 0
+    assert Transcode.objects.count() == 0
 
 
 def test_a_clip_has_a_web_playback_version_too(api, camera, settings, tmp_path):
@@ -153,13 +154,13 @@ def test_a_clip_has_a_web_playback_version_too(api, camera, settings, tmp_path):
 
 
 @pytest.fixture
-def made(request_video, camera, sent) -> Iterator[list[PlayableForm]]:
+def made(request_video, camera, sent) -> Iterator[list[Transcode]]:
     """Three forms, the first the longest unused."""
     for number in range(3):
         make_video(folder_of(camera) / f"{number}.avi", seconds=1, codec=MJPEG)
         request_video(f"{number}.avi")
-        transcoder.make_playable(PlayableForm.objects.latest("pk").pk)
-    rows = list(PlayableForm.objects.order_by("pk"))
+        transcoder.make_playable(Transcode.objects.latest("pk").pk)
+    rows = list(Transcode.objects.order_by("pk"))
     for age, row in zip((30, 20, 10), rows, strict=True):
         row.used_at = timezone.now() - timedelta(minutes=age)
         row.save()
@@ -171,7 +172,7 @@ def test_the_least_recently_used_go_row_and_file_together(made, settings):
 
     assert transcoder.evict() == made[0].size_bytes
 
-    assert set(PlayableForm.objects.all()) == set(made[1:])
+    assert set(Transcode.objects.all()) == set(made[1:])
     assert [transcode_requests.cached_path(row).exists() for row in made] == [False, True, True]
 
 
@@ -181,7 +182,7 @@ def test_use_keeps_it(made, request_video, settings):
 
     transcoder.evict()
 
-    assert {row.pk for row in PlayableForm.objects.all()} == {made[0].pk, made[2].pk}
+    assert {row.pk for row in Transcode.objects.all()} == {made[0].pk, made[2].pk}
 
 
 def test_a_version_larger_than_the_cache_is_still_served(request_video, avi, settings):
@@ -197,20 +198,20 @@ def test_the_cache_is_made_smaller_when_one_is_added(made, request_video, avi, s
     settings.NVR_TRANSCODE_CACHE_MB = 0
     request_video()
 
-    transcoder.make_playable(PlayableForm.objects.latest("pk").pk)
+    transcoder.make_playable(Transcode.objects.latest("pk").pk)
 
-    assert [row.path for row in PlayableForm.objects.all()] == [PlayableForm.objects.latest("pk").path]
+    assert [row.path for row in Transcode.objects.all()] == [Transcode.objects.latest("pk").path]
 
 
 def test_versions_unused_for_a_month_and_files_without_a_row_are_removed(made):
-    PlayableForm.objects.filter(pk=made[0].pk).update(used_at=timezone.now() - timedelta(days=31))
+    Transcode.objects.filter(pk=made[0].pk).update(used_at=timezone.now() - timedelta(days=31))
     folder = transcode_requests.cached_path(made[0]).parent
     orphan = put(folder, f"{'0' * 64}.mp4", b"x", age_s=2 * 86_400)
     fresh = put(folder, "abcdef.part", b"being written", age_s=60)
 
     transcoder.remove_unused()
 
-    assert PlayableForm.objects.count() == 2
+    assert Transcode.objects.count() == 2
     assert not transcode_requests.cached_path(made[0]).exists()
     assert not orphan.exists()
     assert fresh.exists()
@@ -221,13 +222,13 @@ def test_versions_unused_for_a_month_and_files_without_a_row_are_removed(made):
 def test_staff_can_retry_a_failed_transcode(admin_client, camera):
     video = make_video(folder_of(camera) / "a.avi", codec=("-c:v", "mpeg4"))
     playback_version(video.resolve())
-    PlayableForm.objects.update(state=WorkState.FAILED, reason="it was cut short")
-    row = PlayableForm.objects.get()
-    page = "/admin/media_serving/playableform/"
+    Transcode.objects.update(state=JobState.FAILED, reason="it was cut short")
+    row = Transcode.objects.get()
+    page = "/admin/media_serving/transcode/"
 
     listed = admin_client.get(page)
-    admin_client.post(page, {"action": "retry_conversions", "_selected_action": [row.pk]})
+    admin_client.post(page, {"action": "retry_transcodes", "_selected_action": [row.pk]})
 
     assert "it was cut short" in listed.content.decode()
     row.refresh_from_db()
-    assert (row.state, row.reason) == (WorkState.WAITING, "")
+    assert (row.state, row.reason) == (JobState.WAITING, "")

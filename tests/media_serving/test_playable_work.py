@@ -15,14 +15,17 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from celery import current_app
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 from kombu.exceptions import OperationalError
 
-from media_serving.leases import MAX_ATTEMPTS
-from media_serving.models import PlayableForm, WorkState
+from media_serving.models import Transcode
 from media_serving.transcoding import requests as transcode_requests
 from media_serving.transcoding import worker as transcoder
+from nvr.jobs.dispatch import send_next
+from nvr.jobs.models import Job, JobState
+from nvr.jobs.worker import attempt, send_pending_of
 from nvr.media.ffmpeg import operations as ffmpeg
 from tests.conftest import client_of
 from tests.factories import folder_of, make_user, make_video, put
@@ -38,18 +41,18 @@ def test_an_unavailable_broker_leaves_a_pending_row_that_is_sent_later(
     def away(*args: object, **kwargs: object) -> None:
         raise OperationalError("connection refused")
 
-    monkeypatch.setattr(transcode_requests.current_app, "send_task", away)
+    monkeypatch.setattr(current_app, "send_task", away)
     with django_capture_on_commit_callbacks(execute=True):
         assert api.get(f"{MEDIA}cameras/{camera.slug}/v.avi?playable=1").status_code == 202
 
     sent: list[int] = []
-    monkeypatch.setattr(transcode_requests.current_app, "send_task", lambda name, args, queue: sent.extend(args))
-    transcoder.send_pending()
+    monkeypatch.setattr(current_app, "send_task", lambda name, args, queue: sent.extend(args))
+    send_pending_of(Transcode)
     assert sent == [], "the first message may still be on its way"
-    PlayableForm.objects.update(sent_at=timezone.now() - timedelta(minutes=3))
-    transcoder.send_pending()
+    Transcode.objects.update(sent_at=timezone.now() - timedelta(minutes=3))
+    send_pending_of(Transcode)
     assert sent == [the_row().pk]
-    transcoder.send_pending()
+    send_pending_of(Transcode)
     assert sent == [the_row().pk], "not at each beat"
 
 
@@ -77,17 +80,17 @@ def test_one_row_is_processed_at_a_time_and_its_end_sends_the_next(request_video
     make_video(folder_of(camera) / "w.avi", seconds=1, codec=MJPEG)
     request_video("v.avi")
     request_video("w.avi")
-    first, second = PlayableForm.objects.order_by("pk")
-    working = transcoder.claim(first.pk)
+    first, second = Transcode.objects.order_by("pk")
+    working = Transcode.objects.claim(first.pk)
     assert working is not None
     sent.clear()
 
     transcoder.make_playable(second.pk)
     second.refresh_from_db()
-    assert second.state == WorkState.WAITING
+    assert second.state == JobState.WAITING
 
-    transcoder.attempt(working)
-    transcoder.send_next()
+    attempt(working, transcoder.transcode)
+    send_next(Transcode)
     assert sent[-1] == second.pk
 
 
@@ -96,48 +99,48 @@ def test_the_database_refuses_two_working_rows(request_video, camera, avi):
     row = the_row()
     now = timezone.now()
     facts = {"path": "/x", "mtime_ns": 1, "source_size_bytes": 1, "state": "working", "leased_until": now}
-    PlayableForm.objects.filter(pk=row.pk).update(state="working", leased_until=now)
+    Transcode.objects.filter(pk=row.pk).update(state="working", leased_until=now)
 
     with pytest.raises(IntegrityError), transaction.atomic():
-        PlayableForm.objects.create(key="another", **facts)
+        Transcode.objects.create(key="another", **facts)
 
 
 def test_a_killed_workers_lease_expires_and_the_job_is_retried(request_video, avi):
     request_video()
-    transcoder.claim(the_row().pk)  # and then nothing: the worker is dead
+    Transcode.objects.claim(the_row().pk)  # and then nothing: the worker is dead
     assert request_video().json()["state"] == "working"
 
     transcoder.make_playable(the_row().pk)
-    assert the_row().state == WorkState.WORKING, "the lease is not over"
-    PlayableForm.objects.update(leased_until=timezone.now() - timedelta(seconds=1))
+    assert the_row().state == JobState.WORKING, "the lease is not over"
+    Transcode.objects.update(leased_until=timezone.now() - timedelta(seconds=1))
     transcoder.make_playable(the_row().pk)
 
-    assert the_row().state == WorkState.DONE
+    assert the_row().state == JobState.DONE
     assert the_row().attempts == 2
 
 
 def test_a_video_that_kills_three_workers_fails(request_video, avi):
     request_video()
-    for _ in range(MAX_ATTEMPTS):
-        assert transcoder.claim(the_row().pk) is not None
-        PlayableForm.objects.update(leased_until=timezone.now() - timedelta(seconds=1))
-        transcoder.release_expired_leases()
+    for _ in range(Job.MAX_ATTEMPTS):
+        assert Transcode.objects.claim(the_row().pk) is not None
+        Transcode.objects.update(leased_until=timezone.now() - timedelta(seconds=1))
+        Transcode.objects.release_expired()
 
-    assert the_row().state == WorkState.FAILED
+    assert the_row().state == JobState.FAILED
     assert request_video().status_code == 422
     assert "died" in request_video().json()["error"]
 
 
 def test_a_worker_without_its_lease_does_not_overwrite_newer_work(request_video, avi):
     request_video()
-    slow = transcoder.claim(the_row().pk)
-    PlayableForm.objects.update(leased_until=timezone.now() - timedelta(seconds=1))
-    transcoder.release_expired_leases()
-    transcoder.claim(the_row().pk)
+    slow = Transcode.objects.claim(the_row().pk)
+    Transcode.objects.update(leased_until=timezone.now() - timedelta(seconds=1))
+    Transcode.objects.release_expired()
+    Transcode.objects.claim(the_row().pk)
 
-    transcoder.postpone(slow, "too late")
+    slow.postpone("too late", timedelta(0))
 
-    assert the_row().state == WorkState.WORKING
+    assert the_row().state == JobState.WORKING
     assert the_row().reason == ""
 
 
@@ -174,7 +177,7 @@ def test_a_missing_resource_is_reported_and_retried_later(request_video, avi, se
     assert 0 < int(waiting["Retry-After"]) <= 300
     assert not list(transcode_requests.cached_path(the_row()).parent.glob("*"))
 
-    PlayableForm.objects.update(retry_at=timezone.now() - timedelta(seconds=1))
+    Transcode.objects.update(retry_at=timezone.now() - timedelta(seconds=1))
     assert request_video().status_code == 202
     transcoder.make_playable(the_row().pk)
     assert request_video().status_code == 200
@@ -200,7 +203,7 @@ def test_the_row_of_a_missing_or_linked_original_is_deleted(request_video, camer
 
     transcoder.make_playable(the_row().pk)
 
-    assert PlayableForm.objects.count() == 0
+    assert Transcode.objects.count() == 0
     assert not list((tmp_path / "cache").rglob("*.mp4"))
 
 
@@ -245,7 +248,7 @@ def test_twenty_concurrent_requests_create_one_row(camera, avi, sent):
         asker.join()
 
     assert answers == ["waiting"] * 20
-    assert PlayableForm.objects.count() == 1
+    assert Transcode.objects.count() == 1
     assert len(sent) == 1
 
 
@@ -279,27 +282,27 @@ def test_two_workers_with_two_rows_work_one_after_the_other(camera, sent, monkey
         transcoder.make_playable(pk)
 
     assert max(most) == 1
-    assert {row.state for row in PlayableForm.objects.all()} == {WorkState.DONE}
+    assert {row.state for row in Transcode.objects.all()} == {JobState.DONE}
 
 
 @pytest.mark.django_db(transaction=True)
 def test_a_lease_is_renewed_while_work_is_in_progress(camera, avi, sent, monkeypatch):
-    monkeypatch.setattr(transcoder, "LEASE", timedelta(seconds=0.4))
+    monkeypatch.setattr(Transcode, "LEASE", timedelta(seconds=0.4))
     leases = []
 
     def convert(source: Path, target: Path) -> None:
         for _ in range(6):
             threading.Event().wait(0.15)
-            leases.append(PlayableForm.objects.get().leased_until)
+            leases.append(Transcode.objects.get().leased_until)
         target.write_bytes(b"made")
 
     monkeypatch.setattr(transcoder, "convert", convert)
     transcode_requests.playback_version(avi)
 
-    transcoder.make_playable(PlayableForm.objects.get().pk)
+    transcoder.make_playable(Transcode.objects.get().pk)
 
     assert len(set(leases)) > 2
-    assert PlayableForm.objects.get().state == WorkState.DONE
+    assert Transcode.objects.get().state == JobState.DONE
 
 
 # All of it, with a real server, broker and worker

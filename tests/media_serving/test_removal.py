@@ -17,11 +17,13 @@ from cameras.purge import worker as purging
 from cameras.tasks import continue_purge
 from media_serving import purge as removal
 from media_serving import tombstones
-from media_serving.models import CameraTurn, Detection, Event, PlayableForm, Tombstone, Upload, WorkState
+from media_serving.models import CameraLease, Detection, Event, Tombstone, Transcode, Upload
 from media_serving.purge import remove_kept_folders
 from media_serving.tasks import remove_files, sweep_caches
 from media_serving.transcoding.requests import cached_path
 from nvr.audit.models import AuditEntry
+from nvr.jobs.models import JobState
+from tests.cameras.test_purging import Killed, kill
 from tests.factories import folder_of, put
 from tests.media_serving.evidence import after, detect, detection_of
 from tests.media_serving.ledger import enter
@@ -157,15 +159,13 @@ def test_purging_a_camera_removes_the_transcodes_of_its_videos_too(settings, tmp
         copy = enter(owner, "same.avi", is_kept=True).kept_path
         for video in (put(folder_of(owner), "über.avi", b"x"), put(copy.parent, copy.name, b"former")):
             values = {"path": quote(os.fsencode(video.resolve())), "mtime_ns": 0, "source_size_bytes": 1}
-            rows[video] = PlayableForm.objects.create(
-                key=f"{len(rows):064x}", state=WorkState.DONE, size_bytes=3, **values
-            )
+            rows[video] = Transcode.objects.create(key=f"{len(rows):064x}", state=JobState.DONE, size_bytes=3, **values)
             put(cached_path(rows[video]).parent, cached_path(rows[video]).name, b"mp4")
 
     purge(admin, camera)
 
     *gone, stays, former_stays = rows.values()
-    assert set(PlayableForm.objects.all()) == {stays, former_stays}
+    assert set(Transcode.objects.all()) == {stays, former_stays}
     assert not any(cached_path(form).exists() for form in gone)
     assert cached_path(stays).exists() and cached_path(former_stays).exists()
 
@@ -180,7 +180,7 @@ def test_purging_a_camera_removes_its_uploads_after_their_detections_and_what_wa
         put(upload.kept_path.parent, upload.kept_path.name, b"jpg")
     for upload in (kept, plain):
         detect(camera, after(0), upload=upload)
-    CameraTurn.objects.create(camera=camera)
+    CameraLease.objects.create(camera=camera)
 
     purge(admin, camera)
 
@@ -190,7 +190,7 @@ def test_purging_a_camera_removes_its_uploads_after_their_detections_and_what_wa
     assert not left_by_a_crash.kept_path.exists()
     assert sorted(path.name for path in folder_of(camera).iterdir()) == pictures
     assert not Tombstone.objects.exists()
-    assert not CameraTurn.objects.exists()
+    assert not CameraLease.objects.exists()
     remove_kept_folders()
     assert not kept.kept_path.parent.exists() and stays.kept_path.exists()
 
@@ -271,8 +271,8 @@ def test_a_purge_that_is_killed_between_detections_and_events_goes_on_where_it_w
     registry.trash_camera(admin, camera)
 
     with monkeypatch.context() as killed:
-        killed.setattr(removal, "remove_events", None)  # not callable: the third batch ends there, and is undone
-        with pytest.raises(TypeError):
+        killed.setattr(removal, "remove_events", kill)  # the third batch ends there, and is undone
+        with pytest.raises(Killed):
             registry.purge_camera(admin, camera)
     assert (Detection.objects.count(), Event.objects.count()) == (1, 5)
     assert [each.thumbnail_path.exists() for each in gone] == [True, False, False, False, False]
@@ -281,7 +281,7 @@ def test_a_purge_that_is_killed_between_detections_and_events_goes_on_where_it_w
         registry.restore_camera(admin, camera)
 
     Purge.objects.update(leased_until=timezone.now())
-    continue_purge(camera.pk)
+    continue_purge(Purge.objects.get().pk)
     assert not Camera.everything.exists()
     assert not any(each.thumbnail_path.exists() or each.event.clip_path.exists() for each in gone)
     assert AuditEntry.objects.filter(action="camera_purged").count() == 1

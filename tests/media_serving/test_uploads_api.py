@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from celery import current_app
 from django.contrib.auth.models import Group, User
 from django.utils import timezone
 from kombu.exceptions import OperationalError
@@ -176,12 +177,12 @@ def test_a_task_is_sent_at_once_and_an_unavailable_broker_is_tolerated(
 ) -> None:
     sent_tasks: list[str] = []
 
-    def send_task(name: str, queue: str, expires: float) -> None:
+    def send_task(name: str, args: list[object], queue: str, expires: float) -> None:
         sent_tasks.append(f"{name} to {queue}")
         raise OperationalError
 
     monkeypatch.setattr(retrying, "dispatcher", dispatch.Dispatcher())
-    monkeypatch.setattr(dispatch.current_app, "send_task", send_task)
+    monkeypatch.setattr(current_app, "send_task", send_task)
     with django_capture_on_commit_callbacks(execute=True):
         response = again(api, enter(camera, state="failed"))
 

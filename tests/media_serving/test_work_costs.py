@@ -8,6 +8,8 @@ from django.test.utils import CaptureQueriesContext
 
 from media_serving.clips import worker as clip_worker
 from media_serving.models import ClipWork
+from nvr.jobs.dispatch import send_next
+from nvr.jobs.worker import send_pending_of
 from tests.ingest.test_costs import plans
 from tests.media_serving.evidence import after, detect
 from tests.media_serving.test_events_page import browser_of
@@ -18,10 +20,10 @@ pytestmark = pytest.mark.skipif(connection.vendor != "sqlite", reason="the query
 @pytest.mark.parametrize(
     "work",
     [
-        lambda row: clip_worker.send_pending(),
-        lambda row: clip_worker.send_next(),
-        lambda row: clip_worker.release_expired_leases(),
-        lambda row: clip_worker.wait_for_disk_space(row),
+        lambda row: send_pending_of(ClipWork),
+        lambda row: send_next(ClipWork),
+        lambda row: ClipWork.objects.release_expired(),
+        lambda row: clip_worker.wait_for_disk_space(row, "full"),
         lambda row: clip_worker.resume_after_full_disk(),
     ],
     ids=["pending", "the next", "dead workers", "a full disk", "disk space available"],

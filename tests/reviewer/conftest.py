@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from celery import current_app
 from django.contrib.auth.models import Group, User
 from django.db import connection
 from rest_framework.test import APIClient
@@ -15,7 +16,6 @@ from rest_framework.test import APIClient
 from reviewer.catalog import store
 from reviewer.models import ReviewPath
 from reviewer.registry import add_path
-from reviewer.trash import runs as trash_runs
 from reviewer.trash import worker as trash_worker
 from tests.factories import jpeg, make_user, put
 
@@ -83,7 +83,7 @@ def manage(manager: User) -> APIClient:
 def sent(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The runs that workers were told of; no worker is there."""
     told: list[int] = []
-    monkeypatch.setattr(trash_runs.current_app, "send_task", lambda name, args, queue: told.append(args[0]))
+    monkeypatch.setattr(current_app, "send_task", lambda name, args, queue: told.append(args[0]))
     return told
 
 
@@ -103,7 +103,7 @@ def worker(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[threading.Thread]]:
         threads.append(threading.Thread(target=work, args=args))
         threads[-1].start()
 
-    monkeypatch.setattr(trash_runs.current_app, "send_task", send)
+    monkeypatch.setattr(current_app, "send_task", send)
     yield threads
     for thread in threads:
         thread.join()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from django.db import OperationalError
+from django.utils import timezone
 from rest_framework.test import APIClient
 
 from nvr.health import details
@@ -17,7 +18,7 @@ pytestmark = pytest.mark.django_db(transaction=True)  # each check runs in a thr
 def test_reviewers_get_exactly_the_contracts_body(review, settings):
     settings.NVR_DELETION_WORKERS = 3
     for state in (RunState.DONE, RunState.DONE, RunState.CANCELLED, RunState.FAILED, RunState.WORKING):
-        TrashRun.objects.create(state=state)
+        TrashRun.objects.create(state=state, reason="The disk failed.", leased_until=timezone.now())
 
     body = review.get(HEALTH).json()
 

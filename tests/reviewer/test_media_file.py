@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from rest_framework.test import APIClient
 
-from media_serving.models import PlayableForm
+from media_serving.models import Transcode
 from media_serving.transcoding import worker as transcoder
 from reviewer.api.media import CONTENT_TYPES
 from reviewer.catalog.media_types import MEDIA_TYPES
@@ -95,7 +95,7 @@ def test_another_is_made_by_a_worker_and_asked_for_again(review, card):
         {"state": "waiting", "path": str(file)},
         "2",
     )
-    transcoder.make_playable(PlayableForm.objects.get().pk)
+    transcoder.make_playable(Transcode.objects.get().pk)
     answer = review.get(URL, query)
 
     assert (answer.status_code, answer["Content-Type"]) == (200, "video/mp4")

@@ -42,7 +42,7 @@ def test_trashed_files_go_with_their_companions_and_the_rest_stays(review, worke
     run = TrashRun.objects.get(pk=int(answer["X-Trash-Run"]))
     assert (run.state, run.deleted, run.skipped, run.errors, run.bytes_freed) == ("done", 2, 0, 0, 150)
     assert run.finished_at is not None
-    assert run.in_hand == []
+    assert run.in_progress == []
 
 
 def test_what_is_locked_is_skipped_and_keeps_its_marks(review, worker, folder):

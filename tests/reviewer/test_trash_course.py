@@ -7,11 +7,12 @@ import os
 import socket
 import threading
 import time
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from celery import current_app
 from django.contrib.auth.models import User
 from django.db import IntegrityError, connection
 from django.utils import timezone
@@ -44,7 +45,7 @@ def test_a_second_run_while_one_is_on_is_409(review, sent, known, reviewer):
 
 
 def test_the_database_lets_nobody_open_a_second_run(db):
-    TrashRun.objects.create(state=RunState.WORKING)
+    TrashRun.objects.create(state=RunState.WORKING, leased_until=timezone.now())
     TrashRun.objects.create(state=RunState.DONE)
     TrashRun.objects.create(state=RunState.DONE)
 
@@ -93,7 +94,7 @@ def test_a_broker_that_is_away_is_503(review, known, monkeypatch):
     def refuse(*args: Any, **options: Any) -> None:
         raise OperationalError
 
-    monkeypatch.setattr(trash_runs.current_app, "send_task", refuse)
+    monkeypatch.setattr(current_app, "send_task", refuse)
 
     assert review.post(EMPTY).status_code == 503
     assert TrashRun.objects.get().state == RunState.FAILED
@@ -222,14 +223,17 @@ def test_a_right_or_path_taken_in_the_middle_stops_it_at_the_next_block(
     run.refresh_from_db()
     assert (run.state, run.deleted, len(list(card.glob("*.jpg")))) == (RunState.FAILED, 16, 24)
     assert "ranger may no longer review" in run.reason
-    assert run.in_hand == []
+    assert run.in_progress == []
 
 
 # What dies is taken up again
 
 
+ABANDONED = {"state": RunState.WORKING, "worker": "dead", "leased_until": datetime(2026, 1, 1, tzinfo=UTC)}
+
+
 def abandoned(run: TrashRun) -> None:
-    TrashRun.objects.filter(pk=run.pk).update(lease_until=timezone.now() - timedelta(seconds=1))
+    TrashRun.objects.filter(pk=run.pk).update(leased_until=timezone.now() - timedelta(seconds=1))
 
 
 class Killed(BaseException):
@@ -293,7 +297,7 @@ def test_a_worker_that_comes_back_too_late_does_nothing_more(reviewer, known, se
 
     def delete(file: Any) -> int:
         if file.path.endswith(b"/03.jpg"):
-            TrashRun.objects.filter(pk=run.pk).update(attempts=2)  # another one has taken it
+            TrashRun.objects.filter(pk=run.pk).update(worker="another")
             connection.close()
         return real(file)
 
@@ -308,8 +312,7 @@ def test_a_worker_that_comes_back_too_late_does_nothing_more(reviewer, known, se
 
 def test_a_run_that_kills_its_workers_is_given_up(reviewer, known, sent):
     run = trash_runs.start_run(reviewer)
-    TrashRun.objects.filter(pk=run.pk).update(state=RunState.WORKING, attempts=trash_runs.MAX_ATTEMPTS)
-    abandoned(run)
+    TrashRun.objects.filter(pk=run.pk).update(**ABANDONED, attempts=TrashRun.MAX_ATTEMPTS)
 
     trash_runs.maintain_runs()
 
@@ -323,8 +326,8 @@ def test_what_a_dead_worker_has_left_is_counted_once(reviewer, known, sent, fold
     original = trashed(folder, "a.jpg")
     os.link(original, folder / "kept_too.jpg")
     run = trash_runs.start_run(reviewer)
-    TrashRun.objects.filter(pk=run.pk).update(state=RunState.WORKING, attempts=1, skipped=1, errors=2, deleted=5)
-    abandoned(run)
+    TrashRun.objects.filter(pk=run.pk).update(**ABANDONED, attempts=1, skipped=1, errors=2, deleted=5)
+    trash_runs.maintain_runs()
 
     trash_worker.execute_run(run.pk)
 
@@ -347,8 +350,8 @@ def test_a_dead_run_stands_in_nobodys_way(review, worker, reviewer, known, card,
     dead = TrashRun.objects.create(
         state=RunState.WORKING,
         attempts=1,
-        in_hand=[[str(gone), 7]],
-        lease_until=timezone.now() - timedelta(seconds=1),
+        in_progress=[[str(gone), 7]],
+        leased_until=timezone.now() - timedelta(seconds=1),
     )
 
     lines = emptied(review)

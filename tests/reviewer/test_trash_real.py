@@ -137,7 +137,7 @@ def test_a_killed_worker_is_made_up_for_and_nothing_is_half_deleted(card, key):
         kill(worker)
         run = TrashRun.objects.get(pk=answer.headers["X-Trash-Run"])
         assert (run.state, is_over()) == (RunState.WORKING, False)
-        TrashRun.objects.filter(pk=run.pk).update(lease_until=timezone.now() - timedelta(seconds=1))
+        TrashRun.objects.filter(pk=run.pk).update(leased_until=timezone.now() - timedelta(seconds=1))
         with working():
             trash_runs.maintain_runs()
             lines = [json.loads(line) for line in [first, *answer.read().splitlines()]]

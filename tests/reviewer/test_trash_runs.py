@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
+from django.utils import timezone
 from rest_framework.test import APIClient
 
 from nvr.audit.models import AuditEntry
@@ -29,6 +30,10 @@ MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}\+00:00")
 
 
 def run_by(user, **values) -> TrashRun:
+    if values.get("state") == RunState.WORKING:
+        values["leased_until"] = timezone.now() + TrashRun.LEASE
+    if values.get("state") == RunState.FAILED:
+        values["reason"] = "The disk failed."
     return TrashRun.objects.create(started_by=user, started_by_name=user.username, **values)
 
 

@@ -1,23 +1,32 @@
-"""Web playback versions of videos, each made once."""
+"""Transcodes: web playback versions of videos, each made once."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING, Self
 
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
-from media_serving.models.work import Work, WorkQuerySet, WorkState
+from nvr.jobs.models import JobState, LeasedJob, LeasedJobQuerySet, leased_job_constraints
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
 
 
-class PlayableQuerySet(WorkQuerySet["PlayableForm"]):
-    """Covers videos of all cameras: only superusers may see the rows."""
+class TranscodeQuerySet(LeasedJobQuerySet["Transcode"]):
+    def visible_to(self, user: User | AbstractBaseUser | AnonymousUser) -> Self:
+        """All rows for superusers, else none: rows show files of all cameras."""
+        return self if user.is_active and getattr(user, "is_superuser", False) else self.none()
 
 
-class PlayableForm(Work):
+class Transcode(LeasedJob):
     """The web playback version of a video, made once per content: path, mtime and size of the original.
 
     `done` implies a complete file in the cache or, with `size_bytes` None, that browsers play the original.
     """
+
+    TASK = "media.make_playable"
 
     key = models.CharField(max_length=64, unique=True, editable=False)  # SHA-256 of path, mtime and size
     path = models.TextField(editable=False)  # percent-encoded: a file name need not be text
@@ -27,22 +36,18 @@ class PlayableForm(Work):
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     used_at = models.DateTimeField(default=timezone.now)
 
-    objects = PlayableQuerySet.as_manager()
+    objects = TranscodeQuerySet.as_manager()
 
     class Meta:
         ordering = ("-created_at", "-pk")
-        indexes = (models.Index(fields=("state", "used_at"), name="playable_least_used"),)
+        indexes = (models.Index(fields=("state", "used_at"), name="transcode_least_used"),)
         constraints = (
-            models.CheckConstraint(condition=Q(state__in=WorkState.values), name="playable_state_is_known"),
+            *leased_job_constraints("transcode"),
             # Transcoding uses all of the CPU: the database allows one working row at a time.
             models.UniqueConstraint(
-                fields=("state",), condition=Q(state=WorkState.WORKING), name="playable_one_at_a_time"
-            ),
-            models.CheckConstraint(
-                condition=~Q(state=WorkState.WORKING) | Q(leased_until__isnull=False),
-                name="playable_work_has_lease",
+                fields=("state",), condition=Q(state=JobState.WORKING), name="transcode_one_at_a_time"
             ),
         )
 
     def __str__(self) -> str:
-        return f"playable form {self.pk}"
+        return f"transcode {self.pk}"
