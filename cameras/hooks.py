@@ -8,9 +8,12 @@ from django.contrib.auth.models import Group, User
 from django.db.models import Q
 from django.db.models.signals import m2m_changed, post_delete, post_save, pre_delete
 
-from cameras.models import Camera, ListVersion, TrashedCamera, sees_all
-from cameras.registry import update_camera
+from cameras.models import Camera, ListVersion, Purge, TrashedCamera, sees_all
+from cameras.registry import purge_camera, update_camera
 from nvr.audit.models import register_actions, register_target
+from nvr.jobs import failed
+from nvr.jobs.failed import FailedJobs
+from nvr.jobs.models import JobState
 from nvr.pages import navigation
 
 ACTIONS = (
@@ -33,6 +36,17 @@ def connect() -> None:
     register_target("camera", visible_entries)
     register_target("trashedcamera", visible_entries)
     register_actions("camera", *ACTIONS)
+    failed.register(
+        FailedJobs(
+            model=Purge,
+            failed_for=lambda user: (
+                Purge.objects.visible_to(user).filter(state=JobState.FAILED).select_related("camera")
+            ),
+            retry=lambda user, purge: purge_camera(user, purge.camera),
+            may_retry=lambda user: user.has_perm("cameras.delete_camera"),
+            describe=lambda purge: f"purge of {purge.camera}",
+        )
+    )
     navigation.add(navigation.Entry("Live", "live", "live", order=10, below="/cameras/"))
 
 

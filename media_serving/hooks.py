@@ -3,8 +3,10 @@ panels."""
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib.auth.models import User
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from cameras.folders.files import register_source
 from cameras.models import Camera, sees_all
@@ -12,17 +14,23 @@ from cameras.purge.report import register_counter
 from cameras.purge.worker import register_remover
 from media_serving.addresses import PREFIX
 from media_serving.api.media_errors import MEDIA_ERROR, media_shape
-from media_serving.clips.requests import on_event_closed
+from media_serving.clips.requests import on_event_closed, request_clip
+from media_serving.ingest.retry import retry as retry_upload
 from media_serving.ingest.state import figures, section
-from media_serving.models import Detection, Event, Upload
+from media_serving.models import ClipWork, Detection, Event, Transcode, Upload
 from media_serving.pages.camera_files import listing_of_hour
 from media_serving.pages.camera_panel import camera_day_panel
 from media_serving.purge import remove_batch
 from media_serving.signals import event_closed
+from media_serving.transcoding.requests import reset as reset_transcode
+from media_serving.transcoding.requests import shown_source
 from nvr.api.errors import register_shape
 from nvr.api.schema import register_error_schema
 from nvr.audit.models import Visibility, register_actions, register_target
 from nvr.health.sections import register as register_section
+from nvr.jobs import failed
+from nvr.jobs.failed import FailedJobs
+from nvr.jobs.models import JobState
 from nvr.pages import navigation, panels
 
 
@@ -43,6 +51,43 @@ def connect() -> None:
     navigation.add(navigation.Entry("Uploads", "uploads", "upload", order=60, allowed=navigation.is_staff))
     panels.add("camera-day", camera_day_panel, order=10)
     register_source(listing_of_hour)
+    register_failed_jobs()
+
+
+def register_failed_jobs() -> None:
+    failed.register(
+        FailedJobs(
+            model=Upload,
+            failed_for=lambda user: failed_of(Upload, user).select_related("camera"),
+            retry=retry_upload,
+            may_retry=lambda user: user.has_perm("media_serving.change_upload"),
+            describe=lambda upload: f"{upload.camera}: {upload.path}",
+        )
+    )
+    failed.register(
+        FailedJobs(
+            model=ClipWork,
+            failed_for=lambda user: failed_of(ClipWork, user).select_related("event__camera"),
+            retry=lambda user, work: request_clip(user, work.event),
+            may_retry=lambda user: user.has_perm("media_serving.change_event"),
+            describe=lambda work: f"{work.event.camera}: {work}",
+        )
+    )
+    failed.register(
+        FailedJobs(
+            model=Transcode,
+            failed_for=lambda user: failed_of(Transcode, user),
+            retry=lambda user, row: reset_transcode(row),
+            may_retry=lambda user: user.is_superuser,
+            describe=shown_source,
+        )
+    )
+
+
+def failed_of(model: type[Upload] | type[ClipWork] | type[Transcode], user: User) -> QuerySet[Any]:
+    rows: Any = model.objects
+    failed_rows: QuerySet[Any] = rows.visible_to(user).filter(state=JobState.FAILED)
+    return failed_rows
 
 
 def entries_about(model: type[Event] | type[Upload]) -> Visibility:

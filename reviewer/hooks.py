@@ -10,6 +10,8 @@ from cameras.folders.unknown import register_used_folders
 from cameras.registry import register_folder_check
 from nvr.audit.models import register_actions, register_target
 from nvr.health.details import register_details
+from nvr.jobs import failed
+from nvr.jobs.failed import FailedJobs
 from nvr.pages import navigation
 from reviewer import health
 from reviewer.api import errors
@@ -29,6 +31,9 @@ def connect() -> None:
     register_target("trashrun", visible_runs)
     register_actions("trashrun", *trash_runs.ACTIONS)
     register_details("reviewer.review", health.details)
+    failed.register(
+        FailedJobs(model=TrashRun, failed_for=trash_runs.failed_runs, retry=trash_runs.retry, may_retry=may_empty_trash)
+    )
     trash_worker.register_pruner(thumbnails.prune)
     register_folder_check(reason_against_camera)
     register_used_folders(review_folders)
@@ -37,6 +42,10 @@ def connect() -> None:
 
 def review_folders() -> list[str]:
     return [row.path for row in all_review_paths()]
+
+
+def may_empty_trash(user: User) -> bool:
+    return user.has_perm("reviewer.review")
 
 
 def may_review(request: HttpRequest) -> bool:

@@ -22,6 +22,7 @@ from nvr.settings import *  # noqa: E402, F403  # after the folder is chosen
 NVR_REVIEW_ROOTS = [*NVR_REVIEW_ROOTS, tempfile.gettempdir()]  # noqa: F405  # the cards of tests lie there
 for folder in (NVR_CAMERA_ROOT, STATIC_ROOT):  # noqa: F405
     folder.mkdir(parents=True, exist_ok=True)
+INSTALLED_APPS = [*INSTALLED_APPS, "tests.jobs"]  # noqa: F405  # a model for the tests of `nvr.jobs`
 NVR_PUBLIC_SNAPSHOTS = True  # as while NVR is reached through loopback only
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):  # noqa: F405

@@ -7,7 +7,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from media_serving.models import Transcode
-from media_serving.transcoding.requests import reset, source_path
+from media_serving.transcoding.requests import reset, shown_source
 from nvr.jobs.models import JobState
 from nvr.model_admin import ModelAdmin
 
@@ -23,7 +23,7 @@ class TranscodeAdmin(ModelAdmin[Transcode]):
 
     @admin.display(description="video")
     def video(self, row: Transcode) -> str:
-        return str(source_path(row)).encode("utf-8", "replace").decode()
+        return shown_source(row)
 
     @admin.action(description="Retry the selected transcodes")
     def retry_transcodes(self, request: HttpRequest, rows: QuerySet[Transcode]) -> None:

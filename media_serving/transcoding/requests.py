@@ -77,6 +77,11 @@ def source_path(row: Transcode) -> Path:
     return Path(os.fsdecode(unquote_to_bytes(row.path)))
 
 
+def shown_source(row: Transcode) -> str:
+    """The original's path as text for display."""
+    return str(source_path(row)).encode("utf-8", "replace").decode()
+
+
 def request_transcode(file: Path) -> Transcode:
     """Create the row of a video at its first request; return the existing one if another request was faster."""
     key = content_key(file)

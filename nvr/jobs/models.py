@@ -237,6 +237,17 @@ class LeasedJob(Lease, Job):
         self.fail(f"The worker died {self.attempts} times while it processed this {name}.")
 
 
+class FailedJob(models.Model):
+    """The admin's entry for the failed jobs of all apps; it has no table."""
+
+    class Meta:
+        managed = False
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return "failed job"
+
+
 def is_due(now: datetime) -> Q:
     return Q(retry_at=None) | Q(retry_at__lte=now) | Q(retry_at__gt=now + MAX_PLAUSIBLE_DELAY)
 
