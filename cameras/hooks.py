@@ -45,6 +45,7 @@ def connect() -> None:
             retry=lambda user, purge: purge_camera(user, purge.camera),
             may_retry=lambda user: user.has_perm("cameras.delete_camera"),
             describe=lambda purge: f"purge of {purge.camera}",
+            view_permission="cameras.delete_camera",
         )
     )
     navigation.add(navigation.Entry("Live", "live", "live", order=10, below="/cameras/"))

@@ -25,6 +25,7 @@ class FailedJobs:
     retry: Callable[[User, Any], object]
     may_retry: Callable[[User], bool]
     describe: Callable[[Any], str] = str
+    view_permission: str = ""  # empty: the model's own
 
     @property
     def name(self) -> str:
@@ -33,6 +34,10 @@ class FailedJobs:
     @property
     def label(self) -> str:
         return str(self.model._meta.verbose_name)
+
+    @property
+    def plural(self) -> str:
+        return str(self.model._meta.verbose_name_plural)
 
 
 _kinds: dict[str, FailedJobs] = {}
@@ -47,8 +52,12 @@ def all_kinds() -> list[FailedJobs]:
 
 
 def visible_kinds(user: User) -> list[FailedJobs]:
-    """The kinds of which the user may see rows in the admin."""
-    return [kind for kind in all_kinds() if user.has_perm(f"{kind.model._meta.app_label}.view_{kind.name}")]
+    """The kinds of which the user may see rows."""
+    return [
+        kind
+        for kind in all_kinds()
+        if user.has_perm(kind.view_permission or f"{kind.model._meta.app_label}.view_{kind.name}")
+    ]
 
 
 @dataclass(frozen=True)

@@ -200,7 +200,7 @@ def test_a_retry_that_is_impossible_is_explained(desk: Client, admin: User) -> N
 
     page = retry(desk, run)
 
-    assert f"{run}: " in page
+    assert f"Trash run {run.pk} (failed): The path is not under a known review path." in page
     assert not TrashRun.objects.exclude(pk=run.pk).exists()
 
 
