@@ -12,7 +12,7 @@ ERROR = {"$ref": "#/components/schemas/MediaError"}
 IMAGES = ("image/jpeg", "image/png", "image/gif")
 VIDEOS = ("video/mp4", "video/x-msvideo", "video/webm", "video/quicktime", "video/x-matroska")
 NOT_READY = inline_serializer(
-    "PlayableFormPending",
+    "TranscodePending",
     {"state": serializers.ChoiceField(["waiting", "working"]), "path": serializers.CharField()},
 )
 WIDTH = OpenApiParameter(

@@ -32,7 +32,7 @@ PIXELS = {"yuv420p", "yuvj420p", "yuva420p"}
 class TranscodeFailed(Invalid):
     """The video cannot be transcoded; the reason is a sentence."""
 
-    title = "There is no playable form of this video"
+    title = "This video cannot be transcoded"
 
 
 @dataclass(frozen=True)

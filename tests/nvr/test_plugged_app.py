@@ -95,7 +95,7 @@ def reported(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 def test_its_tasks_run_on_schedule(reported: dict[str, Any]) -> None:
     assert reported["entry"]["task"] == "plugged.water"
     assert "plugged.water" in reported["tasks"]
-    assert {"camera-health", "owed-clips", "owed-emptyings", "heartbeat-bulk"} <= {*reported["entries"]}
+    assert {"camera-health", "pending-jobs", "trash-runs", "heartbeat-bulk"} <= {*reported["entries"]}
 
 
 def test_its_hooks_are_connected(reported: dict[str, Any]) -> None:
