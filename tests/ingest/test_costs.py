@@ -51,7 +51,7 @@ def asked_of(tables: tuple[str, ...], captured: list[dict[str, str]]) -> list[st
         "who has work",
         "the next batch",
         "the state",
-        "owed thumbnails",
+        "pending thumbnails",
         "names used again",
         "the same content",
         "health",
