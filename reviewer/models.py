@@ -6,7 +6,7 @@ import logging
 from datetime import timedelta
 from functools import reduce
 from operator import or_
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from django.conf import settings
 from django.contrib.auth.models import Group
@@ -86,7 +86,7 @@ class RunState(models.TextChoices):
 
 
 OPEN_STATES = (RunState.WAITING, RunState.WORKING)
-AUDIT_ACTIONS = {
+AUDIT_ACTIONS: Final = {
     RunState.DONE: "trash_emptied",
     RunState.CANCELLED: "trash_emptying_cancelled",
     RunState.FAILED: "trash_emptying_failed",

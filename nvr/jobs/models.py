@@ -237,12 +237,20 @@ class LeasedJob(Lease, Job):
         self.fail(f"The worker died {self.attempts} times while it processed this {name}.")
 
 
+class NoRows(models.Manager["FailedJob"]):
+    def get_queryset(self) -> models.QuerySet[FailedJob]:
+        return super().get_queryset().none()
+
+
 class FailedJob(models.Model):
-    """The admin's entry for the failed jobs of all apps; it has no table."""
+    """The admin's entry for the failed jobs of all apps. It has no table, so it answers every query with no rows."""
+
+    objects = NoRows()
 
     class Meta:
         managed = False
         default_permissions = ()
+        base_manager_name = "objects"  # `dumpdata --all` reads it
 
     def __str__(self) -> str:
         return "failed job"

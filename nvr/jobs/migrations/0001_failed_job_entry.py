@@ -19,6 +19,7 @@ class Migration(migrations.Migration):
             options={
                 'managed': False,
                 'default_permissions': (),
+                'base_manager_name': 'objects',
             },
         ),
     ]
