@@ -194,7 +194,7 @@ else:
         **pooled,
     }
 
-# Cache; `process` counts for the rate limits while `default` does not answer
+# Cache; `process` belongs to the rate limits: reserved numbers, and counters while `default` does not answer
 REDIS_URL = env.server("REDIS_URL", schemes={"redis", "rediss", "unix"}, example="redis://redis.lan:6379/0")
 DISK_CACHE = {
     "BACKEND": "nvr.disk_cache.DiskCache",
@@ -212,7 +212,11 @@ REDIS_CACHE = {
 CACHES = {
     "default": REDIS_CACHE if REDIS_URL else DISK_CACHE,
     "limits": {"BACKEND": "nvr.api.counters.CounterCache"},
-    "process": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": "process"},
+    "process": {
+        "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
+        "LOCATION": "process",
+        "OPTIONS": {"MAX_ENTRIES": 4096},
+    },
 }
 
 # Queue

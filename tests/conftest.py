@@ -71,7 +71,6 @@ def clean_caches() -> Iterator[None]:
     """Rate limits and lists of one test do not count for the next."""
     caches["default"].clear()
     caches["process"].clear()
-    caches["limits"].clear()
     yield
 
 

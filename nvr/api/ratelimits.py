@@ -10,7 +10,7 @@ from django.conf import settings
 from django.http import HttpRequest
 from django_ratelimit.core import get_usage
 
-from nvr.api.counters import drawn_for
+from nvr.api.counters import current_limit
 from nvr.errors import TooManyRequests
 
 MAX_NAME = 150  # as Django's user names
@@ -34,10 +34,10 @@ def count(request: HttpRequest, tier: str, *, user_id: int | None, extra: str = 
     """Count one request of `tier` for the user, else for the client's address; `extra` narrows the counter."""
     client = f"user:{user_id}" if user_id is not None else f"address:{network_of(client_address(request))}"
     rate = settings.RATES[tier]["user" if user_id is not None else "anonymous"]
-    with drawn_for(int(rate.partition("/")[0])):
-        usage = get_usage(
-            request, group=f"nvr.{tier}", key=lambda _group, _request: f"{client}{extra}", rate=rate, increment=True
-        )
+    current_limit.set(int(rate.partition("/")[0]))
+    usage = get_usage(
+        request, group=f"nvr.{tier}", key=lambda _group, _request: f"{client}{extra}", rate=rate, increment=True
+    )
     if usage is None:  # limits are switched off
         return Usage(limit=0, remaining=0, retry_after=0, exceeded=False)
     return Usage(
