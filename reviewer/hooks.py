@@ -32,7 +32,13 @@ def connect() -> None:
     register_actions("trashrun", *trash_runs.ACTIONS)
     register_details("reviewer.review", health.details)
     failed.register(
-        FailedJobs(model=TrashRun, failed_for=trash_runs.failed_runs, retry=trash_runs.retry, may_retry=may_empty_trash)
+        FailedJobs(
+            model=TrashRun,
+            failed_for=trash_runs.failed_runs,
+            retry=trash_runs.retry,
+            may_retry=may_empty_trash,
+            describe=lambda run: f"trash of {run.path or 'all review paths'}",
+        )
     )
     trash_worker.register_pruner(thumbnails.prune)
     register_folder_check(reason_against_camera)
