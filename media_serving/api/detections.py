@@ -30,7 +30,7 @@ class DetectionListView(ApiView):
     @extend_schema(**schema.LIST_DETECTIONS)
     def get(self, request: Request) -> Response:
         rows = detection_rows(filtered_detections(request.user, request.query_params))
-        page = KeysetPage(rows, request.query_params, moment="detected_at")
+        page = KeysetPage(rows, request.query_params, timestamp_field="detected_at")
         return Response(page.envelope([detection_as_json(row) for row in page.items]))
 
     @extend_schema(**schema.REPORT_DETECTION)

@@ -41,7 +41,7 @@ class EventListView(ApiView):
     @extend_schema(**schema.LIST_EVENTS)
     def get(self, request: Request) -> Response:
         found = event_rows(filtered_events(request.user, request.query_params))
-        page = KeysetPage(found, request.query_params, moment="started_at")
+        page = KeysetPage(found, request.query_params, timestamp_field="started_at")
         return Response(page.envelope([event_as_json(row) for row in page.items]))
 
 
@@ -102,5 +102,5 @@ class EventDetectionsView(ApiView):
     @extend_schema(**schema.LIST_DETECTIONS_OF_EVENT)
     def get(self, request: Request, event_id: int) -> Response:
         found = detection_rows(Detection.objects.filter(event=find_event(request, event_id)))
-        page = KeysetPage(found, request.query_params, moment="detected_at")
+        page = KeysetPage(found, request.query_params, timestamp_field="detected_at")
         return Response(page.envelope([detection_as_json(row) for row in page.items]))

@@ -30,7 +30,7 @@ class UploadListView(ApiView):
     @extend_schema(**schema.LIST_UPLOADS)
     def get(self, request: Request) -> Response:
         found = upload_rows(filtered_uploads(request.user, request.query_params))
-        page = KeysetPage(found, request.query_params, moment="received_at")
+        page = KeysetPage(found, request.query_params, timestamp_field="received_at")
         return Response(page.envelope([upload_as_json(row) for row in page.items]))
 
 

@@ -99,7 +99,7 @@ def listing_of_hour(camera: Camera, query: QueryDict) -> Listing | None:
     if hour is None:
         return None
     rows = _taken_in(camera, hours[hour]).annotate(is_overwritten=Exists(_later_of_same_name()))
-    page = KeysetPage(rows, query, moment="captured_at", default_limit=HOUR_FILES)
+    page = KeysetPage(rows, query, timestamp_field="captured_at", default_limit=HOUR_FILES)
     begins = hours[hour].start.astimezone(camera.zone)
     return Listing(
         title=f"Files of {begins:%-d %B, %H:%M}",

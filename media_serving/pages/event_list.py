@@ -160,7 +160,7 @@ def page_of_events(user: User | AnonymousUser, query: QueryDict) -> dict[str, An
     page = KeysetPage(
         with_camera(matching_events(user, event_query)),
         query,
-        moment="started_at",
+        timestamp_field="started_at",
         default_limit=PAGE_EVENTS,
         max_limit=MAX_EVENTS,
     )

@@ -70,5 +70,5 @@ class AuditListView(ApiView):
         entries = AuditEntry.objects.visible_to(request.user)
         if action := request.query_params.get("action"):
             entries = entries.filter(action=action.replace("\0", ""))
-        page = KeysetPage(entries, request.query_params, moment="at")
+        page = KeysetPage(entries, request.query_params, timestamp_field="at")
         return Response(page.envelope([entry_as_json(entry) for entry in page.items]))

@@ -48,9 +48,9 @@ def bad_cursor() -> Invalid:
 
 
 class KeysetPage:
-    """One page of `rows`, newest first by (`moment`, primary key): no row is lost or repeated when moments are equal.
+    """One page of `rows`, newest first by (`timestamp_field`, primary key). Equal timestamps lose or repeat no row.
 
-    `limit` 1 to `max_limit`. Costs one query, however deep the page lies.
+    `limit` is 1 to `max_limit`. Every page costs one query.
     """
 
     def __init__(
@@ -58,28 +58,28 @@ class KeysetPage:
         rows: QuerySet[Any],
         query: QueryDict,
         *,
-        moment: str,
+        timestamp_field: str,
         default_limit: int = 50,
         max_limit: int = 1000,
     ) -> None:
         self.limit = whole_number(query, "limit", default_limit, minimum=1, maximum=max_limit)
         if (cursor := query.get("cursor")) is not None:
-            rows = rows.filter(_older_than(cursor, moment))
-        found = list(rows.order_by(f"-{moment}", "-pk")[: self.limit + 1])
+            rows = rows.filter(_older_than(cursor, timestamp_field))
+        found = list(rows.order_by(f"-{timestamp_field}", "-pk")[: self.limit + 1])
         self.items: Sequence[Any] = found[: self.limit]
         self.has_more = len(found) > self.limit
-        self.next_cursor = self._cursor_after(self.items[-1], moment) if self.has_more else None
+        self.next_cursor = self._cursor_after(self.items[-1], timestamp_field) if self.has_more else None
 
     @staticmethod
-    def _cursor_after(row: Model, moment: str) -> str:
-        return encode_cursor(getattr(row, moment).isoformat(), row.pk)
+    def _cursor_after(row: Model, timestamp_field: str) -> str:
+        return encode_cursor(getattr(row, timestamp_field).isoformat(), row.pk)
 
     def envelope(self, items: list[Any]) -> dict[str, Any]:
         pagination = {"next_cursor": self.next_cursor, "has_more": self.has_more, "limit": self.limit}
         return {"items": items, "pagination": pagination}
 
 
-def _older_than(cursor: str, moment: str) -> Q:
+def _older_than(cursor: str, timestamp_field: str) -> Q:
     text, pk = decode_cursor(cursor, str, int)
     try:
         at = datetime.fromisoformat(text)
@@ -88,5 +88,5 @@ def _older_than(cursor: str, moment: str) -> Q:
         at = at.astimezone(UTC)
     except (ValueError, OverflowError) as error:  # year 1 in an eastern time zone is out of range
         raise bad_cursor() from error
-    # The first condition is the one that an index on the moment can walk.
-    return Q(**{f"{moment}__lte": at}) & (Q(**{f"{moment}__lt": at}) | Q(pk__lt=pk))
+    # The first condition is the one that an index on the timestamp can use.
+    return Q(**{f"{timestamp_field}__lte": at}) & (Q(**{f"{timestamp_field}__lt": at}) | Q(pk__lt=pk))
