@@ -1,4 +1,4 @@
-"""Marking pictures and videos: one, or many at once."""
+"""Marks pictures and videos: one, or a batch."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from reviewer.catalog.media_types import COMPANIONS, OUTDATED, Mark
 from reviewer.catalog.mtime import mtime_ns_of
 from reviewer.catalog.store import record_marks
 from reviewer.models import ReviewPath
-from reviewer.path_resolution import Missing, Place, camera_of, media_at
+from reviewer.path_resolution import Missing, ResolvedPath, camera_of, resolve_media
 from reviewer.registry import known_paths
 
 if TYPE_CHECKING:
@@ -29,35 +29,32 @@ if TYPE_CHECKING:
 MAX_PATHS = 500
 
 
-def checked_action(given: Any) -> str:
-    if not isinstance(given, str) or given not in ACTIONS:
+def checked_action(value: Any) -> str:
+    if not isinstance(value, str) or value not in ACTIONS:
         raise BadRequest(f"action must be one of {', '.join(ACTIONS)}.")
-    return given
+    return value
 
 
 def act(
-    user: Actor, given: Any, action: str, *, known: list[ReviewPath] | None = None, folders: Folders | None = None
-) -> tuple[Place, Status]:
-    """Mark the file that `given` names; where it lies, and how it stands now.
+    user: Actor, path: Any, action: str, *, known: list[ReviewPath] | None = None, folders: Folders | None = None
+) -> tuple[ResolvedPath, Status]:
+    """Mark the file. Return its path and its new status.
 
-    Who marks many reads once what the user may review (`known`) and whose files are where (`folders`). Raises what
-    `media_at` and `companions.apply_action` raise, and `Forbidden` for a camera's file that one may not change.
+    A batch reads the user's review paths (`known`) and the camera folders (`folders`) once. Raises as `resolve_media`
+    and `companions.apply_action`, and `Forbidden` for a camera's file that the user must not change.
     """
-    place = media_at(user, given, known)
-    check_camera(user, place, folders)
-    mtime_ns = folder_mtime(place.path)
+    file = resolve_media(user, path, known)
+    if camera_of(file, folders) is not None and not user.has_perm("cameras.change_camera"):  # type: ignore[union-attr]
+        raise Forbidden("The file belongs to a camera: marking it requires the permission to change cameras.")
+    # Read before marking: if it is still the mtime in the index, the index needs no scan afterwards.
+    mtime_ns = folder_mtime(file.path)
     try:
-        status = companions.apply_action(place.path, action)
+        status = companions.apply_action(file.path, action)
     except NoSuchFile:
         raise Missing from None
-    for root in place.holding:
-        record_marks(root, place.path, marks_of(status), mtime_ns=mtime_ns)
-    return place, status
-
-
-def check_camera(user: Actor, place: Place, folders: Folders | None = None) -> None:
-    if camera_of(place, folders) is not None and not user.has_perm("cameras.change_camera"):  # type: ignore[union-attr]
-        raise Forbidden("The file is a camera's: to mark it takes the right to change cameras.")
+    for root in file.roots:
+        record_marks(root, file.path, marks_of(status), mtime_ns=mtime_ns)
+    return file, status
 
 
 def folder_mtime(file: Path) -> int:
@@ -69,39 +66,41 @@ def folder_mtime(file: Path) -> int:
 
 def marks_of(status: Status) -> Mark:
     marks = Mark.NONE
-    for mark, there in ((Mark.LOCKED, status.locked), (Mark.TRASHED, status.trashed), (Mark.SEEN, status.seen)):
-        marks |= mark if there else Mark.NONE
-    for ending in status.outdated:
-        marks |= OUTDATED[COMPANIONS[ending]]
+    for mark, is_set in ((Mark.LOCKED, status.locked), (Mark.TRASHED, status.trashed), (Mark.SEEN, status.seen)):
+        marks |= mark if is_set else Mark.NONE
+    for suffix in status.outdated:
+        marks |= OUTDATED[COMPANIONS[suffix]]
     return marks
 
 
-def act_on_many(user: Actor, paths: Any, given: Any) -> list[dict[str, Any]]:
-    """Mark each, whatever becomes of the others: a row with path, HTTP status and error for each.
+def act_on_many(user: Actor, paths: Any, action: Any) -> list[dict[str, Any]]:
+    """Mark each file; one that fails does not stop the others. Return path, HTTP status and error for each.
 
-    Raises `BadRequest` for a bad list or action, before anything is marked.
+    Raises `BadRequest` for an invalid list or action, before any file is marked.
     """
-    action = checked_action(given)
+    action = checked_action(action)
     if not isinstance(paths, list) or not 1 <= len(paths) <= MAX_PATHS or not all(isinstance(p, str) for p in paths):
         raise BadRequest(f"paths must be a list of 1 to {MAX_PATHS} paths.")
     mark = partial(act, user, action=action, known=known_paths(user), folders=current_folders())
     done: Counter[ReviewPath] = Counter()
     try:
-        return [row_for(mark, path, done) for path in paths]
-    finally:  # what was marked is on record, whatever happens in the middle
+        return [result_for(mark, path, done) for path in paths]
+    finally:  # even if an unexpected error ends the batch, the marked files are in the audit log
         audit(user, action, done)
 
 
-def row_for(mark: Callable[[str], tuple[Place, Status]], path: str, done: Counter[ReviewPath]) -> dict[str, Any]:
+def result_for(
+    mark: Callable[[str], tuple[ResolvedPath, Status]], path: str, done: Counter[ReviewPath]
+) -> dict[str, Any]:
     try:
-        place, _ = mark(path)
+        file, _ = mark(path)
     except NvrError as error:
         return {"path": path, "status": error.status, "error": error.detail}
-    done[place.root] += 1
+    done[file.root] += 1
     return {"path": path, "status": 200, "error": None}
 
 
 def audit(user: Actor, action: str, done: Counter[ReviewPath]) -> None:
-    """One entry for each review path that had a part in it, with the number of its files."""
+    """Record one entry for each review path, with the number of its files."""
     for root, files in done.items():
         record(user, "media_marked", root, {"action": (None, action), "files": (None, files)})

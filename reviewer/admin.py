@@ -1,4 +1,4 @@
-"""Review paths in the admin: added and removed as through the API; and the history of trash runs."""
+"""Review paths, with the same checks and audit entries as in the API, and the trash runs."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from django.http import HttpRequest
 from nvr.errors import NvrError
 from nvr.model_admin import ModelAdmin
 from reviewer.models import ReviewPath, TrashRun
-from reviewer.registry import change_groups, check_path, known_paths, put_path, remove_path
+from reviewer.registry import change_groups, check_path, known_paths, remove_path, save_path
 
 
 class ReviewPathForm(forms.ModelForm[ReviewPath]):
-    """The path is checked as the API checks it; `asker` is who fills the form in."""
+    """Checks the path as the API does; `user` is set by `ReviewPathAdmin.get_form`."""
 
-    asker: Any = None
+    user: Any = None
 
     class Meta:
         model = ReviewPath
@@ -27,7 +27,7 @@ class ReviewPathForm(forms.ModelForm[ReviewPath]):
 
     def clean_path(self) -> str:
         try:
-            return check_path(self.asker, self.cleaned_data["path"])
+            return check_path(self.user, self.cleaned_data["path"])
         except NvrError as error:
             raise ValidationError(error.detail) from error
 
@@ -35,13 +35,13 @@ class ReviewPathForm(forms.ModelForm[ReviewPath]):
 @admin.register(ReviewPath)
 class ReviewPathAdmin(ModelAdmin[ReviewPath]):
     form = ReviewPathForm
-    list_display = ("path", "for_whom", "added_at")
+    list_display = ("path", "group_names", "added_at")
     search_fields = ("path",)
     filter_horizontal = ("groups",)
-    actions = None  # one by one, so that each removal has its audit entry
+    actions = None  # deleted one by one, so that each deletion has its audit entry
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ReviewPath]:
-        visible = [row.pk for row in known_paths(request.user)]
+        visible = [review_path.pk for review_path in known_paths(request.user)]
         return ReviewPath.objects.filter(pk__in=visible).prefetch_related("groups")
 
     def get_readonly_fields(self, request: HttpRequest, obj: ReviewPath | None = None) -> tuple[str, ...]:
@@ -51,16 +51,17 @@ class ReviewPathAdmin(ModelAdmin[ReviewPath]):
         self, request: HttpRequest, obj: ReviewPath | None = None, change: bool = False, **options: Any
     ) -> Any:
         form: Any = super().get_form(request, obj, change, **options)
-        return type("AskedForm", (form,), {"asker": request.user})
+        return type("UserReviewPathForm", (form,), {"user": request.user})
 
-    @admin.display(description="for")
-    def for_whom(self, row: ReviewPath) -> str:
-        return ", ".join(group.name for group in row.groups.all()) or "who manages the paths"
+    @admin.display(description="groups")
+    def group_names(self, review_path: ReviewPath) -> str:
+        return ", ".join(group.name for group in review_path.groups.all()) or "none: only managers of review paths"
 
     def save_model(self, request: HttpRequest, obj: ReviewPath, form: Any, change: bool) -> None:
         if not change:
-            row, _ = put_path(request.user, obj.path)
-            obj.pk, obj.mount = row.pk, row.mount
+            review_path, _ = save_path(request.user, obj.path)
+            # `save_path` has stored its own row: the admin goes on with that one.
+            obj.pk, obj.mount = review_path.pk, review_path.mount
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         change_groups(request.user, ReviewPath.objects.get(pk=form.instance.pk), form.cleaned_data["groups"])
@@ -77,12 +78,21 @@ class ReviewPathAdmin(ModelAdmin[ReviewPath]):
 
 @admin.register(TrashRun)
 class TrashRunAdmin(ModelAdmin[TrashRun]):
-    list_display = ("started_at", "started_by_name", "where", "state", "deleted", "skipped", "errors", "bytes_freed")
+    list_display = (
+        "started_at",
+        "started_by_name",
+        "path_or_all",
+        "state",
+        "deleted",
+        "skipped",
+        "errors",
+        "bytes_freed",
+    )
     list_filter = ("state",)
     actions = None
 
     @admin.display(description="path")
-    def where(self, run: TrashRun) -> str:
+    def path_or_all(self, run: TrashRun) -> str:
         return run.path or "all"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[TrashRun]:

@@ -1,4 +1,4 @@
-"""The folders in a folder, for a picker that opens them one by one."""
+"""Lists the subfolders of a folder, for a folder picker that opens them one by one."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from nvr.media.files.paths import is_inside
 from nvr.media.files.system_folders import is_hidden_folder
 from reviewer.non_utf8_names import text
 from reviewer.policy import HiddenPath, Policy, unseen_cameras
-from reviewer.registry import NO_FOLDER, checked, known_paths
+from reviewer.registry import FOLDER_NOT_FOUND, known_paths, normalize_path
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
@@ -22,72 +22,76 @@ if TYPE_CHECKING:
     Actor = User | AbstractBaseUser | AnonymousUser
 
 
-def children_of(user: Actor, given: str) -> dict[str, Any]:
-    """The contract's answer; hidden folders, links, and the folders of cameras that one may not see are left out.
+@dataclass(frozen=True)
+class PickerFilter:
+    """Which folders the picker shows: none that is hidden, not allowed, or of a camera invisible to the user."""
 
-    Raises `HiddenPath`, `Forbidden` outside of what is reviewed for whoever does not manage paths, `BadRequest`.
+    policy: Policy
+    camera_folders: frozenset[str]
+    is_known: bool
+
+    def includes(self, folder: str) -> bool:
+        is_open = self.is_known or self.policy.is_browsable(folder)
+        return is_open and not self.policy.is_hidden_in_picker(folder) and not self.is_camera_folder(folder)
+
+    def is_camera_folder(self, folder: str) -> bool:
+        return any(is_inside(folder, camera_folder) for camera_folder in self.camera_folders)
+
+
+def list_subfolders(user: Actor, value: str) -> dict[str, Any]:
+    """Return the response of `/api/folders`, without hidden folders and links.
+
+    Raises `HiddenPath`, `BadRequest`, and `Forbidden` for folders that are not reviewed if `user` does not manage the
+    paths.
     """
-    reviewed = [root.path for root in known_paths(user)]
-    path, policy = checked(given), Policy(user, reviewed=reviewed)
-    place = os.path.realpath(path)
-    if policy.hides(path) or policy.hides(place):
+    review_paths = [root.path for root in known_paths(user)]
+    path, policy = normalize_path(value), Policy(user, review_paths=review_paths)
+    real_path = os.path.realpath(path)
+    if policy.is_hidden_in_picker(path) or policy.is_hidden_in_picker(real_path):
         raise HiddenPath
-    known = any(is_inside(place, root) for root in reviewed)
-    if not known and not user.has_perm("reviewer.change_reviewpath"):  # type: ignore[union-attr]
+    is_known = any(is_inside(real_path, review_path) for review_path in review_paths)
+    if not is_known and not user.has_perm("reviewer.change_reviewpath"):  # type: ignore[union-attr]
         raise Forbidden("The path is not under a known review path.")
-    if not known and not policy.leads_on(place):
-        raise Forbidden(f"Only a superuser may look there; you may look at what lies in {policy.reach}.")
-    shown = Shown(policy, unseen_places(user), everything=known)
+    if not is_known and not policy.is_browsable(real_path):
+        raise Forbidden(f"Only a superuser may open this folder; you may open those in {policy.allowed_roots_text}.")
+    picker_filter = PickerFilter(policy, invisible_camera_folders(user), is_known)
+    # An invisible camera's folder gets the same response as a missing one, which does not reveal that it exists.
+    if picker_filter.is_camera_folder(real_path):
+        raise BadRequest(FOLDER_NOT_FOUND)
     try:
-        names = sorted(inner_folders(os.fsencode(place))) if not shown.is_a_cameras(place) else None
+        names = sorted(subfolder_names(os.fsencode(real_path)))
     except OSError:
-        names = None
-    if names is None:  # of a camera that one may not see, nobody can tell that its folder is there
-        raise BadRequest(NO_FOLDER)
-    folders = [str(Path(place, os.fsdecode(name))) for name in names]
+        raise BadRequest(FOLDER_NOT_FOUND) from None
+    folders = [str(Path(real_path, os.fsdecode(name))) for name in names]
     return {
-        "path": text(os.fsencode(place)),
-        "folders": [row(folder, shown) for folder in folders if shown.takes(folder)],
+        "path": text(os.fsencode(real_path)),
+        "folders": [folder_json(folder, picker_filter) for folder in folders if picker_filter.includes(folder)],
     }
 
 
-@dataclass(frozen=True)
-class Shown:
-    """What a picker shows: nothing hidden, nor beyond the user's reach, nor of cameras that they may not see."""
-
-    policy: Policy
-    cameras: frozenset[str]
-    everything: bool
-
-    def takes(self, folder: str) -> bool:
-        is_near = self.everything or self.policy.leads_on(folder)
-        return is_near and not self.policy.hides(folder) and not self.is_a_cameras(folder)
-
-    def is_a_cameras(self, folder: str) -> bool:
-        return any(is_inside(folder, camera) for camera in self.cameras)
-
-
-def unseen_places(user: Actor) -> frozenset[str]:
-    """The folders of cameras that `user` may not see, trashed ones too."""
+def invisible_camera_folders(user: Actor) -> frozenset[str]:
+    """Return the folders of cameras, including trashed ones, that are not visible to `user`."""
     resolved = current_folders().resolved
     return frozenset(resolved[pk] for pk in unseen_cameras(user, frozenset(resolved)))
 
 
-def row(folder: str, shown: Shown) -> dict[str, Any]:
+def folder_json(folder: str, picker_filter: PickerFilter) -> dict[str, Any]:
     name = os.fsencode(Path(folder).name)
-    return {"path": text(os.fsencode(folder)), "name": text(name), "has_children": has_children(folder, shown)}
+    return {"path": text(os.fsencode(folder)), "name": text(name), "has_children": has_children(folder, picker_filter)}
 
 
-def has_children(folder: str, shown: Shown) -> bool:
+def has_children(folder: str, picker_filter: PickerFilter) -> bool:
     try:
-        return any(shown.takes(f"{folder}/{os.fsdecode(name)}") for name in inner_folders(os.fsencode(folder)))
+        return any(
+            picker_filter.includes(f"{folder}/{os.fsdecode(name)}") for name in subfolder_names(os.fsencode(folder))
+        )
     except OSError:
         return False
 
 
-def inner_folders(place: bytes) -> Iterator[bytes]:
-    """Raises OSError."""
-    with os.scandir(place) as entries:
+def subfolder_names(folder: bytes) -> Iterator[bytes]:
+    """Yield the names of the subfolders, except hidden ones and links. Raises OSError."""
+    with os.scandir(folder) as entries:
         for entry in entries:
             if not is_hidden_folder(entry.name) and entry.is_dir(follow_symlinks=False):
                 yield entry.name

@@ -1,4 +1,4 @@
-"""The part of `/api/health` for reviewers, with exactly the keys of the API contract. A job is a trash run."""
+"""What `/api/health` adds for reviewers, with exactly the keys of the API contract. A job is a trash run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the app joins when it is ready: its errors' shape, the audit's view, the navigation."""
+"""Registers what this app adds to others: error shape, audit targets, health, folder checks, navigation."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from nvr.pages import navigation
 from reviewer import health
 from reviewer.api import errors
 from reviewer.models import ReviewPath, TrashRun, all_review_paths, sees_all
-from reviewer.registry import known_paths, reason_against_camera
+from reviewer.registry import camera_folder_conflict, known_paths
 from reviewer.thumbnails import rendering as thumbnails
 from reviewer.trash import runs as trash_runs
 from reviewer.trash import worker as trash_worker
@@ -26,9 +26,9 @@ ACTIONS = ("review_path_added", "review_path_updated", "review_path_removed", "m
 
 def connect() -> None:
     errors.register()
-    register_target("reviewpath", visible_entries)
+    register_target("reviewpath", visible_review_path_entries)
     register_actions("reviewpath", *ACTIONS)
-    register_target("trashrun", visible_runs)
+    register_target("trashrun", visible_trash_run_entries)
     register_actions("trashrun", *trash_runs.ACTIONS)
     register_details("reviewer.review", health.details)
     failed.register(
@@ -41,13 +41,9 @@ def connect() -> None:
         )
     )
     trash_worker.register_pruner(thumbnails.prune)
-    register_folder_check(reason_against_camera)
-    register_used_folders(review_folders)
+    register_folder_check(camera_folder_conflict)
+    register_used_folders(lambda: [review_path.path for review_path in all_review_paths()])
     navigation.add(navigation.Entry("Review", "review", "review", order=30, allowed=may_review))
-
-
-def review_folders() -> list[str]:
-    return [row.path for row in all_review_paths()]
 
 
 def may_empty_trash(user: User) -> bool:
@@ -58,17 +54,17 @@ def may_review(request: HttpRequest) -> bool:
     return request.user.has_perm("reviewer.review")
 
 
-def visible_entries(user: User) -> Q:
-    """Those of the paths that one may review; for who manages paths, also those of paths that are no more."""
+def visible_review_path_entries(user: User) -> Q:
+    """Entries of the paths that the user may review; for users who manage paths, also those of removed paths."""
     if user.is_superuser:
         return Q()
-    known = [row.pk for row in known_paths(user)]
+    known = [review_path.pk for review_path in known_paths(user)]
     if not sees_all(user):
         return Q(target_pk__in=known)
     return ~Q(target_pk__in=ReviewPath.objects.exclude(pk__in=known).values("pk"))
 
 
-def visible_runs(user: User) -> Q:
+def visible_trash_run_entries(user: User) -> Q:
     if user.is_superuser:
         return Q()
     return Q(target_pk__in=TrashRun.objects.visible_to(user).values("pk"))

@@ -1,4 +1,4 @@
-"""From a path that a client gave to the review path and the file that it names, for one who may."""
+"""Resolves a client's path to a review path that the user may review, and a file below it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from reviewer.catalog.media_types import has_unambiguous_name, holds_video, medi
 from reviewer.catalog.scanner import PathUnavailable, path_unavailable_reason
 from reviewer.models import ReviewPath
 from reviewer.non_utf8_names import REPLACED, as_on_disk
-from reviewer.registry import checked, known_path, known_paths
+from reviewer.registry import known_path, known_paths, normalize_path
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
@@ -39,121 +39,124 @@ class NotMedia(BadRequest):
 
 
 @dataclass(frozen=True)
-class Place:
-    """`path`, in a folder without links, and the deepest known review path that holds it; `holding` are all that do."""
+class ResolvedPath:
+    """A path below a review path. Its folder has no links.
+
+    `root` is the deepest known review path that contains it; `roots` are all that do.
+    """
 
     path: Path
     root: ReviewPath
-    holding: tuple[ReviewPath, ...] = field(default=(), kw_only=True)
+    roots: tuple[ReviewPath, ...] = field(default=(), kw_only=True)
 
 
 @dataclass(frozen=True)
-class Media(Place):
-    """A picture or video as it is listed, and what the disk said of it when it was found.
+class MediaFile(ResolvedPath):
+    """A picture or video.
 
-    Its bytes are those of `file`, without links: another than `path` for a link, which has marks of its own. Each
-    path of `holding` holds both.
+    For a link, `path` is the link, which has marks of its own, and `file` is its target; each of `roots` contains
+    both. Otherwise they are the same. `file_stat` describes `file`.
     """
 
-    facts: os.stat_result
+    file_stat: os.stat_result
     file: Path = field(kw_only=True)
 
 
-def exactly(user: Actor, given: Any) -> ReviewPath:
-    """The known path that `given` is; raises `OutsideReview`, and `BadRequest` for what is no path."""
-    root = known_path(user, given)
+def exactly(user: Actor, value: Any) -> ReviewPath:
+    """Return the known review path. Raises `OutsideReview`, and `BadRequest` for an invalid path."""
+    root = known_path(user, value)
     if root is None:
         raise OutsideReview
     return root
 
 
-def inside(user: Actor, given: Any, known: list[ReviewPath] | None = None) -> Place:
-    """What `given` names; it need not be there. `known` are the user's paths, if they have been read already.
+def resolve_path(user: Actor, value: Any) -> ResolvedPath:
+    """Resolve a path that need not exist.
 
-    Raises `OutsideReview` wherever a link leads out, and `Missing` below the review path for hidden names: nobody
-    enters there.
+    Raises `OutsideReview`, also if a link leads out of the review path, and `Missing` for hidden names.
     """
-    roots = known_paths(user) if known is None else known
-    return below(without_links(named(given, roots)), roots)
+    roots = known_paths(user)
+    return locate(resolve_links(path_on_disk(value, roots)), roots)
 
 
-def named(given: Any, roots: Iterable[ReviewPath]) -> str:
-    """The path that `given` is, as the disk has it."""
-    path = checked(given)
+def path_on_disk(value: Any, roots: Iterable[ReviewPath]) -> str:
+    """Return the normalized path, with the names on disk for names that are not UTF-8."""
+    path = normalize_path(value)
     if REPLACED in path:
         return next((as_on_disk(path, root.path) for root in roots if is_inside(path, root.path)), path)
     return path
 
 
-def below(place: str, roots: Iterable[ReviewPath]) -> Place:
-    """Raises `OutsideReview` if none of the roots holds it, and `Missing` for hidden names and system folders."""
-    holding = tuple(root for root in roots if is_inside(place, root.path))
-    if not holding:
+def locate(path: str, roots: Iterable[ReviewPath]) -> ResolvedPath:
+    """Raises `OutsideReview` if no root contains the path, and `Missing` for hidden names and system folders."""
+    containing = tuple(root for root in roots if is_inside(path, root.path))
+    if not containing:
         raise OutsideReview
-    root = max(holding, key=lambda root: len(root.path))
-    if has_hidden_folder(place[len(root.path) :]):
+    root = max(containing, key=lambda root: len(root.path))
+    if has_hidden_folder(path[len(root.path) :]):
         raise Missing
-    return Place(Path(place), root, holding=holding)
+    return ResolvedPath(Path(path), root, roots=containing)
 
 
-def without_links(path: str) -> str:
-    """Whether or not it is there; the kernel is asked first, which knows at once what `realpath` finds step by step."""
+def resolve_links(path: str) -> str:
+    """Return the path without links. It need not exist."""
     try:
+        # One system call; `realpath` needs one for each component.
         return resolve_with_mode(path)[0]
     except OSError:
         return os.path.realpath(path)
 
 
-def media_at(user: Actor, given: Any, known: list[ReviewPath] | None = None) -> Media:
-    """The picture or video that `given` names; `known` as for `inside`.
+def resolve_media(user: Actor, value: Any, known: list[ReviewPath] | None = None) -> MediaFile:
+    """Resolve the path of a picture or video. `known`: the user's review paths, if the caller has already read them.
 
     Raises `OutsideReview`, `Missing`, `NotMedia`, or `PathUnavailable` (not `Missing`) while the volume is missing.
     """
     roots = known_paths(user) if known is None else known
-    path = named(given, roots)
-    target = below(without_links(path), roots)
-    place = target if path == str(target.path) else listed_at(path, target)
-    facts = facts_of(target)
-    if not stat.S_ISREG(facts.st_mode):
+    path = path_on_disk(value, roots)
+    target = locate(resolve_links(path), roots)
+    listed = target if path == str(target.path) else listed_path(path, target)
+    file_stat = stat_file(target)
+    if not stat.S_ISREG(file_stat.st_mode):
         raise Missing
-    kind = media_type_of(place.path.name)
-    if kind is None or (place is not target and kind != media_type_of(target.path.name)):
+    media_type = media_type_of(listed.path.name)
+    if media_type is None or (listed is not target and media_type != media_type_of(target.path.name)):
         raise NotMedia
-    name = os.fsencode(target.path)
-    if not has_unambiguous_name(name) and not holds_video(name, facts):
+    target_path = os.fsencode(target.path)
+    if not has_unambiguous_name(target_path) and not holds_video(target_path, file_stat):
         raise NotMedia
-    return Media(place.path, place.root, facts, file=target.path, holding=place.holding)
+    return MediaFile(listed.path, listed.root, file_stat, file=target.path, roots=listed.roots)
 
 
-def listed_at(path: str, target: Place) -> Place:
-    """Where `path`, which leads to `target`, is listed: a link under its own name, if a review path holds both."""
+def listed_path(path: str, target: ResolvedPath) -> ResolvedPath:
+    """Return the path under which `path` is listed: a link under its own name if one review path contains both."""
     folder, _, name = path.rpartition("/")
     try:
-        return below(f"{without_links(folder or '/').rstrip('/')}/{name}", target.holding)
+        return locate(f"{resolve_links(folder or '/').rstrip('/')}/{name}", target.roots)
     except OutsideReview:
         return target
 
 
-def facts_of(place: Place) -> os.stat_result:
+def stat_file(resolved: ResolvedPath) -> os.stat_result:
     """Raises `Missing`, `PathUnavailable` and `StorageFault`."""
     try:
-        return os.stat(place.path)  # noqa: PTH116 - with every picture
+        return os.stat(resolved.path)  # noqa: PTH116 - runs for every picture
     except FileNotFoundError:
-        raise missing(place.root) from None
+        raise missing_error(resolved.root) from None
     except OSError as fault:
         error = error_for(fault)
         if error.status == HTTPStatus.NOT_FOUND:
-            raise missing(place.root) from fault
+            raise missing_error(resolved.root) from fault
         raise error from fault
 
 
-def missing(root: ReviewPath) -> Missing | PathUnavailable:
-    """Of a card that is pulled out nothing is there; that says nothing of its files."""
+def missing_error(root: ReviewPath) -> Missing | PathUnavailable:
+    """Return the error for a missing file. While the volume is missing, its files must not be reported as deleted."""
     reason = path_unavailable_reason(root)
     return PathUnavailable(reason) if reason else Missing()
 
 
-def camera_of(place: Place, folders: Folders | None = None) -> int | None:
-    """The camera whose file it is, by `folders` if they have been read already."""
-    owners = (folders or current_folders()).owners_of(place.path)
+def camera_of(resolved: ResolvedPath, folders: Folders | None = None) -> int | None:
+    """Return the camera that the file belongs to. `folders`: the camera folders, if already read."""
+    owners = (folders or current_folders()).owners_of(resolved.path)
     return min(owners, default=None)

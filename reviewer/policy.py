@@ -1,4 +1,4 @@
-"""Which folders may be reviewed at all: never those of the system, of keys, or of this application itself."""
+"""Decides which folders may be reviewed: not those of the system, of keys, or of NVR itself."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
 
 
-REMOVABLE: Final = "/run/media"  # where desktops mount cards: in /run, and not the system's
+# Desktops mount memory cards here. It is reviewable although /run is hidden.
+REMOVABLE_MEDIA: Final = "/run/media"
 
 
 class HiddenPath(Forbidden):
@@ -25,92 +26,97 @@ class HiddenPath(Forbidden):
 
 
 def hidden_paths() -> list[str]:
-    """Absolute, as the operator set them."""
+    """Return the absolute paths of NVR_REVIEW_HIDDEN_PATHS, without duplicates."""
     return list(dict.fromkeys(str(path) for path in settings.NVR_REVIEW_HIDDEN_PATHS))
 
 
-def with_places(paths: Iterable[str]) -> frozenset[str]:
-    """The paths, and where they really lie."""
-    given = [*paths]
-    return frozenset((*given, *map(os.path.realpath, given)))
+def with_real_paths(paths: Iterable[str]) -> frozenset[str]:
+    """Return the paths as written and with their links resolved."""
+    written = [*paths]
+    return frozenset((*written, *map(os.path.realpath, written)))
 
 
 class Policy:
-    """What is hidden from review, as it is set now: for everybody, or for `user`, who may not look everywhere.
+    """The rules for review paths by the current settings.
 
-    What lies in a folder of `reviewed` stays to be seen, although a folder that holds it has been hidden since.
+    Without `user` only the hidden folders apply; with a user who is not a superuser also NVR_REVIEW_ROOTS. Folders
+    below `review_paths` stay visible even if a folder above them was hidden later.
     """
 
     def __init__(
-        self, user: User | AbstractBaseUser | AnonymousUser | None = None, *, reviewed: Iterable[str] = ()
+        self, user: User | AbstractBaseUser | AnonymousUser | None = None, *, review_paths: Iterable[str] = ()
     ) -> None:
-        self.reviewed = frozenset(reviewed)
-        self.data = os.path.realpath(settings.NVR_DATA_DIR)
-        self.cameras = os.path.realpath(settings.NVR_CAMERA_ROOT)
-        self.own = {self.data, os.path.realpath(settings.BASE_DIR)}
-        self.hidden = with_places(hidden_paths()) | self.own
-        self.shown = with_places((str(settings.NVR_CAMERA_ROOT), REMOVABLE)) - {self.data}
-        is_free = user is None or getattr(user, "is_superuser", False)
-        self.roots = None if is_free else with_places(map(str, settings.NVR_REVIEW_ROOTS))
+        self.review_paths = frozenset(review_paths)
+        self.data_dir = os.path.realpath(settings.NVR_DATA_DIR)
+        self.camera_root = os.path.realpath(settings.NVR_CAMERA_ROOT)
+        self.app_folders = {self.data_dir, os.path.realpath(settings.BASE_DIR)}
+        self.hidden = with_real_paths(hidden_paths()) | self.app_folders
+        # By default the camera root is inside the data directory, which is hidden.
+        self.exceptions = with_real_paths((str(settings.NVR_CAMERA_ROOT), REMOVABLE_MEDIA)) - {self.data_dir}
+        is_unrestricted = user is None or getattr(user, "is_superuser", False)
+        self.allowed_roots = None if is_unrestricted else with_real_paths(map(str, settings.NVR_REVIEW_ROOTS))
 
-    def hiding(self, path: str) -> str:
-        """The folder that hides it: the deepest that holds it decides; empty if none does."""
-        hidden, shown, reviewed = (deepest(folders, path) for folders in (self.hidden, self.shown, self.reviewed))
-        if reviewed and len(reviewed) >= len(hidden):
+    def hidden_by(self, path: str) -> str:
+        """Return the folder that hides `path`, or an empty string. The deepest rule above the path applies."""
+        hidden, exception, review_path = (
+            deepest(folders, path) for folders in (self.hidden, self.exceptions, self.review_paths)
+        )
+        if review_path and len(review_path) >= len(hidden):
             return ""
-        return hidden if len(hidden) > len(shown) or hidden == shown else ""
+        return hidden if len(hidden) > len(exception) or hidden == exception else ""
 
     def check(self, path: str) -> None:
-        """Raises `HiddenPath` for what lies in a hidden folder, and for what holds one: that would show it."""
-        hiding = self.hiding(path)
-        if hiding in self.own:
+        """Raises `HiddenPath` if the path is hidden, or contains a hidden folder: a review would show that as well."""
+        hidden_by = self.hidden_by(path)
+        if hidden_by in self.app_folders:
             raise HiddenPath("This folder holds this application's own data. Choose another folder.")
-        if hiding:
-            raise HiddenPath(f"{hiding} is hidden from review. Choose another folder.")
-        if any(is_inside(own, path) for own in self.own):
+        if hidden_by:
+            raise HiddenPath(f"{hidden_by} is hidden from review. Choose another folder.")
+        if any(is_inside(folder, path) for folder in self.app_folders):
             raise HiddenPath(f"{path} holds this application's own data: choose a folder below it.")
         for hidden in self.hidden:
             if is_inside(hidden, path):
                 raise HiddenPath(f"{path} holds {hidden}, which is hidden from review: choose a folder below it.")
 
-    def check_reach(self, path: str) -> None:
-        """Raises `Forbidden` for what `user` may not add, whether or not it is there."""
-        if not self.reaches(path):
-            raise self.out_of_reach()
+    def check_allowed(self, path: str) -> None:
+        """Raises `Forbidden` if the user must not add the path, whether or not it exists."""
+        if not self.is_allowed(path):
+            raise self.not_allowed_error()
 
-    def out_of_reach(self) -> Forbidden:
-        return Forbidden(f"Only a superuser may add this folder; you may add those in {self.reach}.")
+    def is_allowed(self, path: str) -> bool:
+        return self.allowed_roots is None or any(is_inside(path, root) for root in self.allowed_roots)
+
+    def not_allowed_error(self) -> Forbidden:
+        return Forbidden(f"Only a superuser may add this folder; you may add those in {self.allowed_roots_text}.")
 
     @property
-    def reach(self) -> str:
+    def allowed_roots_text(self) -> str:
         return ", ".join(map(str, settings.NVR_REVIEW_ROOTS)) or "none"
 
-    def reaches(self, path: str) -> bool:
-        return self.roots is None or any(is_inside(path, root) for root in self.roots)
-
-    def hides(self, path: str) -> bool:
-        """Whether a picker of folders leaves it out. It may walk through what leads to where the cameras upload."""
-        if not self.hiding(path) or path == self.data:
+    def is_hidden_in_picker(self, path: str) -> bool:
+        # The picker shows hidden folders that lead to the camera root, so that users can reach it.
+        if not self.hidden_by(path) or path == self.data_dir:
             return False
-        return not is_inside(self.cameras, path)
+        return not is_inside(self.camera_root, path)
 
-    def leads_on(self, path: str) -> bool:
-        """Whether a picker may walk there: within the user's reach, or on the way to it."""
-        return self.reaches(path) or any(is_inside(root, path) for root in self.roots or ())
+    def is_browsable(self, path: str) -> bool:
+        """Return whether the folder picker may open the path: an allowed folder, or one above it."""
+        return self.is_allowed(path) or any(is_inside(root, path) for root in self.allowed_roots or ())
 
 
 def deepest(folders: Iterable[str], path: str) -> str:
+    """Return the deepest of the folders that contains the path, or an empty string."""
     return max((folder for folder in folders if is_inside(path, folder)), key=len, default="")
 
 
 def cameras_at(path: str, folders: Folders | None = None) -> frozenset[int]:
-    """The cameras, trashed ones too, whose folder lies in `path` or holds it."""
+    """Return the cameras, including trashed ones, whose folder is inside `path` or contains it."""
     resolved = (folders or current_folders()).resolved
     return frozenset(pk for pk, folder in resolved.items() if is_inside(folder, path) or is_inside(path, folder))
 
 
 def unseen_cameras(user: User | AbstractBaseUser | AnonymousUser, cameras: frozenset[int]) -> frozenset[int]:
-    """Those of them that `user` may not see; one that is trashed only superusers see."""
+    """Return those of the cameras that are not visible to `user`. Trashed cameras are visible to superusers only."""
     if not cameras or getattr(user, "is_superuser", False):
         return frozenset()
     return cameras.difference(Camera.objects.visible_to(user).filter(pk__in=cameras).values_list("pk", flat=True))

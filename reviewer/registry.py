@@ -1,4 +1,4 @@
-"""Adding and removing the folders that are reviewed; one place for API, admin, command and page."""
+"""Adds and removes review paths. The API, the admin, the command and the page all call these functions."""
 
 from __future__ import annotations
 
@@ -23,140 +23,138 @@ if TYPE_CHECKING:
 
     Actor = User | AbstractBaseUser | AnonymousUser
 
-LONGEST_BYTES: Final = 2000  # what stands in an index of PostgreSQL ends at 2 704
-NO_FOLDER: Final = "The path is not an existing folder. Check its spelling, and that its disk is connected."
+MAX_PATH_BYTES: Final = 2000  # PostgreSQL limits indexed values to 2704 bytes
+FOLDER_NOT_FOUND: Final = "The path is not an existing folder. Check its spelling, and that its disk is connected."
 
 
 def known_paths(user: Actor) -> list[ReviewPath]:
-    """What `user` may review, in the order of their names; not where a camera keeps its files that they may not see."""
-    rows = ReviewPath.objects.listed_for(user)
-    if not rows or getattr(user, "is_superuser", False):
-        return rows
+    """Return the paths that `user` may review, by path. Excludes those that overlap a camera invisible to the user."""
+    review_paths = ReviewPath.objects.listed_for(user)
+    if not review_paths or getattr(user, "is_superuser", False):
+        return review_paths
     folders = current_folders()
-    overlaps = {row.pk: cameras_at(row.path, folders) for row in rows}
-    unseen = unseen_cameras(user, frozenset().union(*overlaps.values()))
-    return [row for row in rows if not overlaps[row.pk] & unseen]
+    cameras = {review_path.pk: cameras_at(review_path.path, folders) for review_path in review_paths}
+    invisible = unseen_cameras(user, frozenset().union(*cameras.values()))
+    return [review_path for review_path in review_paths if not cameras[review_path.pk] & invisible]
 
 
-def add_path(user: Actor, given: Any, *, groups: Iterable[Group] = ()) -> tuple[ReviewPath, bool]:
-    """The review path at `given`, and whether it is new; raises what `check_path` raises."""
+def add_path(user: Actor, value: Any, *, groups: Iterable[Group] = ()) -> tuple[ReviewPath, bool]:
+    """Return the review path, and whether it is new. An existing one keeps its groups. Raises as `check_path`."""
     with transaction.atomic():
-        row, is_new = put_path(user, check_path(user, given))
+        review_path, is_new = save_path(user, check_path(user, value))
         if is_new:
-            change_groups(user, row, groups)
-    return row, is_new
+            change_groups(user, review_path, groups)
+    return review_path, is_new
 
 
-def check_path(user: Actor, given: Any) -> str:
-    """Where `given` really lies, if it may be reviewed; what is reviewed already stays so.
+def check_path(user: Actor, value: Any) -> str:
+    """Return the path with its links resolved if `user` may add it. A path that was added earlier is always accepted.
 
-    Raises `BadRequest` for what is no folder, `HiddenPath`, and, unless `user` is a superuser, `Forbidden` for what
-    lies beyond NVR_REVIEW_ROOTS and for a camera's folder. Cameras that `user` may not see are not revealed: what lies
-    in the folder of one does not exist, and what holds one is answered as if it lay beyond their reach.
+    Raises `BadRequest` if it is not a folder, `HiddenPath`, and, unless `user` is a superuser, `Forbidden` outside
+    NVR_REVIEW_ROOTS and in a camera's folder.
     """
-    path = checked(given)
-    place = os.path.realpath(path)
-    if any(row.path == place for row in known_paths(user)):
-        return place
+    path = normalize_path(value)
+    real_path = os.path.realpath(path)
+    if any(review_path.path == real_path for review_path in known_paths(user)):
+        return real_path
     policy = Policy(user)
     policy.check(path)
-    policy.check(place)
-    policy.check_reach(place)
-    if not os.path.isdir(place):  # noqa: PTH112 - Path's raises for a name that is too long
-        raise BadRequest(NO_FOLDER)
-    check_cameras(user, place, policy)
-    if len(os.fsencode(place)) > LONGEST_BYTES:
-        raise BadRequest(f"The folder's path is too long: at most {LONGEST_BYTES} bytes.")
-    if not is_utf8(place):
-        raise BadRequest("The folder's name, or that of a folder above it, is not UTF-8: rename it.")
-    return place
+    policy.check(real_path)
+    policy.check_allowed(real_path)
+    if not os.path.isdir(real_path):  # noqa: PTH112 - Path's raises for a name that is too long
+        raise BadRequest(FOLDER_NOT_FOUND)
+    check_cameras(user, real_path, policy)
+    if len(os.fsencode(real_path)) > MAX_PATH_BYTES:
+        raise BadRequest(f"The folder's path is too long: at most {MAX_PATH_BYTES} bytes.")
+    try:
+        real_path.encode()
+    except UnicodeEncodeError:  # PostgreSQL cannot store it; names below the review path need not be UTF-8
+        raise BadRequest("The folder's name, or that of a folder above it, is not UTF-8: rename it.") from None
+    return real_path
 
 
-def check_cameras(user: Actor, place: str, policy: Policy) -> None:
-    """Raises `Forbidden` or `BadRequest` where a camera keeps its files, unless `user` is a superuser."""
+def check_cameras(user: Actor, real_path: str, policy: Policy) -> None:
+    """Raises `Forbidden` or `BadRequest` if the path overlaps a camera's folder and `user` is not a superuser.
+
+    Does not reveal cameras that are invisible to the user: a path inside such a folder gets the error of a missing
+    folder, and a path that contains one the error of a path that is not allowed.
+    """
     if getattr(user, "is_superuser", False):
         return
     folders = current_folders()
-    overlaps = cameras_at(place, folders)
-    unseen = unseen_cameras(user, overlaps)
-    if not overlaps:
+    overlapping = cameras_at(real_path, folders)
+    invisible = unseen_cameras(user, overlapping)
+    if not overlapping:
         return
-    if overlaps - unseen:
+    if overlapping - invisible:
         raise Forbidden(
-            "A camera keeps its files there: only a superuser may make it a review path. Choose another folder."
+            "The folder overlaps that of a camera: only a superuser may make it a review path. Choose another folder."
         )
-    if any(is_inside(place, folders.resolved[pk]) for pk in unseen):
-        raise BadRequest(NO_FOLDER)
-    raise policy.out_of_reach()
+    if any(is_inside(real_path, folders.resolved[pk]) for pk in invisible):
+        raise BadRequest(FOLDER_NOT_FOUND)
+    raise policy.not_allowed_error()
 
 
-def reason_against_camera(place: str) -> str:
-    """Why a camera's folder at `place` takes a superuser: a review path there would be only for who sees the camera.
+def camera_folder_conflict(folder: str) -> str:
+    """Return why only a superuser may give the folder to a camera, or an empty string.
 
-    None is named: who asks may not see them.
+    A camera there would hide the review path from users who cannot see the camera. The text does not name the review
+    path, which may be invisible to the user.
     """
-    if not any(is_inside(row.path, place) or is_inside(place, row.path) for row in ReviewPath.objects.all()):
-        return ""
-    return "it holds, or lies in, a folder that is reviewed"
+    review_paths = ReviewPath.objects.all()
+    if any(is_inside(other.path, folder) or is_inside(folder, other.path) for other in review_paths):
+        return "it overlaps a folder that is reviewed"
+    return ""
 
 
-def is_utf8(path: str) -> bool:
-    """Else no database can keep it; links and names below a path may be what they like."""
-    try:
-        path.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def put_path(user: Actor, place: str) -> tuple[ReviewPath, bool]:
-    """Keep a checked path, with the volume that it lies on now; whether it is new."""
+def save_path(user: Actor, real_path: str) -> tuple[ReviewPath, bool]:
+    """Store a checked path with its current volume. Return the review path, and whether it is new."""
     with transaction.atomic():
-        row, is_new = ReviewPath.objects.get_or_create(
-            path=place, defaults={"mount": record_mount(Path(place)).as_dict()}
+        review_path, is_new = ReviewPath.objects.get_or_create(
+            path=real_path, defaults={"mount": record_mount(Path(real_path)).as_dict()}
         )
         if is_new:
-            record(user, "review_path_added", row, {"path": (None, place)})
-    return row, is_new
+            record(user, "review_path_added", review_path, {"path": (None, real_path)})
+    return review_path, is_new
 
 
-def change_groups(user: Actor, row: ReviewPath, groups: Iterable[Group]) -> None:
-    """Whose members may review it; on record if that changes anything."""
+def change_groups(user: Actor, review_path: ReviewPath, groups: Iterable[Group]) -> None:
+    """Set the groups whose members may review the path. Recorded in the audit log if that changes anything."""
     with transaction.atomic():
-        before, after = ({group.name for group in some} for some in (row.groups.all(), groups))
+        before, after = ({group.name for group in some} for some in (review_path.groups.all(), groups))
         if before != after:
-            row.groups.set(Group.objects.filter(name__in=after))
-            record(user, "review_path_updated", row, {"groups": (sorted(before), sorted(after))})
+            review_path.groups.set(Group.objects.filter(name__in=after))
+            record(user, "review_path_updated", review_path, {"groups": (sorted(before), sorted(after))})
 
 
-def remove_path(user: Actor, given: Any) -> str:
-    """Forget the path, and say which it was; nothing on disk is touched. Raises `BadRequest` and `NotFound`."""
+def remove_path(user: Actor, value: Any) -> str:
+    """Delete the review path and return it; its files stay. Raises `BadRequest` and `NotFound`."""
     with transaction.atomic():
-        row = known_path(user, given)
-        if row is None:
+        review_path = known_path(user, value)
+        if review_path is None:
             raise NotFound("The path is not a known review path. Reload the list of folders.")
-        record(user, "review_path_removed", row, {"path": (row.path, None)})
-        row.delete()
-    return row.path
+        record(user, "review_path_removed", review_path, {"path": (review_path.path, None)})
+        review_path.delete()
+    return review_path.path
 
 
-def known_path(user: Actor, given: Any) -> ReviewPath | None:
-    """The one of `known_paths` that `given` is, as it is written or else when links are resolved."""
-    path = checked(given)
-    known = {row.path: row for row in known_paths(user)}
+def known_path(user: Actor, value: Any) -> ReviewPath | None:
+    """Return the review path of this name, or else the one that the name's links lead to."""
+    path = normalize_path(value)
+    known = {review_path.path: review_path for review_path in known_paths(user)}
     return known.get(path) or known.get(os.path.realpath(path))
 
 
-def checked(given: Any) -> str:
-    """An absolute path as text, without `.`, `..` and doubled slashes; raises `BadRequest`."""
-    if not isinstance(given, str) or not given:
+def normalize_path(value: Any) -> str:
+    """Return an absolute path without `.`, `..` and doubled slashes. Raises `BadRequest`."""
+    if not isinstance(value, str) or not value:
         raise BadRequest("path is required: an absolute folder.")
-    if "\0" in given or len(given) > 4096:
+    if "\0" in value or len(value) > 4096:
         raise BadRequest("The path is not valid. Enter a full path starting with /.")
     try:
-        os.fsencode(given)
+        os.fsencode(value)
     except UnicodeEncodeError:
         raise BadRequest("The path is not valid Unicode.") from None
-    if not given.startswith("/"):
+    if not value.startswith("/"):
         raise BadRequest("Enter a full path starting with /.")
-    return "/" + os.path.normpath(given).lstrip("/")
+    return "/" + os.path.normpath(value).lstrip("/")

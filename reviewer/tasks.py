@@ -35,12 +35,12 @@ def probe(paths: list[str], root: str) -> None:
 
 @shared_task(name=prefetch.TASK, ignore_result=True)
 def make_thumbnails(pk: int, run: str) -> None:
-    prefetch.work(pk, run)
+    prefetch.continue_run(pk, run)
 
 
 @shared_task(name="reviewer.revive_thumbnail_passes", ignore_result=True)
 def revive_thumbnail_passes() -> None:
-    prefetch.revive()
+    prefetch.resume_all()
 
 
 @shared_task(name="reviewer.prune_thumbnails", ignore_result=True)

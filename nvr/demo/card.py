@@ -17,7 +17,7 @@ from django.contrib.auth.models import AnonymousUser
 
 from nvr.demo.films import film
 from nvr.demo.scenes import Scene, barn_at_night, draw, garden
-from reviewer.registry import put_path
+from reviewer.registry import save_path
 
 DAYS: Final = 3
 TRIGGERS: Final = (time(2, 10), time(6, 40), time(9, 15), time(13, 30), time(17, 5), time(21, 50))
@@ -59,7 +59,7 @@ def make_card(stop: threading.Event) -> bool:
             return False
         put(shot, part)
     part.replace(card)
-    put_path(AnonymousUser(), os.path.realpath(card))
+    save_path(AnonymousUser(), os.path.realpath(card))
     return True
 
 

@@ -1,4 +1,4 @@
-"""`/api/media-actions` and `/api/media-items/batch`: lock, trash, seen, and back."""
+"""`/api/media-actions` and `/api/media-items/batch`: lock, trash, mark as seen, and the reverse."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ class MediaActionsView(ApiView):
     def post(self, request: Request) -> Response:
         body = body_of(request)
         action = checked_action(body.get("action"))
-        place, status = act(request.user, body.get("path"), action)
-        return Response({"path": text(os.fsencode(place.path)), "action": action, "status": status.as_json()})
+        file, status = act(request.user, body.get("path"), action)
+        return Response({"path": text(os.fsencode(file.path)), "action": action, "status": status.as_json()})
 
 
 class BatchView(ApiView):
-    """Mark many; each has its own outcome."""
+    """Mark many pictures and videos; each has its own result."""
 
     permission_classes = (REVIEW,)
     body_keys = {"post": ("paths", "action")}

@@ -1,4 +1,4 @@
-"""What went wrong in the reviewer's API, in the contract's one key."""
+"""The error shape of the reviewer's API: `{"error"}`."""
 
 from __future__ import annotations
 
@@ -34,5 +34,5 @@ def error_shape(problem: Problem, request: HttpRequest) -> dict[str, Any]:
 
 
 def sentence(text: str) -> str:
-    """With its full stop: the words that other contracts name literally have none."""
+    """Add the full stop that error texts of other contracts lack."""
     return text if text.endswith((".", "!", "?")) else f"{text}."

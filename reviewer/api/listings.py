@@ -1,4 +1,4 @@
-"""`/api/folders/files` and `/api/media-items/…`: what there is to review, page by page."""
+"""`/api/folders/files` and `/api/media-items/…`: the files of a review path, in pages, and their counts."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from nvr.api.views import ApiView, BytesView
 from nvr.errors import BadRequest
 from reviewer.api import schema
 from reviewer.api.ndjson import long_ndjson
-from reviewer.api.query_params import filter_of, is_set, named_path, number_of, order_of, path_of
+from reviewer.api.query_params import UNLIMITED, filter_of, is_set, number_of, optional_path, order_of, path_of
 from reviewer.catalog.orders import View
 from reviewer.catalog.progress import ScanProgress, scan_progress
 from reviewer.catalog.scanner import PathUnavailable
@@ -28,15 +28,14 @@ from reviewer.catalog.store import counts_of, folder_page, indexed_size, page_of
 from reviewer.items import items_of
 from reviewer.models import ReviewPath
 from reviewer.non_utf8_names import text
-from reviewer.path_resolution import exactly, inside
-from reviewer.thumbnails.prefetch import ask_for, progress_of
+from reviewer.path_resolution import exactly, resolve_path
+from reviewer.thumbnails import prefetch
 
 logger = logging.getLogger(__name__)
 
 REVIEW = HasPermission("reviewer.review")
-ITEM_BYTES = 500  # of a usual line
-BLOCK_ITEMS = 100  # about 50 kB: a pipe or socket takes it at once
-ANY_OFFSET = 10**18
+ITEM_BYTES = 500  # of a typical line
+LINES_PER_CHUNK = 100  # about 50 kB: fits into a pipe or socket buffer
 
 
 class FolderFilesView(ApiView):
@@ -46,17 +45,21 @@ class FolderFilesView(ApiView):
 
     @extend_schema(**schema.FOLDER_FILES)
     def get(self, request: Request) -> Response:
-        place = inside(request.user, path_of(request))
-        offset = number_of(request, "offset", 0, least=0, most=ANY_OFFSET)
-        limit = number_of(request, "limit", 100, least=1, most=1000)
-        below = os.fsencode(place.path.relative_to(place.root.path))
+        folder = resolve_path(request.user, path_of(request))
+        offset = number_of(request, "offset", 0, minimum=0, maximum=UNLIMITED)
+        limit = number_of(request, "limit", 100, minimum=1, maximum=1000)
+        relative = os.fsencode(folder.path.relative_to(folder.root.path))
         rows, ignored = folder_page(
-            place.root, b"" if below == b"." else below, offset=offset, limit=limit, force=is_set(request, "refresh")
+            folder.root,
+            b"" if relative == b"." else relative,
+            offset=offset,
+            limit=limit,
+            force=is_set(request, "refresh"),
         )
-        items = list(items_of(place.root, rows, wait_for_all=is_set(request, "wait")))
+        items = list(items_of(folder.root, rows, wait_for_all=is_set(request, "wait")))
         return Response(
             {
-                "path": text(os.fsencode(place.path)),
+                "path": text(os.fsencode(folder.path)),
                 "offset": offset,
                 "limit": limit,
                 "count": len(items),
@@ -67,7 +70,7 @@ class FolderFilesView(ApiView):
 
 
 class StreamView(BytesView):
-    """All pictures and videos below a review path, a line each."""
+    """All pictures and videos below a review path, one per line."""
 
     tier = "default"
     permission_classes = (REVIEW,)
@@ -75,23 +78,23 @@ class StreamView(BytesView):
     @extend_schema(**schema.STREAM)
     def get(self, request: Request) -> StreamingHttpResponse:
         root = exactly(request.user, path_of(request))
-        limit = number_of(request, "limit", 50, least=1, most=10_000)
+        limit = number_of(request, "limit", 50, minimum=1, maximum=10_000)
         rows = page_of(
             root,
             filter_of(request),
-            offset=number_of(request, "offset", 0, least=0, most=ANY_OFFSET),
+            offset=number_of(request, "offset", 0, minimum=0, maximum=UNLIMITED),
             after=item_of(request, root),
             limit=limit,
             force=is_set(request, "refresh"),
             order=order_of(request),
         )
-        ask_for(root)
+        prefetch.start(root)
         items = items_of(root, rows, wait_for_all=is_set(request, "wait"))
         return long_ndjson(request._request, lines(items), size=ITEM_BYTES * len(rows))
 
 
 class PositionView(ApiView):
-    """Where in a listing a file stands: at which offset its page begins with it."""
+    """The offset of a file in the stream of the same filter and order."""
 
     permission_classes = (REVIEW,)
 
@@ -106,36 +109,36 @@ class PositionView(ApiView):
 
 
 def item_of(request: Request, root: ReviewPath, name: str = "after") -> bytes | None:
-    """The path, below the root, of the item that the query names, which need not be there any more."""
-    given = named_path(request, name)
-    if not given:
+    """Return the item's path below the root, or None. The item need not exist any longer."""
+    path = optional_path(request, name)
+    if not path:
         return None
-    if not given.startswith(f"{root.path}/"):
+    if not path.startswith(f"{root.path}/"):
         raise BadRequest(f"{name} must be the path of an item below the review path.")
-    return os.fsencode(given.removeprefix(f"{root.path}/"))
+    return os.fsencode(path.removeprefix(f"{root.path}/"))
 
 
-line: Callable[[Any], bytes] = partial(orjson.dumps, option=orjson.OPT_APPEND_NEWLINE)
+json_line: Callable[[Any], bytes] = partial(orjson.dumps, option=orjson.OPT_APPEND_NEWLINE)
 
 
 def lines(items: Iterable[dict[str, Any]]) -> Iterator[bytes]:
-    """The first at once, the rest in blocks; then the line that says how many there were.
+    """Yield the first line at once and the rest in chunks, then a line with the number of items.
 
-    Without that line the answer has broken off: the volume went away.
+    If the volume becomes unavailable, the last line is missing: the client knows that the list is incomplete.
     """
     count, size, rest = 0, 1, iter(items)
     try:
-        while block := list(islice(rest, size)):
-            count, size = count + len(block), BLOCK_ITEMS
-            yield b"".join(map(line, block))
+        while chunk := list(islice(rest, size)):
+            count, size = count + len(chunk), LINES_PER_CHUNK
+            yield b"".join(map(json_line, chunk))
     except PathUnavailable as error:
-        logger.warning("listing broken off after %s files: %s", count, error.detail)
+        logger.warning("listing aborted after %s files: %s", count, error.detail)
         return
-    yield line({"type": "done", "count": count})
+    yield json_line({"type": "done", "count": count})
 
 
 class SummaryView(ApiView):
-    """How much there is of what."""
+    """The number of files for each filter."""
 
     permission_classes = (REVIEW,)
 
@@ -146,23 +149,28 @@ class SummaryView(ApiView):
 
 
 class ProgressView(ApiView):
-    """How far the reading of a path is, and the making of its thumbnails."""
+    """The progress of a path's scan and of its thumbnails."""
 
     permission_classes = (REVIEW,)
 
     @extend_schema(**schema.PROGRESS)
     def get(self, request: Request) -> Response:
         root = exactly(request.user, path_of(request))
-        scanning, known = scan_progress(root.path), indexed_size(root)
-        shown = scanning or known or ScanProgress()
-        made = progress_of(root)
+        scanning, indexed = scan_progress(root.path), indexed_size(root)
+        size = scanning or indexed or ScanProgress()
+        thumbnails = prefetch.progress_of(root)
         return Response(
             {
                 "path": root.path,
-                "state": "reading" if scanning else "ready" if known else "unread",
-                "folders": shown.folders,
-                "files": shown.files,
-                "thumbnails": made
-                and {"state": made.state, "done": made.done, "failed": made.failed, "total": made.total},
+                "state": "reading" if scanning else "ready" if indexed else "unread",
+                "folders": size.folders,
+                "files": size.files,
+                "thumbnails": thumbnails
+                and {
+                    "state": thumbnails.state,
+                    "done": thumbnails.done,
+                    "failed": thumbnails.failed,
+                    "total": thumbnails.total,
+                },
             }
         )

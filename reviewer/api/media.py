@@ -1,4 +1,4 @@
-"""`/api/media-thumbnail` and `/api/media-file`: what a picture or video looks like, and its bytes."""
+"""`/api/media-thumbnail` and `/api/media-file`: thumbnails and files."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ from nvr.media.images.freedesktop import FOLDER
 from reviewer.api import schema
 from reviewer.api.query_params import is_set, number_of, path_of
 from reviewer.catalog.media_types import VIDEO, media_type_of
-from reviewer.items import moment
+from reviewer.items import iso_timestamp
 from reviewer.non_utf8_names import text
-from reviewer.path_resolution import Media, Missing, NotMedia, media_at
+from reviewer.path_resolution import MediaFile, Missing, NotMedia, resolve_media
 from reviewer.thumbnails import rendering as thumbnails
 from reviewer.thumbnails.rendering import NoThumbnail, Source, Thumbnail
 
 REVIEW = HasPermission("reviewer.review")
-FOR_EVER: Final = "private, max-age=31536000, immutable"
+IMMUTABLE: Final = "private, max-age=31536000, immutable"
 PNG: Final = "image/png"
-POLL_S: Final = 2
+RETRY_AFTER_S: Final = 2
 CONTENT_TYPES: Final = {
     ".bmp": "image/bmp",
     ".gif": "image/gif",
@@ -61,50 +61,52 @@ CONTENT_TYPES: Final = {
 
 
 class MediaThumbnailView(BytesView):
-    """A square PNG, or one that says that there is none."""
+    """A square PNG thumbnail, or a placeholder."""
 
     permission_classes = (REVIEW,)
 
     @extend_schema(**schema.THUMBNAIL)
     def get(self, request: Request) -> HttpResponseBase:
-        place = media_at(request.user, path_of(request))
-        size = number_of(request, "size", 256, least=1, most=thumbnails.LARGEST)
+        file = resolve_media(request.user, path_of(request))
+        size = number_of(request, "size", 256, minimum=1, maximum=thumbnails.MAX_SIZE)
         try:
-            source = thumbnails.source_at(place)
-            return thumbnail_response(request, source, size)
+            return thumbnail_response(request, thumbnails.source_of(file), size)
         except NoSuchFile:
             raise Missing from None
 
 
 def thumbnail_response(request: Request, source: Source, size: int) -> HttpResponseBase:
-    """The tag says which state of the source is shown, so that it is answered before the thumbnail is looked for."""
+    # The ETag is computed from the source, so that a 304 needs no access to the thumbnail.
     etag = f'"{source.mtime_ns:x}-{source.size_bytes:x}-{size}"'
     entity = Entity(etag, source.mtime_ns // 1_000_000_000, 0)
-    known = not_modified_response(request._request, entity, cache_control=caching(request, source.mtime_ns))
-    if known is not None:
-        return known
+    cache_control = cache_control_of(request, source.mtime_ns)
+    not_modified = not_modified_response(request._request, entity, cache_control=cache_control)
+    if not_modified is not None:
+        return not_modified
     try:
-        made = thumbnails.thumbnail_of(source, size)
+        thumbnail = thumbnails.get_thumbnail(source, size)
     except NoThumbnail:
         data = thumbnails.placeholder(source.file, size)
         return HttpResponse(
             data, content_type=PNG, headers={"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
         )
-    return sent(request, source, made, etag)
+    return png_response(request, source, thumbnail, etag, cache_control)
 
 
-def caching(request: Request, mtime_ns: int) -> str:
-    """An address that carries the time of the file's last change is another when the file is."""
-    versions = {moment(mtime_ns), str(mtime_ns), str(mtime_ns // 1000)}
-    return FOR_EVER if request.query_params.get("v", "") in versions else PRIVATE
+def cache_control_of(request: Request, mtime_ns: int) -> str:
+    """Return `immutable` for URLs that contain the file's mtime: they change whenever the file does."""
+    versions = {iso_timestamp(mtime_ns), str(mtime_ns), str(mtime_ns // 1000)}
+    return IMMUTABLE if request.query_params.get("v", "") in versions else PRIVATE
 
 
-def sent(request: Request, source: Source, made: Thumbnail, etag: str) -> HttpResponseBase:
-    name, cache_control = f"{source.file.stem}.png", caching(request, source.mtime_ns)
-    if made.path is None:
+def png_response(
+    request: Request, source: Source, thumbnail: Thumbnail, etag: str, cache_control: str
+) -> HttpResponseBase:
+    name = f"{source.file.stem}.png"
+    if thumbnail.path is None:
         return bytes_response(
             request._request,
-            made.data,
+            thumbnail.data,
             etag=etag.strip('"'),
             last_modified=datetime.fromtimestamp(source.mtime_ns // 1_000_000_000, UTC),
             content_type=PNG,
@@ -113,8 +115,8 @@ def sent(request: Request, source: Source, made: Thumbnail, etag: str) -> HttpRe
         )
     return file_response(
         request._request,
-        made.path,
-        root=folder_of(made.path, source),
+        thumbnail.path,
+        root=thumbnail_root(thumbnail.path, source),
         filename=name,
         content_type=PNG,
         cache_control=cache_control,
@@ -122,36 +124,36 @@ def sent(request: Request, source: Source, made: Thumbnail, etag: str) -> HttpRe
     )
 
 
-def folder_of(thumbnail: Path, source: Source) -> Path:
-    """Where it must really lie, whatever becomes of its path in the meantime."""
-    beside = source.root / FOLDER
-    return beside if is_inside(thumbnail, beside) else cache_folder(thumbnails.CACHE)
+def thumbnail_root(thumbnail: Path, source: Source) -> Path:
+    """Return the folder that the opened file must be in, even if a part of its path is replaced with a link."""
+    shared = source.root / FOLDER
+    return shared if is_inside(thumbnail, shared) else cache_folder(thumbnails.CACHE)
 
 
 class MediaFileView(BytesView):
-    """The file as it is, or in a form that browsers play."""
+    """The original file, or the web playback version of a video."""
 
     permission_classes = (REVIEW,)
 
     @extend_schema(**schema.FILE)
     def get(self, request: Request) -> HttpResponseBase:
         try:
-            place = media_at(request.user, path_of(request))
+            file = resolve_media(request.user, path_of(request))
             if is_set(request, "playable"):
-                return playable_response(request, place)
-            return original(request, place)
+                return playback_response(request, file)
+            return original_response(request, file)
         except NotMedia as error:
             raise FileTypeNotAllowed(error.detail) from None
         except NoSuchFile:
             raise Missing from None
 
 
-def original(request: Request, place: Media) -> HttpResponseBase:
-    cache_control = caching(request, place.facts.st_mtime_ns)
-    return bytes_of(request, place.file, Path(place.root.path), place.path.name, cache_control)
+def original_response(request: Request, media: MediaFile) -> HttpResponseBase:
+    cache_control = cache_control_of(request, media.file_stat.st_mtime_ns)
+    return media_response(request, media.file, Path(media.root.path), media.path.name, cache_control)
 
 
-def bytes_of(request: Request, file: Path, root: Path, name: str, cache_control: str) -> HttpResponseBase:
+def media_response(request: Request, file: Path, root: Path, name: str, cache_control: str) -> HttpResponseBase:
     return file_response(
         request._request,
         file,
@@ -163,14 +165,16 @@ def bytes_of(request: Request, file: Path, root: Path, name: str, cache_control:
     )
 
 
-def playable_response(request: Request, place: Media) -> HttpResponseBase:
-    """The playable form, or 202 until there is one: ask again after `Retry-After`, with HEAD if you like."""
-    if media_type_of(place.path.name) != VIDEO:
+def playback_response(request: Request, media: MediaFile) -> HttpResponseBase:
+    """Return the web playback version, or 202 until it is ready: clients then poll after `Retry-After`."""
+    if media_type_of(media.path.name) != VIDEO:
         raise BadRequest("playable is for videos.")
-    form = playback_version(place.file)
-    if form.path is None:
-        pending = {"state": form.state, "path": text(os.fsencode(place.path))}
-        return Response(pending, status=202, headers={"Retry-After": str(POLL_S)})
-    if form.path == place.file:
-        return original(request, place)
-    return bytes_of(request, form.path, form.path.parent, f"{place.path.stem}{form.path.suffix}", PRIVATE)
+    version = playback_version(media.file)
+    if version.path is None:
+        pending = {"state": version.state, "path": text(os.fsencode(media.path))}
+        return Response(pending, status=202, headers={"Retry-After": str(RETRY_AFTER_S)})
+    if version.path == media.file:
+        return original_response(request, media)
+    return media_response(
+        request, version.path, version.path.parent, f"{media.path.stem}{version.path.suffix}", PRIVATE
+    )

@@ -1,4 +1,4 @@
-"""Answers of one JSON object per line, which may go on for long: slow readers hold no more threads than they may."""
+"""Streaming NDJSON responses. Long ones occupy a stream slot, so that slow clients cannot block all web threads."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from nvr.media.http.stream_limits import StreamSlot, take_stream_slot
 CONTENT_TYPE: Final = "application/x-ndjson"
 
 
-class Held:
-    """Lines that hold a slot until the answer is through, or its client has left."""
+class LinesWithSlot:
+    """Lines that occupy a slot until the response is complete or the client has disconnected."""
 
     def __init__(self, lines: Iterable[bytes], slot: StreamSlot) -> None:
         self.lines, self.slot = lines, slot
@@ -32,5 +32,5 @@ def ndjson(lines: Iterable[bytes]) -> StreamingHttpResponse:
 
 
 def long_ndjson(request: HttpRequest, lines: Iterable[bytes], *, size: int | None = None) -> StreamingHttpResponse:
-    """The same for an answer of about `size` bytes, None if nobody knows. Raises `TooManyStreams`."""
-    return ndjson(Held(lines, take_stream_slot(request, size=size)))
+    """Return a response of about `size` bytes; None if unknown. Raises `TooManyStreams`."""
+    return ndjson(LinesWithSlot(lines, take_stream_slot(request, size=size)))

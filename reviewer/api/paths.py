@@ -1,4 +1,4 @@
-"""`/api/review-paths` and `/api/folders`: which folders are reviewed, and picking others."""
+"""`/api/review-paths` and `/api/folders`: list, add and remove review paths, and choose folders."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from nvr.api.permissions import HasPermission
 from nvr.api.views import ApiView
 from reviewer.api import schema
 from reviewer.api.query_params import body_of, path_of
-from reviewer.folders import children_of
+from reviewer.folders import list_subfolders
 from reviewer.policy import hidden_paths
 from reviewer.registry import add_path, known_paths, remove_path
 
@@ -22,7 +22,7 @@ MANAGE = HasPermission("reviewer.change_reviewpath")
 
 
 class ReviewPathsView(ApiView):
-    """The folders that are reviewed."""
+    """The review paths."""
 
     body_keys = {"post": ("path",), "delete": ("path",)}
 
@@ -31,28 +31,28 @@ class ReviewPathsView(ApiView):
 
     @extend_schema(**schema.PATHS)
     def get(self, request: Request) -> Response:
-        return Response({"knownPaths": names(request), "hiddenPickerPaths": hidden_paths()})
+        return Response({"knownPaths": known_path_names(request), "hiddenPickerPaths": hidden_paths()})
 
     @extend_schema(**schema.ADD_PATH)
     def post(self, request: Request) -> Response:
-        row, _ = add_path(request.user, body_of(request).get("path"))
-        return Response({"addedPath": row.path, "knownPaths": names(request)}, status=201)
+        review_path, _ = add_path(request.user, body_of(request).get("path"))
+        return Response({"addedPath": review_path.path, "knownPaths": known_path_names(request)}, status=201)
 
     @extend_schema(**schema.REMOVE_PATH)
     def delete(self, request: Request) -> Response:
         path = remove_path(request.user, body_of(request).get("path"))
-        return Response({"removedPath": path, "knownPaths": names(request)})
+        return Response({"removedPath": path, "knownPaths": known_path_names(request)})
 
 
-def names(request: Request) -> list[str]:
-    return [row.path for row in known_paths(request.user)]
+def known_path_names(request: Request) -> list[str]:
+    return [review_path.path for review_path in known_paths(request.user)]
 
 
 class FoldersView(ApiView):
-    """The folders in a folder, for a picker."""
+    """The subfolders of a folder, for a folder picker."""
 
     permission_classes = (REVIEW,)
 
     @extend_schema(**schema.FOLDERS)
     def get(self, request: Request) -> Response:
-        return Response(children_of(request.user, path_of(request)))
+        return Response(list_subfolders(request.user, path_of(request)))

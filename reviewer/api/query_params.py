@@ -1,4 +1,4 @@
-"""Reading what a client asked for: paths as the disk has them, numbers, words."""
+"""Reads the query parameters of a request: paths, numbers, choices and flags."""
 
 from __future__ import annotations
 
@@ -12,58 +12,58 @@ from reviewer.catalog import orders
 from reviewer.catalog.blocks import FILTERS
 
 MAX_FIELDS = 100
+UNLIMITED = 10**18  # the maximum of offsets; longer numbers do not fit into SQLite's integers
 
 
 def path_of(request: Request, name: str = "path") -> str:
-    """The path that the query names, which must be there."""
-    given = named_path(request, name)
-    if not given:
+    """Return a required path."""
+    value = optional_path(request, name)
+    if not value:
         raise BadRequest(f"{name} is required.")
-    return given
+    return value
 
 
-def named_path(request: Request, name: str) -> str:
-    """Empty if it is not there; bytes that are no UTF-8 stay what they are on disk."""
+def optional_path(request: Request, name: str) -> str:
+    """Return a path or an empty string. Django's own parsing would replace bytes that are not UTF-8."""
     try:
         query = parse_qs(request.META.get("QUERY_STRING", ""), errors="surrogateescape", max_num_fields=MAX_FIELDS)
     except ValueError as error:
         raise BadRequest(f"The query has more than {MAX_FIELDS} fields.") from error
-    given: str = query.get(name, [""])[-1]
-    return given
+    value: str = query.get(name, [""])[-1]
+    return value
 
 
-def number_of(request: Request, name: str, default: int, *, least: int, most: int) -> int:
-    given = request.query_params.get(name)
-    if given is None:
+def number_of(request: Request, name: str, default: int, *, minimum: int, maximum: int) -> int:
+    value = request.query_params.get(name)
+    if value is None:
         return default
-    if not (given.isascii() and given.isdigit() and len(given) <= 18) or not least <= int(given) <= most:
-        bounds = f"from {least} to {most}" if most < 10**18 else f"of at least {least}"
+    if not (value.isascii() and value.isdigit() and len(value) <= 18) or not minimum <= int(value) <= maximum:
+        bounds = f"from {minimum} to {maximum}" if maximum < UNLIMITED else f"of at least {minimum}"
         raise BadRequest(f"{name} must be a whole number {bounds}.")
-    return int(given)
+    return int(value)
 
 
 def filter_of(request: Request) -> str:
-    given = request.query_params.get("statusFilter", "all")
-    if given not in FILTERS:
+    value = request.query_params.get("statusFilter", "all")
+    if value not in FILTERS:
         raise BadRequest(f"statusFilter must be one of {', '.join(FILTERS)}.")
-    return given
+    return value
 
 
 def order_of(request: Request) -> str:
-    given = request.query_params.get("order", orders.NAME)
-    if given not in orders.ORDERS:
+    value = request.query_params.get("order", orders.NAME)
+    if value not in orders.ORDERS:
         raise BadRequest(f"order must be one of {', '.join(orders.ORDERS)}.")
-    return given
+    return value
 
 
 def is_set(request: Request, name: str) -> bool:
-    """Whether the flag is 1; raises for anything else."""
-    given = request.query_params.get(name)
-    if given not in {None, "1"}:
+    """Return whether the flag is set. Raises `BadRequest` for values other than 1."""
+    value = request.query_params.get(name)
+    if value not in {None, "1"}:
         raise BadRequest(f"{name} must be 1.")
-    return given == "1"
+    return value == "1"
 
 
 def body_of(request: Request) -> dict[str, Any]:
-    """The view's base has made sure that it is a JSON object with known keys."""
-    return dict(request.data)
+    return dict(request.data)  # the base view has checked that it is a JSON object with known keys

@@ -1,4 +1,4 @@
-"""How the reviewer's API is documented in OpenAPI."""
+"""The OpenAPI documentation of the reviewer's API."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from reviewer.catalog.blocks import FILTERS
 from reviewer.catalog.orders import ORDERS
 
 TAGS = ["review"]
-PATH_NOTE = "Absolute. Outside of what you review: 403, whether or not it is there."
+PATH_NOTE = "An absolute path. Outside your review paths: 403, whether or not it exists."
 
 
 class StatusOut(serializers.Serializer[Any]):
@@ -56,8 +56,8 @@ def flag(name: str, text: str) -> OpenApiParameter:
     return OpenApiParameter(name, str, enum=["1"], description=text)
 
 
-def number(name: str, least: int, most: int | None, default: int) -> OpenApiParameter:
-    schema = {"type": "integer", "minimum": least} | ({"maximum": most} if most else {})
+def number(name: str, minimum: int, maximum: int | None, default: int) -> OpenApiParameter:
+    schema = {"type": "integer", "minimum": minimum} | ({"maximum": maximum} if maximum else {})
     return OpenApiParameter(name, schema, description=f"Default {default}.")
 
 
@@ -65,16 +65,18 @@ def path_parameter(text: str = PATH_NOTE) -> OpenApiParameter:
     return OpenApiParameter("path", {"type": "string", "minLength": 1}, required=True, description=text)
 
 
-STATUS_FILTER = OpenApiParameter("statusFilter", str, enum=list(FILTERS), description="Before offset and limit.")
+STATUS_FILTER = OpenApiParameter(
+    "statusFilter", str, enum=list(FILTERS), description="Applied before offset and limit."
+)
 ORDER = OpenApiParameter(
     "order",
     str,
     enum=list(ORDERS),
-    description="`name` (the default): file name, then path. `folder`: folder, then file name. `time`: the oldest "
-    "first; the first time all files are looked at.",
+    description="`name` (the default): file name, then path. `folder`: folder, then file name. `time`: oldest "
+    "first; the first request reads the times of all files.",
 )
-REFRESH = flag("refresh", "Read the disk again, whatever is known of it.")
-WAIT = flag("wait", "Wait until sizes and durations of all are known.")
+REFRESH = flag("refresh", "Scan the disk again, even if nothing seems to have changed.")
+WAIT = flag("wait", "Wait until the dimensions and durations of all items are known.")
 NAMED_PATH = inline_serializer("ReviewPathIn", {"path": serializers.CharField(max_length=4096)})
 NAMES = serializers.ListField(child=serializers.CharField())
 
@@ -95,7 +97,7 @@ ADD_PATH: dict[str, Any] = {
 REMOVE_PATH: dict[str, Any] = {
     "operation_id": "remove_review_path",
     "tags": TAGS,
-    "description": "Nothing on the disk is touched; the folder need not be there.",
+    "description": "Files on the disk stay unchanged; the folder need not exist.",
     "request": NAMED_PATH,
     "responses": {
         200: inline_serializer("ReviewPathRemoved", {"removedPath": serializers.CharField(), "knownPaths": NAMES})
@@ -104,8 +106,8 @@ REMOVE_PATH: dict[str, Any] = {
 FOLDERS: dict[str, Any] = {
     "operation_id": "list_folders",
     "tags": TAGS,
-    "description": "The folders directly in a folder; hidden ones are left out.",
-    "parameters": [path_parameter("Absolute. Outside of what is reviewed only for whoever manages the paths.")],
+    "description": "The subfolders of a folder, without hidden ones.",
+    "parameters": [path_parameter("An absolute path. Outside the review paths only for users who manage them.")],
     "responses": {
         200: inline_serializer("Folders", {"path": serializers.CharField(), "folders": FolderOut(many=True)})
     },
@@ -122,7 +124,9 @@ FOLDER_FILES: dict[str, Any] = {
                 "offset": serializers.IntegerField(),
                 "limit": serializers.IntegerField(),
                 "count": serializers.IntegerField(help_text="How many items this page has."),
-                "ignoredCount": serializers.IntegerField(help_text="Files that are no pictures, videos or marks."),
+                "ignoredCount": serializers.IntegerField(
+                    help_text="Files that are neither pictures, videos nor marks."
+                ),
                 "items": ItemOut(many=True),
             },
         )
@@ -131,10 +135,10 @@ FOLDER_FILES: dict[str, Any] = {
 STREAM: dict[str, Any] = {
     "operation_id": "stream_media_items",
     "tags": TAGS,
-    "description": "A line of JSON for each picture and video below a review path, by file name and then path; the "
-    'last line is `{"type": "done", "count": …}`.',
+    "description": "One line of JSON for each picture and video below a review path, sorted by file name, then path. "
+    'The last line is `{"type": "done", "count": …}`.',
     "parameters": [
-        path_parameter("Exactly a review path."),
+        path_parameter("A review path."),
         number("offset", 0, None, 0),
         number("limit", 1, 10_000, 50),
         STATUS_FILTER,
@@ -142,8 +146,8 @@ STREAM: dict[str, Any] = {
         OpenApiParameter(
             "after",
             str,
-            description="Instead of `offset`: the path of the last item that you have. In the order of time it must "
-            "still be there.",
+            description="Instead of `offset`: the path of the last item of the previous page. In the order by time it "
+            "must still exist.",
         ),
         REFRESH,
         WAIT,
@@ -153,9 +157,9 @@ STREAM: dict[str, Any] = {
 POSITION: dict[str, Any] = {
     "operation_id": "find_media_item",
     "tags": TAGS,
-    "description": "The offset at which `item` stands in the stream of the same filter and order, or would stand.",
+    "description": "The offset of `item` in the stream of the same filter and order, also if the item does not exist.",
     "parameters": [
-        path_parameter("Exactly a review path."),
+        path_parameter("A review path."),
         OpenApiParameter("item", {"type": "string", "minLength": 1}, required=True, description="The item's path."),
         STATUS_FILTER,
         ORDER,
@@ -167,8 +171,8 @@ POSITION: dict[str, Any] = {
 SUMMARY: dict[str, Any] = {
     "operation_id": "summarise_media_items",
     "tags": TAGS,
-    "description": "How many there are; a file counts in each that holds.",
-    "parameters": [path_parameter("Exactly a review path.")],
+    "description": "The number of files for each status filter.",
+    "parameters": [path_parameter("A review path.")],
     "responses": {
         200: inline_serializer(
             "MediaSummary",
@@ -183,10 +187,11 @@ PROGRESS: dict[str, Any] = {
     "operation_id": "watch_media_progress",
     "tags": TAGS,
     "description": (
-        "How far the disk is read, for one who waits for a first page: `reading` with what has been read so far, "
-        "`ready` with what there is, or `unread`. `thumbnails` tells how far those made ahead are; null if none are."
+        "The progress of a scan, for clients that wait for the first page: `reading` with the files found so far, "
+        "`ready` with all files, or `unread`. `thumbnails` is the progress of the thumbnails that are created ahead of "
+        "time, or null."
     ),
-    "parameters": [path_parameter("Exactly a review path.")],
+    "parameters": [path_parameter("A review path.")],
     "responses": {
         200: inline_serializer(
             "MediaProgress",
@@ -210,7 +215,7 @@ PROGRESS: dict[str, Any] = {
 ACT: dict[str, Any] = {
     "operation_id": "mark_media",
     "tags": TAGS,
-    "description": "Doing it again changes nothing. Trashing what is locked: 409.",
+    "description": "Repeating an action changes nothing. Trashing a locked file: 409.",
     "request": inline_serializer(
         "MediaAction",
         {"path": serializers.CharField(max_length=4096), "action": serializers.ChoiceField(list(ACTIONS))},
@@ -225,7 +230,7 @@ ACT: dict[str, Any] = {
 BATCH: dict[str, Any] = {
     "operation_id": "mark_many_media",
     "tags": TAGS,
-    "description": "One that fails keeps none of the others back.",
+    "description": "A file that fails does not stop the others.",
     "request": inline_serializer(
         "MediaBatch",
         {
@@ -238,24 +243,26 @@ BATCH: dict[str, Any] = {
 THUMBNAIL: dict[str, Any] = {
     "operation_id": "media_thumbnail",
     "tags": TAGS,
-    "description": "A PNG of exactly that size: the picture, or the frame at 2 s, in the middle of a light square. "
-    "Where none can be made now, a placeholder with `Cache-Control: no-store`.",
+    "description": "A PNG of exactly this size: the picture, or the video frame at 2 s, centered in a light square. If "
+    "it cannot be created now, a placeholder with `Cache-Control: no-store`.",
     "parameters": [
         path_parameter(),
         number("size", 1, 1024, 256),
-        OpenApiParameter("v", str, description="The item's `modifiedAt`: the answer may then be kept for ever."),
+        OpenApiParameter(
+            "v", str, description="The item's `modifiedAt`: the response may then be cached without revalidation."
+        ),
     ],
     "responses": {(200, "image/png"): OpenApiTypes.BINARY},
 }
 FILE: dict[str, Any] = {
     "operation_id": "media_file",
     "tags": TAGS,
-    "description": "The file itself, with ranges and conditional requests. `playable=1`: 202 with `Retry-After` until "
-    "the form that browsers play has been made.",
+    "description": "The original file; supports ranges and conditional requests. `playable=1`: 202 with `Retry-After` "
+    "until the web playback version is ready.",
     "parameters": [
         path_parameter(),
-        flag("playable", "A form of the video that every browser plays."),
-        flag("download", "As an attachment."),
+        flag("playable", "The web playback version of the video."),
+        flag("download", "Send the file as an attachment."),
     ],
     "responses": {(200, "application/octet-stream"): OpenApiTypes.BINARY},
 }

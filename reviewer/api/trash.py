@@ -18,14 +18,13 @@ from nvr.api.views import ApiView, BytesView
 from nvr.errors import BadRequest
 from reviewer.api import trash_schema
 from reviewer.api.ndjson import long_ndjson, ndjson
-from reviewer.api.query_params import body_of, is_set, number_of
+from reviewer.api.query_params import UNLIMITED, body_of, is_set, number_of
 from reviewer.models import TrashRun
 from reviewer.trash import runs as trash_runs
 from reviewer.trash.candidates import dry_run_lines
 from reviewer.trash.stream import Stream, disconnect_check, wait_for_worker
 
 REVIEW = HasPermission("reviewer.review")
-ANY_OFFSET = 10**18
 
 
 class EmptyTrashView(BytesView):
@@ -69,8 +68,8 @@ class TrashRunsView(ApiView):
 
     @extend_schema(**trash_schema.RUNS)
     def get(self, request: Request) -> Response:
-        offset = number_of(request, "offset", 0, least=0, most=ANY_OFFSET)
-        limit = number_of(request, "limit", 100, least=1, most=1000)
+        offset = number_of(request, "offset", 0, minimum=0, maximum=UNLIMITED)
+        limit = number_of(request, "limit", 100, minimum=1, maximum=1000)
         items = [run_json(run) for run in trash_runs.runs_of(request.user, offset=offset, limit=limit)]
         return Response({"offset": offset, "limit": limit, "count": len(items), "items": items})
 

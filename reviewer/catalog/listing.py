@@ -75,10 +75,10 @@ def list_folder(path: bytes, root: bytes) -> Listing:
 def add_media(listing: Listing, entry: os.DirEntry[bytes]) -> None:
     """Add a file with the name of a picture or video if its content matches."""
     if not has_unambiguous_name(entry.name):
-        facts = entry.stat()
-        if not holds_video(entry.path, facts):
+        file_stat = entry.stat()
+        if not holds_video(entry.path, file_stat):
             listing.ignored += 1
-            listing.is_incomplete |= not facts.st_size and time.time() - facts.st_mtime < STILL_WRITING_S
+            listing.is_incomplete |= not file_stat.st_size and time.time() - file_stat.st_mtime < STILL_WRITING_S
             return
     listing.files[entry.name] = 0
 

@@ -1,7 +1,7 @@
-"""What the reviewer takes for a picture, a video, or the mark of one; by name, as the camera wrote it.
+"""Recognizes pictures, videos and their companion files by the file name.
 
-Names that others use as well (`.ts` is TypeScript, too) are believed only with a look at the file's first bytes. What
-was seen is remembered for as long as the file stays the same, so that a folder of recordings is read as fast as others.
+The suffix `.ts` is ambiguous (it also means TypeScript), so the first bytes of such files are checked as well. The
+result is cached until the file changes, so that a folder of recordings is scanned as fast as others.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ VIDEO: Final = "video"
 IMAGES = frozenset({"bmp", "gif", "jpeg", "jpg", "png", "tif", "tiff", "webp"})
 VIDEOS = frozenset({"avi", "m4v", "mov", "mp4", "mpeg", "mpg", "mts", "m2ts", "wmv", "mkv", "webm", "3gp", "ts"})
 MEDIA_TYPES = dict.fromkeys(IMAGES, IMAGE) | dict.fromkeys(VIDEOS, VIDEO)
-BYTES_MEDIA_TYPES = {ending.encode(): kind for ending, kind in MEDIA_TYPES.items()}
+BYTES_MEDIA_TYPES = {suffix.encode(): media_type for suffix, media_type in MEDIA_TYPES.items()}
 
 
 class Mark(IntFlag):
-    """The companions of a file that are there; `FORMER_…`: that are there, and a former picture's."""
+    """The companions of a file. `OUTDATED_…` are companions of a former file of the same name."""
 
     NONE = 0
     LOCKED = 1
@@ -36,29 +36,31 @@ OUTDATED: Final = {Mark.TRASHED: Mark.OUTDATED_TRASHED, Mark.SEEN: Mark.OUTDATED
 # Marks that only count if the companion is not older than the file.
 MTIME_DEPENDENT: Final = Mark.TRASHED | Mark.SEEN | Mark.OUTDATED_TRASHED | Mark.OUTDATED_SEEN
 COMPANIONS = {".lock": Mark.LOCKED, ".trash": Mark.TRASHED, ".seen": Mark.SEEN}
-BYTES_COMPANIONS = tuple((ending.encode(), mark) for ending, mark in COMPANIONS.items())
-COMPANION_SUFFIXES = frozenset(ending for ending, _ in BYTES_COMPANIONS)
-
+BYTES_COMPANIONS = tuple((suffix.encode(), mark) for suffix, mark in COMPANIONS.items())
+COMPANION_SUFFIXES = frozenset(suffix for suffix, _ in BYTES_COMPANIONS)
 
 AMBIGUOUS: Final = b".ts"
 
 
 def has_unambiguous_name(name: bytes) -> bool:
-    """Whether the name alone tells what the file is; `.mts` and `.m2ts` are seldom anything else."""
+    """Return whether the name alone determines the type. `.mts` and `.m2ts` are rarely anything else than video."""
     return not name.lower().endswith(AMBIGUOUS)
 
 
-def holds_video(path: bytes, facts: os.stat_result) -> bool:
-    """Whether the regular file of an ambiguous name is one; not of what cannot be read."""
+def holds_video(path: bytes, file_stat: os.stat_result) -> bool:
+    """Return whether a regular file with an ambiguous name is a video. An unreadable file is not."""
     try:
-        return starts_as_video(path, facts.st_dev, facts.st_ino, facts.st_size, facts.st_mtime_ns)
+        return starts_as_video(path, file_stat.st_dev, file_stat.st_ino, file_stat.st_size, file_stat.st_mtime_ns)
     except OSError:
         return False
 
 
 @lru_cache(maxsize=32_768)
 def starts_as_video(path: bytes, device: int, inode: int, size_bytes: int, mtime_ns: int) -> bool:
-    """What tells it from its state at other times is only to be remembered. Raises OSError, which is not."""
+    """Return whether the file starts like a transport stream. Raises OSError, which is not cached.
+
+    All arguments but `path` only serve as the cache key, so that a changed file is read again.
+    """
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         return is_transport_stream(os.read(descriptor, HEAD_BYTES))
@@ -67,12 +69,12 @@ def starts_as_video(path: bytes, device: int, inode: int, size_bytes: int, mtime
 
 
 def media_type_of(name: str) -> str | None:
-    """`image`, `video`, or None for what is neither."""
-    stem, dot, ending = name.rpartition("/")[2].rpartition(".")
-    return MEDIA_TYPES.get(ending.lower()) if dot and stem else None
+    """Return `image`, `video` or None."""
+    stem, dot, suffix = name.rpartition("/")[2].rpartition(".")
+    return MEDIA_TYPES.get(suffix.lower()) if dot and stem else None
 
 
 def media_type_of_bytes(name: bytes) -> str | None:
-    """The same for a name as the disk holds it."""
-    stem, dot, ending = name.rpartition(b".")
-    return BYTES_MEDIA_TYPES.get(ending.lower()) if dot and stem else None
+    """Return the same as `media_type_of` for an undecoded name."""
+    stem, dot, suffix = name.rpartition(b".")
+    return BYTES_MEDIA_TYPES.get(suffix.lower()) if dot and stem else None

@@ -227,10 +227,10 @@ class Scanner:
     def _mtime_of(self, path: bytes) -> int | None:
         """Return the mtime, or None if the path is no directory (any longer)."""
         try:
-            facts = os.lstat(self._absolute(path))
+            file_stat = os.lstat(self._absolute(path))
         except OSError:
             return None
-        return mtime_ns_of(facts) if stat.S_ISDIR(facts.st_mode) else None
+        return mtime_ns_of(file_stat) if stat.S_ISDIR(file_stat.st_mode) else None
 
     def _build(self) -> None:
         """Run the first scan. It reads everything before it writes, so that a slow disk blocks no other process."""

@@ -120,10 +120,10 @@ def is_mtime_reliable(path: str) -> bool:
 def identity_of(place: str | Path) -> tuple[int, int]:
     """Return device and inode, or zeros if the file is missing."""
     try:
-        facts = os.stat(place)  # noqa: PTH116 - runs twice per page
+        file_stat = os.stat(place)  # noqa: PTH116 - runs twice per page
     except OSError:
         return 0, 0
-    return facts.st_dev, facts.st_ino
+    return file_stat.st_dev, file_stat.st_ino
 
 
 def delete_index(root: ReviewPath) -> None:

@@ -31,8 +31,8 @@ def times_run(folder: int) -> int:
     return TIMES - folder
 
 
-def time_of(facts: os.stat_result) -> int:
-    return max(MIN_NS, min(earlier_time_ns(facts), -MIN_NS - 1))
+def time_of(file_stat: os.stat_result) -> int:
+    return max(MIN_NS, min(earlier_time_ns(file_stat), -MIN_NS - 1))
 
 
 def encode_time(time_ns: int) -> bytes:

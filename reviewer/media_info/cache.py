@@ -1,4 +1,4 @@
-"""What was found out about files, by path, mtime and size; in an SQLite file that may be deleted at any time."""
+"""Caches the media information of files by path, mtime and size, in an SQLite file that can be deleted at any time."""
 
 from __future__ import annotations
 
@@ -14,36 +14,42 @@ from django.conf import settings
 
 from reviewer.catalog.mtime import mtime_ns_of
 
-ASKED_PER_QUERY: Final = 500
+PATHS_PER_QUERY: Final = 500
 MAX_BYTES: Final = 1 << 30
 
 
-class Facts(NamedTuple):
-    """In pixels and seconds; what cannot be known is None."""
+class MediaInfo(NamedTuple):
+    """Dimensions in pixels and duration in seconds; None if unknown."""
 
     width: int | None = None
     height: int | None = None
     duration_s: float | None = None
 
 
-NOTHING: Final = Facts()
+UNKNOWN: Final = MediaInfo()
 
 
 _local = threading.local()
 
 
+def cache_file() -> Path:
+    folder: Path = settings.NVR_DATA_DIR / "review-index"
+    return folder / "probes.sqlite3"
+
+
 def database() -> sqlite3.Connection:
-    """This thread's; the file is safe to delete."""
-    file: Path = settings.NVR_DATA_DIR / "review-index" / "probes.sqlite3"
+    """Return this thread's connection. It is opened again if the file was deleted or replaced."""
+    file = cache_file()
     opened_as, connection = _local.__dict__.get("probes", (None, None))
     if connection is None or opened_as != identity_of(file):
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if opened_as is None and size_of(file) > MAX_BYTES:  # once in a process: rather anew than without end
+        # Rows of deleted files are never removed. Instead the cache is rebuilt when it has grown too large.
+        if opened_as is None and size_of(file) > MAX_BYTES:
             file.unlink(missing_ok=True)
         connection = sqlite3.connect(file, timeout=10, isolation_level=None)
         for statement in (
             "PRAGMA journal_mode=WAL",
-            "PRAGMA synchronous=OFF",
+            "PRAGMA synchronous=OFF",  # a power failure may damage the file, which is then rebuilt
             "CREATE TABLE IF NOT EXISTS probe (path BLOB PRIMARY KEY, mtime_ns INTEGER, size INTEGER, width INTEGER, "
             "height INTEGER, duration_s REAL) WITHOUT ROWID",
         ):
@@ -68,52 +74,52 @@ def identity_of(file: Path) -> tuple[str, int]:
 
 
 @contextmanager
-def forgiving() -> Iterator[None]:
-    """A damaged file is thrown away; one that cannot be written leaves things to be looked into again."""
+def ignore_errors() -> Iterator[None]:
+    """Delete a damaged cache, and do without one that cannot be used: the files are then probed again."""
     try:
         yield
-    except sqlite3.OperationalError:
+    except sqlite3.OperationalError:  # locked, or the disk is full: the file is not damaged
         return
     except sqlite3.DatabaseError:
         _local.__dict__.pop("probes", None)
-        for ending in ("", "-wal", "-shm"):
-            Path(f"{settings.NVR_DATA_DIR / 'review-index' / 'probes.sqlite3'}{ending}").unlink(missing_ok=True)
+        for suffix in ("", "-wal", "-shm"):
+            Path(f"{cache_file()}{suffix}").unlink(missing_ok=True)
     except OSError:
         return
 
 
-def remembered(files: dict[bytes, os.stat_result]) -> dict[bytes, Facts]:
-    """What is known of the files as they are now."""
-    found: dict[bytes, Facts] = {}
+def load(files: dict[bytes, os.stat_result]) -> dict[bytes, MediaInfo]:
+    """Return the cached information of the files that have not changed since."""
+    found: dict[bytes, MediaInfo] = {}
     paths = list(files)
-    with forgiving():
-        for start in range(0, len(paths), ASKED_PER_QUERY):
-            part = paths[start : start + ASKED_PER_QUERY]
-            places = ",".join("?" * len(part))
-            rows = database().execute(f"SELECT * FROM probe WHERE path IN ({places})", part)  # noqa: S608 - only marks
+    with ignore_errors():
+        for start in range(0, len(paths), PATHS_PER_QUERY):
+            batch = paths[start : start + PATHS_PER_QUERY]
+            placeholders = ",".join("?" * len(batch))
+            rows = database().execute(
+                f"SELECT * FROM probe WHERE path IN ({placeholders})",  # noqa: S608 - only question marks
+                batch,
+            )
             for path, mtime_ns, size, *values in rows:
-                now = files[path]
-                if mtime_ns == mtime_ns_of(now) and size == now.st_size:
-                    found[path] = Facts._make(values)
+                file_stat = files[path]
+                if mtime_ns == mtime_ns_of(file_stat) and size == file_stat.st_size:
+                    found[path] = MediaInfo._make(values)
     return found
 
 
-def remember(files: dict[bytes, os.stat_result], facts: dict[bytes, Facts]) -> None:
+def save(files: dict[bytes, os.stat_result], infos: dict[bytes, MediaInfo]) -> None:
     rows = [
-        (path, mtime_ns_of(files[path]), files[path].st_size, known.width, known.height, known.duration_s)
-        for path, known in facts.items()
+        (path, mtime_ns_of(files[path]), files[path].st_size, info.width, info.height, info.duration_s)
+        for path, info in infos.items()
     ]
-    if rows:
-        with forgiving():
-            store(rows)
-
-
-def store(rows: list[tuple[bytes, int, int, int | None, int | None, float | None]]) -> None:
-    connection = database()
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        connection.executemany("INSERT OR REPLACE INTO probe VALUES (?, ?, ?, ?, ?, ?)", rows)
-    except BaseException:
-        connection.execute("ROLLBACK")
-        raise
-    connection.execute("COMMIT")
+    if not rows:
+        return
+    with ignore_errors():
+        connection = database()
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            connection.executemany("INSERT OR REPLACE INTO probe VALUES (?, ?, ?, ?, ?, ?)", rows)
+        except BaseException:
+            connection.execute("ROLLBACK")
+            raise
+        connection.execute("COMMIT")

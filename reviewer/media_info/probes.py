@@ -1,8 +1,8 @@
-"""Width and height as shown, and duration, of pictures and videos; each file is looked into once, until it changes.
+"""Probes the dimensions and duration of pictures and videos. Each file is probed once, until it changes.
 
-Pictures and MP4s tell at once, from their heads. Other videos take ffprobe a tenth of a second each: a page waits for
-them a second in all, and a worker looks into the rest. That a file tells nothing is remembered too; what kept us from
-asking it (a storage that does not answer, ffprobe that is missing or too slow) is not, so that it is tried again.
+Pictures and MP4 files have them in their header. For other videos ffprobe takes a tenth of a second each: a page waits
+for at most a second in total, and a worker probes the rest. A file without readable information is cached as unknown.
+Failures that are not the file's fault (the storage does not respond, ffprobe is missing or too slow) are retried.
 """
 
 from __future__ import annotations
@@ -28,168 +28,171 @@ from nvr.media.ffmpeg.mp4_metadata import UnreadableMp4, read_movie_info
 from nvr.media.files.paths import open_regular, resolve_with_mode, translate_os_errors
 from nvr.media.images.decoder import pictures
 from reviewer.catalog.media_types import IMAGE, media_type_of_bytes
-from reviewer.media_info.cache import NOTHING, Facts, remember, remembered
+from reviewer.media_info import cache as info_cache
+from reviewer.media_info.cache import UNKNOWN, MediaInfo
 
-BOXED: Final = {b"mp4", b"mov", b"m4v", b"3gp"}
-ALL_AT_MOST_S: Final = 30.0
+MP4_SUFFIXES: Final = {b"mp4", b"mov", b"m4v", b"3gp"}
+WAIT_FOR_ALL_S: Final = 30.0
 MAX_CONCURRENT: Final = 2
 TASK: Final = "reviewer.probe"
-TASK_LIVES_S: Final = 600
+RESEND_AFTER_S: Final = 600
 ENDS_BYTES: Final = 65_536
 
 Files = Iterable[tuple[bytes, os.stat_result]]
 
+_pool = ThreadPoolExecutor(max_workers=MAX_CONCURRENT, thread_name_prefix="probe")
+
 
 class Deadline:
-    """How long all that is asked for together may wait for ffprobe."""
+    """Limits how long a request waits for ffprobe in total."""
 
     def __init__(self, *, for_all: bool = False) -> None:
-        seconds = ALL_AT_MOST_S if for_all else settings.NVR_REVIEW_PROBE_WAIT.total_seconds()
+        seconds = WAIT_FOR_ALL_S if for_all else settings.NVR_REVIEW_PROBE_WAIT.total_seconds()
         self.until = time.monotonic() + seconds
 
     def left_s(self) -> float:
         return max(0.0, self.until - time.monotonic())
 
 
-def facts_of(files: Files, deadline: Deadline, *, root: Path) -> dict[bytes, Facts]:
-    """What is known of each file by its path (bytes, absolute); what is not known yet is left out.
+def media_info_of(files: Files, deadline: Deadline, *, root: Path) -> dict[bytes, MediaInfo]:
+    """Return what is known of each file by its absolute path. Files that could not be probed in time are left out.
 
-    Nothing is told of a file that does not really lie below `root` (which is without links).
+    Files outside of `root`, which has no links, are not probed.
     """
-    there = dict(files)
-    known = remembered(there)
-    quick, waiting = from_heads(there.keys() - known.keys(), root)
-    slow = probed(waiting, root, deadline)
-    remember({path: there[path] for path in (*quick, *slow)}, quick | slow)
-    return known | quick | slow
+    stats = dict(files)
+    cached = info_cache.load(stats)
+    from_headers, others = read_headers(stats.keys() - cached.keys(), root)
+    probed = probe_until(deadline, others, root)
+    info_cache.save(stats, from_headers | probed)
+    return cached | from_headers | probed
 
 
-def from_heads(paths: Iterable[bytes], root: Path) -> tuple[dict[bytes, Facts], list[bytes]]:
-    """What their heads tell, and those that take ffprobe; one that cannot be opened now is in neither."""
-    quick: dict[bytes, Facts] = {}
+def read_headers(paths: Iterable[bytes], root: Path) -> tuple[dict[bytes, MediaInfo], list[bytes]]:
+    """Return what the headers contain, and the files that require ffprobe. Unreadable files are in neither."""
+    infos: dict[bytes, MediaInfo] = {}
     others: list[bytes] = []
     for path in paths:
         with suppress(NvrError):
-            found = at_once(path, root)
-            if found is None:
+            info = header_info(path, root)
+            if info is None:
                 others.append(path)
             else:
-                quick[path] = found
-    return quick, others
+                infos[path] = info
+    return infos, others
 
 
-def at_once(path: bytes, root: Path) -> Facts | None:
-    """What the file's head tells; None if that takes ffprobe. Raises `NvrError` for what is not the file's fault."""
+def header_info(path: bytes, root: Path) -> MediaInfo | None:
+    """Return what the file's header contains, or None if that requires ffprobe. Raises as `image_info`."""
     if media_type_of_bytes(path.rpartition(b"/")[2]) == IMAGE:
-        return of_picture(path, root)
-    if path.rpartition(b".")[2].lower() in BOXED:
-        return of_movie(path, root)
+        return image_info(path, root)
+    if path.rpartition(b".")[2].lower() in MP4_SUFFIXES:
+        return mp4_info(path, root)
     return None
 
 
-def of_picture(path: bytes, root: Path) -> Facts:
+def image_info(path: bytes, root: Path) -> MediaInfo:
+    """Raises `NvrError` for errors that are not the file's fault."""
     try:
-        with open_regular(place_at(path), root=root) as file:
-            found = pictures.read_header(file)
-            return Facts(found.width, found.height)
+        with open_regular(resolve_file(path), root=root) as file:
+            header = pictures.read_header(file)
+            return MediaInfo(header.width, header.height)
     except NvrError as error:
-        return nothing_for(error)
+        if not is_file_error(error):
+            raise
+        return UNKNOWN
 
 
-def of_movie(path: bytes, root: Path) -> Facts | None:
+def mp4_info(path: bytes, root: Path) -> MediaInfo | None:
     try:
-        with open_regular(place_at(path), root=root) as file, translate_os_errors():
-            found = read_movie_info(file, os.fstat(file.fileno()).st_size)
+        with open_regular(resolve_file(path), root=root) as file, translate_os_errors():
+            movie = read_movie_info(file, os.fstat(file.fileno()).st_size)
     except UnreadableMp4:
         return None
-    if found.width is None or found.duration_s is None:
+    if movie.width is None or movie.duration_s is None:
         return None
-    return Facts(found.width, found.height, round(found.duration_s, 3))
+    return MediaInfo(movie.width, movie.height, round(movie.duration_s, 3))
 
 
-def of_any(path: bytes, root: Path) -> Facts:
-    """What ffprobe tells; nothing of what it cannot read. Raises `NvrError` for what is not the file's fault."""
-    from nvr.media.ffmpeg import operations as ffmpeg
+def ffprobe_info(path: bytes, root: Path) -> MediaInfo:
+    """Raises `NvrError` for errors that are not the file's fault."""
+    from nvr.media.ffmpeg import operations as ffmpeg  # imported only when needed: most pages need no ffprobe
 
-    place = place_at(path)
+    file = resolve_file(path)
     try:
         with translate_os_errors():
-            found = ffmpeg.probe(place, root=root)
+            probe = ffmpeg.probe(file, root=root)
     except NvrError as error:
-        nothing = nothing_for(error)
-        check_readable(place, root)
-        return nothing
-    return Facts(found.width, found.height, None if found.duration is None else round(found.duration, 3))
+        if not is_file_error(error):
+            raise
+        # ffprobe reports the same error for a truncated file and for one that the storage fails to read.
+        check_readable(file, root)
+        return UNKNOWN
+    return MediaInfo(probe.width, probe.height, None if probe.duration is None else round(probe.duration, 3))
 
 
-def place_at(path: bytes) -> Path:
-    """Where a listed link leads; any other file lies where it is listed."""
+def resolve_file(path: bytes) -> Path:
     with translate_os_errors():
         return Path(resolve_with_mode(os.fsdecode(path))[0])
 
 
-def nothing_for(error: NvrError) -> Facts:
-    """What a file tells that is no picture or video; raises `error` when it says nothing of the file itself."""
-    if error.status != HTTPStatus.UNPROCESSABLE_ENTITY:
-        raise error
-    return NOTHING
+def is_file_error(error: NvrError) -> bool:
+    """Return whether the file itself is the cause, so that probing it again is pointless."""
+    return error.status == HTTPStatus.UNPROCESSABLE_ENTITY
 
 
-def check_readable(place: Path, root: Path) -> None:
-    """Raises `StorageFault` if an end of it cannot be read: ffprobe says the same of that and of a file cut short."""
-    with open_regular(place, root=root) as file, translate_os_errors():
+def check_readable(path: Path, root: Path) -> None:
+    """Raises `StorageFault` if the beginning or the end of the file cannot be read."""
+    with open_regular(path, root=root) as file, translate_os_errors():
         file.read(ENDS_BYTES)
         file.seek(max(0, os.fstat(file.fileno()).st_size - ENDS_BYTES))
         file.read(ENDS_BYTES)
 
 
-_pool = ThreadPoolExecutor(max_workers=MAX_CONCURRENT, thread_name_prefix="probe")
-
-
-def probed(paths: list[bytes], root: Path, deadline: Deadline) -> dict[bytes, Facts]:
-    """As many as the deadline lasts for; a worker is asked for the others."""
+def probe_until(deadline: Deadline, paths: list[bytes], root: Path) -> dict[bytes, MediaInfo]:
+    """Probe as many files as possible before the deadline. A worker probes the others."""
     if not paths or not deadline.left_s():
-        leave_to_worker(paths, root)
+        send_to_worker(paths, root)
         return {}
-    asked: dict[Future[Facts], bytes] = {_pool.submit(of_any, path, root): path for path in paths}
-    done, late = wait(asked, timeout=deadline.left_s())
+    futures: dict[Future[MediaInfo], bytes] = {_pool.submit(ffprobe_info, path, root): path for path in paths}
+    done, late = wait(futures, timeout=deadline.left_s())
     for future in late:
         future.cancel()
-    leave_to_worker([asked[future] for future in late], root)
-    found: dict[bytes, Facts] = {}
+    send_to_worker([futures[future] for future in late], root)
+    infos: dict[bytes, MediaInfo] = {}
     for future in done:
         with suppress(NvrError):
-            found[asked[future]] = future.result()
-    return found
+            infos[futures[future]] = future.result()
+    return infos
 
 
-def leave_to_worker(paths: list[bytes], root: Path) -> None:
-    """One message for all of them; none for what one has been sent for lately. Without a queue they stay unknown."""
-    fresh = [quote_from_bytes(path) for path in paths if is_first(path)]
-    if fresh:
-        with suppress(Exception):  # whatever the broker raises: the page has all that it needs
-            current_app.send_task(TASK, args=[fresh, str(root)])
+def send_to_worker(paths: list[bytes], root: Path) -> None:
+    """Send one task for all files, except those that were sent recently. Without a broker they stay unknown."""
+    unsent = [quote_from_bytes(path) for path in paths if mark_sent(path)]
+    if unsent:
+        with suppress(Exception):  # whatever the broker raises: the page works without this information
+            current_app.send_task(TASK, args=[unsent, str(root)])
 
 
-def is_first(path: bytes) -> bool:
-    """Of all processes: `hash` is another in each."""
+def mark_sent(path: bytes) -> bool:
+    """Return whether no process has sent the file recently, and mark it as sent."""
     try:
-        return bool(cache.add(f"probe:{hashlib.blake2b(path, digest_size=16).hexdigest()}", 1, TASK_LIVES_S))
+        # A digest instead of `hash`, which differs between processes.
+        return bool(cache.add(f"probe:{hashlib.blake2b(path, digest_size=16).hexdigest()}", 1, RESEND_AFTER_S))
     except CACHE_FAULTS:
         return False
 
 
-def probe_all(quoted: list[str], root: Path) -> None:
-    """The worker's part: look into what is still unknown."""
-    files = {path: facts for path in map(unquote_to_bytes, quoted) if (facts := stat_or_none(path))}
-    unknown = files.keys() - remembered(files).keys()
+def probe_all(quoted_paths: list[str], root: Path) -> None:
+    """Probe the files that are still unknown. Runs in a worker."""
+    files = {path: file_stat for path in map(unquote_to_bytes, quoted_paths) if (file_stat := stat_or_none(path))}
+    unknown = files.keys() - info_cache.load(files).keys()
     for path in sorted(unknown):
         with suppress(NvrError):
-            remember(files, {path: of_any(path, root)})
+            info_cache.save(files, {path: ffprobe_info(path, root)})
 
 
 def stat_or_none(path: bytes) -> os.stat_result | None:
     try:
-        return os.stat(path)  # noqa: PTH116 - for thousands of paths in bytes
+        return os.stat(path)  # noqa: PTH116 - runs for thousands of files
     except OSError:
         return None

@@ -1,8 +1,8 @@
-"""Making the thumbnails of a whole review path ahead, in the order of the page: one pass at a time for each path.
+"""Creates the thumbnails of a whole review path ahead of time, in page order, with one run at a time for each path.
 
-A pass is a chain of short tasks, so that other bulk work has its turn in between. How far it is stands in the cache:
-what is lost with it is made when it is asked for. Where a worker has died another goes on; a file that kills each
-ends the pass.
+A run is a chain of short tasks, so that other tasks of the bulk queue are processed in between. Its progress is in the
+cache: if that is lost, missing thumbnails are created on request. A run whose worker has died is resumed, but only a
+few times in a row, because the next file may be what kills the workers.
 """
 
 from __future__ import annotations
@@ -27,29 +27,32 @@ from reviewer.catalog.index import Row
 from reviewer.catalog.scanner import PathUnavailable, ScanInProgress
 from reviewer.catalog.store import counts_of, page_of
 from reviewer.models import ReviewPath
-from reviewer.path_resolution import Place
+from reviewer.path_resolution import ResolvedPath
 from reviewer.thumbnails import rendering as thumbnails
 
 logger = logging.getLogger(__name__)
 
 TASK: Final = "reviewer.make_thumbnails"
-SIZE: Final = 256  # what the items' `thumbnailUrl` names
+SIZE: Final = 256  # the size in the items' `thumbnailUrl`
 TIME_BUDGET_S: Final = 20.0
-NOTE_S: Final = 1.0  # between two looks at whether the path is still reviewed
-LEASE_S: Final = 60  # a pass of which nothing was heard for so long is taken for dead
-MAX_REVIVALS: Final = 3  # without a slice that ended well
-SHOWN_FOR_S: Final = 86_400
-# After a pass, none for ten times as long as it took: looking for what is there already costs, too.
-REST_FACTOR, MIN_REST_S, MAX_REST_S = 10, 60, 3600
-PAGE: Final = 500
+SAVE_INTERVAL_S: Final = 1.0  # also how soon a run notices that its path was removed
+LEASE_S: Final = 60  # the worker is considered dead this long after the last save
+MAX_REVIVALS: Final = 3
+PROGRESS_TTL_S: Final = 86_400
+# Each run checks every file again, so the next one starts only after ten times the duration of the last one.
+PAUSE_FACTOR, MIN_PAUSE_S, MAX_PAUSE_S = 10, 60, 3600
+PAGE_SIZE: Final = 500
 FAULTS: Final[tuple[type[Exception], ...]] = (*CACHE_FAULTS, OperationalError)
 WAITING, WORKING, DONE, STOPPED = "waiting", "working", "done", "stopped"
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a pass is: `done` files of `total`, of which `failed` have no thumbnail; `after` is the last one's path,
-    percent-encoded; times in s since 1970. `revived` is how often it went on since its last slice that ended well."""
+    """The progress of a run: `done` of `total` files, of which `failed` have no thumbnail; times in s since 1970.
+
+    `after` is the path of the last file, percent-encoded. `revived` counts how often the run was resumed since its last
+    successful task.
+    """
 
     state: str
     run: str
@@ -62,128 +65,133 @@ class Progress:
 
 
 def progress_of(root: ReviewPath) -> Progress | None:
-    """None if no pass was asked for lately, or the cache is away. A pass whose worker was killed has stopped."""
+    """Return the progress; it is `STOPPED` if the worker has died. None without a recent run or without the cache."""
     try:
-        found = cache.get_many(keys(root.pk))
+        values = cache.get_many(cache_keys(root.pk))
     except CACHE_FAULTS:
         return None
-    progress = noted(root.pk, found)
-    return replace(progress, state=STOPPED) if progress and is_dead(root.pk, progress, found) else progress
+    progress = parse_progress(root.pk, values)
+    return replace(progress, state=STOPPED) if progress and is_dead(root.pk, progress, values) else progress
 
 
-def keys(pk: int) -> tuple[str, str]:
-    return key(pk, "progress"), key(pk, "asked")
+def progress_key(pk: int) -> str:
+    return f"review-thumbnails:{pk}:progress"
 
 
-def noted(pk: int, found: Mapping[str, Any]) -> Progress | None:
-    """What stands in the cache's `found` of `keys`."""
-    values = found.get(key(pk, "progress"))
-    return Progress(**values) if values else None
+def lease_key(pk: int) -> str:
+    return f"review-thumbnails:{pk}:asked"
 
 
-def is_dead(pk: int, progress: Progress, found: Mapping[str, Any]) -> bool:
-    return progress.state in {WAITING, WORKING} and key(pk, "asked") not in found
+def cache_keys(pk: int) -> tuple[str, str]:
+    return progress_key(pk), lease_key(pk)
 
 
-def key(pk: int, what: str) -> str:
-    return f"review-thumbnails:{pk}:{what}"
+def parse_progress(pk: int, values: Mapping[str, Any]) -> Progress | None:
+    """Return the progress from the cached `values`."""
+    found = values.get(progress_key(pk))
+    return Progress(**found) if found else None
 
 
-def ask_for(root: ReviewPath) -> bool:
-    """Have workers make the thumbnails of all that lies there, unless they are at it or have just been; whether."""
+def is_dead(pk: int, progress: Progress, values: Mapping[str, Any]) -> bool:
+    return progress.state in {WAITING, WORKING} and lease_key(pk) not in values
+
+
+def start(root: ReviewPath) -> bool:
+    """Start a run unless one is in progress or has finished recently. Return whether it was started."""
     try:
-        if not cache.add(key(root.pk, "asked"), True, LEASE_S):
+        if not cache.add(lease_key(root.pk), True, LEASE_S):
             return False
         progress = Progress(WAITING, secrets.token_hex(8), time.time())
-        note(root.pk, progress)
+        save_progress(root.pk, progress)
     except FAULTS as fault:
-        logger.warning("thumbnails are not made ahead path=%s error=%s", root.pk, type(fault).__name__)
+        logger.warning("thumbnail prefetch not started path=%s error=%s", root.pk, type(fault).__name__)
         return False
     return send(root.pk, progress.run)
 
 
 def send(pk: int, run: str) -> bool:
-    """If the broker is away the pass is as good as dead, and another is begun later."""
+    """Send the next task of the run. Without a broker the run's lease expires, and another run starts later."""
     try:
         current_app.send_task(TASK, args=[pk, run], queue="bulk")
     except FAULTS as fault:
-        logger.warning("broker away, thumbnails are not made ahead path=%s error=%s", pk, type(fault).__name__)
+        logger.warning("broker unavailable, thumbnail prefetch stops path=%s error=%s", pk, type(fault).__name__)
         return False
     return True
 
 
-def note(pk: int, progress: Progress) -> None:
-    cache.set(key(pk, "progress"), asdict(progress), SHOWN_FOR_S)
+def save_progress(pk: int, progress: Progress) -> None:
+    cache.set(progress_key(pk), asdict(progress), PROGRESS_TTL_S)
 
 
-def keep(pk: int, progress: Progress) -> None:
-    """Say that somebody is at it, and how far."""
-    note(pk, progress)
-    cache.set(key(pk, "asked"), True, LEASE_S)
+def renew_lease(pk: int, progress: Progress) -> None:
+    """Save the progress of a run that continues."""
+    save_progress(pk, progress)
+    cache.set(lease_key(pk), True, LEASE_S)
 
 
-def revive() -> None:
-    """Have the passes whose worker has died go on where they were."""
-    roots = list(ReviewPath.objects.values_list("pk", flat=True))
+def resume_all() -> None:
+    """Resume the runs whose worker has died."""
+    pks = list(ReviewPath.objects.values_list("pk", flat=True))
     try:
-        found = cache.get_many([name for pk in roots for name in keys(pk)])
-        for pk in roots:
-            progress = noted(pk, found)
-            if progress and is_dead(pk, progress, found) and progress.revived < MAX_REVIVALS:
-                go_on(pk, progress)
+        values = cache.get_many([key for pk in pks for key in cache_keys(pk)])
+        for pk in pks:
+            progress = parse_progress(pk, values)
+            if progress and is_dead(pk, progress, values) and progress.revived < MAX_REVIVALS:
+                resume(pk, progress)
     except FAULTS as fault:
-        logger.warning("passes stay as they are error=%s", type(fault).__name__)
+        logger.warning("thumbnail prefetch not resumed error=%s", type(fault).__name__)
 
 
-def go_on(pk: int, progress: Progress) -> None:
-    """As a new run: a worker that was merely slow gives way to it."""
-    if cache.add(key(pk, "asked"), True, LEASE_S):
+def resume(pk: int, progress: Progress) -> None:
+    if cache.add(lease_key(pk), True, LEASE_S):
+        # With a new run id, a worker that was only slow stops when it next saves its progress.
         run = secrets.token_hex(8)
-        note(pk, replace(progress, state=WAITING, run=run, revived=progress.revived + 1))
-        logger.info("thumbnails made ahead go on path=%s files=%s", pk, progress.done)
+        save_progress(pk, replace(progress, state=WAITING, run=run, revived=progress.revived + 1))
+        logger.info("thumbnail prefetch resumed path=%s files=%s", pk, progress.done)
         send(pk, run)
 
 
-def work(pk: int, run: str) -> None:
-    """Go on with the pass `run` for a while, and send what is left of it back to the queue.
+def continue_run(pk: int, run: str) -> None:
+    """Continue a run for `TIME_BUDGET_S`, then send its next task.
 
-    Does nothing when another pass has taken its place, or the path is no longer reviewed.
+    Does nothing if another run has replaced it, or the path was removed.
     """
     root = ReviewPath.objects.filter(pk=pk).first()
     progress = progress_of(root) if root else None
     if root is None or progress is None or progress.run != run:
         return
     progress = replace(progress, state=WORKING)
-    keep(pk, progress)
+    renew_lease(pk, progress)
     try:
-        progress = replace(progress, total=max(progress.done, counts_of(root)["all"]))  # some may have gone since
-        progress = worked(root, progress)
+        # Files may have been deleted since the run started: never report more done than there are.
+        progress = replace(progress, total=max(progress.done, counts_of(root)["all"]))
+        progress = process_slice(root, progress)
     except PathUnavailable:
         progress = replace(progress, state=STOPPED)
     except ScanInProgress:
-        logger.debug("thumbnails wait for the first reading path=%s", pk)
-    if not is_wanted(pk, run):
+        logger.debug("thumbnail prefetch waits for the first scan path=%s", pk)
+    if not is_current(pk, run):
         return
     progress = replace(progress, revived=0)
     if progress.state == WORKING:
-        keep(pk, progress)
+        renew_lease(pk, progress)
         send(pk, run)
     else:
-        note(pk, progress)
-        rest(root, progress)
+        save_progress(pk, progress)
+        finish(root, progress)
 
 
-def worked(root: ReviewPath, progress: Progress) -> Progress:
-    """Where the pass stands after a slice. Raises `PathUnavailable`."""
+def process_slice(root: ReviewPath, progress: Progress) -> Progress:
+    """Create thumbnails for `TIME_BUDGET_S`. Return the new progress. Raises `PathUnavailable`."""
     ends_at = time.monotonic() + TIME_BUDGET_S
-    note_at = 0.0
+    save_at = 0.0
     for row in rows_after(root, unquote_to_bytes(progress.after)):
-        if time.monotonic() >= note_at:
-            if not is_wanted(root.pk, progress.run):
+        if time.monotonic() >= save_at:
+            if not is_current(root.pk, progress.run):
                 return replace(progress, state=STOPPED)
-            keep(root.pk, progress)
-            note_at = time.monotonic() + NOTE_S
-        failed = not is_made(root, row)
+            renew_lease(root.pk, progress)
+            save_at = time.monotonic() + SAVE_INTERVAL_S
+        failed = not create_thumbnail(root, row)
         progress = replace(
             progress, done=progress.done + 1, failed=progress.failed + failed, after=quote_from_bytes(row.path)
         )
@@ -193,37 +201,38 @@ def worked(root: ReviewPath, progress: Progress) -> Progress:
 
 
 def rows_after(root: ReviewPath, path: bytes) -> Iterator[Row]:
-    """All that follow `path` in the page's order, as the disk holds them when their turn comes."""
+    """Yield all files after `path` in page order. Each page is read from the index when it is needed."""
     cursor: bytes | None = path or None
-    while rows := page_of(root, "all", after=cursor, limit=PAGE):
+    while rows := page_of(root, "all", after=cursor, limit=PAGE_SIZE):
         yield from rows
         cursor = rows[-1].path
 
 
-def is_wanted(pk: int, run: str) -> bool:
-    """Whether the path is still reviewed, and no other pass has begun."""
+def is_current(pk: int, run: str) -> bool:
+    """Return whether the path is still reviewed and no other run has replaced this one."""
     root = ReviewPath.objects.filter(pk=pk).first()
     progress = progress_of(root) if root else None
     return progress is not None and progress.run == run
 
 
-def is_made(root: ReviewPath, row: Row) -> bool:
+def create_thumbnail(root: ReviewPath, row: Row) -> bool:
+    """Create the thumbnail if it is missing. Return whether it exists."""
     file = Path(os.path.realpath(os.fsdecode(os.fsencode(root.path) + b"/" + row.path)))
     try:
-        thumbnails.thumbnail_of(thumbnails.source_at(Place(file, root)), SIZE)
+        thumbnails.get_thumbnail(thumbnails.source_of(ResolvedPath(file, root)), SIZE)
     except NvrError as error:
-        logger.debug("no thumbnail made ahead: %s", error.title)
+        logger.debug("no thumbnail prefetched: %s", error.title)
         return False
     return True
 
 
-def rest(root: ReviewPath, progress: Progress) -> None:
-    """What a pass leaves behind: no thumbnail without its file, and some peace."""
+def finish(root: ReviewPath, progress: Progress) -> None:
+    """Prune thumbnails of deleted files, and delay the next run."""
     thumbnails.prune(root)
     spent_s = time.time() - progress.started_at
-    cache.set(key(root.pk, "asked"), True, min(MAX_REST_S, max(MIN_REST_S, int(REST_FACTOR * spent_s))))
+    cache.set(lease_key(root.pk), True, min(MAX_PAUSE_S, max(MIN_PAUSE_S, int(PAUSE_FACTOR * spent_s))))
     logger.info(
-        "thumbnails made ahead path=%s state=%s files=%s failed=%s",
+        "thumbnails prefetched path=%s state=%s files=%s failed=%s",
         root.pk,
         progress.state,
         progress.done,
@@ -232,5 +241,5 @@ def rest(root: ReviewPath, progress: Progress) -> None:
 
 
 def prune_all() -> int:
-    """Of every path that is there now; how many thumbnails were removed."""
+    """Prune the thumbnails of all available review paths. Return how many were removed."""
     return sum(thumbnails.prune(root) for root in ReviewPath.objects.all())

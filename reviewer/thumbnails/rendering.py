@@ -1,4 +1,4 @@
-"""The thumbnail of a picture or video: beside the media if that can be, else in the data directory."""
+"""Thumbnails of pictures and videos, stored next to the media if possible, otherwise in the data directory."""
 
 from __future__ import annotations
 
@@ -25,23 +25,23 @@ from nvr.media.images.verdicts import remember_failure
 from reviewer.catalog.media_types import VIDEO, media_type_of
 from reviewer.catalog.scanner import path_unavailable_reason
 from reviewer.models import ReviewPath
-from reviewer.path_resolution import Media, Place
+from reviewer.path_resolution import MediaFile, ResolvedPath
 
 logger = logging.getLogger(__name__)
 
 CACHE: Final = "review-thumbnails"
-LARGEST: Final = max(SIZE_NAMES)
+MAX_SIZE: Final = max(SIZE_NAMES)
 FRAME_AT_S: Final = 2.0
 TIME_LIMIT = timedelta(seconds=10)
-GONE_AT_ONCE: Final = 200
-PATHS_KNOWN_S: Final = 2
+PRUNE_BATCH_SIZE: Final = 200
+REVIEW_PATHS_TTL_S: Final = 2
 SPARE_BYTES: Final = 64 * 2**20
-# Videos at once in this process, each of which takes a core; of pictures the decoder takes care.
-_slots = threading.BoundedSemaphore(2)
+# Each video takes a core. Pictures are limited by the decoder.
+_video_slots = threading.BoundedSemaphore(2)
 
 
 class NoThumbnail(NvrError):
-    """None can be made now; the next who asks tries again."""
+    """No thumbnail can be created now. The next request tries again."""
 
     status = 422
     title = "No thumbnail can be made of this file."
@@ -49,7 +49,7 @@ class NoThumbnail(NvrError):
 
 @dataclass(frozen=True)
 class Source:
-    """A picture or video (without links), the deepest review path above it, and which state of the file is meant."""
+    """A picture or video (a path without links) in a certain state, and the deepest review path that contains it."""
 
     file: Path
     root: Path
@@ -62,7 +62,7 @@ class Source:
 
     @property
     def identity(self) -> str:
-        """Another whenever the file's content is."""
+        """Changes when the content of the file changes."""
         return f"{self.file}-{self.size_bytes:x}-{self.mtime_ns:x}"
 
     @property
@@ -70,95 +70,101 @@ class Source:
         return media_type_of(self.file.name) == VIDEO
 
     @property
-    def text(self) -> dict[str, str]:
-        """What the specification wants to stand in the PNG."""
+    def png_text(self) -> dict[str, str]:
+        """The text chunks that the freedesktop.org specification requires in the PNG."""
         return {freedesktop.URI: self.uri, freedesktop.MTIME: str(self.mtime_ns // 1_000_000_000)}
 
 
 @dataclass(frozen=True)
 class Thumbnail:
-    """`data` only where there was no place to keep it."""
+    """A stored thumbnail, or its `data` if it could not be stored."""
 
     path: Path | None
     data: bytes = b""
 
     def read(self) -> bytes:
-        """Raises what `open_regular` raises."""
+        """Raises as `open_regular`."""
         if self.path is None:
             return self.data
         with open_regular(self.path) as file, translate_os_errors():
             return file.read()
 
 
-def source_at(place: Place) -> Source:
-    """Raises `NoSuchFile` and `StorageFault`. The deepest path counts, whoever may see it: all find the same."""
-    file = place.file if isinstance(place, Media) else place.path
+def source_of(resolved: ResolvedPath) -> Source:
+    """Raises `NoSuchFile` and `StorageFault`.
+
+    Uses the deepest of all review paths, even if the user may not see it, so that all users share one thumbnail.
+    """
+    file = resolved.file if isinstance(resolved, MediaFile) else resolved.path
     with translate_os_errors():
-        facts = place.facts if isinstance(place, Media) else file.stat()
-    holding = [path for path in all_paths() if is_inside(file, path)]
-    root = Path(max(holding, key=len, default=place.root.path))
-    return Source(file, root, facts.st_mtime_ns, facts.st_size)
+        file_stat = resolved.file_stat if isinstance(resolved, MediaFile) else file.stat()
+    containing = [path for path in cached_review_paths() if is_inside(file, path)]
+    root = Path(max(containing, key=len, default=resolved.root.path))
+    return Source(file, root, file_stat.st_mtime_ns, file_stat.st_size)
 
 
-def all_paths() -> list[str]:
-    """As they were up to 2 s ago: where a thumbnail lies is no secret, and another place for it no fault."""
+def cached_review_paths() -> list[str]:
+    """Return all review paths, up to 2 s old: an outdated list only stores a thumbnail in another folder."""
     paths: list[str] | None = caches["process"].get("review-paths")
     if paths is None:
         paths = list(ReviewPath.objects.values_list("path", flat=True))
-        caches["process"].set("review-paths", paths, PATHS_KNOWN_S)
+        caches["process"].set("review-paths", paths, REVIEW_PATHS_TTL_S)
     return paths
 
 
-def thumbnail_of(source: Source, size: int) -> Thumbnail:
-    """The thumbnail of `size` by `size` pixels, made if it is not there; by one thread of one process.
+def get_thumbnail(source: Source, size: int) -> Thumbnail:
+    """Return the thumbnail of `size` by `size` pixels. It is created if missing, by one thread of all processes.
 
     Raises `NoThumbnail`, `NoSuchFile` and `StorageFault` for the source, `Unavailable` after 15 s of waiting.
     """
     name = freedesktop.thumbnail_name(source.uri)
-    found = kept(source, name, size)
+    found = find_stored(source, name, size)
     if found is not None:
         return found
-    larger = None if size in SIZE_NAMES else thumbnail_of(source, min(side for side in SIZE_NAMES if side > size))
+    larger = None if size in SIZE_NAMES else get_thumbnail(source, min(side for side in SIZE_NAMES if side > size))
     with exclusive_lock(name):
-        return kept(source, name, size) or put(source, name, size, drawn(source, size, larger))
+        return find_stored(source, name, size) or store(source, name, size, render(source, size, larger))
 
 
-def kept(source: Source, name: str, size: int) -> Thumbnail | None:
-    """What was made of exactly this state of the file."""
+def find_stored(source: Source, name: str, size: int) -> Thumbnail | None:
+    """Return the stored thumbnail of exactly this state of the file, if any."""
     if size in SIZE_NAMES:
-        beside = freedesktop.thumbnail_path(source.root, name, size)
-        if freedesktop.is_current(beside, source.mtime_ns):
-            return Thumbnail(beside)
-    own = own_place(source, name, size)
-    return Thumbnail(own) if exists_and_touch(own) else None
+        shared = freedesktop.thumbnail_path(source.root, name, size)
+        if freedesktop.is_current(shared, source.mtime_ns):
+            return Thumbnail(shared)
+    cached = cache_path(source, name, size)
+    return Thumbnail(cached) if exists_and_touch(cached) else None
 
 
-def own_place(source: Source, name: str, size: int) -> Path:
+def cache_path(source: Source, name: str, size: int) -> Path:
     return cache_folder(CACHE) / name[:2] / f"{name}-{source.mtime_ns:x}-{source.size_bytes:x}-{size}.png"
 
 
-def put(source: Source, name: str, size: int, data: bytes) -> Thumbnail:
-    """Keep it with the media, else (read-only, full, a link, a card of coarse times) in the data directory."""
-    if size in SIZE_NAMES and has_room(source.root):
-        beside = freedesktop.thumbnail_path(source.root, name, size)
+def store(source: Source, name: str, size: int, data: bytes) -> Thumbnail:
+    """Store the thumbnail next to the media, or in the data directory.
+
+    The medium may be read-only or full, `.thumbnails` may be a link, or mtimes may be too coarse.
+    """
+    if size in SIZE_NAMES and has_space(source.root):
+        shared = freedesktop.thumbnail_path(source.root, name, size)
         try:
-            freedesktop.store(beside, data, source.mtime_ns)
-            return Thumbnail(beside)
+            freedesktop.store(shared, data, source.mtime_ns)
+            return Thumbnail(shared)
         except OSError as fault:
-            logger.debug("thumbnail not kept beside its source: %s", fault.strerror or fault)
-    own = own_place(source, name, size)
+            logger.debug("thumbnail not stored next to its source: %s", fault.strerror or fault)
+    cached = cache_path(source, name, size)
     try:
-        with write_to(own) as part:
+        with write_to(cached) as part:
             part.write_bytes(data)
             os.utime(part, ns=(part.stat().st_atime_ns, source.mtime_ns))
     except OSError as fault:
-        logger.warning("thumbnail not kept: %s", fault.strerror or fault)
+        logger.warning("thumbnail not stored: %s", fault.strerror or fault)
         return Thumbnail(None, data)
-    return Thumbnail(own)
+    return Thumbnail(cached)
 
 
-def has_room(root: Path) -> bool:
-    """Whether a thumbnail may take some: the last of a card is for the camera, and for marks."""
+def has_space(root: Path) -> bool:
+    # The last part of a memory card is left to the camera and to marks.
     try:
         volume = os.statvfs(root)
     except OSError:
@@ -166,83 +172,84 @@ def has_room(root: Path) -> bool:
     return volume.f_bavail * volume.f_frsize > min(SPARE_BYTES, volume.f_blocks * volume.f_frsize // 20)
 
 
-def drawn(source: Source, size: int, larger: Thumbnail | None) -> bytes:
-    """From a larger thumbnail if there is one, else from the file. Raises `NoThumbnail`."""
-    from nvr.media.ffmpeg import operations as ffmpeg  # not for what has been made already
+def render(source: Source, size: int, larger: Thumbnail | None) -> bytes:
+    """Render from a larger thumbnail if there is one, otherwise from the file. Raises `NoThumbnail`."""
+    # Imported only when needed: serving a stored thumbnail must not load Pillow.
+    from nvr.media.ffmpeg import operations as ffmpeg
     from nvr.media.images.decoder import pictures
 
     try:
         if larger is not None:
-            return pictures.downscale_png(larger.read(), size, text=source.text)
+            return pictures.downscale_png(larger.read(), size, text=source.png_text)
         if source.is_video:
-            with slot():
-                frame = early_frame(source, size)
-            return pictures.square_png(frame, size, text=source.text)
+            with video_slot():
+                frame = extract_frame(source, size)
+            return pictures.square_png(frame, size, text=source.png_text)
         with remember_failure(source.identity), open_regular(source.file, root=source.root) as file:
-            return pictures.square_png(file, size, text=source.text)
+            return pictures.square_png(file, size, text=source.png_text)
     except (Invalid, ffmpeg.FfmpegFailed) as error:
         raise NoThumbnail(error.detail) from error
 
 
 @contextmanager
-def slot() -> Iterator[None]:
-    if not _slots.acquire(timeout=TIME_LIMIT.total_seconds()):
+def video_slot() -> Iterator[None]:
+    if not _video_slots.acquire(timeout=TIME_LIMIT.total_seconds()):
         raise NoThumbnail("Too many thumbnails are being made at once.")
     try:
         yield
     finally:
-        _slots.release()
+        _video_slots.release()
 
 
-def early_frame(source: Source, size: int) -> bytes:
-    """A JPEG, large enough for `size` also if the video is upright."""
+def extract_frame(source: Source, size: int) -> bytes:
+    """Return a JPEG of the frame at 2 s, or in the middle of a shorter video."""
     from nvr.media.ffmpeg import operations as ffmpeg
 
-    target = cache_folder(CACHE) / f"{secrets.token_hex(8)}{PART_SUFFIX}"  # swept away if this process is killed
+    # If this process is killed, the periodic cleanup of the cache deletes the part file.
+    target = cache_folder(CACHE) / f"{secrets.token_hex(8)}{PART_SUFFIX}"
+    width = min(2 * size, MAX_SIZE)  # large enough for portrait videos as well
     try:
-        ffmpeg.extract_early_frame(
-            source.file, FRAME_AT_S, target, min(2 * size, LARGEST), root=source.root, timeout=TIME_LIMIT
-        )
+        ffmpeg.extract_early_frame(source.file, FRAME_AT_S, target, width, root=source.root, timeout=TIME_LIMIT)
         return target.read_bytes()
     finally:
         target.unlink(missing_ok=True)
 
 
 def placeholder(file: Path, size: int) -> bytes:
-    """A PNG that says what is not shown; never kept on disk."""
+    """Return a PNG with the file's type. It is never stored."""
     from nvr.media.images.letterbox import placeholder_png
 
     return placeholder_png(f"{file.suffix[1:].upper()[:5]}\nno preview", size)
 
 
 def prune(root: ReviewPath) -> int:
-    """Remove the thumbnails below `root` whose file is gone, and what killed writers left; how many.
+    """Delete thumbnails of files below `root` that no longer exist, and incomplete thumbnails. Return how many.
 
-    Nothing is removed while the path, or the volume that it was added on, is away; nor of a path below that is.
-    Thumbnails that say nothing of their file, or show another path's, stay.
+    Deletes nothing while the volume of `root`, or of a review path below it that contains the file, is missing.
+    Thumbnails that do not name their file, or name one elsewhere, are kept.
     """
-    place, gone, removed = Path(root.path), [], 0
-    for thumbnail in (*freedesktop.list_thumbnails(place), *own_thumbnails()):
-        if is_orphan(thumbnail, place):
-            gone.append(thumbnail)
-        if len(gone) >= GONE_AT_ONCE:
-            removed += removed_now(root, gone)
-            gone = []
-    removed += removed_now(root, gone)
-    if removed:
-        logger.info("thumbnails pruned path=%s files=%s", root.pk, removed)
-    return removed
+    folder, orphans, deleted = Path(root.path), [], 0
+    for thumbnail in (*freedesktop.list_thumbnails(folder), *cached_thumbnails()):
+        if is_orphan(thumbnail, folder):
+            orphans.append(thumbnail)
+        if len(orphans) >= PRUNE_BATCH_SIZE:
+            deleted += delete_orphans(root, orphans)
+            orphans = []
+    deleted += delete_orphans(root, orphans)
+    if deleted:
+        logger.info("thumbnails pruned path=%s files=%s", root.pk, deleted)
+    return deleted
 
 
-def own_thumbnails() -> Iterator[Path]:
+def cached_thumbnails() -> Iterator[Path]:
     return (path for _, _, path in cache_entries(cache_folder(CACHE)) if path.suffix == ".png")
 
 
 def is_orphan(thumbnail: Path, root: Path) -> bool:
-    """Whether the file that it shows lies below `root`, or did."""
+    """Return whether the thumbnail is incomplete, or its file was below `root` and no longer exists."""
     if freedesktop.is_abandoned(thumbnail):
         return True
-    source = file_of(thumbnail)
+    source = source_file(thumbnail)
     if source is None or not is_inside(source, root):
         return False
     try:
@@ -254,30 +261,31 @@ def is_orphan(thumbnail: Path, root: Path) -> bool:
     return False
 
 
-def file_of(thumbnail: Path) -> Path | None:
-    """The file that it shows, if it says so."""
+def source_file(thumbnail: Path) -> Path | None:
+    """Return the file that the thumbnail names, if any."""
     return freedesktop.source_file(thumbnail, thumbnail.stem.partition("-")[0])
 
 
-def removed_now(root: ReviewPath, gone: list[Path]) -> int:
-    """A card that is pulled out takes all its files with it: look for it last, just before anything is removed."""
-    if not gone or path_unavailable_reason(root):
+def delete_orphans(root: ReviewPath, orphans: list[Path]) -> int:
+    """Delete the thumbnails. Return how many were deleted."""
+    # Files also seem to be gone when a card is removed, so its volume is checked last, right before the deletion.
+    if not orphans or path_unavailable_reason(root):
         return 0
-    away = [
+    unavailable = [
         Path(path.path)
         for path in ReviewPath.objects.all()
         if is_inside(path.path, root.path) and path_unavailable_reason(path)
     ]
-    return sum(removed(thumbnail) for thumbnail in gone if not (away and shows_file_in(away, thumbnail)))
+    return sum(delete(thumbnail) for thumbnail in orphans if not (unavailable and may_be_below(unavailable, thumbnail)))
 
 
-def shows_file_in(folders: list[Path], thumbnail: Path) -> bool:
-    """Also if it does not say what it shows."""
-    source = file_of(thumbnail)
+def may_be_below(folders: list[Path], thumbnail: Path) -> bool:
+    """Return whether the thumbnail's file may be in one of the folders. True if it does not name its file."""
+    source = source_file(thumbnail)
     return source is None or any(is_inside(source, folder) for folder in folders)
 
 
-def removed(thumbnail: Path) -> bool:
+def delete(thumbnail: Path) -> bool:
     if is_inside(thumbnail, cache_folder(CACHE)):
         with suppress(OSError):
             thumbnail.unlink()

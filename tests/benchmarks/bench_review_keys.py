@@ -13,7 +13,7 @@ from django.contrib.auth.models import User
 from playwright.sync_api import Page, expect
 
 from reviewer.registry import add_path
-from reviewer.thumbnails.rendering import Source, thumbnail_of
+from reviewer.thumbnails.rendering import Source, get_thumbnail
 from tests.benchmarks.bench_thumbnail import photograph
 from tests.browser.conftest import browser, open_browser, page, server, sign_in, site, troubles  # noqa: F401
 from tests.factories import make_user
@@ -72,7 +72,7 @@ def make_thumbnails(card: Path) -> None:
     for file in sorted(card.rglob("*.JPG")):
         facts = file.stat()
         for size in (1024, 256):
-            thumbnail_of(Source(file, card, facts.st_mtime_ns, facts.st_size), size)
+            get_thumbnail(Source(file, card, facts.st_mtime_ns, facts.st_size), size)
 
 
 def walked(page: Page, key: str, steps: int = WALK) -> str:  # noqa: F811

@@ -15,7 +15,7 @@ from PIL import Image
 
 from nvr.accounts.models import ApiKey
 from reviewer.models import ReviewPath
-from reviewer.thumbnails.rendering import Source, thumbnail_of
+from reviewer.thumbnails.rendering import Source, get_thumbnail
 from tests.benchmarks.bench_thumbnail import naive, photograph
 from tests.factories import jpeg, put
 from tests.servers import our_server, report, wrk
@@ -37,7 +37,7 @@ def in_turns_ms(ours: Callable[[], object], plain: Callable[[], object]) -> tupl
 def made_anew(file: Path) -> None:
     """With all that goes with it: the lock, the folder, the file that is kept."""
     facts = file.stat()
-    made = thumbnail_of(Source(file, file.parent, facts.st_mtime_ns, facts.st_size), 256)
+    made = get_thumbnail(Source(file, file.parent, facts.st_mtime_ns, facts.st_size), 256)
     assert made.path is not None
     made.path.unlink()
 
@@ -96,7 +96,7 @@ def test_one_that_is_there(tmp_path: Path) -> None:
     user = User.objects.create_superuser("bench")
     key = {"X-API-Key": ApiKey.objects.issue(user=user, name="bench")[1]}
     facts = file.stat()
-    made = thumbnail_of(Source(file, file.parent, facts.st_mtime_ns, facts.st_size), 256)
+    made = get_thumbnail(Source(file, file.parent, facts.st_mtime_ns, facts.st_size), 256)
     assert made.path is not None
     assert Image.open(made.path).size == (256, 256)
     tag = f'"{facts.st_mtime_ns:x}-{facts.st_size:x}-256"'

@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from nvr.audit.models import AuditEntry
 from reviewer.models import ReviewPath, RunState, TrashRun
-from reviewer.no_js_views import RUN_WORDS
+from reviewer.no_js_views import RUN_STATE_LABELS
 from reviewer.registry import add_path
 from tests.factories import folder_of, make_camera, make_user
 
@@ -73,4 +73,4 @@ def test_the_record_of_emptied_trash_has_the_words_of_the_review_page(desk):
         told = desk.get(address).content.decode()
         assert "Stopped" in told
         assert "Cancelled" not in told
-    assert [state.label.lower() for state in RunState] == [RUN_WORDS[state] for state in RunState]
+    assert [state.label.lower() for state in RunState] == [RUN_STATE_LABELS[state] for state in RunState]

@@ -12,7 +12,7 @@ from media_serving.models import Transcode
 from media_serving.transcoding import worker as transcoder
 from reviewer.api.media import CONTENT_TYPES
 from reviewer.catalog.media_types import MEDIA_TYPES
-from reviewer.items import moment
+from reviewer.items import iso_timestamp
 from tests.factories import jpeg, make_user, make_video, put
 
 URL = "/api/media-file"
@@ -65,7 +65,7 @@ def test_an_address_with_the_files_time_may_be_kept_for_ever(review, card):
     file = card / "DCIM/100MEDIA/IMG_0001.JPG"
     mtime_ns = file.stat().st_mtime_ns
 
-    for version, is_kept in ((moment(mtime_ns), True), (str(mtime_ns), True), (str(mtime_ns - 1), False)):
+    for version, is_kept in ((iso_timestamp(mtime_ns), True), (str(mtime_ns), True), (str(mtime_ns - 1), False)):
         answer = review.get(URL, {"path": str(file), "v": version})
         assert ("immutable" in answer["Cache-Control"]) is is_kept
 
@@ -150,7 +150,7 @@ def test_a_folder_that_becomes_a_link_while_it_is_served_lets_nothing_out(review
 
     file = card / "DCIM/100MEDIA/IMG_0001.JPG"
     put(tmp_path, "IMG_0001.JPG", b"secret")
-    found = media.media_at
+    found = media.resolve_media
 
     def swapped(user, given):
         place = found(user, given)
@@ -158,7 +158,7 @@ def test_a_folder_that_becomes_a_link_while_it_is_served_lets_nothing_out(review
         file.parent.symlink_to(tmp_path)
         return place
 
-    monkeypatch.setattr(media, "media_at", swapped)
+    monkeypatch.setattr(media, "resolve_media", swapped)
     for address in (URL, "/api/media-thumbnail"):
         answer = review.get(address, {"path": str(file)})
         assert (answer.status_code, set(answer.json())) == (403, {"error"})

@@ -220,7 +220,7 @@ def test_a_name_that_is_no_utf8_can_be_marked(page: Client, known: ReviewPath, c
 
 @pytest.mark.parametrize(("seconds", "year"), [(1_700_000_000, 2023), (4e11, 9999), (-4e11, 1)])
 def test_a_date_is_shown_whatever_the_file_system_holds(seconds: float, year: int) -> None:
-    assert no_js_views.date_of(seconds).year == year
+    assert no_js_views.to_datetime(seconds).year == year
 
 
 def test_one_file_is_shown_and_its_form_leads_to_the_next(page: Client, known: ReviewPath, photo: Path) -> None:

@@ -24,9 +24,9 @@ from nvr.media.files.paths import StorageFault
 from nvr.media.images.letterbox import CONTENT_SIZE_KEY
 from reviewer.media_info import cache as probe_cache
 from reviewer.media_info import probes
-from reviewer.media_info.cache import NOTHING, Facts
-from reviewer.media_info.probes import Deadline, facts_of
-from reviewer.thumbnails.rendering import Source, thumbnail_of
+from reviewer.media_info.cache import UNKNOWN, MediaInfo
+from reviewer.media_info.probes import Deadline, media_info_of
+from reviewer.thumbnails.rendering import Source, get_thumbnail
 from tests.factories import jpeg, put
 from tests.reviewer.test_listings import streamed
 
@@ -37,9 +37,9 @@ def video(path: Path, *options: str, seconds: int = 3) -> Path:
     return path
 
 
-def found(*files: Path, wait: bool = False) -> list[Facts | None]:
+def found(*files: Path, wait: bool = False) -> list[MediaInfo | None]:
     paths, root = [os.fsencode(file) for file in files], files[0].parent.resolve()
-    known = facts_of([(path, os.stat(path)) for path in paths], Deadline(for_all=wait), root=root)
+    known = media_info_of([(path, os.stat(path)) for path in paths], Deadline(for_all=wait), root=root)
     return [known.get(path) for path in paths]
 
 
@@ -70,9 +70,9 @@ def no_worker(monkeypatch):
 )
 def test_boxes_tell_without_ffprobe(tmp_path, monkeypatch, name, options):
     file = video(tmp_path / name, *options)
-    monkeypatch.setattr(probes, "of_any", lambda *_: pytest.fail("asked ffprobe"))
+    monkeypatch.setattr(probes, "ffprobe_info", lambda *_: pytest.fail("asked ffprobe"))
 
-    assert found(file) == [Facts(320, 180, 3.0)]
+    assert found(file) == [MediaInfo(320, 180, 3.0)]
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,9 @@ def test_a_video_is_as_wide_as_it_is_shown(tmp_path, name, turn):
     shown = (180, 320) if turn % 180 else (320, 180)
 
     assert (
-        probes.at_once(os.fsencode(file), tmp_path) == probes.of_any(os.fsencode(file), tmp_path) == Facts(*shown, 3.0)
+        probes.header_info(os.fsencode(file), tmp_path)
+        == probes.ffprobe_info(os.fsencode(file), tmp_path)
+        == MediaInfo(*shown, 3.0)
     )
     assert content_size(file, tmp_path) == shown
 
@@ -118,14 +120,14 @@ def test_a_picture_is_as_wide_as_it_is_shown(tmp_path, turn):
     Image.new("RGB", (64, 48)).save(file, exif=exif)
     shown = (48, 64) if turn >= 5 else (64, 48)
 
-    assert found(file) == [Facts(*shown)]
+    assert found(file) == [MediaInfo(*shown)]
     assert content_size(file, tmp_path) == shown
 
 
 def content_size(file: Path, root: Path) -> tuple[int, int]:
     """Of the picture within the file's thumbnail of 512 pixels."""
     facts = file.stat()
-    made = thumbnail_of(Source(file, root, facts.st_mtime_ns, facts.st_size), 512)
+    made = get_thumbnail(Source(file, root, facts.st_mtime_ns, facts.st_size), 512)
     with Image.open(io.BytesIO(made.read())) as image:
         width, height = image.info[CONTENT_SIZE_KEY].split("x")
     return int(width), int(height)
@@ -133,13 +135,13 @@ def content_size(file: Path, root: Path) -> tuple[int, int]:
 
 def test_a_file_is_looked_into_once_until_it_changes(tmp_path, monkeypatch):
     picture = put(tmp_path, "a.jpg", jpeg(64, 48))
-    assert found(picture) == [Facts(64, 48)]
+    assert found(picture) == [MediaInfo(64, 48)]
     with monkeypatch.context() as patched:
-        patched.setattr(probes, "of_picture", lambda *_: pytest.fail("looked again"))
-        assert found(picture) == [Facts(64, 48)]
+        patched.setattr(probes, "image_info", lambda *_: pytest.fail("looked again"))
+        assert found(picture) == [MediaInfo(64, 48)]
 
     put(tmp_path, "a.jpg", jpeg(80, 60), age_s=5)
-    assert found(picture) == [Facts(80, 60)]
+    assert found(picture) == [MediaInfo(80, 60)]
 
 
 def test_what_is_broken_is_null_and_not_looked_into_again(tmp_path, monkeypatch):
@@ -150,11 +152,11 @@ def test_what_is_broken_is_null_and_not_looked_into_again(tmp_path, monkeypatch)
         put(tmp_path, "d.mkv", b""),
         put(tmp_path, "e.ts", b"ffconcat version 1.0\nfile /etc/passwd\n"),
     ]
-    assert found(*files, wait=True) == [NOTHING] * 5
+    assert found(*files, wait=True) == [UNKNOWN] * 5
 
-    monkeypatch.setattr(probes, "of_any", lambda *_: pytest.fail("looked again"))
-    monkeypatch.setattr(probes, "of_picture", lambda *_: pytest.fail("looked again"))
-    assert found(*files) == [NOTHING] * 5
+    monkeypatch.setattr(probes, "ffprobe_info", lambda *_: pytest.fail("looked again"))
+    monkeypatch.setattr(probes, "image_info", lambda *_: pytest.fail("looked again"))
+    assert found(*files) == [UNKNOWN] * 5
 
 
 @pytest.mark.parametrize("fault", [FfmpegTimedOut(), FfmpegMissing(), FfmpegKilled(), StorageFault()], ids=repr)
@@ -190,7 +192,7 @@ def test_a_video_that_the_storage_does_not_give_is_told_from_one_cut_short(tmp_p
             patched.setattr(target, raising(fault))
             assert found(short, wait=True) == [None]
 
-    assert found(short, wait=True) == [NOTHING]
+    assert found(short, wait=True) == [UNKNOWN]
 
 
 def raising(error: Exception) -> Callable[..., None]:
@@ -209,23 +211,23 @@ def test_nothing_is_told_of_a_file_outside(tmp_path, name):
     file = os.fsencode(card / "DCIM" / name)
     facts = [(file, os.stat(file))]
 
-    assert facts_of(facts, Deadline(for_all=True), root=card) == {}
+    assert media_info_of(facts, Deadline(for_all=True), root=card) == {}
     probes.probe_all([os.fsdecode(file)], card)
-    assert facts_of(facts, Deadline(for_all=True), root=card) == {}
+    assert media_info_of(facts, Deadline(for_all=True), root=card) == {}
 
 
 def test_a_link_within_the_path_tells_what_it_leads_to(tmp_path):
     put(tmp_path, "a.jpg", jpeg(64, 48))
     (tmp_path / "link.jpg").symlink_to(tmp_path / "a.jpg")
 
-    assert found(tmp_path / "link.jpg") == [Facts(64, 48)]
+    assert found(tmp_path / "link.jpg") == [MediaInfo(64, 48)]
 
 
 def test_all_processes_have_one_note_of_who_was_sent_for(monkeypatch):
     asked: list[str] = []
     monkeypatch.setattr(probes.cache, "add", lambda key, *_: asked.append(key))
 
-    probes.is_first(b"/card/a.avi")
+    probes.mark_sent(b"/card/a.avi")
 
     assert asked == ["probe:48f8aea9721bdb8543500cb0c92bad19"]  # whatever PYTHONHASHSEED is
 
@@ -235,23 +237,23 @@ def test_a_page_waits_a_second_in_all_and_a_worker_does_the_rest(tmp_path, monke
     files = [put(tmp_path, f"{number}.avi", b"x") for number in range(8)]
     begun, go_on = itertools.count(), threading.Event()
 
-    def first_two_answer(*_: object) -> Facts:
+    def first_two_answer(*_: object) -> MediaInfo:
         if next(begun) >= 2:
             go_on.wait(60)
-        return Facts(1, 2, 3.0)
+        return MediaInfo(1, 2, 3.0)
 
-    monkeypatch.setattr(probes, "of_any", first_two_answer)
+    monkeypatch.setattr(probes, "ffprobe_info", first_two_answer)
     started = time.monotonic()
 
     first = found(*files)
 
     go_on.set()
     assert time.monotonic() - started < 30
-    assert first.count(Facts(1, 2, 3.0)) == 2
+    assert first.count(MediaInfo(1, 2, 3.0)) == 2
     assert len(no_worker) == 1 and len(no_worker[0]) == 6
     found(*files)
     assert len(no_worker) == 1  # asked once for each
-    monkeypatch.setattr(probes, "of_any", lambda *_: Facts(4, 5, 6.0))
+    monkeypatch.setattr(probes, "ffprobe_info", lambda *_: MediaInfo(4, 5, 6.0))
     probes.probe_all(no_worker[0], tmp_path)
     assert None not in found(*files)
 
@@ -259,10 +261,10 @@ def test_a_page_waits_a_second_in_all_and_a_worker_does_the_rest(tmp_path, monke
 def test_waiting_for_all_does_not_leave_any_out(tmp_path, monkeypatch, settings):
     settings.NVR_REVIEW_PROBE_WAIT = timedelta(0)
     files = [put(tmp_path, f"{number}.avi", b"x") for number in range(4)]
-    monkeypatch.setattr(probes, "of_any", lambda *_: Facts(1, 2, 3.0))
+    monkeypatch.setattr(probes, "ffprobe_info", lambda *_: MediaInfo(1, 2, 3.0))
 
     assert found(*files) == [None] * 4
-    assert found(*files, wait=True) == [Facts(1, 2, 3.0)] * 4
+    assert found(*files, wait=True) == [MediaInfo(1, 2, 3.0)] * 4
 
 
 def test_a_damaged_memory_is_thrown_away(tmp_path, settings):
@@ -275,8 +277,8 @@ def test_a_damaged_memory_is_thrown_away(tmp_path, settings):
     for ending in ("-wal", "-shm"):
         Path(f"{memory}{ending}").unlink(missing_ok=True)
 
-    assert found(picture) == [Facts(64, 48)]
-    assert found(picture) == [Facts(64, 48)]
+    assert found(picture) == [MediaInfo(64, 48)]
+    assert found(picture) == [MediaInfo(64, 48)]
 
 
 def test_items_carry_what_is_known(review, card):

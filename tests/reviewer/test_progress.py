@@ -124,9 +124,9 @@ def test_thumbnails_wait_for_the_reading(review, card, being_read, monkeypatch):
     sent: list[str] = []
     monkeypatch.setattr(prefetch, "send", lambda pk, run: sent.append(run) or True)
     root = ReviewPath.objects.get()
-    prefetch.ask_for(root)
+    prefetch.start(root)
 
-    prefetch.work(root.pk, sent[0])
+    prefetch.continue_run(root.pk, sent[0])
 
     assert sent == [sent[0]] * 2
     assert progress(review, card)["thumbnails"]["state"] == "working"

@@ -15,7 +15,7 @@ from reviewer.catalog.scanner import ScanInProgress
 from reviewer.models import ReviewPath
 from reviewer.thumbnails import prefetch
 from reviewer.thumbnails import rendering as thumbnails
-from reviewer.thumbnails.prefetch import Progress, ask_for, progress_of, work
+from reviewer.thumbnails.prefetch import Progress, continue_run, progress_of, start
 from tests.factories import jpeg, put
 
 STREAM = "/api/media-items/stream"
@@ -54,7 +54,7 @@ def test_a_stream_call_has_all_of_them_made(review, card, known, sent):
     assert review.get(STREAM, {"path": str(card), "limit": 1}).status_code == 200
     assert state(known) == ("waiting", 0, 0, 0)
 
-    work(*sent[0])
+    continue_run(*sent[0])
 
     assert state(known) == ("done", 5, 1, 5)
     assert made(card) == 4
@@ -65,39 +65,39 @@ def test_asking_again_begins_no_second_pass_until_it_has_rested(review, card, kn
     for _ in range(3):
         review.get(STREAM, {"path": str(card)})
     assert len(sent) == 1
-    work(*sent[0])
+    continue_run(*sent[0])
     review.get(STREAM, {"path": str(card)})
     assert len(sent) == 1
 
-    cache.delete(prefetch.key(known.pk, "asked"))  # as if the time had passed
+    cache.delete(prefetch.lease_key(known.pk))  # as if the time had passed
     review.get(STREAM, {"path": str(card)})
     assert len(sent) == 2
 
 
 def test_a_long_pass_goes_back_to_the_queue_and_goes_on_where_it_was(known, card, sent, monkeypatch):
     monkeypatch.setattr(prefetch, "TIME_BUDGET_S", 0.0)
-    ask_for(known)
+    start(known)
 
     for number in range(4):
-        work(*sent[-1])
+        continue_run(*sent[-1])
         assert (made(card), len(sent)) == (number + 1, number + 2)
         assert state(known) == ("working", number + 1, 0, 4)
-    work(*sent[-1])
+    continue_run(*sent[-1])
 
     assert state(known) == ("done", 4, 0, 4)
     assert len(sent) == 5
 
 
 def test_a_pass_stops_when_its_path_is_removed(known, card, sent, monkeypatch):
-    monkeypatch.setattr(prefetch, "NOTE_S", 0.0)
-    monkeypatch.setattr(thumbnails, "drawn", removing(known, thumbnails.drawn))
-    ask_for(known)
+    monkeypatch.setattr(prefetch, "SAVE_INTERVAL_S", 0.0)
+    monkeypatch.setattr(thumbnails, "render", removing(known, thumbnails.render))
+    start(known)
 
-    work(*sent[0])
+    continue_run(*sent[0])
 
     assert made(card) == 1
     assert len(sent) == 1
-    work(*sent[0])
+    continue_run(*sent[0])
     assert made(card) == 1
 
 
@@ -113,28 +113,28 @@ def test_a_pass_whose_worker_was_killed_has_stopped_and_another_goes_on(review, 
     review.get(STREAM, {"path": str(card)})
     with monkeypatch.context() as patched:
         patched.setattr(prefetch, "TIME_BUDGET_S", 0)
-        work(*sent[0])
+        continue_run(*sent[0])
     assert state(known) == ("working", 1, 0, 4)
 
-    cache.delete(prefetch.key(known.pk, "asked"))  # as if nothing had been heard of it for long
+    cache.delete(prefetch.lease_key(known.pk))  # as if nothing had been heard of it for long
     assert state(known) == ("stopped", 1, 0, 4)
 
     review.get(STREAM, {"path": str(card)})
     assert state(known) == ("waiting", 0, 0, 0)
-    work(*sent[-1])
+    continue_run(*sent[-1])
     assert made(card) == 4
 
 
 def died(root: ReviewPath) -> None:
     """As if nothing had been heard of the pass for long."""
-    cache.delete(prefetch.key(root.pk, "asked"))
+    cache.delete(prefetch.lease_key(root.pk))
 
 
 def test_a_pass_whose_worker_was_killed_goes_on_where_it_was_without_a_call(known, card, sent, monkeypatch):
-    ask_for(known)
+    start(known)
     with monkeypatch.context() as patched:
         patched.setattr(prefetch, "TIME_BUDGET_S", 0)
-        work(*sent[-1])
+        continue_run(*sent[-1])
     tasks.revive_thumbnail_passes()
     assert len(sent) == 2  # the pass itself: somebody is at it
     died(known)
@@ -144,15 +144,15 @@ def test_a_pass_whose_worker_was_killed_goes_on_where_it_was_without_a_call(know
 
     assert len(sent) == 3
     assert state(known) == ("waiting", 1, 0, 4)
-    work(*sent[1])  # of the worker that was taken for dead
+    continue_run(*sent[1])  # of the worker that was taken for dead
     assert made(card) == 1
-    work(*sent[2])
+    continue_run(*sent[2])
     assert state(known) == ("done", 4, 0, 4)
     assert made(card) == 4
 
 
 def test_a_pass_that_kills_its_workers_is_not_revived_for_ever(known, sent):
-    ask_for(known)
+    start(known)
     for _ in range(6):
         died(known)
         tasks.revive_thumbnail_passes()
@@ -163,18 +163,18 @@ def test_a_pass_that_kills_its_workers_is_not_revived_for_ever(known, sent):
 
 def test_a_slice_that_ended_well_makes_up_for_deaths(known, sent, monkeypatch):
     monkeypatch.setattr(prefetch, "TIME_BUDGET_S", 0)
-    ask_for(known)
+    start(known)
     for _ in range(4):
         died(known)
         tasks.revive_thumbnail_passes()
-        work(*sent[-1])
+        continue_run(*sent[-1])
 
     assert state(known) == ("working", 4, 0, 4)
 
 
 @pytest.mark.parametrize("kept", ["done", "stopped"])
 def test_a_pass_that_is_over_is_not_revived(known, sent, kept):
-    prefetch.note(known.pk, Progress(kept, "x", 1.0))
+    prefetch.save_progress(known.pk, Progress(kept, "x", 1.0))
 
     tasks.revive_thumbnail_passes()
 
@@ -183,7 +183,7 @@ def test_a_pass_that_is_over_is_not_revived(known, sent, kept):
 
 def test_looking_for_dead_passes_is_cheap(known, card, sent, django_assert_num_queries):
     for folder in (card / "DCIM/100MEDIA", card / "DCIM/101MEDIA"):
-        ask_for(ReviewPath.objects.create(path=str(folder)))
+        start(ReviewPath.objects.create(path=str(folder)))
     sent.clear()
 
     with django_assert_num_queries(1):
@@ -196,7 +196,7 @@ def test_without_a_cache_no_pass_is_revived(known, sent, monkeypatch):
     def away(*_: Any, **__: Any) -> None:
         raise OSError("away")
 
-    ask_for(known)
+    start(known)
     monkeypatch.setattr(prefetch.cache, "get_many", away)
 
     tasks.revive_thumbnail_passes()
@@ -206,10 +206,10 @@ def test_without_a_cache_no_pass_is_revived(known, sent, monkeypatch):
 
 def test_a_pass_that_waits_for_the_first_reading_stays_alive(known, sent, monkeypatch):
     monkeypatch.setattr(prefetch, "counts_of", being_read)
-    ask_for(known)
+    start(known)
     died(known)  # while the message was waiting in the queue
 
-    work(*sent[0])
+    continue_run(*sent[0])
 
     assert state(known)[0] == "working"
 
@@ -223,49 +223,49 @@ def test_a_pass_is_never_told_as_more_than_all(review, card, known, sent, monkey
     with monkeypatch.context() as patched:
         patched.setattr(prefetch, "TIME_BUDGET_S", 0)
         for _ in range(3):
-            work(*sent[-1])
+            continue_run(*sent[-1])
     assert state(known) == ("working", 3, 0, 4)
     for file in sorted(card.rglob("*.JPG"))[:3]:
         file.unlink()
 
-    work(*sent[-1])
+    continue_run(*sent[-1])
 
     _, done, _, total = state(known)
     assert done <= total
 
 
 def test_a_pass_that_another_has_replaced_stops(known, card, sent):
-    ask_for(known)
-    cache.delete(prefetch.key(known.pk, "asked"))  # as if its worker had died
-    ask_for(known)
+    start(known)
+    cache.delete(prefetch.lease_key(known.pk))  # as if its worker had died
+    start(known)
 
-    work(*sent[0])
+    continue_run(*sent[0])
     assert made(card) == 0
-    work(*sent[1])
+    continue_run(*sent[1])
     assert made(card) == 4
 
 
 def test_a_card_that_is_away_ends_the_pass_and_takes_no_thumbnail_along(known, card, sent):
-    ask_for(known)
-    work(*sent[0])
-    cache.delete(prefetch.key(known.pk, "asked"))
+    start(known)
+    continue_run(*sent[0])
+    cache.delete(prefetch.lease_key(known.pk))
     card.rename(card.with_name("away"))
-    ask_for(known)
+    start(known)
 
-    work(*sent[1])
+    continue_run(*sent[1])
 
     assert state(known)[0] == "stopped"
     assert made(card.with_name("away")) == 4
 
 
 def test_a_pass_takes_away_what_has_lost_its_file(known, card, sent):
-    ask_for(known)
-    work(*sent[0])
+    start(known)
+    continue_run(*sent[0])
     (card / "DCIM/100MEDIA/IMG_0001.JPG").unlink()
-    cache.delete(prefetch.key(known.pk, "asked"))
-    ask_for(known)
+    cache.delete(prefetch.lease_key(known.pk))
+    start(known)
 
-    work(*sent[1])
+    continue_run(*sent[1])
 
     assert made(card) == 3
 
@@ -317,7 +317,7 @@ def test_the_tasks_are_known_and_due():
 
 
 def test_progress_survives_the_cache(known):
-    cache.set(prefetch.key(known.pk, "asked"), True, 60)
-    prefetch.note(known.pk, Progress("working", "x", 1.0, 2, 1, 9, "a%F6"))
+    cache.set(prefetch.lease_key(known.pk), True, 60)
+    prefetch.save_progress(known.pk, Progress("working", "x", 1.0, 2, 1, 9, "a%F6"))
 
     assert progress_of(known) == Progress("working", "x", 1.0, 2, 1, 9, "a%F6")

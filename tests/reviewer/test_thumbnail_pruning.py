@@ -30,7 +30,7 @@ def test_what_a_killed_process_left_of_a_frame_is_swept(tmp_path, monkeypatch):
     with monkeypatch.context() as patched:
         patched.setattr("nvr.media.ffmpeg.operations.extract_early_frame", extract)
         patched.setattr(Path, "unlink", lambda *_, **__: None)  # as in a process that is killed
-        thumbnails.early_frame(Source(tmp_path / "a.mp4", tmp_path, 0, 0), 256)
+        thumbnails.extract_frame(Source(tmp_path / "a.mp4", tmp_path, 0, 0), 256)
 
     os.utime(left[0], (time.time() - 2 * MAX_PART_AGE_S, time.time()))
     evict(thumbnails.CACHE, limit_bytes=2**30)

@@ -18,7 +18,7 @@ from rest_framework.test import APIClient
 from nvr.media.files.cached_files import cache_folder
 from nvr.media.images import freedesktop
 from nvr.media.images.letterbox import BACKGROUND
-from reviewer.items import moment
+from reviewer.items import iso_timestamp
 from reviewer.models import ReviewPath
 from reviewer.thumbnails import rendering as thumbnails
 from tests.factories import jpeg, make_user, make_video, put
@@ -126,8 +126,8 @@ def test_uris_are_escaped_as_glib_does():
 
 def test_it_is_made_once_until_the_files_time_is_another(review, card, monkeypatch):
     calls = []
-    drawn = thumbnails.drawn
-    monkeypatch.setattr(thumbnails, "drawn", lambda *given: calls.append(given) or drawn(*given))
+    drawn = thumbnails.render
+    monkeypatch.setattr(thumbnails, "render", lambda *given: calls.append(given) or drawn(*given))
     file = card / "DCIM/100MEDIA/IMG_0001.JPG"
 
     for size in (256, 256, 200, 200):
@@ -226,7 +226,7 @@ def test_who_has_it_is_told_so_before_anything_is_looked_for(review, card, monke
     answer, _ = ask(review, file)
     assert answer["Cache-Control"] == "private, no-cache"
     kept_at(card, file).unlink()
-    monkeypatch.setattr(thumbnails, "thumbnail_of", lambda *given: pytest.fail("looked for it"))
+    monkeypatch.setattr(thumbnails, "get_thumbnail", lambda *given: pytest.fail("looked for it"))
 
     again = review.get(URL, {"path": str(file)}, HTTP_IF_NONE_MATCH=answer["ETag"])
 
@@ -247,7 +247,7 @@ def test_an_address_with_the_files_time_may_be_kept_for_ever(review, card):
     file = card / "DCIM/100MEDIA/IMG_0001.JPG"
     mtime_ns = file.stat().st_mtime_ns
 
-    for version in (moment(mtime_ns), str(mtime_ns), str(mtime_ns // 1000)):
+    for version in (iso_timestamp(mtime_ns), str(mtime_ns), str(mtime_ns // 1000)):
         assert "immutable" in ask(review, file, v=version)[0]["Cache-Control"]
     assert ask(review, file, v=str(mtime_ns - 1))[0]["Cache-Control"] == "private, no-cache"
 
@@ -348,9 +348,9 @@ def test_twenty_who_ask_at_once_have_it_made_once(known, card, monkeypatch):
     facts = file.stat()
     source = thumbnails.Source(file, card, facts.st_mtime_ns, facts.st_size)
     calls, found = [], []
-    drawn = thumbnails.drawn
-    monkeypatch.setattr(thumbnails, "drawn", lambda *given: calls.append(given) or drawn(*given))
-    threads = [threading.Thread(target=lambda: found.append(thumbnails.thumbnail_of(source, 256))) for _ in range(20)]
+    drawn = thumbnails.render
+    monkeypatch.setattr(thumbnails, "render", lambda *given: calls.append(given) or drawn(*given))
+    threads = [threading.Thread(target=lambda: found.append(thumbnails.get_thumbnail(source, 256))) for _ in range(20)]
     for thread in threads:
         thread.start()
     for thread in threads:
