@@ -51,10 +51,10 @@ def percentage(confidence: float) -> str:
 
 
 def duration_in_words(duration: timedelta) -> str:
-    """Such as "24 s" or "1 min 5 s"; "a moment" if shorter than a second, as for a single picture."""
+    """Such as "24 s" or "1 min 5 s"; "less than 1 s" if shorter, as for a single picture."""
     seconds = round(duration.total_seconds())
     if seconds < 1:
-        return "a moment"
+        return "less than 1 s"
     minutes, rest = divmod(seconds, 60)
     if not minutes:
         return f"{seconds} s"

@@ -44,7 +44,7 @@ class Still:
     frame_width: int | None
     frame_height: int | None
     boxes: list[Box]
-    words: str
+    label: str
     has_thumbnail: bool
     confidence: float
 
@@ -115,7 +115,7 @@ def _still(found: list[Detection]) -> Still:
         frame_width=sized.frame_width,
         frame_height=sized.frame_height,
         boxes=[_box(row, sized.frame_height) for row in found if row.bbox_x is not None],
-        words=", ".join(_label(row) for row in found),
+        label=", ".join(_label(row) for row in found),
         has_thumbnail=bool(best.thumbnail_size_bytes),
         confidence=max(row.confidence for row in found),
     )

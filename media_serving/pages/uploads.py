@@ -26,7 +26,7 @@ RATES = {"minute": timedelta(minutes=1), "hour": timedelta(hours=1)}
 NOT_PROCESSED = (UploadState.REJECTED, UploadState.FAILED)
 PENDING = (UploadState.WAITING, UploadState.WORKING)
 NONE = (0, None)
-STATE_WORDS = {
+STATE_LABELS = {
     UploadState.WAITING: "Waiting",
     UploadState.WORKING: "Processing",
     UploadState.DONE: "Done",
@@ -57,7 +57,7 @@ class CameraRow:
     last_path: str
     last_at: datetime | None
     last_state: str
-    last_word: str
+    last_state_label: str
     captured_at: datetime | None
     capture_clue: str
     clock_note: str
@@ -126,7 +126,7 @@ def failures(uploads: UploadQuerySet, postponed_uploads: Iterable[Upload]) -> li
     found.sort(key=lambda row: (row.received_at, row.pk), reverse=True)
     found = found[:FAILURES_SHOWN]
     prefetch_related_objects(found, "camera")  # with a join, SQLite would walk all uploads of all cameras
-    return [(row, STATE_WORDS[UploadState(row.state)]) for row in found]
+    return [(row, STATE_LABELS[UploadState(row.state)]) for row in found]
 
 
 def _not_done(uploads: UploadQuerySet) -> Iterable[tuple[str, int, datetime]]:
@@ -155,7 +155,7 @@ def _row(camera: Any, waiting: int) -> CameraRow:
         last_path=camera.last_path or "",
         last_at=camera.last_at,
         last_state=camera.last_state or "",
-        last_word=STATE_WORDS[UploadState(camera.last_state)] if camera.last_state else "",
+        last_state_label=STATE_LABELS[UploadState(camera.last_state)] if camera.last_state else "",
         captured_at=camera.last_taken_at,
         capture_clue=CaptureClue(camera.last_clue).label if camera.last_clue else "",
         clock_note=camera.last_note or "",

@@ -1,4 +1,4 @@
-// Shared by every page: live ages, toasts (toasts.js), dialogs, the user menu, the colour scheme, password fields.
+// Shared by every page: live ages, toasts (toasts.js), dialogs, the user menu, the theme, password fields.
 import "./toasts.js";
 import { shield } from "./shield.js";
 
@@ -21,8 +21,8 @@ function showAges() {
   const now = Date.now() + skewMs();
   for (const time of document.querySelectorAll("time[data-age][datetime]")) {
     const at = Date.parse(time.dateTime);
-    const words = Number.isNaN(at) ? "never" : formatAge(Math.floor((now - at) / 1000));
-    if (time.textContent !== words) time.textContent = words;
+    const text = Number.isNaN(at) ? "never" : formatAge(Math.floor((now - at) / 1000));
+    if (time.textContent !== text) time.textContent = text;
   }
 }
 
@@ -60,7 +60,7 @@ menu?.addEventListener("keydown", (event) => {
   menu.querySelector("summary").focus();
 });
 
-// Colours: light, dark or the system's scheme, stored under the key that the Django admin uses as well.
+// Theme: light, dark or the system's scheme, stored under the key that the Django admin uses as well.
 const choices = document.querySelectorAll("[data-theme-choice]");
 
 function storedTheme() {

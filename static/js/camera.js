@@ -77,13 +77,13 @@ if (viewer()) {
 
 // On a phone the timeline is wider than its frame: scroll to the current time, or on other days to the newest event.
 function scrollTimeline(frame) {
-  const newest = frame?.querySelector(".band-now") ?? frame?.querySelector(".band-event"); // events are listed newest first
-  if (newest) frame.scrollLeft += newest.getBoundingClientRect().right + TIMELINE_MARGIN_PX - frame.getBoundingClientRect().right;
+  const mark = frame?.querySelector(".timeline-now") ?? frame?.querySelector(".timeline-event"); // events are listed newest first
+  if (mark) frame.scrollLeft += mark.getBoundingClientRect().right + TIMELINE_MARGIN_PX - frame.getBoundingClientRect().right;
 }
 
-scrollTimeline(document.querySelector(".band-frame"));
+scrollTimeline(document.querySelector(".timeline-frame"));
 
 // Show a chosen day at once. While a year is being typed, the date is valid at every digit, so small years are ignored.
-document.querySelector("[data-day-choose]")?.addEventListener("change", (event) => {
+document.querySelector("[data-day-form]")?.addEventListener("change", (event) => {
   if (event.target.value.slice(0, 4) >= "1970") event.currentTarget.requestSubmit();
 });

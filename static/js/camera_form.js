@@ -17,6 +17,6 @@ if (base && name) {
   });
 }
 
-for (const part of document.querySelectorAll("[data-beside]")) {
-  document.getElementById(part.dataset.beside)?.closest(".form-row").append(part);
+for (const part of document.querySelectorAll("[data-below]")) {
+  document.getElementById(part.dataset.below)?.closest(".form-row").append(part);
 }

@@ -1,8 +1,8 @@
 // Swagger UI for the API schema, signed in with the session of the page.
-const place = document.getElementById("docs");
+const container = document.getElementById("docs");
 
 function csrfToken() {
-  const start = `${place.dataset.csrfCookie}=`;
+  const start = `${container.dataset.csrfCookie}=`;
   return document.cookie.split("; ").find((pair) => pair.startsWith(start))?.slice(start.length) ?? "";
 }
 
@@ -20,8 +20,8 @@ system.addEventListener("change", followScheme);
 new MutationObserver(followScheme).observe(root, { attributeFilter: ["data-theme"] });
 
 window.SwaggerUIBundle({
-  url: place.dataset.schema,
-  domNode: place,
+  url: container.dataset.schema,
+  domNode: container,
   deepLinking: true,
   validatorUrl: null,
   requestInterceptor(request) {

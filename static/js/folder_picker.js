@@ -2,7 +2,7 @@
 // form field (templates/components/folder_picker.html).
 import { requestJson } from "./review/api.js";
 
-// Fill `tree` with the folders in its data-tree, once. `nameOf(folder)` returns the link or button of a folder.
+// Fill `tree` with the folders in its data-tree, once. `createName(folder)` returns the link or button of a folder.
 export function fillTree(tree, createName) {
   if (tree.firstElementChild) return;
   const list = document.createElement("ul");

@@ -10,7 +10,7 @@ const toast = (text, level) => document.dispatchEvent(new CustomEvent("toast", {
 
 export const showError = (text) => toast(text, "error");
 
-// Returns the page at `url` as a document, null if it is not accessible (signed out, removed). Throws `NoAnswer`.
+// Returns the page at `url` as a document, null if it is not accessible (signed out, removed). Throws `ServerUnreachable`.
 export async function fetchPage(url, options = {}) {
   const response = await fetchResponse(url, options);
   const isPage = response.headers.get("Content-Type")?.startsWith("text/html");
@@ -31,7 +31,7 @@ async function fetchResponse(url, options) {
   return response;
 }
 
-// Like `pageAt`, for a user's action: if the server is not responding, it shows an error and returns undefined.
+// Like `fetchPage`, for a user's action: if the server is not responding, it shows an error and returns undefined.
 export async function fetchPageOrShowError(url, options) {
   try {
     return await fetchPage(url, options);
@@ -53,9 +53,9 @@ export async function submitForm(url, fields) {
 
 // Shows a notice about the state of the connection. An empty text hides it.
 export function showConnectionNotice(text) {
-  const notice = document.querySelector("[data-lost]");
+  const notice = document.querySelector("[data-connection-notice]");
   notice.hidden = !text;
-  notice.querySelector("[data-lost-text]").textContent = text;
+  notice.querySelector("[data-connection-text]").textContent = text;
 }
 
 // Whether keyboard shortcuts are off: while typing, in a dialog or a menu, and for the player's own keys.

@@ -4,11 +4,11 @@ import { shield } from "./shield.js";
 
 const POLL_INTERVAL_MS = 3000;
 const MAX_POLL_INTERVAL_MS = 60000;
-const MAX_CLOSED = 300; // folder keys stored in the cookie
+const MAX_DISMISSED = 300; // folder keys stored in the cookie
 
 const root = document.querySelector("[data-live-url]");
 const notice = root?.querySelector("[data-live-notice]");
-const changeNotice = document.querySelector("[data-wall-news]");
+const changeNotice = document.querySelector("[data-change-notice]");
 const tiles = new Map();
 const pendingUpdates = new Map(); // slug → latest state of a tile that is off screen
 let newFolders = []; // keys of unknown folders that the page does not show yet
@@ -155,25 +155,25 @@ function offer(kind, what, text) {
   link.href = location.href;
   link.title = text;
   link.setAttribute("aria-label", text);
-  setText(changeNotice.querySelector("[data-news-text]"), kind === "cameras" ? "Cameras have changed" : "Unknown camera");
+  setText(changeNotice.querySelector("[data-change-text]"), kind === "cameras" ? "Cameras have changed" : "Unknown camera");
 }
 
 function dismissOffer() {
   dismissedOffer = currentOffer;
   changeNotice.hidden = true;
-  if (changeNotice.dataset.kind === "folders") rememberClosed(newFolders);
+  if (changeNotice.dataset.kind === "folders") storeDismissed(newFolders);
 }
 
 // Stored in a cookie, so that the server renders the page without the notice.
-function rememberClosed(keys) {
-  const name = root.dataset.closedCookie;
+function storeDismissed(keys) {
+  const name = root.dataset.dismissedCookie;
   const before = document.cookie.split("; ").find((one) => one.startsWith(`${name}=`))?.slice(name.length + 1);
-  const all = [...new Set([...(before ? before.split(".") : []), ...keys])].slice(-MAX_CLOSED);
+  const all = [...new Set([...(before ? before.split(".") : []), ...keys])].slice(-MAX_DISMISSED);
   document.cookie = `${name}=${all.join(".")}; path=/; max-age=31536000; samesite=lax`;
 }
 
 function closeUnknownFolders(notice) {
-  rememberClosed(root.dataset.unknownFolders.split(" ").filter(Boolean));
+  storeDismissed(root.dataset.unknownFolders.split(" ").filter(Boolean));
   notice.remove();
   shield(); // the pictures moved up
 }
@@ -242,7 +242,7 @@ if (root) {
     watchFirstPicture(tile);
     visibilityObserver.observe(tile);
   }
-  changeNotice?.querySelector("[data-news-close]").addEventListener("click", dismissOffer);
+  changeNotice?.querySelector("[data-change-close]").addEventListener("click", dismissOffer);
   document.querySelector("[data-unknown-close]")?.addEventListener("click", (event) => closeUnknownFolders(event.target.closest("[data-unknown]")));
   document.addEventListener("visibilitychange", poll);
   addEventListener("online", poll);

@@ -1,4 +1,4 @@
-"""An administrator's first camera, from the empty wall to the trash and back."""
+"""An administrator's first camera, from the empty live view to the trash and back."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_a_camera_is_added_seen_trashed_and_restored(page: Page, chief: User) ->
     folder.mkdir(exist_ok=True)
     put(folder, "first.jpg", jpeg(320, 240, seed=1), age_s=30)
     sign_in_by_form(page, "chief", PASSWORD)
-    keep_picture(page, "empty-wall")
+    keep_picture(page, "empty-live-view")
 
     add_camera(page, "Front Door", folder)
     keep_picture(page, "admin-cameras")
@@ -49,7 +49,7 @@ def test_a_camera_is_added_seen_trashed_and_restored(page: Page, chief: User) ->
     picture = tile.locator("img").first
     expect(picture).to_have_js_property("complete", True)
     first = picture.evaluate("image => image.currentSrc")
-    keep_picture(page, "wall")
+    keep_picture(page, "live-view")
 
     put(folder, "second.jpg", jpeg(320, 240, seed=2), age_s=1)
     page.wait_for_function(
@@ -140,19 +140,19 @@ def test_the_notice_of_unknown_uploads_stays_closed_until_another_folder_appears
     first, second = (f"notice_{name}_{viewport['width']}" for name in ("first", "second"))
     put(root / first, "a.jpg", jpeg())
     sign_in(page, "chief")
-    notice, news = page.locator("[data-unknown]"), page.locator("[data-wall-news]")
+    notice, change_notice = page.locator("[data-unknown]"), page.locator("[data-change-notice]")
     open_until_it_shows(page, first)
-    keep_picture(page, f"wall-unknown-{viewport['width']}")
+    keep_picture(page, f"live-view-unknown-{viewport['width']}")
 
     notice.get_by_role("button", name="Close").click()
     expect(notice).to_have_count(0)
     open_until_nothing_new_is_shown(page, closed=first)
 
     put(root / second, "a.jpg", jpeg())
-    expect(news.get_by_role("link", name="Show the uploads from an unknown camera")).to_be_visible()
-    keep_picture(page, f"wall-news-{viewport['width']}")
-    assert bottom_of(page, "[data-wall-news]") <= page.locator("[data-tile]").bounding_box()["y"]  # type: ignore[index]
-    news.get_by_role("link").click()
+    expect(change_notice.get_by_role("link", name="Show the uploads from an unknown camera")).to_be_visible()
+    keep_picture(page, f"change-notice-{viewport['width']}")
+    assert bottom_of(page, "[data-change-notice]") <= page.locator("[data-tile]").bounding_box()["y"]  # type: ignore[index]
+    change_notice.get_by_role("link").click()
     expect(notice).to_be_visible()
     open_until_it_shows(page, second)
     expect(notice).not_to_contain_text(first)

@@ -68,8 +68,8 @@ def test_the_list_is_walked_marked_and_opened_by_keys(page: Page, chief: User, e
     expect(card(page, events[1]).locator("a")).to_be_focused()
     with page.expect_response(f"**/events/{events[1].pk}*"):
         page.keyboard.press("r")
-    expect(card(page, events[1])).not_to_have_attribute("data-unseen", "")
-    expect(page.locator("[data-said]")).to_have_text("Reviewed.")
+    expect(card(page, events[1])).not_to_have_attribute("data-unreviewed", "")
+    expect(page.locator("[data-live-region]")).to_have_text("Reviewed.")
     assert reviewed(events[1]) and not reviewed(events[0])
     page.keyboard.press("k")
     page.keyboard.press("Enter")
@@ -155,10 +155,10 @@ def test_many_are_reviewed_at_once_and_taken_back_from_the_message(
     expect(page.locator("[data-bulk-count]")).to_have_text("3 selected")
     page.get_by_role("button", name="Reviewed", exact=True).click()
 
-    expect(page.locator("[data-event][data-unseen]")).to_have_count(0)
+    expect(page.locator("[data-event][data-unreviewed]")).to_have_count(0)
     expect(page.locator("[data-toast]")).to_contain_text("2 events: reviewed.")
     page.get_by_role("button", name="Undo").click()
-    expect(page.locator("[data-event][data-unseen]")).to_have_count(2)
+    expect(page.locator("[data-event][data-unreviewed]")).to_have_count(2)
     expect(page.locator("[data-toast]").first).to_contain_text("Undone: 2 events.")
     assert [event.pk for event in Event.objects.filter(reviewed=True)] == [events[0].pk]
 
@@ -262,7 +262,7 @@ def test_who_was_signed_out_is_told_that_nothing_new_is_shown(page: Page, chief:
 
     page.context.clear_cookies()
 
-    expect(page.locator("[data-lost]")).to_contain_text("You are signed out")
+    expect(page.locator("[data-connection-notice]")).to_contain_text("You are signed out")
 
 
 @pytest.mark.slow
@@ -386,7 +386,7 @@ def test_on_a_phone_what_is_told_of_the_clip_has_a_line_of_its_own(
     text, button = told.bounding_box(), download.bounding_box()
     assert text and button
     assert text["height"] < 60 and text["y"] + text["height"] <= button["y"]
-    viewer, again = page.locator("#viewer").bounding_box(), page.locator(".clip-again .btn").bounding_box()
+    viewer, again = page.locator("#viewer").bounding_box(), page.locator(".clip-regenerate .btn").bounding_box()
     assert viewer and again
     assert again["y"] - (viewer["y"] + viewer["height"]) >= 8
 
@@ -466,17 +466,17 @@ def test_on_a_phone_the_day_begins_with_what_is_newest(open_browser: Open, camer
 
     page.goto("/cameras/front_door")
     page.wait_for_load_state("load")
-    assert is_in_frame(page, ".band-now")
+    assert is_in_frame(page, ".timeline-now")
     assert page.evaluate("scrollY") == 0
 
     page.goto(f"/cameras/front_door?day={late:%Y-%m-%d}")
     page.wait_for_load_state("load")
-    assert is_in_frame(page, f'a[href*="/events/{newest.pk}"] .band-event')
+    assert is_in_frame(page, f'a[href*="/events/{newest.pk}"] .timeline-event')
     assert page.evaluate("scrollY") == 0
     keep_picture(page, "camera-day-phone")
 
 
 def is_in_frame(page: Page, mark: str) -> bool:
-    frame, found = (page.locator(name).bounding_box() for name in (".band-frame", f".band {mark}"))
+    frame, found = (page.locator(name).bounding_box() for name in (".timeline-frame", f".timeline {mark}"))
     assert frame and found
     return frame["x"] <= found["x"] and found["x"] + found["width"] <= frame["x"] + frame["width"]

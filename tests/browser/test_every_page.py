@@ -23,7 +23,7 @@ pytestmark = pytest.mark.browser
 
 NARROWEST = {"width": 360, "height": 740}
 PAGES = {
-    "wall": "/",
+    "live-view": "/",
     "camera": "/cameras/front_door",
     "picture": "/cameras/front_door?file=a.jpg",
     "video": "/cameras/front_door?file=b.mp4",

@@ -114,7 +114,7 @@ def test_a_trashed_camera_of_the_whole_root_hides_no_unknown_folder(
 
     assert offered(root, admin) == ["gate"]
     assert "All, a camera in the trash" in suggestions_for(admin).note
-    assert TITLE in page_of(desk) and TITLE in wall_of(desk)
+    assert TITLE in page_of(desk) and TITLE in live_view_of(desk)
 
 
 def test_of_very_many_only_those_that_are_shown_are_described(
@@ -324,7 +324,7 @@ def test_that_the_whole_root_is_reviewed_hides_no_unknown_folder(root: Path, upl
     assert offered(root, admin) == ["gate"]
 
 
-def wall_of(client: Client) -> str:
+def live_view_of(client: Client) -> str:
     return html.unescape(client.get("/").content.decode())
 
 
@@ -332,15 +332,15 @@ def test_the_live_view_shows_them_to_users_who_may_add_cameras(root: Path, uploa
     upload("gate/a.jpg")
     watcher = make_user("ann", "cameras.view_all", is_staff=True)
 
-    empty = wall_of(desk)
+    empty = live_view_of(desk)
     make_camera("Door", folder_path=str(root / "door"))
-    full = wall_of(desk)
+    full = live_view_of(desk)
 
     for page in (empty, full):
         assert TITLE in page
         assert f"{root}/gate" in page
         assert "/admin/cameras/camera/add/?name=Gate" in page
-    assert TITLE not in wall_of(signed_in(watcher))
+    assert TITLE not in live_view_of(signed_in(watcher))
 
 
 def test_the_live_view_has_them_in_its_news(root: Path, upload: Any, desk: Client) -> None:
@@ -355,16 +355,16 @@ def test_a_notice_that_was_closed_stays_closed_until_another_folder_appears(
 ) -> None:
     upload("gate/a.jpg")
     (key,) = desk.get("/live.json").json()["unknown_folders"]
-    assert TITLE in wall_of(desk)
+    assert TITLE in live_view_of(desk)
 
     desk.cookies["nvr_closed_folders"] = f"00000000.{key}"
-    assert TITLE not in wall_of(desk)
+    assert TITLE not in live_view_of(desk)
     assert desk.get("/live.json").json()["unknown_folders"] == []
 
     upload("yard/a.jpg")
     unknown_folders._recent.clear()
-    assert f"{root}/yard" in wall_of(desk)
-    assert f"{root}/gate" not in wall_of(desk)
+    assert f"{root}/yard" in live_view_of(desk)
+    assert f"{root}/gate" not in live_view_of(desk)
 
 
 def test_a_closed_notice_hides_no_later_folder_however_many_were_closed(root: Path, upload: Any, desk: Client) -> None:
@@ -374,11 +374,11 @@ def test_a_closed_notice_hides_no_later_folder_however_many_were_closed(root: Pa
     assert len(keys) == unknown_folders.MAX_SUGGESTED + 5
 
     desk.cookies["nvr_closed_folders"] = ".".join(keys)
-    assert TITLE not in wall_of(desk)
+    assert TITLE not in live_view_of(desk)
 
     upload("yard/a.jpg")
     unknown_folders._recent.clear()
-    assert f"{root}/yard" in wall_of(desk)
+    assert f"{root}/yard" in live_view_of(desk)
     assert len(desk.get("/live.json").json()["unknown_folders"]) == 1
 
 
@@ -394,9 +394,9 @@ def test_the_live_view_waits_for_no_search_and_has_its_finding_next_time(
         really(search)
 
     monkeypatch.setattr(unknown_folders.Search, "run", held_up)
-    first = wall_of(desk)
+    first = live_view_of(desk)
     may_go_on.set()
     wait([*quick._running.values()], timeout=20)
 
     assert TITLE not in first
-    assert TITLE in wall_of(desk)
+    assert TITLE in live_view_of(desk)

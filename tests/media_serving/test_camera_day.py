@@ -1,4 +1,4 @@
-"""A camera's page: the band of a day with its gaps, and the files by day and hour."""
+"""A camera's page: the timeline of a day with its gaps, and the files by day and hour."""
 
 from __future__ import annotations
 
@@ -162,7 +162,7 @@ def test_the_legend_has_the_kinds_of_gap_that_the_band_shows_in_their_colours(br
 
 
 def legend_of(page: str) -> list[str]:
-    return re.findall(r'<span data-means="gap">(.*?)</span>', page)
+    return re.findall(r'<span data-legend="gap">(.*?)</span>', page)
 
 
 def test_the_band_shows_the_days_events(browser, old_camera):
@@ -182,7 +182,7 @@ def test_events_that_the_band_cannot_tell_apart_are_one_mark(browser, old_camera
 
     page = page_of(browser, "day=2026-01-31")
 
-    assert page.count('class="band-event"') == 2
+    assert page.count('class="timeline-event"') == 2
     assert "<title>12:00 to 12:01, 2 events: a, b</title>" in page
     assert f'/events/{events[1].pk}?camera_id=front_door&day=2026-01-31" tabindex="-1"' in page
     assert f'/events/{apart.pk}?camera_id=front_door&day=2026-01-31" tabindex="-1"' in page
@@ -317,14 +317,14 @@ def test_a_part_of_the_day_tells_events_apart_that_the_whole_cannot(browser, old
 
     whole, near = page_of(browser, "day=2026-01-31"), page_of(browser, "day=2026-01-31&zoom=1&at=12")
 
-    assert whole.count('class="band-event"') == 2
-    assert near.count('class="band-event"') == 3
+    assert whole.count('class="timeline-event"') == 2
+    assert near.count('class="timeline-event"') == 3
     assert "12:00 to 13:00" in near
     assert "zoom=1&at=11" in near and "zoom=1&at=13" in near
-    widths = [float(width) for width in re.findall(r'class="band-event" [^>]*width="([0-9.]+)"', near)]
+    widths = [float(width) for width in re.findall(r'class="timeline-event" [^>]*width="([0-9.]+)"', near)]
     assert min(widths) >= camera_day.MIN_EVENT_PX
 
 
 @pytest.mark.parametrize("query", ["zoom=7", "zoom=x", "zoom=6&at=99", "zoom=6&at=-1", "zoom=1&at=%C2%B2"])
 def test_an_invalid_zoom_shows_a_valid_range(browser, old_camera, query):
-    assert "band" in page_of(browser, f"day=2026-03-29&{query}")
+    assert "timeline" in page_of(browser, f"day=2026-03-29&{query}")

@@ -98,7 +98,7 @@ def test_unseen_ones_are_marked(browser, camera):
 
     page = page_of(browser)
 
-    assert f'data-event="{second.pk}" data-unseen' in page
+    assert f'data-event="{second.pk}" data-unreviewed' in page
     assert f'data-event="{first.pk}">' in page
 
 

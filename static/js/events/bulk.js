@@ -36,7 +36,7 @@ async function postReviewed(ids, reviewed) {
   });
   if (!response.ok) throw new Error((await response.json().catch(() => ({}))).detail ?? `The server returned status ${response.status}.`);
   const { results } = await response.json();
-  for (const { id, status } of results) if (status === 200) cardOf(String(id))?.toggleAttribute("data-unseen", !reviewed);
+  for (const { id, status } of results) if (status === 200) cardOf(String(id))?.toggleAttribute("data-unreviewed", !reviewed);
   return results.filter((result) => result.changed).map((result) => String(result.id));
 }
 

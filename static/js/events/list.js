@@ -9,7 +9,7 @@ const AT_TOP_PX = 48;
 
 const root = document.querySelector("[data-events]");
 const newer = root.querySelector("[data-newer-events]");
-const liveRegion = root.querySelector("[data-said]");
+const liveRegion = root.querySelector("[data-live-region]");
 
 const cards = () => [...root.querySelectorAll("[data-event]")];
 const cardOf = (id) => root.querySelector(`[data-event="${CSS.escape(id)}"]`);
@@ -33,12 +33,12 @@ function moveFocus(step) {
 
 async function toggleReviewed(card) {
   if (!card || !root.hasAttribute("data-may-change") || card.hasAttribute("data-sending")) return;
-  const reviewed = card.hasAttribute("data-unseen");
-  card.toggleAttribute("data-unseen", !reviewed); // shown at once; reverted if the server rejects it
+  const reviewed = card.hasAttribute("data-unreviewed");
+  card.toggleAttribute("data-unreviewed", !reviewed); // shown at once; reverted if the server rejects it
   card.setAttribute("data-sending", "");
   const page = await submitForm(card.querySelector(".event-link").href, { reviewed: String(reviewed) });
   card.removeAttribute("data-sending");
-  if (!page) card.toggleAttribute("data-unseen", reviewed);
+  if (!page) card.toggleAttribute("data-unreviewed", reviewed);
   liveRegion.textContent = page ? (reviewed ? "Reviewed." : "No longer reviewed.") : "";
 }
 
@@ -52,18 +52,18 @@ document.addEventListener("keydown", (event) => {
 });
 
 // A chosen filter applies at once. While a year is being typed, the date is valid at every digit: small years are ignored.
-root.ownerDocument.querySelector("[data-choose]")?.addEventListener("change", (event) => {
+root.ownerDocument.querySelector("[data-filters]")?.addEventListener("change", (event) => {
   if (event.target.type === "datetime-local") return; // the user may still set the other end; the button applies the range
   const year = event.target.type === "date" ? event.target.value.slice(0, 4) : "2000";
   if (!event.target.value || year >= "1970") event.currentTarget.requestSubmit();
 });
 
 // Leave empty fields out of the URL.
-root.ownerDocument.querySelector("[data-choose]")?.addEventListener("submit", (event) => {
+root.ownerDocument.querySelector("[data-filters]")?.addEventListener("submit", (event) => {
   for (const field of event.currentTarget.elements) if (field.name && !field.value) field.disabled = true;
 });
 addEventListener("pageshow", () => {
-  for (const field of document.querySelectorAll("[data-choose] [disabled]")) field.disabled = false;
+  for (const field of document.querySelectorAll("[data-filters] [disabled]")) field.disabled = false;
 });
 
 // Updates
@@ -83,13 +83,13 @@ async function poll() {
   clearTimeout(timer);
   if (document.hidden) return;
   try {
-    const answer = await fetchEvents();
+    const body = await fetchEvents();
     failures = 0;
-    if (answer === null) { showConnectionNotice("You are signed out: newer events are not shown. Reload the page to sign in."); return; }
+    if (body === null) { showConnectionNotice("You are signed out: newer events are not shown. Reload the page to sign in."); return; }
     showConnectionNotice("");
     const isChanging = root.querySelector("[data-changing]"); // thumbnails are not part of the API response
-    if (knownResponse === null ? isStale(answer) : answer !== knownResponse || isChanging) await refresh();
-    knownResponse = answer;
+    if (knownResponse === null ? isStale(body) : body !== knownResponse || isChanging) await refresh();
+    knownResponse = body;
   } catch {
     failures += 1;
     if (failures > 1) showConnectionNotice("The server is not responding: newer events are not shown.");
@@ -98,8 +98,8 @@ async function poll() {
 }
 
 // Whether events arrived between the page and the first poll, or a shown event is still changing.
-function isStale(answer) {
-  const listed = JSON.parse(answer).items.map((item) => String(item.id));
+function isStale(body) {
+  const listed = JSON.parse(body).items.map((item) => String(item.id));
   return listed.some((id) => !cardOf(id)) || root.querySelector("[data-changing]");
 }
 
@@ -140,7 +140,7 @@ function showPendingPage() {
   hideOwnZone(pendingPage);
   root.querySelector("[data-days]").replaceWith(document.adoptNode(days));
   const pager = pendingPage.querySelector(".pager");
-  if (pager && !root.querySelector(".pager")) root.querySelector("[data-said]").before(document.adoptNode(pager));
+  if (pager && !root.querySelector(".pager")) root.querySelector("[data-live-region]").before(document.adoptNode(pager));
   for (const card of cards()) if (!before.has(card.dataset.event)) card.classList.add("event-fresh");
   liveRegion.textContent = newer.querySelector("[data-newer-text]").textContent;
   pendingPage = null;

@@ -101,7 +101,7 @@ document.addEventListener("submit", async (event) => {
   form.setAttribute("data-sending", "");
   const page = await submitForm(form.action, { [button.name]: button.value });
   form.removeAttribute("data-sending");
-  if (page) replaceParts(page, ["bar", "facts"]);
+  if (page) replaceParts(page, ["bar", "details"]);
 });
 
 // Keys
@@ -140,7 +140,7 @@ async function refreshEvent() {
   const hasStillParameter = new URL(location.href).searchParams.has("still");
   const hadClip = Boolean(viewer().querySelector("[data-player]"));
   const chosen = root.querySelector("[data-still][aria-current]")?.getAttribute("href");
-  replaceParts(page, ["sentence", "clip", "bar", "facts", "stills"]);
+  replaceParts(page, ["sentence", "clip", "bar", "details", "stills"]);
   if (!hasStillParameter && !hadClip && fresh.querySelector("[data-player]")) await show(location.href, { remember: false });
   else mark(chosen);
   root.toggleAttribute("data-clip-awaited", fresh.hasAttribute("data-clip-awaited"));

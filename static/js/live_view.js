@@ -1,17 +1,17 @@
 // Live view controls: number keys, full screen, and a custom order of the cameras that this browser remembers.
-const wall = document.querySelector("[data-wall]");
-const stage = document.querySelector("[data-wall-stage]");
-const arrangeButton = document.querySelector("[data-wall-arrange]");
-const resetButton = document.querySelector("[data-wall-reset]");
-const liveRegion = document.querySelector("[data-wall-said]");
-const ORDER_KEY = "nvr.wall.order";
+const grid = document.querySelector("[data-live-view]");
+const stage = document.querySelector("[data-live-view-stage]");
+const arrangeButton = document.querySelector("[data-live-view-arrange]");
+const resetButton = document.querySelector("[data-live-view-reset]");
+const liveRegion = document.querySelector("[data-live-region]");
+const ORDER_KEY = "nvr.live_view.order";
 const ASPECT = 3 / 2;
 
-const items = () => [...wall.children];
-const slugOf = (item) => item.dataset.wallItem;
+const items = () => [...grid.children];
+const slugOf = (item) => item.dataset.liveViewItem;
 const nameOf = (item) => item.querySelector("[data-tile]").dataset.name;
-const isArranging = () => wall.hasAttribute("data-arranging");
-const defaultOrder = wall ? items() : [];
+const isArranging = () => grid.hasAttribute("data-arranging");
+const defaultOrder = grid ? items() : [];
 
 // Order
 function storedOrder() {
@@ -30,27 +30,27 @@ function restoreOrder() {
   const order = storedOrder();
   if (!Array.isArray(order) || !order.length) return;
   const rank = (item) => { const at = order.indexOf(slugOf(item)); return at < 0 ? order.length : at; };
-  wall.append(...items().sort((a, b) => rank(a) - rank(b)));
+  grid.append(...items().sort((a, b) => rank(a) - rank(b)));
 }
 
 function resetOrder() {
   try { localStorage.removeItem(ORDER_KEY); } catch { /* nothing was stored */ }
-  wall.append(...defaultOrder);
+  grid.append(...defaultOrder);
   numberTiles();
   resetButton.hidden = true;
   liveRegion.textContent = "The cameras are sorted by name again.";
 }
 
 function addTools(item) {
-  item.append(document.querySelector("[data-wall-tools]").content.cloneNode(true));
+  item.append(document.querySelector("[data-live-view-tools]").content.cloneNode(true));
   item.querySelector('[data-move="-1"]').setAttribute("aria-label", `Move ${nameOf(item)} earlier`);
   item.querySelector('[data-move="1"]').setAttribute("aria-label", `Move ${nameOf(item)} later`);
 }
 
 function numberTiles() {
   items().forEach((item, at, all) => {
-    item.querySelector("[data-wall-number]").textContent = at < 9 ? String(at + 1) : "";
-    item.querySelector("[data-wall-number]").hidden = at > 8;
+    item.querySelector("[data-live-view-number]").textContent = at < 9 ? String(at + 1) : "";
+    item.querySelector("[data-live-view-number]").hidden = at > 8;
     item.querySelector('[data-move="-1"]').disabled = at === 0;
     item.querySelector('[data-move="1"]').disabled = at === all.length - 1;
   });
@@ -58,23 +58,23 @@ function numberTiles() {
 
 function moveTo(item, at) {
   const others = items().filter((other) => other !== item);
-  wall.insertBefore(item, others[at] ?? null);
+  grid.insertBefore(item, others[at] ?? null);
   numberTiles();
   storeOrder();
 }
 
 function moveBy(item, step, button) {
   const at = items().indexOf(item) + step;
-  if (at < 0 || at >= wall.children.length) return;
+  if (at < 0 || at >= grid.children.length) return;
   moveTo(item, at);
-  liveRegion.textContent = `${nameOf(item)} is now ${at + 1} of ${wall.children.length}.`;
+  liveRegion.textContent = `${nameOf(item)} is now ${at + 1} of ${grid.children.length}.`;
   if (button.disabled) item.querySelector("[data-move]:not(:disabled):not([data-move=drag])").focus();
   else button.focus();
 }
 
 // Arranging
 function setArranging(on) {
-  wall.toggleAttribute("data-arranging", on);
+  grid.toggleAttribute("data-arranging", on);
   arrangeButton.setAttribute("aria-pressed", String(on));
   arrangeButton.setAttribute("aria-label", on ? "Done arranging" : "Arrange");
   arrangeButton.querySelector("[data-label]").textContent = on ? "Done" : "Arrange";
@@ -84,7 +84,7 @@ function setArranging(on) {
 
 function startDrag(event) {
   const handle = event.target.closest("[data-move=drag]");
-  const item = event.target.closest("[data-wall-item]");
+  const item = event.target.closest("[data-live-view-item]");
   if (!isArranging() || !item || event.button !== 0) return;
   if (!handle && (event.pointerType !== "mouse" || event.target.closest("button"))) return;
   event.preventDefault();
@@ -102,19 +102,19 @@ function trackDrag(item, pointerId) {
 }
 
 function dragOver(item, { clientX, clientY }) {
-  const under = document.elementFromPoint(clientX, clientY)?.closest("[data-wall-item]");
+  const under = document.elementFromPoint(clientX, clientY)?.closest("[data-live-view-item]");
   if (!under || under === item) return;
   moveTo(item, items().indexOf(under));
 }
 
 // Full screen
 function fitColumns() {
-  const count = wall.children.length;
+  const count = grid.children.length;
   const { clientWidth: width, clientHeight: height } = stage;
   const tileWidth = (columns) => Math.min(width / columns, (height / Math.ceil(count / columns)) * ASPECT);
   let best = 1;
   for (let columns = 2; columns <= count; columns += 1) if (tileWidth(columns) > tileWidth(best)) best = columns;
-  wall.style.setProperty("--columns", best);
+  grid.style.setProperty("--columns", best);
 }
 
 let wakeLock = null;
@@ -149,20 +149,20 @@ function onKeydown(event) {
   else KEYS[event.key.toLowerCase()]?.();
 }
 
-if (wall) {
+if (grid) {
   defaultOrder.forEach(addTools);
   restoreOrder();
   numberTiles();
   arrangeButton.addEventListener("click", () => setArranging(!isArranging()));
   resetButton.addEventListener("click", resetOrder);
-  document.querySelector("[data-wall-fullscreen]").addEventListener("click", toggleFullscreen);
+  document.querySelector("[data-live-view-fullscreen]").addEventListener("click", toggleFullscreen);
   document.addEventListener("fullscreenchange", fullscreenChanged);
   addEventListener("resize", () => { if (document.fullscreenElement) fitColumns(); });
   document.addEventListener("keydown", onKeydown);
-  wall.addEventListener("pointerdown", startDrag);
-  wall.addEventListener("dragstart", (event) => { if (isArranging()) event.preventDefault(); });
-  wall.addEventListener("click", (event) => {
+  grid.addEventListener("pointerdown", startDrag);
+  grid.addEventListener("dragstart", (event) => { if (isArranging()) event.preventDefault(); });
+  grid.addEventListener("click", (event) => {
     const button = event.target.closest("[data-move]");
-    if (button && button.dataset.move !== "drag") moveBy(button.closest("[data-wall-item]"), Number(button.dataset.move), button);
+    if (button && button.dataset.move !== "drag") moveBy(button.closest("[data-live-view-item]"), Number(button.dataset.move), button);
   });
 }
