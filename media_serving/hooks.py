@@ -1,5 +1,5 @@
-"""Hooks registered when the app is ready: purge steps, signals, audit visibility, error shape, navigation and
-panels."""
+"""Hooks registered when the app is ready: detectors, purge steps, signals, audit visibility, error shape, navigation
+and panels."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from cameras.folders.files import register_source
 from cameras.models import Camera, sees_all
 from cameras.purge.report import register_counter
 from cameras.purge.worker import register_remover
+from media_serving import detectors
 from media_serving.addresses import PREFIX
 from media_serving.api.media_errors import MEDIA_ERROR, media_shape
 from media_serving.clips.requests import on_event_closed, request_clip
@@ -35,6 +36,7 @@ from nvr.pages import navigation, panels
 
 
 def connect() -> None:
+    detectors.register_modules()
     register_remover(remove_batch)
     event_closed.connect(on_event_closed)
     register_counter("detections", lambda camera: Detection.objects.filter(camera=camera.pk).count())

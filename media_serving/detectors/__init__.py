@@ -1,31 +1,31 @@
-"""Object detectors by name, one module each.
+"""Object detectors: every module of this package is one, and its file name is the detector's name.
 
-To add a detector, write a module with `make(config) -> Detector` and add it to `MODULES`. A detector accesses neither
+To add a detector, write a module with `make(config) -> Detector`; there is no list to edit. A detector accesses neither
 the database nor the disk: it returns the state that it needs for the next picture as bytes, and the caller stores them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+import pkgutil
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Protocol, cast
 
-from nvr.errors import Invalid
+from cameras.detector_choices import register_detector
+from nvr.errors import Unavailable
 
 if TYPE_CHECKING:
     from PIL import Image
 
-# Imported by name on first use: importing OpenCV and numpy takes a quarter of a second and 60 MB.
-MODULES = {
-    "none": "media_serving.detectors.null",
-    "motion": "media_serving.detectors.motion",
-    "people": "media_serving.detectors.people",
-}
+NONE = "none"  # for cameras whose pictures are only stored: ingest does not decode them
 
 
-class UnknownDetector(Invalid):
+class UnknownDetector(Unavailable):
+    """The camera's detector is no longer installed: its files wait until it is, or until the camera has another."""
+
     title = "There is no detector of this name"
 
 
@@ -130,8 +130,30 @@ def config_for(camera: DetectorColumns) -> DetectorConfig:
     )
 
 
+Factory = Callable[[DetectorConfig], Detector]
+_factories: dict[str, Factory] = {}
+
+
+def register(name: str, label: str, make: Factory) -> None:
+    """Let cameras use a detector, which `make` creates; for apps whose detector is not in this package."""
+    register_detector(name, label)
+    _factories[name] = make
+
+
+def register_modules() -> None:
+    """Register the modules of this package; the label of `license_plates` is “License plates”. Folders are skipped."""
+    for module in pkgutil.iter_modules(__path__):
+        if not module.ispkg:
+            register(module.name, module.name.replace("_", " ").capitalize(), partial(_make, module.name))
+
+
+def _make(name: str, config: DetectorConfig) -> Detector:
+    # Imported on first use: importing OpenCV and numpy takes a quarter of a second and 60 MB.
+    return cast(Detector, import_module(f"{__name__}.{name}").make(config))
+
+
 def detector_for(config: DetectorConfig) -> Detector:
-    """Raises `UnknownDetector` for a name that is not in `MODULES`."""
-    if config.detector not in MODULES:
-        raise UnknownDetector(f"There is no detector {config.detector!r}; there are {', '.join(sorted(MODULES))}.")
-    return cast(Detector, import_module(MODULES[config.detector]).make(config))
+    """Raises `UnknownDetector` for a name that is not registered."""
+    if config.detector not in _factories:
+        raise UnknownDetector(f"There is no detector {config.detector!r}; there are {', '.join(sorted(_factories))}.")
+    return _factories[config.detector](config)

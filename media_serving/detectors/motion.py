@@ -18,8 +18,8 @@ import numpy as np
 from PIL import Image
 
 from media_serving.detectors import DetectedObject, DetectionResult, Detector, DetectorConfig, Frame
-from media_serving.detectors.background import DARK_OFFSET, Background, Cells, Mask, changed_cells
-from media_serving.detectors.opencv import cv2
+from media_serving.detectors.vision.background import DARK_OFFSET, Background, Cells, Mask, changed_cells
+from media_serving.detectors.vision.opencv import cv2
 from nvr.media.images.grayscale import to_grayscale
 
 Box = tuple[float, float, float, float]

@@ -19,7 +19,7 @@ from PIL import Image
 
 from media_serving.detectors import DetectedObject, DetectionResult, Detector, DetectorConfig, Frame
 from media_serving.detectors.motion import MotionResult, detect_motion, exceeds_threshold, to_pixels
-from media_serving.detectors.opencv import cv2
+from media_serving.detectors.vision.opencv import cv2
 from nvr.media.images.grayscale import to_grayscale
 
 Pixels = NDArray[np.uint8]

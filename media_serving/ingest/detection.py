@@ -10,9 +10,10 @@ from typing import Any, BinaryIO
 
 from PIL import Image
 
-from cameras.models import Camera, Detector
+from cameras.models import Camera
 from media_serving import detectors
-from media_serving.detectors import DetectedObject, Frame, sampling
+from media_serving.detectors import DetectedObject, Frame
+from media_serving.detectors.vision import sampling
 from media_serving.models import CameraLease
 from nvr.media.ffmpeg.operations import FfmpegFailed, FfmpegKilled
 from nvr.media.images.decoder import pictures
@@ -37,7 +38,7 @@ def run_detector(
     Raises the errors of reading a picture or video.
     """
     detector_run = DetectorRun()
-    if camera.detector == Detector.NONE:
+    if camera.detector == detectors.NONE:
         return detector_run
     detector = detectors.detector_for(detectors.config_for(camera))
     memory = bytes(lease.memory) if lease.detector == camera.detector else b""

@@ -20,7 +20,7 @@ import pytest
 from PIL import Image
 
 from media_serving.detectors import DetectedObject, DetectionResult, Detector, DetectorConfig, Frame, detector_for
-from media_serving.detectors.opencv import cv2
+from media_serving.detectors.vision.opencv import cv2
 from tests.media_serving import pedestrians as footage
 from tests.servers import report
 

@@ -15,7 +15,7 @@ from django.utils import timezone
 from PIL import Image, ImageDraw
 
 from cameras.models import Camera
-from media_serving.detectors import sampling
+from media_serving.detectors.vision import sampling
 from media_serving.ingest import detection, pipeline, processor
 from media_serving.ingest import leases as ingest_leases
 from media_serving.ingest.retry import retry

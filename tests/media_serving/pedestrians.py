@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from media_serving.detectors import Detector, Frame
-from media_serving.detectors.sampling import sample_frames
+from media_serving.detectors.vision.sampling import sample_frames
 
 VIDEO = Path(os.environ.get("FOOTAGE", "footage")) / "pedestrians.avi"
 IS_HERE = VIDEO.is_file()

@@ -348,7 +348,7 @@ def test_a_cameras_columns_become_its_detector_config():
 
 def test_opencv_is_not_loaded_before_the_first_detection():
     script = (
-        "import sys, django; django.setup(); import nvr.urls, media_serving.detectors.sampling as s;"
+        "import sys, django; django.setup(); import nvr.urls, media_serving.detectors.vision.sampling as s;"
         "from media_serving.detectors import DetectorConfig, detector_for;"
         "detector_for(DetectorConfig(detector='none'));"
         "print(sorted({'cv2', 'numpy'} & set(sys.modules)))"

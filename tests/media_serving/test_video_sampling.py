@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from media_serving.detectors.sampling import sample_frames
+from media_serving.detectors.vision.sampling import sample_frames
 from nvr.media.ffmpeg import processes
 from nvr.media.ffmpeg.operations import FfmpegFailed, FfmpegTimedOut, UnknownContainer
 from nvr.media.files.paths import NoSuchFile

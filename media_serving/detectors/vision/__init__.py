@@ -1,0 +1,1 @@
+"""What detectors and ingest share: the background model, OpenCV on one core, and the frames of videos."""
