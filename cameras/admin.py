@@ -20,6 +20,7 @@ from django.utils.safestring import SafeString
 from django.utils.timezone import localtime
 
 from cameras import registry
+from cameras.fields import CAMERA_FIELDS, CameraField, Section
 from cameras.folders.unknown import suggestions_for
 from cameras.forms import CameraForm
 from cameras.last_picture import is_old
@@ -32,72 +33,41 @@ from nvr.model_admin import ModelAdmin
 from nvr.pages.templatetags.nvr_pages import age
 from nvr.private_files import make_shared
 
-STATUS_FIELDS = ("status_reason", "last_picture_at", "last_seen_at", "slug", "uuid", "created_at")
-LIVE_FIELDSETS: Any = (
-    (
-        None,
-        {"fields": ("name", "folder_path", "create_folder", "save_anyway", "folder_check", "enabled", "notes")},
-    ),
-    (
-        "Access",
-        {
-            "description": "A camera without a group is visible only to users who may see all cameras. If you may not, "
-            "your own groups are preselected when you add one.",
-            "fields": ("groups", "public"),
-        },
-    ),
-    (
-        "Source",
-        {
-            "classes": ("collapse",),
-            "description": "NVR does not pull streams yet: it stores RTSP and ONVIF settings for later. It shows the "
-            "files that a camera uploads into its folder.",
-            "fields": (
-                "ingestion_mode",
-                "rtsp_url",
-                "rtsp_username",
-                "new_rtsp_password",
-                "forget_rtsp_password",
-                "stream_profile",
-                "onvif_url",
-            ),
-        },
-    ),
-    (
-        "Detection",
-        {
-            "classes": ("collapse",),
-            "fields": (
-                "detector",
-                "motion_sensitivity",
-                "detect_every_frame",
-                "detection_confidence",
-                "detection_classes",
-                "detection_width",
-            ),
-        },
-    ),
-    ("Monitoring", {"classes": ("collapse",), "fields": ("time_zone", "offline_after_seconds")}),
-    (
-        "Status",
-        {"fields": ("status", "status_reason", "last_picture_at", "last_seen_at", "slug", "uuid", "created_at")},
-    ),
-)
-# Fields that the form for a new camera leaves out.
-EXISTING_ONLY_FIELDS = {
-    "folder_check",
-    "forget_rtsp_password",
-    "status_reason",
-    "last_picture_at",
-    "last_seen_at",
-    "slug",
-    "uuid",
-    "created_at",
+SECTION_OPTIONS: dict[Section, dict[str, Any]] = {
+    Section.GENERAL: {},
+    Section.ACCESS: {
+        "description": "A camera without a group is visible only to users who may see all cameras. If you may not, "
+        "your own groups are preselected when you add one."
+    },
+    Section.SOURCE: {
+        "classes": ("collapse",),
+        "description": "NVR does not pull streams yet: it stores RTSP and ONVIF settings for later. It shows the "
+        "files that a camera uploads into its folder.",
+    },
+    Section.DETECTION: {"classes": ("collapse",)},
+    Section.MONITORING: {"classes": ("collapse",)},
+    Section.STATUS: {},
 }
-NEW_FIELDSETS: Any = tuple(
-    (title, options | {"fields": tuple(name for name in options["fields"] if name not in EXISTING_ONLY_FIELDS)})
-    for title, options in LIVE_FIELDSETS
-)
+READONLY_FIELDS = tuple(field.name for field in CAMERA_FIELDS if field.section is not None and not field.writable)
+
+
+def fieldsets_for(camera: Camera | None) -> list[tuple[str | None, dict[str, Any]]]:
+    """The sections of `cameras.fields`; the form for a new camera leaves out what only an existing one has."""
+    fieldsets: list[tuple[str | None, dict[str, Any]]] = []
+    for section, options in SECTION_OPTIONS.items():
+        fields = [field for field in CAMERA_FIELDS if field.section == section]
+        inputs = [name for field in fields for name in inputs_of(field, camera)]
+        fieldsets.append((section or None, options | {"fields": inputs}))
+    return fieldsets
+
+
+def inputs_of(field: CameraField, camera: Camera | None) -> list[str]:
+    """What the form shows for a field: its input or value, and what belongs to it without being stored."""
+    if field.secret:
+        return [f"new_{field.name}", *([f"forget_{field.name}"] if camera else [])]
+    if field.name == "folder_path":
+        return [field.name, "create_folder", "save_anyway", *(["folder_check"] if camera else [])]
+    return [field.name] if field.writable or camera else []
 
 
 class VisibleCameraAdmin(ModelAdmin[Camera]):
@@ -132,12 +102,11 @@ class VisibleCameraAdmin(ModelAdmin[Camera]):
 @admin.register(Camera)
 class CameraAdmin(VisibleCameraAdmin):
     form = CameraForm
-    fieldsets = LIVE_FIELDSETS
     list_display = ("picture", "name", "state", "seen", "source", "folder_path", "enabled")
     list_display_links = ("picture", "name")
     list_filter = ("status", "ingestion_mode", "enabled", "groups")
     search_fields = ("name", "slug", "folder_path", "notes")
-    readonly_fields = ("folder_check", *STATUS_FIELDS)
+    readonly_fields = ("folder_check", *READONLY_FIELDS)
     actions = ("check_paths", "move_to_trash")
     list_per_page = 50
 
@@ -146,7 +115,7 @@ class CameraAdmin(VisibleCameraAdmin):
         return rows
 
     def get_fieldsets(self, request: HttpRequest, obj: Camera | None = None) -> Any:
-        return LIVE_FIELDSETS if obj is not None else NEW_FIELDSETS
+        return fieldsets_for(obj)
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         """Adds the unknown folders to the page; they are searched for when the template is rendered."""

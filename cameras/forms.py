@@ -1,4 +1,4 @@
-"""The admin's form for a camera, with the API's validation rules."""
+"""The admin's form for a camera: the writable fields of `cameras.fields`, with the same validation as in the API."""
 
 from __future__ import annotations
 
@@ -13,35 +13,15 @@ from django.urls import reverse
 from django.utils.html import format_html
 
 from cameras import validation
+from cameras.detector_choices import detector_choices
+from cameras.fields import SECRET_FIELDS, WRITABLE_FIELDS
 from cameras.folders.access import resolved
 from cameras.models import Camera
 from cameras.naming import slug_from
 from cameras.registry import CameraExists
 from nvr.media.files.paths import is_inside
 
-STORED_FIELDS = (
-    "name",
-    "folder_path",
-    "status",
-    "enabled",
-    "ingestion_mode",
-    "rtsp_url",
-    "rtsp_username",
-    "onvif_url",
-    "stream_profile",
-    "motion_sensitivity",
-    "detector",
-    "detect_every_frame",
-    "detection_confidence",
-    "detection_classes",
-    "detection_width",
-    "time_zone",
-    "offline_after_seconds",
-    "groups",
-    "public",
-    "notes",
-)
-
+STORED_FIELDS = tuple(field.name for field in WRITABLE_FIELDS if not field.secret)
 CLOSED_HELP = (
     "Has no effect now: if other machines can reach NVR, snapshots require signing in unless "
     "NVR_PUBLIC_SNAPSHOTS is set."
@@ -59,7 +39,7 @@ class ClassesField(forms.CharField):
 
     def to_python(self, value: Any) -> list[str]:  # type: ignore[override]  # text in, names out
         text = super().to_python(value) or ""
-        return validation.clean_classes(parse_json_list(text) if text.startswith("[") else split(text))
+        return parse_json_list(text) if text.startswith("[") else split(text)
 
     def has_changed(self, initial: Any, data: Any) -> bool:
         return super().has_changed(self.prepare_value(initial), data)
@@ -134,8 +114,9 @@ class CameraForm(forms.ModelForm[Camera]):
         strip=False,
         widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
     )
+    detector = forms.ChoiceField(choices=detector_choices)
     detection_classes = ClassesField(
-        label="Classes kept",
+        label="Object classes",
         required=False,
         max_length=10_000,
         widget=forms.TextInput(attrs={"class": "vTextField"}),
@@ -158,23 +139,6 @@ class CameraForm(forms.ModelForm[Camera]):
             "motion_sensitivity": ShareInput,
             "detection_confidence": ShareInput,
         }
-        labels = {
-            "offline_after_seconds": "Offline after (seconds)",
-            "detection_width": "Detection width (pixels)",
-            "detect_every_frame": "Detect in every picture",
-        }
-        help_texts = {
-            "enabled": "If off, its files are not processed and its health is not monitored.",
-            "motion_sensitivity": "0 to 1. Higher values detect smaller changes as motion.",
-            "detect_every_frame": "If off, people are detected only in pictures with motion.",
-            "detection_confidence": "0 to 1. Detections with a lower confidence are ignored.",
-            "detection_width": "Pictures are resized to this width for detection. More finds smaller objects and "
-            "take longer.",
-            "time_zone": "Empty uses the time zone of the installation.",
-            "offline_after_seconds": "Seconds without a file. Empty uses the default of the installation.",
-            "groups": "Members of these groups may see the camera.",
-            "public": "The snapshot is available without signing in if the camera has no group.",
-        }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -183,6 +147,8 @@ class CameraForm(forms.ModelForm[Camera]):
                 self.fields[name].strip = False  # type: ignore[attr-defined]  # the rules check the text as entered
         if "folder_path" in self.fields:
             self._describe_folder(self.fields["folder_path"])
+        if "detector" in self.fields:
+            self._describe_detector(self.fields["detector"])
         if "new_rtsp_password" in self.fields:
             stored = bool(self.instance.pk and self.instance.rtsp_password)
             self.fields["new_rtsp_password"].help_text = (
@@ -199,16 +165,14 @@ class CameraForm(forms.ModelForm[Camera]):
             field.help_text += " Empty uses a folder there with the camera's name."
             field.widget.attrs["data-suggested-below"] = str(base)
 
-    def clean_name(self) -> str:
-        rule = validation.clean_name if self.instance.pk else validation.clean_new_name
-        return rule(self.cleaned_data["name"])
+    def _describe_detector(self, field: forms.Field) -> None:
+        """For a detector that is no longer installed, the form requires another choice instead of the first one."""
+        stored, installed = self.instance.detector, detector_choices()
+        if stored not in dict(installed):
+            field.choices = [("", f"{stored} (not installed)"), *installed]  # type: ignore[attr-defined]
 
     def clean_folder_path(self) -> str:
-        typed = self.cleaned_data["folder_path"].strip(" ")
-        if not typed and not self.instance.pk:
-            name = self.cleaned_data.get("name")
-            return suggested_folder(name) if name else ""  # without a name, report only that
-        return validation.clean_folder_path(typed)
+        return str(self.cleaned_data["folder_path"]).strip(" ")
 
     def clean_motion_sensitivity(self) -> float:
         return self._as_stored("motion_sensitivity")
@@ -221,23 +185,11 @@ class CameraForm(forms.ModelForm[Camera]):
         given, stored = float(self.cleaned_data[name]), getattr(self.instance, name)
         return stored if f"{given:.4g}" == f"{stored:.4g}" else given
 
-    def clean_rtsp_url(self) -> str:
-        return validation.clean_stream_url(self.cleaned_data["rtsp_url"])
-
-    def clean_onvif_url(self) -> str:
-        return validation.clean_stream_url(self.cleaned_data["onvif_url"], schemes=("http", "https"))
-
-    def clean_time_zone(self) -> str:
-        return validation.clean_time_zone(self.cleaned_data["time_zone"])
-
-    def clean_offline_after_seconds(self) -> int | None:
-        seconds: int | None = self.cleaned_data["offline_after_seconds"]
-        if seconds is not None and not 1 <= seconds <= 366 * 86400:
-            raise ValidationError("must be from 1 second to a year.")
-        return seconds
-
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data
+        self._apply_rules(cleaned)
+        if cleaned.get("folder_path") == "" and cleaned.get("name") and not self.instance.pk:
+            cleaned["folder_path"] = suggested_folder(cleaned["name"])
         mode, address = cleaned.get("ingestion_mode"), cleaned.get("rtsp_url", self.instance.rtsp_url)
         if mode and "rtsp_url" not in self.errors:
             validation.check_stream(mode, address)
@@ -246,6 +198,16 @@ class CameraForm(forms.ModelForm[Camera]):
             field = "folder_path" if self.conflict.field == "folder_path" else "name"
             self.add_error(field, conflict_message(self.conflict))
         return cleaned
+
+    def _apply_rules(self, cleaned: dict[str, Any]) -> None:
+        """Apply the rules of `cameras.fields`. Whether a field may be empty was already checked."""
+        for field in WRITABLE_FIELDS:
+            rule = field.rule_when(creating=not self.instance.pk)
+            if rule and cleaned.get(field.name):
+                try:
+                    cleaned[field.name] = rule(cleaned[field.name])
+                except ValidationError as error:
+                    self.add_error(field.name, error)
 
     def _warn_of_folder(self, cleaned: dict[str, Any]) -> None:
         """Ask the user to confirm an unusual folder. A path that does not change needs no confirmation."""
@@ -273,14 +235,15 @@ class CameraForm(forms.ModelForm[Camera]):
         """Skipped: the registry checks this without race conditions, and hides cameras that the user may not see."""
 
     def values(self) -> dict[str, Any]:
-        """The values for `cameras.registry`: the cleaned fields, and the password if it is to be changed or removed."""
+        """The values for `cameras.registry`: the cleaned fields, and secrets that are to be replaced or removed."""
         values = {
             name: value for name, value in self.cleaned_data.items() if name in STORED_FIELDS and name != "groups"
         }
-        if self.cleaned_data.get("new_rtsp_password"):
-            values["rtsp_password"] = self.cleaned_data["new_rtsp_password"]
-        elif self.cleaned_data.get("forget_rtsp_password"):
-            values["rtsp_password"] = None
+        for secret in SECRET_FIELDS:
+            if new := self.cleaned_data.get(f"new_{secret.name}"):
+                values[secret.name] = new
+            elif self.cleaned_data.get(f"forget_{secret.name}"):
+                values[secret.name] = None
         return values
 
 

@@ -1,4 +1,7 @@
-"""The camera model: source of its pictures, status and access; and the state of its purge."""
+"""The camera model: source of its pictures, status and access; and the state of its purge.
+
+`cameras.fields` lists where each field of a camera appears and which rule checks it.
+"""
 
 from __future__ import annotations
 
@@ -46,12 +49,6 @@ class StreamProfile(models.TextChoices):
     MAIN = "main"
     SUB = "sub"
     BOTH = "both"
-
-
-class Detector(models.TextChoices):
-    PEOPLE = "people", "People"
-    MOTION = "motion", "Motion"
-    NONE = "none", "None"
 
 
 class CameraQuerySet(models.QuerySet["Camera"]):
@@ -109,12 +106,22 @@ class Camera(models.Model):
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     last_seen_at = models.DateTimeField(null=True, blank=True, editable=False)
     # Stored by the health task, for pages where reading the folder would be too slow.
-    last_picture_at = models.DateTimeField("last picture", null=True, blank=True, editable=False)
-    usual_interval_seconds = models.PositiveIntegerField(null=True, editable=False)
+    last_picture_at = models.DateTimeField(
+        "last picture",
+        null=True,
+        blank=True,
+        editable=False,
+        help_text="When the picture of the snapshot was taken, as of the last health check.",
+    )
+    usual_interval_seconds = models.PositiveIntegerField(
+        null=True,
+        editable=False,
+        help_text="The usual pause between two pictures, if longer than NVR_STALE_AFTER; otherwise null.",
+    )
     rhythm = models.JSONField(null=True, editable=False)
     deleted_at = models.DateTimeField(null=True, blank=True, editable=False)
     enabled = models.BooleanField(
-        default=True, help_text="Off: its files are left alone and its health is not watched."
+        default=True, help_text="If off, its files are not processed and its health is not monitored."
     )
     ingestion_mode = models.CharField("source", max_length=5, choices=IngestionMode, default=IngestionMode.FTP)
     rtsp_url = models.CharField("RTSP address", max_length=500, blank=True)
@@ -122,35 +129,49 @@ class Camera(models.Model):
     rtsp_password = SecretField("RTSP password", max_length=255, blank=True, null=True)
     onvif_url = models.CharField("ONVIF address", max_length=500, blank=True)
     stream_profile = models.CharField(max_length=4, choices=StreamProfile, default=StreamProfile.MAIN)
-    motion_sensitivity = models.FloatField(default=0.5, validators=[MinValueValidator(0), MaxValueValidator(1)])
-    detector = models.CharField(max_length=16, choices=Detector, default=Detector.PEOPLE)
+    motion_sensitivity = models.FloatField(
+        default=0.5,
+        validators=[MinValueValidator(0), MaxValueValidator(1)],
+        help_text="0 to 1. Higher values detect smaller changes as motion.",
+    )
+    # One of `detector_choices`. The database does not know which detectors are installed.
+    detector = models.CharField(max_length=16, default="people")
     detect_every_frame = models.BooleanField(
-        "look at every picture", default=False, help_text="Off: people are looked for only where something moved."
+        "detect in every picture",
+        default=False,
+        help_text="If off, people are detected only in pictures with motion.",
     )
     detection_confidence = models.FloatField(
         default=0.5,
         validators=[MinValueValidator(0), MaxValueValidator(1)],
-        help_text="What the detector is less sure of does not count; 0 to 1.",
+        help_text="0 to 1. Detections with a lower confidence are ignored.",
     )
     detection_classes = models.JSONField(
-        "classes kept", default=list, blank=True, help_text='Such as ["person"]. Empty: whatever is found.'
+        "object classes",
+        default=list,
+        blank=True,
+        help_text="Detections of other classes are ignored. Empty keeps all classes.",
     )
     detection_width = models.PositiveIntegerField(
-        "detection width (px)",
+        "detection width (pixels)",
         default=768,
         validators=[MinValueValidator(160), MaxValueValidator(3840)],
-        help_text="Pictures are made this wide for the detector: more finds smaller things, and takes longer.",
+        help_text="Pictures are resized to this width for detection. A larger width detects smaller objects and takes "
+        "longer.",
     )
-    time_zone = models.CharField(max_length=64, blank=True, help_text="Empty: the installation's own.")
+    time_zone = models.CharField(max_length=64, blank=True, help_text="Empty uses the time zone of the installation.")
     offline_after_seconds = models.PositiveIntegerField(
-        "offline after (s)",
+        "offline after (seconds)",
         null=True,
         blank=True,
-        help_text="Seconds without a file. Empty: the installation's own.",
+        validators=[MinValueValidator(1), MaxValueValidator(366 * 86400)],
+        help_text="Seconds without a file. Empty uses the default of the installation.",
     )
-    groups = models.ManyToManyField(Group, blank=True, related_name="cameras", help_text="Whose members may see it.")
+    groups = models.ManyToManyField(
+        Group, blank=True, related_name="cameras", help_text="Members of these groups may see the camera."
+    )
     public = models.BooleanField(
-        default=True, help_text="Its snapshot may be fetched without signing in, if it lists no group."
+        default=True, help_text="The snapshot is available without signing in if the camera has no group."
     )
     notes = models.TextField(max_length=5000, blank=True)
     # The volume of the folder at its last successful check: if it is not mounted, the folder only looks empty.
@@ -185,7 +206,7 @@ class Camera(models.Model):
             models.CheckConstraint(
                 condition=models.Q(motion_sensitivity__range=(0, 1)), name="camera_sensitivity_in_range"
             ),
-            models.CheckConstraint(condition=models.Q(detector__in=Detector.values), name="camera_detector_is_known"),
+            models.CheckConstraint(condition=~models.Q(detector=""), name="camera_has_detector"),
             models.CheckConstraint(
                 condition=models.Q(detection_confidence__range=(0, 1)), name="camera_confidence_in_range"
             ),

@@ -1,4 +1,4 @@
-"""Validation rules for a camera's values: the same for the API, the admin and the model.
+"""Validation rules for a camera's values. `cameras.fields` lists which field uses which, in the API and the admin.
 
 Each rule takes the input and returns the value to store, or raises Django's `ValidationError` with one sentence.
 """
@@ -18,7 +18,6 @@ from nvr.media.files.paths import normalise_folder
 FORBIDDEN_IN_PATH = '<>:"|?*'
 MAX_CLASSES = 50
 MAX_CLASS_LENGTH = 64
-MIN_WIDTH_PX, MAX_WIDTH_PX = 160, 3840  # as in the model
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
@@ -60,7 +59,15 @@ def clean_folder_path(value: str) -> str:
     return normalise_folder(value)
 
 
-def clean_stream_url(value: str | None, *, schemes: tuple[str, ...] = ("rtsp", "rtsps")) -> str:
+def clean_rtsp_url(value: str | None) -> str:
+    return _clean_url(value, "rtsp", "rtsps")
+
+
+def clean_onvif_url(value: str | None) -> str:
+    return _clean_url(value, "http", "https")
+
+
+def _clean_url(value: str | None, *schemes: str) -> str:
     """A URL with a host and without credentials, which have their own fields; empty for none."""
     text = (value or "").strip()
     if not text:

@@ -9,38 +9,15 @@ from typing import Any
 from django.conf import settings
 from django.db.models import QuerySet
 
+from cameras.fields import SHOWN_FIELDS
 from cameras.models import Camera, CameraStatus, Purge
 
 SPARSE_FIELDS = ("id", "name", "folder_path", "status", "created_at", "last_seen_at")
-COLUMNS = (
-    "pk",
-    "slug",
-    "uuid",
-    "name",
-    "folder_path",
-    "status",
-    "status_reason",
-    "created_at",
-    "last_seen_at",
-    "last_picture_at",
-    "usual_interval_seconds",
-    "deleted_at",
-    "enabled",
-    "ingestion_mode",
-    "rtsp_url",
-    "onvif_url",
-    "stream_profile",
-    "motion_sensitivity",
-    "detector",
-    "detect_every_frame",
-    "detection_confidence",
-    "detection_classes",
-    "detection_width",
-    "time_zone",
-    "offline_after_seconds",
-    "public",
-    "notes",
-)
+CONTRACT_KEYS = (*SPARSE_FIELDS, "ingestion_mode", "rtsp_url", "stream_profile", "motion_sensitivity")
+_columns = {field.key or field.name: field.name for field in SHOWN_FIELDS}
+# The column of each key in responses: the keys of the contract first, then additional ones.
+COLUMN_BY_KEY = {key: _columns[key] for key in CONTRACT_KEYS} | _columns
+COLUMNS = ("pk", "deleted_at", *(column for column in COLUMN_BY_KEY.values() if column != "groups"))
 Row = dict[str, Any]
 
 
@@ -62,34 +39,13 @@ def group_names(pks: Iterable[int]) -> dict[int, list[str]]:
 
 
 def as_json(row: Row) -> dict[str, Any]:
-    """The camera in version 2: the keys of the contract first, then additional ones."""
-    return {
-        "id": row["slug"],
-        "name": row["name"],
-        "folder_path": row["folder_path"],
-        "status": row["status"],
-        "created_at": row["created_at"],
-        "last_seen_at": row["last_seen_at"],
-        "ingestion_mode": row["ingestion_mode"],
-        "rtsp_url": row["rtsp_url"] or None,
-        "stream_profile": row["stream_profile"],
-        "motion_sensitivity": row["motion_sensitivity"],
+    """The camera in version 2: the columns as stored, except those that clients get in another form."""
+    return {key: row[column] for key, column in COLUMN_BY_KEY.items()} | {
         "uuid": str(row["uuid"]),
-        "status_reason": row["status_reason"],
-        "enabled": row["enabled"],
-        "time_zone": row["time_zone"] or settings.NVR_TIME_ZONE,
-        "groups": row["groups"],
-        "notes": row["notes"],
-        "detector": row["detector"],
-        "detect_every_frame": row["detect_every_frame"],
-        "detection_confidence": row["detection_confidence"],
-        "detection_classes": row["detection_classes"],
-        "detection_width": row["detection_width"],
+        "rtsp_url": row["rtsp_url"] or None,
         "onvif_url": row["onvif_url"] or None,
+        "time_zone": row["time_zone"] or settings.NVR_TIME_ZONE,
         "public": is_public(row),
-        "offline_after_seconds": row["offline_after_seconds"],
-        "last_picture_at": row["last_picture_at"],
-        "usual_interval_seconds": row["usual_interval_seconds"],
     }
 
 

@@ -8,7 +8,7 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, inline_serializer
 from rest_framework import serializers
 
-from cameras.api.serializers import CameraCreate, CameraOut, CameraUpdate, CameraV1, DeletedCameraOut
+from cameras.api.serializers import CameraInput, CameraOut, CameraV1, DeletedCameraOut
 from cameras.models import CameraStatus, IngestionMode
 
 TAGS = ["cameras"]
@@ -70,7 +70,7 @@ CREATE: dict[str, Any] = {
     "operation_id": "create_camera",
     "tags": TAGS,
     "description": "Create a camera. Returns 409 if another camera already has its name, folder or id.",
-    "request": CameraCreate,
+    "request": CameraInput,
     "responses": {201: CameraOut},
 }
 RETRIEVE: dict[str, Any] = {
@@ -84,7 +84,7 @@ UPDATE: dict[str, Any] = {
     "tags": TAGS,
     "description": "Change the given fields; the id never changes.",
     "parameters": [CAMERA_ID],
-    "request": CameraUpdate,
+    "request": CameraInput,
     "responses": {200: CameraOut},
 }
 DESTROY: dict[str, Any] = {

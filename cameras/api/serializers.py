@@ -1,33 +1,27 @@
-"""Serializers of the cameras API, with the rules of `cameras.validation`."""
+"""Serializers of the cameras API. Their fields follow from the model and the table in `cameras.fields`.
+
+Declared here are only fields whose type in JSON does not follow from the model field.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from django.contrib.auth.models import Group
 from django.core.exceptions import ValidationError as DjangoValidationError
+from django.db import models
 from rest_framework import serializers
 
 from cameras import validation
-from cameras.models import Camera, CameraStatus, Detector, IngestionMode, StreamProfile
+from cameras.detector_choices import detector_choices
+from cameras.fields import SECRET_FIELDS, SHOWN_FIELDS, WRITABLE_FIELDS
+from cameras.models import Camera
 from nvr.api.fields import Flag, Number, Text, Whole
 
-Rule = Callable[[Any], str]
 
-
-class ValidatedText(Text):
-    """Text that is cleaned by a rule of `cameras.validation`; null is rejected unless the field may be empty."""
-
-    def __init__(self, rule: Rule, **kwargs: Any) -> None:
-        self.rule = rule
-        super().__init__(trim_whitespace=False, **kwargs)
-
-    def to_internal_value(self, data: Any) -> str:
-        try:
-            return self.rule(super().to_internal_value(data))
-        except DjangoValidationError as error:
-            raise serializers.ValidationError(error.messages) from error
+class MultilineText(Text):
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(multiline=True, **kwargs)
 
 
 class Choice(serializers.ChoiceField):
@@ -39,6 +33,13 @@ class Choice(serializers.ChoiceField):
         if not isinstance(data, str) or data not in self.choices:
             self.fail("invalid_choice", choices=", ".join(self.choices))
         return data
+
+
+class DetectorName(Choice):
+    """One of the registered detectors. DRF creates a field anew for each serializer, so that the list is current."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(choices=detector_choices(), **kwargs)
 
 
 class GroupNames(serializers.ListField):
@@ -55,73 +56,58 @@ class GroupNames(serializers.ListField):
 
 
 class ClassNames(serializers.ListField):
-    """Classes of objects by the rule of `cameras.validation`."""
+    """Classes of objects."""
 
     child = Text(max_length=validation.MAX_CLASS_LENGTH)
 
-    def to_internal_value(self, data: Any) -> list[str]:
+    def to_internal_value(self, data: Any) -> Any:
         if isinstance(data, list) and len(data) > validation.MAX_CLASSES:
             self.fail("max_length", max_length=validation.MAX_CLASSES)  # before each is checked
-        return validation.clean_classes(super().to_internal_value(data))
+        return super().to_internal_value(data)
 
 
-class CameraFields(serializers.Serializer[Camera]):
-    """All fields except name and folder, whose rules differ between creating and updating a camera."""
+class CameraInput(serializers.ModelSerializer[Camera]):
+    """A camera as clients send it: all required values to create one, any values to update one (`partial`)."""
 
-    status = Choice(choices=CameraStatus.choices, required=False)
-    ingestion_mode = Choice(choices=IngestionMode.choices, required=False)
-    rtsp_url = ValidatedText(
-        validation.clean_stream_url, required=False, allow_null=True, allow_blank=True, max_length=500
-    )
-    rtsp_username = Text(required=False, allow_null=True, allow_blank=True, max_length=255)
-    rtsp_password = Text(
-        required=False,
-        allow_null=True,
-        allow_blank=True,
-        max_length=255,
-        write_only=True,
-        trim_whitespace=False,
-    )
-    stream_profile = Choice(choices=StreamProfile.choices, required=False)
-    motion_sensitivity = Number(required=False, min_value=0, max_value=1)
-    enabled = Flag(required=False)
-    time_zone = ValidatedText(
-        validation.clean_time_zone, required=False, allow_null=True, allow_blank=True, max_length=64
-    )
+    # DRF's own fields would accept "1" for a number and 1 for a text.
+    serializer_field_mapping = serializers.ModelSerializer.serializer_field_mapping | {
+        models.CharField: Text,
+        models.TextField: MultilineText,
+        models.BooleanField: Flag,
+        models.FloatField: Number,
+        models.IntegerField: Whole,
+        models.PositiveIntegerField: Whole,
+    }
+    serializer_choice_field = Choice
+    detector = DetectorName(required=False)
     groups = GroupNames(required=False, max_length=100)
-    notes = Text(required=False, allow_blank=True, max_length=5000, multiline=True)
-    detector = Choice(choices=Detector.choices, required=False)
-    detect_every_frame = Flag(
-        required=False, help_text="Detect people in every picture; otherwise only in pictures with motion."
-    )
-    detection_confidence = Number(
-        required=False, min_value=0, max_value=1, help_text="Detections with a lower confidence are ignored."
-    )
     detection_classes = ClassNames(
         required=False, max_length=validation.MAX_CLASSES, help_text="Classes to keep; empty keeps all."
     )
-    detection_width = Whole(
-        required=False,
-        min_value=validation.MIN_WIDTH_PX,
-        max_value=validation.MAX_WIDTH_PX,
-        help_text="Pictures are resized to this width for detection, in pixels.",
-    )
-    onvif_url = ValidatedText(
-        lambda value: validation.clean_stream_url(value, schemes=("http", "https")),
-        required=False,
-        allow_null=True,
-        allow_blank=True,
-        max_length=500,
-    )
-    public = Flag(required=False)
-    offline_after_seconds = Whole(required=False, allow_null=True, min_value=1, max_value=366 * 86400)
+
+    class Meta:
+        model = Camera
+        fields = [field.name for field in WRITABLE_FIELDS]
+        extra_kwargs = {
+            # Uniqueness is checked by `cameras.registry`, without race conditions, and returns 409.
+            "name": {"validators": []},
+            "folder_path": {"validators": [], "trim_whitespace": False},
+            **{field.name: {"allow_null": True} for field in WRITABLE_FIELDS if field.nullable},
+            **{field.name: {"write_only": True, "trim_whitespace": False} for field in SECRET_FIELDS},
+        }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for field in WRITABLE_FIELDS:
+            if rule := field.rule_when(creating=self.instance is None):
+                setattr(self, f"validate_{field.name}", rule)  # DRF calls it with the value
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        for field in ("rtsp_url", "rtsp_username", "onvif_url", "time_zone"):
-            if field in attrs and attrs[field] is None:
-                attrs[field] = ""
-        if "rtsp_password" in attrs:
-            attrs["rtsp_password"] = attrs["rtsp_password"] or None
+        for field in WRITABLE_FIELDS:
+            if field.nullable and attrs.get(field.name, "") is None:
+                attrs[field.name] = ""
+            if field.secret and attrs.get(field.name) == "":
+                attrs[field.name] = None
         try:
             validation.check_stream(
                 self._resulting(attrs, "ingestion_mode", "ftp"), self._resulting(attrs, "rtsp_url", "")
@@ -140,50 +126,22 @@ class CameraFields(serializers.Serializer[Camera]):
             raise serializers.ValidationError({"public": "a camera with groups cannot be public."})
 
 
-class CameraCreate(CameraFields):
-    name = ValidatedText(validation.clean_new_name, max_length=255)
-    folder_path = ValidatedText(validation.clean_folder_path, max_length=500)
-
-
-class CameraUpdate(CameraFields):
-    name = ValidatedText(validation.clean_name, required=False, max_length=255)
-    folder_path = ValidatedText(validation.clean_folder_path, required=False, max_length=500)
-
-
-class CameraOut(serializers.Serializer[Camera]):
+class CameraOut(serializers.ModelSerializer[Camera]):
     """The camera in responses; only for the schema, because `representation` builds the JSON."""
 
     id = serializers.CharField(help_text="Derived from the name; never changes.")
-    name = serializers.CharField()
-    folder_path = serializers.CharField()
-    status = serializers.ChoiceField(CameraStatus.choices)
-    created_at = serializers.DateTimeField()
-    last_seen_at = serializers.DateTimeField(allow_null=True)
-    ingestion_mode = serializers.ChoiceField(IngestionMode.choices)
     rtsp_url = serializers.CharField(allow_null=True)
-    stream_profile = serializers.ChoiceField(StreamProfile.choices)
-    motion_sensitivity = serializers.FloatField()
-    uuid = serializers.UUIDField()
-    status_reason = serializers.CharField(help_text="Message that explains the status; may be empty.")
-    enabled = serializers.BooleanField()
-    time_zone = serializers.CharField()
-    groups = serializers.ListField(child=serializers.CharField())
-    notes = serializers.CharField()
-    detector = serializers.ChoiceField(Detector.choices)
-    detect_every_frame = serializers.BooleanField()
-    detection_confidence = serializers.FloatField()
-    detection_classes = serializers.ListField(child=serializers.CharField(), help_text="Empty keeps all classes.")
-    detection_width = serializers.IntegerField(help_text="Pixels.")
     onvif_url = serializers.CharField(allow_null=True)
+    detector = DetectorName()
+    groups = serializers.ListField(child=serializers.CharField())
+    detection_classes = serializers.ListField(child=serializers.CharField(), help_text="Empty keeps all classes.")
     public = serializers.BooleanField(help_text="Whether its snapshot is available without signing in.")
-    offline_after_seconds = serializers.IntegerField(allow_null=True)
-    last_picture_at = serializers.DateTimeField(
-        allow_null=True, help_text="When the picture of the snapshot was taken, as of the last health check."
-    )
-    usual_interval_seconds = serializers.IntegerField(
-        allow_null=True,
-        help_text="Its usual pause between two pictures, if longer than NVR_STALE_AFTER; otherwise null.",
-    )
+
+    class Meta:
+        model = Camera
+        fields = [field.key or field.name for field in SHOWN_FIELDS]
+        read_only_fields = fields
+        extra_kwargs = {"status_reason": {"help_text": "Message that explains the status; may be empty."}}
 
 
 class DeletedCameraOut(CameraOut):
@@ -192,6 +150,9 @@ class DeletedCameraOut(CameraOut):
         allow_null=True,
         help_text="When its purge started; it can no longer be restored. Null if it is not being purged.",
     )
+
+    class Meta(CameraOut.Meta):
+        fields = [*CameraOut.Meta.fields, "deleted_at", "purging_since"]
 
 
 class CameraV1(serializers.Serializer[Camera]):

@@ -21,7 +21,7 @@ from cameras.api import schema
 from cameras.api.filters import filtered, select_fields, sparse_fields
 from cameras.api.list_cache import cached_list
 from cameras.api.representation import as_deleted_json, as_json, as_json_v1, represent, rows_of
-from cameras.api.serializers import CameraCreate, CameraFields, CameraOut, CameraUpdate, CameraV1
+from cameras.api.serializers import CameraInput, CameraOut, CameraV1
 from cameras.models import Camera
 from cameras.path_validation import validate_paths
 from cameras.snapshots import snapshot_response
@@ -50,7 +50,7 @@ class CameraViewSet(ApiMixin, GenericViewSet[Camera]):
 
     permission_classes = (ModelPermissions,)
     action_permissions = {"restore": "cameras.change_camera", "purge": "cameras.delete_camera"}
-    body_keys = {"create": as_answered(CameraCreate, CameraOut), "partial_update": as_answered(CameraUpdate, CameraOut)}
+    body_keys = {action: as_answered(CameraInput, CameraOut) for action in ("create", "partial_update")}
     queryset = Camera.everything.none()  # lets ModelPermissions find the model
 
     def get_queryset(self) -> QuerySet[Camera]:
@@ -81,7 +81,7 @@ class CameraViewSet(ApiMixin, GenericViewSet[Camera]):
     @extend_schema(**schema.in_version_1(schema.CREATE, CameraV1))
     @extend_schema(**schema.CREATE, versions=["2"])
     def create(self, request: Request) -> Response:
-        values, groups = cleaned(CameraCreate(data=request.data))
+        values, groups = cleaned(CameraInput(data=request.data))
         camera = registry.create_camera(request.user, values, groups=groups or ())
         return Response(represent(camera, request.version), status=201)
 
@@ -94,7 +94,7 @@ class CameraViewSet(ApiMixin, GenericViewSet[Camera]):
     @extend_schema(**schema.UPDATE, versions=["2"])
     def partial_update(self, request: Request, camera_id: str) -> Response:
         camera = find(self.get_queryset(), camera_id)
-        values, groups = cleaned(CameraUpdate(camera, data=request.data))
+        values, groups = cleaned(CameraInput(camera, data=request.data, partial=True))
         camera = registry.update_camera(request.user, camera, values, groups=groups)
         return Response(represent(camera, request.version))
 
@@ -115,7 +115,7 @@ class CameraViewSet(ApiMixin, GenericViewSet[Camera]):
         return Response(status=204)
 
 
-def cleaned(given: CameraFields) -> tuple[dict[str, Any], Any]:
+def cleaned(given: CameraInput) -> tuple[dict[str, Any], Any]:
     """The validated values and, separately, the groups; 422 if invalid."""
     given.is_valid(raise_exception=True)
     values = dict(given.validated_data)

@@ -238,7 +238,7 @@ def test_a_body_that_is_no_object_is_422(api: APIClient, camera: Camera, body: s
 @pytest.mark.django_db
 @pytest.mark.parametrize(
     "values",
-    [{"detector": "faces"}, {"detection_confidence": 1.1}, {"detection_width": 0}, {"motion_sensitivity": -0.1}],
+    [{"detector": ""}, {"detection_confidence": 1.1}, {"detection_width": 0}, {"motion_sensitivity": -0.1}],
 )
 def test_the_database_itself_refuses_a_detector_that_cannot_be(values):
     camera = make_camera()

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from rest_framework.test import APIClient
 
-from cameras.api.serializers import CameraCreate, CameraOut, CameraUpdate
+from cameras.api.serializers import CameraInput, CameraOut
 from media_serving.api.serializers import DetectionIn, EventOut, EventUpdate
 from tests.nvr.routes import METHODS, all_routes
 from tests.nvr.test_error_shapes import REVIEWER, address_of, check
@@ -19,8 +19,8 @@ NOTHING: tuple[set[str], set[str]] = (set(), set())
 KNOWN: dict[tuple[str, str], tuple[set[str], set[str]]] = {
     ("api/token", "POST"): (set(), {"username", "password"}),
     ("api/token/refresh", "POST"): (set(), {"refresh"}),
-    ("api/cameras", "POST"): (set(), {*CameraCreate().fields, *CameraOut().fields}),
-    ("api/cameras/<str:camera_id>", "PATCH"): (set(), {*CameraUpdate().fields, *CameraOut().fields}),
+    ("api/cameras", "POST"): (set(), {*CameraInput().fields, *CameraOut().fields}),
+    ("api/cameras/<str:camera_id>", "PATCH"): (set(), {*CameraInput().fields, *CameraOut().fields}),
     ("api/cameras/<str:camera_id>", "DELETE"): NOTHING,
     ("api/cameras/<str:camera_id>/restore", "POST"): NOTHING,
     ("api/cameras/<str:camera_id>/purge", "POST"): NOTHING,
