@@ -100,8 +100,9 @@ class ShareInput(forms.NumberInput):
 
 
 class CameraForm(forms.ModelForm[Camera]):
-    """The form never sends the password to the browser; an empty field keeps the stored one.
+    """Declared are only the inputs that do not follow from the model field.
 
+    The form never sends the password to the browser; an empty field keeps the stored one.
     `cameras.registry` detects values that are already taken; the admin then shows the form again with `conflict`.
     """
 
