@@ -9,6 +9,8 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
+from cameras.models import Camera
+from media_serving.models import CameraLease
 from nvr.jobs import models
 from nvr.jobs.models import MAX_PLAUSIBLE_DELAY, JobState, LeaseLost
 from tests.jobs.conftest import Clock
@@ -332,3 +334,68 @@ def test_times_are_compared_in_the_database_as_in_python(clock: Clock) -> None:
     assert list(SampleJob.objects.due(clock.time + timedelta(microseconds=1))) == [job]
     assert list(SampleJob.objects.due(clock.time)) == [job]
     assert not SampleJob.objects.due(clock.time - timedelta(microseconds=1)).exists()
+
+
+# A lease without a job, as on a camera's uploads
+
+
+@pytest.fixture
+def lease(camera: Camera) -> CameraLease:
+    return CameraLease.objects.create(camera=camera)
+
+
+def reread(lease: CameraLease) -> CameraLease:
+    return CameraLease.objects.get(pk=lease.pk)
+
+
+def test_a_free_lease_is_acquired_with_the_given_values(lease: CameraLease, clock: Clock) -> None:
+    assert lease.acquire(detector="motion")
+
+    assert lease.renew()
+    now = reread(lease)
+    assert (now.worker, now.leased_until, now.detector) == (lease.worker, clock.now() + CameraLease.LEASE, "motion")
+
+
+def test_a_lease_that_another_worker_holds_is_not_acquired(lease: CameraLease, clock: Clock) -> None:
+    assert lease.acquire()
+    other = reread(lease)
+
+    assert not other.acquire(detector="motion")
+
+    assert lease.renew()
+    assert reread(lease).detector == ""
+
+
+def test_an_expired_lease_is_acquired_from_the_worker_that_is_named(lease: CameraLease, clock: Clock) -> None:
+    assert lease.acquire()
+    first, second = reread(lease), reread(lease)
+    clock.advance(CameraLease.LEASE.total_seconds())
+
+    assert first.acquire()
+    clock.advance(CameraLease.LEASE.total_seconds())
+
+    assert not second.acquire(), "the lease has changed hands since it was read"
+    assert not lease.renew()
+    assert first.renew()
+
+
+def test_a_released_lease_is_free_and_names_no_worker(lease: CameraLease, clock: Clock) -> None:
+    assert lease.acquire()
+
+    lease.release()
+
+    now = reread(lease)
+    assert (now.worker, now.leased_until) == ("", None)
+    assert not lease.renew()
+    assert now.acquire()
+
+
+def test_releasing_a_lost_lease_frees_nothing(lease: CameraLease, clock: Clock) -> None:
+    assert lease.acquire()
+    clock.advance(CameraLease.LEASE.total_seconds())
+    successor = reread(lease)
+    assert successor.acquire()
+
+    lease.release()
+
+    assert successor.renew()
