@@ -7,7 +7,6 @@ and its type. A file that the user may not see is reported as not found.
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING
 from cameras.folders.access import check_volume, folder_of, known_folder_of
 from cameras.folders.ownership import Folders, current_folders, folders_for, live_camera
 from cameras.models import Camera
-from media_serving.addresses import check_form
+from media_serving.addresses import MediaPath, parse
 from media_serving.models import Detection, Event, Upload, UploadCopy, clip_path, thumbnail_path
 from media_serving.models.uploads import stored_mtime_ns
 from nvr.errors import NotFound
@@ -37,9 +36,6 @@ if TYPE_CHECKING:
 
     User = AbstractBaseUser | AnonymousUser  # as in `request.user`
 
-ID = re.compile(r"[0-9]{1,18}")  # fits the database's 64 bits
-THUMBNAIL = re.compile(r"detection_([0-9]{1,18})(?:_thumb)?\.jpg")
-CLIP = re.compile(r"([0-9]{1,18})_clip\.mp4")
 OVERWRITTEN = "File not found: the camera has overwritten it since."
 COPY_GONE = "File not found: the camera has overwritten it, and the copy that was kept of it is gone."
 COPY_REMOVED = (
@@ -68,19 +64,17 @@ def locate(path: str, user: User) -> StoredFile:
     Raises `UriTooLong`, `PathTraversal`, `NulInPath`, `NotFound`, `OutsideRoot`, `FileTypeNotAllowed`, and
     `StorageFault` when the storage does not respond: that is never reported as not found.
     """
-    check_form(path)
-    kind, _, rest = path.partition("/")
-    find = ROUTES.get(kind)
-    if find is None or not rest:
+    media_path = parse(path)
+    find = ROUTES.get(media_path.kind)
+    if find is None or not media_path.rest:
         raise NotFound(UNSUPPORTED)
-    return find(rest, user)
+    return find(media_path, user)
 
 
-def camera_file(rest: str, user: User) -> StoredFile:
-    camera_id, _, filename = rest.partition("/")
+def camera_file(path: MediaPath, user: User) -> StoredFile:
     folders = current_folders()
-    file = resolve_camera_file(find_camera(camera_id, user, folders), filename, folders)
-    content_type_for(filename)  # the requested name too, in case it links to an allowed type
+    file = resolve_camera_file(find_camera(path.camera_id, user, folders), path.filename, folders)
+    content_type_for(path.filename)  # the requested name too, in case it links to an allowed type
     return file
 
 
@@ -122,18 +116,16 @@ def resolve_camera_file(
     return StoredFile(file, Path(folder), file.name)
 
 
-def thumbnail(filename: str, user: User) -> StoredFile:
-    match = THUMBNAIL.fullmatch(filename)
-    if match is None or not Detection.objects.visible_to(user).filter(pk=match[1]).exists():
+def thumbnail(path: MediaPath, user: User) -> StoredFile:
+    if path.id is None or not Detection.objects.visible_to(user).filter(pk=path.id).exists():
         raise NotFound("Thumbnail file not found")
-    return generated_file(thumbnail_path(int(match[1])), "Thumbnail file not found")
+    return generated_file(thumbnail_path(path.id), "Thumbnail file not found")
 
 
-def clip(filename: str, user: User) -> StoredFile:
-    match = CLIP.fullmatch(filename)
-    if match is None or not Event.objects.visible_to(user).filter(pk=match[1]).exists():
+def clip(path: MediaPath, user: User) -> StoredFile:
+    if path.id is None or not Event.objects.visible_to(user).filter(pk=path.id).exists():
         raise NotFound("Clip file not found")
-    return generated_file(clip_path(int(match[1])), "Clip file not found")
+    return generated_file(clip_path(path.id), "Clip file not found")
 
 
 def generated_file(path: Path, message: str) -> StoredFile:
@@ -145,11 +137,11 @@ def generated_file(path: Path, message: str) -> StoredFile:
     return StoredFile(file, file.parent, path.name)
 
 
-def detection_file(detection_id: str, user: User) -> StoredFile:
+def detection_file(path: MediaPath, user: User) -> StoredFile:
     """Return the picture of the detection; for a video, the frame."""
-    if not ID.fullmatch(detection_id):
+    if path.id is None:
         raise NotFound("Invalid detection ID")
-    detection = Detection.objects.visible_to(user).select_related("camera", "upload").filter(pk=detection_id).first()
+    detection = Detection.objects.visible_to(user).select_related("camera", "upload").filter(pk=path.id).first()
     if detection is None:
         raise NotFound("Detection not found")
     file = detection_source(detection)
@@ -159,10 +151,10 @@ def detection_file(detection_id: str, user: User) -> StoredFile:
     return StoredFile(frame, frame.parent, f"{file.stem}.jpg")
 
 
-def upload_file(upload_id: str, user: User) -> StoredFile:
+def upload_file(path: MediaPath, user: User) -> StoredFile:
     """Return the content of one upload, even if the camera has reused the file name since."""
     found = Upload.objects.visible_to(user).select_related("camera")
-    upload = found.filter(pk=upload_id).first() if ID.fullmatch(upload_id) else None
+    upload = found.filter(pk=path.id).first() if path.id is not None else None
     if upload is None:
         raise NotFound("Upload not found")
     return uploaded_file(upload, upload.camera)
@@ -211,7 +203,7 @@ def relative_to_camera(detection: Detection) -> str:
     return str(file.relative_to(folder))
 
 
-ROUTES: dict[str, Callable[[str, User], StoredFile]] = {
+ROUTES: dict[str, Callable[[MediaPath, User], StoredFile]] = {
     "cameras": camera_file,
     "thumbnails": thumbnail,
     "detections": detection_file,

@@ -7,6 +7,7 @@ from typing import Any
 from django.db.models import OuterRef, QuerySet, Subquery
 
 from cameras.models import Camera
+from media_serving.addresses import clip_url, thumbnail_url
 from media_serving.models import ClipWork, Detection, Event, Upload
 from nvr.api.fields import milliseconds
 
@@ -135,14 +136,6 @@ def upload_as_json(row: Any) -> dict[str, Any]:
         "capture_clue": row.capture_clue or None,
         "capture_note": row.capture_note,
     }
-
-
-def thumbnail_url(detection_id: int) -> str:
-    return f"/api/media/thumbnails/detection_{detection_id}_thumb.jpg"
-
-
-def clip_url(event_id: int) -> str:
-    return f"/api/media/clips/{event_id}_clip.mp4"
 
 
 def _box(row: Any) -> dict[str, float] | None:

@@ -12,7 +12,7 @@ from django.db.models import Case, Count, F, IntegerField, Q, QuerySet, Value, W
 from django.db.models.functions import RowNumber
 from django.utils import timezone
 
-from media_serving.api.representation import thumbnail_url
+from media_serving.addresses import thumbnail_url
 from media_serving.event_words import MOTION, describe_objects, duration_in_words, sentence
 from media_serving.models import Detection, Event
 

@@ -10,7 +10,7 @@ from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 from django.urls import reverse
 
-from media_serving.api.representation import clip_url
+from media_serving.addresses import clip_url
 from media_serving.models import MAX_NOTES, ClipWork, Event
 from media_serving.pages.clip_boxes import box_overlays
 from media_serving.pages.event_cards import cards_of

@@ -10,7 +10,7 @@ from typing import Any
 
 from django.urls import reverse
 
-from media_serving.api.representation import thumbnail_url
+from media_serving.addresses import thumbnail_url
 from media_serving.event_words import percentage
 from media_serving.models import Detection, Event
 
