@@ -112,10 +112,10 @@ class JobQuerySet(models.QuerySet[JobT]):
         return self.update(**(fresh | values))
 
     def requeue_after_death(self, *, limit: int, reason: str) -> None:
-        """Set rows that a dead worker was processing back to waiting; fail those with `limit` attempts."""
+        """Set working rows of a dead worker back to waiting; fail those with `limit` attempts."""
         now = timezone.now()
         self.filter(attempts__gte=limit).update(state=JobState.FAILED, reason=reason, failed_at=now)
-        self.filter(state=JobState.WORKING).update(state=JobState.WAITING)
+        self.update(state=JobState.WAITING)
 
 
 class Job(models.Model):

@@ -47,6 +47,7 @@ PAGES = {
     "admin-audit": "/admin/audit/auditentry/",
     "admin-events": "/admin/media_serving/event/",
     "admin-uploads": "/admin/media_serving/upload/",
+    "admin-failed-jobs": "/admin/jobs/failedjob/",
 }
 
 
