@@ -9,7 +9,7 @@ import re
 import unicodedata
 import uuid
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
@@ -21,12 +21,9 @@ from django.utils import timezone
 
 from cameras.naming import slug_from
 from cameras.secrets import SecretField, is_unreadable
-from nvr.audit.record import Asker
+from nvr.audit.actor import Actor, RecordedActor
 from nvr.jobs.models import LeasedJob, LeasedJobQuerySet, leased_job_constraints
 from nvr.media.files.mounts import Mount
-
-if TYPE_CHECKING:
-    from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
 
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
@@ -52,7 +49,7 @@ class StreamProfile(models.TextChoices):
 
 
 class CameraQuerySet(models.QuerySet["Camera"]):
-    def visible_to(self, user: User | AbstractBaseUser | AnonymousUser) -> Self:
+    def visible_to(self, user: Actor) -> Self:
         """The cameras that `user` may see: all for superusers or with `view_all`, else those of their groups."""
         if not user.is_active:
             return self.none()
@@ -82,8 +79,8 @@ class CameraQuerySet(models.QuerySet["Camera"]):
         return changed
 
 
-def sees_all(user: User | AbstractBaseUser | AnonymousUser) -> bool:
-    return bool(getattr(user, "is_superuser", False) or user.has_perm("cameras.view_all"))  # type: ignore[union-attr]
+def sees_all(user: Actor) -> bool:
+    return bool(getattr(user, "is_superuser", False) or user.has_perm("cameras.view_all"))
 
 
 class LiveManager(models.Manager.from_queryset(CameraQuerySet)):  # type: ignore[misc]  # made at run time
@@ -271,7 +268,7 @@ class TrashedCamera(Camera):
 
 
 class PurgeQuerySet(LeasedJobQuerySet["Purge"]):
-    def visible_to(self, user: User | AbstractBaseUser | AnonymousUser) -> Self:
+    def visible_to(self, user: Actor) -> Self:
         return self.filter(camera__in=Camera.everything.visible_to(user))
 
 
@@ -300,8 +297,8 @@ class Purge(LeasedJob):
         return f"purge of camera {self.camera_id}"
 
     @property
-    def asker(self) -> Asker:
-        return Asker(self.actor_id, self.actor_name, self.address, self.client, self.request_id)
+    def started_by(self) -> RecordedActor:
+        return RecordedActor(self.actor_id, self.actor_name, self.address, self.client, self.request_id)
 
 
 class ListVersion(models.Model):

@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.contrib.auth.models import AnonymousUser, User
 
 from cameras.folders.access import resolved
 from cameras.folders.concurrent_probe import ConcurrentProbe
 from cameras.folders.ownership import current_folders
 from cameras.models import Camera
+from nvr.audit.actor import Actor
 from nvr.media.files.content_types import is_image, is_video
 from nvr.media.files.paths import is_inside
 from nvr.media.files.system_folders import is_hidden_folder
@@ -40,7 +40,7 @@ class ProbeResult:
     resolved_path: str
 
 
-def validate_paths(user: User | AnonymousUser) -> dict[str, Any]:
+def validate_paths(user: Actor) -> dict[str, Any]:
     """The report that the API contract describes, for the cameras that `user` may see."""
     cameras = list(Camera.objects.visible_to(user))
     results = probe_results_of(cameras, user)
@@ -62,7 +62,7 @@ def path_issues(camera: Camera) -> list[str]:
     return probe_results_of([camera])[camera.pk].issues
 
 
-def probe_results_of(cameras: Iterable[Camera], user: User | AnonymousUser | None = None) -> dict[int, ProbeResult]:
+def probe_results_of(cameras: Iterable[Camera], user: Actor | None = None) -> dict[int, ProbeResult]:
     """Probe each camera's folder; results by primary key. Takes `TIMEOUT_S` at most, for any number of cameras.
 
     For a folder outside the base path only superusers get details, so that other users cannot explore the disk.

@@ -7,7 +7,7 @@ several.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from django.conf import settings
 from django.contrib.auth.models import Group
@@ -19,15 +19,10 @@ from cameras.models import Camera, Purge, sees_all
 from cameras.naming import slug_from
 from cameras.purge import worker as purging
 from cameras.signals import camera_restored, camera_trashed
-from nvr.audit.record import asker_of, record
+from nvr.audit.actor import Actor, recorded_actor
+from nvr.audit.record import record
 from nvr.errors import BadRequest, Conflict, NotFound
 from nvr.media.files.paths import is_inside
-
-if TYPE_CHECKING:
-    from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
-
-    Person = AbstractBaseUser | AnonymousUser
-    Actor = Person | None
 
 ResultT = TypeVar("ResultT")
 FolderCheck = Callable[[str], str]
@@ -39,7 +34,7 @@ class CameraExists(Conflict):
 
     is_in_trash = False  # only for a camera that the actor may see
 
-    def __init__(self, field: str, value: str, holder: Camera, actor: Actor) -> None:
+    def __init__(self, field: str, value: str, holder: Camera, actor: Actor | None) -> None:
         shown = actor is None or Camera.everything.visible_to(actor).filter(pk=holder.pk).exists()
         whose = f"camera {holder.slug}" if shown else "another camera"
         super().__init__(f"{field} {value!r} is taken by {whose}{self._where(holder)}.")
@@ -81,7 +76,7 @@ class BeingPurged(Conflict):
         super().__init__(f"Camera {camera.slug} is being purged and can no longer be restored.")
 
 
-def create_camera(actor: Actor, values: dict[str, Any], *, groups: Iterable[Group] = ()) -> Camera:
+def create_camera(actor: Actor | None, values: dict[str, Any], *, groups: Iterable[Group] = ()) -> Camera:
     """Create a camera from validated `values`. Raises `CameraExists`, also if two requests race.
 
     Without `groups`, the camera gets the groups of an actor who may not see all cameras and otherwise could not see it.
@@ -104,7 +99,7 @@ def create_camera(actor: Actor, values: dict[str, Any], *, groups: Iterable[Grou
     return _write_if_available(actor, requested, None, create)
 
 
-def restricting_groups(actor: Actor) -> list[Group]:
+def restricting_groups(actor: Actor | None) -> list[Group]:
     """The groups that limit which cameras `actor` sees; none for users who see all cameras."""
     if actor is None or sees_all(actor):
         return []
@@ -112,7 +107,7 @@ def restricting_groups(actor: Actor) -> list[Group]:
 
 
 def update_camera(
-    actor: Actor, camera: Camera, values: dict[str, Any], *, groups: Iterable[Group] | None = None
+    actor: Actor | None, camera: Camera, values: dict[str, Any], *, groups: Iterable[Group] | None = None
 ) -> Camera:
     """Save the values that differ. If none does, nothing is written and there is no audit entry."""
     requested: dict[str, str] = {field: values[field] for field in ("name", "folder_path") if field in values}
@@ -145,7 +140,7 @@ def _private_if_groups_removed(camera: Camera, groups: Iterable[Group] | None) -
     return {"public": False} if loses_all else {}
 
 
-def trash_camera(actor: Actor, camera: Camera) -> None:
+def trash_camera(actor: Actor | None, camera: Camera) -> None:
     """Move the camera to the trash: it is no longer listed and its media are no longer served. Idempotent."""
     with transaction.atomic():
         current = _locked(camera)
@@ -157,7 +152,7 @@ def trash_camera(actor: Actor, camera: Camera) -> None:
         camera_trashed.send(Camera, camera=current)
 
 
-def restore_camera(actor: Actor, camera: Camera) -> Camera:
+def restore_camera(actor: Actor | None, camera: Camera) -> Camera:
     """Restore a camera from the trash. Raises `BadRequest` if it is not there, `BeingPurged` if its purge began."""
     with transaction.atomic():
         current = _locked(camera)
@@ -172,7 +167,7 @@ def restore_camera(actor: Actor, camera: Camera) -> Camera:
     return current
 
 
-def purge_camera(actor: Actor, camera: Camera) -> bool:
+def purge_camera(actor: Actor | None, camera: Camera) -> bool:
     """Permanently delete a trashed camera's rows; its folder stays. Raises `BadRequest` if it is not in the trash.
 
     Returns whether the camera has been deleted. If not, a worker deletes the rest in batches, which cannot be
@@ -182,7 +177,7 @@ def purge_camera(actor: Actor, camera: Camera) -> bool:
         current = _locked(camera)
         if not current.is_trashed:
             raise BadRequest(f"Camera {current.slug} is not in the trash: delete it first.")
-        if purging.purge_batch(current, asker_of(actor)):
+        if purging.purge_batch(current, recorded_actor(actor)):
             return True
     return purging.continue_in_request(camera.pk)
 
@@ -196,7 +191,7 @@ def _locked(camera: Camera) -> Camera:
 
 
 def _write_if_available(
-    actor: Actor, requested: dict[str, str], camera: Camera | None, write: Callable[[], ResultT]
+    actor: Actor | None, requested: dict[str, str], camera: Camera | None, write: Callable[[], ResultT]
 ) -> ResultT:
     """Run `write` in a transaction. If two requests race for a value, the database's constraints reject the second."""
     try:
@@ -208,7 +203,7 @@ def _write_if_available(
         raise Conflict("It was changed by someone else at the same time: reload it and try again.") from error
 
 
-def _check_available(actor: Actor, requested: dict[str, str], camera: Camera | None) -> None:
+def _check_available(actor: Actor | None, requested: dict[str, str], camera: Camera | None) -> None:
     others = Camera.everything.exclude(pk=camera.pk) if camera else Camera.everything.all()
     for field, value in requested.items():
         column = "slug" if field == "id" else field
@@ -222,7 +217,7 @@ def register_folder_check(check: FolderCheck) -> None:
     _folder_checks.append(check)
 
 
-def _check_folder(actor: Actor, folder_path: str, camera: Camera | None) -> None:
+def _check_folder(actor: Actor | None, folder_path: str, camera: Camera | None) -> None:
     """Raises `FolderInHiddenCamera` and `FolderForSuperusers`."""
     unmoved = camera is not None and Camera.everything.filter(pk=camera.pk, folder_path=folder_path).exists()
     if actor is None or unmoved:  # checked in the database, because a form has already changed the object
@@ -244,7 +239,7 @@ def _check_needs_no_superuser(folder_path: str) -> None:
                     raise FolderForSuperusers(folder_path, reason)
 
 
-def _check_not_in_hidden_camera(actor: Person, folder_path: str, camera: Camera | None) -> None:
+def _check_not_in_hidden_camera(actor: Actor, folder_path: str, camera: Camera | None) -> None:
     """Raises `FolderInHiddenCamera`: a folder inside another camera's would take over files from that camera."""
     others = Camera.everything.filter(pk__in=cameras_containing(folder_path)).exclude(folder_path=folder_path)
     if camera is not None:

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.conf import settings
 from django.db import transaction
@@ -20,11 +20,9 @@ from cameras.models import Camera
 from media_serving.models import MAX_EVENT_LENGTH, Detection, Event
 from media_serving.signals import event_closed
 from media_serving.timestamps import whole_milliseconds
+from nvr.audit.actor import Actor
 from nvr.audit.record import record
 from nvr.errors import NotFound
-
-if TYPE_CHECKING:
-    from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 
 logger = logging.getLogger(__name__)
 
@@ -85,7 +83,7 @@ def close_quiet(now: datetime) -> int:
     return sum(_close_of_camera(camera_id, now) for camera_id in list(due))
 
 
-def update_event(actor: AbstractBaseUser | AnonymousUser | None, event: Event, values: dict[str, Any]) -> Event:
+def update_event(actor: Actor | None, event: Event, values: dict[str, Any]) -> Event:
     """Set `keep`, `reviewed` or `notes`; without a difference nothing is written or recorded.
 
     Raises `NotFound` if the event was purged meanwhile.
@@ -103,9 +101,7 @@ def update_event(actor: AbstractBaseUser | AnonymousUser | None, event: Event, v
     return current
 
 
-def update_events(
-    actor: AbstractBaseUser | AnonymousUser, event_ids: Iterable[int], values: dict[str, Any]
-) -> dict[int, bool]:
+def update_events(actor: Actor, event_ids: Iterable[int], values: dict[str, Any]) -> dict[int, bool]:
     """`update_event` for each event visible to `actor`; return whether it changed, by event id.
 
     Events that are purged meanwhile or not visible are omitted.
@@ -117,7 +113,7 @@ def update_events(
     return changed
 
 
-def update_if_different(actor: AbstractBaseUser | AnonymousUser, event: Event, values: dict[str, Any]) -> bool:
+def update_if_different(actor: Actor, event: Event, values: dict[str, Any]) -> bool:
     differs = any(getattr(event, name) != new for name, new in values.items())
     if differs:
         update_event(actor, event, values)

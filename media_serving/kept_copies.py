@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from django.conf import settings
 from django.db import transaction
@@ -25,9 +25,7 @@ from cameras.models import Camera
 from media_serving.clips.footage import MAX_VIDEO_LENGTH, video_filter
 from media_serving.models import MAX_EVENT_LENGTH, Detection, Event, Upload, UploadState
 from media_serving.tombstones import schedule_deletion
-
-if TYPE_CHECKING:
-    from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
+from nvr.audit.actor import Actor
 
 logger = logging.getLogger(__name__)
 
@@ -54,7 +52,7 @@ class KeptCopies:
     max_age: timedelta
 
 
-def kept_copies(user: User | AbstractBaseUser | AnonymousUser | None = None) -> KeptCopies:
+def kept_copies(user: Actor | None = None) -> KeptCopies:
     counted = Q() if user is None else Q(camera__in=Camera.objects.visible_to(user).order_by().values("pk"))
     found = kept().aggregate(
         count=Count("pk", filter=counted),

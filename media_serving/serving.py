@@ -11,7 +11,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from cameras.folders.access import check_volume, folder_of, known_folder_of
 from cameras.folders.ownership import Folders, current_folders, folders_for, live_camera
@@ -19,6 +18,7 @@ from cameras.models import Camera
 from media_serving.addresses import MediaPath, parse
 from media_serving.models import Detection, Event, Upload, UploadCopy, clip_path, thumbnail_path
 from media_serving.models.uploads import stored_mtime_ns
+from nvr.audit.actor import Actor
 from nvr.errors import NotFound
 from nvr.media.ffmpeg.video_frames import cached_frame
 from nvr.media.files.content_types import content_type_for, is_video
@@ -30,11 +30,6 @@ from nvr.media.files.paths import (
     resolve_raw,
     translate_os_errors,
 )
-
-if TYPE_CHECKING:
-    from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
-
-    User = AbstractBaseUser | AnonymousUser  # as in `request.user`
 
 OVERWRITTEN = "File not found: the camera has overwritten it since."
 COPY_GONE = "File not found: the camera has overwritten it, and the copy that was kept of it is gone."
@@ -58,7 +53,7 @@ class StoredFile:
         return Path(self.name).stem
 
 
-def locate(path: str, user: User) -> StoredFile:
+def locate(path: str, user: Actor) -> StoredFile:
     """Return the file for `path` (the decoded part after /api/media/) if `user` may see it.
 
     Raises `UriTooLong`, `PathTraversal`, `NulInPath`, `NotFound`, `OutsideRoot`, `FileTypeNotAllowed`, and
@@ -71,14 +66,14 @@ def locate(path: str, user: User) -> StoredFile:
     return find(media_path, user)
 
 
-def camera_file(path: MediaPath, user: User) -> StoredFile:
+def camera_file(path: MediaPath, user: Actor) -> StoredFile:
     folders = current_folders()
     file = resolve_camera_file(find_camera(path.camera_id, user, folders), path.filename, folders)
     content_type_for(path.filename)  # the requested name too, in case it links to an allowed type
     return file
 
 
-def find_camera(camera_id: str, user: User, folders: Folders) -> Camera:
+def find_camera(camera_id: str, user: Actor, folders: Folders) -> Camera:
     """Return the camera with this slug, else this UUID, else the only one with this folder name."""
     camera = live_camera(user, camera_id, folders)
     if camera is None:
@@ -116,13 +111,13 @@ def resolve_camera_file(
     return StoredFile(file, Path(folder), file.name)
 
 
-def thumbnail(path: MediaPath, user: User) -> StoredFile:
+def thumbnail(path: MediaPath, user: Actor) -> StoredFile:
     if path.id is None or not Detection.objects.visible_to(user).filter(pk=path.id).exists():
         raise NotFound("Thumbnail file not found")
     return generated_file(thumbnail_path(path.id), "Thumbnail file not found")
 
 
-def clip(path: MediaPath, user: User) -> StoredFile:
+def clip(path: MediaPath, user: Actor) -> StoredFile:
     if path.id is None or not Event.objects.visible_to(user).filter(pk=path.id).exists():
         raise NotFound("Clip file not found")
     return generated_file(clip_path(path.id), "Clip file not found")
@@ -137,7 +132,7 @@ def generated_file(path: Path, message: str) -> StoredFile:
     return StoredFile(file, file.parent, path.name)
 
 
-def detection_file(path: MediaPath, user: User) -> StoredFile:
+def detection_file(path: MediaPath, user: Actor) -> StoredFile:
     """Return the picture of the detection; for a video, the frame."""
     if path.id is None:
         raise NotFound("Invalid detection ID")
@@ -151,7 +146,7 @@ def detection_file(path: MediaPath, user: User) -> StoredFile:
     return StoredFile(frame, frame.parent, f"{file.stem}.jpg")
 
 
-def upload_file(path: MediaPath, user: User) -> StoredFile:
+def upload_file(path: MediaPath, user: Actor) -> StoredFile:
     """Return the content of one upload, even if the camera has reused the file name since."""
     found = Upload.objects.visible_to(user).select_related("camera")
     upload = found.filter(pk=path.id).first() if path.id is not None else None
@@ -203,7 +198,7 @@ def relative_to_camera(detection: Detection) -> str:
     return str(file.relative_to(folder))
 
 
-ROUTES: dict[str, Callable[[MediaPath, User], StoredFile]] = {
+ROUTES: dict[str, Callable[[MediaPath, Actor], StoredFile]] = {
     "cameras": camera_file,
     "thumbnails": thumbnail,
     "detections": detection_file,

@@ -6,9 +6,10 @@ from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from cameras.folders.ownership import Folders, current_folders
+from nvr.audit.actor import Actor
 from nvr.audit.record import record
 from nvr.errors import BadRequest, Forbidden, NvrError
 from nvr.media.files import companions
@@ -20,11 +21,6 @@ from reviewer.catalog.store import record_marks
 from reviewer.models import ReviewPath
 from reviewer.path_resolution import Missing, ResolvedPath, camera_of, resolve_media
 from reviewer.registry import known_paths
-
-if TYPE_CHECKING:
-    from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
-
-    Actor = User | AbstractBaseUser | AnonymousUser
 
 MAX_PATHS = 500
 
@@ -44,7 +40,7 @@ def act(
     and `companions.apply_action`, and `Forbidden` for a camera's file that the user must not change.
     """
     file = resolve_media(user, path, known)
-    if camera_of(file, folders) is not None and not user.has_perm("cameras.change_camera"):  # type: ignore[union-attr]
+    if camera_of(file, folders) is not None and not user.has_perm("cameras.change_camera"):
         raise Forbidden("The file belongs to a camera: marking it requires the permission to change cameras.")
     # Read before marking: if it is still the mtime in the index, the index needs no scan afterwards.
     mtime_ns = folder_mtime(file.path)

@@ -6,20 +6,16 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from cameras.folders.ownership import current_folders
+from nvr.audit.actor import Actor
 from nvr.errors import BadRequest, Forbidden
 from nvr.media.files.paths import is_inside
 from nvr.media.files.system_folders import is_hidden_folder
 from reviewer.non_utf8_names import text
 from reviewer.policy import HiddenPath, Policy, unseen_cameras
 from reviewer.registry import FOLDER_NOT_FOUND, known_paths, normalize_path
-
-if TYPE_CHECKING:
-    from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
-
-    Actor = User | AbstractBaseUser | AnonymousUser
 
 
 @dataclass(frozen=True)
@@ -50,7 +46,7 @@ def list_subfolders(user: Actor, value: str) -> dict[str, Any]:
     if policy.is_hidden_in_picker(path) or policy.is_hidden_in_picker(real_path):
         raise HiddenPath
     is_known = any(is_inside(real_path, review_path) for review_path in review_paths)
-    if not is_known and not user.has_perm("reviewer.change_reviewpath"):  # type: ignore[union-attr]
+    if not is_known and not user.has_perm("reviewer.change_reviewpath"):
         raise Forbidden("The path is not under a known review path.")
     if not is_known and not policy.is_browsable(real_path):
         raise Forbidden(f"Only a superuser may open this folder; you may open those in {policy.allowed_roots_text}.")

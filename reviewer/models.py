@@ -6,7 +6,7 @@ import logging
 from datetime import timedelta
 from functools import reduce
 from operator import or_
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import Any, Final, Self
 
 from django.conf import settings
 from django.contrib.auth.models import Group
@@ -14,25 +14,22 @@ from django.db import models, transaction
 from django.utils import timezone
 
 from cameras.folders.ownership import current_folders
-from nvr.audit.record import Asker, record
+from nvr.audit.actor import Actor, RecordedActor
+from nvr.audit.record import record
 from nvr.jobs.models import MAX_REASON_LENGTH, LeasedJob, LeasedJobQuerySet, leased_job_constraints
 from nvr.media.files.mounts import Mount
 from reviewer.policy import cameras_at, unseen_cameras
 
-if TYPE_CHECKING:
-    from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
-
-
 logger = logging.getLogger(__name__)
 
 
-def sees_all(user: User | AbstractBaseUser | AnonymousUser) -> bool:
+def sees_all(user: Actor) -> bool:
     """Return whether the user sees all review paths: users who manage the paths do."""
-    return bool(getattr(user, "is_superuser", False) or user.has_perm("reviewer.change_reviewpath"))  # type: ignore[union-attr]
+    return bool(getattr(user, "is_superuser", False) or user.has_perm("reviewer.change_reviewpath"))
 
 
 class ReviewPathQuerySet(models.QuerySet["ReviewPath"]):
-    def visible_to(self, user: User | AbstractBaseUser | AnonymousUser) -> Self:
+    def visible_to(self, user: Actor) -> Self:
         """What `user` may see: all for superusers and managers of paths, else what lists one of their groups."""
         if not user.is_active:
             return self.none()
@@ -41,7 +38,7 @@ class ReviewPathQuerySet(models.QuerySet["ReviewPath"]):
         listed = ReviewPath.groups.through.objects.filter(group__user=user.pk)
         return self.filter(pk__in=listed.values("reviewpath_id"))
 
-    def listed_for(self, user: User | AbstractBaseUser | AnonymousUser) -> list[ReviewPath]:
+    def listed_for(self, user: Actor) -> list[ReviewPath]:
         """Return the rows of `visible_to` by path."""
         if user.is_active and sees_all(user):
             return all_review_paths()
@@ -94,14 +91,14 @@ AUDIT_ACTIONS: Final = {
 
 
 class TrashRunQuerySet(LeasedJobQuerySet["TrashRun"]):
-    def visible_to(self, user: User | AbstractBaseUser | AnonymousUser) -> Self:
+    def visible_to(self, user: Actor) -> Self:
         """One's own, and all for whoever sees all paths; none where a camera keeps its files that they may not see."""
         if not user.is_active:
             return self.none()
         runs = self if sees_all(user) else self.filter(started_by=user.pk)
         return runs if getattr(user, "is_superuser", False) else runs.without_unseen_cameras(user)
 
-    def without_unseen_cameras(self, user: User | AbstractBaseUser | AnonymousUser) -> Self:
+    def without_unseen_cameras(self, user: Actor) -> Self:
         """However many runs there were, they were of few different paths: those are looked at."""
         folders = current_folders()
         cameras = {
@@ -193,7 +190,7 @@ class TrashRun(LeasedJob):
         changes = {name: (None, getattr(self, name)) for name in ("deleted", "skipped", "errors", "bytes_freed")}
         if reason:
             changes["reason"] = (None, reason)
-        record(Asker(**self.asker) if self.asker else None, AUDIT_ACTIONS[outcome], self, changes)
+        record(RecordedActor(**self.asker) if self.asker else None, AUDIT_ACTIONS[outcome], self, changes)
         logger.info(
             "trash run ended run=%s state=%s deleted=%s bytes=%s", self.pk, outcome, self.deleted, self.bytes_freed
         )

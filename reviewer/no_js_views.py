@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote, quote_from_bytes, unquote_to_bytes, urlencode
 
 import orjson
 
+from nvr.audit.actor import Actor
 from reviewer.catalog import orders
 from reviewer.catalog.blocks import FILTERS
 from reviewer.catalog.index import Row
@@ -26,11 +27,6 @@ from reviewer.models import ReviewPath, RunState
 from reviewer.non_utf8_names import text
 from reviewer.trash import runs as trash_runs
 from reviewer.trash.candidates import dry_run_lines
-
-if TYPE_CHECKING:
-    from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
-
-    Actor = User | AbstractBaseUser | AnonymousUser
 
 FILES_PER_PAGE = 24
 MIN_TIMESTAMP, MAX_TIMESTAMP = (datetime(year, 12, 31, tzinfo=UTC).timestamp() for year in (1, 9999))

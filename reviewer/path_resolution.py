@@ -8,9 +8,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from cameras.folders.ownership import Folders, current_folders
+from nvr.audit.actor import Actor
 from nvr.errors import BadRequest, Forbidden
 from nvr.media.files.paths import error_for, is_inside, resolve_with_mode
 from nvr.media.files.system_folders import has_hidden_folder
@@ -19,11 +20,6 @@ from reviewer.catalog.scanner import PathUnavailable, path_unavailable_reason
 from reviewer.models import ReviewPath
 from reviewer.non_utf8_names import REPLACED, as_on_disk
 from reviewer.registry import known_path, known_paths, normalize_path
-
-if TYPE_CHECKING:
-    from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
-
-    Actor = User | AbstractBaseUser | AnonymousUser
 
 
 class OutsideReview(Forbidden):

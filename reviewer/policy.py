@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from django.conf import settings
 
 from cameras.folders.ownership import Folders, current_folders
 from cameras.models import Camera
+from nvr.audit.actor import Actor
 from nvr.errors import Forbidden
 from nvr.media.files.paths import is_inside
-
-if TYPE_CHECKING:
-    from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
-
 
 # Desktops mount memory cards here. It is reviewable although /run is hidden.
 REMOVABLE_MEDIA: Final = "/run/media"
@@ -43,9 +40,7 @@ class Policy:
     below `review_paths` stay visible even if a folder above them was hidden later.
     """
 
-    def __init__(
-        self, user: User | AbstractBaseUser | AnonymousUser | None = None, *, review_paths: Iterable[str] = ()
-    ) -> None:
+    def __init__(self, user: Actor | None = None, *, review_paths: Iterable[str] = ()) -> None:
         self.review_paths = frozenset(review_paths)
         self.data_dir = os.path.realpath(settings.NVR_DATA_DIR)
         self.camera_root = os.path.realpath(settings.NVR_CAMERA_ROOT)
@@ -115,7 +110,7 @@ def cameras_at(path: str, folders: Folders | None = None) -> frozenset[int]:
     return frozenset(pk for pk, folder in resolved.items() if is_inside(folder, path) or is_inside(path, folder))
 
 
-def unseen_cameras(user: User | AbstractBaseUser | AnonymousUser, cameras: frozenset[int]) -> frozenset[int]:
+def unseen_cameras(user: Actor, cameras: frozenset[int]) -> frozenset[int]:
     """Return those of the cameras that are not visible to `user`. Trashed cameras are visible to superusers only."""
     if not cameras or getattr(user, "is_superuser", False):
         return frozenset()

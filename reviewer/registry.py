@@ -5,23 +5,19 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from django.contrib.auth.models import Group
 from django.db import transaction
 
 from cameras.folders.ownership import current_folders
+from nvr.audit.actor import Actor
 from nvr.audit.record import record
 from nvr.errors import BadRequest, Forbidden, NotFound
 from nvr.media.files.mounts import record_mount
 from nvr.media.files.paths import is_inside
 from reviewer.models import ReviewPath
 from reviewer.policy import Policy, cameras_at, unseen_cameras
-
-if TYPE_CHECKING:
-    from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
-
-    Actor = User | AbstractBaseUser | AnonymousUser
 
 MAX_PATH_BYTES: Final = 2000  # PostgreSQL limits indexed values to 2704 bytes
 FOLDER_NOT_FOUND: Final = "The path is not an existing folder. Check its spelling, and that its disk is connected."

@@ -9,12 +9,12 @@ import hashlib
 from collections.abc import Callable
 
 from django.conf import settings
-from django.contrib.auth.models import AnonymousUser, User
 from django.core.cache import cache
 from rest_framework.request import Request
 
 from cameras.models import ListVersion, sees_all
 from nvr.api.counters import CACHE_FAULTS
+from nvr.audit.actor import Actor
 
 PARAMETERS = ("status", "fields", "limit", "offset", "ingestion_mode", "enabled", "q")
 
@@ -36,7 +36,7 @@ def key_for(request: Request, version: int) -> str:
     return f"cameras:{hashlib.sha256(repr(parts).encode('utf-8', 'replace')).hexdigest()}"
 
 
-def scope_of(user: User | AnonymousUser) -> str:
+def scope_of(user: Actor) -> str:
     """Users with the same scope see the same cameras."""
     return "all" if sees_all(user) else ",".join(map(str, sorted(user.groups.values_list("pk", flat=True))))
 

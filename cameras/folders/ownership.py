@@ -13,7 +13,6 @@ import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from django.conf import settings
 from django.db import connection
@@ -21,10 +20,8 @@ from django.db import connection
 from cameras.folders.concurrent_probe import ConcurrentProbe
 from cameras.folders.index import FolderUnreadable
 from cameras.models import Camera, ListVersion, sees_all
+from nvr.audit.actor import Actor
 from nvr.media.files.paths import is_inside
-
-if TYPE_CHECKING:
-    from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
 
 
 class FolderRedirected(FolderUnreadable):
@@ -82,7 +79,7 @@ class Folders:
         return frozenset(other for other in self.cameras_by_folder if other.startswith(f"{folder}/"))
 
 
-def live_camera(user: User | AbstractBaseUser | AnonymousUser, camera_id: str, folders: Folders) -> Camera | None:
+def live_camera(user: Actor, camera_id: str, folders: Folders) -> Camera | None:
     """The camera with this slug or uuid that is not trashed, if `user` may see it. Called for each file, so it is fast.
 
     Only its slug and folder are sure to be loaded; do not read other fields.

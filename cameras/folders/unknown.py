@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from os import DirEntry
 from pathlib import Path
-from typing import TYPE_CHECKING
 from zlib import crc32
 
 from django.conf import settings
@@ -25,12 +24,10 @@ from cameras.folders.index import MAX_DEPTH
 from cameras.folders.ownership import Folders, current_folders
 from cameras.models import Camera, sees_all
 from cameras.validation import clean_folder_path, clean_new_name
+from nvr.audit.actor import Actor
 from nvr.media.files.content_types import is_image, is_video
 from nvr.media.files.paths import is_inside
 from nvr.media.files.system_folders import is_system_folder
-
-if TYPE_CHECKING:
-    from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
 
 SEARCH_TIMEOUT_S = 2.0
 TIMEOUT_S = 2.5  # slightly more than the search's own limit
@@ -76,7 +73,7 @@ class SearchLimitReached(Exception):
     """The search has reached a limit; the message contains it."""
 
 
-def suggestions_for(user: User | AbstractBaseUser | AnonymousUser) -> FolderSuggestions:
+def suggestions_for(user: Actor) -> FolderSuggestions:
     """Folders that `user` may add; none for users who may not add cameras or do not see all cameras."""
     if not may_add(user):
         return FolderSuggestions([])
@@ -85,9 +82,7 @@ def suggestions_for(user: User | AbstractBaseUser | AnonymousUser) -> FolderSugg
     return suggestions_from(result, folders)
 
 
-def recent_suggestions_for(
-    user: User | AbstractBaseUser | AnonymousUser, closed: frozenset[str] = frozenset()
-) -> FolderSuggestions:
+def recent_suggestions_for(user: Actor, closed: frozenset[str] = frozenset()) -> FolderSuggestions:
     """The same for a page that must not wait: from a search in the last `RECENT_S`, else from a quick new one.
 
     A search that takes longer continues, and the next page gets its result. Folders whose keys are in `closed` are
@@ -103,8 +98,8 @@ def recent_suggestions_for(
     return suggestions_from(known[1], folders, closed) if known else FolderSuggestions([])
 
 
-def may_add(user: User | AbstractBaseUser | AnonymousUser) -> bool:
-    allowed = user.is_active and user.has_perm("cameras.add_camera")  # type: ignore[attr-defined]
+def may_add(user: Actor) -> bool:
+    allowed = user.is_active and user.has_perm("cameras.add_camera")
     return bool(allowed and sees_all(user))
 
 

@@ -16,7 +16,8 @@ from django.db import transaction
 
 from cameras.models import Camera, Purge
 from cameras.signals import camera_purging
-from nvr.audit.record import Asker, record
+from nvr.audit.actor import RecordedActor
+from nvr.audit.record import record
 from nvr.jobs import worker
 from nvr.jobs.models import JobState
 
@@ -38,16 +39,16 @@ def register_remover(remover: Remover) -> None:
     _removers.append(remover)
 
 
-def purge_batch(camera: Camera, asker: Asker) -> bool:
+def purge_batch(camera: Camera, actor: RecordedActor) -> bool:
     """Delete the next batch of rows, and with the last batch the camera itself. The caller has locked the camera's row.
 
     Returns whether the camera has been deleted. The audit entry names the user who started the purge.
     """
     if not _delete_related_rows(camera):
-        Purge.objects.get_or_create(camera_id=camera.pk, defaults=asdict(asker))
+        Purge.objects.get_or_create(camera_id=camera.pk, defaults=asdict(actor))
         return False
     purge = Purge.objects.filter(camera=camera.pk).first()
-    record(purge.asker if purge else asker, "camera_purged", camera)
+    record(purge.started_by if purge else actor, "camera_purged", camera)
     camera_purging.send(Camera, camera=camera)
     camera.delete()
     return True
@@ -83,7 +84,7 @@ def _next_batch(purge: Purge) -> bool:
     if camera is None:
         return True
     purge.confirm()
-    return purge_batch(camera, purge.asker)
+    return purge_batch(camera, purge.started_by)
 
 
 def _delete_related_rows(camera: Camera) -> bool:

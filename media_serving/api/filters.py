@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.http import QueryDict
@@ -15,10 +15,8 @@ from media_serving.event_words import classes_named
 from media_serving.models import Detection, Event, Upload, UploadState
 from media_serving.timestamps import InvalidTimestamp, clamp_to_searchable, parse_timestamp
 from nvr.api.fields import has_control_characters
+from nvr.audit.actor import Actor
 from nvr.errors import Invalid
-
-if TYPE_CHECKING:
-    from django.contrib.auth.models import AnonymousUser, User
 
 DECIMAL = re.compile(r"[0-9]{0,20}\.?[0-9]{1,20}([eE][-+]?[0-9]{1,3})?", re.ASCII)
 FEW_DETECTIONS = 2000
@@ -26,7 +24,7 @@ MAX_WORDS = 8
 FLAGS = {"true": True, "false": False}
 
 
-def filtered_detections(user: User | AnonymousUser, query: QueryDict) -> QuerySet[Detection]:
+def filtered_detections(user: Actor, query: QueryDict) -> QuerySet[Detection]:
     """Detections visible to `user` that match `query`; `from` and `to` are both included."""
     rows: QuerySet[Detection] = Detection.objects.filter(**_camera(user, query), **_detection_filters(query))
     start, end = _time_range(query)
@@ -35,7 +33,7 @@ def filtered_detections(user: User | AnonymousUser, query: QueryDict) -> QuerySe
     return rows if end is None else rows.filter(detected_at__lte=end)
 
 
-def filtered_events(user: User | AnonymousUser, query: QueryDict) -> QuerySet[Event]:
+def filtered_events(user: Actor, query: QueryDict) -> QuerySet[Event]:
     """Events that overlap `from` to `to` and have one detection of the requested class and confidence.
 
     Each word of `q` must occur in the notes, the classes or the camera's name.
@@ -70,7 +68,7 @@ def _with_any_of(found: QuerySet[Detection]) -> Q:
     return Q(Exists(found.filter(event=OuterRef("pk"))))
 
 
-def filtered_uploads(user: User | AnonymousUser, query: QueryDict) -> QuerySet[Upload]:
+def filtered_uploads(user: Actor, query: QueryDict) -> QuerySet[Upload]:
     """Uploads visible to `user` that match `query`."""
     of_one = "camera_id" in query
     rows = Upload.objects.filter(**_camera(user, query)) if of_one else Upload.objects.visible_unordered(user)
@@ -88,7 +86,7 @@ def filtered_uploads(user: User | AnonymousUser, query: QueryDict) -> QuerySet[U
     )
 
 
-def _camera(user: User | AnonymousUser, query: QueryDict) -> dict[str, Any]:
+def _camera(user: Actor, query: QueryDict) -> dict[str, Any]:
     text = _text(query, "camera_id", max_length=255)
     visible = Camera.objects.visible_to(user)
     if text is None:

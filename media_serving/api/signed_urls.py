@@ -7,7 +7,6 @@ from datetime import timedelta
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from django.contrib.auth.models import AnonymousUser, User
 from django.http import QueryDict
 from django.utils import timezone
 from drf_spectacular.utils import extend_schema, inline_serializer
@@ -21,6 +20,7 @@ from media_serving.serving import locate
 from nvr.api.fields import Text, Whole
 from nvr.api.signed_urls import signed_url
 from nvr.api.views import ApiView
+from nvr.audit.actor import Actor
 from nvr.errors import BadRequest, Forbidden, Invalid, NotFound, UriTooLong
 
 MAX_LIFETIME_S = 3600
@@ -64,7 +64,7 @@ def split_address(address: str) -> tuple[str, QueryDict]:
     return path, QueryDict(parts.query)
 
 
-def check_visible(path: str, user: User | AnonymousUser) -> None:
+def check_visible(path: str, user: Actor) -> None:
     """Raise `NotFound` if `user` may not see the path or it does not exist, `Invalid` for an invalid path."""
     try:
         if path.startswith(PREFIX):
@@ -75,7 +75,7 @@ def check_visible(path: str, user: User | AnonymousUser) -> None:
         raise Invalid.field("path", error.detail) from error
 
 
-def check_snapshot(path: str, user: User | AnonymousUser) -> None:
+def check_snapshot(path: str, user: Actor) -> None:
     match = SNAPSHOT.fullmatch(path)
     if match is None:
         raise Invalid.field("path", f"must begin with {PREFIX}, or be a camera's snapshot.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.conf import settings
 from django.db import transaction
@@ -13,15 +13,11 @@ from django.utils import timezone
 from media_serving.clips.footage import check_footage
 from media_serving.models import ClipWork, Event, Upload
 from media_serving.models.clips import LATE_DETECTION_DELAY
+from nvr.audit.actor import Actor
 from nvr.audit.record import record
 from nvr.errors import Conflict, NotFound
 from nvr.jobs.dispatch import send_after_commit
 from nvr.jobs.models import JobState
-
-if TYPE_CHECKING:
-    from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
-
-    Actor = AbstractBaseUser | AnonymousUser | None
 
 
 class EventIsOpen(Conflict):
@@ -33,7 +29,7 @@ def on_event_closed(sender: Any, event: Event, late: bool, **kwargs: Any) -> Non
     schedule_clip(event, after=LATE_DETECTION_DELAY if late else None)
 
 
-def regenerate_clip(actor: Actor, event: Event) -> None:
+def regenerate_clip(actor: Actor | None, event: Event) -> None:
     """Request the clip of a closed event if there is footage for it.
 
     Raises the errors of `request_clip`, `NoFootage`, and `Unavailable` when the camera's storage does not respond.
@@ -44,7 +40,7 @@ def regenerate_clip(actor: Actor, event: Event) -> None:
     request_clip(actor, event)
 
 
-def request_clip(actor: Actor, event: Event) -> bool:
+def request_clip(actor: Actor | None, event: Event) -> bool:
     """Queue the clip now and record the request in the audit; return False if a worker is already making it.
 
     Raises `EventIsOpen`, and `NotFound` if the event was purged meanwhile.

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from django.db import transaction
 
 from media_serving.ingest.dispatch import Dispatcher
 from media_serving.models import Upload, UploadState
+from nvr.audit.actor import Actor
 from nvr.audit.record import record
 from nvr.errors import Conflict, NotFound
-
-if TYPE_CHECKING:
-    from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 
 dispatcher = Dispatcher()
 CAN_BE_RETRIED = (UploadState.REJECTED, UploadState.FAILED)
@@ -32,7 +28,7 @@ class AlreadyProcessed(Conflict):
         super().__init__(f"Upload {upload.pk} has already been processed: its detections are recorded.")
 
 
-def retry(actor: AbstractBaseUser | AnonymousUser | None, upload: Upload) -> Upload:
+def retry(actor: Actor | None, upload: Upload) -> Upload:
     """Queue a rejected or failed upload again with all its attempts, and return its current row.
 
     A waiting upload stays unchanged, without an audit entry. Raises `StillProcessing`, `AlreadyProcessed`, and
@@ -57,7 +53,7 @@ def _locked_row(upload: Upload) -> Upload:
     return current
 
 
-def _reset(actor: AbstractBaseUser | AnonymousUser | None, upload: Upload) -> None:
+def _reset(actor: Actor | None, upload: Upload) -> None:
     changes = {"state": (upload.state, UploadState.WAITING.value), "reason": (upload.reason, "")}
     Upload.objects.filter(pk=upload.pk).requeue()
     upload.refresh_from_db()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.db.models import F, QuerySet
 from django.utils import timezone
@@ -13,11 +13,9 @@ from cameras.models import Camera
 from media_serving.kept_copies import kept_copies
 from media_serving.models import Upload, UploadState
 from media_serving.models.uploads import UploadQuerySet
+from nvr.audit.actor import Actor
 from nvr.health.models import Heartbeat
 from nvr.health.sections import Section
-
-if TYPE_CHECKING:
-    from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
 
 MAX_COUNT = 10_000  # larger numbers of waiting uploads need not be exact
 WATCHER = "watcher"
@@ -69,7 +67,7 @@ def section() -> Section:
     return Section("ok", "Uploads are processed as they arrive.")
 
 
-def figures(user: User | AbstractBaseUser | AnonymousUser) -> dict[str, Any]:
+def figures(user: Actor) -> dict[str, Any]:
     """Uploads and copies of the cameras that `user` may see; the space used by copies is that of all cameras."""
     state, kept = ingest_state(Upload.objects.visible_unordered(user)), kept_copies(user)
     counts = {"waiting": state.waiting, "working": state.working, "failed": state.failed}

@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from django.db import models
 from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
 from media_serving.models.events import Event
+from nvr.audit.actor import Actor
 from nvr.jobs.models import JobState, LeasedJob, LeasedJobQuerySet, leased_job_constraints
-
-if TYPE_CHECKING:
-    from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
 
 # Late detections rarely come alone, and each of them would restart the clip.
 LATE_DETECTION_DELAY = timedelta(seconds=5)
 
 
 class ClipWorkQuerySet(LeasedJobQuerySet["ClipWork"]):
-    def visible_to(self, user: User | AbstractBaseUser | AnonymousUser) -> Self:
+    def visible_to(self, user: Actor) -> Self:
         """Clip jobs for events of the live cameras that `user` may see."""
         return self.filter(Exists(Event.objects.visible_to(user).filter(pk=OuterRef("event_id"))))
 

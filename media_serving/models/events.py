@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from django.conf import settings
 from django.core.validators import MaxLengthValidator, MaxValueValidator, MinValueValidator
@@ -13,9 +13,7 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 from cameras.models import Camera
-
-if TYPE_CHECKING:
-    from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
+from nvr.audit.actor import Actor
 
 # Upper limit whatever NVR_EVENT_MAX_LENGTH is, so that a search by time need not go back further.
 MAX_EVENT_LENGTH = timedelta(hours=1)
@@ -28,7 +26,7 @@ class MediaType(models.TextChoices):
 
 
 class EventQuerySet(models.QuerySet["Event"]):
-    def visible_to(self, user: User | AbstractBaseUser | AnonymousUser) -> Self:
+    def visible_to(self, user: Actor) -> Self:
         """Events of the live cameras that `user` may see."""
         return self.filter(camera__in=Camera.objects.visible_to(user))
 
@@ -107,7 +105,7 @@ class Event(models.Model):
 
 
 class DetectionQuerySet(models.QuerySet["Detection"]):
-    def visible_to(self, user: User | AbstractBaseUser | AnonymousUser) -> Self:
+    def visible_to(self, user: Actor) -> Self:
         """Detections of the live cameras that `user` may see."""
         return self.filter(camera__in=Camera.objects.visible_to(user))
 

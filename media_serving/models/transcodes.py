@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
+from nvr.audit.actor import Actor
 from nvr.jobs.models import JobState, LeasedJob, LeasedJobQuerySet, leased_job_constraints
-
-if TYPE_CHECKING:
-    from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
 
 
 class TranscodeQuerySet(LeasedJobQuerySet["Transcode"]):
-    def visible_to(self, user: User | AbstractBaseUser | AnonymousUser) -> Self:
+    def visible_to(self, user: Actor) -> Self:
         """All rows for superusers, else none: rows show files of all cameras."""
         return self if user.is_active and getattr(user, "is_superuser", False) else self.none()
 

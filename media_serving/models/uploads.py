@@ -6,7 +6,7 @@ import hashlib
 import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 from django.conf import settings
@@ -15,6 +15,7 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 from cameras.models import Camera
+from nvr.audit.actor import Actor
 from nvr.jobs.models import (
     MAX_PLAUSIBLE_DELAY,
     MAX_REASON_LENGTH,
@@ -23,9 +24,6 @@ from nvr.jobs.models import (
     Lease,
     is_due,
 )
-
-if TYPE_CHECKING:
-    from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
 
 MAX_NOTE_LENGTH = 300
 MAX_CLOCK_SKEW = timedelta(minutes=10)  # a file time further in the future is ignored
@@ -64,11 +62,11 @@ class CaptureClue(models.TextChoices):
 
 
 class UploadQuerySet(JobQuerySet["Upload"]):
-    def visible_to(self, user: User | AbstractBaseUser | AnonymousUser) -> Self:
+    def visible_to(self, user: Actor) -> Self:
         """Uploads of the live cameras that `user` may see."""
         return self.filter(camera__in=Camera.objects.visible_to(user))
 
-    def visible_unordered(self, user: User | AbstractBaseUser | AnonymousUser) -> Self:
+    def visible_unordered(self, user: Actor) -> Self:
         """The same uploads, unordered, for queries by state or time.
 
         The camera's key is written as a sum so that SQLite does not use its index: it would walk all uploads of

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
@@ -21,10 +21,8 @@ from media_serving.local_days import DAY, MAX_DAY, MIN_DAY, TimeRange, day_range
 from media_serving.models import Event
 from media_serving.pages.event_cards import Card, by_day, cards_of, with_camera
 from nvr.api.pagination import KeysetPage
+from nvr.audit.actor import Actor
 from nvr.errors import Invalid
-
-if TYPE_CHECKING:
-    from django.contrib.auth.models import AnonymousUser, User
 
 FILTERS = ("camera_id", "object_class", "reviewed", "day", "from", "to", "q")
 MINUTE = timedelta(minutes=1)  # times are entered without seconds
@@ -94,13 +92,13 @@ def _query_of(query: Mapping[str, str | None]) -> str:
     return f"?{urlencode(given)}" if given else ""
 
 
-def matching_events(user: User | AnonymousUser, event_query: EventQuery) -> QuerySet[Event]:
+def matching_events(user: Actor, event_query: EventQuery) -> QuerySet[Event]:
     """Return events visible to `user`; a day is local to each camera. Raises `Invalid`."""
     rows = _of_any_day(user, event_query)
     return rows if event_query.day is None else rows.filter(_started_on(event_query.day, camera_zones(user)))
 
 
-def _of_any_day(user: User | AnonymousUser, event_query: EventQuery) -> QuerySet[Event]:
+def _of_any_day(user: Actor, event_query: EventQuery) -> QuerySet[Event]:
     query = QueryDict(mutable=True)
     query.update({name: value for name, value in event_query.query.items() if name not in {"from", "to"}})
     rows = filtered_events(user, query)
@@ -144,7 +142,7 @@ def _started_on(day: date, zones: Zones) -> Q:
     return started & Q(started_at__gte=earliest, started_at__lt=latest)
 
 
-def camera_zones(user: User | AnonymousUser) -> Zones:
+def camera_zones(user: Actor) -> Zones:
     """Return the time zones of the cameras that `user` may see, by name."""
     cameras = Camera.objects.visible_to(user).order_by("time_zone", "pk").only("time_zone")
     return {camera.time_zone: camera.zone for camera in cameras}
@@ -154,7 +152,7 @@ def day_ranges(day: date, zones: Zones) -> dict[str, TimeRange]:
     return {name: day_range(day, zone) for name, zone in zones.items()}
 
 
-def page_of_events(user: User | AnonymousUser, query: QueryDict) -> dict[str, Any]:
+def page_of_events(user: Actor, query: QueryDict) -> dict[str, Any]:
     """Return the template context of the list; the number of queries is constant."""
     event_query = EventQuery.parse(query)
     page = KeysetPage(
@@ -188,7 +186,7 @@ def page_of_events(user: User | AnonymousUser, query: QueryDict) -> dict[str, An
     }
 
 
-def adjacent_days(user: User | AnonymousUser, event_query: EventQuery) -> list[date | None]:
+def adjacent_days(user: Actor, event_query: EventQuery) -> list[date | None]:
     """Return the nearest days before and after the requested one with events that match the other filters."""
     if event_query.day is None:
         return []
@@ -217,13 +215,13 @@ def zones_of(cards: Iterable[Card]) -> list[str]:
     return sorted({str(card.zone) for card in cards})
 
 
-def recent_classes(user: User | AnonymousUser) -> list[str]:
+def recent_classes(user: Actor) -> list[str]:
     """Return the classes of the newest events: searching all detections would take seconds."""
     newest = Event.objects.visible_to(user).values_list("object_classes", flat=True)[:MAX_EVENTS_FOR_CLASSES]
     return sorted({name for names in newest for name in names})
 
 
-def class_choices(user: User | AnonymousUser, event_query: EventQuery) -> list[tuple[str, str]]:
+def class_choices(user: Actor, event_query: EventQuery) -> list[tuple[str, str]]:
     """Return the classes offered as filters, with their labels."""
     names = {
         *recent_classes(user),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.db.models import Count, F, Min, OuterRef, Q, Subquery, prefetch_related_objects
 from django.utils import timezone
@@ -15,10 +15,8 @@ from media_serving.ingest.state import WATCHER
 from media_serving.kept_copies import kept_copies
 from media_serving.models import CaptureClue, Upload, UploadState
 from media_serving.models.uploads import UploadQuerySet
+from nvr.audit.actor import Actor
 from nvr.health.models import Heartbeat
-
-if TYPE_CHECKING:
-    from django.contrib.auth.models import AnonymousUser, User
 
 RETRY = "media_serving.change_upload"
 FAILURES_SHOWN = 50
@@ -71,7 +69,7 @@ class Postponed:
     number: int
 
 
-def ingest_status(user: User | AnonymousUser) -> dict[str, Any]:
+def ingest_status(user: Actor) -> dict[str, Any]:
     """Return the status visible to `user`; the number of queries is constant."""
     now = timezone.now()
     heartbeat = Heartbeat.objects.filter(name=WATCHER).first()
@@ -96,7 +94,7 @@ def ingest_status(user: User | AnonymousUser) -> dict[str, Any]:
     }
 
 
-def cameras_with_last_file(user: User | AnonymousUser) -> list[CameraRow]:
+def cameras_with_last_file(user: Actor) -> list[CameraRow]:
     last = Upload.objects.filter(camera=OuterRef("pk"))  # newest first
     rows = Camera.objects.visible_to(user).annotate(
         last_path=Subquery(last.values("path")[:1]),

@@ -10,11 +10,12 @@ import secrets
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
+from django.contrib.auth.models import User
 from django.core.validators import MinLengthValidator
 from django.db import DatabaseError, models, transaction
 from django.utils import timezone
 
+from nvr.audit.actor import Actor
 from nvr.audit.record import record
 
 logger = logging.getLogger(__name__)
@@ -38,7 +39,7 @@ def digest(secret: str) -> str:
 
 
 class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
-    def visible_to(self, user: AbstractBaseUser | AnonymousUser) -> ApiKeyQuerySet:
+    def visible_to(self, user: Actor) -> ApiKeyQuerySet:
         return self if getattr(user, "is_superuser", False) else self.filter(user=user.pk)
 
     def issue(

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, Group, Permission, User
+from django.contrib.auth.models import Group, Permission, User
 from django.db.models import QuerySet
+
+from nvr.audit.actor import Actor
 
 PERSON = ("username", "first_name", "last_name", "email", "is_active", "is_staff", "is_superuser")
 Facts = dict[str, Any]
-Actor = User | AbstractBaseUser | AnonymousUser
 
 
 def may_manage(actor: Actor, user: User) -> bool:

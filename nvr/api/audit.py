@@ -53,7 +53,7 @@ def entry_as_json(entry: AuditEntry) -> dict[str, Any]:
 
 
 class AuditListView(ApiView):
-    """Who did what to what, with old and new values; only about what the asker may see."""
+    """Who did what to what, with old and new values; only about what the user may see."""
 
     permission_classes = (IsStaff,)
 

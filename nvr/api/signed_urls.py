@@ -19,10 +19,10 @@ from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
 from nvr.api.authentication import CHALLENGE
+from nvr.audit.actor import Actor
 from nvr.media.http import signing
 
 if TYPE_CHECKING:
-    from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
     from drf_spectacular.openapi import AutoSchema
 
 PURPOSE = "download"
@@ -30,7 +30,7 @@ FIELDS = {"expires", "nonce", "user", "limit", signing.SIGNATURE}
 METHODS = {"GET", "HEAD"}
 
 
-def signed_url(user: User | AbstractBaseUser | AnonymousUser, path: str, query: QueryDict, expires_at: datetime) -> str:
+def signed_url(user: Actor, path: str, query: QueryDict, expires_at: datetime) -> str:
     """The address on this site (no host) of `path` (decoded) and `query`, good as `user` until `expires_at`."""
     signature = signing.sign(
         PURPOSE, method="GET", path=what_is_signed(path, query), expires_at=expires_at, subject=str(user.pk)

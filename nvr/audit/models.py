@@ -9,8 +9,10 @@ from django.conf import settings
 from django.db import models
 from django.utils import timezone
 
+from nvr.audit.actor import Actor
+
 if TYPE_CHECKING:
-    from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
+    from django.contrib.auth.models import User
 
 Visibility = Callable[["User"], models.Q]
 _visibility: dict[str, Visibility] = {}
@@ -40,7 +42,7 @@ class AppendOnly(TypeError):
 
 
 class AuditQuerySet(models.QuerySet["AuditEntry"]):
-    def visible_to(self, user: User | AbstractBaseUser | AnonymousUser) -> Self:
+    def visible_to(self, user: Actor) -> Self:
         """Return entries about objects that `user` can see: all for superusers, none for users who are not staff."""
         if not (user.is_active and getattr(user, "is_staff", False)):
             return self.none()
@@ -48,7 +50,7 @@ class AuditQuerySet(models.QuerySet["AuditEntry"]):
             return self
         mine = models.Q(pk__in=[])
         for target_type, visibility in _visibility.items():
-            mine |= models.Q(target_type=target_type) & visibility(user)  # type: ignore[arg-type]  # staff are users
+            mine |= models.Q(target_type=target_type) & visibility(user)
         return self.filter(mine)
 
     def update(self, **kwargs: Any) -> NoReturn:

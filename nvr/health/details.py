@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.db import InterfaceError, OperationalError
 
-if TYPE_CHECKING:
-    from django.contrib.auth.models import AnonymousUser, User
+from nvr.audit.actor import Actor
 
 Details = Callable[[], dict[str, Any]]
 _details: dict[str, Details] = {}
@@ -19,7 +18,7 @@ def register_details(permission: str, details: Details) -> None:
     _details[permission] = details
 
 
-def details_for(user: User | AnonymousUser) -> dict[str, Any]:
+def details_for(user: Actor) -> dict[str, Any]:
     """Return the details for `user`; empty while the database does not answer, so that the endpoint still works."""
     found: dict[str, Any] = {}
     try:

@@ -12,14 +12,11 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, TimeoutError
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.db import connections
 
-if TYPE_CHECKING:
-    from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
-
-    Person = User | AbstractBaseUser | AnonymousUser
+from nvr.audit.actor import Actor
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +41,7 @@ class Section:
 
 
 Check = Callable[[], Section]
-Figures = Callable[["Person"], dict[str, Any]]
+Figures = Callable[[Actor], dict[str, Any]]
 
 
 class Probe:
@@ -104,7 +101,7 @@ def check_all(*, essential_only: bool = False) -> dict[str, Section]:
     return {probe.name: probe.answer(running, deadline) for probe, running in started}
 
 
-def figures_for(user: Person, name: str, section: Section) -> dict[str, Any]:
+def figures_for(user: Actor, name: str, section: Section) -> dict[str, Any]:
     """Return the user-dependent values of a section; empty if its check failed, since counting may fail too."""
     figures = _probes[name].figures
     return {} if figures is None or section.status == "failed" else figures(user)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from cameras.folders.ownership import current_folders
+from nvr.audit.actor import Actor
 from reviewer.catalog.scanner import path_unavailable_reason
 from reviewer.catalog.store import trashed_rows
 from reviewer.models import ReviewPath
@@ -20,11 +21,6 @@ from reviewer.trash.deletion import (
     would_delete,
 )
 from reviewer.trash.messages import ERROR, SKIPPED, WOULD_DELETE, TrashEvent, done_line
-
-if TYPE_CHECKING:
-    from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
-
-    Actor = User | AbstractBaseUser | AnonymousUser
 
 FIRST_BATCH_SIZE: Final = 16  # files; small, so that the first lines arrive soon
 BATCH_SIZE: Final = 256
@@ -46,7 +42,7 @@ def next_batch(root: ReviewPath, after: bytes | None) -> list[TrashCandidate]:
 
 def may_delete(user: Actor) -> Callable[[bytes], bool]:
     """Return a function that tests whether `user` may delete a file, by the current camera folders."""
-    if user.has_perm("cameras.change_camera"):  # type: ignore[union-attr]
+    if user.has_perm("cameras.change_camera"):
         return lambda path: True
     folders = current_folders()
     return lambda path: not folders.owners_of(os.fsdecode(path))

@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from django.db import IntegrityError, models, transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
-from nvr.audit.record import asker_of, record
+from nvr.audit.actor import Actor, recorded_actor
+from nvr.audit.record import record
 from nvr.errors import Conflict, Unavailable
 from nvr.jobs.dispatch import send_task
 from nvr.jobs.worker import send_pending_of
@@ -26,11 +27,6 @@ from reviewer.disk_reserve import allocate_reserve, with_reserve
 from reviewer.models import AUDIT_ACTIONS, OPEN_STATES, ReviewPath, RunState, TrashLines, TrashRun
 from reviewer.path_resolution import exactly
 from reviewer.registry import known_paths
-
-if TYPE_CHECKING:
-    from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
-
-    Actor = User | AbstractBaseUser | AnonymousUser
 
 LINE_RETENTION: Final = timedelta(hours=1)  # only the client that streams the run reads them
 ACTIONS: Final = ("trash_emptying_started", *AUDIT_ACTIONS.values())
@@ -63,7 +59,7 @@ def covers(outer: str, inner: str) -> bool:
 def start_run(user: Actor, path: Any = None) -> TrashRun:
     """Create a run and send it to the workers. Raises `Conflict` if another run is open, and as `roots_of`."""
     roots = roots_of(user, path)
-    asker = asker_of(user)
+    actor = recorded_actor(user)
 
     @transaction.atomic
     def create() -> TrashRun:
@@ -72,11 +68,11 @@ def start_run(user: Actor, path: Any = None) -> TrashRun:
             path="" if path is None else roots[0].path,
             roots=[root.path for root in roots],
             started_by_id=user.pk,
-            started_by_name=asker.actor_name,
-            asker=asdict(asker),
+            started_by_name=actor.actor_name,
+            asker=asdict(actor),
             in_progress=left,
         )
-        record(asker, "trash_emptying_started", run, {"folders": (None, run.roots)})
+        record(actor, "trash_emptying_started", run, {"folders": (None, run.roots)})
         return run
 
     try:
