@@ -65,6 +65,7 @@ def test_a_holder_that_one_may_not_see_is_not_named(family: Group) -> None:
 
     text = detail(adder.post(CAMERAS, {"name": "Other", "folder_path": "/cams/vault"}, format="json"))
 
+    assert "is taken by another camera" in text
     assert hidden.slug not in text
     assert hidden.name not in text
 

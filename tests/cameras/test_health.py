@@ -62,6 +62,8 @@ def test_a_file_that_is_still_being_written_is_no_evidence() -> None:
     put(folder_of(camera), "a.jpg", jpeg(), age_s=0)
 
     assert after_probe(camera).last_seen_at is None
+    put(folder_of(camera), "a.jpg", jpeg(), age_s=60)
+    assert after_probe(camera).last_seen_at is not None
 
 
 def test_the_status_set_by_a_client_stays_until_there_is_evidence() -> None:

@@ -100,7 +100,11 @@ def test_each_fault_has_its_literal_text(api: APIClient, base: Path, tmp_path: P
 
 @pytest.mark.parametrize("name", ["a.JPG", "a.mkv", "sub/deep/a.png", "a.webm"])
 def test_one_picture_or_video_anywhere_below_is_enough(api: APIClient, base: Path, name: str) -> None:
-    put(folder_of(make_camera("Cam")), name, b"x")
+    camera = make_camera("Cam")
+    put(folder_of(camera), "text.txt", b"x")
+    assert issues(api) != {}
+
+    put(folder_of(camera), name, b"x")
 
     assert issues(api) == {}
 
@@ -153,6 +157,7 @@ def test_outside_the_base_links_are_resolved_for_superusers_only(base: Path, fam
     editor = client_of(make_user("e", "cameras.change_camera", groups=(family,)))
 
     assert "secret-target" not in editor.get(PATHS).content.decode()
+    assert "secret-target" in client_of(make_user("root", is_superuser=True)).get(PATHS).content.decode()
 
 
 def test_it_counts_what_one_may_see_and_needs_the_permission(base: Path, family: Group, family_camera: Camera) -> None:
@@ -165,6 +170,8 @@ def test_it_counts_what_one_may_see_and_needs_the_permission(base: Path, family:
 
 def test_trashed_cameras_are_not_checked(api: APIClient, base: Path) -> None:
     make_camera("Gone")
+    assert report(api)["total_cameras"] == 1
+
     api.delete("/api/cameras/gone")
 
     assert report(api)["total_cameras"] == 0

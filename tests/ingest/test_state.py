@@ -36,6 +36,8 @@ def test_what_no_worker_may_read_does_not_count(waiting, values):
 
 
 def test_a_film_that_is_read_in_slices_is_not_late(waiting):
+    assert state.ingest_state().oldest_at is not None
+
     Upload.objects.update(block_digests="0" * 64)
 
     assert state.ingest_state().oldest_at is None

@@ -88,8 +88,11 @@ def test_a_folder_that_was_moved_in_is_found_with_all_its_files(root, tmp_path_f
 )
 def test_unfinished_and_foreign_files_are_ignored(root, name):
     put(root, name, jpeg())
+    put(root, "beside.jpg", jpeg())
 
-    assert os.fsencode(name) not in names(Scanner(os.fsencode(root)))
+    found = names(Scanner(os.fsencode(root)))
+    assert b"beside.jpg" in found
+    assert os.fsencode(name) not in found
 
 
 def test_hidden_folders_links_and_other_cameras_folders_are_not_scanned(root, tmp_path_factory):
@@ -102,6 +105,7 @@ def test_hidden_folders_links_and_other_cameras_folders_are_not_scanned(root, tm
     found = names(Scanner(os.fsencode(root), frozenset({os.fsencode(root / "nested")})))
 
     assert not {name for name in found if name.startswith((b".thumb", b"nested", b"linked/"))}
+    assert b"nested/y.jpg" in names(Scanner(os.fsencode(root)))
 
 
 def test_links_and_pipes_are_reported_as_not_regular(root):

@@ -306,11 +306,14 @@ def test_sensitivity_sets_how_much_has_to_move(session):
 
 
 def test_only_objects_that_match_the_settings_are_returned(session):
+    memory = session.memory
+    assert session.detect(scene(FIGURE)) != []
+    session.memory = memory
     for refusing in (
         DetectorConfig(detector="motion", classes=["person"]),
         DetectorConfig(detector="motion", confidence=0.99),
     ):
-        session.config = refusing
+        session.config, session.memory = refusing, memory
         assert session.detect(scene(FIGURE)) == []
 
 

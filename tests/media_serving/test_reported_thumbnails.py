@@ -106,8 +106,11 @@ def test_nothing_outside_of_the_cameras_own_folder_is_shown(api, camera, tmp_pat
     (folder_of(camera) / "link.jpg").symlink_to(secret)
     for path in ("nested/a.jpg", "link.jpg"):
         reported(api, camera, file_path=path)
-
     assert reported_thumbnails.make_pending() == 0
+
+    put(folder_of(camera), "own.jpg", numbered_still(50))
+    reported(api, camera, file_path="own.jpg")
+    assert reported_thumbnails.make_pending() == 1
 
 
 @pytest.mark.skipif(connection.vendor != "sqlite", reason="the query plans are in SQLite's format")

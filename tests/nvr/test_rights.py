@@ -165,7 +165,8 @@ def test_a_superuser_gives_rights_and_each_is_on_the_record(admin: User, strong:
 
 
 def test_a_change_of_nothing_leaves_no_entry(admin: User) -> None:
-    change(browser_of(admin), make_user("kim"))
+    kim = make_user("kim")
+    change(browser_of(admin), kim)
 
     assert not AuditEntry.objects.filter(action="user_updated").exists()
 

@@ -111,7 +111,11 @@ def test_who_is_signed_in_keeps_the_navigation(browser: Client) -> None:
 
 
 def test_a_stranger_sees_no_navigation(db: None) -> None:
-    assert 'aria-label="Main"' not in text_of(Client().get("/nowhere"))
+    client = Client()
+    assert 'aria-label="Main"' not in text_of(client.get("/nowhere"))
+
+    client.force_login(make_user("ann"))
+    assert 'aria-label="Main"' in text_of(client.get("/nowhere"))
 
 
 def test_who_may_not_open_the_admin_keeps_the_navigation(db: None) -> None:

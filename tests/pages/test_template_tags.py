@@ -5,7 +5,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from django.contrib.auth.models import AnonymousUser
+from django.contrib.auth.models import AnonymousUser, User
 from django.template import Context, Template
 from django.test import RequestFactory
 from django.utils import timezone
@@ -164,5 +164,7 @@ def test_the_navigation_marks_where_one_is_and_tells_how_much_waits(monkeypatch)
 def test_the_navigation_hides_the_admin_from_who_is_no_staff():
     request = RequestFactory().get("/")
     request.user = AnonymousUser()
-
     assert "Manage" not in rendered("{% navigation %}", request=request)
+
+    request.user = User(username="boss", is_staff=True, is_superuser=True)
+    assert "Manage" in rendered("{% navigation %}", request=request)

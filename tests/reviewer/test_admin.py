@@ -49,10 +49,12 @@ def test_what_may_not_be_added_is_told_beside_the_field(desk, path, sentence):
 
 
 def test_where_a_camera_that_one_may_not_see_keeps_its_files_is_not_listed(desk):
-    camera = make_camera("Barn")
-    add_path(make_user("chief", is_superuser=True), str(folder_of(camera)))
+    camera, chief = make_camera("Barn"), make_user("chief", is_staff=True, is_superuser=True)
+    add_path(chief, str(folder_of(camera)))
 
     assert camera.folder_path not in desk.get(LIST).content.decode()
+    desk.force_login(chief)
+    assert camera.folder_path in desk.get(LIST).content.decode()
 
 
 def test_the_record_of_emptied_trash_is_read_only(desk):

@@ -214,6 +214,8 @@ def test_nothing_is_told_of_a_file_outside(tmp_path, name):
     assert media_info_of(facts, Deadline(for_all=True), root=card) == {}
     probes.probe_all([os.fsdecode(file)], card)
     assert media_info_of(facts, Deadline(for_all=True), root=card) == {}
+    own = os.fsencode(outside / name)
+    assert media_info_of([(own, os.stat(own))], Deadline(for_all=True), root=outside).keys() == {own}
 
 
 def test_a_link_within_the_path_tells_what_it_leads_to(tmp_path):
