@@ -147,8 +147,9 @@ def test_an_added_camera_is_watched_and_a_trashed_one_is_not(porch, watching, ad
     put(folder_of(yard), "b.jpg", jpeg())
 
     wait_for(lambda: entered() == {"b.jpg"})
-    time.sleep(1)
-    assert entered() == {"b.jpg"}
+    put(folder_of(yard), "c.jpg", jpeg(seed=2))
+    wait_for(lambda: "c.jpg" in entered())  # `a.jpg` would have been entered before it
+    assert entered() == {"b.jpg", "c.jpg"}
 
 
 def test_a_file_in_a_nested_cameras_folder_belongs_only_to_that_camera(porch, watching):
@@ -181,17 +182,18 @@ def test_no_file_is_lost_while_the_database_is_unavailable(porch, watching, monk
     wait_for(lambda: entered() == {"a.jpg"})
 
 
-def test_a_file_that_grows_during_processing_is_entered_again_afterwards(porch, watching, stable_s):
+def test_a_file_that_grows_during_processing_is_entered_again_afterwards(porch, watching):
     put(folder_of(porch), "a.jpg", jpeg())
     wait_for(lambda: entered() == {"a.jpg"})
     Upload.objects.update(state="working")
     put(folder_of(porch), "a.jpg", jpeg(seed=1) + b"more")
     wait_for(lambda: len(watching.watchers[porch.pk].debouncer))
-    time.sleep(2 * stable_s)
-    assert Upload.objects.count() == 1
+    put(folder_of(porch), "later.jpg", jpeg(seed=2))
+    wait_for(lambda: "later.jpg" in entered())  # it became stable after the first file
+    assert Upload.objects.get(path="a.jpg").size_bytes == len(jpeg())
 
-    Upload.objects.update(state="waiting", reason="It is incomplete.")
-    wait_for(lambda: Upload.objects.get().size_bytes == len(jpeg(seed=1)) + 4)
+    Upload.objects.filter(path="a.jpg").update(state="waiting", reason="It is incomplete.")
+    wait_for(lambda: Upload.objects.get(path="a.jpg").size_bytes == len(jpeg(seed=1)) + 4)
 
 
 def test_a_hanging_folder_does_not_delay_other_cameras(porch, monkeypatch, request):

@@ -6,7 +6,6 @@ import json
 import os
 import socket
 import threading
-import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -28,7 +27,6 @@ from reviewer.trash.deletion import inspect_candidate
 from tests.factories import put
 from tests.reviewer.emptying import EMPTY, emptied, left_in, lines_of, of_type, trashed
 
-NOTICED_S = 20 * trash_worker.RECORD_INTERVAL_S  # a cancellation has been seen by then
 pytestmark = pytest.mark.django_db(transaction=True)  # a worker has connections of its own
 
 
@@ -141,13 +139,27 @@ def slow(card: Path, monkeypatch: pytest.MonkeyPatch) -> threading.Event:
     return go_on
 
 
-def test_a_closed_stream_cancels_after_the_file_in_hand(review, worker, card, slow):
+@pytest.fixture
+def noticed(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """Set when the worker has seen the cancellation."""
+    seen, record = threading.Event(), trash_worker.TrashRunAttempt.record
+
+    def record_and_report(attempt: trash_worker.TrashRunAttempt) -> None:
+        record(attempt)
+        if attempt.cancelled:
+            seen.set()
+
+    monkeypatch.setattr(trash_worker.TrashRunAttempt, "record", record_and_report)
+    return seen
+
+
+def test_a_closed_stream_cancels_after_the_file_in_hand(review, worker, card, slow, noticed):
     answer = review.post(EMPTY)
     stream = iter(answer.streaming_content)
     next(stream)
 
     answer.close()
-    time.sleep(NOTICED_S)
+    assert noticed.wait(20)
     slow.set()
     worker[0].join()
 
@@ -157,22 +169,22 @@ def test_a_closed_stream_cancels_after_the_file_in_hand(review, worker, card, sl
     assert AuditEntry.objects.filter(action="trash_emptying_cancelled").exists()
 
 
-def test_a_stream_that_nobody_began_to_read_cancels_as_well(review, worker, slow):
+def test_a_stream_that_nobody_began_to_read_cancels_as_well(review, worker, slow, noticed):
     answer = review.post(EMPTY)
 
     answer.close()
-    time.sleep(NOTICED_S)
+    assert noticed.wait(20)
     slow.set()
     worker[0].join()
 
     assert TrashRun.objects.get().state == RunState.CANCELLED
 
 
-def test_a_cancelled_run_says_what_it_did(review, worker, card, slow):
+def test_a_cancelled_run_says_what_it_did(review, worker, card, slow, noticed):
     answer = review.post(EMPTY)
     cancelled = review.post(f"/api/trash-runs/{answer['X-Trash-Run']}/cancel")
     assert cancelled.status_code == 200
-    time.sleep(NOTICED_S)
+    assert noticed.wait(20)
     slow.set()
 
     lines = lines_of(answer)
