@@ -17,11 +17,11 @@ from cameras.folders.ownership import Folders, current_folders, folders_for, liv
 from cameras.models import Camera
 from media_serving.addresses import MediaPath, parse
 from media_serving.models import Detection, Event, Upload, UploadCopy, clip_path, thumbnail_path
-from media_serving.models.uploads import stored_mtime_ns
 from nvr.audit.actor import Actor
 from nvr.errors import NotFound
 from nvr.media.ffmpeg.video_frames import cached_frame
 from nvr.media.files.content_types import content_type_for, is_video
+from nvr.media.files.mtime import stored_mtime_ns
 from nvr.media.files.paths import (
     NoSuchFile,
     OutsideRoot,

@@ -14,9 +14,9 @@ from nvr.audit.record import record
 from nvr.errors import BadRequest, Forbidden, NvrError
 from nvr.media.files import companions
 from nvr.media.files.companions import ACTIONS, Status
+from nvr.media.files.mtime import stored_mtime_ns
 from nvr.media.files.paths import NoSuchFile
 from reviewer.catalog.media_types import COMPANIONS, OUTDATED, Mark
-from reviewer.catalog.mtime import mtime_ns_of
 from reviewer.catalog.store import record_marks
 from reviewer.models import ReviewPath
 from reviewer.path_resolution import Missing, ResolvedPath, camera_of, resolve_media
@@ -55,7 +55,7 @@ def act(
 
 def folder_mtime(file: Path) -> int:
     try:
-        return mtime_ns_of(file.parent.stat())
+        return stored_mtime_ns(file.parent.stat().st_mtime_ns)
     except OSError:
         return 0
 

@@ -22,19 +22,18 @@ from heapq import nlargest
 from pathlib import Path
 
 from nvr.errors import NotFound, Unavailable
+from nvr.media.files import directory_cache
 from nvr.media.files.content_types import is_image, is_video
+from nvr.media.files.mtime import MAX_CLOCK_DIFFERENCE
 from nvr.media.files.system_folders import is_system_folder
 
 NEWEST = 64
-# File systems round timestamps: a second change within this time may not change the directory's mtime.
-MTIME_UNCERTAINTY_NS = 2_000_000_000
 FULL_SCAN_INTERVAL_S = 60.0
 TIMEOUT_S = 10.0  # longer than the first scan of 100 000 files takes
 # More than there are cameras: the live view uses all of them in turn, and each dropped index would be rebuilt.
 MAX_INDEXES = 1000
 MAX_DEPTH = 16
 MAX_FIRST_SEEN = 10_000
-MAX_CLOCK_DIFFERENCE = timedelta(minutes=10)  # a file time that is further ahead means that a clock is wrong
 
 
 class FolderMissing(NotFound):
@@ -94,7 +93,7 @@ class Directory:
     videos: list[MediaFile] = field(default_factory=list)
 
     def is_current(self, mtime_ns: int) -> bool:
-        return mtime_ns == self.mtime_ns and self.listed_ns - mtime_ns > MTIME_UNCERTAINTY_NS
+        return directory_cache.is_current(mtime_ns, listed_mtime_ns=self.mtime_ns, listed_ns=self.listed_ns)
 
     def newest(self) -> list[MediaFile]:
         return self.images + self.videos

@@ -20,10 +20,11 @@ from cameras.folders.access import check_volume, known_folder_of
 from cameras.folders.ownership import Folders, folders_for
 from cameras.models import Camera
 from media_serving.models import Detection, Event, MediaType, Upload, UploadCopy, UploadState
-from media_serving.models.uploads import digest_of, stored_mtime_ns
+from media_serving.models.uploads import digest_of
 from media_serving.serving import MAX_COPIES, relative_to_camera
 from nvr.errors import Forbidden, Invalid, NotFound
 from nvr.media.files.content_types import VIDEO_EXTENSIONS, is_image, is_video
+from nvr.media.files.mtime import stored_mtime_ns
 from nvr.media.files.paths import NoSuchFile, check_inside, open_regular, resolve_with_mode, translate_os_errors
 
 MAX_VIDEO_LENGTH = timedelta(hours=12)

@@ -17,8 +17,9 @@ from django.template.defaultfilters import filesizeformat
 from cameras.models import Camera
 from media_serving.ingest.content import Incomplete
 from media_serving.models import Upload
-from media_serving.models.uploads import LARGE_BYTES, stored_mtime_ns
+from media_serving.models.uploads import LARGE_BYTES
 from nvr.errors import Conflict
+from nvr.media.files.mtime import stored_mtime_ns
 from nvr.media.files.paths import translate_os_errors
 from nvr.media.files.sparse import data_bytes
 

@@ -15,7 +15,8 @@ from media_serving.ingest.capture_time import FileFacts, capture_time
 from media_serving.ingest.names import is_media
 from media_serving.ingest.scanner import ScannedFile
 from media_serving.models import Upload, UploadCopy, UploadState
-from media_serving.models.uploads import digest_of, mtime_to_datetime, quoted, readable, stored_mtime_ns
+from media_serving.models.uploads import digest_of, mtime_to_datetime, quoted, readable
+from nvr.media.files.mtime import stored_mtime_ns
 
 BATCH_SIZE = 500
 NOT_REGULAR = "It is a link, a pipe or a device, not a regular file: it was not read."

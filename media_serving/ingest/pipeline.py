@@ -25,11 +25,12 @@ from media_serving.ingest import content, digests, overwrites, places, snapshots
 from media_serving.ingest.capture_time import CaptureTime, FileFacts, capture_time
 from media_serving.ingest.detection import DetectorRun, run_detector
 from media_serving.models import CameraLease, Detection, MediaType, Upload, UploadState
-from media_serving.models.uploads import LARGE_BYTES, mtime_to_datetime, stored_mtime_ns
+from media_serving.models.uploads import LARGE_BYTES, mtime_to_datetime
 from media_serving.thumbnails.rendering import make_thumbnails
 from nvr.errors import NvrError, StorageFull
 from nvr.jobs.models import MAX_REASON_LENGTH
 from nvr.media.files.content_types import is_image
+from nvr.media.files.mtime import stored_mtime_ns
 
 logger = logging.getLogger(__name__)
 

@@ -22,8 +22,9 @@ from media_serving.clips.requests import schedule_clip
 from media_serving.ingest.capture_time import CaptureTime
 from media_serving.models import CaptureClue, Detection, Event, Upload, UploadCopy, UploadState
 from media_serving.models.clips import LATE_DETECTION_DELAY
-from media_serving.models.uploads import kept_path, stored_mtime_ns
+from media_serving.models.uploads import kept_path
 from media_serving.tombstones import schedule_deletion
+from nvr.media.files.mtime import stored_mtime_ns
 from nvr.media.files.paths import NoSuchFile, StorageFault, error_for
 
 logger = logging.getLogger(__name__)

@@ -35,10 +35,11 @@ from media_serving.ingest.names import is_media
 from media_serving.ingest.overwrites import reused_names
 from media_serving.ingest.pipeline import Job, run_steps
 from media_serving.models import CameraLease, Upload, UploadState
-from media_serving.models.uploads import mtime_to_datetime, stored_mtime_ns
+from media_serving.models.uploads import mtime_to_datetime
 from nvr.errors import Forbidden, Invalid, NvrError
 from nvr.jobs.models import LeaseLost
 from nvr.media.ffmpeg.operations import FfmpegKilled, FfmpegTimedOut
+from nvr.media.files.mtime import stored_mtime_ns
 from nvr.media.files.paths import NoSuchFile, error_for, open_regular
 from nvr.media.images.errors import DecodingTimedOut
 

@@ -15,11 +15,10 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from media_serving.ingest.names import is_upload
+from nvr.media.files import directory_cache
+from nvr.media.files.mtime import MTIME_GRANULARITY_NS
 from nvr.media.files.system_folders import is_hidden_folder
 
-# Granularity of file system timestamps: a change within this time after the last one may not change the directory's
-# time.
-MTIME_GRANULARITY_NS: Final = 2_000_000_000
 MAX_DEPTH: Final = 16
 MAX_NAMES: Final = 2_000_000  # remembered per camera, in 16 MB; further names are checked again each time
 BATCH_SIZE: Final = 200  # files or folders per batch
@@ -52,12 +51,10 @@ class DirectoryState:
     folders: tuple[bytes, ...] = ()
 
     def is_current(self, file_stat: os.stat_result) -> bool:
-        is_same = (file_stat.st_ino, file_stat.st_mtime_ns, file_stat.st_ctime_ns) == (
-            self.inode,
-            self.mtime_ns,
-            self.ctime_ns,
+        is_same = (file_stat.st_ino, file_stat.st_ctime_ns) == (self.inode, self.ctime_ns)
+        return is_same and directory_cache.is_current(
+            file_stat.st_mtime_ns, listed_mtime_ns=self.mtime_ns, listed_ns=self.listed_ns
         )
-        return is_same and self.listed_ns - file_stat.st_mtime_ns > MTIME_GRANULARITY_NS
 
     def was_replaced(self, before: DirectoryState) -> bool:
         """Whether another folder is at this path now, or it was renamed and back, which changes only `ctime_ns`."""

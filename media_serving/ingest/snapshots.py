@@ -10,7 +10,7 @@ from django.conf import settings
 
 from media_serving.ingest.digests import FileChanged
 from media_serving.models import Upload, UploadState
-from media_serving.models.uploads import stored_mtime_ns
+from nvr.media.files.mtime import stored_mtime_ns
 from nvr.media.files.paths import translate_os_errors
 
 ATTEMPTS: Final = 5

@@ -24,17 +24,11 @@ from nvr.jobs.models import (
     Lease,
     is_due,
 )
+from nvr.media.files.mtime import MAX_CLOCK_DIFFERENCE
 
 MAX_NOTE_LENGTH = 300
-MAX_CLOCK_SKEW = timedelta(minutes=10)  # a file time further in the future is ignored
 MAX_NS = 2**63 - 1
-COLUMN_NS = 2**63  # a column holds integers from -COLUMN_NS to COLUMN_NS - 1
 LARGE_BYTES = 64 * 2**20  # larger files are read in slices, few at a time
-
-
-def stored_mtime_ns(mtime_ns: int) -> int:
-    """A file's mtime as a column holds it. After the year 2262 it wraps around, and still differs after each change."""
-    return (mtime_ns + COLUMN_NS) % (2 * COLUMN_NS) - COLUMN_NS
 
 
 class UploadState(models.TextChoices):
@@ -192,7 +186,7 @@ class Upload(Job):
     def quiet_for(self, now: datetime) -> timedelta:
         """Return how long the file has not been written to, as far as known."""
         written_at = mtime_to_datetime(self.mtime_ns)
-        if written_at > now + MAX_CLOCK_SKEW:
+        if written_at > now + MAX_CLOCK_DIFFERENCE:
             written_at = self.received_at
         return now - max(self.received_at, min(written_at, now))
 

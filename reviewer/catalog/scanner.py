@@ -18,20 +18,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from nvr.errors import Conflict, Unavailable
+from nvr.media.files.directory_cache import is_settled
 from nvr.media.files.mounts import Mount, unavailable_reason
+from nvr.media.files.mtime import stored_mtime_ns
 from nvr.media.files.system_folders import has_hidden_folder
 from reviewer.catalog import times
 from reviewer.catalog.blocks import POSSIBLY_OUTDATED
 from reviewer.catalog.builder import CatalogBuilder
 from reviewer.catalog.index import Folder, Index, Row
 from reviewer.catalog.listing import Listing, current_marks, list_folder
-from reviewer.catalog.mtime import mtime_ns_of
 
 if TYPE_CHECKING:
     from reviewer.models import ReviewPath
 
-# Timestamps of file systems are coarse: a change this soon after the last one may not change the directory's mtime.
-MTIME_RESOLUTION_NS: Final = 2_000_000_000
 # Directories on file systems with unreliable mtimes are scanned again after this time.
 UNTRUSTED_RESCAN_NS: Final = 5_000_000_000
 RECHECK_BATCH_SIZE: Final = 200  # files with marks to check again with each page: takes 1 ms
@@ -230,7 +229,7 @@ class Scanner:
             file_stat = os.lstat(self._absolute(path))
         except OSError:
             return None
-        return mtime_ns_of(file_stat) if stat.S_ISDIR(file_stat.st_mode) else None
+        return stored_mtime_ns(file_stat.st_mtime_ns) if stat.S_ISDIR(file_stat.st_mode) else None
 
     def _build(self) -> None:
         """Run the first scan. It reads everything before it writes, so that a slow disk blocks no other process."""
@@ -262,7 +261,7 @@ class Scanner:
             listing = list_folder(self._absolute(path), self.root)
         except OSError:
             return Folder(path, NO_MTIME, now, now), Listing()
-        recheck_ns = now if listing.is_incomplete or now - mtime_ns <= MTIME_RESOLUTION_NS else 0
+        recheck_ns = now if listing.is_incomplete or not is_settled(mtime_ns, now) else 0
         return Folder(path, mtime_ns, now, recheck_ns, listing.ignored), listing
 
     def _scan(self, paths: Iterable[bytes]) -> bool:

@@ -21,15 +21,15 @@ from django.conf import settings
 
 from nvr.errors import FULL, NvrError, StorageFull, Unavailable
 from nvr.media.files.mounts import is_network_or_fuse, mount_of
+from nvr.media.files.mtime import MTIME_GRANULARITY_NS, stored_mtime_ns
 from reviewer import disk_reserve
 from reviewer.catalog import orders
 from reviewer.catalog.blocks import DELETION_CANDIDATES
 from reviewer.catalog.index import Index, Row
 from reviewer.catalog.media_types import Mark
-from reviewer.catalog.mtime import mtime_ns_of
 from reviewer.catalog.orders import View
 from reviewer.catalog.progress import ScanProgress, ScanReporter
-from reviewer.catalog.scanner import LOCK_TIMEOUT_S, MTIME_RESOLUTION_NS, ScanInProgress, Scanner
+from reviewer.catalog.scanner import LOCK_TIMEOUT_S, ScanInProgress, Scanner
 from reviewer.models import ReviewPath
 
 logger = logging.getLogger(__name__)
@@ -331,8 +331,8 @@ def record_marks(root: ReviewPath, file: Path, marks: Mark, *, mtime_ns: int) ->
                 return
             index.change_files(known.id, folder, {name: marks})
             is_current = known.mtime_ns == mtime_ns
-            new_mtime_ns = mtime_ns_of(file.parent.stat()) if is_current else known.mtime_ns
-            recheck_ns = known.recheck_ns or time.time_ns() + MTIME_RESOLUTION_NS
+            new_mtime_ns = stored_mtime_ns(file.parent.stat().st_mtime_ns) if is_current else known.mtime_ns
+            recheck_ns = known.recheck_ns or time.time_ns() + MTIME_GRANULARITY_NS
             index.put_folder(replace(known, mtime_ns=new_mtime_ns, recheck_ns=recheck_ns, revision=known.revision + 1))
 
 

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 from django.conf import settings
 
-from reviewer.catalog.mtime import mtime_ns_of
+from nvr.media.files.mtime import stored_mtime_ns
 
 PATHS_PER_QUERY: Final = 500
 MAX_BYTES: Final = 1 << 30
@@ -102,14 +102,14 @@ def load(files: dict[bytes, os.stat_result]) -> dict[bytes, MediaInfo]:
             )
             for path, mtime_ns, size, *values in rows:
                 file_stat = files[path]
-                if mtime_ns == mtime_ns_of(file_stat) and size == file_stat.st_size:
+                if mtime_ns == stored_mtime_ns(file_stat.st_mtime_ns) and size == file_stat.st_size:
                     found[path] = MediaInfo._make(values)
     return found
 
 
 def save(files: dict[bytes, os.stat_result], infos: dict[bytes, MediaInfo]) -> None:
     rows = [
-        (path, mtime_ns_of(files[path]), files[path].st_size, info.width, info.height, info.duration_s)
+        (path, stored_mtime_ns(files[path].st_mtime_ns), files[path].st_size, info.width, info.height, info.duration_s)
         for path, info in infos.items()
     ]
     if not rows:

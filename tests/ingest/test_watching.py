@@ -9,9 +9,10 @@ from datetime import timedelta
 
 import pytest
 
-from media_serving.ingest.scanner import MTIME_GRANULARITY_NS, ScannedFile, Scanner, stat_file
+from media_serving.ingest.scanner import ScannedFile, Scanner, stat_file
 from media_serving.ingest.watching.camera_watcher import CameraWatcher
 from media_serving.ingest.watching.debounce import Debouncer
+from nvr.media.files.mtime import MTIME_GRANULARITY_NS
 from tests.factories import jpeg, put
 
 

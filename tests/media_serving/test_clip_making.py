@@ -18,8 +18,8 @@ from media_serving.clips import rendering
 from media_serving.clips.footage import NoFootage, footage_exists, stills_around
 from media_serving.clips.rendering import make_clip
 from media_serving.models import Event, Upload
-from media_serving.models.uploads import stored_mtime_ns
 from nvr.media.ffmpeg.clips import Deadline, NoReadableFootage
+from nvr.media.files.mtime import stored_mtime_ns
 from nvr.media.files.paths import StorageFault
 from tests.factories import folder_of, make_camera
 from tests.films import FPS, H264, frame_numbers, numbered_still, numbered_video, streams_by_type

@@ -87,7 +87,7 @@ def test_an_action_shows_in_the_next_page_without_a_look_at_the_disk(review, car
 
 def test_a_strangers_change_beside_ours_is_found_later(review, card, picture, monkeypatch):
     streamed(review, card)
-    monkeypatch.setattr(store, "MTIME_RESOLUTION_NS", 0)
+    monkeypatch.setattr(store, "MTIME_GRANULARITY_NS", 0)
     before = picture.parent.stat().st_mtime_ns
     act(review, picture, "seen")
     put(picture.parent, "IMG_0002.JPG.lock", b"")  # within the same tick of the file system's clock

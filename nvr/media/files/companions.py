@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Final
 
 from nvr.errors import FULL, Conflict
+from nvr.media.files.mtime import MTIME_GRANULARITY_NS
 from nvr.media.files.paths import NoSuchFile, descriptor_path, error_for
 
 FILE_MODE: Final = 0o644  # the usual mode of media files
@@ -29,7 +30,6 @@ LOCK: Final = ".lock"
 TRASH: Final = ".trash"
 SEEN: Final = ".seen"
 SUFFIXES: Final = (LOCK, TRASH, SEEN)
-MAX_MTIME_STEP_NS: Final = 2_000_000_000  # the coarsest resolution of a file system's timestamps
 # Earlier timestamps are missing ones: FAT and some FUSE file systems store none, or count from 1980.
 MIN_VALID_TIME_NS: Final = 10 * 366 * 86_400 * 1_000_000_000
 # The companions that an action creates, in this order, and those it removes. The decisive one is created last: if an
@@ -204,7 +204,7 @@ def refresh(directory: int, name: str, companion: str, least_ns: int) -> None:
 
 def touch(directory: int, companion: str, least_ns: int) -> None:
     os.utime(companion, dir_fd=directory, follow_symlinks=False)
-    for later_ns in (least_ns, least_ns + MAX_MTIME_STEP_NS):  # the mtime may have been rounded down
+    for later_ns in (least_ns, least_ns + MTIME_GRANULARITY_NS):  # the mtime may have been rounded down
         if (companion_mtime_ns(directory, companion) or 0) >= least_ns:
             return
         os.utime(companion, ns=(later_ns, later_ns), dir_fd=directory, follow_symlinks=False)
