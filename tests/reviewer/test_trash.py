@@ -22,7 +22,6 @@ from reviewer.trash import worker as trash_worker
 from tests.factories import folder_of, jpeg, make_camera, make_user, put
 from tests.reviewer.emptying import EMPTY, emptied, left_in, lines_of, of_type, trashed
 
-NOTICED_S = 20 * trash_worker.RECORD_INTERVAL_S  # a cancellation has been seen by then
 pytestmark = pytest.mark.django_db(transaction=True)  # a worker has connections of its own
 
 
