@@ -117,7 +117,7 @@ class TrashRunQuerySet(LeasedJobQuerySet["TrashRun"]):
     def lapsed(self) -> Self:
         """Open runs whose worker has died, or that no worker has started in time."""
         now = timezone.now()
-        unstarted = self.open().filter(state=RunState.WAITING, attempts=0)
+        unstarted = self.open().filter(state=RunState.WAITING)
         is_late = models.Q(sent_at__lt=now - TrashRun.LEASE) | models.Q(sent_at__gt=now + TrashRun.LEASE)
         return self.expired(now) | unstarted.filter(is_late)
 

@@ -374,6 +374,30 @@ def test_a_dead_run_stands_in_nobodys_way(review, worker, reviewer, known, card,
     assert not (folder / "gone.jpg.trash").exists()
 
 
+def test_a_run_that_waits_for_a_second_worker_in_vain_stands_in_nobodys_way(review, worker, known, card):
+    """Its message was lost after its lease had been released."""
+    waiting = TrashRun.objects.create(attempts=1, sent_at=timezone.now() - TrashRun.LEASE)
+
+    emptied(review)
+
+    waiting.refresh_from_db()
+    assert waiting.state == RunState.FAILED
+
+
+def test_a_run_that_waits_for_a_second_worker_is_not_failed_by_the_periodic_task(sent):
+    late = timezone.now() - TrashRun.LEASE
+    waiting = TrashRun.objects.create(attempts=1, sent_at=late)
+    trash_runs.maintain_runs()
+    waiting.refresh_from_db()
+    assert waiting.state == RunState.WAITING
+
+    TrashRun.objects.filter(pk=waiting.pk).update(attempts=0, sent_at=late)
+    trash_runs.maintain_runs()
+
+    waiting.refresh_from_db()
+    assert waiting.state == RunState.FAILED
+
+
 def test_lines_of_old_runs_are_forgotten(db):
     old = TrashRun.objects.create(state=RunState.DONE, finished_at=timezone.now() - timedelta(hours=2))
     new = TrashRun.objects.create(state=RunState.DONE, finished_at=timezone.now())
