@@ -49,11 +49,6 @@ class CaptureClue(models.TextChoices):
     FILE = "file", "the file's own time"
     RECEIVED = "received", "the time of arrival"
 
-    @property
-    def is_path_independent(self) -> bool:
-        """Whether the clue is in the picture or its name without the folder, and so survives a move."""
-        return self in {CaptureClue.EXIF, CaptureClue.NAME}
-
 
 class UploadQuerySet(JobQuerySet["Upload"]):
     def visible_to(self, user: Actor) -> Self:

@@ -8,7 +8,6 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from media_serving.ingest.capture_time import CaptureTime, FileFacts, Reading, capture_time
-from media_serving.models import CaptureClue
 
 NOON = datetime(2026, 1, 31, 12, 0, 0)
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -43,7 +42,6 @@ def test_what_the_picture_says_itself_counts_before_its_name_and_that_before_its
     assert (folder.at, folder.clue) == (datetime(2026, 1, 31, 10, 59, 50, tzinfo=UTC), "folder")
     assert (neither.at, neither.clue) == (RECEIVED, "file")
     assert not any(each.note or each.is_absurd for each in (itself, named, folder, neither))
-    assert [clue for clue in CaptureClue if clue.is_path_independent] == ["exif", "name"]
 
 
 def test_a_picture_that_says_its_zone_is_believed():
