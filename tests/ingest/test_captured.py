@@ -21,8 +21,9 @@ from media_serving.ingest.capture_time import FileFacts, capture_time
 from media_serving.ingest.capture_time.container import readings_of
 from media_serving.ingest.capture_time.exif import OFFSETS, REQUESTED_TAGS, TIME_ZONE_OFFSET, TIMES, reading_of
 from media_serving.ingest.capture_time.exif import readings_of as readings_of_tags
-from media_serving.ingest.capture_time.plausibility import EARLIEST, MAX_CLOCK_LEAD
+from media_serving.ingest.capture_time.plausibility import EARLIEST
 from media_serving.models import Detection, Event, Upload
+from nvr.media.files.mtime import MAX_CLOCK_DIFFERENCE
 from nvr.media.images.decoder.tags import read_tags
 from tests.factories import folder_of, make_camera, make_user, put
 from tests.ingest.conftest import scan_and_enter
@@ -173,7 +174,7 @@ UNHURRIED = settings(deadline=None, derandomize=True, suppress_health_check=list
 
 
 def is_plausible(at: datetime, received: datetime, length: timedelta) -> bool:
-    return EARLIEST - length <= at <= received + MAX_CLOCK_LEAD
+    return EARLIEST - length <= at <= received + MAX_CLOCK_DIFFERENCE
 
 
 @settings(UNHURRIED, max_examples=100)

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from nvr.media.files.mtime import MAX_CLOCK_DIFFERENCE
+
 EARLIEST: Final = datetime(2005, 1, 1, tzinfo=UTC)  # clocks that were never set start in 1970, 1980 or 2000
-MAX_CLOCK_LEAD: Final = timedelta(minutes=10)  # how far a camera's clock may be ahead
 # A clock without a battery starts at its factory date after each power cut: midnight of a 1 January, in UTC or in the
 # maker's time zone.
 FACTORY_DAY: Final = (1, 1)
@@ -34,7 +35,7 @@ def implausibility(at: datetime, told: datetime, arrival: Arrival) -> str:
     """
     if at < EARLIEST:
         return f"lies before {EARLIEST.year}: the clock was never set"
-    if at > arrival.received + MAX_CLOCK_LEAD:
+    if at > arrival.received + MAX_CLOCK_DIFFERENCE:
         return "lies ahead of the arrival: the clock is ahead, or the camera's time zone is another"
     if abs(at - arrival.written) <= FILE_TIME_TOLERANCE:
         return ""

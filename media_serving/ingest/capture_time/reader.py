@@ -11,9 +11,10 @@ from zoneinfo import ZoneInfo
 
 from media_serving.ingest.capture_time.clues import Reading
 from media_serving.ingest.capture_time.names import time_from_path
-from media_serving.ingest.capture_time.plausibility import EARLIEST, MAX_CLOCK_LEAD, Arrival, implausibility
+from media_serving.ingest.capture_time.plausibility import EARLIEST, Arrival, implausibility
 from media_serving.models import CaptureClue
 from media_serving.models.uploads import MAX_NOTE_LENGTH
+from nvr.media.files.mtime import MAX_CLOCK_DIFFERENCE
 
 SAME_TIME: Final = timedelta(minutes=15)  # within this of the file's time, a clue matches it
 MAX_DISTANCE: Final = timedelta(days=366)
@@ -124,7 +125,7 @@ def recording_start(at: datetime, facts: FileFacts) -> datetime:
 def from_file_time(facts: FileFacts, evaluator: ClueEvaluator) -> CaptureTime:
     arrival = evaluator.arrival
     told = facts.mtime - facts.length
-    if facts.mtime > facts.received + MAX_CLOCK_LEAD:
+    if facts.mtime > facts.received + MAX_CLOCK_DIFFERENCE:
         evaluator.reject("The file's time lies ahead of the arrival: the clock that set it is ahead.", is_known=True)
     elif told < EARLIEST:
         evaluator.reject(f"The file's time lies before {EARLIEST.year}: the clock was never set.", is_known=True)
