@@ -80,7 +80,7 @@ class CameraQuerySet(models.QuerySet["Camera"]):
 
 
 def sees_all(user: Actor) -> bool:
-    return bool(getattr(user, "is_superuser", False) or user.has_perm("cameras.view_all"))
+    return user.is_superuser or user.has_perm("cameras.view_all")
 
 
 class LiveManager(models.Manager.from_queryset(CameraQuerySet)):  # type: ignore[misc]  # made at run time

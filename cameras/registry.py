@@ -223,7 +223,7 @@ def _check_folder(actor: Actor | None, folder_path: str, camera: Camera | None) 
     if actor is None or unmoved:  # checked in the database, because a form has already changed the object
         return
     _check_not_in_hidden_camera(actor, folder_path, camera)
-    if not getattr(actor, "is_superuser", False):
+    if actor is None or not actor.is_superuser:
         _check_needs_no_superuser(folder_path)
 
 

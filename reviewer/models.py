@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 def sees_all(user: Actor) -> bool:
     """Return whether the user sees all review paths: users who manage the paths do."""
-    return bool(getattr(user, "is_superuser", False) or user.has_perm("reviewer.change_reviewpath"))
+    return user.is_superuser or user.has_perm("reviewer.change_reviewpath")
 
 
 class ReviewPathQuerySet(models.QuerySet["ReviewPath"]):
@@ -96,7 +96,7 @@ class TrashRunQuerySet(LeasedJobQuerySet["TrashRun"]):
         if not user.is_active:
             return self.none()
         runs = self if sees_all(user) else self.filter(started_by=user.pk)
-        return runs if getattr(user, "is_superuser", False) else runs.without_unseen_cameras(user)
+        return runs if user.is_superuser else runs.without_unseen_cameras(user)
 
     def without_unseen_cameras(self, user: Actor) -> Self:
         """However many runs there were, they were of few different paths: those are looked at."""

@@ -48,7 +48,7 @@ class Policy:
         self.hidden = with_real_paths(hidden_paths()) | self.app_folders
         # By default the camera root is inside the data directory, which is hidden.
         self.exceptions = with_real_paths((str(settings.NVR_CAMERA_ROOT), REMOVABLE_MEDIA)) - {self.data_dir}
-        is_unrestricted = user is None or getattr(user, "is_superuser", False)
+        is_unrestricted = user is None or user.is_superuser
         self.allowed_roots = None if is_unrestricted else with_real_paths(map(str, settings.NVR_REVIEW_ROOTS))
 
     def hidden_by(self, path: str) -> str:
@@ -112,6 +112,6 @@ def cameras_at(path: str, folders: Folders | None = None) -> frozenset[int]:
 
 def unseen_cameras(user: Actor, cameras: frozenset[int]) -> frozenset[int]:
     """Return those of the cameras that are not visible to `user`. Trashed cameras are visible to superusers only."""
-    if not cameras or getattr(user, "is_superuser", False):
+    if not cameras or user.is_superuser:
         return frozenset()
     return cameras.difference(Camera.objects.visible_to(user).filter(pk__in=cameras).values_list("pk", flat=True))

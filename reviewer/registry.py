@@ -26,7 +26,7 @@ FOLDER_NOT_FOUND: Final = "The path is not an existing folder. Check its spellin
 def known_paths(user: Actor) -> list[ReviewPath]:
     """Return the paths that `user` may review, by path. Excludes those that overlap a camera invisible to the user."""
     review_paths = ReviewPath.objects.listed_for(user)
-    if not review_paths or getattr(user, "is_superuser", False):
+    if not review_paths or user.is_superuser:
         return review_paths
     folders = current_folders()
     cameras = {review_path.pk: cameras_at(review_path.path, folders) for review_path in review_paths}
@@ -75,7 +75,7 @@ def check_cameras(user: Actor, real_path: str, policy: Policy) -> None:
     Does not reveal cameras that are invisible to the user: a path inside such a folder gets the error of a missing
     folder, and a path that contains one the error of a path that is not allowed.
     """
-    if getattr(user, "is_superuser", False):
+    if user.is_superuser:
         return
     folders = current_folders()
     overlapping = cameras_at(real_path, folders)

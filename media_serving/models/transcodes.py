@@ -15,7 +15,7 @@ from nvr.jobs.models import JobState, LeasedJob, LeasedJobQuerySet, leased_job_c
 class TranscodeQuerySet(LeasedJobQuerySet["Transcode"]):
     def visible_to(self, user: Actor) -> Self:
         """All rows for superusers, else none: rows show files of all cameras."""
-        return self if user.is_active and getattr(user, "is_superuser", False) else self.none()
+        return self if user.is_active and user.is_superuser else self.none()
 
 
 class Transcode(LeasedJob):

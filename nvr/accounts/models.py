@@ -40,7 +40,7 @@ def digest(secret: str) -> str:
 
 class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
     def visible_to(self, user: Actor) -> ApiKeyQuerySet:
-        return self if getattr(user, "is_superuser", False) else self.filter(user=user.pk)
+        return self if user.is_superuser else self.filter(user=user.pk)
 
     def issue(
         self,

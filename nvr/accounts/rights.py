@@ -19,7 +19,7 @@ def may_manage(actor: Actor, user: User) -> bool:
     Nobody can manage a user with a permission or a group that they do not have themselves.
     """
     if not isinstance(actor, User) or actor.is_superuser:
-        return bool(getattr(actor, "is_superuser", False))
+        return actor.is_superuser
     if user.is_superuser:
         return False
     groups, own_groups = (set(each.groups.values_list("pk", flat=True)) for each in (user, actor))

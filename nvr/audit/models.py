@@ -44,9 +44,9 @@ class AppendOnly(TypeError):
 class AuditQuerySet(models.QuerySet["AuditEntry"]):
     def visible_to(self, user: Actor) -> Self:
         """Return entries about objects that `user` can see: all for superusers, none for users who are not staff."""
-        if not (user.is_active and getattr(user, "is_staff", False)):
+        if not (user.is_active and user.is_staff):
             return self.none()
-        if getattr(user, "is_superuser", False):
+        if user.is_superuser:
             return self
         mine = models.Q(pk__in=[])
         for target_type, visibility in _visibility.items():
