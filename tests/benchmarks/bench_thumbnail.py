@@ -10,7 +10,8 @@ from pathlib import Path
 
 from PIL import Image, ImageChops, ImageFilter, ImageStat
 
-from nvr.media.images.opening import thumbnail_png
+from nvr.media.images.letterbox import content_box, square_png
+from nvr.media.images.opening import open_image
 from tests.servers import report
 
 SIZE = 256
@@ -38,6 +39,11 @@ def naive(path: Path) -> bytes:
     return buffer.getvalue()
 
 
+def ours(path: Path) -> bytes:
+    with open_image(path) as image:
+        return square_png(image, SIZE, {})
+
+
 def median_ms(work: Callable[[], object], rounds: int = 7) -> float:
     times = []
     for _ in range(rounds):
@@ -47,16 +53,15 @@ def median_ms(work: Callable[[], object], rounds: int = 7) -> float:
     return sorted(times)[rounds // 2]
 
 
-def psnr_db(one: bytes, other: bytes) -> float:
-    difference = ImageChops.difference(Image.open(io.BytesIO(one)), Image.open(io.BytesIO(other)))
+def psnr_db(plain: bytes, square: bytes) -> float:
+    picture = Image.open(io.BytesIO(square))
+    difference = ImageChops.difference(Image.open(io.BytesIO(plain)), picture.crop(content_box(picture)))
     mean_square = sum(value**2 for value in ImageStat.Stat(difference).rms) / 3
     return 10 * math.log10(255**2 / mean_square) if mean_square else math.inf
 
 
 def test_thumbnail_of_12_megapixels(tmp_path: Path) -> None:
     path = photograph(tmp_path / "photograph.jpg")
-    plain, ours = median_ms(lambda: naive(path)), median_ms(lambda: thumbnail_png(path, SIZE))
-    report("thumbnail of 12 MP (speed)", 1000 / ours, 1000 / plain, "naive Pillow", 4)
-    print(
-        f"  {ours:.1f} ms against {plain:.1f} ms; {psnr_db(naive(path), thumbnail_png(path, SIZE)):.1f} dB, goal 52 dB"
-    )
+    theirs_ms, ours_ms = median_ms(lambda: naive(path)), median_ms(lambda: ours(path))
+    report("thumbnail of 12 MP (speed)", 1000 / ours_ms, 1000 / theirs_ms, "naive Pillow", 4)
+    print(f"  {ours_ms:.1f} ms against {theirs_ms:.1f} ms; {psnr_db(naive(path), ours(path)):.1f} dB, goal 52 dB")

@@ -19,7 +19,8 @@ from nvr.media.images import color_profiles
 from nvr.media.images import opening as images
 from nvr.media.images.decoder import pictures
 from nvr.media.images.decoder.pictures import write_resized as derivative
-from nvr.media.images.opening import DamagedImage, ImageTooLarge, NotAnImage, thumbnail_png
+from nvr.media.images.letterbox import content_box, square_png
+from nvr.media.images.opening import DamagedImage, ImageTooLarge, NotAnImage
 
 
 def is_whole(data: bytes) -> bool:
@@ -27,6 +28,11 @@ def is_whole(data: bytes) -> bool:
         return pictures.check(data).has_end
     except Invalid:
         return False
+
+
+def thumbnail(source: Path | bytes, size: int = 256, *, text: dict[str, str] | None = None) -> bytes:
+    with images.open_image(source) as image:
+        return square_png(image, size, text or {})
 
 
 def picture(mode: str = "RGB", size: tuple[int, int] = (640, 480)) -> Image.Image:
@@ -123,7 +129,7 @@ def test_random_damage_never_raises():
                 damaged[chance.randrange(len(damaged))] = chance.randrange(256)
             assert is_whole(bytes(damaged)) in {True, False}
             try:
-                thumbnail_png(bytes(damaged), 64)
+                thumbnail(bytes(damaged), 64)
             except (NotAnImage, DamagedImage, ImageTooLarge):
                 continue
 
@@ -245,7 +251,7 @@ def png_that_claims(width: int, height: int) -> bytes:
 def test_a_bomb_is_refused_before_it_is_decoded(tmp_path, size):
     bomb = png_that_claims(*size)
 
-    for work in (lambda: thumbnail_png(bomb), lambda: derivative(bomb, 160, tmp_path / "made")):
+    for work in (lambda: thumbnail(bomb), lambda: derivative(bomb, 160, tmp_path / "made")):
         with pytest.raises((ImageTooLarge, NotAnImage)):
             work()
     assert not is_whole(bomb)
@@ -253,27 +259,28 @@ def test_a_bomb_is_refused_before_it_is_decoded(tmp_path, size):
 
 def test_the_cap_is_a_setting_and_is_told(settings):
     settings.NVR_MAX_IMAGE_PIXELS = 640 * 480
-    assert thumbnail_png(WHOLE["jpeg"])
+    assert thumbnail(WHOLE["jpeg"])
 
     settings.NVR_MAX_IMAGE_PIXELS = 640 * 480 - 1
     with pytest.raises(ImageTooLarge, match="NVR_MAX_IMAGE_PIXELS"):
-        thumbnail_png(WHOLE["jpeg"])
+        thumbnail(WHOLE["jpeg"])
 
 
 @pytest.mark.parametrize("kind", ["EPS", "PDF", "PPM", "ICO", "TGA", "SGI"])
 def test_formats_that_are_not_named_are_not_opened(kind):
     with pytest.raises(NotAnImage):
-        thumbnail_png(saved(picture(), kind))
+        thumbnail(saved(picture(), kind))
 
 
 def test_a_thumbnail_fits_the_square_and_carries_its_text(tmp_path):
     (tmp_path / "a.jpg").write_bytes(saved(picture(size=(4000, 3000)), "JPEG"))
 
-    data = thumbnail_png(tmp_path / "a.jpg", 256, text={"Thumb::URI": "file:///a.jpg"})
+    data = thumbnail(tmp_path / "a.jpg", 256, text={"Thumb::URI": "file:///a.jpg"})
 
     with Image.open(io.BytesIO(data)) as image:
-        assert (image.format, image.size) == ("PNG", (256, 192))
-        assert image.text == {"Thumb::URI": "file:///a.jpg"}
+        assert (image.format, image.size) == ("PNG", (256, 256))
+        assert content_box(image) == (0, 32, 256, 224)
+        assert image.text["Thumb::URI"] == "file:///a.jpg"
 
 
 def test_a_large_jpeg_is_decoded_small(monkeypatch):
@@ -286,7 +293,7 @@ def test_a_large_jpeg_is_decoded_small(monkeypatch):
 
     monkeypatch.setattr(Image.Image, "thumbnail", noted)
 
-    thumbnail_png(saved(picture(size=(4000, 3000)), "JPEG"), 256)
+    thumbnail(saved(picture(size=(4000, 3000)), "JPEG"), 256)
 
     assert decoded == [(500, 375)]
 
@@ -294,7 +301,7 @@ def test_a_large_jpeg_is_decoded_small(monkeypatch):
 def test_pictures_are_read_from_files_as_from_bytes(tmp_path: Path):
     (tmp_path / "a.png").write_bytes(WHOLE["png"])
 
-    assert thumbnail_png(tmp_path / "a.png") == thumbnail_png(WHOLE["png"])
+    assert thumbnail(tmp_path / "a.png") == thumbnail(WHOLE["png"])
 
 
 def swapped_profile() -> bytes:

@@ -16,7 +16,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import BinaryIO
 
-from PIL import ExifTags, Image, PngImagePlugin
+from PIL import ExifTags, Image
 
 from nvr.errors import Invalid, NvrError
 from nvr.media.files.paths import error_for, open_regular
@@ -130,22 +130,6 @@ def to_resizable_mode(image: Image.Image) -> Image.Image:
     if image.mode in {"LA", "PA", "La", "RGBa"} or "transparency" in image.info:
         return image.convert("RGBA")
     return image.convert("L" if image.mode == "1" else "RGB")
-
-
-def thumbnail_png(source: Path | bytes, size: int = 256, *, text: dict[str, str] | None = None) -> bytes:
-    """Return a PNG of at most `size` by `size` pixels; `text` becomes tEXt chunks.
-
-    Level 1 with run-length encoding: photographs are no larger than at the default, in under half of the time.
-    """
-    notes = PngImagePlugin.PngInfo()
-    for name, value in (text or {}).items():
-        notes.add_text(name, value)
-    buffer = io.BytesIO()
-    with open_image(source) as image:
-        fit(image, size, size).save(
-            buffer, "PNG", compress_level=1, compress_type=zlib.Z_RLE, pnginfo=notes, exif=b"", icc_profile=None
-        )
-    return buffer.getvalue()
 
 
 def encode(image: Image.Image, kind: str) -> bytes:
