@@ -11,6 +11,7 @@ from itertools import groupby
 from typing import Any
 
 from django import forms
+from django.apps import apps
 from django.contrib import admin
 from django.contrib.auth.models import Group, Permission
 from django.contrib.contenttypes.models import ContentType
@@ -24,7 +25,7 @@ DJANGOS = ("add_", "change_", "delete_", "view_")
 
 def offered_permissions(holder: Model | None = None) -> QuerySet[Permission]:
     """Return the permissions of models in the admin, custom permissions, and those that `holder` already has."""
-    shown = [model for model in admin.site._registry if not model._meta.proxy]
+    shown = [model for model in apps.get_models() if admin.site.is_registered(model) and not model._meta.proxy]
     types = ContentType.objects.get_for_models(*shown).values()
     of_our_own = ~Q(content_type__app_label__in=("admin", "contenttypes", "sessions"))
     for verb in DJANGOS:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
+from django.utils.http import parse_header_parameters
 from rest_framework.exceptions import NotAcceptable
 from rest_framework.negotiation import BaseContentNegotiation, DefaultContentNegotiation
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
-from rest_framework.utils.mediatypes import _MediaType
 from rest_framework.versioning import AcceptHeaderVersioning
 
 
@@ -32,9 +33,10 @@ def _asked_version(request: Request) -> str:
     if "version" not in (accepted + header).lower():  # spares most requests the parsing
         return "2"
     for part in [accepted, *header.split(",")[:20]]:
-        version = _MediaType(part.strip()).params.get("version")
-        if version is not None:
-            return version.decode("ascii", "replace") if isinstance(version, bytes) else str(version)
+        with suppress(ValueError):  # a parameter in an unknown encoding
+            _, parameters = parse_header_parameters(part.strip())
+            if "version" in parameters:
+                return str(parameters["version"])
     return "2"
 
 

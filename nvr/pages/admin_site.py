@@ -45,9 +45,11 @@ class NvrAdminSite(AdminSite):
 
         kind = ContentType.objects.filter(pk=content_type_id).first() if content_type_id.isdecimal() else None
         model = kind.model_class() if kind else None
-        model_admin = self._registry.get(model) if model else None
-        target = model_admin.get_object(request, object_id) if model_admin else None
-        if model_admin is None or target is None or not model_admin.has_view_or_change_permission(request, target):
+        if model is None or not self.is_registered(model):
+            raise Http404
+        model_admin = self.get_model_admin(model)
+        target = model_admin.get_object(request, object_id)
+        if target is None or not model_admin.has_view_or_change_permission(request, target):
             raise Http404
         if not hasattr(target, "get_absolute_url"):
             raise Http404
