@@ -52,7 +52,9 @@ def prepare(request: HttpRequest) -> None:
     if not request.META.get("wsgi.input_terminated"):
         raise LengthRequired
     body = ChunkedBody(request.META["wsgi.input"])
-    request._stream = body  # type: ignore[assignment]  # Django, too, reads from a stream of its own
+    # Django wraps the input when it creates the request, with a length of 0 for a chunked body, and has no public way
+    # to replace it.
+    request._stream = body  # type: ignore[assignment]
     request.META["CONTENT_LENGTH"] = body
 
 

@@ -65,4 +65,4 @@ class Scheduler(beat.Scheduler):
         now = self.app.now()
         for entry in self.schedule.values():
             entry.last_run_at = min(entry.last_run_at or now, now)
-        self._heap = None
+        self.populate_heap()
