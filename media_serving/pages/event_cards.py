@@ -39,7 +39,6 @@ class Card:
     url: str
     sentence: str
     short_sentence: str
-    camera_name: str
     zone: ZoneInfo
     started_at: datetime
     last_detected_at: datetime
@@ -112,7 +111,6 @@ def _card(event: Event, summary: EventSummary, url: str) -> Card:
         url=url,
         sentence=sentence(summary.counts, event.camera.name),
         short_sentence=describe_objects(summary.counts),
-        camera_name=event.camera.name,
         zone=zone,
         started_at=event.started_at.astimezone(zone),
         last_detected_at=event.last_detected_at.astimezone(zone),

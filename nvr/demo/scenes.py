@@ -165,11 +165,3 @@ def barn_at_night(canvas: ImageDraw.ImageDraw, seconds: float) -> None:
         canvas.ellipse((left + 150, feet - 120, left + 240, feet - 40), fill=(152, 152, 152))
         for eye in (left + 192, left + 216):
             canvas.ellipse((eye, feet - 92, eye + 10, feet - 82), fill=(255, 255, 255))
-
-
-SCENES: dict[str, Scene] = {
-    "Front door": front_door,
-    "Garden": garden,
-    "Driveway": driveway,
-    "Barn at night": barn_at_night,
-}
