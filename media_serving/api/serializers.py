@@ -68,7 +68,7 @@ class DetectionIn(serializers.Serializer[Detection]):
         help_text="Your identifier: a repeated report with the same values returns the first detection.",
     )
     offset_ms = Whole(
-        required=False, allow_null=True, min_value=0, max_value=MAX_OFFSET_MS, help_text="Where in the video."
+        required=False, allow_null=True, min_value=0, max_value=MAX_OFFSET_MS, help_text="Position in the video."
     )
     frame_width = Whole(required=False, allow_null=True, min_value=1, max_value=MAX_FRAME_PX)
     frame_height = Whole(required=False, allow_null=True, min_value=1, max_value=MAX_FRAME_PX)

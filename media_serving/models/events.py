@@ -63,9 +63,7 @@ class Event(models.Model):
     # None: there is no clip
     clip_size_bytes = models.PositiveBigIntegerField("clip size (bytes)", null=True, blank=True)
     clip_created_at = models.DateTimeField(null=True, blank=True)
-    keep = models.BooleanField(
-        default=False, help_text="Marked as worth keeping. Nothing removes events by their age yet."
-    )
+    keep = models.BooleanField(default=False, help_text="Marked as worth keeping. Events are not deleted by age yet.")
     reviewed = models.BooleanField(default=False)
     notes = models.TextField(blank=True, max_length=MAX_NOTES, validators=[MaxLengthValidator(MAX_NOTES)])
 
@@ -131,9 +129,9 @@ class Detection(models.Model):
     bbox_height = models.FloatField(null=True, blank=True)
     frame_width = models.PositiveIntegerField(null=True, blank=True)
     frame_height = models.PositiveIntegerField(null=True, blank=True)
-    offset_ms = models.PositiveIntegerField("offset (ms)", null=True, blank=True, help_text="Where in the video.")
-    source = models.CharField(max_length=64, default="api", help_text="Which detector found it.")
-    external_id = models.CharField(max_length=255, blank=True, help_text="The detector's own name for it.")
+    offset_ms = models.PositiveIntegerField("offset (ms)", null=True, blank=True, help_text="Position in the video.")
+    source = models.CharField(max_length=64, default="api", help_text="The detector that reported it.")
+    external_id = models.CharField(max_length=255, blank=True, help_text="The id that the external detector uses.")
     # None: not made yet; 0: cannot be made
     thumbnail_size_bytes = models.PositiveIntegerField("thumbnail size (bytes)", null=True, blank=True)
 

@@ -99,23 +99,23 @@ class Upload(Job):
     content_digest = models.CharField(max_length=64, blank=True, editable=False)  # SHA-256; empty: not read yet
     state = models.CharField(max_length=8, choices=UploadState, default=UploadState.WAITING)
     missing_since = models.DateTimeField(
-        null=True, blank=True, editable=False, help_text="Since when the file is not at its place; empty: it is."
+        null=True, blank=True, editable=False, help_text="Since when the file has been missing. Empty if it exists."
     )
     received_at = models.DateTimeField(default=timezone.now, editable=False)
-    captured_at = models.DateTimeField(help_text="When the picture was taken, as far as is known.")
-    done_at = models.DateTimeField(null=True, blank=True, help_text="When something was made of it.")
-    capture_clue = models.CharField(
-        "capture time known by", max_length=9, choices=CaptureClue, blank=True, editable=False
-    )
+    captured_at = models.DateTimeField(help_text="When the picture was taken, from the most reliable source.")
+    done_at = models.DateTimeField(null=True, blank=True, help_text="When processing finished.")
+    capture_clue = models.CharField("capture time from", max_length=9, choices=CaptureClue, blank=True, editable=False)
     capture_note = models.CharField(
-        max_length=MAX_NOTE_LENGTH, blank=True, editable=False, help_text="Why surer clues did not count."
+        max_length=MAX_NOTE_LENGTH, blank=True, editable=False, help_text="Why more reliable sources were not used."
     )
     clock_is_absurd = models.BooleanField(
-        default=False, help_text="The camera's clock was so wrong that another clue counts."
+        default=False, help_text="The camera's clock is so wrong that another source was used."
     )
-    is_kept = models.BooleanField(default=False, help_text="We have a copy, as the camera uses the name again.")
+    is_kept = models.BooleanField(
+        default=False, help_text="NVR has a copy, because the camera has used the file name again."
+    )
     copy_removed_at = models.DateTimeField(
-        null=True, blank=True, editable=False, help_text="When our copy was removed to make room, if it was."
+        null=True, blank=True, editable=False, help_text="When the copy was deleted to free disk space."
     )
     # For a large file: the digests of the blocks read so far, concatenated.
     block_digests = models.TextField(blank=True, editable=False)
