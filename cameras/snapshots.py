@@ -23,6 +23,7 @@ from nvr.media.ffmpeg.containers import detect_demuxer
 from nvr.media.ffmpeg.video_frames import NoFrame, cached_frame
 from nvr.media.files.cached_files import exclusive_lock
 from nvr.media.files.content_types import content_type_for
+from nvr.media.files.identity import FileIdentity
 from nvr.media.files.paths import NoSuchFile, open_regular
 from nvr.media.http.responses import bytes_response
 from nvr.media.images.decoder import pictures
@@ -201,12 +202,12 @@ def unchanged_bytes(file: MediaFile) -> bytes | None:
             facts = os.fstat(stream.fileno())
     except (OSError, NvrError):
         return None
-    same = (facts.st_ino, facts.st_size, facts.st_mtime_ns) == (file.inode, file.size, file.mtime_ns)
-    return data if same and len(data) == file.size else None
+    is_same = FileIdentity.of(facts) == file.identity
+    return data if is_same and len(data) == file.size else None
 
 
 def snapshot_from(file: MediaFile, data: bytes, name: str | None = None) -> Snapshot:
-    return Snapshot(data, name or Path(file.path).name, file.identity, file.at)
+    return Snapshot(data, name or Path(file.path).name, str(file.identity), file.at)
 
 
 def frame_of_newest_video(camera: Camera) -> Snapshot:

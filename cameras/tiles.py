@@ -79,7 +79,7 @@ def tile_of(camera: Camera, picture: LastPicture | None, now: datetime) -> Tile:
     taken_at = picture.taken_at if picture else camera.last_picture_at
     usual_pause = picture.usual_pause if picture else camera.usual_interval
     file = picture.file if picture else None
-    address = snapshot_url_of(camera, file.identity if file else "") if taken_at else ""
+    address = snapshot_url_of(camera, str(file.identity) if file else "") if taken_at else ""
     away = camera.status in AWAY_STATUSES
     return Tile(
         slug=camera.slug,

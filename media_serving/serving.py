@@ -17,11 +17,11 @@ from cameras.folders.ownership import Folders, current_folders, folders_for, liv
 from cameras.models import Camera
 from media_serving.addresses import MediaPath, parse
 from media_serving.models import Detection, Event, Upload, UploadCopy, clip_path, thumbnail_path
+from media_serving.models.uploads import is_unchanged
 from nvr.audit.actor import Actor
 from nvr.errors import NotFound
 from nvr.media.ffmpeg.video_frames import cached_frame
 from nvr.media.files.content_types import content_type_for, is_video
-from nvr.media.files.mtime import stored_mtime_ns
 from nvr.media.files.paths import (
     NoSuchFile,
     OutsideRoot,
@@ -180,8 +180,8 @@ def uploaded_file(upload: Upload, camera: Camera) -> StoredFile:
 def unchanged_file(recorded: Upload | UploadCopy, camera: Camera) -> StoredFile:
     file = resolve_camera_file(camera, os.fsdecode(recorded.below), resolve=resolve_raw)
     with translate_os_errors():
-        stat = file.path.stat()
-    if (stat.st_size, stored_mtime_ns(stat.st_mtime_ns)) != (recorded.size_bytes, recorded.mtime_ns):
+        file_stat = file.path.stat()
+    if not is_unchanged(recorded, file_stat):
         raise NotFound(OVERWRITTEN)
     return file
 

@@ -100,7 +100,7 @@ def listed_file(camera: Camera, folder: Path, file: MediaFile) -> ListedFile:
     return listed_file_named(
         camera,
         name,
-        version=file.identity,
+        version=str(file.identity),
         size_bytes=file.size,
         at=file.at,
         page_url=page_url_of(camera, name),

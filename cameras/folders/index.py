@@ -24,6 +24,7 @@ from pathlib import Path
 from nvr.errors import NotFound, Unavailable
 from nvr.media.files import directory_cache
 from nvr.media.files.content_types import is_image, is_video
+from nvr.media.files.identity import FileIdentity
 from nvr.media.files.mtime import MAX_CLOCK_DIFFERENCE
 from nvr.media.files.system_folders import is_system_folder
 
@@ -77,8 +78,8 @@ class MediaFile:
         return ahead if ahead > MAX_CLOCK_DIFFERENCE else timedelta(0)
 
     @property
-    def identity(self) -> str:
-        return f"{self.inode:x}-{self.size:x}-{self.mtime_ns:x}"
+    def identity(self) -> FileIdentity:
+        return FileIdentity(self.inode, self.size, self.mtime_ns)
 
 
 @dataclass
@@ -229,7 +230,7 @@ def arrival_of(path: str, facts: os.stat_result) -> int:
     written, now = min(facts.st_mtime_ns, facts.st_ctime_ns), time.time_ns()
     if written <= now:
         return written
-    key = (path, facts.st_ino, facts.st_size, facts.st_mtime_ns)
+    key = (path, FileIdentity.of(facts))
     with _first_seen_lock:
         first = _first_seen.setdefault(key, now)
         while len(_first_seen) > MAX_FIRST_SEEN:
@@ -254,7 +255,7 @@ def folder_error(path: str, error: OSError) -> FolderMissing | FolderUnreadable:
     )
 
 
-_first_seen: OrderedDict[tuple[str, int, int, int], int] = OrderedDict()
+_first_seen: OrderedDict[tuple[str, FileIdentity], int] = OrderedDict()
 _first_seen_lock = threading.Lock()
 _indexes: OrderedDict[str, FolderIndex] = OrderedDict()
 _indexes_lock = threading.Lock()

@@ -20,11 +20,10 @@ from cameras.folders.access import check_volume, known_folder_of
 from cameras.folders.ownership import Folders, folders_for
 from cameras.models import Camera
 from media_serving.models import Detection, Event, MediaType, Upload, UploadCopy, UploadState
-from media_serving.models.uploads import digest_of
+from media_serving.models.uploads import digest_of, is_unchanged
 from media_serving.serving import MAX_COPIES, relative_to_camera
 from nvr.errors import Forbidden, Invalid, NotFound
 from nvr.media.files.content_types import VIDEO_EXTENSIONS, is_image, is_video
-from nvr.media.files.mtime import stored_mtime_ns
 from nvr.media.files.paths import NoSuchFile, check_inside, open_regular, resolve_with_mode, translate_os_errors
 
 MAX_VIDEO_LENGTH = timedelta(hours=12)
@@ -115,7 +114,9 @@ def open_footage(footage: Footage, folders: Folders) -> BinaryIO:
 
 def open_if_unchanged(footage: Footage, file: Path, recorded: Upload | UploadCopy, folders: Folders) -> BinaryIO:
     opened = open_camera_file(footage, file, folders)
-    if not is_unchanged(opened, recorded):
+    with translate_os_errors():
+        file_stat = os.fstat(opened.fileno())
+    if not is_unchanged(recorded, file_stat):
         opened.close()
         raise NoSuchFile
     return opened
@@ -130,12 +131,6 @@ def open_camera_file(footage: Footage, file: Path, folders: Folders) -> BinaryIO
     if footage.camera.pk not in folders.owners_of(place):
         raise NoSuchFile
     return open_regular(Path(place), root=Path(folder))
-
-
-def is_unchanged(file: BinaryIO, upload: Upload | UploadCopy) -> bool:
-    with translate_os_errors():
-        stat = os.fstat(file.fileno())
-    return (stat.st_size, stored_mtime_ns(stat.st_mtime_ns)) == (upload.size_bytes, upload.mtime_ns)
 
 
 def done_uploads(event: Event) -> QuerySet[Upload]:

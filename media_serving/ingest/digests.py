@@ -17,9 +17,8 @@ from django.template.defaultfilters import filesizeformat
 from cameras.models import Camera
 from media_serving.ingest.content import Incomplete
 from media_serving.models import Upload
-from media_serving.models.uploads import LARGE_BYTES
+from media_serving.models.uploads import LARGE_BYTES, is_unchanged
 from nvr.errors import Conflict
-from nvr.media.files.mtime import stored_mtime_ns
 from nvr.media.files.paths import translate_os_errors
 from nvr.media.files.sparse import data_bytes
 
@@ -59,7 +58,7 @@ def check_unchanged(upload: Upload, file: BinaryIO) -> None:
     """Raise `FileChanged` if the open file was written to since it was entered in the ledger."""
     with translate_os_errors():
         file_stat = os.fstat(file.fileno())
-    if (file_stat.st_size, stored_mtime_ns(file_stat.st_mtime_ns)) != (upload.size_bytes, upload.mtime_ns):
+    if not is_unchanged(upload, file_stat):
         raise FileChanged
 
 

@@ -25,12 +25,11 @@ from media_serving.ingest import content, digests, overwrites, places, snapshots
 from media_serving.ingest.capture_time import CaptureTime, FileFacts, capture_time
 from media_serving.ingest.detection import DetectorRun, run_detector
 from media_serving.models import CameraLease, Detection, MediaType, Upload, UploadState
-from media_serving.models.uploads import LARGE_BYTES, mtime_to_datetime
+from media_serving.models.uploads import LARGE_BYTES, is_unchanged, mtime_to_datetime
 from media_serving.thumbnails.rendering import make_thumbnails
 from nvr.errors import NvrError, StorageFull
 from nvr.jobs.models import MAX_REASON_LENGTH
 from nvr.media.files.content_types import is_image
-from nvr.media.files.mtime import stored_mtime_ns
 
 logger = logging.getLogger(__name__)
 
@@ -81,7 +80,7 @@ def copy_to_memory(job: Job) -> None:
     copy, file_stat = snapshots.read_into_memory(job.file)
     job.file.close()
     job.file, job.is_in_memory = copy, True
-    if (file_stat.st_size, stored_mtime_ns(file_stat.st_mtime_ns)) != (job.upload.size_bytes, job.upload.mtime_ns):
+    if not is_unchanged(job.upload, file_stat):
         with transaction.atomic():
             job.lease.confirm()
             snapshots.adopt(job.upload, file_stat)

@@ -22,9 +22,8 @@ from media_serving.clips.requests import schedule_clip
 from media_serving.ingest.capture_time import CaptureTime
 from media_serving.models import CaptureClue, Detection, Event, Upload, UploadCopy, UploadState
 from media_serving.models.clips import LATE_DETECTION_DELAY
-from media_serving.models.uploads import kept_path
+from media_serving.models.uploads import is_unchanged, kept_path
 from media_serving.tombstones import schedule_deletion
-from nvr.media.files.mtime import stored_mtime_ns
 from nvr.media.files.paths import NoSuchFile, StorageFault, error_for
 
 logger = logging.getLogger(__name__)
@@ -68,7 +67,7 @@ def exists_at(camera: Camera, place: Upload | UploadCopy) -> bool:
         if isinstance(error, NoSuchFile):
             return False
         raise error from fault
-    return (file_stat.st_size, stored_mtime_ns(file_stat.st_mtime_ns)) == (place.size_bytes, place.mtime_ns)
+    return is_unchanged(place, file_stat)
 
 
 def merge(upload: Upload, into: Upload, *, has_moved: bool) -> None:

@@ -10,6 +10,7 @@ from django.conf import settings
 
 from media_serving.ingest.digests import FileChanged
 from media_serving.models import Upload, UploadState
+from nvr.media.files.identity import FileIdentity
 from nvr.media.files.mtime import stored_mtime_ns
 from nvr.media.files.paths import translate_os_errors
 
@@ -28,17 +29,14 @@ def read_into_memory(file: BinaryIO) -> tuple[BinaryIO, os.stat_result]:
             data = os.pread(file.fileno(), before.st_size, 0)
             if was_written_recently(before):
                 time.sleep(RECHECK_S)
-            if is_alike(before, os.fstat(file.fileno())) and len(data) == before.st_size:
+            after = os.fstat(file.fileno())
+            if FileIdentity.of(before) == FileIdentity.of(after) and len(data) == before.st_size:
                 return in_memory(data), before
     raise FileChanged
 
 
 def was_written_recently(file_stat: os.stat_result) -> bool:
     return abs(time.time_ns() - file_stat.st_ctime_ns) < settings.NVR_UPLOAD_STABLE_TIME.total_seconds() * 1e9
-
-
-def is_alike(before: os.stat_result, now: os.stat_result) -> bool:
-    return (before.st_size, before.st_mtime_ns) == (now.st_size, now.st_mtime_ns)
 
 
 def in_memory(data: bytes) -> BinaryIO:

@@ -24,7 +24,7 @@ from nvr.jobs.models import (
     Lease,
     is_due,
 )
-from nvr.media.files.mtime import MAX_CLOCK_DIFFERENCE
+from nvr.media.files.mtime import MAX_CLOCK_DIFFERENCE, stored_mtime_ns
 
 MAX_NOTE_LENGTH = 300
 MAX_NS = 2**63 - 1
@@ -223,6 +223,12 @@ class UploadCopy(models.Model):
     def below(self) -> bytes:
         """The name on disk, relative to the camera's folder."""
         return unquote_to_bytes(self.raw_path)
+
+
+def is_unchanged(recorded: Upload | UploadCopy, file_stat: os.stat_result) -> bool:
+    """Return whether the file still has the size and mtime with which it was recorded."""
+    is_same_time = stored_mtime_ns(file_stat.st_mtime_ns) == recorded.mtime_ns
+    return is_same_time and file_stat.st_size == recorded.size_bytes
 
 
 def digest_of(raw_path: bytes) -> str:

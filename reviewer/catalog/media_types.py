@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import Final
 
 from nvr.media.ffmpeg.transport_streams import HEAD_BYTES, is_transport_stream
+from nvr.media.files.identity import FileIdentity
 
 IMAGE: Final = "image"
 VIDEO: Final = "video"
@@ -50,13 +51,13 @@ def has_unambiguous_name(name: bytes) -> bool:
 def holds_video(path: bytes, file_stat: os.stat_result) -> bool:
     """Return whether a regular file with an ambiguous name is a video. An unreadable file is not."""
     try:
-        return starts_as_video(path, file_stat.st_dev, file_stat.st_ino, file_stat.st_size, file_stat.st_mtime_ns)
+        return starts_as_video(path, file_stat.st_dev, FileIdentity.of(file_stat))
     except OSError:
         return False
 
 
 @lru_cache(maxsize=32_768)
-def starts_as_video(path: bytes, device: int, inode: int, size_bytes: int, mtime_ns: int) -> bool:
+def starts_as_video(path: bytes, device: int, identity: FileIdentity) -> bool:
     """Return whether the file starts like a transport stream. Raises OSError, which is not cached.
 
     All arguments but `path` only serve as the cache key, so that a changed file is read again.

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 
 from nvr.media.files.companions import LOCK, SEEN, TRASH, ReadOnly, exists, is_outdated, remove
+from nvr.media.files.identity import FileIdentity
 from nvr.media.files.paths import descriptor_path, error_for
 
 logger = logging.getLogger(__name__)
@@ -37,21 +38,12 @@ class ChangedError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class FileIdentity:
-    """Identifies a file and its state, to detect that it was replaced or modified since it was listed."""
-
-    device: int
-    inode: int
-    mtime_ns: int
-    size_bytes: int
-
-
-@dataclass(frozen=True, slots=True)
 class TrashCandidate:
     """A trashed file as it was listed. If `stat` failed, `identity` is None and `reason` has the error."""
 
     path: bytes
     identity: FileIdentity | None
+    device: int = 0
     reason: str = ""
     freed_bytes: int = 0
 
@@ -60,12 +52,8 @@ def inspect_candidate(path: bytes) -> TrashCandidate:
     try:
         facts = os.lstat(path)
     except OSError as error:
-        return TrashCandidate(path, None, error_message(error))
-    return TrashCandidate(path, identity_of(facts), freed_bytes=freed_bytes_of(facts))
-
-
-def identity_of(facts: os.stat_result) -> FileIdentity:
-    return FileIdentity(facts.st_dev, facts.st_ino, facts.st_mtime_ns, facts.st_size)
+        return TrashCandidate(path, None, reason=error_message(error))
+    return TrashCandidate(path, FileIdentity.of(facts), facts.st_dev, freed_bytes=freed_bytes_of(facts))
 
 
 def freed_bytes_of(facts: os.stat_result) -> int:
@@ -114,7 +102,7 @@ def check_deletable(folder: int, name: str, file: TrashCandidate) -> int:
     facts = os.stat(name, dir_fd=folder, follow_symlinks=False)
     if not (stat.S_ISLNK(facts.st_mode) or stat.S_ISREG(facts.st_mode)):
         raise NotDeletedError("It is not a regular file.")
-    if identity_of(facts) != file.identity:
+    if (facts.st_dev, FileIdentity.of(facts)) != (file.device, file.identity):
         raise NotDeletedError("It has changed since it was listed. Review it again.")
     if exists(folder, name + LOCK):
         raise LockedError

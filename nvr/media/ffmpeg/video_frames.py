@@ -11,6 +11,7 @@ from django.core.cache import caches
 
 from nvr.errors import NotFound, StorageFull, Unavailable
 from nvr.media.files.cached_files import cache_path, get_or_create
+from nvr.media.files.identity import FileIdentity
 from nvr.media.files.paths import translate_os_errors
 
 logger = logging.getLogger(__name__)
@@ -34,7 +35,7 @@ def cached_frame(video: Path, *, offset_ms: int = DEFAULT_OFFSET_MS) -> Path:
     """
     with translate_os_errors():
         stat_result = video.stat()
-    identity = f"{video}-{stat_result.st_ino:x}-{stat_result.st_size:x}-{stat_result.st_mtime_ns:x}-{offset_ms}"
+    identity = f"{video}-{FileIdentity.of(stat_result)}-{offset_ms}"
     target = cache_path("frames", identity).with_suffix(".jpg")
     if caches["process"].get(f"no-frame:{target.stem}"):
         raise NoFrame

@@ -19,6 +19,7 @@ from django.http.response import HttpResponseBase
 from django.utils.http import http_date
 
 from nvr.media.files.content_types import content_type_for
+from nvr.media.files.identity import FileIdentity
 from nvr.media.files.paths import is_inside, open_regular
 from nvr.media.http.ranges import Entity, ResponsePlan, is_not_modified, plan_response
 from nvr.media.http.stream_limits import StreamSlot, take_stream_slot
@@ -137,7 +138,7 @@ def opened_file_response(
 ) -> HttpResponseBase:
     """Take all metadata from the open file, so that it matches the bytes that are sent."""
     stat_result = os.fstat(file.fileno())
-    etag = etag or f'"{stat_result.st_ino:x}-{stat_result.st_size:x}-{stat_result.st_mtime_ns:x}"'
+    etag = etag or f'"{FileIdentity.of(stat_result)}"'
     entity = Entity(etag, int(stat_result.st_mtime), stat_result.st_size)
     plan = plan_response(request, entity)
     if request.method == "HEAD" or plan.length == 0:

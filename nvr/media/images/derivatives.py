@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from nvr.media.files.cached_files import cache_path, get_or_create
+from nvr.media.files.identity import FileIdentity
 from nvr.media.files.paths import translate_os_errors
 from nvr.media.images.verdicts import remember_failure
 
@@ -19,9 +20,7 @@ def derivative_of(path: Path, width: int) -> Path:
     """
     with translate_os_errors():
         stat_result = path.stat()
-    return cached_derivative(
-        path, f"{path}-{stat_result.st_ino:x}-{stat_result.st_size:x}-{stat_result.st_mtime_ns:x}", width
-    )
+    return cached_derivative(path, f"{path}-{FileIdentity.of(stat_result)}", width)
 
 
 def derivative_of_bytes(data: bytes, identity: str, width: int) -> Path:
