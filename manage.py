@@ -9,9 +9,12 @@ from django.core.management import execute_from_command_line
 from django.db import InterfaceError, OperationalError
 
 from nvr.start import end_unconfigured
+from nvr.supervision.environment import ensure_environment, host_in
 
 if __name__ == "__main__":
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "nvr.settings")
+    if sys.argv[1:2] == ["up"]:
+        ensure_environment(host_in(sys.argv[2:]))
     try:
         execute_from_command_line(sys.argv)
     except ImproperlyConfigured as error:

@@ -10,6 +10,8 @@ from nvr.env import invalid_secret
 
 ENGINES = {"django.db.backends.sqlite3", "django.db.backends.postgresql"}
 
+POOL = {"min_size": 0, "max_size": 16, "timeout": 5, "max_idle": 300}  # timeout and max_idle in seconds
+
 
 def database_from(url: str) -> dict[str, Any]:
     """Return Django's settings for `url`; raises `ImproperlyConfigured` without the URL (it may hold a password)."""
@@ -24,3 +26,13 @@ def database_from(url: str) -> dict[str, Any]:
     if database["ENGINE"] not in ENGINES or not is_named or database.get("PORT") == 0:
         raise invalid_secret("DATABASE_URL", f"SQLite or PostgreSQL with the name of a database, such as {example}")
     return database
+
+
+def share_connections(database: dict[str, Any]) -> None:
+    """Let the web server's threads share a pool of PostgreSQL connections.
+
+    Other processes keep one connection each: a pool does not survive a fork.
+    """
+    if database["ENGINE"].endswith("postgresql"):
+        database["CONN_MAX_AGE"] = 0
+        database["OPTIONS"]["pool"] = POOL

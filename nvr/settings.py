@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 import django_stubs_ext
 from dotenv import load_dotenv
 
-from nvr.data_folder import check_same, make_private
-from nvr.database_url import database_from
+from nvr.data_folder import make_private
+from nvr.database_url import database_from, share_connections
 from nvr.default_hosts import LOOPBACK, is_loopback, own_hosts
 from nvr.env import Environment
 from nvr.private_files import set_private_umask
@@ -34,8 +34,6 @@ CLIP_DIR = NVR_DATA_DIR / "clips"
 KEPT_DIR = NVR_DATA_DIR / "kept"
 RUN_DIR = NVR_DATA_DIR / "run"
 STATIC_ROOT = NVR_DATA_DIR / "static"
-if mark := os.environ.get("NVR_UP"):
-    check_same(RUN_DIR / "up.lock", mark)
 make_private(NVR_DATA_DIR, CACHE_DIR, RUN_DIR)
 
 # Access
@@ -180,19 +178,14 @@ SQLITE_OPTIONS = {
         "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-16000; PRAGMA temp_store=MEMORY;"
     ),
 }
-# The web server's threads share a pool; a worker process has one connection: no pool survives a fork.
-POOL = {"min_size": 0, "max_size": 16, "timeout": 5, "max_idle": 300}
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     DATABASES["default"] |= {"ENGINE": "nvr.sqlite3", "OPTIONS": SQLITE_OPTIONS}
     DATABASES["default"] |= {"CONN_MAX_AGE": None, "CONN_HEALTH_CHECKS": True}
 else:
-    pooled = {"pool": POOL} if os.environ.get("NVR_PROCESS") == "web" else {}
-    DATABASES["default"] |= {"CONN_MAX_AGE": 0 if pooled else 60, "CONN_HEALTH_CHECKS": True}
-    DATABASES["default"]["OPTIONS"] = {
-        "connect_timeout": 3,
-        **DATABASES["default"].get("OPTIONS", {}),
-        **pooled,
-    }
+    DATABASES["default"] |= {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}
+    DATABASES["default"]["OPTIONS"] = {"connect_timeout": 3, **DATABASES["default"].get("OPTIONS", {})}
+if os.environ.get("NVR_PROCESS") == "web":
+    share_connections(DATABASES["default"])
 
 # Cache; `process` belongs to the rate limits: reserved numbers, and counters while `default` does not answer
 REDIS_URL = env.server("REDIS_URL", schemes={"redis", "rediss", "unix"}, example="redis://redis.lan:6379/0")

@@ -1,8 +1,8 @@
 """Ends the processes that a killed supervisor left running: `python guard.py MARK`, stdin is a pipe from it.
 
 All processes of the installation, and those that they start in separate sessions (ffmpeg), have `NVR_UP=<mark>`
-in their environment. The pipe closes when the supervisor ends, for whatever reason. Uses only the standard library
-to stay small.
+in the environment of their program. The pipe closes when the supervisor ends, for whatever reason. Uses only the
+standard library to stay small.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -46,6 +47,17 @@ def end_marked(mark: str, *, timeout: float = TIMEOUT_SECONDS) -> int:
             send(rest, signal.SIGKILL)
         time.sleep(0.1)
     return len(processes)
+
+
+def start_guard(mark: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(  # noqa: S603 - our own arguments
+        [sys.executable, "-I", "-S", __file__, mark],
+        env={name: value for name, value in os.environ.items() if name != VARIABLE},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
 
 
 def main(mark: str) -> None:

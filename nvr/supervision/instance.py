@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import os
-import secrets
 import time
 from pathlib import Path
 from typing import IO
@@ -27,23 +25,15 @@ class Instance:
         self.mark = mark
 
     @classmethod
-    def acquire(cls, run_dir: Path) -> Instance:
+    def acquire(cls, run_dir: Path, mark: str) -> Instance:
         """Acquire the lock and end processes that a previous run left; raises `AlreadyRunning`."""
         file = _lock(run_dir / "up.lock")
         _end_leftovers(file)
-        mark = secrets.token_hex(16)
         file.seek(0)
         file.truncate()
         file.write(mark)
         file.flush()
         return cls(file, mark)
-
-    @classmethod
-    def inherited(cls, descriptor: int) -> Instance:
-        """Return the instance that this process acquired before its exec."""
-        file = os.fdopen(descriptor, "r+")
-        file.seek(0)
-        return cls(file, file.read())
 
 
 def store_address(run_dir: Path, address: str) -> None:

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import socket
 from pathlib import Path
+from typing import Any
 
 UNIX = "unix:"
 BACKLOG = 2048
@@ -30,10 +31,7 @@ def listening_socket(host: str, port: int) -> socket.socket:
         return unix_socket(Path(host.removeprefix(UNIX)))
     if not 0 <= port <= 65535:
         raise CannotListen(f"{port} is not a port: use 1024 to 65535.")
-    try:
-        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-    except (socket.gaierror, UnicodeError) as error:
-        raise CannotListen(f"{host} is not an address of this machine: use 127.0.0.1, or 0.0.0.0.") from error
+    family, address = resolve(host, port)
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -44,6 +42,15 @@ def listening_socket(host: str, port: int) -> socket.socket:
         reason = REASONS.get(error.errno or 0, f"cannot listen on {host}: {error.strerror}.")
         raise CannotListen(reason.format(host=host, port=port, other=port + 1)) from error
     return listener
+
+
+def resolve(host: str, port: int) -> tuple[socket.AddressFamily, tuple[Any, ...]]:
+    """Return the address family and the address to bind; raises `CannotListen`."""
+    try:
+        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+    except (socket.gaierror, UnicodeError) as error:
+        raise CannotListen(f"{host} is not an address of this machine: use 127.0.0.1, or 0.0.0.0.") from error
+    return family, address
 
 
 def unix_socket(path: Path) -> socket.socket:
@@ -75,6 +82,11 @@ def remove_stale(path: Path) -> None:
         if probe.connect_ex(str(path)) == 0:
             raise CannotListen(f"{path} is in use: stop what listens there, or choose another path.")
     path.unlink()
+
+
+def address_for(host: str) -> str:
+    """Return the address of a listener on `host`, as `address_of` does; raises `CannotListen`."""
+    return host if host.startswith(UNIX) else str(resolve(host, 0)[1][0])
 
 
 def address_of(listener: socket.socket) -> str:

@@ -6,18 +6,23 @@ import os
 import selectors
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable
-from typing import IO, cast
 
-from nvr.supervision.guard import DONE, end_marked, marked_processes
-from nvr.supervision.processes import Process, start_guard
+from nvr.supervision.guard import DONE, end_marked, marked_processes, start_guard
+from nvr.supervision.processes import Process
 
 READ_BYTES = 64 * 1024
 MAX_LINE_BYTES = 16 * 1024
 IDLE_SECONDS = 5.0
 # All within 15 s: a graceful stop, a quick stop (Celery drops its task, whose row is retried later), then SIGKILL.
 STOP_STEPS = ((0.0, signal.SIGTERM), (9.0, signal.SIGQUIT), (12.0, signal.SIGKILL))
+
+
+def print_line(name: str, line: str) -> None:
+    sys.stdout.write(f"{name:<11} | {line}\n")
+    sys.stdout.flush()
 
 
 class Lines:
@@ -46,7 +51,7 @@ class Lines:
 
 
 class Supervisor:
-    """Single-threaded: it starts processes, and a fork in a threaded process can deadlock.
+    """Single-threaded: it forks processes, and a fork in a threaded process can deadlock.
 
     `print_line` is called with the name of a process and one line of its output.
     """
@@ -92,8 +97,8 @@ class Supervisor:
         now = time.monotonic()
         for process in self.processes:
             if process.restart_at is not None and process.restart_at <= now:
-                output = cast(IO[bytes], process.start(self.mark).stdout)
-                os.set_blocking(output.fileno(), False)
+                output = process.start()
+                os.set_blocking(output, False)
                 self.selector.register(output, selectors.EVENT_READ, Lines(process.name, self.print_line))
 
     def _until_next_start(self) -> float:
@@ -104,13 +109,13 @@ class Supervisor:
         """Wait for output, a signal, or at most `seconds`."""
         for key, _ in self.selector.select(seconds):
             if isinstance(key.data, Lines):
-                self._forward(cast(IO[bytes], key.fileobj), key.data)
+                self._forward(key.fd, key.data)
             else:
                 os.read(key.fd, 1024)
 
-    def _forward(self, output: IO[bytes], lines: Lines) -> None:
+    def _forward(self, output: int, lines: Lines) -> None:
         try:
-            data = os.read(output.fileno(), READ_BYTES)
+            data = os.read(output, READ_BYTES)
         except BlockingIOError:
             return
         if data:
@@ -118,7 +123,7 @@ class Supervisor:
             return
         lines.finish()
         self.selector.unregister(output)
-        output.close()
+        os.close(output)
 
     def _restart_ended(self) -> None:
         for process in self.processes:
@@ -131,7 +136,7 @@ class Supervisor:
         self.print_line("supervisor", "stopping")
         started, seen_requests = time.monotonic(), self.stop_requests
         steps = list(STOP_STEPS)
-        while any(process.popen for process in self.processes):
+        while any(process.pid for process in self.processes):
             if self.stop_requests > seen_requests:  # a second request: stop at once
                 steps = [(0.0, signal.SIGKILL)]
                 seen_requests = self.stop_requests
@@ -162,7 +167,7 @@ class Supervisor:
 
 
 def describe_exit(status: int) -> str:
-    """Describe the exit `status` of `subprocess`, which is negative for a signal."""
+    """Describe the exit `status` of a process, which is negative for a signal."""
     if status >= 0:
         return f"ended with status {status}"
     return f"was ended by {signal.Signals(-status).name}"

@@ -67,7 +67,8 @@ def command_of(pid: int) -> str:
         words = Path(f"/proc/{pid}/cmdline").read_bytes().rstrip(b"\0").decode().split("\0")
     except OSError:
         return "ended"
-    return " ".join([Path(words[0]).name, *words[1:]])
+    name = Path(f"/proc/{pid}/comm").read_text().strip()
+    return name if name.startswith("nvr ") else " ".join([Path(words[0]).name, *words[1:]])
 
 
 class Starting:
@@ -75,7 +76,7 @@ class Starting:
 
     def __init__(self, data_dir: Path) -> None:
         self.port, self.output = free_port(), data_dir.with_name(f"up-{time.monotonic_ns()}.log")
-        outer = ("DATABASE_URL", "REDIS_URL", "CELERY_BROKER_URL", "DJANGO_SETTINGS_MODULE")
+        outer = ("DATABASE_URL", "REDIS_URL", "CELERY_BROKER_URL", "DJANGO_SETTINGS_MODULE", "PYTHONDONTWRITEBYTECODE")
         kept = {name: value for name, value in os.environ.items() if name not in outer}
         env = {**kept, "NVR_DATA_DIR": str(data_dir), "NVR_RATE_DEFAULT_ANONYMOUS": "100000/m"}
         self.database, self.since = data_dir / "nvr.sqlite3", f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S.%f}"

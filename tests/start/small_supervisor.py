@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from functools import partial
 from pathlib import Path
 
+from nvr.supervision.environment import ensure_environment
 from nvr.supervision.instance import Instance
 from nvr.supervision.processes import Process
 from nvr.supervision.supervisor import Supervisor
@@ -31,6 +34,9 @@ def print_line(name: str, line: str) -> None:
 
 
 if __name__ == "__main__":
-    instance = Instance.acquire(Path(sys.argv[1]))
-    processes = [Process(name, [sys.executable, "-c", PROGRAMS[name]]) for name in sys.argv[2:]]
+    instance = Instance.acquire(Path(sys.argv[1]), ensure_environment("127.0.0.1"))
+    processes = [
+        Process(name, partial(os.execv, sys.executable, [sys.executable, "-c", PROGRAMS[name]]))
+        for name in sys.argv[2:]
+    ]
     Supervisor(processes, instance.mark, print_line).run()

@@ -86,7 +86,7 @@ def test_doctor_finds_the_address_of_the_running_instance(tmp_path: Path) -> Non
     store_address(tmp_path, "0.0.0.0")
     assert address_of_running(tmp_path) == ""
 
-    instance = Instance.acquire(tmp_path)
+    instance = Instance.acquire(tmp_path, "mark")
     assert address_of_running(tmp_path) == "0.0.0.0"
 
     instance.file.close()
@@ -96,12 +96,12 @@ def test_doctor_finds_the_address_of_the_running_instance(tmp_path: Path) -> Non
 def test_reading_the_address_does_not_prevent_a_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(supervision, "RETRY_S", 60.0)
     store_address(tmp_path, "of a previous run")
-    Instance.acquire(tmp_path).file.close()
+    Instance.acquire(tmp_path, "mark").file.close()
     with (tmp_path / "up.lock").open() as reader, ThreadPoolExecutor() as pool:
         fcntl.flock(reader, fcntl.LOCK_SH)
         assert address_of_running(tmp_path) == ""  # a second reader is not taken for an instance
 
-        starting = pool.submit(Instance.acquire, tmp_path)
+        starting = pool.submit(Instance.acquire, tmp_path, "mark")
         with pytest.raises(TimeoutError):
             starting.result(0.1)
         fcntl.flock(reader, fcntl.LOCK_UN)
@@ -110,7 +110,7 @@ def test_reading_the_address_does_not_prevent_a_start(tmp_path: Path, monkeypatc
 
 
 def test_a_first_start_has_no_address_yet(tmp_path: Path) -> None:
-    instance = Instance.acquire(tmp_path)
+    instance = Instance.acquire(tmp_path, "mark")
 
     assert address_of_running(tmp_path) == ""
     instance.file.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from argparse import ArgumentParser
 from typing import Any
 
@@ -18,9 +19,13 @@ from nvr.installation.places import data_layout
 from nvr.installation.static_files import collect_if_changed
 from nvr.private_files import make_shared, restrict_all
 from nvr.settings import public_snapshots
-from nvr.supervision.__main__ import become_supervisor, print_line
+from nvr.supervision.environment import DEFAULT_HOST, ensure_environment
+from nvr.supervision.forking import fork_command
 from nvr.supervision.instance import AlreadyRunning, Instance, store_address
 from nvr.supervision.listening import CannotListen, address_of, listening_socket, port_of
+from nvr.supervision.preload import preload
+from nvr.supervision.programs import demo, installation
+from nvr.supervision.supervisor import Supervisor, describe_exit, print_line
 
 
 class Command(BaseCommand):
@@ -29,7 +34,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
             "--host",
-            default="127.0.0.1",
+            default=DEFAULT_HOST,
             help="address to listen on; 0.0.0.0 for all addresses, unix:/path for a proxy on this machine",
         )
         parser.add_argument("--port", type=int, default=8000)
@@ -52,29 +57,45 @@ class Command(BaseCommand):
             raise CommandError(f"The database does not answer ({str(error).strip()}): check DATABASE_URL.") from error
 
     def run(self, host: str, port: int, *, with_demo: bool) -> None:
-        instance = Instance.acquire(settings.RUN_DIR)
+        mark = ensure_environment(host)
+        instance = Instance.acquire(settings.RUN_DIR, mark)
         listener = listening_socket(host, port)
         address = address_of(listener)
-        os.environ["NVR_UP_ADDRESS"] = address  # for the processes that the supervisor starts
         store_address(settings.RUN_DIR, address)
         reachable = addresses(host, port_of(listener))
-        self.prepare(reachable, address)
+        preparation = fork_command(lambda: self.prepare(reachable, address))
+        preload()
+        wait_for(preparation)
         print_line("supervisor", f"starting; open {'  or  '.join(reachable)}")
         os.chdir(settings.BASE_DIR)
-        become_supervisor(instance, listener.fileno(), with_demo=with_demo)
+        processes = [*installation(listener.fileno()), *([demo()] if with_demo else [])]
+        Supervisor(processes, instance.mark, print_line).run()
 
     def prepare(self, reachable: list[str], address: str) -> None:
+        collection = fork_command(self.collect_static_files)
         make_shared(settings.NVR_CAMERA_ROOT)
         migrate(lambda line: print_line("supervisor", line))
         for warning in restrict_all(data_layout()):
             print_line("supervisor", warning)
-        if collect_if_changed():
-            print_line("supervisor", "Static files were collected.")
+        wait_for(collection)
         created = create_first_administrator()
         if created:
             self.stdout.write(welcome(created, reachable, public=public_snapshots(address)))
             self.stdout.flush()
         connections.close_all()
+
+    def collect_static_files(self) -> None:
+        if collect_if_changed():
+            print_line("supervisor", "Static files were collected.")
+
+
+def wait_for(child: int) -> None:
+    """Wait for a child of this command; if it fails, end with its status, since it has reported the reason."""
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    if status < 0:
+        raise CommandError(f"The preparation {describe_exit(status)}: start NVR again.")
+    if status:
+        sys.exit(status)
 
 
 def welcome(created: FirstAdministrator, reachable: list[str], *, public: bool) -> str:
