@@ -51,7 +51,8 @@ def preload() -> None:
     current_app.finalize()
     _ = get_resolver().reverse_dict
     for model in apps.get_models():
-        _ = str(model._base_manager.all().query)  # compiles it, which fills Django's caches of the model
+        if model._meta.managed:  # others have no table
+            _ = str(model._base_manager.all().query)  # compiles it, which fills Django's caches of the model
     set_pdeathsig(0)  # sets nothing: billiard parses a C declaration first, which takes each process 10 MB
     gc.collect()
     gc.freeze()  # so that no process writes to the objects when it searches for garbage

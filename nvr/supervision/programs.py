@@ -12,6 +12,7 @@ from typing import Any
 
 from celery import current_app
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 from django.core.management import CommandError, call_command
 from gunicorn.app import wsgiapp
 
@@ -43,7 +44,10 @@ def program(kind: str, main: Callable[..., object], *arguments: Any) -> Callable
 
     def run() -> None:
         os.environ["NVR_PROCESS"] = kind
-        check_same(settings.RUN_DIR / "up.lock", os.environ[VARIABLE])
+        try:
+            check_same(settings.RUN_DIR / "up.lock", os.environ[VARIABLE])
+        except ImproperlyConfigured as error:
+            sys.exit(str(error))
         jobs.WORKER = secrets.token_hex(6)  # its processes share it, the other processes have another
         main(*arguments)
 

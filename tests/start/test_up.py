@@ -24,6 +24,8 @@ from nvr.supervision.guard import marked_processes
 
 from .conftest import BASE_DIR, Start, environment, starting, wait_until
 
+PROCESSES = ("web", "interactive", "ingest", "bulk", "watcher", "beat")
+
 
 @pytest.fixture(scope="session")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -54,9 +56,9 @@ class Installation:
     def processes(self) -> set[int]:
         return marked_processes((self.data_dir / "run" / "up.lock").read_text())
 
-    def running(self, argument: str) -> list[int]:
-        """Return the processes whose command line contains `argument`, oldest first."""
-        return sorted((pid for pid in self.processes if argument.encode() in command_line(pid)), key=start_ticks)
+    def running(self, name: str) -> list[int]:
+        """Return the processes that `ps` shows as `nvr NAME`, oldest first."""
+        return sorted((pid for pid in self.processes if name_of(pid) == f"nvr {name}"), key=start_ticks)
 
     def get(self, path: str, **headers: str) -> tuple[int, bytes]:
         with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)) as client:
@@ -71,11 +73,11 @@ class Installation:
             return False
 
 
-def command_line(pid: int) -> bytes:
+def name_of(pid: int) -> str:
     try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ")
+        return Path(f"/proc/{pid}/comm").read_text().strip()
     except OSError:
-        return b""
+        return ""
 
 
 def umask_of(pid: int) -> int:
@@ -179,9 +181,7 @@ def test_one_command_brings_up_everything_and_one_signal_ends_it(up: Callable[..
     assert len(shown(installation.log, "password")) >= 16
     assert f"http://localhost:{installation.port}" in installation.log
     assert "a new, empty one was created" in installation.log
-    assert wait_until(lambda: all(installation.running(f"worker -Q {q}") for q in ("interactive", "ingest", "bulk")))
-    assert installation.running("celery --quiet -A nvr beat")
-    assert installation.running("manage.py ingest")
+    assert wait_until(lambda: all(map(installation.running, PROCESSES)))
     assert {umask_of(pid) for pid in installation.processes} == {0o077}
     assert open_to_others(installation.data_dir) == []
 
@@ -207,7 +207,7 @@ def test_workers_serve_every_queue_soon(installation: Installation) -> None:
 
 @pytest.mark.slow
 def test_a_killed_web_server_is_restarted_and_no_client_is_refused(installation: Installation) -> None:
-    os.kill(installation.running("gunicorn")[0], signal.SIGKILL)
+    os.kill(installation.running("web")[0], signal.SIGKILL)
 
     assert wait_until(lambda: "web was ended by SIGKILL; restarting in 1 s" in installation.log)
     assert installation.get("/api/health")[0] == 200
