@@ -14,7 +14,7 @@ from nvr.errors import BadRequest, Forbidden
 from nvr.media.files.paths import is_inside
 from nvr.media.files.system_folders import is_hidden_folder
 from reviewer.non_utf8_names import text
-from reviewer.policy import HiddenPath, Policy, unseen_cameras
+from reviewer.policy import HiddenPath, Policy, invisible_cameras
 from reviewer.registry import FOLDER_NOT_FOUND, known_paths, normalize_path
 
 
@@ -68,7 +68,7 @@ def list_subfolders(user: Actor, value: str) -> dict[str, Any]:
 def invisible_camera_folders(user: Actor) -> frozenset[str]:
     """Return the folders of cameras, including trashed ones, that are not visible to `user`."""
     resolved = current_folders().resolved
-    return frozenset(resolved[pk] for pk in unseen_cameras(user, frozenset(resolved)))
+    return frozenset(resolved[pk] for pk in invisible_cameras(user, frozenset(resolved)))
 
 
 def folder_json(folder: str, picker_filter: PickerFilter) -> dict[str, Any]:

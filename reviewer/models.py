@@ -18,7 +18,7 @@ from nvr.audit.actor import Actor, RecordedActor
 from nvr.audit.record import record
 from nvr.jobs.models import MAX_REASON_LENGTH, LeasedJob, LeasedJobQuerySet, leased_job_constraints
 from nvr.media.files.mounts import Mount
-from reviewer.policy import cameras_at, unseen_cameras
+from reviewer.policy import cameras_at, invisible_cameras
 
 logger = logging.getLogger(__name__)
 
@@ -30,7 +30,7 @@ def sees_all(user: Actor) -> bool:
 
 class ReviewPathQuerySet(models.QuerySet["ReviewPath"]):
     def visible_to(self, user: Actor) -> Self:
-        """What `user` may see: all for superusers and managers of paths, else what lists one of their groups."""
+        """All for superusers and users who manage the paths; for others those that list one of their groups."""
         if not user.is_active:
             return self.none()
         if sees_all(user):
@@ -46,7 +46,7 @@ class ReviewPathQuerySet(models.QuerySet["ReviewPath"]):
 
 
 class ReviewPath(models.Model):
-    """A folder whose pictures and videos, with all that lies below, are reviewed."""
+    """A folder whose pictures and videos, including those in subfolders, are reviewed."""
 
     path = models.CharField(max_length=4096, unique=True, help_text="Absolute, without links.")
     groups = models.ManyToManyField(Group, blank=True, related_name="+", help_text="Whose members may review it.")
@@ -73,7 +73,7 @@ def all_review_paths() -> list[ReviewPath]:
 
 
 class RunState(models.TextChoices):
-    """The labels are the words of the review page."""
+    """The labels are the same as on the review page."""
 
     WAITING = "waiting", "Waiting"
     WORKING = "working", "Running"
@@ -92,14 +92,14 @@ AUDIT_ACTIONS: Final = {
 
 class TrashRunQuerySet(LeasedJobQuerySet["TrashRun"]):
     def visible_to(self, user: Actor) -> Self:
-        """One's own, and all for whoever sees all paths; none where a camera keeps its files that they may not see."""
+        """The user's own runs, or all if they see all paths; never those of folders of invisible cameras."""
         if not user.is_active:
             return self.none()
         runs = self if sees_all(user) else self.filter(started_by=user.pk)
-        return runs if user.is_superuser else runs.without_unseen_cameras(user)
+        return runs if user.is_superuser else runs.without_invisible_cameras(user)
 
-    def without_unseen_cameras(self, user: Actor) -> Self:
-        """However many runs there were, they were of few different paths: those are looked at."""
+    def without_invisible_cameras(self, user: Actor) -> Self:
+        """Exclude runs of paths that overlap such a camera. Checks distinct paths, which are few, not each run."""
         folders = current_folders()
         cameras = {
             (path, tuple(roots)): frozenset[int]().union(
@@ -107,8 +107,8 @@ class TrashRunQuerySet(LeasedJobQuerySet["TrashRun"]):
             )
             for path, roots in self.order_by().values_list("path", "roots").distinct()
         }
-        unseen = unseen_cameras(user, frozenset().union(*cameras.values()))
-        hidden = [models.Q(path=path, roots=list(roots)) for (path, roots), at in cameras.items() if at & unseen]
+        invisible = invisible_cameras(user, frozenset().union(*cameras.values()))
+        hidden = [models.Q(path=path, roots=list(roots)) for (path, roots), at in cameras.items() if at & invisible]
         return self.exclude(reduce(or_, hidden)) if hidden else self
 
     def open(self) -> Self:

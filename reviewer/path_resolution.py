@@ -58,7 +58,7 @@ class MediaFile(ResolvedPath):
     file: Path = field(kw_only=True)
 
 
-def exactly(user: Actor, value: Any) -> ReviewPath:
+def get_review_path(user: Actor, value: Any) -> ReviewPath:
     """Return the known review path. Raises `OutsideReview`, and `BadRequest` for an invalid path."""
     root = known_path(user, value)
     if root is None:

@@ -110,7 +110,7 @@ def cameras_at(path: str, folders: Folders | None = None) -> frozenset[int]:
     return frozenset(pk for pk, folder in resolved.items() if is_inside(folder, path) or is_inside(path, folder))
 
 
-def unseen_cameras(user: Actor, cameras: frozenset[int]) -> frozenset[int]:
+def invisible_cameras(user: Actor, cameras: frozenset[int]) -> frozenset[int]:
     """Return those of the cameras that are not visible to `user`. Trashed cameras are visible to superusers only."""
     if not cameras or user.is_superuser:
         return frozenset()

@@ -17,7 +17,7 @@ from nvr.errors import BadRequest, Forbidden, NotFound
 from nvr.media.files.mounts import record_mount
 from nvr.media.files.paths import is_inside
 from reviewer.models import ReviewPath
-from reviewer.policy import Policy, cameras_at, unseen_cameras
+from reviewer.policy import Policy, cameras_at, invisible_cameras
 
 MAX_PATH_BYTES: Final = 2000  # PostgreSQL limits indexed values to 2704 bytes
 FOLDER_NOT_FOUND: Final = "The path is not an existing folder. Check its spelling, and that its disk is connected."
@@ -30,7 +30,7 @@ def known_paths(user: Actor) -> list[ReviewPath]:
         return review_paths
     folders = current_folders()
     cameras = {review_path.pk: cameras_at(review_path.path, folders) for review_path in review_paths}
-    invisible = unseen_cameras(user, frozenset().union(*cameras.values()))
+    invisible = invisible_cameras(user, frozenset().union(*cameras.values()))
     return [review_path for review_path in review_paths if not cameras[review_path.pk] & invisible]
 
 
@@ -79,7 +79,7 @@ def check_cameras(user: Actor, real_path: str, policy: Policy) -> None:
         return
     folders = current_folders()
     overlapping = cameras_at(real_path, folders)
-    invisible = unseen_cameras(user, overlapping)
+    invisible = invisible_cameras(user, overlapping)
     if not overlapping:
         return
     if overlapping - invisible:

@@ -19,7 +19,7 @@ from reviewer import no_js_views
 from reviewer.actions import act_on_many
 from reviewer.catalog.scanner import PathUnavailable
 from reviewer.models import ReviewPath, TrashRun
-from reviewer.path_resolution import exactly
+from reviewer.path_resolution import get_review_path
 from reviewer.registry import add_path, known_paths, remove_path
 from reviewer.trash import runs as trash_runs
 
@@ -52,7 +52,7 @@ class ReviewView(ReviewerView):
         path = request.GET.get("path")
         if not path:
             return render(request, "reviewer/pick.html", pick_context(request))
-        root = exactly(request.user, path)
+        root = get_review_path(request.user, path)
         if request.GET.get("plain") != "1":
             return render(request, "reviewer/review.html", review_context(request, root))
         if request.GET.get("file"):
@@ -136,7 +136,7 @@ class PathsView(ReviewerView):
         """Ask for confirmation before removing `path`."""
         if not request.GET.get("path"):
             return redirect("review")
-        root = exactly(request.user, request.GET["path"])
+        root = get_review_path(request.user, request.GET["path"])
         return render(request, "reviewer/remove.html", {"root": root, "name": no_js_views.short_name(root)})
 
     def post(self, request: HttpRequest) -> HttpResponse:
@@ -158,12 +158,12 @@ class TrashView(ReviewerView):
     def get(self, request: HttpRequest) -> HttpResponse:
         if not request.GET.get("path"):
             return redirect("review")
-        root = exactly(request.user, request.GET.get("path"))
+        root = get_review_path(request.user, request.GET.get("path"))
         context = plain_context(root, lambda root, query: no_js_views.trash_context(request.user, root), request)
         return render(request, "reviewer/plain_trash.html", context)
 
     def post(self, request: HttpRequest) -> HttpResponse:
-        root = exactly(request.user, request.POST.get("path"))
+        root = get_review_path(request.user, request.POST.get("path"))
         run_id = request.POST.get("cancel", "")
         try:
             if run_id.isdecimal() and len(run_id) <= MAX_ID_DIGITS:

@@ -28,7 +28,7 @@ from reviewer.catalog.store import counts_of, folder_page, indexed_size, page_of
 from reviewer.items import items_of
 from reviewer.models import ReviewPath
 from reviewer.non_utf8_names import text
-from reviewer.path_resolution import exactly, resolve_path
+from reviewer.path_resolution import get_review_path, resolve_path
 from reviewer.thumbnails import prefetch
 
 logger = logging.getLogger(__name__)
@@ -77,7 +77,7 @@ class StreamView(BytesView):
 
     @extend_schema(**schema.STREAM)
     def get(self, request: Request) -> StreamingHttpResponse:
-        root = exactly(request.user, path_of(request))
+        root = get_review_path(request.user, path_of(request))
         limit = number_of(request, "limit", 50, minimum=1, maximum=10_000)
         rows = page_of(
             root,
@@ -100,7 +100,7 @@ class PositionView(ApiView):
 
     @extend_schema(**schema.POSITION)
     def get(self, request: Request) -> Response:
-        root = exactly(request.user, path_of(request))
+        root = get_review_path(request.user, path_of(request))
         item = item_of(request, root, "item")
         if item is None:
             raise BadRequest("item is required.")
@@ -144,7 +144,7 @@ class SummaryView(ApiView):
 
     @extend_schema(**schema.SUMMARY)
     def get(self, request: Request) -> Response:
-        root = exactly(request.user, path_of(request))
+        root = get_review_path(request.user, path_of(request))
         return Response({"path": root.path, "counts": counts_of(root)})
 
 
@@ -155,7 +155,7 @@ class ProgressView(ApiView):
 
     @extend_schema(**schema.PROGRESS)
     def get(self, request: Request) -> Response:
-        root = exactly(request.user, path_of(request))
+        root = get_review_path(request.user, path_of(request))
         scanning, indexed = scan_progress(root.path), indexed_size(root)
         size = scanning or indexed or ScanProgress()
         thumbnails = prefetch.progress_of(root)

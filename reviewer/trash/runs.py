@@ -25,7 +25,7 @@ from nvr.media.files.system_folders import has_hidden_folder
 from reviewer.catalog.scanner import check_available, path_unavailable_reason
 from reviewer.disk_reserve import allocate_reserve, with_reserve
 from reviewer.models import AUDIT_ACTIONS, OPEN_STATES, ReviewPath, RunState, TrashLines, TrashRun
-from reviewer.path_resolution import exactly
+from reviewer.path_resolution import get_review_path
 from reviewer.registry import known_paths
 
 LINE_RETENTION: Final = timedelta(hours=1)  # only the client that streams the run reads them
@@ -40,9 +40,9 @@ def roots_of(user: Actor, path: Any = None) -> list[ReviewPath]:
     """Return the review paths to empty: all of `user`, or only `path`. Nested paths are included once.
 
     The result includes unavailable paths: the run reports them and empties the others. Raises `PathUnavailable` if all
-    are unavailable, and the exceptions of `exactly`.
+    are unavailable, and the exceptions of `get_review_path`.
     """
-    roots = known_paths(user) if path is None else [exactly(user, path)]
+    roots = known_paths(user) if path is None else [get_review_path(user, path)]
     there = [root for root in roots if not path_unavailable_reason(root)]
     if roots and not there:
         check_available(roots[0])
