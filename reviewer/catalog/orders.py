@@ -31,7 +31,7 @@ class View:
 class FileGone(BadRequest):
     """In the order by time, a file has a position only while it exists."""
 
-    title = "A file that no longer exists has no place by time: use offset."
+    title = "A file that no longer exists has no position in the order by time. Use offset instead."
 
 
 def page(index: Index, view: View, *, offset: int, limit: int) -> list[Row]:

@@ -47,7 +47,7 @@ class ScanInProgress(Unavailable):
     """Another process is scanning the disk, and the scan takes too long to wait for it."""
 
     def __init__(self) -> None:
-        super().__init__("The folder is being read, which takes a while: ask again.", retry_after=2)
+        super().__init__("The folder is being scanned, which takes a while. Try again in a moment.", retry_after=2)
 
 
 class PathUnavailable(Conflict):

@@ -217,9 +217,9 @@ def index_error(error: sqlite3.Error | OSError) -> NvrError:
     # If there is no space for its -wal or -shm file, SQLite reports other errors than SQLITE_FULL.
     full = code == sqlite3.SQLITE_FULL or (code in SIDE_FILE_ERRORS and disk_reserve.is_full())
     if full or (isinstance(error, OSError) and error.errno in FULL):
-        return StorageFull("The disk is full: make room where the data directory lies.")
+        return StorageFull("The disk of the data directory is full. Free some space on it.")
     why = error.strerror if isinstance(error, OSError) else error
-    return Unavailable(f"The index of the files cannot be used ({why}): see to the data directory and its disk.")
+    return Unavailable(f"The index of the files cannot be used ({why}). Check the data directory and its disk.")
 
 
 def page_of(

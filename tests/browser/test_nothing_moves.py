@@ -51,7 +51,7 @@ def opened(open_browser: Open, chief: User, card: Path, request: pytest.FixtureR
     page = open_browser(request.param)
     sign_in(page, "chief")
     opened_at(page, card)
-    expect(page.locator(".shot[data-place='0'] img")).to_have_js_property("complete", True)
+    expect(page.locator(".shot[data-index='0'] img")).to_have_js_property("complete", True)
     yield page
 
 
@@ -66,34 +66,34 @@ def moved(page: Page, act: Callable[[], object]) -> list[str]:
 
 def test_choosing_moves_nothing(opened: Page) -> None:
     def choose() -> None:
-        opened.locator(".shot[data-place='1']").click(modifiers=["Control"])
+        opened.locator(".shot[data-index='1']").click(modifiers=["Control"])
         expect(opened.get_by_role("toolbar", name="Selected files")).to_be_visible()
-        opened.locator(".shot[data-place='3']").click(modifiers=["Shift"])
+        opened.locator(".shot[data-index='3']").click(modifiers=["Shift"])
         keep_picture(opened, f"review-chosen-{opened.viewport_size['width']}")  # type: ignore[index]
         opened.get_by_role("button", name="Clear selection").click()
-        expect(opened.locator("[data-chosen]")).to_be_hidden()
+        expect(opened.locator("[data-selection]")).to_be_hidden()
 
     assert moved(opened, choose) == []
 
 
 def test_a_second_click_on_the_bar_does_not_reach_what_it_covered(opened: Page) -> None:
-    opened.locator(".shot[data-place='1']").click(modifiers=["Control"])
+    opened.locator(".shot[data-index='1']").click(modifiers=["Control"])
     opened.locator("[data-tools]").evaluate("tools => tools.addEventListener('click', () => { window.hit = true; })")
     opened.get_by_role("button", name="Clear selection").dblclick()
 
-    expect(opened.locator("[data-chosen]")).to_be_hidden()
+    expect(opened.locator("[data-selection]")).to_be_hidden()
     assert not opened.evaluate("window.hit")
 
 
 def test_a_double_click_opens_a_picture_also_while_others_are_chosen(opened: Page) -> None:
-    opened.locator(".shot[data-place='1']").click(modifiers=["Control"])
-    opened.locator(".shot[data-place='0']").dblclick()
+    opened.locator(".shot[data-index='1']").click(modifiers=["Control"])
+    opened.locator(".shot[data-index='0']").dblclick()
 
     expect(opened.locator("[data-screen]")).to_be_visible()
 
 
 def test_a_double_click_that_opens_a_picture_marks_nothing(opened: Page, card: Path) -> None:
-    tile = opened.locator(".shot[data-place='0']")
+    tile = opened.locator(".shot[data-index='0']")
     place = tile.bounding_box()
     pressed = opened.locator(".screen-bar [data-do=trash]")
     pressed.evaluate(  # as it is with a tile at the foot of the window
@@ -128,7 +128,7 @@ def test_messages_and_notices_move_nothing(opened: Page) -> None:
                 "text => document.dispatchEvent(new CustomEvent('toast', { detail: { text, level: 'error' } }))", text
             )
         opened.locator("[data-notice]").evaluate("notice => { notice.hidden = false; }")
-        opened.locator("[data-review]").evaluate("review => { review.toggleAttribute('data-reading', true); }")
+        opened.locator("[data-review]").evaluate("review => { review.toggleAttribute('data-scanning', true); }")
 
     assert moved(opened, tell) == []
 

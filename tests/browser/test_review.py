@@ -46,7 +46,7 @@ def wait_for(check: Callable[[], bool], page: Page) -> None:
 
 def shows(page: Page, number: int) -> None:
     expect(page.locator("[data-stage]")).to_have_attribute("data-shown", re.compile(f"IMG_{number:04}.JPG"))
-    expect(page.locator("[data-facts]")).to_contain_text(f"IMG_{number:04}.JPG")
+    expect(page.locator("[data-details]")).to_contain_text(f"IMG_{number:04}.JPG")
 
 
 def stands_on(page: Page, number: int) -> None:
@@ -68,7 +68,7 @@ def test_a_folder_is_chosen_from_the_tree_and_reviewed(page: Page, chief: User, 
 
     page.get_by_role("link", name="101MEDIA").click()
 
-    expect(page.locator("[data-sum]")).to_have_text("60 files")
+    expect(page.locator("[data-summary]")).to_have_text("60 files")
     stands_on(page, 60)
     expect(page.locator("[data-folder]")).to_have_value(f"{card}/DCIM/101MEDIA")
 
@@ -232,7 +232,7 @@ def test_a_range_is_chosen_in_the_grid_and_marked_as_one(opened: Page, card: Pat
     stands_on(opened, 0)
     for _ in range(3):
         opened.keyboard.press("Shift+ArrowRight")
-    expect(opened.locator("[data-chosen-count]")).to_have_text("4 selected")
+    expect(opened.locator("[data-selection-count]")).to_have_text("4 selected")
     keep_picture(opened, "review-grid")
     opened.keyboard.press("d")
     wait_for(lambda: all(marks_of(card, number) == {".trash", ".seen"} for number in range(4)), opened)
@@ -250,15 +250,15 @@ def test_what_was_marked_stays_until_the_filter_is_applied_again(opened: Page, c
         opened.keyboard.press("s")
     stands_on(opened, 3)
     wait_for(lambda: marks_of(card, 2) == {".seen"}, opened)
-    expect(opened.locator("[data-sum]")).to_have_text("120 files")
+    expect(opened.locator("[data-summary]")).to_have_text("120 files")
     expect(opened.locator('[data-filter="seen"] [data-count]')).to_have_text("3")
 
     opened.keyboard.press("End")
     stands_on(opened, 119)
     opened.get_by_role("button", name="Refresh").click()
-    expect(opened.locator("[data-sum]")).to_have_text("117 files")
+    expect(opened.locator("[data-summary]")).to_have_text("117 files")
     opened.go_back()
-    expect(opened.locator("[data-sum]")).to_have_text("120 files")
+    expect(opened.locator("[data-summary]")).to_have_text("120 files")
 
 
 @pytest.mark.slow
@@ -355,7 +355,7 @@ def test_a_message_has_the_icon_of_its_level(opened: Page) -> None:
 @pytest.mark.slow
 def test_an_open_dialog_dims_the_whole_window(opened: Page) -> None:
     opened.get_by_role("button", name="Empty trash").click()
-    expect(opened.locator("[data-trash-sum]")).not_to_contain_text("Counting")
+    expect(opened.locator("[data-trash-summary]")).not_to_contain_text("Counting")
 
     picture = Image.open(io.BytesIO(opened.screenshot())).convert("L")
     at_the_edge, beside = (picture.crop((picture.width - x, 0, picture.width - x + 1, 900)) for x in (3, 24))

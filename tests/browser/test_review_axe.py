@@ -45,7 +45,7 @@ def test_the_grid_its_bar_messages_and_dialogs(opened: Page, card: Path, looks: 
     found = violations_in(opened, looks)
 
     opened.get_by_role("button", name="Empty trash").click()
-    expect(opened.locator("[data-trash-sum]")).to_contain_text("1 file")
+    expect(opened.locator("[data-trash-summary]")).to_contain_text("1 file")
     found += violations_in(opened, looks)
     opened.keyboard.press("Escape")
     opened.locator("[data-grid]").press("?")

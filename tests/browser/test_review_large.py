@@ -42,7 +42,7 @@ def test_what_one_runs_past_is_not_fetched_whole(opened: Page) -> None:
             await Promise.resolve(); } }"""
     )
 
-    expect(opened.locator("[data-facts]")).to_contain_text("IMG_0080.JPG")
+    expect(opened.locator("[data-details]")).to_contain_text("IMG_0080.JPG")
     expect(opened.locator("[data-stage]")).to_have_attribute("data-quality", "original")
     opened.wait_for_timeout(300)
     assert len(whole) < 40
@@ -56,7 +56,7 @@ def test_what_is_not_there_yet_is_not_taken_for_the_one_before(opened: Page, car
     expect(opened.locator("[data-stage]")).to_have_attribute("data-shown", re.compile("IMG_0299"))
     opened.keyboard.press("r")
 
-    expect(opened.locator("[data-facts]")).to_contain_text("IMG_0300.JPG")
+    expect(opened.locator("[data-details]")).to_contain_text("IMG_0300.JPG")
     expect(opened.locator("[data-stage]")).to_have_attribute("data-waiting", "")
     expect(opened.locator("[data-frame] img")).to_have_css("opacity", "0.25")
     for route in waiting:
@@ -76,7 +76,7 @@ def test_a_folder_that_cannot_be_read_says_why_where_the_files_would_be(opened: 
 
     away.rename(card)
     opened.get_by_role("button", name="Refresh").click()
-    expect(opened.locator("[data-sum]")).to_have_text(f"{FILES} files")
+    expect(opened.locator("[data-summary]")).to_have_text(f"{FILES} files")
     expect(failure).to_be_hidden()
 
 
@@ -84,7 +84,7 @@ def test_all_above_are_marked_also_those_that_were_never_loaded(opened: Page, ca
     opened.keyboard.press("End")
     opened.keyboard.press("a")
 
-    expect(opened.locator("[data-toasts]")).to_contain_text(f"{FILES - 1} above are seen.")
+    expect(opened.locator("[data-toasts]")).to_contain_text(f"{FILES - 1} files above marked as seen.")
     wait_for(lambda: len(list(card.glob("*.seen"))) == FILES - 1, opened)
     opened.keyboard.press("u")
     wait_for(lambda: not list(card.glob("*.seen")), opened)
@@ -93,7 +93,7 @@ def test_all_above_are_marked_also_those_that_were_never_loaded(opened: Page, ca
 def test_a_range_to_the_end_is_marked_whole(opened: Page, card: Path) -> None:
     opened.keyboard.press("Home")
     opened.keyboard.press("Shift+End")
-    expect(opened.locator("[data-chosen-count]")).to_have_text(f"{FILES} selected")
+    expect(opened.locator("[data-selection-count]")).to_have_text(f"{FILES} selected")
     opened.keyboard.press("d")
 
     wait_for(lambda: len(list(card.glob("*.trash"))) == FILES, opened)
@@ -111,7 +111,7 @@ def test_the_wheel_moves_by_its_own_pixels_in_a_list_too_tall_for_the_browser(op
     # y of a tile in sight, before and after a turn of the wheel
     place = opened.evaluate(
         """() => [...document.querySelectorAll(".shot")].find((shot) => shot.getBoundingClientRect().top > 300)
-            .dataset.place"""
+            .dataset.index"""
     )
     before = y_of(opened, place)
     opened.mouse.wheel(0, 120)
@@ -121,12 +121,12 @@ def test_the_wheel_moves_by_its_own_pixels_in_a_list_too_tall_for_the_browser(op
     assert before - y_of(opened, place) == pytest.approx(120, abs=2)
 
     frame.evaluate("frame => { frame.scrollTop = frame.scrollHeight; }")
-    expect(opened.locator('.shot[data-place="999999"]')).to_be_in_viewport()
+    expect(opened.locator('.shot[data-index="999999"]')).to_be_in_viewport()
 
 
 def y_of(page: Page, place: str) -> float:
     y: float = page.evaluate(
-        "place => document.querySelector(`.shot[data-place='${place}']`).getBoundingClientRect().top", place
+        "place => document.querySelector(`.shot[data-index='${place}']`).getBoundingClientRect().top", place
     )
     return y
 
@@ -143,9 +143,11 @@ def test_the_first_reading_tells_how_far_it_is(opened: Page, card: Path) -> None
     opened.route("**/api/media-items/progress*", lambda route: route.fulfill(json=told))
     opened.goto(f"/review?path={card}&filter=all")
 
-    expect(opened.locator("[data-sum]")).to_have_text("Reading the folder… 120\u202f000 files in 130 folders so far")
+    expect(opened.locator("[data-summary]")).to_have_text(
+        "Scanning the folder… 120\u202f000 files in 130 folders so far"
+    )
     expect(opened.locator("[data-skeleton]")).to_be_visible()
     for route in waiting:
         route.continue_()
-    expect(opened.locator("[data-sum]")).to_have_text(f"{FILES} files")
+    expect(opened.locator("[data-summary]")).to_have_text(f"{FILES} files")
     expect(opened.locator("[data-skeleton]")).to_be_hidden()

@@ -35,7 +35,7 @@ def caption(name: str) -> str:
 
 def captions(page: Page, *wanted: str) -> None:
     for place, caption in enumerate(wanted):
-        expect(page.locator(f".shot[data-place='{place}'] .shot-caption")).to_have_text(caption)
+        expect(page.locator(f".shot[data-index='{place}'] .shot-caption")).to_have_text(caption)
 
 
 def test_by_folder_and_name_first_by_name_or_time_if_one_likes(opened: Page) -> None:
@@ -75,19 +75,19 @@ def test_one_stays_at_the_file_when_the_order_changes_before_the_list_is_there(o
         }
     }""")
 
-    expect(opened.locator(".shot[data-place='1'] .shot-caption")).to_have_text(caption(NAMES[3]))
+    expect(opened.locator(".shot[data-index='1'] .shot-caption")).to_have_text(caption(NAMES[3]))
     expect(opened.locator(".shot[data-cursor]")).to_have_attribute("title", re.compile(f"{NAMES[1]}$"))
 
 
 def test_a_file_in_the_address_is_found_by_time(opened: Page, card: Path) -> None:
     opened.goto(f"/review?path={card}&filter=all&order=time&item={card / NAMES[1]}")
-    expect(opened.locator("[data-facts]")).to_contain_text("IMG_0001.JPG")
+    expect(opened.locator("[data-details]")).to_contain_text("IMG_0001.JPG")
     opened.keyboard.press("r")
-    expect(opened.locator("[data-facts]")).to_contain_text("IMG_0000.JPG")
+    expect(opened.locator("[data-details]")).to_contain_text("IMG_0000.JPG")
 
 
 def test_captions_name_the_folder(opened: Page) -> None:
-    expect(opened.locator(".shot[data-place='3']")).to_have_attribute(
+    expect(opened.locator(".shot[data-index='3']")).to_have_attribute(
         "aria-label", "DCIM/101MEDIA, IMG_0000.JPG, not seen"
     )
 

@@ -51,7 +51,7 @@ def touch(page: Page, kind: str, *points: tuple[float, float]) -> None:
 
 
 def centre(page: Page, place: int) -> tuple[float, float]:
-    box = page.locator(f".shot[data-place='{place}'] .shot-frame").bounding_box()
+    box = page.locator(f".shot[data-index='{place}'] .shot-frame").bounding_box()
     assert box is not None
     return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
 
@@ -62,31 +62,31 @@ def scale(page: Page) -> float:
 
 def test_a_long_press_chooses_and_a_tap_then_adds(phone: Page) -> None:
     touch(phone, "touchStart", centre(phone, 0))
-    expect(phone.locator("[data-chosen-count]")).to_have_text("1 selected")
+    expect(phone.locator("[data-selection-count]")).to_have_text("1 selected")
     touch(phone, "touchEnd")
     expect(phone.locator("[data-screen]")).to_be_hidden()
-    phone.locator(".shot[data-place='3']").tap()
-    expect(phone.locator("[data-chosen-count]")).to_have_text("2 selected")
-    phone.locator(".shot[data-place='0']").tap()
-    phone.locator(".shot[data-place='3']").tap()
-    expect(phone.locator("[data-chosen]")).to_be_hidden()
+    phone.locator(".shot[data-index='3']").tap()
+    expect(phone.locator("[data-selection-count]")).to_have_text("2 selected")
+    phone.locator(".shot[data-index='0']").tap()
+    phone.locator(".shot[data-index='3']").tap()
+    expect(phone.locator("[data-selection]")).to_be_hidden()
     expect(phone.locator(".shield")).to_have_count(0)
 
-    phone.locator(".shot[data-place='3']").tap()
+    phone.locator(".shot[data-index='3']").tap()
     shows(phone, 3)
 
 
 def test_dragging_on_from_a_long_press_chooses_all_between(phone: Page, card: Path) -> None:
     touch(phone, "touchStart", centre(phone, 1))
-    expect(phone.locator("[data-chosen-count]")).to_have_text("1 selected")
+    expect(phone.locator("[data-selection-count]")).to_have_text("1 selected")
     for place in (2, 3, 5):
         touch(phone, "touchMove", centre(phone, place))
-    expect(phone.locator("[data-chosen-count]")).to_have_text("5 selected")
+    expect(phone.locator("[data-selection-count]")).to_have_text("5 selected")
     keep_picture(phone, "review-touch")
     touch(phone, "touchMove", centre(phone, 3))
     touch(phone, "touchEnd")
 
-    expect(phone.locator("[data-chosen-count]")).to_have_text("3 selected")
+    expect(phone.locator("[data-selection-count]")).to_have_text("3 selected")
     phone.get_by_role("button", name="Seen", exact=True).tap()
     wait_for(lambda: len(list(card.glob("*.seen"))) == 3, phone)
 
@@ -99,7 +99,7 @@ def test_a_finger_that_moves_scrolls_and_chooses_nothing(phone: Page) -> None:
     phone.wait_for_timeout(600)
     touch(phone, "touchEnd")
 
-    expect(phone.locator("[data-chosen]")).to_be_hidden()
+    expect(phone.locator("[data-selection]")).to_be_hidden()
     assert phone.locator("[data-grid-frame]").evaluate("frame => frame.scrollTop") > 50
 
 

@@ -66,7 +66,7 @@ def trashed(page: Page, site: str, tmp_path: Path) -> Page:
     sign_in(page, "chief")
     opened_at(page, card).evaluate(SLOW)
     page.get_by_role("button", name="Empty trash").click()
-    page.locator("[data-trash-typed]").fill(str(FILES))
+    page.locator("[data-trash-input]").fill(str(FILES))
     return page
 
 
@@ -83,12 +83,12 @@ def test_the_trash_says_how_much_and_wants_the_number(page: Page, site: str, tmp
     wait_for(lambda: (card / "IMG_0002.JPG.trash").exists(), opened)
     opened.get_by_role("button", name="Empty trash").click()
 
-    expect(opened.locator("[data-trash-sum]")).to_contain_text("3 files")
-    go = opened.locator("[data-trash-go]")
+    expect(opened.locator("[data-trash-summary]")).to_contain_text("3 files")
+    go = opened.locator("[data-trash-delete]")
     expect(go).to_be_disabled()
-    opened.locator("[data-trash-typed]").fill("4")
+    opened.locator("[data-trash-input]").fill("4")
     expect(go).to_be_disabled()
-    opened.locator("[data-trash-typed]").fill("3")
+    opened.locator("[data-trash-input]").fill("3")
     expect(go).to_be_enabled()
     keep_picture(opened, "review-trash")
     lines = [
@@ -97,23 +97,23 @@ def test_the_trash_says_how_much_and_wants_the_number(page: Page, site: str, tmp
     body = "".join([*lines, '{"type": "done", "deleted": 3, "errors": 0}\n'])
     opened.route("**/api/empty-trash", lambda route: route.fulfill(content_type="application/x-ndjson", body=body))
     go.click()
-    expect(opened.locator("[data-trash-sum]")).to_have_text("3 files deleted.")
+    expect(opened.locator("[data-trash-summary]")).to_have_text("3 files deleted.")
 
 
 def test_enter_begins_it_and_done_ends_it(trashed: Page) -> None:
     trashed.evaluate('() => { window.fetch = () => Promise.resolve(new Response(\'{"type": "done"}\')); }')
-    trashed.locator("[data-trash-typed]").fill("4")
+    trashed.locator("[data-trash-input]").fill("4")
     trashed.keyboard.press("Enter")
     expect(trashed.locator("[data-trash-run]")).to_be_hidden()
     expect(trashed.get_by_role("alert")).to_have_text(
         f"Nothing was deleted. Type {FILES}, the number of files, to delete them."
     )
     keep_picture(trashed, "review-trash-wrong")
-    trashed.locator("[data-trash-typed]").fill(str(FILES))
+    trashed.locator("[data-trash-input]").fill(str(FILES))
     expect(trashed.get_by_role("alert")).to_be_hidden()
     trashed.keyboard.press("Enter")
 
-    expect(trashed.locator("[data-trash-sum]")).to_have_text("0 files deleted.")
+    expect(trashed.locator("[data-trash-summary]")).to_have_text("0 files deleted.")
     expect(trashed.get_by_role("button", name="Done")).to_be_focused()
     keep_picture(trashed, "review-trash-done")
     trashed.keyboard.press("Enter")
@@ -130,17 +130,17 @@ def test_what_came_after_a_trashed_file_is_told_and_stays(trashed: Page, tmp_pat
     trashed.get_by_role("button", name="Empty trash").click()
 
     told = "1 file was replaced after it was trashed and stays."
-    expect(trashed.locator("[data-trash-sum]")).to_contain_text(told)
+    expect(trashed.locator("[data-trash-summary]")).to_contain_text(told)
     keep_picture(trashed, "review-trash-changed")
 
 
 def test_a_second_enter_does_not_stop_it(trashed: Page) -> None:
-    trashed.locator("[data-trash-typed]").press("Enter")
-    expect(trashed.locator("[data-trash-sum]")).to_contain_text("deleted")
+    trashed.locator("[data-trash-input]").press("Enter")
+    expect(trashed.locator("[data-trash-summary]")).to_contain_text("deleted")
     trashed.keyboard.press("Enter")
     expect(trashed.get_by_role("button", name="Stop")).to_be_enabled()
     trashed.get_by_role("button", name="Stop").press("Enter")
-    expect(trashed.locator("[data-trash-sum]")).to_contain_text("Stopped:")
+    expect(trashed.locator("[data-trash-summary]")).to_contain_text("Stopped:")
 
 
 def test_an_empty_trash_is_left_at_once(trashed: Page, tmp_path: Path) -> None:
@@ -149,7 +149,7 @@ def test_an_empty_trash_is_left_at_once(trashed: Page, tmp_path: Path) -> None:
         mark.unlink()
     trashed.get_by_role("button", name="Empty trash").click()
 
-    expect(trashed.locator("[data-trash-sum]")).to_have_text("The trash is empty.")
+    expect(trashed.locator("[data-trash-summary]")).to_have_text("The trash is empty.")
     expect(trashed.get_by_role("button", name="Done")).to_be_focused()
 
 
@@ -161,34 +161,34 @@ def test_stopping_tells_all_that_went_until_then(trashed: Page) -> None:
         route.fulfill(json={})
 
     trashed.route("**/api/trash-runs/7/cancel", cancelled)
-    trashed.locator("[data-trash-go]").click()
-    expect(trashed.locator("[data-trash-sum]")).to_contain_text(f"of {FILES} files deleted")
-    expect(trashed.locator("[data-trash-now]")).to_contain_text("IMG_")
+    trashed.locator("[data-trash-delete]").click()
+    expect(trashed.locator("[data-trash-summary]")).to_contain_text(f"of {FILES} files deleted")
+    expect(trashed.locator("[data-trash-note-text]")).to_contain_text("IMG_")
     trashed.get_by_role("button", name="Stop").click()
 
-    expect(trashed.locator("[data-trash-sum]")).to_contain_text("Stopped:")
+    expect(trashed.locator("[data-trash-summary]")).to_contain_text("Stopped:")
     told = trashed.evaluate("window.told")
     assert 3 < told < FILES
-    expect(trashed.locator("[data-trash-sum]")).to_have_text(f"Stopped: {told} files deleted.")
+    expect(trashed.locator("[data-trash-summary]")).to_have_text(f"Stopped: {told} files deleted.")
     assert len(asked) == 1
     expect(trashed.get_by_role("button", name="Stop")).to_be_hidden()
 
 
 def test_stopping_ends_the_stream_when_the_server_does_not_hear(trashed: Page) -> None:
     trashed.route("**/api/trash-runs/7/cancel", lambda route: route.fulfill(status=503, json={"error": "busy"}))
-    trashed.locator("[data-trash-go]").click()
-    expect(trashed.locator("[data-trash-sum]")).to_contain_text(f"of {FILES} files deleted")
+    trashed.locator("[data-trash-delete]").click()
+    expect(trashed.locator("[data-trash-summary]")).to_contain_text(f"of {FILES} files deleted")
     trashed.get_by_role("button", name="Stop").click()
 
-    expect(trashed.locator("[data-trash-sum]")).to_contain_text("Stopped:")
-    expect(trashed.locator("[data-trash-now]")).to_contain_text("The trash history shows the result")
+    expect(trashed.locator("[data-trash-summary]")).to_contain_text("Stopped:")
+    expect(trashed.locator("[data-trash-note-text]")).to_contain_text("The trash history shows the result")
 
 
 def test_a_server_that_stops_in_the_middle_is_told_in_words(trashed: Page) -> None:
     trashed.evaluate("() => { window.fetch = () => Promise.reject(new TypeError('Failed to fetch')); }")
-    trashed.locator("[data-trash-go]").click()
+    trashed.locator("[data-trash-delete]").click()
 
-    expect(trashed.locator("[data-trash-now]")).to_contain_text("The trash history shows the result")
+    expect(trashed.locator("[data-trash-note-text]")).to_contain_text("The trash history shows the result")
     expect(trashed.locator("body")).to_contain_text("The server is not responding. Try again in a moment.")
     expect(trashed.locator("body")).not_to_contain_text("Failed to fetch")
 
@@ -197,7 +197,7 @@ def answered(page: Page, *lines: dict[str, object]) -> None:
     """Begin the emptying, which the server answers with `lines`."""
     body = "".join(f"{json.dumps(line)}\n" for line in lines)
     page.evaluate("body => { window.fetch = () => Promise.resolve(new Response(body)); }", body)
-    page.locator("[data-trash-go]").click()
+    page.locator("[data-trash-delete]").click()
 
 
 def test_a_reason_that_many_files_share_is_told_once(trashed: Page) -> None:
@@ -208,8 +208,8 @@ def test_a_reason_that_many_files_share_is_told_once(trashed: Page) -> None:
     done = {"type": "done", "deleted": 1, "errors": FILES - 1}
     answered(trashed, {"type": "deleted", "path": "/card/A.JPG"}, *errors, done)
 
-    expect(trashed.locator("[data-trash-sum]")).to_have_text(f"1 file deleted, {FILES - 1} could not be deleted.")
-    expect(trashed.locator("[data-trash-troubles] li")).to_have_text([f"{FILES - 1} files: {why}"])
+    expect(trashed.locator("[data-trash-summary]")).to_have_text(f"1 file deleted, {FILES - 1} could not be deleted.")
+    expect(trashed.locator("[data-trash-errors] li")).to_have_text([f"{FILES - 1} files: {why}"])
     expect(trashed.locator("[data-trash-progress]")).to_be_hidden()
 
 
@@ -222,10 +222,10 @@ def test_why_the_whole_emptying_ended_is_no_files_trouble(trashed: Page, tmp_pat
         {"type": "done", "deleted": 1, "errors": 1},
     )
 
-    expect(trashed.locator("[data-trash-sum]")).to_have_text("Aborted: 1 file deleted.")
+    expect(trashed.locator("[data-trash-summary]")).to_have_text("Aborted: 1 file deleted.")
     expect(trashed.locator("[data-trash-note]")).to_have_text(why)
     expect(trashed.locator("[data-trash-note] .icon-warning")).to_be_visible()
-    expect(trashed.locator("[data-trash-troubles] li")).to_have_count(0)
+    expect(trashed.locator("[data-trash-errors] li")).to_have_count(0)
 
 
 def test_a_refused_emptying_says_that_it_did_not_begin(trashed: Page) -> None:
@@ -233,9 +233,9 @@ def test_a_refused_emptying_says_that_it_did_not_begin(trashed: Page) -> None:
         """() => { window.fetch = () => Promise.resolve(
             new Response(JSON.stringify({ error: "Another one is on." }), { status: 409 })); }"""
     )
-    trashed.locator("[data-trash-go]").click()
+    trashed.locator("[data-trash-delete]").click()
 
-    expect(trashed.locator("[data-trash-sum]")).to_have_text("The trash run did not start.")
+    expect(trashed.locator("[data-trash-summary]")).to_have_text("The trash run did not start.")
     expect(trashed.locator("[data-trash-note]")).to_have_text("Another one is on.")
     expect(trashed.locator("[data-trash-progress]")).to_be_hidden()
 
@@ -245,7 +245,7 @@ def test_a_folder_that_went_away_is_not_counted(trashed: Page, tmp_path: Path) -
     (tmp_path.resolve() / "card").rename(tmp_path.resolve() / "elsewhere")
     trashed.get_by_role("button", name="Empty trash").click()
 
-    expect(trashed.locator("[data-trash-sum]")).to_have_text("The trash cannot be counted.")
+    expect(trashed.locator("[data-trash-summary]")).to_have_text("The trash cannot be counted.")
     expect(trashed.locator("[data-trash-note]")).to_contain_text("does not exist")
     expect(trashed.locator("[data-trash-confirm]")).to_be_hidden()
 
@@ -268,15 +268,15 @@ def test_stopping_a_real_worker_tells_exactly_what_is_gone(page: Page, site: str
     add_path(chief, str(card))
     sign_in(page, "chief")
     opened_at(page, card).get_by_role("button", name="Empty trash").click()
-    page.locator("[data-trash-typed]").fill(str(MANY))
+    page.locator("[data-trash-input]").fill(str(MANY))
     with working():
         wait_for_worker(chief, tmp_path.resolve() / "empty")
-        page.locator("[data-trash-go]").click()
-        expect(page.locator("[data-trash-sum]")).to_contain_text(" files deleted")
+        page.locator("[data-trash-delete]").click()
+        expect(page.locator("[data-trash-summary]")).to_contain_text(" files deleted")
         page.get_by_role("button", name="Stop").click()
-        expect(page.locator("[data-trash-sum]")).to_contain_text("Stopped:")
+        expect(page.locator("[data-trash-summary]")).to_contain_text("Stopped:")
 
-    told = re.sub(r"\D", "", page.locator("[data-trash-sum]").inner_text())
+    told = re.sub(r"\D", "", page.locator("[data-trash-summary]").inner_text())
     left = len(list(card.glob("*.JPG")))
     assert 0 < int(told) == MANY - left < MANY
     page.locator("[data-trash-history] summary").click()

@@ -65,14 +65,14 @@ def test_each_message_takes_back_its_own_and_the_key_the_newest(opened: Page, ca
     have(opened, card, range(2, 4), set())
     expect(opened.locator("[data-toast]")).to_have_count(0)
     opened.keyboard.press("u")
-    expect(opened.locator("[data-said]")).to_have_text("There is nothing to undo.")
+    expect(opened.locator("[data-live-region]")).to_have_text("There is nothing to undo.")
 
 
 def test_a_message_takes_back_its_own_when_the_list_is_another(opened: Page, card: Path) -> None:
     mark(opened, 4, 6, "d")
     have(opened, card, range(4, 7), TRASHED)
     opened.locator('[data-filter="trashed"].chip').click()
-    expect(opened.locator("[data-sum]")).to_have_text("3 files")
+    expect(opened.locator("[data-summary]")).to_have_text("3 files")
     mark(opened, 1, 2, "d")  # out of the trash
     expect(message(opened, "restored from the trash")).to_be_visible()
 
@@ -88,7 +88,7 @@ def test_what_was_marked_again_since_keeps_the_newer_mark(opened: Page, card: Pa
     mark(opened, 1, 2, "f")
     have(opened, card, range(1, 3), LOCKED)
 
-    undo(opened, "2 files seen")
+    undo(opened, "2 files marked as seen")
 
     have(opened, card, range(1), set())
     expect(message(opened, "Of 2 files, 1 was not changed: it has been marked again since.")).to_be_visible()
@@ -207,7 +207,7 @@ def test_a_long_list_does_not_forget_what_is_still_on_its_way(opened: Page) -> N
             const source = new PagedSource("/", { filter: "unseen", order: "name" });
             const item = (pending) => ({ confirmed: { seen: false }, pending });
             for (let at = 0; at < 150; at += 1) source.chunks.set(at, [item(at ? 0 : 1)]);
-            source.forgetFar(149);
+            source.evictChunk(149);
             return [...source.chunks.keys()].slice(0, 2);
         }"""
     )

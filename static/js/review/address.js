@@ -48,14 +48,14 @@ export function leaveItem(view) {
   if (history.state?.entered) history.back(); else history.replaceState({}, "", hrefOf(view, null));
 }
 
-export function remember(path, item, place) {
-  try { localStorage.setItem(KEY + path, JSON.stringify({ item, place })); } catch { /* without storage, the position is not remembered */ }
+export function remember(path, item, index) {
+  try { localStorage.setItem(KEY + path, JSON.stringify({ item, index })); } catch { /* without storage, the position is not remembered */ }
 }
 
 export function remembered(path) {
   try {
-    const { item, place } = JSON.parse(localStorage.getItem(KEY + path)) ?? {};
-    return typeof item === "string" ? { item, place: Number(place) || 0 } : {};
+    const { item, index } = JSON.parse(localStorage.getItem(KEY + path)) ?? {};
+    return typeof item === "string" ? { item, index: Number(index) || 0 } : {};
   } catch {
     return {};
   }

@@ -52,7 +52,7 @@ export class Grid extends EventTarget {
   layOut() {
     const width = this.element.clientWidth;
     if (!this.source || !width) return;
-    const begins = this.row ? (this.top / this.row) * this.columns : 0;
+    const firstIndex = this.row ? (this.top / this.row) * this.columns : 0;
     const before = this.height;
     this.columns = Math.max(2, Math.floor((width + GAP_PX) / (MIN_TILE_WIDTH_PX + GAP_PX)));
     this.width = (width - GAP_PX * (this.columns - 1)) / this.columns;
@@ -60,7 +60,7 @@ export class Grid extends EventTarget {
     const rows = Math.ceil(this.source.total / this.columns);
     this.fullHeight = rows * this.row;
     this.height = Math.min(this.fullHeight, MAX_HEIGHT_PX);
-    this.top = this.#clampTop((begins / this.columns) * this.row);
+    this.top = this.#clampTop((firstIndex / this.columns) * this.row);
     if (this.height !== before) {
       this.element.style.height = `${this.height}px`;
       this.#alignScrollBar();
@@ -88,8 +88,8 @@ export class Grid extends EventTarget {
   // Move the scroll bar to match `top`.
   #alignScrollBar() {
     if (!this.row || !this.frame.clientHeight) return;
-    const wanted = this.#scale ? this.top / this.#scale : 0;
-    if (Math.abs(this.frame.scrollTop - wanted) >= 1) this.frame.scrollTop = wanted;
+    const scrollTop = this.#scale ? this.top / this.#scale : 0;
+    if (Math.abs(this.frame.scrollTop - scrollTop) >= 1) this.frame.scrollTop = scrollTop;
     this.scrolled = this.frame.scrollTop;
     this.render();
   }
@@ -99,39 +99,39 @@ export class Grid extends EventTarget {
     const { top } = this;
     const first = Math.max(0, (Math.floor(top / this.row) - OVERSCAN_ROWS) * this.columns);
     const last = Math.min(this.source.total, (Math.ceil((top + this.frame.clientHeight) / this.row) + OVERSCAN_ROWS) * this.columns);
-    for (const [place, tile] of this.tiles) if (place < first || place >= last) { tile.remove(); this.tiles.delete(place); }
-    for (let place = first; place < last; place += 1) this.#placeTile(place, top);
+    for (const [index, tile] of this.tiles) if (index < first || index >= last) { tile.remove(); this.tiles.delete(index); }
+    for (let index = first; index < last; index += 1) this.#positionTile(index, top);
     this.element.setAttribute("aria-activedescendant", `shot-${this.cursor}`);
   }
 
-  #placeTile(place, top) {
-    let tile = this.tiles.get(place);
+  #positionTile(index, top) {
+    let tile = this.tiles.get(index);
     if (!tile) {
       tile = this.template.content.firstElementChild.cloneNode(true);
-      Object.assign(tile, { id: `shot-${place}` });
-      tile.dataset.place = place;
-      this.tiles.set(place, tile);
+      Object.assign(tile, { id: `shot-${index}` });
+      tile.dataset.index = index;
+      this.tiles.set(index, tile);
       this.element.append(tile);
     }
-    const y = Math.round(Math.floor(place / this.columns) * this.row - top + this.scrolled);
+    const y = Math.round(Math.floor(index / this.columns) * this.row - top + this.scrolled);
     tile.style.width = `${this.width}px`;
     tile.style.height = `${this.row - GAP_PX}px`;
-    tile.style.transform = `translate(${(place % this.columns) * (this.width + GAP_PX)}px, ${y}px)`;
-    this.#updateTile(tile, place);
+    tile.style.transform = `translate(${(index % this.columns) * (this.width + GAP_PX)}px, ${y}px)`;
+    this.#updateTile(tile, index);
   }
 
-  #updateTile(tile, place) {
-    const item = this.source.at(place);
+  #updateTile(tile, index) {
+    const item = this.source.at(index);
     tile.classList.toggle("shot-empty", !item);
-    tile.toggleAttribute("data-cursor", place === this.cursor);
-    tile.setAttribute("aria-selected", String(this.selected.has(place)));
+    tile.toggleAttribute("data-cursor", index === this.cursor);
+    tile.setAttribute("aria-selected", String(this.selected.has(index)));
     tile.setAttribute("aria-setsize", this.source.total);
-    tile.setAttribute("aria-posinset", place + 1);
-    if (item === undefined) this.#loadSoon(place);
+    tile.setAttribute("aria-posinset", index + 1);
+    if (item === undefined) this.#loadSoon(index);
     if (!item) return;
     if (tile.dataset.path !== item.path) this.#drawTile(tile, item);
     for (const mark of ["seen", "locked", "trashed"]) tile.toggleAttribute(`data-${mark}`, item.status[mark]);
-    const { within: folder } = tile.querySelector(".shot-where").dataset;
+    const { subfolder: folder } = tile.querySelector(".shot-folder").dataset;
     tile.setAttribute("aria-label", `${folder ? `${folder}, ` : ""}${item.name}, ${describeStatus(item.status)}`);
   }
 
@@ -140,7 +140,7 @@ export class Grid extends EventTarget {
     tile.title = item.path;
     tile.toggleAttribute("data-video", item.isVideo);
     tile.querySelector(".shot-name").textContent = item.name;
-    this.#showFolder(tile.querySelector(".shot-where"), item);
+    this.#showFolder(tile.querySelector(".shot-folder"), item);
     const picture = tile.querySelector(".shot-picture");
     picture.style.scale = thumbnailScale(item);
     picture.src = thumbnailUrl(item, 256);
@@ -150,16 +150,15 @@ export class Grid extends EventTarget {
   // Show the folder, or the modification time if all files are in one folder.
   #showFolder(line, { path, modifiedAt }) {
     const folder = this.showsFolders && path.slice(this.root === "/" ? 1 : this.root.length + 1, Math.max(0, path.lastIndexOf("/")));
-    if (folder) line.dataset.within = folder; else delete line.dataset.within;
+    if (folder) line.dataset.subfolder = folder; else delete line.dataset.subfolder;
     line.firstElementChild.textContent = folder || when.format(new Date(modifiedAt));
   }
 
   // Delayed, so that tiles that are only scrolled past are not loaded.
-  #loadSoon(place) {
-    this.missing = place;
+  #loadSoon(index) {
     clearTimeout(this.timer);
     this.timer = setTimeout(() => {
-      for (const [wanted] of this.tiles) if (this.source.at(wanted) === undefined) this.source.load(wanted).catch((error) => this.#failed(error));
+      for (const [shown] of this.tiles) if (this.source.at(shown) === undefined) this.source.load(shown).catch((error) => this.#failed(error));
     }, 40);
   }
 
@@ -167,9 +166,9 @@ export class Grid extends EventTarget {
     this.dispatchEvent(new CustomEvent("failed", { detail: error.message }));
   }
 
-  // Move the cursor to `place`; `extend` extends the selection from its anchor.
-  move(place, { extend = false } = {}) {
-    const to = Math.max(0, Math.min(place, (this.source?.total ?? 1) - 1));
+  // Move the cursor to `index`; `extend` extends the selection from its anchor.
+  move(index, { extend = false } = {}) {
+    const to = Math.max(0, Math.min(index, (this.source?.total ?? 1) - 1));
     if (extend) {
       this.anchor ??= this.cursor;
       this.selected = new Set();
@@ -184,9 +183,9 @@ export class Grid extends EventTarget {
     this.dispatchEvent(new Event("move"));
   }
 
-  // Move the cursor to `place` while the grid is hidden; it is drawn when the grid is shown.
-  stand(place) {
-    this.cursor = place;
+  // Move the cursor to `index` while the grid is hidden; it is drawn when the grid is shown.
+  moveHidden(index) {
+    this.cursor = index;
     if (this.selected.size) this.clearSelection();
   }
 
@@ -194,45 +193,45 @@ export class Grid extends EventTarget {
     if (!this.row) return;
     const y = Math.floor(this.cursor / this.columns) * this.row;
     const view = this.frame.clientHeight;
-    const wanted = y < this.top ? y : y + this.row > this.top + view ? y + this.row - view : null;
-    if (wanted === null) return;
-    this.top = this.#clampTop(wanted);
+    const top = y < this.top ? y : y + this.row > this.top + view ? y + this.row - view : null;
+    if (top === null) return;
+    this.top = this.#clampTop(top);
     this.#alignScrollBar();
   }
 
   #clicked(event) {
     const tile = event.target.closest(".shot");
     if (!tile) return;
-    const place = Number(tile.dataset.place);
-    if (event.pointerType === "touch" && this.selected.size) { this.#toggle(place); return; } // selection mode
-    const isChosen = place === this.cursor && !this.selected.size;
-    if (event.ctrlKey || event.metaKey) this.#toggle(place);
-    else this.move(place, { extend: event.shiftKey });
-    const opens = event.pointerType !== "mouse" || isChosen;
+    const index = Number(tile.dataset.index);
+    if (event.pointerType === "touch" && this.selected.size) { this.#toggle(index); return; } // selection mode
+    const isCurrent = index === this.cursor && !this.selected.size;
+    if (event.ctrlKey || event.metaKey) this.#toggle(index);
+    else this.move(index, { extend: event.shiftKey });
+    const opens = event.pointerType !== "mouse" || isCurrent;
     if (opens && !event.shiftKey && !event.ctrlKey && !event.metaKey && event.detail < 2) this.dispatchEvent(new Event("open"));
   }
 
-  #toggle(place) {
-    if (this.selected.delete(place)) this.#chosen(place); else this.select(place);
+  #toggle(index) {
+    if (this.selected.delete(index)) this.#selectionChanged(index); else this.select(index);
   }
 
   // Add one file to the selection and make it the anchor of a range.
-  select(place) {
-    this.selected.add(place);
-    this.anchor = place;
-    this.#chosen(place);
+  select(index) {
+    this.selected.add(index);
+    this.anchor = index;
+    this.#selectionChanged(index);
   }
 
-  // Select from the anchor to `place`, in addition to `others`.
-  selectTo(place, others) {
-    if (place === this.cursor) return;
+  // Select from the anchor to `index`, in addition to `others`.
+  selectTo(index, others) {
+    if (index === this.cursor) return;
     this.selected = new Set(others);
-    for (let at = Math.min(this.anchor, place); at <= Math.max(this.anchor, place); at += 1) this.selected.add(at);
-    this.#chosen(place);
+    for (let at = Math.min(this.anchor, index); at <= Math.max(this.anchor, index); at += 1) this.selected.add(at);
+    this.#selectionChanged(index);
   }
 
-  #chosen(place) {
-    this.cursor = place;
+  #selectionChanged(index) {
+    this.cursor = index;
     this.render();
     this.dispatchEvent(new Event("move"));
   }

@@ -5,13 +5,13 @@ const BOTH = {
   s: "seen", t: "trash", d: "trash", l: "lock", f: "lock", u: "undo", a: "above",
   n: "nextUnseen", p: "previousUnseen", o: "nextLocked",
 };
-const SCREEN = { escape: "close", enter: "close", b: "brighten", " ": "play", "[": "slower", "]": "faster", z: "zoomIn", "+": "closer", "=": "closer", "-": "farther", 0: "whole" };
+const SCREEN = { escape: "close", enter: "close", b: "brighten", " ": "play", "[": "slower", "]": "faster", z: "holdZoom", "+": "zoomIn", "=": "zoomIn", "-": "zoomOut", 0: "fit" };
 const GRID = { enter: "open", escape: "clear", j: "down", k: "up", arrowdown: "down", arrowup: "up", pagedown: "pageDown", pageup: "pageUp" };
 const SHIFTED = {
   s: "unseen", arrowright: "extendNext", arrowleft: "extendPrevious", arrowdown: "extendDown", arrowup: "extendUp",
   home: "extendFirst", end: "extendLast",
 };
-const NO_REPEAT = new Set(["seen", "unseen", "trash", "lock", "undo", "above", "open", "close", "play", "brighten", "zoomIn"]);
+const NO_REPEAT = new Set(["seen", "unseen", "trash", "lock", "undo", "above", "open", "close", "play", "brighten", "holdZoom"]);
 
 function isBlocked(event) {
   if (event.altKey || event.metaKey || document.querySelector("dialog[open], details[data-menu][open]")) return true;
@@ -40,6 +40,6 @@ export function listen(isOpen, run) {
     event.preventDefault();
     if (!event.repeat || !NO_REPEAT.has(command)) run(command);
   });
-  document.addEventListener("keyup", (event) => { if (event.key.toLowerCase() === "z") run("zoomOut"); });
-  addEventListener("blur", () => run("zoomOut"));
+  document.addEventListener("keyup", (event) => { if (event.key.toLowerCase() === "z") run("releaseZoom"); });
+  addEventListener("blur", () => run("releaseZoom"));
 }

@@ -20,17 +20,17 @@ export class LongPress {
   #onDown(event) {
     this.#end();
     this.hasJustSelected = false;
-    const place = event.pointerType === "touch" && event.isPrimary ? placeAt(event) : null;
-    if (place === null) return;
+    const index = event.pointerType === "touch" && event.isPrimary ? indexAt(event) : null;
+    if (index === null) return;
     this.start = event;
-    this.timer = setTimeout(() => this.#startSelection(place), PRESS_MS);
+    this.timer = setTimeout(() => this.#startSelection(index), PRESS_MS);
   }
 
-  #startSelection(place) {
+  #startSelection(index) {
     this.isOn = true;
     this.hasJustSelected = true;
     navigator.vibrate?.(15);
-    this.grid.select(place);
+    this.grid.select(index);
     this.before = new Set(this.grid.selected);
     this.#autoScroll();
   }
@@ -43,8 +43,8 @@ export class LongPress {
   }
 
   #extend() {
-    const place = placeAt(this.at);
-    if (place !== null) this.grid.selectTo(place, this.before);
+    const index = indexAt(this.at);
+    if (index !== null) this.grid.selectTo(index, this.before);
   }
 
   #autoScroll() {
@@ -62,7 +62,7 @@ export class LongPress {
   }
 }
 
-function placeAt({ clientX, clientY }) {
+function indexAt({ clientX, clientY }) {
   const tile = document.elementFromPoint(clientX, clientY)?.closest(".shot");
-  return tile ? Number(tile.dataset.place) : null;
+  return tile ? Number(tile.dataset.index) : null;
 }

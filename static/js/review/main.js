@@ -2,7 +2,7 @@
 import { requestJson } from "./api.js";
 import { FilteredSource, PagedSource } from "./source.js";
 import { Grid } from "./grid.js";
-import { Marks } from "./undo.js";
+import { UndoHistory } from "./undo.js";
 import { Throughput, formatNumber } from "./throughput.js";
 import { Queue } from "./queue.js";
 import { Screen } from "./screen.js";
@@ -12,7 +12,7 @@ import { fillFolders } from "./folders.js";
 import { nextWhere, previousWhere } from "./search.js";
 import { describeStatus } from "./status.js";
 import { TrashDialog } from "./trash.js";
-import { retryWhileScanning, watchThumbnails, reportScanProgress } from "./reading.js";
+import { retryWhileScanning, watchThumbnails, reportScanProgress } from "./progress.js";
 import { showError, announce, toast } from "./notifications.js";
 import { shield } from "../shield.js";
 import * as address from "./address.js";
@@ -21,27 +21,27 @@ const root = document.querySelector("[data-review]");
 const find = (name) => document.querySelector(`[data-${name}]`);
 const path = root.dataset.root;
 const queue = new Queue();
-const marks = new Marks(queue);
+const undoHistory = new UndoHistory(queue);
 const throughput = new Throughput();
 const grid = new Grid(find("grid-frame"), find("grid"), find("tile"), path);
 const screen = new Screen(find("screen"), { root: path, run });
-const marking = new Marking({ grid, screen, marks, step, goTo, source: () => source });
+const marking = new Marking({ grid, screen, undoHistory, step, goTo, source: () => source });
 let source = null;
 let view = address.readUrl();
 let loadNumber = 0;
 let pendingPosition = null; // the position in the list that is being loaded; `current` does not refer to it yet
 
 // The list
-function takes({ type, folder }) {
+function itemFilter({ type, folder }) {
   return (item) => (!type || item.isVideo === (type === "video")) && (!folder || item.path.startsWith(`${folder}/`));
 }
 
-async function load({ item = null, place = 0, refresh = false } = {}) {
+async function load({ item = null, index = 0, refresh = false } = {}) {
   const thisLoad = ++loadNumber;
-  pendingPosition = item ? { item, place } : null;
+  pendingPosition = item ? { item, index } : null;
   source?.close?.();
   await queue.settled(); // so that the server's counts include all marks
-  const next = view.type || view.folder ? new FilteredSource(path, view, takes(view)) : new PagedSource(path, view);
+  const next = view.type || view.folder ? new FilteredSource(path, view, itemFilter(view)) : new PagedSource(path, view);
   try {
     const opening = retryWhileScanning(path, () => next.open(refresh));
     reportScanProgress(path, opening, (progress) => { if (thisLoad === loadNumber) showScanProgress(progress); });
@@ -53,41 +53,41 @@ async function load({ item = null, place = 0, refresh = false } = {}) {
   if (thisLoad !== loadNumber) return;
   find("skeleton").hidden = true;
   source = next;
-  source.addEventListener("change", showSum);
+  source.addEventListener("change", showSummary);
   grid.show(source, view.order === "name");
-  const cursor = item ? await source.find(item, place) : 0;
+  const cursor = item ? await source.find(item, index) : 0;
   if (thisLoad !== loadNumber) return;
   pendingPosition = null;
   grid.cursor = cursor;
   grid.reveal();
   grid.render();
   showCounts();
-  showSum();
+  showSummary();
   find("start").disabled = !source.total;
 }
 
 function showScanProgress(progress) {
-  root.toggleAttribute("data-reading", true);
-  if (!source?.total) showFrame();
+  root.toggleAttribute("data-scanning", true);
+  if (!source?.total) showSkeleton();
   const folders = progress && `${formatNumber(progress.folders)} ${progress.folders === 1 ? "folder" : "folders"}`;
-  find("sum").textContent = progress ? `Reading the folder… ${formatNumber(progress.files)} files in ${folders} so far` : "Reading the folder…";
+  find("summary").textContent = progress ? `Scanning the folder… ${formatNumber(progress.files)} files in ${folders} so far` : "Scanning the folder…";
 }
 
 // Show the skeleton while there is nothing to show yet.
-function showFrame() {
+function showSkeleton() {
   for (const part of ["empty", "failure"]) find(part).hidden = true;
   for (const part of ["grid-frame", "skeleton"]) find(part).hidden = false;
 }
 
-function showThumbnails(made) {
-  find("made").textContent = made?.total ? `Thumbnails: ${Math.floor((100 * made.done) / made.total)} %` : "";
+function showThumbnails(progress) {
+  find("thumbnails").textContent = progress?.total ? `Thumbnails: ${Math.floor((100 * progress.done) / progress.total)} %` : "";
 }
 
 function showFailure(error) {
   find("skeleton").hidden = true;
-  if (source) { showSum(); showError(error); return; }
-  root.toggleAttribute("data-reading", false);
-  find("sum").textContent = "";
+  if (source) { showSummary(); showError(error); return; }
+  root.toggleAttribute("data-scanning", false);
+  find("summary").textContent = "";
   find("grid-frame").hidden = true;
   find("failure").hidden = false;
   find("failure").querySelector("p").textContent = error.message;
@@ -114,35 +114,35 @@ function showCounts() {
   }
 }
 
-function showSum() {
-  const { total, isWhole } = source;
-  root.toggleAttribute("data-reading", false);
+function showSummary() {
+  const { total, isComplete } = source;
+  root.toggleAttribute("data-scanning", false);
   find("failure").hidden = true;
-  find("empty").hidden = total > 0 || !isWhole;
+  find("empty").hidden = total > 0 || !isComplete;
   find("grid-frame").hidden = total === 0;
-  find("sum").textContent = total ? `${formatNumber(total)} ${total === 1 ? "file" : "files"}${isWhole ? "" : ", loading more"}` : "";
+  find("summary").textContent = total ? `${formatNumber(total)} ${total === 1 ? "file" : "files"}${isComplete ? "" : ", loading more"}` : "";
   find("start").disabled = !total;
 }
 
 // The selection bar covers the tools.
 function showSelection(count) {
-  const bar = find("chosen");
+  const bar = find("selection");
   if (!count && !bar.inert) shield(bar);
   if (!count && bar.contains(document.activeElement)) grid.element.focus({ preventScroll: true });
   bar.inert = !count;
   find("tools").inert = Boolean(count);
-  find("chosen-count").textContent = `${formatNumber(count)} selected`;
+  find("selection-count").textContent = `${formatNumber(count)} selected`;
 }
 
 // Moving
-const place = () => grid.cursor;
-const current = () => source?.at(place());
-const currentPosition = () => pendingPosition ?? { item: current()?.path, place: place() };
+const currentIndex = () => grid.cursor;
+const current = () => source?.at(currentIndex());
+const currentPosition = () => pendingPosition ?? { item: current()?.path, index: currentIndex() };
 
 // Moves at once if the file is loaded; else returns a promise, and further commands wait for it.
-function goTo(wanted, { step = 1 } = {}) {
+function goTo(index, { step = 1 } = {}) {
   if (!source?.total) return null;
-  const to = Math.max(0, Math.min(wanted, source.total - 1));
+  const to = Math.max(0, Math.min(index, source.total - 1));
   return source.at(to) ? moveTo(to) : loadAndMoveTo(to, step);
 }
 
@@ -155,23 +155,23 @@ async function loadAndMoveTo(from, step) {
 
 function moveTo(to) {
   if (!screen.isOpen) { grid.move(to); return; }
-  grid.stand(to);
+  grid.moveHidden(to);
   showCurrent();
 }
 
 function showCurrent() {
   const item = current();
   if (!item) return;
-  screen.show(source, place(), item);
+  screen.show(source, currentIndex(), item);
   screen.count(source.counts, throughput);
-  screen.canUndo(marks.canUndo);
-  announce(`${item.name}, ${place() + 1} of ${source.total}, ${describeStatus(item.status)}`);
-  address.remember(path, item.path, place());
+  screen.canUndo(undoHistory.canUndo);
+  announce(`${item.name}, ${currentIndex() + 1} of ${source.total}, ${describeStatus(item.status)}`);
+  address.remember(path, item.path, currentIndex());
   address.updateUrl(view, item.path);
 }
 
 async function open() {
-  if (!source?.total || !(await source.load(place()))) return;
+  if (!source?.total || !(await source.load(currentIndex()))) return;
   screen.open();
   address.pushItem(view, current().path);
   showCurrent();
@@ -187,13 +187,13 @@ function close({ fromHistory = false } = {}) {
 }
 
 function step(by) {
-  if (place() + by < 0 || place() + by >= (source?.total ?? 0)) {
+  if (currentIndex() + by < 0 || currentIndex() + by >= (source?.total ?? 0)) {
     announce(by > 0 ? "This is the last file." : "This is the first file.");
     if (screen.isOpen && by > 0) toast("This is the last file.");
     return null;
   }
   if (by > 0) throughput.step();
-  return goTo(place() + by, { step: by });
+  return goTo(currentIndex() + by, { step: by });
 }
 
 async function seek(search, text) {
@@ -207,19 +207,19 @@ const COMMANDS = {
   first: () => goTo(0),
   last: () => goTo(Infinity, { step: -1 }),
   goTo: (to) => goTo(to),
-  up: () => grid.move(Math.max(place() - grid.columns, place() % grid.columns)),
-  down: () => grid.move(place() + grid.columns),
-  pageUp: () => grid.move(place() - grid.columns * 4),
-  pageDown: () => grid.move(place() + grid.columns * 4),
-  extendNext: () => grid.move(place() + 1, { extend: true }),
-  extendPrevious: () => grid.move(place() - 1, { extend: true }),
-  extendUp: () => grid.move(place() - grid.columns, { extend: true }),
-  extendDown: () => grid.move(place() + grid.columns, { extend: true }),
+  up: () => grid.move(Math.max(currentIndex() - grid.columns, currentIndex() % grid.columns)),
+  down: () => grid.move(currentIndex() + grid.columns),
+  pageUp: () => grid.move(currentIndex() - grid.columns * 4),
+  pageDown: () => grid.move(currentIndex() + grid.columns * 4),
+  extendNext: () => grid.move(currentIndex() + 1, { extend: true }),
+  extendPrevious: () => grid.move(currentIndex() - 1, { extend: true }),
+  extendUp: () => grid.move(currentIndex() - grid.columns, { extend: true }),
+  extendDown: () => grid.move(currentIndex() + grid.columns, { extend: true }),
   extendFirst: () => grid.move(0, { extend: true }),
   extendLast: () => grid.move(Infinity, { extend: true }),
-  nextUnseen: () => seek(() => nextWhere(source, place(), "unseen"), "Nothing unseen below."),
-  previousUnseen: () => seek(() => previousWhere(source, place(), "unseen"), "Nothing unseen above."),
-  nextLocked: () => seek(() => nextWhere(source, place(), "locked"), "Nothing locked below."),
+  nextUnseen: () => seek(() => nextWhere(source, currentIndex(), "unseen"), "No unseen file below."),
+  previousUnseen: () => seek(() => previousWhere(source, currentIndex(), "unseen"), "No unseen file above."),
+  nextLocked: () => seek(() => nextWhere(source, currentIndex(), "locked"), "No locked file below."),
   seen: () => marking.mark("seen"),
   unseen: () => marking.mark("unseen"),
   trash: () => marking.mark("trash"),
@@ -231,11 +231,11 @@ const COMMANDS = {
   clear: () => grid.clearSelection(),
   brighten: () => screen.stage.brighten(screen.toggle("brighten")),
   zoom: () => screen.stage.zoom.toggle(null),
-  zoomIn: () => screen.stage.zoom.hold(true),
-  zoomOut: () => screen.stage.zoom.hold(false),
-  closer: () => screen.stage.zoom.closer(),
-  farther: () => screen.stage.zoom.farther(),
-  whole: () => screen.stage.zoom.whole(),
+  holdZoom: () => screen.stage.zoom.hold(true),
+  releaseZoom: () => screen.stage.zoom.hold(false),
+  zoomIn: () => screen.stage.zoom.zoomIn(),
+  zoomOut: () => screen.stage.zoom.zoomOut(),
+  fit: () => screen.stage.zoom.fit(),
   play: () => screen.stage.playOrPause(),
   slower: () => announce(`Speed ${screen.stage.changeSpeed(-1)}`),
   faster: () => announce(`Speed ${screen.stage.changeSpeed(1)}`),
@@ -256,11 +256,11 @@ function queueCommand(result) {
 }
 
 // Event handlers
-queue.addEventListener("counted", ({ detail: more }) => {
-  for (const filter of Object.keys(more)) source.counts[filter] += more[filter];
+queue.addEventListener("counted", ({ detail: changes }) => {
+  for (const filter of Object.keys(changes)) source.counts[filter] += changes[filter];
   showCounts();
 });
-queue.addEventListener("refused", ({ detail }) => marking.refused(detail));
+queue.addEventListener("rejected", ({ detail }) => marking.rejected(detail));
 queue.addEventListener("change", () => {
   if (!queue.size) scheduleCounts();
   find("notice").hidden = !queue.isWaiting;
@@ -270,7 +270,7 @@ grid.addEventListener("open", open);
 grid.addEventListener("failed", ({ detail }) => toast(detail, "error"));
 grid.addEventListener("move", () => {
   showSelection(grid.selected.size);
-  if (!screen.isOpen && current()) { address.remember(path, current().path, place()); announce(`${grid.selected.size > 1 ? `${grid.selected.size} selected. ` : ""}${current().name}, ${describeStatus(current().status)}`); }
+  if (!screen.isOpen && current()) { address.remember(path, current().path, currentIndex()); announce(`${grid.selected.size > 1 ? `${grid.selected.size} selected. ` : ""}${current().name}, ${describeStatus(current().status)}`); }
 });
 document.addEventListener("click", (event) => {
   const button = event.target.closest("[data-do]");
@@ -287,11 +287,11 @@ document.querySelector(".page-filters").addEventListener("click", (event) => {
 for (const name of ["type", "folder", "order"]) find(name).addEventListener("change", (event) => change({ [name]: event.target.value }));
 
 function change(changes) {
-  const at = currentPosition();
+  const position = currentPosition();
   view = { ...view, ...changes };
   address.pushView(view);
   showView();
-  queueCommand(load(at));
+  queueCommand(load(position));
 }
 
 function showView() {
@@ -306,23 +306,23 @@ addEventListener("popstate", async () => {
   view = address.readUrl();
   showView();
   if (!address.isSameView(before, view)) await load({ item: view.item });
-  if (view.item && !screen.isOpen) { await goTo(await source.find(view.item, place())); open(); }
+  if (view.item && !screen.isOpen) { await goTo(await source.find(view.item, currentIndex())); open(); }
   if (!view.item) close({ fromHistory: true });
 });
 addEventListener("beforeunload", (event) => { if (queue.size) event.preventDefault(); });
 
-async function begin() {
-  const kept = address.remembered(path);
+async function start() {
+  const remembered = address.remembered(path);
   const trash = new TrashDialog(find("trash"), path);
   find("trash-open").addEventListener("click", async () => { await queue.settled(); trash.open(); });
   trash.addEventListener("emptied", () => queueCommand(load(currentPosition())));
   fillFolders(find("folder"), path, view.folder).then((count) => { showView(); if (count) grid.showFolders(); });
   showView();
-  await load(view.item ? { item: view.item } : kept);
+  await load(view.item ? { item: view.item } : remembered);
   if (view.item && source) open();
   watchThumbnails(path, showThumbnails);
   grid.element.focus({ preventScroll: true });
 }
 
 listen(() => screen.isOpen, run);
-begin();
+start();

@@ -3,34 +3,34 @@ import { share } from "./items.js";
 import { formatNumber } from "./throughput.js";
 import { showError, announce, toast } from "./notifications.js";
 
-const WORDS = { seen: "seen", unseen: "not seen", lock: "locked", unlock: "unlocked", trash: "moved to the trash", untrash: "restored from the trash" };
+const ACTION_RESULTS = { seen: "marked as seen", unseen: "marked as not seen", lock: "locked", unlock: "unlocked", trash: "moved to the trash", untrash: "restored from the trash" };
 const TOGGLES = { trash: ["trashed", "untrash"], lock: ["locked", "unlock"] };
-const MAX_AT_ONCE = 50_000;
+const MAX_FILES = 50_000;
 
 export class Marking {
   // `source()` returns the current list; `step` and `goTo` move in it.
-  constructor({ grid, screen, marks, source, step, goTo }) {
-    Object.assign(this, { grid, screen, marks, step, goTo });
+  constructor({ grid, screen, undoHistory, source, step, goTo }) {
+    Object.assign(this, { grid, screen, undoHistory, step, goTo });
     this.list = source;
   }
 
-  get place() { return this.grid.cursor; }
+  get cursor() { return this.grid.cursor; }
 
   mark(action) {
     const { screen, grid: { selected } } = this;
     const many = !screen.isOpen && selected.size > 1;
     if (many) return this.#collect([...selected].sort((a, b) => a - b)).then((items) => this.#markItems(items, action, many), showError);
-    const [at] = screen.isOpen || !selected.size ? [this.place] : selected;
+    const [at] = screen.isOpen || !selected.size ? [this.cursor] : selected;
     const item = this.list().at(at);
     if (item === undefined) return this.list().load(at).then((loaded) => this.#markItems([loaded], action, many), showError);
     return this.#markItems([item], action, many);
   }
 
-  // The files at `places`, in order; loads those that are not loaded.
-  async #collect(places) {
-    if (places.length > MAX_AT_ONCE) throw new Error(`${formatNumber(places.length)} files are selected. Mark at most ${formatNumber(MAX_AT_ONCE)} at once.`);
+  // The files at `indexes`, in order; loads those that are not loaded.
+  async #collect(indexes) {
+    if (indexes.length > MAX_FILES) throw new Error(`${formatNumber(indexes.length)} files are selected. Mark at most ${formatNumber(MAX_FILES)} at once.`);
     const items = [];
-    for (const at of places) {
+    for (const at of indexes) {
       const item = this.list().at(at) ?? (await this.list().load(at));
       if (item) { share(item); items.push(item); }
     }
@@ -46,18 +46,18 @@ export class Marking {
   }
 
   #apply(items, action, { many, stays }) {
-    const free = action === "trash" ? items.filter((item) => !item.status.locked) : items;
-    const areLocked = free.length < items.length;
-    if (areLocked) toast(many ? `${items.length - free.length} are locked and stay. Unlock them first.` : "This file is locked. Unlock it first (F), then trash it.");
-    if (!free.length) return null;
-    const entry = this.marks.mark(free, action, this.place);
+    const unlocked = action === "trash" ? items.filter((item) => !item.status.locked) : items;
+    const someLocked = unlocked.length < items.length;
+    if (someLocked) toast(many ? `${items.length - unlocked.length} are locked and stay. Unlock them first.` : "This file is locked. Unlock it first (F), then trash it.");
+    if (!unlocked.length) return null;
+    const entry = this.undoHistory.mark(unlocked, action, this.cursor);
     this.refresh();
     if (many) {
-      if (entry) this.#showDone(entry, (count) => `${count === 1 ? "file" : "files"} ${WORDS[action]}.`);
-      else if (!areLocked) toast("Nothing changed: these files already have this mark.");
+      if (entry) this.#showDone(entry, (count) => `${count === 1 ? "file" : "files"} ${ACTION_RESULTS[action]}.`);
+      else if (!someLocked) toast("Nothing changed: these files already have this mark.");
       return null;
     }
-    announce(`${free[0].name}: ${WORDS[action]}.`);
+    announce(`${unlocked[0].name}: ${ACTION_RESULTS[action]}.`);
     return stays ? null : this.step(1);
   }
 
@@ -69,23 +69,23 @@ export class Marking {
 
   refresh() {
     const { grid, screen } = this;
-    const item = this.list()?.at(this.place);
+    const item = this.list()?.at(this.cursor);
     if (!screen.isOpen) grid.render();
-    else if (item) { screen.mark(item); screen.canUndo(this.marks.canUndo); }
+    else if (item) { screen.mark(item); screen.canUndo(this.undoHistory.canUndo); }
   }
 
-  // Undo the newest entry and return to its place.
+  // Undo the newest entry and return to its position.
   undo() {
-    const entry = this.marks.newest;
+    const entry = this.undoHistory.newest;
     if (!entry) { announce("There is nothing to undo."); return null; }
     const [{ item }] = entry.records;
     this.#undoEntry(entry);
-    return this.#goBackTo(entry.place, item);
+    return this.#goBackTo(entry.index, item);
   }
 
   #undoEntry(entry) {
     closeMessages(entry);
-    const { restored, kept } = this.marks.undo(entry);
+    const { restored, kept } = this.undoHistory.undo(entry);
     this.refresh();
     if (kept.length) toast(this.#describeKept(kept, restored.length + kept.length));
     if (restored.length) announce(`Undone: ${restored.length === 1 ? restored[0].name : `${formatNumber(restored.length)} files`}.`);
@@ -93,14 +93,14 @@ export class Marking {
 
   #describeKept(kept, count) {
     if (count === 1) return `${kept[0].name} was not changed: it has been marked again since.`;
-    const are = kept.length === 1 ? "1 was not changed: it has been" : `${formatNumber(kept.length)} were not changed: they have been`;
-    return `Of ${formatNumber(count)} files, ${are} marked again since.`;
+    const unchanged = kept.length === 1 ? "1 was not changed: it has been" : `${formatNumber(kept.length)} were not changed: they have been`;
+    return `Of ${formatNumber(count)} files, ${unchanged} marked again since.`;
   }
 
   // Restores the display of marks that the server rejected. A rejected undo can be retried.
-  refused({ items, origin, reason }) {
+  rejected({ items, origin, reason }) {
     const { entry, isUndo } = origin;
-    this.marks.refused({ items, origin });
+    this.undoHistory.rejected({ items, origin });
     this.refresh();
     if (!isUndo && !entry.records.length) closeMessages(entry);
     const stays = items.length === 1 ? `${items[0].name} was not changed` : `${formatNumber(items.length)} files were not changed`;
@@ -117,11 +117,11 @@ export class Marking {
   }
 
   async above() {
-    const end = this.place;
+    const end = this.cursor;
     const items = (await this.#collect([...Array(end).keys()])).filter((item) => !item.status.seen);
-    const entry = this.marks.mark(items, "seen", end);
+    const entry = this.undoHistory.mark(items, "seen", end);
     this.refresh();
-    if (entry) this.#showDone(entry, (count) => `above ${count === 1 ? "is" : "are"} seen.`); else toast("Everything above is already seen.", "success");
+    if (entry) this.#showDone(entry, (count) => `${count === 1 ? "file" : "files"} above marked as seen.`); else toast("Everything above is already seen.", "success");
   }
 }
 

@@ -1,5 +1,5 @@
 // Messages to the user: announced by screen readers only, or shown as a toast.
-const liveRegion = document.querySelector("[data-said]");
+const liveRegion = document.querySelector("[data-live-region]");
 
 export function announce(text) { liveRegion.textContent = text; }
 

@@ -14,16 +14,16 @@ async function showCounts(card) {
     if (!counts.unseen && counts.all) card.querySelector("[data-start]").href = hrefOf(card.dataset.root, "all");
   } catch (error) {
     countsElement.textContent = error.message;
-    card.toggleAttribute("data-away", true);
+    card.toggleAttribute("data-unavailable", true);
   }
 }
 
 function describeCounts({ all, unseen, locked, trashed }) {
   if (!all) return "No pictures or videos";
-  const words = [unseen ? `${formatNumber(unseen)} of ${formatNumber(all)} unseen` : `All ${formatNumber(all)} seen`];
-  if (locked) words.push(`${formatNumber(locked)} locked`);
-  if (trashed) words.push(`${formatNumber(trashed)} in the trash`);
-  return words.join(" · ");
+  const parts = [unseen ? `${formatNumber(unseen)} of ${formatNumber(all)} unseen` : `All ${formatNumber(all)} seen`];
+  if (locked) parts.push(`${formatNumber(locked)} locked`);
+  if (trashed) parts.push(`${formatNumber(trashed)} in the trash`);
+  return parts.join(" · ");
 }
 
 function hrefOf(path, filter, folder = "") {

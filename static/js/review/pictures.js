@@ -19,7 +19,7 @@ class Pictures {
 
   constructor(item) {
     this.item = item;
-    this.quick = null; // the first decoded picture, usually the preview; it can be painted at once
+    this.first = null; // the first decoded picture, usually the preview; it can be painted at once
     this.isShowable = SHOWABLE.test(item.name);
   }
 
@@ -58,7 +58,7 @@ class Pictures {
     const picture = (isOriginal && this.fetching) || this.#load(url, priority);
     try { await picture.decode(); } finally { this.#pending.delete(picture); }
     const found = { picture, isOriginal };
-    this.quick ??= found;
+    this.first ??= found;
     return found;
   }
 
@@ -68,7 +68,7 @@ class Pictures {
   }
 }
 
-export class Album {
+export class PictureCache {
   #kept = new Map();
   #requestNumber = 0;
 
@@ -80,31 +80,31 @@ export class Album {
   // Drop the pictures of all other files.
   keep(items) {
     this.#requestNumber += 1;
-    const wanted = new Set(items.map((item) => item.path));
-    for (const [path, pictures] of this.#kept) if (!wanted.has(path)) { pictures.drop(); this.#kept.delete(path); }
+    const paths = new Set(items.map((item) => item.path));
+    for (const [path, pictures] of this.#kept) if (!paths.has(path)) { pictures.drop(); this.#kept.delete(path); }
   }
 
   // While the user moves faster than previews are created: prepare only one file, a few steps ahead. If it is ready when
   // the user gets there, normal preparation resumes.
-  async scout(item) {
-    if (this.#kept.has(this.scouted) || !item || item.isVideo) return;
-    this.scouted = item.path;
+  async prepareAhead(item) {
+    if (this.#kept.has(this.aheadPath) || !item || item.isVideo) return;
+    this.aheadPath = item.path;
     await this.of(item).preview().catch(() => {});
-    if (this.scouted === item.path) this.scouted = null;
+    if (this.aheadPath === item.path) this.aheadPath = null;
   }
 
   // Prepare the next files, the most likely first, two at a time. The next file is prepared together with the current
   // one; otherwise a user who moves on early would always be ahead of the preparation. Originals are fetched only when
   // the user stays at a picture: fetching and decoding them would delay the next previews.
-  async prepare(current, others, rest) {
+  async prepare(current, others, settleDelay) {
     const thisRequest = ++this.#requestNumber;
-    const wanted = [current, ...others].filter((item) => !item.isVideo);
-    for (let at = 0; at < wanted.length; at += 2) {
-      const pair = wanted.slice(at, at + 2).map((item) => this.of(item).preview(item === current ? "high" : "auto"));
+    const pictures = [current, ...others].filter((item) => !item.isVideo);
+    for (let at = 0; at < pictures.length; at += 2) {
+      const pair = pictures.slice(at, at + 2).map((item) => this.of(item).preview(item === current ? "high" : "auto"));
       await Promise.allSettled(pair); // a failure is reported when the file is shown
       if (thisRequest !== this.#requestNumber) return;
     }
-    await rest;
+    await settleDelay;
     for (const item of SAVES_DATA ? [] : [current, ...others.slice(0, 3)]) {
       if (thisRequest !== this.#requestNumber) return;
       if (!item.isVideo) await this.of(item).fetchOriginal(item === current ? "high" : "low");

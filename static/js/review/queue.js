@@ -11,7 +11,7 @@ const RETRYABLE_STATUSES = new Set([429, 502, 503, 504]); // statuses worth a re
 const sleep = (ms) => new Promise((resolve) => { setTimeout(resolve, ms); });
 
 // Events: `change` when the queue starts or stops waiting or a request is done; `counted` with the change in each filter's
-// count after marks were added or reverted; `refused` with {items, action, origin, reason} of rejected marks, where
+// count after marks were added or reverted; `rejected` with {items, action, origin, reason} of rejected marks, where
 // `origin` is the value passed to `add`.
 export class Queue extends EventTarget {
   jobs = [];
@@ -26,7 +26,7 @@ export class Queue extends EventTarget {
       share(item);
       item.pending = (item.pending ?? 0) + 1;
     }
-    this.#show(items, (item) => applied(item.status, action));
+    this.#updateStatus(items, (item) => applied(item.status, action));
     if (this.isWaiting) this.dispatchEvent(new Event("change"));
     this.#running ??= this.#run().finally(() => { this.#running = null; });
   }
@@ -36,35 +36,35 @@ export class Queue extends EventTarget {
   async #run() {
     while (this.jobs.length) {
       const [job] = this.jobs;
-      const refused = await this.#deliver(job);
+      const rejected = await this.#deliver(job);
       this.jobs.shift();
       for (const item of job.items) {
-        if (!refused.has(item)) item.confirmed = applied(item.confirmed, job.action);
+        if (!rejected.has(item)) item.confirmed = applied(item.confirmed, job.action);
         item.pending -= 1;
         item.sentAt = performance.now();
       }
-      this.#revert(refused, job);
+      this.#revert(rejected, job);
       this.dispatchEvent(new Event("change"));
     }
   }
 
-  #show(items, statusOf) {
-    const more = { unseen: 0, seen: 0, locked: 0, trashed: 0 };
+  #updateStatus(items, statusOf) {
+    const changes = { unseen: 0, seen: 0, locked: 0, trashed: 0 };
     for (const item of items) {
       const before = item.status;
       item.status = statusOf(item);
-      recount(more, before, item.status);
+      recount(changes, before, item.status);
     }
-    this.dispatchEvent(new CustomEvent("counted", { detail: more }));
+    this.dispatchEvent(new CustomEvent("counted", { detail: changes }));
   }
 
   // Retries until the server accepts or rejects the job. Returns the rejected items with the reasons.
   async #deliver(job) {
     for (let attempts = 1; ; attempts += 1) {
       try {
-        const refused = await send(job);
+        const rejected = await send(job);
         this.#setWaiting(false);
-        return refused;
+        return rejected;
       } catch (error) {
         const isRetryable = !(error instanceof ApiError) || RETRYABLE_STATUSES.has(error.status) || (error.status === 500 && attempts < MAX_ATTEMPTS_ON_500);
         if (!isRetryable) return new Map(job.items.map((item) => [item, error.message]));
@@ -81,17 +81,17 @@ export class Queue extends EventTarget {
   }
 
   // Restores the server's status plus pending marks. A rejected step also cancels the following steps of the same origin.
-  #revert(refused, { action, origin }) {
-    for (const next of refused.size ? this.jobs.filter((job) => job.origin === origin) : []) {
-      for (const item of next.items) if (refused.has(item)) item.pending -= 1;
-      next.items = next.items.filter((item) => !refused.has(item));
+  #revert(rejected, { action, origin }) {
+    for (const next of rejected.size ? this.jobs.filter((job) => job.origin === origin) : []) {
+      for (const item of next.items) if (rejected.has(item)) item.pending -= 1;
+      next.items = next.items.filter((item) => !rejected.has(item));
     }
     this.jobs = this.jobs.filter((job) => job.items.length);
-    const left = (item) => this.jobs.filter((job) => job.items.includes(item));
-    this.#show([...refused.keys()], (item) => left(item).reduce((status, job) => applied(status, job.action), item.confirmed));
-    for (const reason of new Set(refused.values())) {
-      const items = [...refused].filter(([, why]) => why === reason).map(([item]) => item);
-      this.dispatchEvent(new CustomEvent("refused", { detail: { items, action, origin, reason } }));
+    const pendingJobs = (item) => this.jobs.filter((job) => job.items.includes(item));
+    this.#updateStatus([...rejected.keys()], (item) => pendingJobs(item).reduce((status, job) => applied(status, job.action), item.confirmed));
+    for (const reason of new Set(rejected.values())) {
+      const items = [...rejected].filter(([, why]) => why === reason).map(([item]) => item);
+      this.dispatchEvent(new CustomEvent("rejected", { detail: { items, action, origin, reason } }));
     }
   }
 }

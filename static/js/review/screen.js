@@ -18,7 +18,7 @@ export class Screen {
     this.strip = element.querySelector("[data-strip]");
     this.strip.addEventListener("click", (event) => this.#stripClicked(event));
     this.#watchSwipes();
-    this.stage.zoom.addEventListener("change", () => this.#press("zoom", this.stage.zoom.isClose));
+    this.stage.zoom.addEventListener("change", () => this.#press("zoom", this.stage.zoom.isZoomed));
   }
 
   get isOpen() { return !this.element.hidden; }
@@ -29,9 +29,9 @@ export class Screen {
     if (this.isOpen) return;
     this.element.hidden = false;
     document.documentElement.classList.add("screen-open");
-    const beside = [...this.element.parentElement.children].filter((other) => other !== this.element && !other.matches("dialog, [role=status]"));
-    this.behind = [document.querySelector(".rail"), ...beside];
-    for (const other of this.behind) other.inert = true;
+    const siblings = [...this.element.parentElement.children].filter((other) => other !== this.element && !other.matches("dialog, [role=status]"));
+    this.inertElements = [document.querySelector(".rail"), ...siblings];
+    for (const other of this.inertElements) other.inert = true;
     shield();
     this.element.focus({ preventScroll: true });
   }
@@ -39,20 +39,20 @@ export class Screen {
   close() {
     this.element.hidden = true;
     document.documentElement.classList.remove("screen-open");
-    for (const other of this.behind) other.inert = false;
+    for (const other of this.inertElements) other.inert = false;
     shield();
     this.stage.clear();
   }
 
-  // Shows the file at `place` of `source` and prepares its neighbours.
-  show(source, place, item) {
+  // Shows the file at `index` of `source` and prepares its neighbours.
+  show(source, index, item) {
     if (this.stage.item !== item) this.stage.show(item);
-    this.find("place").textContent = folderPath(this.root, item.path);
-    this.find("facts").textContent = describeItem(item);
+    this.find("folder-path").textContent = folderPath(this.root, item.path);
+    this.find("details").textContent = describeItem(item);
     this.find("video-tools").inert = !item.isVideo;
     this.mark(item);
-    this.#drawStripAfterPaint(source, place);
-    this.#prepare(source, place, item);
+    this.#drawStripAfterPaint(source, index);
+    this.#prepare(source, index, item);
   }
 
   mark(item) {
@@ -79,47 +79,47 @@ export class Screen {
     this.element.querySelector("[data-do=undo]").disabled = !can;
   }
 
-  async #prepare(source, place, item) {
+  async #prepare(source, index, item) {
     const { stage } = this;
-    const direction = this.#direction(place);
-    const places = PREPARE_OFFSETS.map((step) => place + step * direction);
-    stage.album.keep([item, ...places.map((at) => source.at(at)).filter(Boolean)]);
-    const near = await Promise.all(places.map((at) => source.load(at).catch(() => null)));
-    if (stage.isOutrun) stage.album.scout(near[PREPARE_OFFSETS.indexOf(3)]);
-    await stage.calm;
+    const direction = this.#direction(index);
+    const indexes = PREPARE_OFFSETS.map((step) => index + step * direction);
+    stage.pictureCache.keep([item, ...indexes.map((at) => source.at(at)).filter(Boolean)]);
+    const near = await Promise.all(indexes.map((at) => source.load(at).catch(() => null)));
+    if (stage.isOutrun) stage.pictureCache.prepareAhead(near[PREPARE_OFFSETS.indexOf(3)]);
+    await stage.rushDelay;
     if (stage.item !== item) return;
-    this.#drawStripAfterPaint(source, place); // with the neighbours that have been loaded meanwhile
+    this.#drawStripAfterPaint(source, index); // with the neighbours that have been loaded meanwhile
     await nextPaint();
-    if (stage.item === item) stage.album.prepare(item, near.filter((one) => one && !one.isVideo), stage.rest);
+    if (stage.item === item) stage.pictureCache.prepare(item, near.filter((other) => other && !other.isVideo), stage.settleDelay);
   }
 
-  #direction(place) {
-    const isBack = place < this.before;
-    this.before = place;
+  #direction(index) {
+    const isBack = index < this.previousIndex;
+    this.previousIndex = index;
     return isBack ? -1 : 1;
   }
 
   // The picture is painted first: laying out the strip takes as long as painting it. A held key draws it once a frame.
-  async #drawStripAfterPaint(source, place) {
-    const isScheduled = this.stripPlace;
-    this.stripPlace = [source, place];
+  async #drawStripAfterPaint(source, index) {
+    const isScheduled = this.stripIndex;
+    this.stripIndex = [source, index];
     if (isScheduled) return;
     await nextPaint();
-    const [newest, at] = this.stripPlace;
-    this.stripPlace = null;
+    const [newest, at] = this.stripIndex;
+    this.stripIndex = null;
     if (this.isOpen) this.#drawStrip(newest, at);
   }
 
   // Reuse the buttons of files that stay in the strip, so that nothing flickers.
-  #drawStrip(source, place) {
+  #drawStrip(source, index) {
     const old = new Map([...this.strip.children].map((button) => [button.dataset.path, button]));
     const buttons = [];
-    for (let at = place - STRIP_REACH; at <= place + STRIP_REACH; at += 1) {
+    for (let at = index - STRIP_REACH; at <= index + STRIP_REACH; at += 1) {
       const item = at >= 0 ? source.at(at) : null;
-      if (!item) { buttons.push(at === place ? null : document.createElement("span")); continue; }
+      if (!item) { buttons.push(at === index ? null : document.createElement("span")); continue; }
       const button = old.get(item.path) ?? createStripButton(item);
-      button.dataset.place = at;
-      button.toggleAttribute("data-now", at === place);
+      button.dataset.index = at;
+      button.toggleAttribute("data-current", at === index);
       for (const mark of MARKS) button.toggleAttribute(`data-${mark}`, item.status[mark]);
       buttons.push(button);
     }
@@ -127,15 +127,15 @@ export class Screen {
   }
 
   #stripClicked(event) {
-    const button = event.target.closest("[data-place]");
-    if (button) this.run("goTo", Number(button.dataset.place));
+    const button = event.target.closest("[data-index]");
+    if (button) this.run("goTo", Number(button.dataset.index));
   }
 
   #watchSwipes() {
     const area = this.find("stage");
     let start = null;
     const { zoom } = this.stage;
-    area.addEventListener("pointerdown", (event) => { start = event.pointerType === "mouse" || zoom.isClose || zoom.isPinched || event.target.closest("video") ? null : event; });
+    area.addEventListener("pointerdown", (event) => { start = event.pointerType === "mouse" || zoom.isZoomed || zoom.isPinched || event.target.closest("video") ? null : event; });
     area.addEventListener("pointerup", (event) => {
       if (!start || event.pointerId !== start.pointerId) return;
       const [x, y] = [event.clientX - start.clientX, event.clientY - start.clientY];
@@ -177,9 +177,9 @@ function formatPixels({ width, height }) {
 }
 
 function describeItem(item) {
-  const facts = [item.name, when.format(new Date(item.modifiedAt))];
-  if (item.width && item.height && !item.isVideo) facts.push(formatPixels(item));
-  if (item.seconds) facts.push(`${Math.round(item.seconds)} s`);
-  facts.push(formatSize(item.sizeBytes));
-  return facts.join(" · ");
+  const details = [item.name, when.format(new Date(item.modifiedAt))];
+  if (item.width && item.height && !item.isVideo) details.push(formatPixels(item));
+  if (item.seconds) details.push(`${Math.round(item.seconds)} s`);
+  details.push(formatSize(item.sizeBytes));
+  return details.join(" · ");
 }

@@ -1,12 +1,12 @@
-// The files of a view, by their place in it. Only requested chunks are loaded: a million files cost no more than a
-// thousand. A place that is not loaded yet is `undefined`; one whose file was removed meanwhile is `null`.
+// The files of a view, by their index. Only requested chunks are loaded: a million files cost no more than a
+// thousand. An index that is not loaded yet is `undefined`; one whose file was removed meanwhile is `null`.
 import { requestJson, fetchItems } from "./api.js";
 import { matchesFilter } from "./status.js";
 
 const CHUNK = 100;
 const MAX_CHUNKS = 150;
 const BATCH_SIZE = 2000;
-const MAX_LOADED_AHEAD = 50_000; // beyond the current place: covers most memory cards, and limits the page's memory
+const MAX_LOADED_AHEAD = 50_000; // beyond the current index: covers most memory cards, and limits the page's memory
 const encoder = new TextEncoder();
 
 function compareText(one, other) {
@@ -29,7 +29,7 @@ const ORDERS = {
 export class PagedSource extends EventTarget {
   constructor(root, { filter, order }) {
     super();
-    Object.assign(this, { root, filter, order, total: 0, isWhole: true, chunks: new Map(), loading: new Map() });
+    Object.assign(this, { root, filter, order, total: 0, isComplete: true, chunks: new Map(), loading: new Map() });
   }
 
   async open(refresh = false) {
@@ -39,18 +39,18 @@ export class PagedSource extends EventTarget {
     this.counts = counts;
   }
 
-  at(place) {
-    return this.chunks.get(Math.floor(place / CHUNK))?.[place % CHUNK];
+  at(index) {
+    return this.chunks.get(Math.floor(index / CHUNK))?.[index % CHUNK];
   }
 
-  async load(place) {
-    const number = Math.floor(place / CHUNK);
-    if (place < 0 || place >= this.total) return null;
+  async load(index) {
+    const number = Math.floor(index / CHUNK);
+    if (index < 0 || index >= this.total) return null;
     if (!this.chunks.has(number)) {
       if (!this.loading.has(number)) this.loading.set(number, this.fetchChunk(number).finally(() => this.loading.delete(number)));
       await this.loading.get(number);
     }
-    return this.at(place) ?? null;
+    return this.at(index) ?? null;
   }
 
   async fetchChunk(number) {
@@ -58,46 +58,46 @@ export class PagedSource extends EventTarget {
     const before = this.at(first - 1);
     const size = Math.min(CHUNK, this.total - first);
     const query = { path: this.root, statusFilter: this.filter, order: this.order, limit: size };
-    const byNumber = () => fetchItems({ ...query, offset: Math.max(0, first - this.leftBefore(first)) });
+    const byOffset = () => fetchItems({ ...query, offset: Math.max(0, first - this.countUnmatchedBefore(first)) });
     // In the order by time, the server cannot continue after a file that was removed meanwhile.
-    const items = await (before ? fetchItems({ ...query, after: before.exact }).catch((error) => (error.status === 400 ? byNumber() : Promise.reject(error))) : byNumber());
+    const items = await (before ? fetchItems({ ...query, after: before.exact }).catch((error) => (error.status === 400 ? byOffset() : Promise.reject(error))) : byOffset());
     while (items.length < size) items.push(null);
-    this.forgetFar(number);
+    this.evictChunk(number);
     this.chunks.set(number, items);
     this.dispatchEvent(new Event("change"));
   }
 
-  // How many files before `place` no longer match the filter on the server, because they were marked.
-  leftBefore(place) {
-    let left = 0;
+  // How many files before `index` no longer match the filter on the server, because they were marked.
+  countUnmatchedBefore(index) {
+    let count = 0;
     for (const [number, items] of this.chunks) {
-      if (number * CHUNK >= place) continue;
-      for (const item of items) if (item && !matchesFilter(this.filter, item.confirmed)) left += 1;
+      if (number * CHUNK >= index) continue;
+      for (const item of items) if (item && !matchesFilter(this.filter, item.confirmed)) count += 1;
     }
-    return left;
+    return count;
   }
 
   // Drop the farthest chunk. Chunks with files that no longer match, or soon will not, are kept: offsets depend on them.
-  forgetFar(number) {
+  evictChunk(number) {
     if (this.chunks.size < MAX_CHUNKS) return;
-    const far = [...this.chunks.keys()].sort((a, b) => Math.abs(b - number) - Math.abs(a - number));
-    const dropped = far.find((key) => this.chunks.get(key).every((item) => item && !item.pending && matchesFilter(this.filter, item.confirmed)));
+    const byDistance = [...this.chunks.keys()].sort((a, b) => Math.abs(b - number) - Math.abs(a - number));
+    const dropped = byDistance.find((key) => this.chunks.get(key).every((item) => item && !item.pending && matchesFilter(this.filter, item.confirmed)));
     if (dropped !== undefined) this.chunks.delete(dropped);
   }
 
-  // The place of `path`, or where it would be sorted. `hint` is its last known place, and the fallback.
+  // The index of `path`, or where it would be sorted. `hint` is its last known index, and the fallback.
   async find(path, hint = 0) {
-    const lastPlace = Math.max(0, this.total - 1);
-    await this.load(Math.min(hint, lastPlace));
-    const known = this.known(path);
-    if (known >= 0) return known;
+    const lastIndex = Math.max(0, this.total - 1);
+    await this.load(Math.min(hint, lastIndex));
+    const loaded = this.loadedIndex(path);
+    if (loaded >= 0) return loaded;
     const query = { path: this.root, item: path, statusFilter: this.filter, order: this.order };
     const position = await requestJson(`/api/media-items/position?${new URLSearchParams(query)}`).catch(() => ({ offset: hint }));
-    return Math.min(this.withLeft(position.offset), lastPlace);
+    return Math.min(this.indexOf(position.offset), lastIndex);
   }
 
-  // The place of a loaded file, -1 if it is not loaded.
-  known(path) {
+  // The index of a loaded file, -1 if it is not loaded.
+  loadedIndex(path) {
     for (const [number, items] of this.chunks) {
       const at = items.findIndex((item) => item?.path === path);
       if (at >= 0) return number * CHUNK + at;
@@ -105,10 +105,10 @@ export class PagedSource extends EventTarget {
     return -1;
   }
 
-  // Converts the server's `offset` to a place here: the server does not count files that no longer match the filter.
-  withLeft(offset) {
-    const left = [...this.chunks].flatMap(([number, items]) => items.flatMap((item, at) => (item && !matchesFilter(this.filter, item.confirmed) ? [number * CHUNK + at] : [])));
-    return left.sort((one, other) => one - other).reduce((place, at) => (at <= place ? place + 1 : place), offset);
+  // Converts the server's `offset` to an index here: the server does not count files that no longer match the filter.
+  indexOf(offset) {
+    const unmatched = [...this.chunks].flatMap(([number, items]) => items.flatMap((item, at) => (item && !matchesFilter(this.filter, item.confirmed) ? [number * CHUNK + at] : [])));
+    return unmatched.sort((one, other) => one - other).reduce((index, at) => (at <= index ? index + 1 : index), offset);
   }
 
   *loaded() {
@@ -118,9 +118,9 @@ export class PagedSource extends EventTarget {
 
 // The files of one type or folder: filtered from the whole list and shown as they load.
 export class FilteredSource extends EventTarget {
-  constructor(root, { filter, order }, takes) {
+  constructor(root, { filter, order }, matches) {
     super();
-    Object.assign(this, { root, filter, order, takes, items: [], isWhole: false, stop: new AbortController(), wanted: 0 });
+    Object.assign(this, { root, filter, order, matches, items: [], isComplete: false, stop: new AbortController(), requested: 0 });
   }
 
   get total() { return this.items.length; }
@@ -128,55 +128,55 @@ export class FilteredSource extends EventTarget {
   async open(refresh = false) {
     const { counts } = await requestJson(`/api/media-items/summary?${new URLSearchParams({ path: this.root })}`);
     this.counts = counts;
-    this.whole = this.gather(refresh);
-    this.whole.catch(() => {}); // reported to the caller that awaits it
-    while (!this.items.length && !this.isWhole) await this.more();
+    this.fetching = this.fetchAll(refresh);
+    this.fetching.catch(() => {}); // reported to the caller that awaits it
+    while (!this.items.length && !this.isComplete) await this.nextChange();
   }
 
-  async gather(refresh) {
+  async fetchAll(refresh) {
     try {
-      for (let after = null, more = true; more;) {
+      for (let after = null, hasMore = true; hasMore;) {
         const query = { path: this.root, statusFilter: this.filter, order: this.order, limit: BATCH_SIZE, ...(after ? { after } : refresh && { refresh: 1 }) };
         const items = await fetchItems(query, { signal: this.stop.signal });
-        this.items.push(...items.filter(this.takes));
+        this.items.push(...items.filter(this.matches));
         after = items.at(-1)?.exact;
-        more = items.length > 0;
-        if (more) this.dispatchEvent(new Event("change"));
-        if (this.items.length > this.wanted + MAX_LOADED_AHEAD) await new Promise((resolve) => { this.goOn = resolve; });
+        hasMore = items.length > 0;
+        if (hasMore) this.dispatchEvent(new Event("change"));
+        if (this.items.length > this.requested + MAX_LOADED_AHEAD) await new Promise((resolve) => { this.resume = resolve; });
       }
     } finally {
-      this.isWhole = true;
+      this.isComplete = true;
       this.dispatchEvent(new Event("change"));
     }
   }
 
-  more() {
-    const news = new Promise((resolve) => { this.addEventListener("change", resolve, { once: true }); });
-    return Promise.race([news, this.whole]);
+  nextChange() {
+    const changed = new Promise((resolve) => { this.addEventListener("change", resolve, { once: true }); });
+    return Promise.race([changed, this.fetching]);
   }
 
-  at(place) {
-    this.want(place);
-    return this.items[place];
+  at(index) {
+    this.requestUpTo(index);
+    return this.items[index];
   }
 
-  want(place) {
-    if (place <= this.wanted) return;
-    this.wanted = place;
-    if (this.items.length <= place + MAX_LOADED_AHEAD) this.goOn?.();
+  requestUpTo(index) {
+    if (index <= this.requested) return;
+    this.requested = index;
+    if (this.items.length <= index + MAX_LOADED_AHEAD) this.resume?.();
   }
 
-  async load(place) {
-    this.want(place);
-    while (place >= this.items.length && !this.isWhole) await this.more();
-    return this.items[place] ?? null;
+  async load(index) {
+    this.requestUpTo(index);
+    while (index >= this.items.length && !this.isComplete) await this.nextChange();
+    return this.items[index] ?? null;
   }
 
   async find(path, hint = 0) {
-    for (let place = 0; place < MAX_LOADED_AHEAD; place += 1) {
-      const item = await this.load(place);
+    for (let index = 0; index < MAX_LOADED_AHEAD; index += 1) {
+      const item = await this.load(index);
       if (!item) break;
-      if (item.path === path || ORDERS[this.order](item.path, path) > 0) return place;
+      if (item.path === path || ORDERS[this.order](item.path, path) > 0) return index;
     }
     return Math.max(0, Math.min(hint, this.total - 1));
   }

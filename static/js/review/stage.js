@@ -1,10 +1,10 @@
 // Shows the whole picture, or a video, on black. A new picture replaces the old one once it is decoded.
 import { fileUrl, thumbnailUrl } from "./api.js";
-import { Album } from "./pictures.js";
+import { PictureCache } from "./pictures.js";
 import { Zoom } from "./zoom.js";
 
 const PLAYABLE = /\.(mp4|m4v|mov|webm)$/i;
-const RUSH_MS = 100;
+const RUSH_MS = 100; // a file shown for less than this means that the user moves quickly
 const OUTRUN_MS = 250; // the same, if the user left a file before its preview was ready
 const SETTLE_MS = 150; // wait before decoding a large original, which is slow: the user may be about to move on
 const MOVING_SETTLE_MS = 600; // a user who moved on faster than this probably will again: wait this long instead
@@ -16,7 +16,7 @@ export class Stage {
     this.frame = element.querySelector("[data-frame]");
     this.note = element.querySelector("[data-stage-note]");
     this.playerTemplate = playerTemplate;
-    this.album = new Album();
+    this.pictureCache = new PictureCache();
     this.speed = 1;
     this.shownAt = -RUSH_MS;
     this.zoom = new Zoom(element, this.frame, () => this.#pixels());
@@ -35,65 +35,65 @@ export class Stage {
     this.note.hidden = true;
     this.note.textContent = "";
     this.zoom.isHeld = false;
-    this.zoom.whole();
-    this.#calmDown();
-    this.#shape(item.width, item.height);
+    this.zoom.fit();
+    this.#setDelays();
+    this.#setRatio(item.width, item.height);
     this.pictures = null;
     if (item.isVideo) this.#showVideo(item); else this.#showPicture(item);
   }
 
   clear() {
     this.item = null;
-    this.zoom.whole();
+    this.zoom.fit();
     this.frame.replaceChildren();
   }
 
   async #showPicture(item) {
-    const pictures = this.album.of(item);
+    const pictures = this.pictureCache.of(item);
     this.pictures = pictures;
-    this.element.toggleAttribute("data-waiting", !pictures.quick); // the previous file is still shown
-    if (pictures.quick) this.#put(item, pictures.quick); else this.#bridge(item, pictures);
-    await this.calm;
+    this.element.toggleAttribute("data-waiting", !pictures.first); // the previous file is still shown
+    if (pictures.first) this.#display(item, pictures.first); else this.#showThumbnail(item, pictures);
+    await this.rushDelay;
     if (this.item !== item) return;
     try {
       await pictures.preview("high").catch(() => {});
-      if (pictures.quick) this.#put(item, pictures.quick);
-      await this.rest;
-      if (this.item === item) this.#put(item, await pictures.original("high"));
+      if (pictures.first) this.#display(item, pictures.first);
+      await this.settleDelay;
+      if (this.item === item) this.#display(item, await pictures.original("high"));
     } catch {
-      if (this.item === item) this.#announce(`${item.name} cannot be shown. It may be damaged or removed.`);
+      if (this.item === item) this.#showNote(`${item.name} cannot be shown. It may be damaged or removed.`);
     }
   }
 
   // Show the thumbnail of the grid and the strip, which is usually cached, until a better picture is ready.
-  async #bridge(item, pictures) {
+  async #showThumbnail(item, pictures) {
     if (!item.width) return; // it has no thumbnail
     const picture = new Image();
     picture.decoding = "sync";
     picture.fetchPriority = "high";
     picture.src = thumbnailUrl(item, 256);
     try { await picture.decode(); } catch { return; }
-    if (this.item === item && !pictures.quick && this.note.hidden) this.#put(item, { picture, isOriginal: false });
+    if (this.item === item && !pictures.first && this.note.hidden) this.#display(item, { picture, isOriginal: false });
   }
 
   // While the user moves quickly, large pictures are not fetched until the user stays at a file.
-  #calmDown() {
+  #setDelays() {
     const now = performance.now();
-    const leftBeforeReady = this.pictures && !this.pictures.quick;
+    const leftBeforeReady = this.pictures && !this.pictures.first;
     const rushMs = leftBeforeReady ? OUTRUN_MS : RUSH_MS;
     const isRush = now - this.shownAt < rushMs;
     this.isOutrun = leftBeforeReady && isRush;
     const wait = now - this.shownAt < MOVING_SETTLE_MS ? MOVING_SETTLE_MS : SETTLE_MS;
-    this.rest = new Promise((resolve) => { setTimeout(resolve, wait); });
-    this.calm = isRush ? new Promise((resolve) => { setTimeout(resolve, rushMs); }) : null;
+    this.settleDelay = new Promise((resolve) => { setTimeout(resolve, wait); });
+    this.rushDelay = isRush ? new Promise((resolve) => { setTimeout(resolve, rushMs); }) : null;
     this.shownAt = now;
   }
 
-  #put(item, { picture, isOriginal }) {
+  #display(item, { picture, isOriginal }) {
     if (this.item !== item || picture.parentNode === this.frame) return;
     const { naturalWidth: width, naturalHeight: height } = picture;
-    if (isOriginal) this.#shape(width, height);
-    picture.className = isOriginal ? "stage-picture" : "stage-picture stage-cut";
+    if (isOriginal) this.#setRatio(width, height);
+    picture.className = isOriginal ? "stage-picture" : "stage-picture stage-cropped";
     picture.alt = item.name;
     picture.draggable = false;
     this.frame.replaceChildren(picture);
@@ -102,11 +102,11 @@ export class Stage {
     this.element.dataset.quality = isOriginal ? "original" : "preview";
   }
 
-  #shape(width, height) {
+  #setRatio(width, height) {
     this.frame.style.setProperty("--ratio", width && height ? width / height : 4 / 3);
   }
 
-  #announce(text) {
+  #showNote(text) {
     this.element.toggleAttribute("data-waiting", false);
     this.note.hidden = false; // before the text is set, or screen readers do not announce it
     this.note.textContent = text;
@@ -121,27 +121,27 @@ export class Stage {
     const video = player.querySelector("video");
     Object.assign(video, { muted: true, loop: false, poster: item.width ? thumbnailUrl(item, 256) : "" });
     video.setAttribute("aria-label", item.name);
-    video.addEventListener("loadedmetadata", () => this.#started(item, video));
+    video.addEventListener("loadedmetadata", () => this.#onMetadata(item, video));
     video.addEventListener("play", () => { video.playbackRate = this.speed; });
     this.element.toggleAttribute("data-waiting", false);
     this.element.dataset.quality = "video";
     this.element.dataset.shown = item.path;
     if (PLAYABLE.test(item.name)) {
-      video.addEventListener("error", () => { if (this.item === item && !player.dataset.src) this.#convert(item, player); }, { once: true });
+      video.addEventListener("error", () => { if (this.item === item && !player.dataset.src) this.#requestPlaybackVersion(item, player); }, { once: true });
       video.src = fileUrl(item);
     }
     this.frame.replaceChildren(player);
-    if (!PLAYABLE.test(item.name)) this.#convert(item, player);
+    if (!PLAYABLE.test(item.name)) this.#requestPlaybackVersion(item, player);
   }
 
-  #convert(item, player) {
+  #requestPlaybackVersion(item, player) {
     player.dataset.src = `${fileUrl(item)}&playable=1`;
     document.dispatchEvent(new Event("viewer")); // player.js takes it from here
   }
 
-  #started(item, video) {
+  #onMetadata(item, video) {
     if (this.item !== item) return;
-    this.#shape(video.videoWidth, video.videoHeight);
+    this.#setRatio(video.videoWidth, video.videoHeight);
     video.playbackRate = this.speed;
     if (!matchMedia("(prefers-reduced-motion: reduce)").matches) video.play().catch(() => {});
   }

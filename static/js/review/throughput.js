@@ -26,7 +26,7 @@ function formatRemaining(minutes) {
   return minutes < 90 ? `${Math.round(minutes)} min left` : `${Math.round(minutes / 60)} h left`;
 }
 
-// How many of all files were reviewed, independent of the current place.
+// How many of all files were reviewed, independent of the current position.
 export function formatProgress({ all, seen, unseen }, perMinute) {
   const words = [`${formatNumber(seen)} of ${formatNumber(all)} reviewed`, `${Math.floor((100 * seen) / Math.max(1, all))} %`];
   if (perMinute) words.push(`${formatNumber(Math.round(perMinute))} per minute`, unseen ? formatRemaining(unseen / perMinute) : "none left");

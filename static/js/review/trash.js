@@ -8,7 +8,7 @@ const MAX_ERRORS_SHOWN = 50;
 const HOLD_MS = 1500;
 const SEPARATORS = /[\s.,']/g; // accepts the number as displayed: 4 990
 const DOTS = { done: "ok", cancelled: "warn", failed: "bad" };
-const COUNT_UPDATE_EVERY = 256; // files between two updates of the count
+const COUNT_UPDATE_INTERVAL = 256; // files between two updates of the count
 const STATES = { waiting: "waiting", working: "running", done: "done", cancelled: "stopped", failed: "failed" };
 const when = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
 
@@ -33,10 +33,10 @@ class ErrorList {
   add({ path, message }) {
     const known = this.lines.get(message);
     if (known) known.line.textContent = `${files(known.count += 1)}: ${message}`;
-    else if (this.lines.size < MAX_ERRORS_SHOWN) this.#begin(nameOf(path), message);
+    else if (this.lines.size < MAX_ERRORS_SHOWN) this.#addLine(nameOf(path), message);
   }
 
-  #begin(name, message) {
+  #addLine(name, message) {
     const line = listItem(`${name}: ${message}`);
     this.lines.set(message, { count: 1, line });
     this.list.append(line);
@@ -48,11 +48,11 @@ export class TrashDialog extends EventTarget {
   constructor(element, path) {
     super();
     Object.assign(this, { element, path, count: 0, stop: null });
-    this.troubles = new ErrorList(this.find("troubles"));
+    this.errorList = new ErrorList(this.find("errors"));
     this.find("confirm").addEventListener("submit", (event) => { event.preventDefault(); this.empty(); });
     this.find("cancel").addEventListener("click", () => this.stopRun());
-    this.find("typed").addEventListener("input", () => { this.find("go").disabled = !this.#isConfirmed(); this.#showHint(false); });
-    this.find("typed").addEventListener("keydown", (event) => { if (event.key === "Enter") this.#showHint(!this.#isConfirmed()); });
+    this.find("input").addEventListener("input", () => { this.find("delete").disabled = !this.#isConfirmed(); this.#showHint(false); });
+    this.find("input").addEventListener("keydown", (event) => { if (event.key === "Enter") this.#showHint(!this.#isConfirmed()); });
     this.find("history").addEventListener("toggle", () => this.showHistory());
     element.addEventListener("close", () => this.dryRunRequest?.abort());
     this.#attachHold(this.find("hold"));
@@ -66,8 +66,8 @@ export class TrashDialog extends EventTarget {
     if (this.stop) return; // still running: the dialog was reopened
     for (const part of ["confirm", "run", "end"]) this.find(part).hidden = true;
     this.find("names").replaceChildren();
-    this.troubles.clear();
-    this.find("sum").textContent = "Counting…";
+    this.errorList.clear();
+    this.find("summary").textContent = "Counting…";
     try {
       this.confirm(await this.dryRun());
     } catch (error) {
@@ -92,36 +92,36 @@ export class TrashDialog extends EventTarget {
   #addCandidate(found, line) {
     found.count += 1;
     if (found.names.length < NAMES_SHOWN) found.names.push(nameOf(line.path));
-    if (found.count % COUNT_UPDATE_EVERY === 0) this.find("sum").textContent = `Counting… ${files(found.count)} so far`;
+    if (found.count % COUNT_UPDATE_INTERVAL === 0) this.find("summary").textContent = `Counting… ${files(found.count)} so far`;
   }
 
   confirm({ count, bytes, names, kept, errors }) {
     this.count = count;
-    const stay = describeKept(kept, files).map((words) => ` ${words}.`).join("");
-    this.find("sum").textContent = (count ? `${files(count)}, ${formatSize(bytes)}.` : "The trash is empty.") + stay;
+    const skipped = describeKept(kept, files).map((words) => ` ${words}.`).join("");
+    this.find("summary").textContent = (count ? `${files(count)}, ${formatSize(bytes)}.` : "The trash is empty.") + skipped;
     this.find("names").replaceChildren(...names.map(listItem), ...(count > names.length ? [listItem(`and ${files(count - names.length)} more`)] : []), ...errors.list.children);
     this.find("confirm").hidden = !count;
-    this.find("word").textContent = count;
-    this.find("typed").value = "";
-    this.find("go").disabled = true;
+    this.find("expected").textContent = count;
+    this.find("input").value = "";
+    this.find("delete").disabled = true;
     this.#showHint(false);
-    if (count) this.find("typed").focus(); else this.#end();
+    if (count) this.find("input").focus(); else this.#end();
   }
 
-  #isConfirmed() { return this.find("typed").value.replace(SEPARATORS, "") === String(this.count); }
+  #isConfirmed() { return this.find("input").value.replace(SEPARATORS, "") === String(this.count); }
 
   // Enter does nothing while the button is disabled, so explain why.
   #showHint(isWrong) {
-    this.find("wrong").hidden = !isWrong;
-    this.find("typed").setAttribute("aria-invalid", String(isWrong));
-    this.find("why").textContent = isWrong ? `Nothing was deleted. Type ${this.count}, the number of files, to delete them.` : "";
+    this.find("input-error").hidden = !isWrong;
+    this.find("input").setAttribute("aria-invalid", String(isWrong));
+    this.find("input-error-text").textContent = isWrong ? `Nothing was deleted. Type ${this.count}, the number of files, to delete them.` : "";
   }
 
   async empty() {
     if (this.stop) return;
     this.stop = new AbortController();
-    Object.assign(this, { run: null, isHalted: false });
-    this.#offerStop(true);
+    Object.assign(this, { run: null, isStopping: false });
+    this.#setStoppable(true);
     for (const part of ["confirm", "end"]) this.find(part).hidden = true;
     this.find("run").hidden = false;
     this.element.focus(); // the pressed button is hidden; a second Enter must not press Stop
@@ -147,8 +147,8 @@ export class TrashDialog extends EventTarget {
 
   // The server finishes the current files and reports each one, so that the count stays correct.
   async stopRun() {
-    this.isHalted = true;
-    this.#offerStop(false);
+    this.isStopping = true;
+    this.#setStoppable(false);
     try {
       await request(`/api/trash-runs/${this.run}/cancel`, { body: {} });
     } catch {
@@ -156,7 +156,7 @@ export class TrashDialog extends EventTarget {
     }
   }
 
-  #offerStop(can) {
+  #setStoppable(can) {
     this.find("cancel").disabled = !can;
     this.find("cancel").textContent = can ? "Stop" : "Stopping…";
   }
@@ -165,13 +165,13 @@ export class TrashDialog extends EventTarget {
     const response = await request("/api/empty-trash", { body: { path: this.path }, signal: this.stop.signal });
     this.run = response.headers.get("X-Trash-Run");
     for await (const line of ndjsonLines(response)) {
-      if (line.type === "deleting") this.find("now").textContent = nameOf(line.path);
+      if (line.type === "deleting") this.find("note-text").textContent = nameOf(line.path);
       if (line.type === "deleted") result.deleted += 1;
       if (line.type === "skipped") result.kept[line.reason] += 1;
       if (line.type === "error") this.#addError(result, line);
       if (line.type === "done") result.isDone = true;
       this.find("progress").value = (result.deleted + result.errors) / Math.max(1, this.count);
-      this.find("sum").textContent = `${formatNumber(result.deleted)} of ${files(this.count)} deleted`;
+      this.find("summary").textContent = `${formatNumber(result.deleted)} of ${files(this.count)} deleted`;
     }
   }
 
@@ -179,21 +179,21 @@ export class TrashDialog extends EventTarget {
   #addError(result, line) {
     if (line.path === this.path) { result.reason = line.message; return; }
     result.errors += 1;
-    this.troubles.add(line);
+    this.errorList.add(line);
   }
 
   #showResult(result) {
     const parts = [`${files(result.deleted)} deleted`];
     if (result.errors) parts.push(`${formatNumber(result.errors)} could not be deleted`);
     parts.push(...describeKept(result.kept, formatNumber));
-    const isShort = result.deleted + result.errors < this.count;
-    const how = result.reason ? "Aborted: " : (this.isHalted && isShort ? "Stopped: " : "");
-    this.find("sum").textContent = `${how}${parts.join(", ")}.`;
+    const isIncomplete = result.deleted + result.errors < this.count;
+    const prefix = result.reason ? "Aborted: " : (this.isStopping && isIncomplete ? "Stopped: " : "");
+    this.find("summary").textContent = `${prefix}${parts.join(", ")}.`;
     this.#setNote(result.isDone ? result.reason : "The connection was lost. The trash history shows the result. If the server stopped, the run continues when it is back.", "warning");
   }
 
-  #showFailure(sum, reason) {
-    this.find("sum").textContent = sum;
+  #showFailure(summary, reason) {
+    this.find("summary").textContent = summary;
     this.find("run").hidden = false;
     for (const part of ["cancel", "progress"]) this.find(part).hidden = true;
     this.#setNote(reason, "warning");
@@ -208,7 +208,7 @@ export class TrashDialog extends EventTarget {
 
   // Text below the progress bar: the current file, or with a level, a warning.
   #setNote(text, level = "") {
-    this.find("now").textContent = text;
+    this.find("note-text").textContent = text;
     this.find("note").classList.toggle("notice", Boolean(text && level));
   }
 
@@ -226,9 +226,9 @@ export class TrashDialog extends EventTarget {
   #attachHold(button) {
     let timer = 0;
     const end = () => { clearTimeout(timer); button.classList.remove("is-held"); };
-    const begin = () => { end(); button.classList.add("is-held"); timer = setTimeout(() => { end(); this.empty(); }, HOLD_MS); };
-    button.addEventListener("pointerdown", (event) => { if (event.button === 0) begin(); });
-    button.addEventListener("keydown", (event) => { if ((event.key === " " || event.key === "Enter") && !event.repeat) { event.preventDefault(); begin(); } });
+    const start = () => { end(); button.classList.add("is-held"); timer = setTimeout(() => { end(); this.empty(); }, HOLD_MS); };
+    button.addEventListener("pointerdown", (event) => { if (event.button === 0) start(); });
+    button.addEventListener("keydown", (event) => { if ((event.key === " " || event.key === "Enter") && !event.repeat) { event.preventDefault(); start(); } });
     for (const name of ["pointerup", "pointerleave", "pointercancel", "keyup", "blur"]) button.addEventListener(name, end);
     button.addEventListener("contextmenu", (event) => event.preventDefault());
   }
@@ -255,6 +255,6 @@ function runRow(run) {
 function describeRun(run) {
   const who = run.started_by ? ` by ${run.started_by}` : "";
   const where = run.path ? nameOf(run.path) : "all folders";
-  const left = run.errors - (run.state === "failed"); // the run's own failure counts as one error
-  return `${when.format(new Date(run.started_at))}${who}, ${where}: ${STATES[run.state] ?? run.state}, ${files(run.deleted)}, ${formatSize(run.bytes_freed)}${left > 0 ? `, ${formatNumber(left)} could not be deleted` : ""}`;
+  const failed = run.errors - (run.state === "failed"); // the run's own failure counts as one error
+  return `${when.format(new Date(run.started_at))}${who}, ${where}: ${STATES[run.state] ?? run.state}, ${files(run.deleted)}, ${formatSize(run.bytes_freed)}${failed > 0 ? `, ${formatNumber(failed)} could not be deleted` : ""}`;
 }

@@ -2,26 +2,26 @@
 // is left.
 import { applied, isSame, setBy, stepsBetween } from "./status.js";
 
-// An entry is `{action, place, records}`; a record is its effect on one file: `{entry, item, before, isUndone}`.
+// An entry is `{action, index, records}`; a record is its effect on one file: `{entry, item, before, isUndone}`.
 // The records of a file are its history, the oldest first.
-export class Marks {
+export class UndoHistory {
   constructor(queue) {
-    Object.assign(this, { queue, done: [] });
+    Object.assign(this, { queue, entries: [] });
   }
 
   // The newest entry that is not undone.
-  get newest() { return this.done.findLast((entry) => entry.records.some((record) => !record.isUndone)); }
+  get newest() { return this.entries.findLast((entry) => entry.records.some((record) => !record.isUndone)); }
 
   get canUndo() { return Boolean(this.newest); }
 
-  // Mark `items` and record those that change; undo returns to `place`. Returns the entry, null if nothing changes.
-  mark(items, action, place) {
+  // Mark `items` and record those that change; undo returns to `index`. Returns the entry, null if nothing changes.
+  mark(items, action, index) {
     const changed = items.filter((item) => !isSame(item.status, applied(item.status, action)));
     if (!changed.length) return null;
-    const entry = { action, place };
+    const entry = { action, index };
     entry.records = changed.map((item) => ({ entry, item, before: item.status, isUndone: false }));
     for (const record of entry.records) (record.item.history ??= []).push(record);
-    this.done.push(entry);
+    this.entries.push(entry);
     this.queue.add(changed, action, { entry, isUndo: false });
     return entry;
   }
@@ -44,15 +44,15 @@ export class Marks {
   }
 
   // A rejected mark never happened, so it is removed from the history; a rejected undo can be retried.
-  refused({ items, origin: { entry, isUndo } }) {
-    const gone = new Set(items);
+  rejected({ items, origin: { entry, isUndo } }) {
+    const rejected = new Set(items);
     if (isUndo) {
-      for (const record of entry.records) if (gone.has(record.item)) record.isUndone = false;
+      for (const record of entry.records) if (rejected.has(record.item)) record.isUndone = false;
       return;
     }
     for (const item of items) item.history = item.history.filter((record) => record.entry !== entry);
-    entry.records = entry.records.filter(({ item }) => !gone.has(item));
-    if (!entry.records.length) this.done = this.done.filter((other) => other !== entry);
+    entry.records = entry.records.filter(({ item }) => !rejected.has(item));
+    if (!entry.records.length) this.entries = this.entries.filter((other) => other !== entry);
   }
 }
 
@@ -62,8 +62,8 @@ function targetWithout({ entry, item, before }) {
   const target = { ...item.status };
   const at = item.history.findIndex((record) => record.entry === entry);
   for (const [mark, value] of Object.entries(setBy(entry.action))) {
-    const isClaimed = item.history.slice(at + 1).some((newer) => !newer.isUndone && mark in setBy(newer.entry.action));
-    if (!isClaimed && item.status[mark] === value) target[mark] = beforeAll(mark, before[mark], item.history.slice(0, at));
+    const isSetLater = item.history.slice(at + 1).some((newer) => !newer.isUndone && mark in setBy(newer.entry.action));
+    if (!isSetLater && item.status[mark] === value) target[mark] = beforeAll(mark, before[mark], item.history.slice(0, at));
   }
   if (item.status.locked && target.locked && target.trashed) target.trashed = item.status.trashed;
   return target;

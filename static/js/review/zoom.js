@@ -28,37 +28,37 @@ export class Zoom extends EventTarget {
     new ResizeObserver(() => this.#apply()).observe(stage);
   }
 
-  get isClose() { return this.scale > 1; }
+  get isZoomed() { return this.scale > 1; }
 
   get isPinched() { return this.#pointers.size > 1; }
 
   // The scale at which one picture pixel is one screen pixel (100 %).
-  get actual() { return Math.max(1, this.pixels() / (this.frame.clientWidth * devicePixelRatio || Infinity)); }
+  get fullScale() { return Math.max(1, this.pixels() / (this.frame.clientWidth * devicePixelRatio || Infinity)); }
 
-  whole() {
+  fit() {
     Object.assign(this, { scale: 1, x: 0, y: 0 });
     this.#apply();
     this.dispatchEvent(new Event("change"));
   }
 
-  closer() { this.#to(this.scale * STEP); }
+  zoomIn() { this.#zoomTo(this.scale * STEP); }
 
-  farther() { this.#to(this.scale / STEP); }
+  zoomOut() { this.#zoomTo(this.scale / STEP); }
 
-  toggle(at = this.pointer) { this.#to(this.isClose ? 1 : Math.max(this.actual, 2), at); }
+  toggle(at = this.pointer) { this.#zoomTo(this.isZoomed ? 1 : Math.max(this.fullScale, 2), at); }
 
   // Zoom to 100 % at the pointer while a key is held.
   hold(on) {
     if (on === this.isHeld) return;
     this.isHeld = on;
-    this.#to(on ? this.actual : 1, this.pointer);
-    this.stage.toggleAttribute("data-zoom", on || this.isClose);
+    this.#zoomTo(on ? this.fullScale : 1, this.pointer);
+    this.stage.toggleAttribute("data-zoom", on || this.isZoomed);
   }
 
   // Zoom to `scale`, keeping the point `at` in place.
-  #to(scale, at = null) {
+  #zoomTo(scale, at = null) {
     if (!this.pixels()) return;
-    const to = Math.max(1, Math.min(scale, Math.max(MAX_SCALE, MAX_SCALE * this.actual)));
+    const to = Math.max(1, Math.min(scale, Math.max(MAX_SCALE, MAX_SCALE * this.fullScale)));
     const box = this.stage.getBoundingClientRect();
     const [x, y] = at ? [at.clientX - box.x - box.width / 2, at.clientY - box.y - box.height / 2] : [0, 0];
     this.x = x - ((x - this.x) * to) / this.scale;
@@ -70,19 +70,19 @@ export class Zoom extends EventTarget {
 
   // Limit the offset, so that the picture's edges stay outside the stage or at its edges.
   #apply() {
-    const room = (inner, outer) => Math.max(0, (inner * this.scale - outer) / 2);
-    const [mostX, mostY] = [room(this.frame.clientWidth, this.stage.clientWidth), room(this.frame.clientHeight, this.stage.clientHeight)];
-    this.x = Math.max(-mostX, Math.min(this.x, mostX));
-    this.y = Math.max(-mostY, Math.min(this.y, mostY));
-    this.frame.style.transform = this.isClose ? `translate(${this.x}px, ${this.y}px) scale(${this.scale})` : "";
-    this.stage.toggleAttribute("data-zoom", this.isClose || this.isHeld);
+    const maxOffset = (inner, outer) => Math.max(0, (inner * this.scale - outer) / 2);
+    const [maxX, maxY] = [maxOffset(this.frame.clientWidth, this.stage.clientWidth), maxOffset(this.frame.clientHeight, this.stage.clientHeight)];
+    this.x = Math.max(-maxX, Math.min(this.x, maxX));
+    this.y = Math.max(-maxY, Math.min(this.y, maxY));
+    this.frame.style.transform = this.isZoomed ? `translate(${this.x}px, ${this.y}px) scale(${this.scale})` : "";
+    this.stage.toggleAttribute("data-zoom", this.isZoomed || this.isHeld);
   }
 
   #onWheel(event) {
     event.preventDefault(); // with Ctrl the browser would enlarge the whole page
     if (!this.pixels()) return;
     const lines = event.deltaMode === WheelEvent.DOM_DELTA_LINE ? LINE_PX : 1;
-    this.#to(this.scale * Math.exp(-event.deltaY * lines * (event.ctrlKey ? PINCH_WHEEL : WHEEL)), event);
+    this.#zoomTo(this.scale * Math.exp(-event.deltaY * lines * (event.ctrlKey ? PINCH_WHEEL : WHEEL)), event);
   }
 
   #onPointerDown(event) {
@@ -90,7 +90,7 @@ export class Zoom extends EventTarget {
     this.#pointers.set(event.pointerId, event);
     this.pointer = event;
     this.start = this.isPinched ? null : event;
-    if (this.isClose) event.preventDefault();
+    if (this.isZoomed) event.preventDefault();
   }
 
   // Toggles the zoom on a double tap.
@@ -109,14 +109,14 @@ export class Zoom extends EventTarget {
     const other = [...this.#pointers.values()].find((one) => one.pointerId !== event.pointerId);
     this.#pointers.set(event.pointerId, event);
     if (other) this.#pinch(before, event, other);
-    else if (this.isClose) this.#drag(event.clientX - before.clientX, event.clientY - before.clientY, event);
+    else if (this.isZoomed) this.#drag(event.clientX - before.clientX, event.clientY - before.clientY, event);
   }
 
   #pinch(before, event, other) {
     const [was, is] = [midpoint(before, other), midpoint(event, other)];
     this.x += is.clientX - was.clientX;
     this.y += is.clientY - was.clientY;
-    this.#to((this.scale * distance(event, other)) / Math.max(1, distance(before, other)), is);
+    this.#zoomTo((this.scale * distance(event, other)) / Math.max(1, distance(before, other)), is);
   }
 
   #drag(x, y, { pointerId }) {

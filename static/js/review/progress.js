@@ -41,8 +41,8 @@ export async function watchThumbnails(path, onProgress) {
     await sleep(THUMBNAIL_POLL_INTERVAL_MS);
     if (document.hidden) continue;
     const thumbnails = (await progressOf(path))?.thumbnails;
-    const goesOn = thumbnails && ["waiting", "working"].includes(thumbnails.state);
-    onProgress(goesOn ? thumbnails : null);
-    if (!goesOn) return;
+    const isRunning = thumbnails && ["waiting", "working"].includes(thumbnails.state);
+    onProgress(isRunning ? thumbnails : null);
+    if (!isRunning) return;
   }
 }
