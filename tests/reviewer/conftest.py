@@ -1,4 +1,4 @@
-"""A card with a few pictures, reviewed by someone who may."""
+"""A memory card with a few pictures, its users, and workers of trash runs."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def closed_indexes() -> Iterator[None]:
 
 @pytest.fixture
 def card(tmp_path: Path) -> Path:
-    """DCIM/100MEDIA with three pictures and a text, DCIM/101MEDIA with one picture."""
+    """DCIM/100MEDIA with three pictures and a text file, DCIM/101MEDIA with one picture."""
     folder = tmp_path.resolve() / "card"
     for number, name in enumerate(("IMG_0001.JPG", "IMG_0002.JPG", "IMG_0003.JPG")):
         put(folder / "DCIM/100MEDIA", name, jpeg(64, 48, seed=number))
@@ -40,7 +40,7 @@ def card(tmp_path: Path) -> Path:
 
 
 def settle(folder: Path) -> None:
-    """As if nothing had changed for a while."""
+    """Set the mtimes of all folders into the past, so that they need no rescan."""
     for path, _, _ in os.walk(folder):
         os.utime(path, (1_700_000_000, 1_700_000_000))
 
@@ -81,15 +81,15 @@ def manage(manager: User) -> APIClient:
 
 @pytest.fixture
 def sent(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """The runs that workers were told of; no worker is there."""
-    told: list[int] = []
-    monkeypatch.setattr(current_app, "send_task", lambda name, args, queue: told.append(args[0]))
-    return told
+    """The ids of the runs that were sent. No worker processes them."""
+    sent_runs: list[int] = []
+    monkeypatch.setattr(current_app, "send_task", lambda name, args, queue: sent_runs.append(args[0]))
+    return sent_runs
 
 
 @pytest.fixture
 def worker(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[threading.Thread]]:
-    """A worker that is another thread, with its own connection to the database."""
+    """A worker in another thread, with its own database connection."""
     threads: list[threading.Thread] = []
 
     def work(run: int) -> None:

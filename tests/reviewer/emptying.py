@@ -1,4 +1,4 @@
-"""Emptying the trash in tests: what is trashed, what is told, what is left."""
+"""Helpers for tests of trash runs: put files into the trash, run it, and check what is left."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def emptied(client: APIClient, body: Any = None, query: str = "") -> list[dict[s
     return lines_of(client.post(EMPTY + query, body, format="json"))
 
 
-def of_type(lines: list[dict[str, Any]], kind: str) -> list[str]:
-    return [line["path"] for line in lines if line["type"] == kind]
+def of_type(lines: list[dict[str, Any]], event_type: str) -> list[str]:
+    return [line["path"] for line in lines if line["type"] == event_type]
 
 
 def trashed(folder: Path, name: str, *marks: str, data: bytes = b"x" * 100) -> Path:

@@ -1,4 +1,4 @@
-"""Marks: what they leave on the disk, one by one and many at once."""
+"""Marking single files and batches, and the companions on the disk."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from nvr.media.files import companions
 from nvr.media.files.companions import ACTIONS, Locked, NameTooLong, ReadOnly
 from reviewer.catalog import store
 from tests.factories import jpeg, make_camera, make_user, put
-from tests.reviewer.test_former_marks import status_of
 from tests.reviewer.test_listings import names, streamed
+from tests.reviewer.test_outdated_marks import status_of
 
 ACT, BATCH = "/api/media-actions", "/api/media-items/batch"
 
@@ -35,7 +35,7 @@ def picture(card: Path) -> Path:
     return card / "DCIM/100MEDIA/IMG_0001.JPG"
 
 
-def test_each_action_leaves_its_marks(review, picture):
+def test_each_action_sets_its_marks(review, picture):
     steps = [
         ("lock", {".lock", ".seen"}),
         ("lock", {".lock", ".seen"}),
@@ -48,10 +48,10 @@ def test_each_action_leaves_its_marks(review, picture):
         ("seen", {".seen", ".lock"}),
     ]
     for action, expected in steps:
-        answer = act(review, picture, action)
-        assert answer.status_code == 200, answer.content
+        response = act(review, picture, action)
+        assert response.status_code == 200, response.content
         assert marks(picture) == expected
-        assert answer.json() == {
+        assert response.json() == {
             "path": str(picture),
             "action": action,
             "status": {
@@ -66,17 +66,17 @@ def test_each_action_leaves_its_marks(review, picture):
     }
 
 
-def test_what_is_locked_is_not_trashed(review, picture):
+def test_locked_file_cannot_be_trashed(review, picture):
     act(review, picture, "lock")
-    answer = act(review, picture, "trash")
+    response = act(review, picture, "trash")
 
-    assert (answer.status_code, set(answer.json())) == (409, {"error"})
+    assert (response.status_code, set(response.json())) == (409, {"error"})
     assert marks(picture) == {".lock", ".seen"}
 
 
-def test_an_action_shows_in_the_next_page_without_a_look_at_the_disk(review, card, picture, monkeypatch):
+def test_action_is_listed_without_a_scan(review, card, picture, monkeypatch):
     streamed(review, card)
-    monkeypatch.setattr("reviewer.catalog.scanner.list_folder", lambda *_: pytest.fail("looked at the disk again"))
+    monkeypatch.setattr("reviewer.catalog.scanner.list_folder", lambda *_: pytest.fail("scanned again"))
 
     act(review, picture, "trash")
 
@@ -85,12 +85,12 @@ def test_an_action_shows_in_the_next_page_without_a_look_at_the_disk(review, car
     assert streamed(review, card, statusFilter="trashed") == []
 
 
-def test_a_strangers_change_beside_ours_is_found_later(review, card, picture, monkeypatch):
+def test_simultaneous_change_by_another_program_is_detected(review, card, picture, monkeypatch):
     streamed(review, card)
     monkeypatch.setattr(store, "MTIME_GRANULARITY_NS", 0)
     before = picture.parent.stat().st_mtime_ns
     act(review, picture, "seen")
-    put(picture.parent, "IMG_0002.JPG.lock", b"")  # within the same tick of the file system's clock
+    put(picture.parent, "IMG_0002.JPG.lock", b"")  # within the resolution of the file system's timestamps
     os.utime(picture.parent, ns=(before, picture.parent.stat().st_mtime_ns))
 
     assert names(streamed(review, card, statusFilter="locked")) == ["100MEDIA/IMG_0002.JPG"]
@@ -115,19 +115,19 @@ def test_a_strangers_change_beside_ours_is_found_later(review, card, picture, mo
         ({"path": "{file}\u0000", "action": "lock"}, 400),
     ],
 )
-def test_refusals(review, picture, body, status):
+def test_action_rejects_invalid_bodies(review, picture, body, status):
     if isinstance(body, dict):
         body = {
             key: value.format(file=picture, folder=picture.parent) if isinstance(value, str) else value
             for key, value in body.items()
         }
-    answer = review.post(ACT, body, format="json")
+    response = review.post(ACT, body, format="json")
 
-    assert (answer.status_code, set(answer.json())) == (status, {"error"})
+    assert (response.status_code, set(response.json())) == (status, {"error"})
     assert marks(picture) == set()
 
 
-def test_links_are_never_followed_to_make_a_mark(review, picture, tmp_path):
+def test_marking_does_not_follow_companion_links(review, picture, tmp_path):
     target = put(tmp_path, "target", b"precious")
     picture.with_name(f"{picture.name}.lock").symlink_to(target)
     picture.with_name(f"{picture.name}.seen").symlink_to(tmp_path / "not there")
@@ -137,7 +137,7 @@ def test_links_are_never_followed_to_make_a_mark(review, picture, tmp_path):
     assert not (tmp_path / "not there").exists()
 
 
-def test_a_link_that_leads_outside_is_403(review, picture, tmp_path):
+def test_link_to_outside_is_403(review, picture, tmp_path):
     outside = put(tmp_path / "elsewhere", "a.jpg", jpeg())
     (picture.parent / "link.jpg").symlink_to(outside)
 
@@ -146,48 +146,48 @@ def test_a_link_that_leads_outside_is_403(review, picture, tmp_path):
 
 
 @pytest.mark.parametrize("swapped", ["DCIM/100MEDIA", "DCIM"])
-def test_a_folder_that_became_a_link_in_the_middle_is_not_followed(
+def test_folder_replaced_with_a_link_while_marking_is_not_followed(
     review, card, picture, tmp_path, monkeypatch, swapped
 ):
     outside = tmp_path / "elsewhere"
-    others = put(outside / picture.relative_to(card / swapped).parent, picture.name, jpeg())
+    outside_file = put(outside / picture.relative_to(card / swapped).parent, picture.name, jpeg())
     real = companions.apply_action
 
-    def act_late(file: Path, action: str) -> companions.Status:
+    def swap_and_act(file: Path, action: str) -> companions.Status:
         (card / swapped).rename(card / "moved")
         (card / swapped).symlink_to(outside)
         return real(file, action)
 
-    monkeypatch.setattr(companions, "apply_action", act_late)
+    monkeypatch.setattr(companions, "apply_action", swap_and_act)
 
     assert act(review, picture, "trash").status_code == 400
-    assert marks(others) == set()
+    assert marks(outside_file) == set()
 
 
-def test_a_name_too_long_to_mark_changes_nothing(review, picture):
+def test_name_too_long_to_mark_is_409(review, picture):
     file = put(picture.parent, "x" * 249 + ".jpg", jpeg())
 
-    answer = act(review, file, "trash")  # .seen would fit, .trash would not
-    assert (answer.status_code, set(answer.json())) == (409, {"error"})
+    response = act(review, file, "trash")  # the name with .seen fits, with .trash it does not
+    assert (response.status_code, set(response.json())) == (409, {"error"})
     assert not list(file.parent.glob("x*.*.*"))
     assert act(review, file, "unseen").status_code == 200
     with pytest.raises(NameTooLong):
         companions.apply_action(file, "trash")
 
 
-def test_a_name_that_is_no_utf8_is_known_by_what_is_shown_of_it(review, card, picture):
+def test_non_utf8_name_is_marked_by_its_displayed_name(review, card, picture):
     broken = card / os.fsdecode(b"DCIM/b\xfcro/wind\xff.jpg")
     put(broken.parent, broken.name, jpeg())
     (shown,) = [item["path"] for item in streamed(review, card) if "wind" in item["name"]]
 
-    answer = act(review, shown, "trash")
+    response = act(review, shown, "trash")
 
-    assert answer.status_code == 200
-    assert answer.json()["path"] == shown == str(card / "DCIM/b\ufffdro/wind\ufffd.jpg")
+    assert response.status_code == 200
+    assert response.json()["path"] == shown == str(card / "DCIM/b\ufffdro/wind\ufffd.jpg")
     assert marks(broken) == {".trash", ".seen"}
 
 
-def test_of_two_names_that_are_shown_alike_neither_is_marked(review, card, picture):
+def test_ambiguous_displayed_name_is_400(review, card, picture):
     files = [put(card, os.fsdecode(name), jpeg()) for name in (b"wind\xfe.jpg", b"wind\xff.jpg")]
 
     assert act(review, card / "wind\ufffd.jpg", "trash").status_code == 400
@@ -198,51 +198,51 @@ def test_of_two_names_that_are_shown_alike_neither_is_marked(review, card, pictu
     assert marks(exact) == {".trash", ".seen"}
 
 
-def test_a_card_that_is_away_is_409_with_a_sentence(review, card, picture):
+def test_missing_card_is_409(review, card, picture):
     card.rename(card.with_name("pulled out"))
 
-    answer = act(review, picture, "trash")
+    response = act(review, picture, "trash")
 
-    assert (answer.status_code, set(answer.json())) == (409, {"error"})
-    assert "mount" in answer.json()["error"]
+    assert (response.status_code, set(response.json())) == (409, {"error"})
+    assert "mount" in response.json()["error"]
 
 
-def test_a_read_only_medium_is_409_with_a_sentence(picture, monkeypatch):
-    def refuse(*_args, **_options):
+def test_read_only_medium_is_reported(picture, monkeypatch):
+    def fail(*_args, **_options):
         raise OSError(30, "Read-only file system")
 
-    monkeypatch.setattr(companions, "create", refuse)
+    monkeypatch.setattr(companions, "create", fail)
 
     with pytest.raises(ReadOnly):
         companions.apply_action(picture, "lock")
 
 
-@pytest.mark.parametrize(("action", "ending"), [("trash", ".trash"), ("lock", ".lock")])
+@pytest.mark.parametrize(("action", "suffix"), [("trash", ".trash"), ("lock", ".lock")])
 @pytest.mark.parametrize("before", [set(), {".seen"}])
-def test_a_medium_too_full_for_all_marks_gets_none(review, picture, monkeypatch, action, ending, before):
+def test_full_medium_gets_no_partial_marks(review, picture, monkeypatch, action, suffix, before):
     for mark in before:
         put(picture.parent, picture.name + mark, b"")
     real = companions.create
 
-    def make(directory: int, name: str) -> bool:
-        if name.endswith(ending):
+    def create(directory: int, name: str) -> bool:
+        if name.endswith(suffix):
             raise OSError(28, "No space left on device")
         return real(directory, name)
 
-    monkeypatch.setattr(companions, "create", make)
+    monkeypatch.setattr(companions, "create", create)
 
-    answer = act(review, picture, action)
+    response = act(review, picture, action)
 
-    assert answer.status_code == 409
-    assert "full" in answer.json()["error"]
+    assert response.status_code == 409
+    assert "full" in response.json()["error"]
     assert marks(picture) == before
 
 
-def test_twenty_at_once_leave_one_truth(picture):
+def test_concurrent_actions_leave_a_consistent_state(picture):
     def work(number: int) -> None:
-        for turn in range(20):
+        for step in range(20):
             try:
-                companions.apply_action(picture, list(ACTIONS)[(number + turn) % len(ACTIONS)])
+                companions.apply_action(picture, list(ACTIONS)[(number + step) % len(ACTIONS)])
             except Locked:
                 continue
 
@@ -259,14 +259,14 @@ def test_twenty_at_once_leave_one_truth(picture):
     assert marks(picture) == set()
 
 
-def test_a_batch_does_what_it_can_and_says_what_it_could_not(review, card, picture):
+def test_batch_returns_a_result_for_each_file(review, card, picture):
     act(review, card / "DCIM/101MEDIA/IMG_0001.JPG", "lock")
     paths = [str(picture), str(card / "DCIM/101MEDIA/IMG_0001.JPG"), str(card / "gone.jpg"), "/etc/passwd"]
 
-    answer = review.post(BATCH, {"paths": paths, "action": "trash"}, format="json")
+    response = review.post(BATCH, {"paths": paths, "action": "trash"}, format="json")
 
-    assert answer.status_code == 207
-    results = answer.json()["results"]
+    assert response.status_code == 207
+    results = response.json()["results"]
     assert [(row["path"], row["status"]) for row in results] == list(zip(paths, (200, 409, 400, 403), strict=True))
     assert results[0]["error"] is None and all(row["error"] for row in results[1:])
     assert marks(picture) == {".trash", ".seen"}
@@ -286,13 +286,13 @@ def test_a_batch_does_what_it_can_and_says_what_it_could_not(review, card, pictu
         [],
     ],
 )
-def test_a_wrong_batch_marks_nothing(review, body):
-    answer = review.post(BATCH, body, format="json")
+def test_invalid_batch_marks_nothing(review, body):
+    response = review.post(BATCH, body, format="json")
 
-    assert (answer.status_code, set(answer.json())) == (400, {"error"})
+    assert (response.status_code, set(response.json())) == (400, {"error"})
 
 
-def test_a_cameras_files_take_the_right_to_change_cameras(manager, group):
+def test_camera_files_require_change_camera(manager, group):
     from tests.factories import folder_of
 
     camera = make_camera("Barn", groups=(group,))
@@ -305,28 +305,28 @@ def test_a_cameras_files_take_the_right_to_change_cameras(manager, group):
     for permissions, status in ((("reviewer.review",), 403), (("reviewer.review", "cameras.change_camera"), 200)):
         client.force_authenticate(make_user(None, *permissions, groups=(group,)))
         assert act(client, picture, "seen").status_code == status
-    client.force_authenticate(make_user("blind", "reviewer.review", "reviewer.change_reviewpath"))
+    client.force_authenticate(make_user("other", "reviewer.review", "reviewer.change_reviewpath"))
     assert act(client, picture, "unseen").status_code == 403
     assert client.get("/api/review-paths").json()["knownPaths"] == []
 
 
-def test_a_batch_through_a_link_from_outside_is_on_record(review, known, picture, tmp_path):
-    way = tmp_path.resolve() / "way"
-    way.symlink_to(picture.parent)
+def test_batch_through_an_outside_link_is_audited(review, known, picture, tmp_path):
+    alias = tmp_path.resolve() / "alias"
+    alias.symlink_to(picture.parent)
 
-    answer = review.post(BATCH, {"paths": [str(way / picture.name)], "action": "seen"}, format="json")
+    response = review.post(BATCH, {"paths": [str(alias / picture.name)], "action": "seen"}, format="json")
 
-    assert answer.json()["results"] == [{"path": str(way / picture.name), "status": 200, "error": None}]
+    assert response.json()["results"] == [{"path": str(alias / picture.name), "status": 200, "error": None}]
     entry = AuditEntry.objects.get(action="media_marked")
     assert (entry.target_pk, entry.changes["files"]) == (known.pk, [None, 1])
 
 
-def test_a_batch_that_breaks_in_the_middle_leaves_on_record_what_was_marked(review, card, picture, monkeypatch):
+def test_aborted_batch_is_audited(review, card, picture, monkeypatch):
     real = companions.apply_action
 
     def broken(file: Path, action: str) -> companions.Status:
         if file != picture:
-            raise RuntimeError("a mistake of ours")
+            raise RuntimeError("a bug")
         return real(file, action)
 
     monkeypatch.setattr(companions, "apply_action", broken)
@@ -338,13 +338,13 @@ def test_a_batch_that_breaks_in_the_middle_leaves_on_record_what_was_marked(revi
     assert AuditEntry.objects.get(action="media_marked").changes["files"] == [None, 1]
 
 
-def test_a_large_batch_asks_the_database_no_more_than_a_small_one(review, card, django_assert_max_num_queries):
-    make_camera("Barn")  # so that cameras' folders are looked at
+def test_large_batch_needs_no_more_queries_than_a_small_one(review, card, django_assert_max_num_queries):
+    make_camera("Barn")  # so that camera folders are checked
     files = [str(put(card, f"{number:03}.jpg", b"")) for number in range(40)]
     with CaptureQueriesContext(connection) as small:
         review.post(BATCH, {"paths": files[:1], "action": "seen"}, format="json")
 
     with django_assert_max_num_queries(len(small)):
-        answer = review.post(BATCH, {"paths": files, "action": "seen"}, format="json")
+        response = review.post(BATCH, {"paths": files, "action": "seen"}, format="json")
 
-    assert {row["status"] for row in answer.json()["results"]} == {200}
+    assert {row["status"] for row in response.json()["results"]} == {200}

@@ -1,4 +1,4 @@
-"""Files called `.ts`: videos are reviewed, TypeScript is not."""
+"""Files with the suffix `.ts`: videos are reviewed, TypeScript is not."""
 
 from __future__ import annotations
 
@@ -37,18 +37,18 @@ def test_only_videos_are_listed(review, card, mixed):
     assert {item["mediaType"] for item in files["items"] if item["name"].lower().endswith("ts")} == {"video"}
 
 
-def test_a_source_is_neither_shown_nor_marked(review, mixed):
+def test_source_code_is_neither_served_nor_marked(review, mixed):
     path = str(mixed / "index.ts")
 
     assert review.get("/api/media-file", {"path": path}).status_code == 403
     assert review.get("/api/media-thumbnail", {"path": path}).status_code == 400
-    answer = review.post("/api/media-actions", {"path": path, "action": "trash"}, format="json")
-    assert answer.status_code == 400
+    response = review.post("/api/media-actions", {"path": path, "action": "trash"}, format="json")
+    assert response.status_code == 400
     assert not Path(f"{path}.trash").exists()
     assert review.get("/api/media-file", {"path": str(mixed / "real.ts")}).status_code == 200
 
 
-def test_a_video_that_is_empty_yet_is_listed_when_its_bytes_have_come(review, card, folder):
+def test_empty_video_is_listed_after_it_was_written(review, card, folder):
     file = put(folder, "recording.ts", b"", age_s=60)
     settle(folder)
     assert names(streamed(review, card)) == ALL
@@ -60,11 +60,13 @@ def test_a_video_that_is_empty_yet_is_listed_when_its_bytes_have_come(review, ca
     assert "100MEDIA/recording.ts" in names(streamed(review, card))
 
 
-def test_what_was_seen_is_remembered_until_the_file_changes(review, card, mixed, monkeypatch):
+def test_content_check_is_cached_until_the_file_changes(review, card, mixed, monkeypatch):
     names(streamed(review, card))
-    asked: list[bytes] = []
-    judge = media_types.is_transport_stream
-    monkeypatch.setattr(media_types, "is_transport_stream", lambda head: asked.append(head) or judge(head))
+    checked: list[bytes] = []
+    is_transport_stream = media_types.is_transport_stream
+    monkeypatch.setattr(
+        media_types, "is_transport_stream", lambda head: checked.append(head) or is_transport_stream(head)
+    )
 
     put(mixed, "new.jpg", b"x")
     (mixed / "index.ts").write_bytes(STREAM)
@@ -72,4 +74,4 @@ def test_what_was_seen_is_remembered_until_the_file_changes(review, card, mixed,
     os.utime(mixed, (1_700_000_100, 1_700_000_100))
 
     assert "100MEDIA/index.ts" in names(streamed(review, card))
-    assert len(asked) == 1
+    assert len(checked) == 1

@@ -1,4 +1,4 @@
-"""What the reviewer's API says when it refuses: one key, and a sentence with its full stop."""
+"""Errors of the reviewer's API have one key, whose value is a sentence with a full stop."""
 
 from __future__ import annotations
 
@@ -28,22 +28,22 @@ FILE = "/api/media-file"
         ("post", "/api/review-paths", {"path": "/proc"}, {}, 403),
     ],
 )
-def test_each_refusal_is_a_sentence(review, folder, method, url, values, headers, status):
+def test_each_error_is_a_sentence(review, folder, method, url, values, headers, status):
     body = {name: value.format(folder=folder) for name, value in values.items()}
 
-    answer = getattr(review, method)(url, body, **({} if method == "get" else {"format": "json"}), **headers)
+    response = getattr(review, method)(url, body, **({} if method == "get" else {"format": "json"}), **headers)
 
-    assert (answer.status_code, set(answer.json())) == (status, {"error"})
-    assert answer.json()["error"].endswith(".") and not answer.json()["error"].endswith("..")
+    assert (response.status_code, set(response.json())) == (status, {"error"})
+    assert response.json()["error"].endswith(".") and not response.json()["error"].endswith("..")
 
 
-def test_so_is_what_a_stranger_is_told(db):
-    answer = APIClient().get(FILE)
+def test_error_for_anonymous_users_is_a_sentence(db):
+    response = APIClient().get(FILE)
 
-    assert answer.status_code == 401
-    assert answer.json()["error"].endswith(".")
+    assert response.status_code == 401
+    assert response.json()["error"].endswith(".")
 
 
 @pytest.mark.parametrize("error", [Missing, NotMedia, OutsideReview, HiddenPath, NoThumbnail])
-def test_and_what_pages_and_batches_tell(error):
+def test_default_error_text_is_a_sentence(error):
     assert error().detail.endswith(".")

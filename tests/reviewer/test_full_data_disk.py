@@ -1,4 +1,4 @@
-"""The disk of NVR's own data is full, really: what is to be reviewed can be read and emptied all the same."""
+"""The disk of the data directory is really full: files can still be reviewed, and the trash emptied."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture(autouse=True)
-def no_spares() -> Iterator[None]:
+def reset_memory_indexes() -> Iterator[None]:
     yield
     store._memory_indexes.__init__()  # type: ignore[misc]
 
@@ -37,58 +37,60 @@ def disk(tmp_path: Path, settings: Any, known: ReviewPath) -> Iterator[Path]:
         store._local.__dict__.pop("opened", None)
 
 
-def everything(client: APIClient, card: Path, folder: Path) -> tuple[list[str], int, int]:
+def all_listings(client: APIClient, card: Path, folder: Path) -> tuple[list[str], int, int]:
     files = client.get(FILES, {"path": str(folder)}).json()["count"]
     return names(streamed(client, card)), client.get(SUMMARY, {"path": str(card)}).json()["counts"]["all"], files
 
 
-@pytest.mark.parametrize("is_read_before", [False, True])
-def test_listings_are_answered_and_true(review, card, folder, disk, is_read_before):
-    if is_read_before:
-        assert everything(review, card, folder) == (ALL, 4, 3)
+@pytest.mark.parametrize("is_indexed", [False, True])
+def test_listings_stay_correct_without_disk_space(review, card, folder, disk, is_indexed):
+    if is_indexed:
+        assert all_listings(review, card, folder) == (ALL, 4, 3)
     fill(disk)
 
-    assert everything(review, card, folder) == (ALL, 4, 3)
+    assert all_listings(review, card, folder) == (ALL, 4, 3)
     for order in ("folder", "time"):
         assert len(streamed(review, card, order=order)) == 4
 
     put(folder, "IMG_0009.JPG", jpeg())
     (card / "DCIM/101MEDIA/IMG_0001.JPG").unlink()
-    answer = review.post("/api/media-actions", {"path": str(folder / "IMG_0002.JPG"), "action": "trash"}, format="json")
+    response = review.post(
+        "/api/media-actions", {"path": str(folder / "IMG_0002.JPG"), "action": "trash"}, format="json"
+    )
 
-    assert answer.status_code == 200
-    assert everything(review, card, folder)[0] == [name for name in ALL if "101" not in name] + [
+    assert response.status_code == 200
+    assert all_listings(review, card, folder)[0] == [name for name in ALL if "101" not in name] + [
         "100MEDIA/IMG_0009.JPG"
     ]
     assert names(streamed(review, card, statusFilter="trashed")) == ["100MEDIA/IMG_0002.JPG"]
 
 
-def test_the_index_on_disk_is_used_again_when_there_is_room(review, card, folder, disk, monkeypatch):
+def test_index_on_disk_is_used_again_after_space_is_freed(review, card, folder, disk, monkeypatch):
     monkeypatch.setattr(store, "DISK_RETRY_S", 0.0)
-    rubbish = fill(disk)
-    assert everything(review, card, folder) == (ALL, 4, 3)
+    filler = fill(disk)
+    assert all_listings(review, card, folder) == (ALL, 4, 3)
     assert store._memory_indexes.opened
 
-    rubbish.unlink()
+    filler.unlink()
 
-    assert everything(review, card, folder) == (ALL, 4, 3)
+    assert all_listings(review, card, folder) == (ALL, 4, 3)
     assert not store._memory_indexes.opened
     assert store.index_file(str(card)).stat().st_size > 0
 
 
-def test_who_goes_on_asking_does_not_put_off_the_next_try_of_the_disk(review, card, folder, disk):
+def test_frequent_requests_do_not_delay_the_next_disk_retry(review, card, folder, disk):
     fill(disk)
-    everything(review, card, folder)
+    all_listings(review, card, folder)
     next_try = dict(store._memory_indexes.retry_disk_at)
 
-    assert everything(review, card, folder) == (ALL, 4, 3)
+    assert all_listings(review, card, folder) == (ALL, 4, 3)
 
     assert next_try
     assert store._memory_indexes.retry_disk_at == next_try
 
 
 @pytest.mark.django_db(transaction=True)
-def test_the_trash_is_emptied(review, card, folder, disk, worker):
+def test_trash_can_be_emptied_without_disk_space(review, card, folder, disk, worker):
     fill(disk)
     for name in ("IMG_0001.JPG", "IMG_0002.JPG"):
         apply_action(folder / name, "trash")
@@ -98,11 +100,11 @@ def test_the_trash_is_emptied(review, card, folder, disk, worker):
     assert review.get(SUMMARY, {"path": str(card)}).json()["counts"]["all"] == 2
 
 
-# The record of a run
+# Recording a run
 
 
-def no_room() -> OperationalError:
-    """As Django raises what SQLite says."""
+def disk_full_error() -> OperationalError:
+    """Return the error that Django raises for SQLite's error."""
     error = OperationalError("database or disk is full")
     error.__cause__ = sqlite3.OperationalError("database or disk is full")
     error.__cause__.sqlite_errorcode = sqlite3.SQLITE_FULL
@@ -111,34 +113,34 @@ def no_room() -> OperationalError:
 
 @pytest.fixture
 def full_database(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """No run can be made as long as the reserve is there."""
-    refused: list[str] = []
+    """No run can be created while the reserve exists. The paths of failed attempts."""
+    rejected: list[str] = []
     create = TrashRun.objects.create
 
-    def made(**values: Any) -> TrashRun:
-        if disk_reserve.reserve_file().exists() or not refused:
-            refused.append(values["path"])
-            raise no_room()
+    def create_or_fail(**values: Any) -> TrashRun:
+        if disk_reserve.reserve_file().exists() or not rejected:
+            rejected.append(values["path"])
+            raise disk_full_error()
         return create(**values)
 
-    monkeypatch.setattr(TrashRun.objects, "create", made)
-    return refused
+    monkeypatch.setattr(TrashRun.objects, "create", create_or_fail)
+    return rejected
 
 
-@pytest.mark.skipif(connection.vendor != "sqlite", reason="a server's database lies on a disk of its own")
-def test_a_run_for_which_there_is_no_room_is_made_in_the_reserve(review, sent, known, full_database, monkeypatch):
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="a server's database is on another disk")
+def test_run_without_disk_space_uses_the_reserve(review, sent, known, full_database, monkeypatch):
     disk_reserve.allocate_reserve()
     assert disk_reserve.reserve_file().stat().st_blocks * 512 >= disk_reserve.RESERVE_BYTES
     monkeypatch.setattr("reviewer.api.trash.wait_for_worker", lambda run, is_gone: None)
 
-    answer = review.post("/api/empty-trash")
+    response = review.post("/api/empty-trash")
 
-    assert answer.status_code == 200
+    assert response.status_code == 200
     assert TrashRun.objects.count() == len(sent) == 1
     assert not disk_reserve.reserve_file().exists()
 
 
-def test_without_a_reserve_it_is_507(review, sent, known, full_database):
+def test_run_without_disk_space_and_reserve_is_507(review, sent, known, full_database):
     disk_reserve.release_reserve()
 
     assert review.post("/api/empty-trash").status_code == 507
@@ -146,24 +148,22 @@ def test_without_a_reserve_it_is_507(review, sent, known, full_database):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_what_cannot_be_written_down_is_deleted_all_the_same_and_told_later(
-    review, card, folder, known, worker, monkeypatch
-):
+def test_events_that_cannot_be_stored_are_reported_later(review, card, folder, known, worker, monkeypatch):
     from reviewer.trash.worker import TrashRunAttempt
 
     for name in ("IMG_0001.JPG", "IMG_0002.JPG"):
         apply_action(folder / name, "trash")
     disk_reserve.release_reserve()
-    refused: list[int] = []
+    rejected: list[int] = []
     write = TrashRunAttempt.write_events
 
-    def soon(self: TrashRunAttempt, own_run: Any, events: Any) -> None:
-        if len(refused) < 5:
-            refused.append(len(events))
-            raise no_room()
+    def fail_at_first(self: TrashRunAttempt, own_run: Any, events: Any) -> None:
+        if len(rejected) < 5:
+            rejected.append(len(events))
+            raise disk_full_error()
         write(self, own_run, events)
 
-    monkeypatch.setattr(TrashRunAttempt, "write_events", soon)
+    monkeypatch.setattr(TrashRunAttempt, "write_events", fail_at_first)
 
     lines = emptied(review)
 
@@ -171,6 +171,6 @@ def test_what_cannot_be_written_down_is_deleted_all_the_same_and_told_later(
     assert lines[-1] == {"type": "done", "deleted": 2, "errors": 0}
 
 
-def test_the_reserve_is_taken_when_there_is_plenty_and_only_then(disk):
+def test_reserve_is_not_allocated_without_enough_free_space(disk):
     disk_reserve.allocate_reserve()
     assert not disk_reserve.reserve_file().exists()

@@ -1,4 +1,4 @@
-"""`GET /api/health` for those who review: exactly the contract's body."""
+"""`GET /api/health` for reviewers: exactly the documented body."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ HEALTH = "/api/health"
 pytestmark = pytest.mark.django_db(transaction=True)  # each check runs in a thread of its own
 
 
-def test_reviewers_get_exactly_the_contracts_body(review, settings):
+def test_reviewers_get_exactly_the_documented_body(review, settings):
     settings.NVR_DELETION_WORKERS = 3
     for state in (RunState.DONE, RunState.DONE, RunState.CANCELLED, RunState.FAILED, RunState.WORKING):
         TrashRun.objects.create(state=state, reason="The disk failed.", leased_until=timezone.now())
@@ -40,18 +40,18 @@ def test_reviewers_get_exactly_the_contracts_body(review, settings):
     }
 
 
-def test_others_see_status_and_service_only(db):
+def test_other_users_get_only_status_and_service(db):
     client = APIClient()
     assert client.get(HEALTH).json().keys() == {"status", "service"}
-    client.force_authenticate(make_user("looker"))
+    client.force_authenticate(make_user("viewer"))
     assert client.get(HEALTH).json().keys() == {"status", "service"}
 
 
-def test_a_database_that_is_away_takes_the_details_only(review, monkeypatch):
-    def away() -> dict[str, object]:
+def test_unavailable_database_omits_the_details(review, monkeypatch):
+    def fail() -> dict[str, object]:
         raise OperationalError
 
-    monkeypatch.setitem(details._details, "reviewer.review", away)
+    monkeypatch.setitem(details._details, "reviewer.review", fail)
 
-    answer = review.get(HEALTH)
-    assert (answer.status_code, answer.json().keys()) == (200, {"status", "service"})
+    response = review.get(HEALTH)
+    assert (response.status_code, response.json().keys()) == (200, {"status", "service"})

@@ -1,4 +1,4 @@
-"""Taking over the known paths of an older program."""
+"""`import_review_paths`: importing the review paths of an older program."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ def config(tmp_path: Path, card: Path) -> Path:
     return file
 
 
-def test_what_can_be_added_is_and_the_rest_is_said(config, card, capsys):
+def test_valid_paths_are_added_and_others_reported(config, card, capsys):
     make_user("chief", is_superuser=True)
     Group.objects.create(name="rangers")
 
     with pytest.raises(CommandError, match="2 of 3"):
         call_command("import_review_paths", str(config), "--group", "rangers")
 
-    said = capsys.readouterr()
-    assert f"{card}: added" in said.out
-    assert "/proc" in said.err and "/not/there" in said.err
+    output = capsys.readouterr()
+    assert f"{card}: added" in output.out
+    assert "/proc" in output.err and "/not/there" in output.err
     assert [group.name for group in ReviewPath.objects.get().groups.all()] == ["rangers"]
 
 
-def test_what_is_known_keeps_its_groups(tmp_path, known, capsys):
+def test_known_path_keeps_its_groups(tmp_path, known, capsys):
     make_user("chief", is_superuser=True)
     Group.objects.create(name="strangers")
     file = tmp_path / "config.yaml"
@@ -47,7 +47,7 @@ def test_what_is_known_keeps_its_groups(tmp_path, known, capsys):
 
 
 @pytest.mark.parametrize("content", ["", "known_paths: 7", "- a", "{", "\0"])
-def test_what_is_no_such_file_is_said_in_a_sentence(tmp_path, content):
+def test_invalid_file_is_an_error(tmp_path, content):
     make_user("chief", is_superuser=True)
     (tmp_path / "config.yaml").write_text(content)
 
@@ -55,14 +55,14 @@ def test_what_is_no_such_file_is_said_in_a_sentence(tmp_path, content):
         call_command("import_review_paths", str(tmp_path / "config.yaml"))
 
 
-def test_it_needs_someone_in_whose_name(config):
+def test_unknown_user_is_an_error(config):
     with pytest.raises(CommandError, match="superuser"):
         call_command("import_review_paths", str(config))
     with pytest.raises(CommandError, match="nobody"):
         call_command("import_review_paths", str(config), "--user", "nobody")
 
 
-def test_an_unknown_group_or_file_is_said(config, tmp_path):
+def test_unknown_group_or_file_is_an_error(config, tmp_path):
     make_user("chief", is_superuser=True)
 
     with pytest.raises(CommandError, match="nobodies"):

@@ -1,4 +1,4 @@
-"""The index against a plain sorted list of the same files, through many changes."""
+"""The index matches a sorted list of the same files after many changes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from reviewer.catalog.builder import CatalogBuilder
 from reviewer.catalog.index import FOLDER_BLOCK, TREE_BLOCK, Folder, Index, Row, key_of, prefix_of
 from reviewer.catalog.media_types import Mark
 
-TAKES: dict[str, Callable[[int], bool]] = {
+FILTER_MATCHES: dict[str, Callable[[int], bool]] = {
     "all": lambda marks: True,
     "unseen": lambda marks: not marks & Mark.SEEN,
     "seen": lambda marks: bool(marks & Mark.SEEN),
@@ -28,9 +28,9 @@ Files = dict[bytes, int]
 
 @pytest.fixture
 def index(tmp_path: Path) -> Iterator[Index]:
-    made = Index(tmp_path / "index.sqlite3")
-    yield made
-    made.close()
+    index = Index(tmp_path / "index.sqlite3")
+    yield index
+    index.close()
 
 
 def folder_at(path: bytes) -> Folder:
@@ -43,26 +43,28 @@ def put(index: Index, path: bytes, changes: dict[bytes, int | None]) -> None:
         index.change_files(known.id if known else index.put_folder(folder_at(path)), path, changes)
 
 
-def expected(files: Files, taken: str) -> list[Row]:
+def expected(files: Files, filter_name: str) -> list[Row]:
     return [
-        Row(path, files[path]) for path in sorted(files, key=lambda path: key_of(path)) if TAKES[taken](files[path])
+        Row(path, files[path])
+        for path in sorted(files, key=lambda path: key_of(path))
+        if FILTER_MATCHES[filter_name](files[path])
     ]
 
 
-def check(index: Index, files: Files, shuffled: random.Random) -> None:
-    """Whole, by pages from anywhere, behind any path: the index says what the list says."""
-    assert index.counts() == {taken: len(expected(files, taken)) for taken in FILTERS}
-    for taken in FILTERS:
-        rows = expected(files, taken)
-        assert index.page(taken, limit=10**6) == rows
-        offset = shuffled.randrange(len(rows) + 2)
-        assert index.page(taken, offset=offset, limit=7) == rows[offset : offset + 7]
-        path = shuffled.choice([*files, b"nowhere/IMG_0100.JPG", b"", b"zzz"])
-        behind = [row for row in rows if key_of(row.path) > key_of(path)]
-        assert index.after(taken, path, 2500) == behind[:2500]
+def check(index: Index, files: Files, rng: random.Random) -> None:
+    """Compare counts, pages at any offset and pages after any path with the list."""
+    assert index.counts() == {filter_name: len(expected(files, filter_name)) for filter_name in FILTERS}
+    for filter_name in FILTERS:
+        rows = expected(files, filter_name)
+        assert index.page(filter_name, limit=10**6) == rows
+        offset = rng.randrange(len(rows) + 2)
+        assert index.page(filter_name, offset=offset, limit=7) == rows[offset : offset + 7]
+        path = rng.choice([*files, b"nowhere/IMG_0100.JPG", b"", b"zzz"])
+        following = [row for row in rows if key_of(row.path) > key_of(path)]
+        assert index.after(filter_name, path, 2500) == following[:2500]
 
 
-def test_the_order_is_by_name_then_by_path(index: Index) -> None:
+def test_files_are_sorted_by_name_then_path(index: Index) -> None:
     for path in (b"", b"a", b"a/100", b"a-b", b"b"):
         put(index, path, {b"IMG_1.JPG": 0, b"IMG_1.JPG.JPG": 0})
 
@@ -74,21 +76,21 @@ def test_the_order_is_by_name_then_by_path(index: Index) -> None:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_many_changes_leave_what_a_plain_list_holds(index: Index, seed: int) -> None:
-    shuffled = random.Random(seed)
+def test_many_changes_match_a_sorted_list(index: Index, seed: int) -> None:
+    rng = random.Random(seed)
     files: Files = {}
     for _ in range(30):
-        path = shuffled.choice([b"", b"a", b"a/b", b"c"])
+        path = rng.choice([b"", b"a", b"a/b", b"c"])
         prefix = prefix_of(path)
-        names = [b"IMG_%04d.JPG" % shuffled.randrange(3000) for _ in range(shuffled.choice([1, 5, 2500]))]
-        changes = {name: shuffled.choice([None, 0, 1, 2, 4, 7, 7]) for name in names}
+        names = [b"IMG_%04d.JPG" % rng.randrange(3000) for _ in range(rng.choice([1, 5, 2500]))]
+        changes = {name: rng.choice([None, 0, 1, 2, 4, 7, 7]) for name in names}
         put(index, path, changes)
         for name, marks in changes.items():
             files.pop(prefix + name, None)
             if marks is not None:
                 files[prefix + name] = marks
 
-    check(index, files, shuffled)
+    check(index, files, rng)
     for path in (b"a", b"c"):
         known = index.folder(path)
         assert known is not None
@@ -100,12 +102,12 @@ def is_in(path: bytes, folder: bytes) -> bool:
     return path.rpartition(b"/")[0] == folder
 
 
-def test_a_first_reading_is_the_same_as_adding_folder_by_folder(index: Index) -> None:
-    shuffled, builder = random.Random(9), CatalogBuilder()
+def test_first_scan_matches_adding_folder_by_folder(index: Index) -> None:
+    rng, builder = random.Random(9), CatalogBuilder()
     files: Files = {}
     for number in range(60):
-        path = b"%03dMEDIA" % shuffled.randrange(10**6)
-        names = {b"IMG_%05d.JPG" % shuffled.randrange(9000): shuffled.choice([0, 0, 4, 6]) for _ in range(20 * number)}
+        path = b"%03dMEDIA" % rng.randrange(10**6)
+        names = {b"IMG_%05d.JPG" % rng.randrange(9000): rng.choice([0, 0, 4, 6]) for _ in range(20 * number)}
         builder.add_folder(folder_at(path), names)
         files |= {path + b"/" + name: marks for name, marks in names.items()}
 
@@ -113,7 +115,7 @@ def test_a_first_reading_is_the_same_as_adding_folder_by_folder(index: Index) ->
         index.fill(builder.by_folder(), builder.in_order())
 
     assert builder.files == len(files)
-    check(index, files, shuffled)
+    check(index, files, rng)
     for folder in index.folders()[::7]:
         prefix = prefix_of(folder.path)
         assert index.files_in(folder.id) == {
@@ -123,7 +125,7 @@ def test_a_first_reading_is_the_same_as_adding_folder_by_folder(index: Index) ->
     assert index.page("all", limit=1) == [Row(b"A.JPG", 2)]
 
 
-def test_a_tree_without_a_file_can_be_filled_later(index: Index) -> None:
+def test_empty_tree_can_be_filled_later(index: Index) -> None:
     builder = CatalogBuilder()
     builder.add_folder(folder_at(b""), {})
     with index.write_transaction():
@@ -136,21 +138,21 @@ def test_a_tree_without_a_file_can_be_filled_later(index: Index) -> None:
     assert [row.path for row in index.page("all")] == [b"A.JPG", b"B.JPG"]
 
 
-def test_a_folder_that_is_dropped_takes_its_files_along(index: Index) -> None:
+def test_dropping_a_folder_drops_its_files(index: Index) -> None:
     for path in (b"a", b"b"):
         put(index, path, {b"IMG_%04d.JPG" % number: 2 for number in range(3 * TREE_BLOCK)})
-    lost = index.folder(b"a")
-    assert lost is not None
+    dropped = index.folder(b"a")
+    assert dropped is not None
 
     with index.write_transaction():
-        index.drop_folder(lost)
+        index.drop_folder(dropped)
 
     assert index.counts()["trashed"] == 3 * TREE_BLOCK
     assert {row.path[:1] for row in index.page("all", limit=10**6)} == {b"b"}
-    assert index.files_in(lost.id) == {}
+    assert index.files_in(dropped.id) == {}
 
 
-def test_blocks_are_cut_when_they_grow(index: Index) -> None:
+def test_large_blocks_are_split(index: Index) -> None:
     put(index, b"", {b"IMG_%06d.JPG" % number: 0 for number in range(10 * TREE_BLOCK)})
     for start in range(0, 5000, 500):
         put(index, b"", {b"IMG_000001-%04d.JPG" % number: 0 for number in range(start, start + 500)})
@@ -161,7 +163,7 @@ def test_blocks_are_cut_when_they_grow(index: Index) -> None:
     assert max(sizes) <= 2 * TREE_BLOCK
 
 
-def test_a_mark_writes_no_keys(index: Index) -> None:
+def test_marking_does_not_write_keys(index: Index) -> None:
     put(index, b"", {b"IMG_%06d.JPG" % number: 0 for number in range(FOLDER_BLOCK)})
     index.db.execute("CREATE TEMP TRIGGER no_keys BEFORE INSERT ON keys BEGIN SELECT RAISE(ABORT, 'written'); END")
 
@@ -172,7 +174,7 @@ def test_a_mark_writes_no_keys(index: Index) -> None:
         put(index, b"", {b"NEW.JPG": 4})
 
 
-def test_the_marks_of_one_file(index: Index) -> None:
+def test_marks_of_returns_the_marks_of_one_file(index: Index) -> None:
     put(index, b"a", {b"IMG_1.JPG": 5})
     known = index.folder(b"a")
     assert known is not None
@@ -182,7 +184,7 @@ def test_the_marks_of_one_file(index: Index) -> None:
     assert BlockStore(index.db).marks_of(77, b"IMG_1.JPG") is None
 
 
-def test_of_many_who_open_a_new_file_at_once_none_is_refused(tmp_path: Path) -> None:
+def test_concurrent_opening_of_a_new_index_succeeds(tmp_path: Path) -> None:
     ready = Barrier(8)
 
     def opened(file: Path) -> int:
@@ -199,7 +201,7 @@ def test_of_many_who_open_a_new_file_at_once_none_is_refused(tmp_path: Path) -> 
             assert list(pool.map(opened, files)) == [0] * 8
 
 
-def test_a_full_disk_is_told_as_such_and_leaves_the_index_usable(index: Index) -> None:
+def test_full_disk_raises_an_error_and_keeps_the_index_usable(index: Index) -> None:
     put(index, b"", {b"IMG_1.JPG": 0})
     pages = index.db.execute("PRAGMA page_count").fetchone()[0]
     index.db.execute(f"PRAGMA max_page_count = {pages}")

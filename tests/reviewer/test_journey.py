@@ -1,4 +1,4 @@
-"""A card of 20 000 pictures, from adding it to an empty trash, as a script would do it: the disk is what was said."""
+"""A script reviews a card with 20 000 pictures, from adding it to emptying the trash, and checks the disk each time."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from tests.servers import our_server
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 FOLDERS, EACH = 20, 1000
 FILES = FOLDERS * EACH
-MARKINGS = [("lock", ".lock"), *3 * [("trash", ".trash")], *6 * [("seen", ".seen")]]
+ACTIONS = [("lock", ".lock"), *3 * [("trash", ".trash")], *6 * [("seen", ".seen")]]
 COMPANIONS = (".lock", ".trash", ".seen")
 
 
 @pytest.fixture
 def card(tmp_path: Path) -> Path:
-    """Links to three pictures: a card of 20 000 in the room of one."""
+    """Hard links to three pictures: 20 000 files without the space of 20 000 pictures."""
     pictures = [put(tmp_path, f"{seed}.jpg", jpeg(160, 120, seed=seed)) for seed in range(3)]
     root = tmp_path.resolve() / "card" / "DCIM"
     for number in range(FILES):
@@ -40,69 +40,69 @@ def card(tmp_path: Path) -> Path:
 
 
 class Client:
-    """One kept connection, as a script has it."""
+    """One persistent connection, as a script uses it."""
 
     def __init__(self, url: str, key: str) -> None:
         self.connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=60)
         self.headers = {"X-API-Key": key, "Content-Type": "application/json"}
 
-    def ask(self, method: str, address: str, body: Any = None, *, status: int = 200) -> Any:
-        self.connection.request(method, address, None if body is None else json.dumps(body), self.headers)
-        answer = self.connection.getresponse()
-        data = answer.read()
-        assert answer.status == status, (method, address, data)
-        if answer.headers["Content-Type"] == "application/x-ndjson":
+    def request(self, method: str, url: str, body: Any = None, *, status: int = 200) -> Any:
+        self.connection.request(method, url, None if body is None else json.dumps(body), self.headers)
+        response = self.connection.getresponse()
+        data = response.read()
+        assert response.status == status, (method, url, data)
+        if response.headers["Content-Type"] == "application/x-ndjson":
             return [json.loads(line) for line in data.splitlines()]
         return json.loads(data)
 
     def act(self, path: str, action: str, *, status: int = 200) -> None:
-        told = self.ask("POST", "/api/media-actions", {"path": path, "action": action}, status=status)
-        assert status != 200 or (told["path"], told["action"]) == (path, action)
+        response = self.request("POST", "/api/media-actions", {"path": path, "action": action}, status=status)
+        assert status != 200 or (response["path"], response["action"]) == (path, action)
 
 
 def names_below(card: Path) -> set[str]:
     return {os.path.join(path, name) for path, _, names in os.walk(card) for name in names if ".thumbnails" not in path}
 
 
-def marked(card: Path, ending: str) -> set[str]:
-    return {name.removesuffix(ending) for name in names_below(card) if name.endswith(ending)}
+def marked(card: Path, suffix: str) -> set[str]:
+    return {name.removesuffix(suffix) for name in names_below(card) if name.endswith(suffix)}
 
 
-def went_through(client: Client, paths: Iterable[str]) -> dict[str, set[str]]:
-    """Of ten, locks one, trashes three and has seen the others; what is marked then."""
-    marks: dict[str, set[str]] = {ending: set() for ending in COMPANIONS}
+def mark_files(client: Client, paths: Iterable[str]) -> dict[str, set[str]]:
+    """Of every ten files, lock one, trash three and mark six as seen. Return the marked paths by suffix."""
+    marks: dict[str, set[str]] = {suffix: set() for suffix in COMPANIONS}
     for number, path in enumerate(paths):
-        action, ending = MARKINGS[number % len(MARKINGS)]
+        action, suffix = ACTIONS[number % len(ACTIONS)]
         client.act(path, action)
         marks[".seen"].add(path)
-        marks[ending].add(path)
+        marks[suffix].add(path)
     return marks
 
 
-def test_a_card_of_20_000_pictures(card: Path) -> None:
+def test_reviewing_a_card_with_20_000_pictures(card: Path) -> None:
     key = ApiKey.objects.issue(user=User.objects.create_superuser("owner"), name="script")[1]
-    here = f"path={quote(str(card), safe='')}"
+    path_query = f"path={quote(str(card), safe='')}"
     with our_server() as url, working():
         client = Client(url, key)
-        assert client.ask("POST", "/api/review-paths", {"path": str(card)}, status=201)["addedPath"] == str(card)
-        *page, done = client.ask("GET", f"/api/media-items/stream?{here}&limit=100&statusFilter=unseen")
+        assert client.request("POST", "/api/review-paths", {"path": str(card)}, status=201)["addedPath"] == str(card)
+        *page, done = client.request("GET", f"/api/media-items/stream?{path_query}&limit=100&statusFilter=unseen")
         assert done == {"type": "done", "count": 100}
 
-        marks = went_through(client, [item["path"] for item in page])
+        marks = mark_files(client, [item["path"] for item in page])
         locked, trashed = min(marks[".lock"]), sorted(marks[".trash"])
         client.act(locked, "trash", status=409)
         for path in trashed[:3]:
             client.act(path, "untrash")
             marks[".trash"].discard(path)
-        *rest, _ = client.ask("GET", f"/api/media-items/stream?{here}&limit=500&statusFilter=unseen")
+        *rest, _ = client.request("GET", f"/api/media-items/stream?{path_query}&limit=500&statusFilter=unseen")
         batch = [item["path"] for item in rest]
-        told = client.ask("POST", "/api/media-items/batch", {"paths": batch, "action": "trash"}, status=207)
-        assert {row["status"] for row in told["results"]} == {200}
+        response = client.request("POST", "/api/media-items/batch", {"paths": batch, "action": "trash"}, status=207)
+        assert {row["status"] for row in response["results"]} == {200}
         marks[".trash"].update(batch)
         marks[".seen"].update(batch)
 
-        assert {ending: marked(card, ending) for ending in COMPANIONS} == marks
-        counts = client.ask("GET", f"/api/media-items/summary?{here}")["counts"]
+        assert {suffix: marked(card, suffix) for suffix in COMPANIONS} == marks
+        counts = client.request("GET", f"/api/media-items/summary?{path_query}")["counts"]
         assert counts == {
             "all": FILES,
             "unseen": FILES - len(marks[".seen"]),
@@ -112,17 +112,17 @@ def test_a_card_of_20_000_pictures(card: Path) -> None:
         }
 
         before = names_below(card)
-        tried = client.ask("POST", "/api/empty-trash?dry_run=1")
-        assert {line["path"] for line in tried[:-1]} == marks[".trash"]
+        dry_run = client.request("POST", "/api/empty-trash?dry_run=1")
+        assert {line["path"] for line in dry_run[:-1]} == marks[".trash"]
         assert names_below(card) == before
         emptied = [json.loads(line) for line in begun_when_ready(url, key).read().splitlines()]
         assert emptied[-1] == {"type": "done", "deleted": len(marks[".trash"]), "errors": 0}
 
-        gone = {path + ending for path in marks[".trash"] for ending in ("", *COMPANIONS)}
-        assert names_below(card) == before - gone
+        deleted = {path + suffix for path in marks[".trash"] for suffix in ("", *COMPANIONS)}
+        assert names_below(card) == before - deleted
         listed: list[str] = []
         while len(listed) < FILES - len(marks[".trash"]):
-            *page, _ = client.ask("GET", f"/api/media-items/stream?{here}&limit=10000&offset={len(listed)}")
+            *page, _ = client.request("GET", f"/api/media-items/stream?{path_query}&limit=10000&offset={len(listed)}")
             listed += [item["path"] for item in page]
         assert set(listed) == {path for path in names_below(card) if path.endswith(".JPG")}
         assert len(set(listed)) == len(listed)

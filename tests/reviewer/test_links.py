@@ -1,4 +1,4 @@
-"""A link to a picture of the same review path: listed, marked and deleted under its own name, shown as its target."""
+"""Links to pictures of the same review path: listed, marked and deleted under their own name, shown as their target."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ def target(card: Path) -> Path:
 
 @pytest.fixture
 def link(card: Path, target: Path) -> Path:
-    """In another folder than its target, and of another ending."""
+    """A link in another folder than its target, with another suffix."""
     link = card / "DCIM/101MEDIA/best.jpeg"
     link.symlink_to(target)
     return link
 
 
-def test_its_marks_are_beside_it_and_show_in_every_listing(review, card, link, target):
-    answer = act(review, link, "lock")
+def test_link_has_its_own_marks_in_every_listing(review, card, link, target):
+    response = act(review, link, "lock")
 
-    assert answer.json()["path"] == str(link)
+    assert response.json()["path"] == str(link)
     assert (marks(link), marks(target)) == ({".lock", ".seen"}, set())
     for query in ({}, {"refresh": 1}):
         assert names(streamed(review, card, statusFilter="locked", **query)) == ["101MEDIA/best.jpeg"]
@@ -46,7 +46,7 @@ def test_its_marks_are_beside_it_and_show_in_every_listing(review, card, link, t
     assert (counts["locked"], counts["seen"]) == (1, 1)
 
 
-def test_what_is_told_and_shown_of_it_is_its_targets(review, card, link, target):
+def test_link_has_the_content_and_metadata_of_its_target(review, card, link, target):
     (item,) = [item for item in streamed(review, card) if item["path"] == str(link)]
 
     assert item["metadata"] == {"width": 64, "height": 48, "duration_seconds": None}
@@ -60,21 +60,21 @@ def test_what_is_told_and_shown_of_it_is_its_targets(review, card, link, target)
     assert len(list((card / ".thumbnails").rglob("*.png"))) == 1
 
 
-def test_a_batch_marks_it_as_a_single_action_does(review, link, target):
-    answer = review.post(BATCH, {"paths": [str(link), str(target)], "action": "trash"}, format="json")
+def test_batch_marks_links_like_single_actions(review, link, target):
+    response = review.post(BATCH, {"paths": [str(link), str(target)], "action": "trash"}, format="json")
 
-    assert [row["status"] for row in answer.json()["results"]] == [200, 200]
+    assert [row["status"] for row in response.json()["results"]] == [200, 200]
     assert marks(link) == marks(target) == {".trash", ".seen"}
 
 
-def test_a_folder_that_is_a_link_leads_to_the_files_own_marks(review, card, link, target):
-    (card / "way").symlink_to(target.parent)
+def test_path_through_a_linked_folder_marks_the_real_file(review, card, link, target):
+    (card / "linked").symlink_to(target.parent)
 
-    assert act(review, card / "way" / target.name, "seen").json()["path"] == str(target)
+    assert act(review, card / "linked" / target.name, "seen").json()["path"] == str(target)
     assert marks(target) == {".seen"}
 
 
-def test_one_that_lies_outside_is_but_a_name_for_its_target(review, target, tmp_path):
+def test_link_outside_the_review_path_marks_its_target(review, target, tmp_path):
     outside = tmp_path.resolve() / "name.jpg"
     outside.symlink_to(target)
 
@@ -83,7 +83,7 @@ def test_one_that_lies_outside_is_but_a_name_for_its_target(review, target, tmp_
 
 
 @pytest.mark.django_db(transaction=True)
-def test_trashed_it_goes_itself_and_its_target_stays(review, worker, card, link, target):
+def test_trash_run_deletes_the_link_and_keeps_its_target(review, worker, card, link, target):
     act(review, target, "lock")
     act(review, link, "trash")
     assert emptied(review, query="?dry_run=1") == [
@@ -99,7 +99,7 @@ def test_trashed_it_goes_itself_and_its_target_stays(review, worker, card, link,
 
 
 @pytest.mark.django_db(transaction=True)
-def test_its_target_goes_without_it(review, worker, card, link, target):
+def test_trash_run_deletes_the_target_and_keeps_the_link(review, worker, card, link, target):
     act(review, target, "trash")
 
     assert of_type(emptied(review), "deleted") == [str(target)]
@@ -109,7 +109,7 @@ def test_its_target_goes_without_it(review, worker, card, link, target):
 
 
 @pytest.mark.parametrize(
-    ("name", "leads_to", "status"),
+    ("name", "target_path", "status"),
     [
         ("out.jpg", "{outside}", 403),
         ("hidden.jpg", "{card}/.hidden/a.jpg", 400),
@@ -119,34 +119,36 @@ def test_its_target_goes_without_it(review, worker, card, link, target):
         ("folder.jpg", "{card}/DCIM", 400),
     ],
 )
-def test_what_cannot_be_reviewed_is_not_listed_either(review, card, tmp_path, name, leads_to, status):
+def test_link_to_an_unreviewable_file_is_not_listed(review, card, tmp_path, name, target_path, status):
     outside = put(tmp_path, "outside.jpg", jpeg())
     put(card / ".hidden", "a.jpg", jpeg())
-    (card / name).symlink_to(leads_to.format(card=card, outside=outside))
+    (card / name).symlink_to(target_path.format(card=card, outside=outside))
 
     assert str(card / name) not in [item["path"] for item in streamed(review, card)]
     assert act(review, card / name, "seen").status_code == status
     assert not list(card.glob("*.seen"))
-    for address in (FILE, THUMBNAIL):
-        # The file says of a wrong type 403, as the contract has it
-        assert review.get(address, {"path": str(card / name)}).status_code in {status, 403}
+    for url in (FILE, THUMBNAIL):
+        # `/api/media-file` returns 403 for other file types
+        assert review.get(url, {"path": str(card / name)}).status_code in {status, 403}
 
 
-def test_one_that_leads_outside_answers_the_same_whether_or_not_something_is_there(review, card, tmp_path):
+def test_link_to_outside_does_not_reveal_whether_its_target_exists(review, card, tmp_path):
     outside = tmp_path.resolve() / "outside"
     put(outside, "a.jpg", jpeg())
-    (card / "way").symlink_to(outside)
-    (card / "no_way").symlink_to(tmp_path / "nothing")
+    (card / "linked").symlink_to(outside)
+    (card / "broken_link").symlink_to(tmp_path / "nothing")
     for name in ("there.jpg", "missing.jpg"):
         (card / name).symlink_to(outside / {"there.jpg": "a.jpg"}.get(name, "nothing.jpg"))
-    places = ("there.jpg", "missing.jpg", "way/a.jpg", "way/nothing.jpg", "no_way/a.jpg")
+    paths = ("there.jpg", "missing.jpg", "linked/a.jpg", "linked/nothing.jpg", "broken_link/a.jpg")
 
-    def answers(ask: Callable[[str], Any]) -> set[tuple[int, bytes]]:
-        return {(answer.status_code, answer.content) for answer in map(ask, (str(card / place) for place in places))}
+    def responses(request: Callable[[str], Any]) -> set[tuple[int, bytes]]:
+        return {
+            (response.status_code, response.content) for response in map(request, (str(card / path) for path in paths))
+        }
 
-    for address in (FILE, THUMBNAIL, FILES, "/api/folders", "/api/media-items/stream"):
-        assert {status for status, _ in answers(lambda path, at=address: review.get(at, {"path": path}))} == {403}
-        assert len(answers(lambda path, at=address: review.get(at, {"path": path}))) == 1
-    assert len(answers(lambda path: act(review, path, "seen"))) == 1
-    rows = review.post(BATCH, {"paths": [str(card / p) for p in places], "action": "seen"}, format="json").json()
+    for url in (FILE, THUMBNAIL, FILES, "/api/folders", "/api/media-items/stream"):
+        assert {status for status, _ in responses(lambda path, at=url: review.get(at, {"path": path}))} == {403}
+        assert len(responses(lambda path, at=url: review.get(at, {"path": path}))) == 1
+    assert len(responses(lambda path: act(review, path, "seen"))) == 1
+    rows = review.post(BATCH, {"paths": [str(card / p) for p in paths], "action": "seen"}, format="json").json()
     assert {(row["status"], row["error"]) for row in rows["results"]} == {(403, rows["results"][0]["error"])}

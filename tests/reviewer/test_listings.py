@@ -1,4 +1,4 @@
-"""What there is to review: the stream, one folder, the summary."""
+"""The listings of files: the stream, one folder, the summary."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ KEYS = ["path", "name", "mediaType", "thumbnailUrl", "sizeBytes", "modifiedAt", 
 
 
 def streamed(client: APIClient, card: Path | str, **query: Any) -> list[dict[str, Any]]:
-    """The lines without the last, which must fit."""
+    """Return the items. The last line must match them."""
     response = client.get(STREAM, {"path": str(card), **query})
     assert response.status_code == 200, response.content
     assert response["Content-Type"] == "application/x-ndjson"
@@ -44,11 +44,11 @@ def names(items: list[dict[str, Any]]) -> list[str]:
 ALL = ["100MEDIA/IMG_0001.JPG", "101MEDIA/IMG_0001.JPG", "100MEDIA/IMG_0002.JPG", "100MEDIA/IMG_0003.JPG"]
 
 
-def test_all_is_streamed_by_name_and_then_path(review, card):
+def test_stream_is_sorted_by_name_then_path(review, card):
     assert names(streamed(review, card)) == ALL
 
 
-def test_an_item_has_exactly_the_contracts_keys(review, card):
+def test_item_has_exactly_the_documented_keys(review, card):
     (item, *_) = streamed(review, card)
     file = card / "DCIM/100MEDIA/IMG_0001.JPG"
 
@@ -62,7 +62,7 @@ def test_an_item_has_exactly_the_contracts_keys(review, card):
     assert item["metadata"] == {"width": 64, "height": 48, "duration_seconds": None}
 
 
-def test_pages_by_offset_and_by_cursor_meet(review, card):
+def test_offset_and_cursor_return_the_same_pages(review, card):
     assert names(streamed(review, card, limit=2)) == ALL[:2]
     assert names(streamed(review, card, limit=2, offset=2)) == ALL[2:]
     assert names(streamed(review, card, offset=4)) == []
@@ -71,7 +71,7 @@ def test_pages_by_offset_and_by_cursor_meet(review, card):
     assert names(streamed(review, card, after=f"{card}/zzz/IMG_0001.JPG")) == ALL[2:]
 
 
-def test_filters_come_before_offset_and_limit(review, card):
+def test_filter_is_applied_before_offset_and_limit(review, card):
     put(card / "DCIM/100MEDIA", "IMG_0002.JPG.seen", b"")
     put(card / "DCIM/100MEDIA", "IMG_0003.JPG.seen", b"")
     put(card / "DCIM/100MEDIA", "IMG_0003.JPG.trash", b"")
@@ -85,7 +85,7 @@ def test_filters_come_before_offset_and_limit(review, card):
     assert counts == {"path": str(card), "counts": {"all": 4, "unseen": 2, "seen": 2, "locked": 1, "trashed": 1}}
 
 
-def test_what_others_change_on_the_disk_shows_at_once(review, card):
+def test_changes_by_other_programs_are_listed_at_once(review, card):
     folder = card / "DCIM/100MEDIA"
     streamed(review, card)
 
@@ -101,13 +101,13 @@ def test_what_others_change_on_the_disk_shows_at_once(review, card):
     assert names(streamed(review, card)) == ["deep/a.png"]
 
 
-def test_a_settled_tree_is_not_read_again(review, card, monkeypatch):
+def test_unchanged_folders_are_not_scanned_again(review, card, monkeypatch):
     streamed(review, card)
     calls: list[bytes] = []
     scandir = os.scandir
 
     def counted(path):
-        if isinstance(path, bytes):  # what else looks is whether the card is there at all
+        if isinstance(path, bytes):  # other calls check whether the card is there
             calls.append(path)
         return scandir(path)
 
@@ -122,7 +122,7 @@ def test_a_settled_tree_is_not_read_again(review, card, monkeypatch):
     assert len(calls) == 5
 
 
-def test_hidden_names_links_and_other_files_are_left_out(review, card, tmp_path):
+def test_hidden_names_outside_links_and_other_files_are_not_listed(review, card, tmp_path):
     put(card / ".thumbnails/normal", "a.png", b"x")
     put(card / "DCIM", ".hidden.jpg", b"x")
     put(tmp_path / "elsewhere", "b.jpg", jpeg())
@@ -135,86 +135,86 @@ def test_hidden_names_links_and_other_files_are_left_out(review, card, tmp_path)
     assert sorted(names(streamed(review, card))) == sorted([*ALL, "DCIM/in.jpg"])
 
 
-def test_a_hidden_folder_is_not_entered_by_its_name_either(review, card):
-    """Else its files would be in the index, and the emptying of the trash would find them there."""
+def test_hidden_folder_cannot_be_listed_by_its_path(review, card):
+    """Otherwise its files would be indexed, and a trash run would delete them."""
     put(card / ".hidden", "a.jpg", jpeg())
     put(card / ".hidden", "a.jpg.trash", b"")
     streamed(review, card)
 
     for folder in (card / ".hidden", card / ".hidden/deeper"):
-        answer = review.get(FILES, {"path": str(folder)})
-        assert (answer.status_code, set(answer.json())) == (400, {"error"})
+        response = review.get(FILES, {"path": str(folder)})
+        assert (response.status_code, set(response.json())) == (400, {"error"})
     assert names(streamed(review, card)) == ALL
-    tried = b"".join(review.post("/api/empty-trash?dry_run=1").streaming_content)
-    assert json.loads(tried) == {"type": "done", "deleted": 0, "errors": 0, "bytes": 0}
+    dry_run = b"".join(review.post("/api/empty-trash?dry_run=1").streaming_content)
+    assert json.loads(dry_run) == {"type": "done", "deleted": 0, "errors": 0, "bytes": 0}
 
 
-def test_a_damaged_or_deleted_index_is_built_anew(review, card, known: ReviewPath):
+def test_damaged_or_deleted_index_is_rebuilt(review, card, known: ReviewPath):
     streamed(review, card)
     file = index_file(known.path)
     file.unlink()
     assert names(streamed(review, card)) == ALL
     file.write_bytes(b"\0" * 5000)
-    for ending in ("-wal", "-shm"):
-        Path(f"{file}{ending}").unlink(missing_ok=True)
+    for suffix in ("-wal", "-shm"):
+        Path(f"{file}{suffix}").unlink(missing_ok=True)
     assert names(streamed(review, card)) == ALL
 
 
-@pytest.mark.parametrize("address", [STREAM, FILES, SUMMARY])
-def test_an_index_that_others_hold_for_long_is_503(review, card, known, monkeypatch, address):
+@pytest.mark.parametrize("url", [STREAM, FILES, SUMMARY])
+def test_locked_index_is_503(review, card, known, monkeypatch, url):
     monkeypatch.setattr(index, "BUSY_TIMEOUT_S", 0.0)
-    holder = index.Index(placed(index_file(known.path)))
-    with closing(holder), holder.write_transaction():
-        answer = review.get(address, {"path": str(card)})
+    locked_index = index.Index(with_folder(index_file(known.path)))
+    with closing(locked_index), locked_index.write_transaction():
+        response = review.get(url, {"path": str(card)})
 
-    assert (answer.status_code, set(json.loads(answer.content))) == (503, {"error"})
-    assert "Retry-After" in answer
+    assert (response.status_code, set(json.loads(response.content))) == (503, {"error"})
+    assert "Retry-After" in response
     assert names(streamed(review, card)) == ALL
 
 
-def test_without_room_for_an_index_it_is_507(review, card, monkeypatch):
+def test_no_space_for_the_index_is_507(review, card, monkeypatch):
     def full(*_: Any, **__: Any) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(store, "new_scanner", full)
 
-    answer = review.get(SUMMARY, {"path": str(card)})
+    response = review.get(SUMMARY, {"path": str(card)})
 
-    assert (answer.status_code, set(answer.json())) == (507, {"error"})
+    assert (response.status_code, set(response.json())) == (507, {"error"})
 
 
-def placed(file: Path) -> Path:
+def with_folder(file: Path) -> Path:
     file.parent.mkdir(parents=True, exist_ok=True)
     return file
 
 
-def test_whoever_marks_on_and_on_keeps_nobody_from_reading(review, card, folder, monkeypatch):
+def test_continuous_marking_does_not_block_scans(review, card, folder, monkeypatch):
     streamed(review, card)
     put(folder, "IMG_0004.JPG", jpeg())
-    readings = 0
+    scans = 0
 
-    def marked_meanwhile(path: bytes, root: bytes) -> Listing:
-        nonlocal readings
-        readings += 1
-        assert readings < 50
+    def mark_meanwhile(path: bytes, root: bytes) -> Listing:
+        nonlocal scans
+        scans += 1
+        assert scans < 50
         listing = list_folder(path, root)
-        body = {"path": f"{folder}/IMG_0001.JPG", "action": ("seen", "unseen")[readings % 2]}
+        body = {"path": f"{folder}/IMG_0001.JPG", "action": ("seen", "unseen")[scans % 2]}
         assert review.post("/api/media-actions", body, format="json").status_code == 200
         return listing
 
     with monkeypatch.context() as patched:
-        patched.setattr(scanner, "list_folder", marked_meanwhile)
+        patched.setattr(scanner, "list_folder", mark_meanwhile)
         assert len(streamed(review, card)) == 5
 
     counts = review.get(SUMMARY, {"path": str(card)}).json()["counts"]
     assert counts["seen"] == len(list(card.rglob("*.seen")))
 
 
-def test_a_clock_that_was_far_wrong_harms_no_listing(review, card, folder):
-    """What is later than 2262 is more nanoseconds than SQLite can count."""
-    wrong = 11_000_000_000  # s since 1970
-    for place in (folder / "IMG_0001.JPG", folder):
-        os.utime(place, (wrong, wrong))
+def test_times_after_2262_are_listed(review, card, folder):
+    """SQLite's integers cannot hold the nanoseconds of later times."""
+    future = 11_000_000_000  # s since 1970
+    for path in (folder / "IMG_0001.JPG", folder):
+        os.utime(path, (future, future))
 
     for query in ({}, {"refresh": 1}, {}):
         item, *_ = streamed(review, card, **query)
@@ -222,23 +222,23 @@ def test_a_clock_that_was_far_wrong_harms_no_listing(review, card, folder):
         assert item["metadata"]["width"] == 64
     body = {"path": item["path"], "action": "seen"}
     assert review.post("/api/media-actions", body, format="json").status_code == 200
-    os.utime(folder, (wrong, wrong))
+    os.utime(folder, (future, future))
     assert len(streamed(review, card, statusFilter="seen")) == 1
 
 
-def test_a_missing_path_is_409_and_forgets_nothing(review, card):
+def test_missing_path_is_409_and_keeps_the_index(review, card):
     streamed(review, card)
     card.rename(card.with_name("away"))
 
-    answer = review.get(STREAM, {"path": str(card)})
-    assert answer.status_code == 409
-    assert set(answer.json()) == {"error"}
+    response = review.get(STREAM, {"path": str(card)})
+    assert response.status_code == 409
+    assert set(response.json()) == {"error"}
     card.with_name("away").rename(card)
     assert names(streamed(review, card)) == ALL
 
 
-def test_a_path_that_is_added_anew_forgets_the_volume_that_it_was_on(manage, card, known):
-    known.mount = known.mount | {"point": str(card)}  # was mounted there; now the folder is its parent's
+def test_adding_a_path_again_records_its_new_volume(manage, card, known):
+    known.mount = known.mount | {"point": str(card)}  # as if its volume was unmounted
     known.save()
     assert manage.get(STREAM, {"path": str(card)}).status_code == 409
 
@@ -248,7 +248,7 @@ def test_a_path_that_is_added_anew_forgets_the_volume_that_it_was_on(manage, car
     assert names(streamed(manage, card)) == ALL
 
 
-def test_names_that_are_no_utf8_or_strange_are_listed(review, card):
+def test_unusual_and_non_utf8_names_are_listed(review, card):
     folder = os.fsencode(card / "DCIM")
     for name in (b"br\xf6ken.jpg", b"line\nbreak.jpg", "\u202egpj.exe.jpg".encode(), b"x" * 251 + b".jpg"):
         Path(os.fsdecode(folder + b"/" + name)).write_bytes(jpeg())
@@ -258,19 +258,19 @@ def test_names_that_are_no_utf8_or_strange_are_listed(review, card):
     assert any("%F6" in item["thumbnailUrl"] for item in items)
 
 
-def test_a_cursor_may_be_a_name_that_is_no_utf8(review, card):
+def test_cursor_can_be_a_non_utf8_name(review, card):
     for name in (b"a\xf61.jpg", b"a\xf62.jpg"):
         Path(os.fsdecode(os.fsencode(card) + b"/DCIM/" + name)).write_bytes(jpeg())
 
-    answer = review.get(f"{STREAM}?path={quote(str(card))}&after={quote(str(card))}/DCIM/a%F61.jpg")
-    lines = [json.loads(line) for line in b"".join(answer.streaming_content).splitlines()]
+    response = review.get(f"{STREAM}?path={quote(str(card))}&after={quote(str(card))}/DCIM/a%F61.jpg")
+    lines = [json.loads(line) for line in b"".join(response.streaming_content).splitlines()]
     assert ["%F62" in line.get("thumbnailUrl", "") for line in lines] == [True, False]
 
 
-def test_a_query_with_too_many_fields_is_400(review, card):
-    answer = review.get(f"{STREAM}?path={quote(str(card))}" + "&a=1" * 200)
+def test_query_with_too_many_fields_is_400(review, card):
+    response = review.get(f"{STREAM}?path={quote(str(card))}" + "&a=1" * 200)
 
-    assert (answer.status_code, set(answer.json())) == (400, {"error"})
+    assert (response.status_code, set(response.json())) == (400, {"error"})
 
 
 @pytest.mark.parametrize(
@@ -288,29 +288,29 @@ def test_a_query_with_too_many_fields_is_400(review, card):
         ({"path": "{card}", "limit": "9" * 5000}, 400),
         ({"path": "{card}", "offset": "-1"}, 400),
         ({"path": "{card}", "offset": "1e3"}, 400),
-        ({"path": "{card}", "statusFilter": "nice"}, 400),
+        ({"path": "{card}", "statusFilter": "unknown"}, 400),
         ({"path": "{card}", "refresh": "yes"}, 400),
         ({"path": "{card}\0"}, 400),
     ],
 )
-def test_the_streams_refusals(review, card, query, status):
-    answer = review.get(STREAM, {name: value.format(card=card) for name, value in query.items()})
+def test_stream_rejects_invalid_queries(review, card, query, status):
+    response = review.get(STREAM, {name: value.format(card=card) for name, value in query.items()})
 
-    assert answer.status_code == status
+    assert response.status_code == status
     if status != 200:
-        assert set(answer.json()) == {"error"}
+        assert set(response.json()) == {"error"}
 
 
-def test_one_folder_is_paged_and_counts_what_it_ignores(review, card):
+def test_folder_listing_has_pages_and_counts_ignored_files(review, card):
     folder = card / "DCIM/100MEDIA"
     put(folder, "IMG_0001.JPG.seen", b"")
-    answer = review.get(FILES, {"path": str(folder), "offset": 1, "limit": 1}).json()
+    response = review.get(FILES, {"path": str(folder), "offset": 1, "limit": 1}).json()
 
-    assert list(answer) == ["path", "offset", "limit", "count", "ignoredCount", "items"]
-    assert (answer["path"], answer["offset"], answer["limit"]) == (str(folder), 1, 1)
-    assert (answer["count"], answer["ignoredCount"]) == (1, 1)
-    assert list(answer["items"][0]) == KEYS
-    assert answer["items"][0]["name"] == "IMG_0002.JPG"
+    assert list(response) == ["path", "offset", "limit", "count", "ignoredCount", "items"]
+    assert (response["path"], response["offset"], response["limit"]) == (str(folder), 1, 1)
+    assert (response["count"], response["ignoredCount"]) == (1, 1)
+    assert list(response["items"][0]) == KEYS
+    assert response["items"][0]["name"] == "IMG_0002.JPG"
     assert review.get(FILES, {"path": str(card)}).json()["items"] == []
     assert review.get(FILES, {"path": str(card / "missing")}).json()["count"] == 0
 
@@ -319,26 +319,26 @@ def test_one_folder_is_paged_and_counts_what_it_ignores(review, card):
     ("query", "status"),
     [({}, 400), ({"path": "/etc"}, 403), ({"path": "{card}", "limit": "1001"}, 400), ({"path": "{card}/.."}, 403)],
 )
-def test_one_folders_refusals(review, card, query, status):
-    answer = review.get(FILES, {name: value.format(card=card) for name, value in query.items()})
+def test_folder_listing_rejects_invalid_queries(review, card, query, status):
+    response = review.get(FILES, {name: value.format(card=card) for name, value in query.items()})
 
-    assert (answer.status_code, set(answer.json())) == (status, {"error"})
+    assert (response.status_code, set(response.json())) == (status, {"error"})
 
 
-def test_who_may_not_review_sees_nothing(card, known, group):
+def test_users_without_access_get_no_listing(card, known, group):
     for user, status in (
         (None, 401),
         (make_user("guest", groups=(group,)), 403),
-        (make_user("elsewhere", "reviewer.review"), 403),
+        (make_user("outsider", "reviewer.review"), 403),
     ):
         client = APIClient()
         client.force_authenticate(user)
-        for address in (STREAM, FILES, SUMMARY):
-            answer = client.get(address, {"path": str(card)})
-            assert (answer.status_code, set(answer.json())) == (status, {"error"})
+        for url in (STREAM, FILES, SUMMARY):
+            response = client.get(url, {"path": str(card)})
+            assert (response.status_code, set(response.json())) == (status, {"error"})
 
 
-def test_a_large_tree_is_paged_at_any_depth(review, tmp_path, manage, group):
+def test_large_tree_returns_correct_pages_at_any_offset(review, tmp_path, manage, group):
     root = tmp_path.resolve() / "large"
     expected = []
     for folder in range(6):
@@ -358,14 +358,14 @@ def test_a_large_tree_is_paged_at_any_depth(review, tmp_path, manage, group):
 
 
 @pytest.mark.parametrize("cursor", ["rubbish", "/elsewhere/IMG_0001.JPG", "IMG_0001.JPG"])
-def test_a_cursor_from_elsewhere_is_refused(review, card, cursor):
+def test_cursor_outside_the_review_path_is_rejected(review, card, cursor):
     response = review.get(STREAM, {"path": str(card), "after": cursor})
 
     assert response.status_code == 400
     assert json.loads(response.content) == {"error": "after must be the path of an item below the review path."}
 
 
-def test_a_hidden_folder_never_enters_the_index(review, card):
+def test_hidden_folder_is_not_indexed(review, card):
     put(card / ".trash-1000", "IMG_0009.JPG", jpeg(32, 32))
     review.get(SUMMARY, {"path": str(card)})
 
@@ -374,20 +374,20 @@ def test_a_hidden_folder_never_enters_the_index(review, card):
     assert review.get(SUMMARY, {"path": str(card)}).json()["counts"]["all"] == 4
 
 
-def test_a_stream_whose_volume_goes_away_breaks_off(review, card):
+def test_stream_ends_without_done_line_if_the_volume_disappears(review, card):
     for number in range(300):
         put(card / "DCIM/102MEDIA", f"IMG_{number:04}.JPG", b"")
     response = review.get(STREAM, {"path": str(card), "limit": 10_000})
-    pieces = iter(response.streaming_content)
-    first = next(pieces)
+    chunks = iter(response.streaming_content)
+    first = next(chunks)
 
     card.rename(card.with_name("pulled"))
 
     assert json.loads(first)["name"] == "IMG_0000.JPG"
-    assert b"".join(pieces) == b""
+    assert b"".join(chunks) == b""
 
 
-def test_files_that_are_gone_are_merely_left_out(review, card):
+def test_deleted_files_are_omitted(review, card):
     response = review.get(STREAM, {"path": str(card)})
     (card / "DCIM" / ALL[2]).unlink()
 
@@ -397,22 +397,22 @@ def test_files_that_are_gone_are_merely_left_out(review, card):
     assert done == {"type": "done", "count": 3}
 
 
-@pytest.mark.django_db(transaction=True)  # a closed answer closes connections
-def test_long_streams_that_nobody_reads_leave_threads_to_others(review, card, monkeypatch):
+@pytest.mark.django_db(transaction=True)  # closing a response closes database connections
+def test_unread_long_streams_are_limited(review, card, monkeypatch):
     monkeypatch.setattr(listings, "ITEM_BYTES", HUGE_BYTES)
     unread = [review.get(STREAM, {"path": str(card)}) for _ in range(SLOTS_PER_READER)]
 
-    refused = review.get(STREAM, {"path": str(card)})
+    rejected = review.get(STREAM, {"path": str(card)})
 
     assert {response.status_code for response in unread} == {200}
-    assert refused.status_code == 503
+    assert rejected.status_code == 503
     for response in unread:
         response.close()
     assert names(streamed(review, card)) == ALL
 
 
 @pytest.mark.parametrize("damage", ["DELETE FROM keys", "DELETE FROM marks", "UPDATE marks SET marks = x'00'"])
-def test_an_index_whose_blocks_do_not_fit_is_built_anew(review, card, damage):
+def test_index_with_inconsistent_blocks_is_rebuilt(review, card, damage):
     streamed(review, card)
     store.scanner_of(ReviewPath.objects.get()).index.db.execute(damage)
 

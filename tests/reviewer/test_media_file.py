@@ -1,4 +1,4 @@
-"""The file itself: whole, in part, as an attachment, or as browsers play it."""
+"""`/api/media-file`: complete files, ranges, attachments, and web playback versions."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from tests.factories import jpeg, make_user, make_video, put
 URL = "/api/media-file"
 
 
-def ask(client: APIClient, file: Path | str, **headers: str):
-    answer = client.get(URL, {"path": str(file)}, **headers)
-    return answer, b"".join(answer.streaming_content) if answer.streaming else answer.content  # type: ignore[attr-defined]
+def get(client: APIClient, file: Path | str, **headers: str):
+    response = client.get(URL, {"path": str(file)}, **headers)
+    return response, b"".join(response.streaming_content) if response.streaming else response.content  # type: ignore[attr-defined]
 
 
-def test_every_kind_that_is_reviewed_has_a_type():
-    assert {f".{ending}" for ending in MEDIA_TYPES} == CONTENT_TYPES.keys()
+def test_every_reviewed_suffix_has_a_content_type():
+    assert {f".{suffix}" for suffix in MEDIA_TYPES} == CONTENT_TYPES.keys()
 
 
 @pytest.mark.parametrize(
-    ("name", "kind"),
+    ("name", "content_type"),
     [
         ("A.JPG", "image/jpeg"),
         ("a.webp", "image/webp"),
@@ -40,52 +40,52 @@ def test_every_kind_that_is_reviewed_has_a_type():
         ("a.3gp", "video/3gpp"),
     ],
 )
-def test_the_bytes_come_with_their_type_and_are_not_guessed_at(review, card, name, kind):
-    answer, body = ask(review, put(card, name, b"<html>any bytes"))
+def test_file_has_its_content_type_and_nosniff(review, card, name, content_type):
+    response, body = get(review, put(card, name, b"<html>any bytes"))
 
-    assert (answer.status_code, answer["Content-Type"], body) == (200, kind, b"<html>any bytes")
-    assert answer["X-Content-Type-Options"] == "nosniff"
-    assert answer["Content-Disposition"] == f'inline; filename="{name}"'
-    assert answer["Cache-Control"] == "private, no-cache"
+    assert (response.status_code, response["Content-Type"], body) == (200, content_type, b"<html>any bytes")
+    assert response["X-Content-Type-Options"] == "nosniff"
+    assert response["Content-Disposition"] == f'inline; filename="{name}"'
+    assert response["Cache-Control"] == "private, no-cache"
 
 
-def test_ranges_and_conditions(review, card):
+def test_range_and_conditional_requests(review, card):
     file = put(card, "a.mp4", bytes(range(100)))
 
-    answer, body = ask(review, file, HTTP_RANGE="bytes=10-19")
-    assert (answer.status_code, answer["Content-Range"], body) == (206, "bytes 10-19/100", bytes(range(10, 20)))
-    assert ask(review, file, HTTP_IF_NONE_MATCH=answer["ETag"])[0].status_code == 304
-    beyond, _ = ask(review, file, HTTP_RANGE="bytes=100-")
+    response, body = get(review, file, HTTP_RANGE="bytes=10-19")
+    assert (response.status_code, response["Content-Range"], body) == (206, "bytes 10-19/100", bytes(range(10, 20)))
+    assert get(review, file, HTTP_IF_NONE_MATCH=response["ETag"])[0].status_code == 304
+    beyond, _ = get(review, file, HTTP_RANGE="bytes=100-")
     assert (beyond.status_code, beyond["Content-Range"], set(beyond.json())) == (416, "bytes */100", {"error"})
     head = review.head(URL, {"path": str(file)})
     assert (head.status_code, head["Content-Length"], head["Accept-Ranges"], head.content) == (200, "100", "bytes", b"")
 
 
-def test_an_address_with_the_files_time_may_be_kept_for_ever(review, card):
+def test_url_with_the_mtime_is_immutable(review, card):
     file = card / "DCIM/100MEDIA/IMG_0001.JPG"
     mtime_ns = file.stat().st_mtime_ns
 
-    for version, is_kept in ((iso_timestamp(mtime_ns), True), (str(mtime_ns), True), (str(mtime_ns - 1), False)):
-        answer = review.get(URL, {"path": str(file), "v": version})
-        assert ("immutable" in answer["Cache-Control"]) is is_kept
+    for version, is_immutable in ((iso_timestamp(mtime_ns), True), (str(mtime_ns), True), (str(mtime_ns - 1), False)):
+        response = review.get(URL, {"path": str(file), "v": version})
+        assert ("immutable" in response["Cache-Control"]) is is_immutable
 
 
-def test_it_can_be_saved(review, card):
-    answer = review.get(URL, {"path": str(card / "DCIM/100MEDIA/IMG_0001.JPG"), "download": "1"})
+def test_download_parameter_sends_an_attachment(review, card):
+    response = review.get(URL, {"path": str(card / "DCIM/100MEDIA/IMG_0001.JPG"), "download": "1"})
 
-    assert answer["Content-Disposition"] == 'attachment; filename="IMG_0001.JPG"'
+    assert response["Content-Disposition"] == 'attachment; filename="IMG_0001.JPG"'
 
 
-def test_a_video_that_browsers_play_is_its_own_playable_form(review, card):
+def test_playable_video_is_its_own_playback_version(review, card):
     file = make_video(card / "a.mp4", seconds=0.5)
 
-    answer = review.get(URL, {"path": str(file), "playable": "1"})
+    response = review.get(URL, {"path": str(file), "playable": "1"})
 
-    assert (answer.status_code, answer["Content-Type"]) == (200, "video/mp4")
-    assert b"".join(answer.streaming_content) == file.read_bytes()
+    assert (response.status_code, response["Content-Type"]) == (200, "video/mp4")
+    assert b"".join(response.streaming_content) == file.read_bytes()
 
 
-def test_another_is_made_by_a_worker_and_asked_for_again(review, card):
+def test_other_video_is_202_until_a_worker_has_transcoded_it(review, card):
     file = make_video(card / "a.avi", seconds=0.5, codec=("-c:v", "mjpeg"))
     query = {"path": str(file), "playable": "1"}
 
@@ -96,11 +96,11 @@ def test_another_is_made_by_a_worker_and_asked_for_again(review, card):
         "2",
     )
     transcoder.make_playable(Transcode.objects.get().pk)
-    answer = review.get(URL, query)
+    response = review.get(URL, query)
 
-    assert (answer.status_code, answer["Content-Type"]) == (200, "video/mp4")
-    assert answer["Content-Disposition"] == 'inline; filename="a.mp4"'
-    assert b"".join(answer.streaming_content)[4:8] == b"ftyp"
+    assert (response.status_code, response["Content-Type"]) == (200, "video/mp4")
+    assert response["Content-Disposition"] == 'inline; filename="a.mp4"'
+    assert b"".join(response.streaming_content)[4:8] == b"ftyp"
 
 
 @pytest.mark.parametrize(
@@ -117,63 +117,63 @@ def test_another_is_made_by_a_worker_and_asked_for_again(review, card):
         ({"path": "/nowhere/a.jpg"}, 403),
         ({"path": "{card}/../outside.jpg"}, 403),
         ({"path": "{card}/out.jpg"}, 403),
-        ({"path": "{card}/way/outside.jpg"}, 403),
+        ({"path": "{card}/linked/outside.jpg"}, 403),
         ({"path": "{card}/pipe.jpg"}, 400),
         ({"path": "{picture}", "playable": "1"}, 400),
         ({"path": "{picture}", "playable": "yes"}, 400),
         ({"path": "{picture}", "download": "0"}, 400),
     ],
 )
-def test_refusals(review, card, tmp_path, query, status):
+def test_media_file_rejects_invalid_queries(review, card, tmp_path, query, status):
     (card / "out.jpg").symlink_to(put(tmp_path, "outside.jpg", jpeg()))
-    (card / "way").symlink_to(tmp_path)
+    (card / "linked").symlink_to(tmp_path)
     put(card / ".hidden", "a.jpg", jpeg())
     os.mkfifo(card / "pipe.jpg")
     values = {"card": card, "picture": card / "DCIM/100MEDIA/IMG_0001.JPG"}
 
-    answer = review.get(URL, {name: value.format(**values) for name, value in query.items()})
+    response = review.get(URL, {name: value.format(**values) for name, value in query.items()})
 
-    assert (answer.status_code, set(answer.json())) == (status, {"error"})
+    assert (response.status_code, set(response.json())) == (status, {"error"})
 
 
-def test_a_link_within_the_path_and_a_strange_name_are_served(review, card):
+def test_inside_link_and_unusual_name_are_served(review, card):
     (card / "in.jpg").symlink_to(card / "DCIM/100MEDIA/IMG_0001.JPG")
     Path(os.fsdecode(os.fsencode(card) + b"/br\xf6k\n.jpg")).write_bytes(b"x")
 
-    assert ask(review, card / "in.jpg")[0].status_code == 200
-    answer = review.get(f"{URL}?path={card}/br%F6k%0A.jpg")
-    assert (answer.status_code, answer["Content-Length"]) == (200, "1")
+    assert get(review, card / "in.jpg")[0].status_code == 200
+    response = review.get(f"{URL}?path={card}/br%F6k%0A.jpg")
+    assert (response.status_code, response["Content-Length"]) == (200, "1")
 
 
-def test_a_folder_that_becomes_a_link_while_it_is_served_lets_nothing_out(review, card, tmp_path, monkeypatch):
+def test_folder_replaced_with_a_link_while_serving_is_403(review, card, tmp_path, monkeypatch):
     from reviewer.api import media
 
     file = card / "DCIM/100MEDIA/IMG_0001.JPG"
     put(tmp_path, "IMG_0001.JPG", b"secret")
-    found = media.resolve_media
+    resolve_media = media.resolve_media
 
-    def swapped(user, given):
-        place = found(user, given)
+    def swap_folder(user, path):
+        resolved = resolve_media(user, path)
         file.parent.rename(card / "moved")
         file.parent.symlink_to(tmp_path)
-        return place
+        return resolved
 
-    monkeypatch.setattr(media, "resolve_media", swapped)
-    for address in (URL, "/api/media-thumbnail"):
-        answer = review.get(address, {"path": str(file)})
-        assert (answer.status_code, set(answer.json())) == (403, {"error"})
+    monkeypatch.setattr(media, "resolve_media", swap_folder)
+    for url in (URL, "/api/media-thumbnail"):
+        response = review.get(url, {"path": str(file)})
+        assert (response.status_code, set(response.json())) == (403, {"error"})
         file.parent.unlink()
         (card / "moved").rename(file.parent)
 
 
-def test_who_may_not_review_gets_none(card, known, group):
+def test_users_without_access_get_no_file(card, known, group):
     for user, status in (
         (None, 401),
         (make_user("guest", groups=(group,)), 403),
-        (make_user("else", "reviewer.review"), 403),
+        (make_user("outsider", "reviewer.review"), 403),
     ):
         client = APIClient()
         client.force_authenticate(user)
         for method in (client.get, client.head):
-            answer = method(URL, {"path": str(card / "DCIM/100MEDIA/IMG_0001.JPG")}, HTTP_RANGE="bytes=0-0")
-            assert answer.status_code == status
+            response = method(URL, {"path": str(card / "DCIM/100MEDIA/IMG_0001.JPG")}, HTTP_RANGE="bytes=0-0")
+            assert response.status_code == status

@@ -1,4 +1,4 @@
-"""Sizes and durations: from heads at once, from ffprobe within a second in all, from a worker for the rest."""
+"""Dimensions and durations: from headers, from ffprobe until a deadline, and from a worker for the rest."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def video(path: Path, *options: str, seconds: int = 3) -> Path:
     return path
 
 
-def found(*files: Path, wait: bool = False) -> list[MediaInfo | None]:
+def probe(*files: Path, wait: bool = False) -> list[MediaInfo | None]:
     paths, root = [os.fsencode(file) for file in files], files[0].parent.resolve()
     known = media_info_of([(path, os.stat(path)) for path in paths], Deadline(for_all=wait), root=root)
     return [known.get(path) for path in paths]
@@ -68,11 +68,11 @@ def no_worker(monkeypatch):
         ("fast.mp4", ("-movflags", "faststart")),
     ],
 )
-def test_boxes_tell_without_ffprobe(tmp_path, monkeypatch, name, options):
+def test_mp4_is_read_without_ffprobe(tmp_path, monkeypatch, name, options):
     file = video(tmp_path / name, *options)
-    monkeypatch.setattr(probes, "ffprobe_info", lambda *_: pytest.fail("asked ffprobe"))
+    monkeypatch.setattr(probes, "ffprobe_info", lambda *_: pytest.fail("called ffprobe"))
 
-    assert found(file) == [MediaInfo(320, 180, 3.0)]
+    assert probe(file) == [MediaInfo(320, 180, 3.0)]
 
 
 @pytest.mark.parametrize(
@@ -87,64 +87,64 @@ def test_boxes_tell_without_ffprobe(tmp_path, monkeypatch, name, options):
         ("fragments.mp4", ("-movflags", "frag_keyframe+empty_moov")),
     ],
 )
-def test_ffprobe_tells_the_rest(tmp_path, name, options):
-    (facts,) = found(video(tmp_path / name, *options), wait=True)
+def test_other_videos_are_read_with_ffprobe(tmp_path, name, options):
+    (info,) = probe(video(tmp_path / name, *options), wait=True)
 
-    assert facts is not None
-    assert (facts.width, facts.height) == (320, 180)
-    assert facts.duration_s == pytest.approx(3, abs=0.5)
+    assert info is not None
+    assert (info.width, info.height) == (320, 180)
+    assert info.duration_s == pytest.approx(3, abs=0.5)
 
 
 @pytest.mark.parametrize("name", ["a.mp4", "a.mov"])
-@pytest.mark.parametrize("turn", [0, 90, 180, 270])
-def test_a_video_is_as_wide_as_it_is_shown(tmp_path, name, turn):
+@pytest.mark.parametrize("rotation", [0, 90, 180, 270])
+def test_video_dimensions_respect_rotation(tmp_path, name, rotation):
     coded = video(tmp_path / "coded.mp4")
     file = tmp_path / name
-    turned = ["-c", "copy", "-metadata:s:v", f"rotate={turn}"]
-    subprocess.run(["ffmpeg", "-v", "error", "-i", str(coded), *turned, str(file)], check=True)
-    shown = (180, 320) if turn % 180 else (320, 180)
+    options = ["-c", "copy", "-metadata:s:v", f"rotate={rotation}"]
+    subprocess.run(["ffmpeg", "-v", "error", "-i", str(coded), *options, str(file)], check=True)
+    expected = (180, 320) if rotation % 180 else (320, 180)
 
     assert (
         probes.header_info(os.fsencode(file), tmp_path)
         == probes.ffprobe_info(os.fsencode(file), tmp_path)
-        == MediaInfo(*shown, 3.0)
+        == MediaInfo(*expected, 3.0)
     )
-    assert content_size(file, tmp_path) == shown
+    assert content_size(file, tmp_path) == expected
 
 
-@pytest.mark.parametrize("turn", range(1, 9))
-def test_a_picture_is_as_wide_as_it_is_shown(tmp_path, turn):
+@pytest.mark.parametrize("rotation", range(1, 9))
+def test_image_dimensions_respect_orientation(tmp_path, rotation):
     exif = Image.Exif()
-    exif[ExifTags.Base.Orientation] = turn
+    exif[ExifTags.Base.Orientation] = rotation
     file = tmp_path / "a.jpg"
     Image.new("RGB", (64, 48)).save(file, exif=exif)
-    shown = (48, 64) if turn >= 5 else (64, 48)
+    expected = (48, 64) if rotation >= 5 else (64, 48)
 
-    assert found(file) == [MediaInfo(*shown)]
-    assert content_size(file, tmp_path) == shown
+    assert probe(file) == [MediaInfo(*expected)]
+    assert content_size(file, tmp_path) == expected
 
 
 def content_size(file: Path, root: Path) -> tuple[int, int]:
-    """Of the picture within the file's thumbnail of 512 pixels."""
-    facts = file.stat()
-    made = get_thumbnail(Source(file, root, facts.st_mtime_ns, facts.st_size), 512)
-    with Image.open(io.BytesIO(made.read())) as image:
+    """Return the size of the picture within its thumbnail of 512 pixels."""
+    file_stat = file.stat()
+    thumbnail = get_thumbnail(Source(file, root, file_stat.st_mtime_ns, file_stat.st_size), 512)
+    with Image.open(io.BytesIO(thumbnail.read())) as image:
         width, height = image.info[CONTENT_SIZE_KEY].split("x")
     return int(width), int(height)
 
 
-def test_a_file_is_looked_into_once_until_it_changes(tmp_path, monkeypatch):
+def test_file_is_probed_once_until_it_changes(tmp_path, monkeypatch):
     picture = put(tmp_path, "a.jpg", jpeg(64, 48))
-    assert found(picture) == [MediaInfo(64, 48)]
+    assert probe(picture) == [MediaInfo(64, 48)]
     with monkeypatch.context() as patched:
-        patched.setattr(probes, "image_info", lambda *_: pytest.fail("looked again"))
-        assert found(picture) == [MediaInfo(64, 48)]
+        patched.setattr(probes, "image_info", lambda *_: pytest.fail("probed again"))
+        assert probe(picture) == [MediaInfo(64, 48)]
 
     put(tmp_path, "a.jpg", jpeg(80, 60), age_s=5)
-    assert found(picture) == [MediaInfo(80, 60)]
+    assert probe(picture) == [MediaInfo(80, 60)]
 
 
-def test_what_is_broken_is_null_and_not_looked_into_again(tmp_path, monkeypatch):
+def test_broken_file_is_cached_as_unknown(tmp_path, monkeypatch):
     files = [
         put(tmp_path, "a.jpg", b"no picture"),
         put(tmp_path, "b.mp4", b"no video"),
@@ -152,16 +152,16 @@ def test_what_is_broken_is_null_and_not_looked_into_again(tmp_path, monkeypatch)
         put(tmp_path, "d.mkv", b""),
         put(tmp_path, "e.ts", b"ffconcat version 1.0\nfile /etc/passwd\n"),
     ]
-    assert found(*files, wait=True) == [UNKNOWN] * 5
+    assert probe(*files, wait=True) == [UNKNOWN] * 5
 
-    monkeypatch.setattr(probes, "ffprobe_info", lambda *_: pytest.fail("looked again"))
-    monkeypatch.setattr(probes, "image_info", lambda *_: pytest.fail("looked again"))
-    assert found(*files) == [UNKNOWN] * 5
+    monkeypatch.setattr(probes, "ffprobe_info", lambda *_: pytest.fail("probed again"))
+    monkeypatch.setattr(probes, "image_info", lambda *_: pytest.fail("probed again"))
+    assert probe(*files) == [UNKNOWN] * 5
 
 
 @pytest.mark.parametrize("fault", [FfmpegTimedOut(), FfmpegMissing(), FfmpegKilled(), StorageFault()], ids=repr)
 @pytest.mark.parametrize("name", ["a.jpg", "a.mp4", "a.avi"])
-def test_what_is_no_fault_of_the_file_is_tried_again(tmp_path, monkeypatch, name, fault):
+def test_other_failures_are_retried(tmp_path, monkeypatch, name, fault):
     file = video(tmp_path / name) if name != "a.jpg" else put(tmp_path, name, jpeg(320, 180))
 
     def fail(*_: object, **__: object) -> None:
@@ -170,120 +170,120 @@ def test_what_is_no_fault_of_the_file_is_tried_again(tmp_path, monkeypatch, name
     with monkeypatch.context() as patched:
         for target in ("reviewer.media_info.probes.open_regular", "nvr.media.ffmpeg.operations.probe"):
             patched.setattr(target, fail)
-        assert found(file, wait=True) == [None]
+        assert probe(file, wait=True) == [None]
         probes.probe_all([str(file)], tmp_path)
 
-    (facts,) = found(file, wait=True)
-    assert facts is not None
-    assert (facts.width, facts.height) == (320, 180)
+    (info,) = probe(file, wait=True)
+    assert info is not None
+    assert (info.width, info.height) == (320, 180)
 
 
-def test_a_video_that_the_storage_does_not_give_is_told_from_one_cut_short(tmp_path, monkeypatch):
-    whole = video(tmp_path / "whole.mkv")
-    short = put(tmp_path, "short.mkv", whole.read_bytes()[:100])
+def test_storage_fault_differs_from_a_truncated_file(tmp_path, monkeypatch):
+    complete = video(tmp_path / "complete.mkv")
+    short = put(tmp_path, "short.mkv", complete.read_bytes()[:100])
     for target, fault in (
         ("reviewer.media_info.probes.check_readable", StorageFault()),
         (
             "nvr.media.ffmpeg.probing.detect_demuxer",
             OSError(errno.EIO, "Input/output error"),
-        ),  # as reading the head does
+        ),  # as reading the header does
     ):
         with monkeypatch.context() as patched:
             patched.setattr(target, raising(fault))
-            assert found(short, wait=True) == [None]
+            assert probe(short, wait=True) == [None]
 
-    assert found(short, wait=True) == [UNKNOWN]
+    assert probe(short, wait=True) == [UNKNOWN]
 
 
 def raising(error: Exception) -> Callable[..., None]:
-    def instead(*_: object) -> None:
+    def fail(*_: object) -> None:
         raise error
 
-    return instead
+    return fail
 
 
 @pytest.mark.parametrize("name", ["a.jpg", "a.mp4", "a.avi"])
-def test_nothing_is_told_of_a_file_outside(tmp_path, name):
+def test_file_outside_the_root_is_not_probed(tmp_path, name):
     outside, card = tmp_path.resolve() / "outside", tmp_path.resolve() / "card"
     outside.mkdir(), card.mkdir()
     video(outside / name) if name != "a.jpg" else put(outside, name, jpeg())
     (card / "DCIM").symlink_to(outside)
     file = os.fsencode(card / "DCIM" / name)
-    facts = [(file, os.stat(file))]
+    files = [(file, os.stat(file))]
 
-    assert media_info_of(facts, Deadline(for_all=True), root=card) == {}
+    assert media_info_of(files, Deadline(for_all=True), root=card) == {}
     probes.probe_all([os.fsdecode(file)], card)
-    assert media_info_of(facts, Deadline(for_all=True), root=card) == {}
+    assert media_info_of(files, Deadline(for_all=True), root=card) == {}
     own = os.fsencode(outside / name)
     assert media_info_of([(own, os.stat(own))], Deadline(for_all=True), root=outside).keys() == {own}
 
 
-def test_a_link_within_the_path_tells_what_it_leads_to(tmp_path):
+def test_inside_link_has_the_metadata_of_its_target(tmp_path):
     put(tmp_path, "a.jpg", jpeg(64, 48))
     (tmp_path / "link.jpg").symlink_to(tmp_path / "a.jpg")
 
-    assert found(tmp_path / "link.jpg") == [MediaInfo(64, 48)]
+    assert probe(tmp_path / "link.jpg") == [MediaInfo(64, 48)]
 
 
-def test_all_processes_have_one_note_of_who_was_sent_for(monkeypatch):
-    asked: list[str] = []
-    monkeypatch.setattr(probes.cache, "add", lambda key, *_: asked.append(key))
+def test_sent_mark_is_shared_by_all_processes(monkeypatch):
+    keys: list[str] = []
+    monkeypatch.setattr(probes.cache, "add", lambda key, *_: keys.append(key))
 
     probes.mark_sent(b"/card/a.avi")
 
-    assert asked == ["probe:48f8aea9721bdb8543500cb0c92bad19"]  # whatever PYTHONHASHSEED is
+    assert keys == ["probe:48f8aea9721bdb8543500cb0c92bad19"]  # whatever PYTHONHASHSEED is
 
 
-def test_a_page_waits_a_second_in_all_and_a_worker_does_the_rest(tmp_path, monkeypatch, settings, no_worker):
+def test_page_waits_until_the_deadline_and_a_worker_probes_the_rest(tmp_path, monkeypatch, settings, no_worker):
     settings.NVR_REVIEW_PROBE_WAIT = timedelta(seconds=1)
     files = [put(tmp_path, f"{number}.avi", b"x") for number in range(8)]
-    begun, go_on = itertools.count(), threading.Event()
+    calls, resume = itertools.count(), threading.Event()
 
-    def first_two_answer(*_: object) -> MediaInfo:
-        if next(begun) >= 2:
-            go_on.wait(60)
+    def answer_first_two(*_: object) -> MediaInfo:
+        if next(calls) >= 2:
+            resume.wait(60)
         return MediaInfo(1, 2, 3.0)
 
-    monkeypatch.setattr(probes, "ffprobe_info", first_two_answer)
+    monkeypatch.setattr(probes, "ffprobe_info", answer_first_two)
     started = time.monotonic()
 
-    first = found(*files)
+    first = probe(*files)
 
-    go_on.set()
+    resume.set()
     assert time.monotonic() - started < 30
     assert first.count(MediaInfo(1, 2, 3.0)) == 2
     assert len(no_worker) == 1 and len(no_worker[0]) == 6
-    found(*files)
-    assert len(no_worker) == 1  # asked once for each
+    probe(*files)
+    assert len(no_worker) == 1  # each file is sent once
     monkeypatch.setattr(probes, "ffprobe_info", lambda *_: MediaInfo(4, 5, 6.0))
     probes.probe_all(no_worker[0], tmp_path)
-    assert None not in found(*files)
+    assert None not in probe(*files)
 
 
-def test_waiting_for_all_does_not_leave_any_out(tmp_path, monkeypatch, settings):
+def test_waiting_for_all_probes_every_file(tmp_path, monkeypatch, settings):
     settings.NVR_REVIEW_PROBE_WAIT = timedelta(0)
     files = [put(tmp_path, f"{number}.avi", b"x") for number in range(4)]
     monkeypatch.setattr(probes, "ffprobe_info", lambda *_: MediaInfo(1, 2, 3.0))
 
-    assert found(*files) == [None] * 4
-    assert found(*files, wait=True) == [MediaInfo(1, 2, 3.0)] * 4
+    assert probe(*files) == [None] * 4
+    assert probe(*files, wait=True) == [MediaInfo(1, 2, 3.0)] * 4
 
 
-def test_a_damaged_memory_is_thrown_away(tmp_path, settings):
+def test_damaged_cache_is_deleted(tmp_path, settings):
     picture = put(tmp_path, "a.jpg", jpeg(64, 48))
-    found(picture)
+    probe(picture)
     _, connection = probe_cache._local.__dict__.pop("probes")
     connection.close()
-    memory = settings.NVR_DATA_DIR / "review-index" / "probes.sqlite3"
-    memory.write_bytes(b"\0" * 10_000)
-    for ending in ("-wal", "-shm"):
-        Path(f"{memory}{ending}").unlink(missing_ok=True)
+    cache_file = settings.NVR_DATA_DIR / "review-index" / "probes.sqlite3"
+    cache_file.write_bytes(b"\0" * 10_000)
+    for suffix in ("-wal", "-shm"):
+        Path(f"{cache_file}{suffix}").unlink(missing_ok=True)
 
-    assert found(picture) == [MediaInfo(64, 48)]
-    assert found(picture) == [MediaInfo(64, 48)]
+    assert probe(picture) == [MediaInfo(64, 48)]
+    assert probe(picture) == [MediaInfo(64, 48)]
 
 
-def test_items_carry_what_is_known(review, card):
+def test_items_contain_the_metadata(review, card):
     video(card / "DCIM/100MEDIA/clip.mp4")
 
     (item,) = [item for item in streamed(review, card, wait=1) if item["name"] == "clip.mp4"]
@@ -312,14 +312,14 @@ def box(kind: bytes, *inner: bytes, length: int | None = None) -> bytes:
         box(b"moov", box(b"trak", box(b"mdia", box(b"hdlr", b"\0" * 8)))),
     ],
 )
-def test_hostile_boxes_end_quickly(data):
+def test_malicious_boxes_are_rejected_quickly(data):
     started = time.monotonic()
     with pytest.raises(UnreadableMp4):
         read_movie_info(io.BytesIO(data), len(data))
     assert time.monotonic() - started < 10
 
 
-def test_a_box_may_claim_more_than_there_is():
+def test_box_size_can_exceed_the_file_size():
     data = box(b"moov", box(b"mvhd", b"\0" * 12, struct.pack(">II", 1000, 2000)), length=2**31)
 
     assert read_movie_info(io.BytesIO(data), len(data)).duration_s == 2.0

@@ -1,4 +1,4 @@
-"""What systems keep in a share for themselves is not reviewed: not listed, shown, marked or deleted."""
+"""Files in system folders of NAS devices and operating systems are not listed, served, marked or deleted."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def kept(card: Path, known: ReviewPath) -> list[Path]:
+def system_files(card: Path, known: ReviewPath) -> list[Path]:
     return [*put_system_files(card), *put_system_files(card / "DCIM/100MEDIA")]
 
 
-def test_they_are_neither_listed_nor_counted(review, card, kept):
+def test_system_folders_are_not_listed(review, card, system_files):
     assert names(streamed(review, card)) == ALL
     assert review.get("/api/media-items/summary", {"path": str(card)}).json()["counts"]["all"] == len(ALL)
     assert review.get("/api/folders/files", {"path": str(card / "#recycle")}).status_code == 400
 
 
-def test_they_are_neither_shown_nor_marked(review, card, kept):
-    for file in kept:
+def test_files_in_system_folders_are_neither_served_nor_marked(review, card, system_files):
+    for file in system_files:
         assert review.get("/api/media-file", {"path": str(file)}).status_code == 400
         assert review.get("/api/media-thumbnail", {"path": str(file)}).status_code == 400
         marked = review.post("/api/media-actions", {"path": str(file), "action": "trash"}, format="json")
@@ -36,32 +36,32 @@ def test_they_are_neither_shown_nor_marked(review, card, kept):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_they_are_not_deleted_whatever_marks_lie_beside_them(review, card, kept, worker):
-    for file in kept:
+def test_marked_files_in_system_folders_are_not_deleted(review, card, system_files, worker):
+    for file in system_files:
         Path(f"{file}.trash").touch()
 
     assert of_type(emptied(review, query="?dry_run=1"), "would_delete") == []
     assert of_type(emptied(review), "deleted") == []
-    assert all(file.exists() for file in kept)
+    assert all(file.exists() for file in system_files)
 
 
-def test_a_picker_does_not_show_them(manage, card, kept):
-    answer = manage.get("/api/folders", {"path": str(card)}).json()
+def test_picker_omits_system_folders(manage, card, system_files):
+    response = manage.get("/api/folders", {"path": str(card)}).json()
 
-    assert [folder["name"] for folder in answer["folders"]] == ["DCIM"]
+    assert [folder["name"] for folder in response["folders"]] == ["DCIM"]
 
 
-def test_who_adds_such_a_folder_itself_reviews_it(card, kept):
+def test_system_folder_can_be_added_as_a_review_path(card, system_files):
     client = APIClient()
     client.force_authenticate(make_user("chief", is_superuser=True))
-    place = card / "#recycle"
+    folder = card / "#recycle"
 
-    assert client.post("/api/review-paths", {"path": str(place)}, format="json").status_code == 201
+    assert client.post("/api/review-paths", {"path": str(folder)}, format="json").status_code == 201
 
-    assert names(streamed(client, place)) == ["#recycle/old.jpg"]
+    assert names(streamed(client, folder)) == ["#recycle/old.jpg"]
 
 
-def test_a_link_into_such_a_folder_is_not_listed(review, card, kept):
+def test_link_into_a_system_folder_is_not_listed(review, card, system_files):
     put(card, "#recycle/link_target.jpg", jpeg())
     (card / "DCIM/100MEDIA/Z_LINK.jpg").symlink_to(card / "#recycle/link_target.jpg")
 

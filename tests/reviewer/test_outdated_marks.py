@@ -1,4 +1,4 @@
-"""A new picture under an old name has none of the marks of the former one: nothing unseen is ever deleted."""
+"""Marks are outdated if a new picture has replaced the marked one: an unseen picture is never deleted."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from tests.reviewer.test_listings import SUMMARY, names, streamed
 
 pytestmark = pytest.mark.django_db
 
-AGES_AGO_S = 86_400.0
-NEITHER = Status(locked=False, trashed=False, seen=False)
+DAY_S = 86_400.0
+UNMARKED = Status(locked=False, trashed=False, seen=False)
 
 
 def status_of(file: Path) -> Status:
@@ -35,17 +35,17 @@ def counts(client: APIClient, card: Path) -> dict[str, int]:
     return found
 
 
-def mark(file: Path, *endings: str, age_s: float = 3600) -> None:
-    """As somebody marked it long ago."""
-    moment = time.time() - age_s
-    for ending in endings:
-        companion = Path(f"{file}{ending}")
+def mark(file: Path, *suffixes: str, age_s: float = 3600) -> None:
+    """Create companions as if the file was marked `age_s` seconds ago."""
+    mark_time = time.time() - age_s
+    for suffix in suffixes:
+        companion = Path(f"{file}{suffix}")
         companion.touch()
-        os.utime(companion, (moment, moment))
+        os.utime(companion, (mark_time, mark_time))
 
 
 def overwrite(file: Path, seed: int = 77) -> None:
-    """In place, as a camera or a copy does: the folder's time stays as it was."""
+    """Overwrite the file in place, as a camera or a copy does: the mtime of the folder stays the same."""
     with file.open("r+b") as open_file:
         open_file.truncate()
         open_file.write(jpeg(64, 48, seed=seed))
@@ -53,7 +53,7 @@ def overwrite(file: Path, seed: int = 77) -> None:
 
 @pytest.fixture
 def photo(folder: Path) -> Path:
-    """Trashed and seen long ago, before another picture came under its name."""
+    """A new picture with the name of one that was trashed and seen before."""
     file = folder / "IMG_0002.JPG"
     mark(file, ".trash", ".seen")
     overwrite(file)
@@ -66,18 +66,18 @@ def status_in_stream(client: APIClient, card: Path, file: Path) -> dict[str, boo
     return found
 
 
-def test_it_is_neither_seen_nor_trashed_in_any_listing(review, card, photo):
-    nothing = {"locked": False, "trashed": False, "seen": False}
+def test_outdated_marks_count_in_no_listing(review, card, photo):
+    unmarked = {"locked": False, "trashed": False, "seen": False}
 
-    assert status_in_stream(review, card, photo) == nothing
+    assert status_in_stream(review, card, photo) == unmarked
     files = review.get("/api/folders/files", {"path": str(photo.parent)}).json()["items"]
-    assert [item["status"] for item in files if item["name"] == photo.name] == [nothing]
+    assert [item["status"] for item in files if item["name"] == photo.name] == [unmarked]
     assert counts(review, card) == {"all": 4, "unseen": 4, "seen": 0, "locked": 0, "trashed": 0}
     assert names(streamed(review, card, statusFilter="trashed")) == []
     assert len(streamed(review, card, statusFilter="unseen")) == 4
 
 
-def test_an_emptying_leaves_it_and_says_why(review, card, photo):
+def test_dry_run_skips_a_file_with_an_outdated_trash_mark(review, card, photo):
     lines = emptied(review, query="?dry_run=1")
 
     assert [(line["path"], line["reason"]) for line in lines if line["type"] == "skipped"] == [(str(photo), "changed")]
@@ -85,7 +85,7 @@ def test_an_emptying_leaves_it_and_says_why(review, card, photo):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_real_emptying_leaves_it_with_its_marks_and_deletes_the_others(review, card, folder, photo, worker):
+def test_trash_run_skips_a_file_with_an_outdated_trash_mark(review, card, folder, photo, worker):
     other = folder / "IMG_0001.JPG"
     apply_action(other, "trash")
 
@@ -97,11 +97,11 @@ def test_a_real_emptying_leaves_it_with_its_marks_and_deletes_the_others(review,
     assert not other.exists()
 
 
-@pytest.mark.parametrize("taken", ["all", "seen", "trashed", "unseen"])
-def test_what_is_written_over_in_place_is_noticed_at_the_next_look(review, card, folder, taken):
+@pytest.mark.parametrize("filter_name", ["all", "seen", "trashed", "unseen"])
+def test_overwriting_in_place_is_detected_by_the_next_request(review, card, folder, filter_name):
     for name in ("IMG_0001.JPG", "IMG_0002.JPG"):
         mark(folder / name, ".trash", ".seen", age_s=1800)
-        os.utime(folder / name, (time.time() - AGES_AGO_S,) * 2)
+        os.utime(folder / name, (time.time() - DAY_S,) * 2)
     settle(folder)
     before = {name: len(streamed(review, card, statusFilter=name)) for name in ("all", "seen", "trashed", "unseen")}
     assert before == {"all": 4, "seen": 2, "trashed": 2, "unseen": 2}
@@ -110,11 +110,11 @@ def test_what_is_written_over_in_place_is_noticed_at_the_next_look(review, card,
     settle(folder)
 
     after = {"all": 4, "seen": 1, "trashed": 1, "unseen": 3}
-    assert len(streamed(review, card, statusFilter=taken)) == after[taken]
+    assert len(streamed(review, card, statusFilter=filter_name)) == after[filter_name]
     assert {name: counts(review, card)[name] for name in after} == after
 
 
-def test_marks_of_files_that_a_page_does_not_show_are_looked_at_in_their_turn(review, card, folder, monkeypatch):
+def test_marks_of_files_on_other_pages_are_rechecked_in_rotation(review, card, folder, monkeypatch):
     monkeypatch.setattr("reviewer.catalog.scanner.RECHECK_BATCH_SIZE", 2)
     for number in range(7):
         file = put(folder, f"A_{number}.JPG", jpeg())
@@ -123,30 +123,30 @@ def test_marks_of_files_that_a_page_does_not_show_are_looked_at_in_their_turn(re
     assert counts(review, card)["seen"] == 7
 
     for number in (2, 6):
-        mark(folder / f"A_{number}.JPG", ".seen", age_s=60)  # as if the file had come afterwards
+        mark(folder / f"A_{number}.JPG", ".seen", age_s=60)  # older than the file
     settle(folder)
 
     assert [counts(review, card)["seen"] for _ in range(5)][-1] == 5
 
 
 @pytest.mark.parametrize("action", ["trash", "seen", "lock"])
-def test_marking_renews_what_was_a_former_pictures(review, card, photo, action):
-    answer = review.post("/api/media-actions", {"path": str(photo), "action": action}, format="json").json()
+def test_marking_renews_outdated_marks(review, card, photo, action):
+    response = review.post("/api/media-actions", {"path": str(photo), "action": action}, format="json").json()
 
     expected = {"locked": action == "lock", "trashed": action == "trash", "seen": True}
-    assert answer["status"] == expected
+    assert response["status"] == expected
     assert status_in_stream(review, card, photo) == expected
     assert status_of(photo).seen and Path(f"{photo}.seen").stat().st_size == 0
 
 
-def test_what_was_renewed_can_be_taken_back(review, card, photo):
+def test_renewed_marks_can_be_removed(review, card, photo):
     apply_action(photo, "trash")
     assert apply_action(photo, "untrash") == Status(locked=False, trashed=False, seen=True)
-    assert apply_action(photo, "unseen") == NEITHER
+    assert apply_action(photo, "unseen") == UNMARKED
     assert not Path(f"{photo}.trash").exists() and not Path(f"{photo}.seen").exists()
 
 
-def test_a_lock_counts_for_whatever_lies_under_the_name(review, card, folder):
+def test_lock_applies_to_any_file_of_that_name(review, card, folder):
     file = folder / "IMG_0002.JPG"
     mark(file, ".lock", ".trash", ".seen")
     overwrite(file)
@@ -158,26 +158,26 @@ def test_a_lock_counts_for_whatever_lies_under_the_name(review, card, folder):
     assert review.post("/api/media-actions", {"path": str(file), "action": "trash"}, format="json").status_code == 409
 
 
-def test_a_copy_with_its_times_preserved_keeps_its_marks(review, card, folder):
+def test_copy_with_preserved_times_keeps_its_marks(review, card, folder):
     file = folder / "IMG_0002.JPG"
     mark(file, ".trash", ".seen")
-    os.utime(file, (time.time() - AGES_AGO_S,) * 2)  # its ctime is now, as that of each copy
+    os.utime(file, (time.time() - DAY_S,) * 2)  # the ctime is now, as for every copy
 
     assert status_in_stream(review, card, file) == {"locked": False, "trashed": True, "seen": True}
 
 
-def test_one_of_equal_time_keeps_its_marks(folder):
+def test_mark_with_the_mtime_of_its_file_is_valid(folder):
     file = folder / "IMG_0002.JPG"
     mark(file, ".trash")
-    stamp = Path(f"{file}.trash").stat().st_mtime_ns
-    os.utime(file, ns=(stamp, stamp))
+    mtime_ns = Path(f"{file}.trash").stat().st_mtime_ns
+    os.utime(file, ns=(mtime_ns, mtime_ns))
 
     assert status_of(file).trashed
 
 
-def test_a_card_whose_clock_runs_ahead_can_be_marked(review, card, folder):
+def test_file_of_a_camera_with_its_clock_ahead_can_be_marked(review, card, folder):
     file = folder / "IMG_0002.JPG"
-    ahead = time.time() + AGES_AGO_S
+    ahead = time.time() + DAY_S
     os.utime(file, (ahead, ahead))
 
     assert apply_action(file, "trash").trashed
@@ -186,9 +186,9 @@ def test_a_card_whose_clock_runs_ahead_can_be_marked(review, card, folder):
     assert status_in_stream(review, card, file)["trashed"]
 
 
-def test_a_companion_is_renewed_without_being_followed_or_truncated(photo, tmp_path):
+def test_renewing_a_companion_neither_follows_a_link_nor_truncates(photo, tmp_path):
     target = put(tmp_path, "target", b"precious", age_s=5000)
-    stamp = target.stat().st_mtime_ns
+    mtime_ns = target.stat().st_mtime_ns
     Path(f"{photo}.seen").unlink()
     Path(f"{photo}.seen").symlink_to(target)
     Path(f"{photo}.trash").write_bytes(b"written by somebody")
@@ -196,18 +196,18 @@ def test_a_companion_is_renewed_without_being_followed_or_truncated(photo, tmp_p
 
     assert apply_action(photo, "trash").trashed
 
-    assert (target.read_bytes(), target.stat().st_mtime_ns) == (b"precious", stamp)
+    assert (target.read_bytes(), target.stat().st_mtime_ns) == (b"precious", mtime_ns)
     assert Path(f"{photo}.trash").read_bytes() == b"written by somebody"
 
 
-def test_a_mark_that_cannot_be_made_leaves_the_other_as_outdated_as_it_was(photo, monkeypatch):
+def test_failed_mark_leaves_the_other_mark_outdated(photo, monkeypatch):
     Path(f"{photo}.trash").unlink()
-    made = companions.create
+    create = companions.create
 
     def full(directory: int, name: str) -> bool:
         if name.endswith(".trash"):
             raise OSError(errno.ENOSPC, "full")
-        return made(directory, name)
+        return create(directory, name)
 
     monkeypatch.setattr(companions, "create", full)
 
@@ -216,22 +216,22 @@ def test_a_mark_that_cannot_be_made_leaves_the_other_as_outdated_as_it_was(photo
     assert status_of(photo) == Status(locked=False, trashed=False, seen=False, outdated=(".seen",))
 
 
-def test_an_outdated_companion_of_another_user_is_replaced(photo, monkeypatch):
-    renewed = os.utime
+def test_outdated_companion_of_another_owner_is_replaced(photo, monkeypatch):
+    utime = os.utime
     refused: list[Any] = []
 
-    def only_own(path: Any, *args: Any, **kwargs: Any) -> None:
+    def only_own_files(path: Any, *args: Any, **kwargs: Any) -> None:
         if str(path).endswith(".seen") and not refused:
             refused.append(path)
             raise PermissionError(errno.EPERM, "not yours")
-        renewed(path, *args, **kwargs)
+        utime(path, *args, **kwargs)
 
-    monkeypatch.setattr(os, "utime", only_own)
+    monkeypatch.setattr(os, "utime", only_own_files)
 
     assert apply_action(photo, "seen").seen
 
 
-def test_a_link_is_judged_by_what_it_leads_to_as_well(review, card, folder):
+def test_mark_of_a_link_is_outdated_if_its_target_changes(review, card, folder):
     link = folder / "LINK.JPG"
     link.symlink_to(folder / "IMG_0001.JPG")
     apply_action(link, "trash")
@@ -245,13 +245,13 @@ def test_a_link_is_judged_by_what_it_leads_to_as_well(review, card, folder):
     assert status_of(link) == Status(locked=False, trashed=False, seen=False, outdated=(".trash", ".seen"))
 
 
-def test_a_file_system_without_ctimes_is_judged_by_the_mtime_alone():
-    facts: Any = SimpleNamespace(st_mtime_ns=1_700_000_000 * 10**9, st_ctime_ns=0)
-    assert companions.earlier_time_ns(facts) == 1_700_000_000 * 10**9
+def test_file_system_without_ctime_uses_the_mtime():
+    file_stat: Any = SimpleNamespace(st_mtime_ns=1_700_000_000 * 10**9, st_ctime_ns=0)
+    assert companions.earlier_time_ns(file_stat) == 1_700_000_000 * 10**9
 
 
-def test_pages_without_scripts_show_it_as_not_seen(client, known, card, photo):
-    client.force_login(make_user("looker", "reviewer.review", groups=tuple(known.groups.all())))
+def test_pages_without_javascript_ignore_outdated_marks(client, known, card, photo):
+    client.force_login(make_user("viewer", "reviewer.review", groups=tuple(known.groups.all())))
 
     page = client.get("/review", {"path": str(card), "plain": "1", "filter": "trashed"}).content.decode()
 
