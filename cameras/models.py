@@ -19,13 +19,12 @@ from django.db import connection, models, transaction
 from django.urls import reverse
 from django.utils import timezone
 
-from cameras.naming import slug_from
+from cameras.naming import CONTROL, slug_from
 from cameras.secrets import SecretField, is_unreadable
 from nvr.audit.actor import Actor, RecordedActor
 from nvr.jobs.models import LeasedJob, LeasedJobQuerySet, leased_job_constraints
 from nvr.media.files.mounts import Mount
 
-CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 

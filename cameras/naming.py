@@ -1,4 +1,4 @@
-"""Derives a camera's id from its name."""
+"""Characters that names must not contain, and the id that is derived from a camera's name."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import unicodedata
 
 RESERVED = {"deleted", "validation", "onvif"}  # path segments of the API's own URLs
 MAX_SLUG = 255
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")  # control characters and undecodable bytes
 
 
 def slug_from(name: str) -> str:

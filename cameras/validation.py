@@ -5,20 +5,18 @@ Each rule takes the input and returns the value to store, or raises Django's `Va
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 from zoneinfo import available_timezones
 
 from django.core.exceptions import ValidationError
 
-from cameras.naming import MAX_SLUG, RESERVED, slug_from
+from cameras.naming import CONTROL, MAX_SLUG, RESERVED, slug_from
 from nvr.media.files.paths import normalise_folder
 
 FORBIDDEN_IN_PATH = '<>:"|?*'
 MAX_CLASSES = 50
 MAX_CLASS_LENGTH = 64
-CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 def clean_name(value: str) -> str:
