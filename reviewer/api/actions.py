@@ -8,14 +8,12 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from nvr.api.permissions import HasPermission
 from nvr.api.views import ApiView
 from reviewer.actions import act, act_on_many, checked_action
 from reviewer.api import schema
+from reviewer.api.permissions import REVIEW
 from reviewer.api.query_params import body_of
 from reviewer.non_utf8_names import text
-
-REVIEW = HasPermission("reviewer.review")
 
 
 class MediaActionsView(ApiView):

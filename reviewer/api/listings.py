@@ -15,11 +15,11 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from nvr.api.permissions import HasPermission
 from nvr.api.views import ApiView, BytesView
 from nvr.errors import BadRequest
 from reviewer.api import schema
 from reviewer.api.ndjson import long_ndjson
+from reviewer.api.permissions import REVIEW
 from reviewer.api.query_params import UNLIMITED, filter_of, is_set, number_of, optional_path, order_of, path_of
 from reviewer.catalog.orders import View
 from reviewer.catalog.progress import ScanProgress, scan_progress
@@ -33,7 +33,6 @@ from reviewer.thumbnails import prefetch
 
 logger = logging.getLogger(__name__)
 
-REVIEW = HasPermission("reviewer.review")
 ITEM_BYTES = 500  # of a typical line
 LINES_PER_CHUNK = 100  # about 50 kB: fits into a pipe or socket buffer
 

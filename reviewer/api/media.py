@@ -13,7 +13,6 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from media_serving.transcoding.requests import playback_version
-from nvr.api.permissions import HasPermission
 from nvr.api.views import BytesView
 from nvr.errors import BadRequest
 from nvr.media.files.cached_files import cache_folder
@@ -23,6 +22,7 @@ from nvr.media.http.ranges import Entity
 from nvr.media.http.responses import PRIVATE, bytes_response, file_response, not_modified_response
 from nvr.media.images.freedesktop import FOLDER
 from reviewer.api import schema
+from reviewer.api.permissions import REVIEW
 from reviewer.api.query_params import is_set, number_of, path_of
 from reviewer.catalog.media_types import VIDEO, media_type_of
 from reviewer.items import iso_timestamp
@@ -31,7 +31,6 @@ from reviewer.path_resolution import MediaFile, Missing, NotMedia, resolve_media
 from reviewer.thumbnails import rendering as thumbnails
 from reviewer.thumbnails.rendering import NoThumbnail, Source, Thumbnail
 
-REVIEW = HasPermission("reviewer.review")
 IMMUTABLE: Final = "private, max-age=31536000, immutable"
 PNG: Final = "image/png"
 RETRY_AFTER_S: Final = 2

@@ -9,16 +9,13 @@ from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from nvr.api.permissions import HasPermission
 from nvr.api.views import ApiView
 from reviewer.api import schema
+from reviewer.api.permissions import MANAGE, REVIEW
 from reviewer.api.query_params import body_of, path_of
 from reviewer.folders import list_subfolders
 from reviewer.policy import hidden_paths
 from reviewer.registry import add_path, known_paths, remove_path
-
-REVIEW = HasPermission("reviewer.review")
-MANAGE = HasPermission("reviewer.change_reviewpath")
 
 
 class ReviewPathsView(ApiView):

@@ -13,18 +13,16 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from nvr.api.permissions import HasPermission
 from nvr.api.views import ApiView, BytesView
 from nvr.errors import BadRequest
 from reviewer.api import trash_schema
 from reviewer.api.ndjson import long_ndjson, ndjson
+from reviewer.api.permissions import REVIEW
 from reviewer.api.query_params import UNLIMITED, body_of, is_set, number_of
 from reviewer.models import TrashRun
 from reviewer.trash import runs as trash_runs
 from reviewer.trash.candidates import dry_run_lines
 from reviewer.trash.stream import Stream, disconnect_check, wait_for_worker
-
-REVIEW = HasPermission("reviewer.review")
 
 
 class EmptyTrashView(BytesView):
