@@ -22,4 +22,4 @@ if __name__ == "__main__":
     except (OperationalError, InterfaceError) as error:
         if "--traceback" in sys.argv:
             raise
-        sys.exit(f"The database does not answer ({str(error).strip()}): check DATABASE_URL.")
+        sys.exit(f"The database does not respond ({str(error).strip()}): check DATABASE_URL.")

@@ -27,7 +27,7 @@ from cameras.models import Camera, CameraStatus
 from nvr.audit.record import record
 from nvr.errors import NvrError
 from nvr.health.models import downtime_since
-from nvr.media.files.mounts import Mount, mount_of
+from nvr.media.files.mounts import mount_of
 
 logger = logging.getLogger(__name__)
 
@@ -58,9 +58,10 @@ def probe(camera: Camera, folders: Folders | None = None) -> Evidence:
     if camera.is_stream:
         return Evidence()
     try:
-        settled_before = timezone.now() - settings.NVR_UPLOAD_STABLE_TIME
+        # A younger file may still be written, so it is no evidence yet that an upload succeeded.
+        stable_before = timezone.now() - settings.NVR_UPLOAD_STABLE_TIME
         times = (file.at for file in newest_files(camera, folders=folders))
-        newest_at = next((at for at in times if at <= settled_before), None)
+        newest_at = next((at for at in times if at <= stable_before), None)
         fault, mount = check_mount(camera, newest_at)
         return Evidence(newest_at, fault, mount, None if fault else last_picture_of(camera, folders))
     except FolderIsFile:
@@ -83,10 +84,10 @@ def probe(camera: Camera, folders: Folders | None = None) -> Evidence:
 def check_mount(camera: Camera, newest_at: datetime | None) -> tuple[str, dict[str, Any] | None]:
     """A fault if the folder's volume is not mounted, and the mount to store."""
     now = mount_of(Path(camera.folder_path))
-    before = Mount.from_dict(camera.mount) if camera.mount else None
+    before = camera.remembered_mount
     arrived = newest_at is not None and (camera.last_seen_at is None or newest_at > camera.last_seen_at)
     if before is not None and not arrived and before.is_unmounted(now):
-        return f"The volume {before.source} that was mounted at {before.point} is away: mount it again.", None
+        return f"The volume {before.source} is no longer mounted at {before.point}: mount it again.", None
     return "", now.as_dict()
 
 
@@ -139,7 +140,7 @@ def refresh_all() -> int:
 
 
 def timeout_result(camera: Camera) -> Evidence:
-    return Evidence(fault=f"Its folder has not answered for {TIMEOUT_S} s: check its disk or mount.")
+    return Evidence(fault=f"Its folder has not responded for {TIMEOUT_S} s: check its disk or mount.")
 
 
 _probe: ConcurrentProbe[Evidence] = ConcurrentProbe(late=timeout_result, timeout_s=TIMEOUT_S, name="camera-health")
@@ -158,21 +159,21 @@ def store_evidence(camera: Camera, evidence: Evidence) -> bool:
 
 def probed_fields(evidence: Evidence) -> dict[str, Any]:
     """The values of the probe other than the status, by field name of the camera."""
-    facts: dict[str, Any] = {"mount": evidence.mount} if evidence.mount is not None else {}
+    fields: dict[str, Any] = {"mount": evidence.mount} if evidence.mount is not None else {}
     if evidence.picture is not None:
         pause = evidence.picture.usual_pause
-        facts["last_picture_at"] = evidence.picture.taken_at
-        facts["usual_interval_seconds"] = round(pause.total_seconds()) if pause else None
-        facts["rhythm"] = evidence.picture.rhythm.as_json()
-    return facts
+        fields["last_picture_at"] = evidence.picture.taken_at
+        fields["usual_interval_seconds"] = round(pause.total_seconds()) if pause else None
+        fields["rhythm"] = evidence.picture.rhythm.as_json()
+    return fields
 
 
-def store_verdict(camera: Camera, verdict: Verdict, facts: dict[str, Any]) -> bool:
+def store_verdict(camera: Camera, verdict: Verdict, probed: dict[str, Any]) -> bool:
     values: dict[str, Any] = {
         "status": verdict.status,
         "status_reason": verdict.reason[:300],
         "last_seen_at": verdict.last_seen_at,
-        **facts,
+        **probed,
     }
     changed = {field: value for field, value in values.items() if getattr(camera, field) != value}
     if not changed:

@@ -4,4 +4,6 @@ from django.dispatch import Signal
 
 camera_trashed = Signal()  # camera
 camera_restored = Signal()  # camera
-camera_purging = Signal()  # camera, about to be deleted; its rows are already gone, see `purging.register_remover`
+camera_purging = (
+    Signal()
+)  # camera, about to be deleted; its rows are already gone, see `cameras.purge.worker.register_remover`

@@ -199,10 +199,10 @@ def unchanged_bytes(file: MediaFile) -> bytes | None:
     try:
         with open_regular(path, root=path.parent) as stream:
             data = stream.read(file.size + 1)
-            facts = os.fstat(stream.fileno())
+            file_stat = os.fstat(stream.fileno())
     except (OSError, NvrError):
         return None
-    is_same = FileIdentity.of(facts) == file.identity
+    is_same = FileIdentity.of(file_stat) == file.identity
     return data if is_same and len(data) == file.size else None
 
 

@@ -17,7 +17,6 @@ logger = logging.getLogger(__name__)
 
 @shared_task(name="cameras.check_health", ignore_result=True)
 def check_health() -> None:
-    """See `cameras.health`."""
     health.refresh_all()
 
 

@@ -22,7 +22,7 @@ from nvr.pages.templatetags.nvr_pages import iso
 
 WIDTHS = (320, 640, 1280)
 TIMEOUT_S = 1.0
-AWAY_STATUSES = {CameraStatus.OFFLINE, CameraStatus.ERROR}
+UNAVAILABLE = {CameraStatus.OFFLINE, CameraStatus.ERROR}
 STATUS_LABELS = {
     CameraStatus.ONLINE: "Online",
     CameraStatus.OFFLINE: "Offline",
@@ -80,7 +80,7 @@ def tile_of(camera: Camera, picture: LastPicture | None, now: datetime) -> Tile:
     usual_pause = picture.usual_pause if picture else camera.usual_interval
     file = picture.file if picture else None
     address = snapshot_url_of(camera, str(file.identity) if file else "") if taken_at else ""
-    away = camera.status in AWAY_STATUSES
+    is_stale = camera.status in UNAVAILABLE
     return Tile(
         slug=camera.slug,
         name=camera.name,
@@ -91,9 +91,9 @@ def tile_of(camera: Camera, picture: LastPicture | None, now: datetime) -> Tile:
         snapshot_url=f"{address}&width=640" if address else "",
         srcset=", ".join(f"{address}&width={width} {width}w" for width in WIDTHS) if address else "",
         is_old=is_old(taken_at, usual_pause, now),
-        is_stale=away,
-        stale_reason=f"No picture for {duration_text(now - taken_at)}" if away and taken_at else "",
-        stale_detail=camera.status_reason if away else "",
+        is_stale=is_stale,
+        stale_reason=f"No picture for {duration_text(now - taken_at)}" if is_stale and taken_at else "",
+        stale_detail=camera.status_reason if is_stale else "",
         flags=["Clock ahead"] if file and file.ahead else [],
         clock=clock_message(file) if file else "",
     )

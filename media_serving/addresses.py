@@ -19,7 +19,7 @@ class InvalidCameraIdentifier(Forbidden):
 
 @dataclass(frozen=True)
 class MediaPath:
-    """A decoded path after /api/media/: `kind` is its first segment, such as "clips", and `rest` what follows."""
+    """A decoded path after /api/media/: `kind` is its first segment, such as "clips", and `rest` the other segments."""
 
     kind: str
     rest: str
@@ -31,17 +31,17 @@ class MediaPath:
 
     @property
     def filename(self) -> str:
-        """What follows the camera, relative to its folder."""
+        """The other segments of such a path, relative to the camera's folder."""
         return self.rest.partition("/")[2]
 
     @property
     def id(self) -> int | None:
-        """The number of the row that `rest` names; None if it is none."""
+        """The primary key in `rest`; None if there is none."""
         match = re.fullmatch(ROW_NAMES.get(self.kind, r"(?!)"), self.rest)
         return int(match[1]) if match else None
 
 
-# By kind: the names of what belongs to one row.
+# By kind: the file names that contain the primary key of a row.
 ROW_NAMES = {
     "thumbnails": rf"detection_{ID}(?:_thumb)?\.jpg",
     "clips": rf"{ID}_clip\.mp4",
@@ -51,7 +51,7 @@ ROW_NAMES = {
 
 
 def parse(path: str) -> MediaPath:
-    """Parse the decoded part of an address after /api/media/. Raises the contract's errors for its form."""
+    """Parse the decoded path after /api/media/. Raises the contract's errors for invalid syntax."""
     if len(path) > MAX_PATH:
         raise UriTooLong(f"The path is longer than {MAX_PATH} characters.")
     kind, _, rest = path.partition("/")

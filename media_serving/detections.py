@@ -36,7 +36,9 @@ def report_detection(camera: Camera, values: dict[str, Any]) -> tuple[Detection,
         raise NotFound("Camera not found")
     known = _reported_before(camera, values)
     if known is not None:
-        _refuse_differences(known, values)
+        different = sorted(name for name, value in values.items() if getattr(known, name) != value)
+        if different:
+            raise DetectionDiffers(known, different)
         return known, False
     detection = Detection(camera=camera, **values)
     attach(detection)
@@ -53,7 +55,7 @@ def path_inside(camera: Camera, text: str) -> str:
         raise Invalid.field("file_path", "must not contain `..`.")
     path = normalise_folder(text if text.startswith("/") else f"{camera.folder_path}/{text}")
     if PurePosixPath(camera.folder_path) not in PurePosixPath(path).parents:
-        raise Invalid.field("file_path", "must name a file inside the camera's folder.")
+        raise Invalid.field("file_path", "must be inside the camera's folder.")
     if len(path) > MAX_PATH:
         raise Invalid.field("file_path", f"must not be longer than {MAX_PATH} characters, with its folder.")
     return path
@@ -65,16 +67,10 @@ def media_type_of(path: str) -> MediaType:
         return MediaType.IMAGE
     if is_video(path):
         return MediaType.VIDEO
-    raise Invalid.field("file_path", "must end like an image or a video that is served, such as .jpg or .mp4.")
+    raise Invalid.field("file_path", "must have the extension of a supported image or video, such as .jpg or .mp4.")
 
 
 def _reported_before(camera: Camera, values: dict[str, Any]) -> Detection | None:
     if not values.get("external_id"):
         return None
     return camera.detections.filter(source=values["source"], external_id=values["external_id"]).first()
-
-
-def _refuse_differences(known: Detection, values: dict[str, Any]) -> None:
-    different = sorted(name for name, value in values.items() if getattr(known, name) != value)
-    if different:
-        raise DetectionDiffers(known, different)

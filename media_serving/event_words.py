@@ -22,10 +22,10 @@ def describe_objects(counts: Mapping[str, int]) -> str:
         return "Motion" if counts else "Something"
     # People first, then the most frequent class.
     order = sorted(objects, key=lambda name: (name != "person", -objects[name], name))
-    words = [counted(objects[name], name) for name in order[:MAX_CLASSES]]
+    parts = [counted(objects[name], name) for name in order[:MAX_CLASSES]]
     if len(order) > MAX_CLASSES:
-        words.append("more")
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+        parts.append("more")
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
 
 
 def counted(count: int, name: str) -> str:
@@ -40,9 +40,9 @@ def class_label(name: str) -> str:
 
 def classes_named(word: str) -> list[str]:
     """Return the classes for another word, such as person for "people"."""
-    called = {plural: name for name, plural in PLURALS.items()} | {"movement": MOTION}
-    whole, single = called.get(word.lower()), word.lower().removesuffix("s")
-    return [name for name in (whole, single) if name]
+    synonyms = {plural: name for name, plural in PLURALS.items()} | {"movement": MOTION}
+    synonym, singular = synonyms.get(word.lower()), word.lower().removesuffix("s")
+    return [name for name in (synonym, singular) if name]
 
 
 def percentage(confidence: float) -> str:

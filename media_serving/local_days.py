@@ -30,7 +30,7 @@ def parse_day(text: str) -> date:
     except ValueError:
         raise Invalid.field("day", "must be a date, as in 2026-01-31.") from None
     if not MIN_DAY <= day <= MAX_DAY:
-        raise Invalid.field("day", f"must lie from {MIN_DAY} to {MAX_DAY}.")
+        raise Invalid.field("day", f"must be from {MIN_DAY} to {MAX_DAY}.")
     return day
 
 

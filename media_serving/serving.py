@@ -1,6 +1,6 @@
 """Resolving a path below /api/media/ to the file that it names, if the user may see it.
 
-The checks follow the contract's order: the form of the path, the owner, the file's real location, its existence,
+The checks follow the contract's order: the syntax of the path, the owner, the file's real location, its existence,
 and its type. A file that the user may not see is reported as not found.
 """
 
@@ -32,10 +32,8 @@ from nvr.media.files.paths import (
 )
 
 OVERWRITTEN = "File not found: the camera has overwritten it since."
-COPY_GONE = "File not found: the camera has overwritten it, and the copy that was kept of it is gone."
-COPY_REMOVED = (
-    "File not found: the camera has overwritten it, and the copy that was kept of it was removed to make room."
-)
+COPY_GONE = "File not found: the camera has overwritten it, and its kept copy no longer exists."
+COPY_REMOVED = "File not found: the camera has overwritten it, and its kept copy was removed to free disk space."
 MAX_COPIES = 5  # checked per upload
 UNSUPPORTED = "Unsupported media path (expected cameras/..., thumbnails/..., detections/..., or clips/...)"
 
@@ -124,7 +122,7 @@ def clip(path: MediaPath, user: Actor) -> StoredFile:
 
 
 def generated_file(path: Path, message: str) -> StoredFile:
-    """Return a file that this application made. Raises `NotFound` with `message` if it does not exist."""
+    """Return a file that this application generated. Raises `NotFound` with `message` if it does not exist."""
     try:
         file = resolve_inside(path.parent, path.name)
     except NoSuchFile:

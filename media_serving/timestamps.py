@@ -20,7 +20,7 @@ def parse_timestamp(text: str) -> datetime:
     try:
         timestamp = datetime.fromisoformat(text.upper())
         if timestamp.tzinfo is None:
-            raise InvalidTimestamp("must say its zone, as in 2026-01-31T12:00:00Z (a + in an address is written %2B).")
+            raise InvalidTimestamp("must have a time zone, as in 2026-01-31T12:00:00Z (in a URL, write + as %2B).")
         return whole_milliseconds(timestamp.astimezone(UTC))
     except InvalidTimestamp:
         raise

@@ -1,4 +1,4 @@
-"""Addresses of the pages of events and of uploads."""
+"""URLs of the pages of events and uploads."""
 
 from django.urls import path
 from django.views.generic import RedirectView

@@ -1,4 +1,4 @@
-"""The Celery application: three queues, so that what someone waits for never stands behind bulk work."""
+"""The Celery application: three queues, so that interactive tasks never wait behind bulk work."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ app.conf.update(
     task_ignore_result=True,
     task_acks_late=True,
     worker_prefetch_multiplier=1,
-    worker_proc_alive_timeout=60.0,  # a busy small machine takes more than Celery's 4 s for a process to begin
+    worker_proc_alive_timeout=60.0,  # on a busy small machine a process needs more than Celery's 4 s to start
     worker_hijack_root_logger=False,
     worker_redirect_stdouts=False,
     broker_connection_retry_on_startup=True,

@@ -30,7 +30,7 @@ def ipv4_addresses() -> list[str]:
 
 
 def ipv6_addresses() -> list[str]:
-    """In brackets, as in an address of the web."""
+    """In brackets, as in URLs."""
     return [f"[{address.ip[0]}]" for address in _addresses() if isinstance(address.ip, tuple)]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from diskcache import DjangoCache, FanoutCache
 from django.core.cache.backends.base import BaseCache
 
-NO_ANSWER = "The cache on disk does not answer: another process holds it, or its disk cannot be written."
+UNAVAILABLE = "The cache on disk is unavailable: another process has locked it, or its disk cannot be written."
 
 
 class DiskCache(DjangoCache):
@@ -36,17 +36,17 @@ class DiskCache(DjangoCache):
     def add(self, *args: Any, **kwargs: Any) -> bool:
         added: bool = super().add(*args, **{**kwargs, "retry": False})
         if not added and not self.has_key(args[0], kwargs.get("version")):
-            raise TimeoutError(NO_ANSWER)
+            raise TimeoutError(UNAVAILABLE)
         return added
 
     def set(self, *args: Any, **kwargs: Any) -> None:
         if not super().set(*args, **{**kwargs, "retry": False}):
-            raise TimeoutError(NO_ANSWER)
+            raise TimeoutError(UNAVAILABLE)
 
     def incr(self, *args: Any, **kwargs: Any) -> int:
         value: int | None = super().incr(*args, **{**kwargs, "retry": False})
         if value is None:
-            raise TimeoutError(NO_ANSWER)
+            raise TimeoutError(UNAVAILABLE)
         return value
 
     def touch(self, *args: Any, **kwargs: Any) -> bool:

@@ -118,7 +118,7 @@ class Environment:
         return default if value is None else value
 
     def secret_key(self, name: str) -> str:
-        """Long enough that nobody guesses it, or an empty text."""
+        """Return a key that is long enough, or an empty text."""
         key = self.secret(name)
         if key and len(key) < MIN_KEY_LENGTH:
             raise invalid_secret(name, f"long enough: a key has at least {MIN_KEY_LENGTH} characters")
@@ -134,7 +134,7 @@ class Environment:
     def server(self, name: str, default: str = "", *, schemes: Collection[str], example: str) -> str:
         """Return the URL of a server, or of a socket or folder on this machine; it may contain a password.
 
-        Several URLs, separated by `;`, are tried in order when one does not answer.
+        Several URLs, separated by `;`, are tried in order when one does not respond.
         """
         value = self.secret(name, default)
         addresses = re.split(r";(?=[a-z+]+://)", value) if value else []

@@ -27,28 +27,31 @@ def is_api(request: HttpRequest) -> bool:
     return request.path.startswith("/api/")
 
 
-def page(status: int, template: str | None = None, *, request: HttpRequest | None = None, **words: Any) -> HttpResponse:
+def page(
+    status: int, template: str | None = None, *, request: HttpRequest | None = None, **context: Any
+) -> HttpResponse:
     """Return an error page: with navigation for signed-in users, otherwise without database and session.
 
     If rendering the navigation fails, the page is sent without it.
     """
     template = template or f"{status}.html"
-    words |= {"status": status, "request_id": current_origin.get().request_id}
-    text = framed(template, request, words) if request is not None and status != 503 else None
-    if text is None:
-        text = render_to_string(template, words | {"layout": "minimal.html"})
-    return HttpResponse(text, status=status)
+    context |= {"status": status, "request_id": current_origin.get().request_id}
+    # The navigation needs the database, which is often why a page is unavailable.
+    html = render_with_navigation(template, request, context) if request is not None and status != 503 else None
+    if html is None:
+        html = render_to_string(template, context | {"layout": "minimal.html"})
+    return HttpResponse(html, status=status)
 
 
-def framed(template: str, request: HttpRequest, words: dict[str, Any]) -> str | None:
+def render_with_navigation(template: str, request: HttpRequest, context: dict[str, Any]) -> str | None:
     """Return the page with navigation; None if the user is not signed in or rendering fails."""
     try:
         user = getattr(request, "user", None)
         if user is None or not user.is_authenticated:
             return None
-        return render_to_string(template, words | {"layout": "framed.html"}, request)
+        return render_to_string(template, context | {"layout": "framed.html"}, request)
     except Exception:
-        logger.warning("error page drawn without navigation template=%s", template, exc_info=True)
+        logger.warning("error page rendered without navigation template=%s", template, exc_info=True)
         return None
 
 
@@ -69,7 +72,7 @@ def page_for(error: NvrError, request: HttpRequest | None = None) -> HttpRespons
     return response
 
 
-def answer_for(error: NvrError, request: HttpRequest) -> HttpResponse:
+def response_for(error: NvrError, request: HttpRequest) -> HttpResponse:
     return error_response(error, request) if is_api(request) else page_for(error)
 
 
@@ -116,14 +119,14 @@ class DomainErrorMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        answer: HttpResponse = self.get_response(request)
-        if answer.status_code != 405 or is_api(request):
-            return answer
+        response: HttpResponse = self.get_response(request)
+        if response.status_code != 405 or is_api(request):
+            return response
         if request.method in {"GET", "HEAD"}:
-            return redirect(page_above(request.path))
-        refusal = page(405, request=request)
-        refusal["Allow"] = answer["Allow"]
-        return refusal
+            return redirect(parent_page(request.path))
+        error_page = page(405, request=request)
+        error_page["Allow"] = response["Allow"]
+        return error_page
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         if not isinstance(exception, NvrError) or is_api(request):
@@ -131,13 +134,13 @@ class DomainErrorMiddleware:
         return page_for(exception, request)
 
 
-def page_above(path: str) -> str:
+def parent_page(path: str) -> str:
     """Return the nearest parent of `path` that accepts GET: `/events/7` for `/events/7/clip`; `/` if there is none."""
     parents = [str(parent) for parent in PurePosixPath(path).parents]
-    return next((parent for parent in parents if can_be_opened(parent)), "/")
+    return next((parent for parent in parents if accepts_get(parent)), "/")
 
 
-def can_be_opened(path: str) -> bool:
+def accepts_get(path: str) -> bool:
     try:
         view = resolve(path).func
     except Resolver404:

@@ -50,7 +50,7 @@ class NotFound(NvrError):
 
 class RequestTimeout(NvrError):
     status = 408
-    title = "The request did not arrive whole, or not in time"
+    title = "The request did not arrive completely, or not in time"
 
 
 class Conflict(NvrError):
@@ -60,7 +60,7 @@ class Conflict(NvrError):
 
 class LengthRequired(NvrError):
     status = 411
-    title = "This server needs the body's length: send Content-Length"
+    title = "The length of the body is required: send Content-Length"
 
 
 class TooLarge(NvrError):
@@ -97,7 +97,7 @@ class TooManyRequests(NvrError):
 
 
 class Unavailable(NvrError):
-    """A dependency does not answer; `retry_after` is in seconds."""
+    """A dependency does not respond; `retry_after` is in seconds."""
 
     status = 503
     title = "Temporarily unavailable"

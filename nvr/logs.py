@@ -82,9 +82,9 @@ class LastingFaults(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         error = record.exc_info[1] if record.exc_info else None
         if record.name.startswith(worker_loggers()) and isinstance(error, OperationalError):
-            return self._should_log("database", record, f"the database does not answer, tasks wait: {error}")
+            return self._should_log("database", record, f"the database does not respond, tasks wait: {error}")
         if record.name == "celery.beat" and isinstance(error, SchedulingError):
-            return self._should_log("broker", record, f"the broker does not answer, tasks wait: {error}")
+            return self._should_log("broker", record, f"the broker does not respond, tasks wait: {error}")
         return record.name != "psycopg.pool" or self._throttles["psycopg.pool"].should_log()
 
     def _should_log(self, kind: str, record: logging.LogRecord, text: str) -> bool:

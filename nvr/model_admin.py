@@ -35,7 +35,7 @@ SECRET_WORDS = ("password", "digest", "secret", "token")
 MAX_LOOKUPS = 20
 MAX_VALUE_LENGTH = 1000
 MAX_SEARCH_LENGTH = 200  # each word is a condition for each searched field, and SQLite nests them
-NOT_USABLE = "The address asks for something that cannot be looked up: go back to the list and filter again."
+NOT_USABLE = "The URL contains a filter that cannot be applied: go back to the list and filter again."
 
 
 class ModelAdmin(admin.ModelAdmin[RowT]):
@@ -74,10 +74,10 @@ class ModelAdmin(admin.ModelAdmin[RowT]):
         values = [value for _, each in request.GET.lists() for value in each]
         if len(values) > MAX_LOOKUPS or any(len(value) > MAX_VALUE_LENGTH for value in values):
             raise BadRequest(NOT_USABLE)
-        if request.method == "POST":  # what an action raises is no fault of the address
-            return drawn(super().changelist_view(request, extra_context))
+        if request.method == "POST":  # errors of an action are not caused by the URL
+            return rendered(super().changelist_view(request, extra_context))
         with usable_lookups(request):
-            return drawn(super().changelist_view(request, extra_context))
+            return rendered(super().changelist_view(request, extra_context))
 
     def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
         with usable_lookups(request):
@@ -96,11 +96,11 @@ def usable_lookups(request: HttpRequest) -> Iterator[None]:
     try:
         yield
     except (ValueError, OverflowError, ValidationError, DataError) as error:
-        logger.warning("unusable address in the admin path=%s", request.path, exc_info=True)
+        logger.warning("unusable filter in the admin path=%s", request.path, exc_info=True)
         raise BadRequest(NOT_USABLE) from error
 
 
-def drawn(response: HttpResponseBase) -> HttpResponseBase:
+def rendered(response: HttpResponseBase) -> HttpResponseBase:
     """Render `response`; raises `BadRequest` where Django would report an invalid database after a failed lookup."""
     if isinstance(response, SimpleTemplateResponse):
         if response.template_name == "admin/invalid_setup.html":

@@ -15,7 +15,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from gunicorn.http.errors import ParseException
 
-from nvr.error_handlers import answer_for, is_api
+from nvr.error_handlers import is_api, response_for
 from nvr.errors import BadRequest, LengthRequired, NvrError, RequestTimeout, StorageFull, TooLarge
 
 IN_MEMORY_BYTES = 64 * 1024
@@ -23,8 +23,8 @@ STEP_BYTES = 64 * 1024
 
 
 class RequestBodyMiddleware:
-    """Before whatever reads a body. Views of the API read it once the client has been let in, pages at once: Django
-    looks into a form for its CSRF token first of all."""
+    """Runs before anything reads a body: API views read it after authentication, but Django reads a page's form for the
+    CSRF token before the view runs."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -38,7 +38,7 @@ class RequestBodyMiddleware:
             if not is_api(request) and length_of(request) > body_limit():
                 raise too_large()  # Django limits a form's fields, not its files
         except NvrError as error:
-            return answer_for(error, request)
+            return response_for(error, request)
         return None
 
 
@@ -48,7 +48,7 @@ def prepare(request: HttpRequest) -> None:
     if not coding:
         return
     if coding.strip().lower() != "chunked":
-        raise BadRequest("The only Transfer-Encoding that is read is chunked.")
+        raise BadRequest("The only supported Transfer-Encoding is chunked.")
     if not request.META.get("wsgi.input_terminated"):
         raise LengthRequired
     body = ChunkedBody(request.META["wsgi.input"])
@@ -108,7 +108,7 @@ def write(file: IO[bytes], data: bytes) -> None:
     try:
         file.write(data)
     except OSError as error:
-        raise StorageFull("The disk is full: the body cannot be kept while it is read.") from error
+        raise StorageFull("The disk is full: the request body cannot be stored.") from error
 
 
 def body_limit() -> int:

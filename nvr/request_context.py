@@ -55,7 +55,7 @@ class OriginMiddleware:
             response = self.get_response(request)
             if settings.NVR_LOG_REQUESTS:
                 spent_ms = 1000 * (time.monotonic() - started)
-                # The path only: a query may hold a signature.
+                # The path only: the query may contain a signature.
                 logger.info("%s %s %s %.1f ms", request.method, request.path, response.status_code, spent_ms)
         finally:
             current_origin.reset(token)
@@ -104,8 +104,8 @@ def client_behind_proxies(forwarded_for: str, peer: str) -> str:
 
 
 def parsed_address(text: str) -> Address | None:
-    """The address in one element of `X-Forwarded-For` as proxies write it: with its port (Azure, HAProxy), in brackets
-    or quotes, or as `for=…` of RFC 7239. An IPv4 address in IPv6 clothes is the IPv4 one; a zone does not count.
+    """Parse one element of `X-Forwarded-For` as proxies write it: with a port (Azure, HAProxy), in brackets or quotes,
+    or as `for=…` (RFC 7239). Returns an IPv4-mapped IPv6 address as IPv4, and ignores a zone.
     """
     match = FORWARDED_ADDRESS.fullmatch(text.strip())
     if match is None:

@@ -40,7 +40,7 @@ make_private(NVR_DATA_DIR, CACHE_DIR, RUN_DIR)
 NVR_DEBUG = DEBUG = env.flag("NVR_DEBUG", False)
 NVR_PUBLIC_URL = env.web_address("NVR_PUBLIC_URL")
 public = urlsplit(NVR_PUBLIC_URL)
-UP_ADDRESS = os.environ.get("NVR_UP_ADDRESS", "")  # where `manage.py up` listens; it tells its processes
+UP_ADDRESS = os.environ.get("NVR_UP_ADDRESS", "")  # where `manage.py up` listens; set for the processes that it starts
 ON_UNIX_SOCKET = UP_ADDRESS.startswith("unix:")  # only the proxy can connect, so no address needs to be trusted
 LOCAL_PROXIES = ["127.0.0.1", "::1"] if NVR_PUBLIC_URL and not ON_UNIX_SOCKET else []
 NVR_TRUSTED_PROXIES = env.networks("NVR_TRUSTED_PROXIES", LOCAL_PROXIES)
@@ -187,7 +187,7 @@ else:
 if os.environ.get("NVR_PROCESS") == "web":
     share_connections(DATABASES["default"])
 
-# Cache; `process` belongs to the rate limits: reserved numbers, and counters while `default` does not answer
+# Cache; `process` belongs to the rate limits: reserved numbers, and counters while `default` does not respond
 REDIS_URL = env.server("REDIS_URL", schemes={"redis", "rediss", "unix"}, example="redis://redis.lan:6379/0")
 DISK_CACHE = {
     "BACKEND": "nvr.disk_cache.DiskCache",

@@ -18,7 +18,7 @@ handler404 = error_handlers.not_found
 handler500 = error_handlers.server_error
 
 api: list[URLPattern | URLResolver] = [
-    path("", include("media_serving.api.urls")),  # first, as nothing is asked for as often
+    path("", include("media_serving.api.urls")),  # first, since most requests are for media
     path("health", HealthView.as_view(), name="health"),
     path("system/health", SystemHealthView.as_view(), name="system_health"),
     path("token", TokenView.as_view(), name="token"),

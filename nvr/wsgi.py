@@ -9,5 +9,5 @@ from django.core.wsgi import get_wsgi_application
 
 from nvr.start import require_settings
 
-require_settings(status=3)  # gunicorn's own for a worker that cannot begin: it ends, and does not try again
+require_settings(status=3)  # gunicorn's status for a worker that cannot start: it exits instead of restarting workers
 application = get_wsgi_application()

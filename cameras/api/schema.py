@@ -147,10 +147,10 @@ class CameraListV1(serializers.Serializer[Any]):
     count = serializers.IntegerField()
 
 
-def in_version_1(document: dict[str, Any], answer: type[serializers.Serializer[Any]]) -> dict[str, Any]:
+def in_version_1(document: dict[str, Any], response: type[serializers.Serializer[Any]]) -> dict[str, Any]:
     """The same operation in version 1: six fields, the UUID as id."""
     status = next(iter(document["responses"]))
-    return document | {"responses": {status: answer}, "versions": ["1"]}
+    return document | {"responses": {status: response}, "versions": ["1"]}
 
 
 LIST_V1 = in_version_1(LIST, CameraListV1) | {"parameters": LIST["parameters"][2:3]}

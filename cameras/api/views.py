@@ -26,10 +26,10 @@ from cameras.models import Camera
 from cameras.path_validation import validate_paths
 from cameras.snapshots import snapshot_response
 from nvr.api.json import dumps
-from nvr.api.known_input import as_answered
+from nvr.api.known_input import keys_of_both
 from nvr.api.pagination import whole_number
 from nvr.api.permissions import HasPermission, ModelPermissions
-from nvr.api.signed_urls import SignedUrlAuthentication, embeddable, is_signed_for
+from nvr.api.signed_urls import SignedUrlAuthentication, embeddable, has_valid_signature
 from nvr.api.views import ApiMixin, ApiView, BytesView
 from nvr.errors import NotFound
 
@@ -50,7 +50,7 @@ class CameraViewSet(ApiMixin, GenericViewSet[Camera]):
 
     permission_classes = (ModelPermissions,)
     action_permissions = {"restore": "cameras.change_camera", "purge": "cameras.delete_camera"}
-    body_keys = {action: as_answered(CameraInput, CameraOut) for action in ("create", "partial_update")}
+    body_keys = {action: keys_of_both(CameraInput, CameraOut) for action in ("create", "partial_update")}
     queryset = Camera.everything.none()  # lets ModelPermissions find the model
 
     def get_queryset(self) -> QuerySet[Camera]:
@@ -168,7 +168,7 @@ class SnapshotView(BytesView):
 
     def is_public_response(self, request: Request, camera: Camera) -> bool:
         """Whether the response does not depend on the user's session, so that other sites may embed it."""
-        if not request.user.is_authenticated or is_signed_for(request):
+        if not request.user.is_authenticated or has_valid_signature(request):
             return True
         return bool(Camera.objects.public().filter(pk=camera.pk).exists())
 

@@ -11,7 +11,7 @@ from cameras.folders.index import MediaFile, index_of
 from cameras.folders.ownership import Folders, check_not_redirected, current_folders, folders_for
 from cameras.models import Camera
 from nvr.errors import Forbidden
-from nvr.media.files.mounts import Mount, mount_of
+from nvr.media.files.mounts import mount_of
 from nvr.media.files.paths import StorageFault, error_for, is_inside
 
 OUTSIDE = "Camera folder is outside the base path"
@@ -54,15 +54,16 @@ def check_volume(camera: Camera) -> None:
 
     A mount point whose volume is not mounted is an empty folder, so an empty folder does not mean that files are gone.
     """
-    if not camera.mount:
+    remembered = camera.remembered_mount
+    if remembered is None:
         return
-    remembered = Mount.from_dict(camera.mount)
     try:
         now = mount_of(Path(camera.folder_path))
     except OSError as fault:
         raise error_for(fault) from fault
     if remembered.is_unmounted(now):
-        raise StorageFault(f"The volume that was mounted at {remembered.point} is away: mount it again.")
+        # Without the volume's source, which users of the API need not know.
+        raise StorageFault(f"The volume at {remembered.point} is no longer mounted: mount it again.")
 
 
 def newest_files(

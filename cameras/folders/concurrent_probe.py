@@ -20,7 +20,7 @@ MAX_PROBES = 64
 
 
 class ConcurrentProbe(Generic[ResultT]):
-    """Probes many cameras; `late(camera)` is the result of those that do not answer within `timeout_s` seconds."""
+    """Probes many cameras; `late(camera)` is the result of those that do not respond within `timeout_s` seconds."""
 
     def __init__(
         self,

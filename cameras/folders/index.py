@@ -126,7 +126,7 @@ class FolderIndex:
     def _scan_lock(self) -> Iterator[None]:
         """Allows one scan at a time. Raises `FolderUnreadable` after `TIMEOUT_S` if another scan hangs on its disk."""
         if not self._lock.acquire(timeout=TIMEOUT_S):
-            raise FolderUnreadable(f"The folder {self.root} does not answer: check its disk or mount.")
+            raise FolderUnreadable(f"The folder {self.root} does not respond: check its disk or mount.")
         try:
             yield
         finally:
@@ -158,12 +158,12 @@ class FolderIndex:
 def refreshed(path: str, known: Directory | None, *, everything: bool, is_root: bool) -> Directory | None:
     """The current state of the directory; None for one below the root that is gone or may not be read."""
     try:
-        facts = Path(path).stat(follow_symlinks=is_root)
-        if not stat.S_ISDIR(facts.st_mode):
+        file_stat = Path(path).stat(follow_symlinks=is_root)
+        if not stat.S_ISDIR(file_stat.st_mode):
             if is_root:
                 raise FolderIsFile("Camera folder is not a folder")
             return None  # replaced by a symlink since it was listed
-        mtime_ns = facts.st_mtime_ns
+        mtime_ns = file_stat.st_mtime_ns
         if known is not None and not everything and known.is_current(mtime_ns):
             return known
         listed_ns = time.time_ns()
@@ -213,24 +213,24 @@ def scan_names(path: str, names: Iterable[str]) -> tuple[list[MediaFile], list[s
 def stat_media_file(path: str) -> MediaFile | None:
     """The current state of the file; None if it is gone or not a regular file. Symlinks are not followed."""
     try:
-        facts = os.lstat(path)
+        file_stat = os.lstat(path)
     except (OSError, ValueError):
         return None
-    if not stat.S_ISREG(facts.st_mode):
+    if not stat.S_ISREG(file_stat.st_mode):
         return None
-    return MediaFile(arrival_of(path, facts), path, facts.st_size, facts.st_ino, facts.st_mtime_ns)
+    return MediaFile(arrival_of(path, file_stat), path, file_stat.st_size, file_stat.st_ino, file_stat.st_mtime_ns)
 
 
-def arrival_of(path: str, facts: os.stat_result) -> int:
+def arrival_of(path: str, file_stat: os.stat_result) -> int:
     """The earlier of the file's modification time and its change time, which no client can set, in ns.
 
     If both are in the future (a memory card whose camera sets both, or our clock was set back), the time at which this
     process first found the file.
     """
-    written, now = min(facts.st_mtime_ns, facts.st_ctime_ns), time.time_ns()
+    written, now = min(file_stat.st_mtime_ns, file_stat.st_ctime_ns), time.time_ns()
     if written <= now:
         return written
-    key = (path, FileIdentity.of(facts))
+    key = (path, FileIdentity.of(file_stat))
     with _first_seen_lock:
         first = _first_seen.setdefault(key, now)
         while len(_first_seen) > MAX_FIRST_SEEN:
@@ -251,7 +251,7 @@ def folder_error(path: str, error: OSError) -> FolderMissing | FolderUnreadable:
     if error.errno == errno.EACCES:
         return FolderUnreadable(f"The folder {path} may not be read: give the application's user access.")
     return FolderUnreadable(
-        f"The folder {path} does not answer ({os.strerror(error.errno or 0)}): check its disk or mount."
+        f"The folder {path} does not respond ({os.strerror(error.errno or 0)}): check its disk or mount."
     )
 
 

@@ -34,7 +34,7 @@ class FolderRedirected(FolderUnreadable):
 # A change to a camera invalidates the cache at once. A folder that becomes a link is noticed after this time.
 RESOLVED_FOR_S = 2.0
 TIMEOUT_S = 1.0
-NO_ANSWER = ""
+UNRESPONSIVE = ""  # instead of a path
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Folders:
 
     `configured` has the paths as configured, `resolved` those with symlinks resolved, by primary key; `base` is
     NVR_CAMERA_ROOT with symlinks resolved. `live` has the cameras that are not trashed, by slug: read-only, with few
-    fields loaded. The folders of `unresponsive` cameras do not answer; their last known paths are used. The folders of
+    fields loaded. The folders of `unresponsive` cameras do not respond; their last known paths are used. The folders of
     `redirected` cameras have become links to another camera's files; they own no files.
     """
 
@@ -91,19 +91,19 @@ def live_camera(user: Actor, camera_id: str, folders: Folders) -> Camera | None:
     return found
 
 
-_probe: ConcurrentProbe[str] = ConcurrentProbe(late=lambda camera: NO_ANSWER, timeout_s=TIMEOUT_S, name="folders")
+_probe: ConcurrentProbe[str] = ConcurrentProbe(late=lambda camera: UNRESPONSIVE, timeout_s=TIMEOUT_S, name="folders")
 _cached: Folders | None = None
 _lock = threading.Lock()
 
 
 def folders_for(camera: Camera, known: Folders | None = None) -> Folders:
-    """All folders, including the current folder of `camera`. Raises `FolderUnreadable` if that does not answer.
+    """All folders, including the current folder of `camera`. Raises `FolderUnreadable` if that does not respond.
 
     For many cameras, call `current_folders` once and pass it as `known`: this then makes no query.
     """
     folders = folders_including(camera, known)
     if camera.pk in folders.unresponsive:
-        raise FolderUnreadable(f"The folder {camera.folder_path} does not answer: check its disk or mount.")
+        raise FolderUnreadable(f"The folder {camera.folder_path} does not respond: check its disk or mount.")
     check_not_redirected(camera, folders)
     return folders
 
@@ -117,7 +117,7 @@ def check_not_redirected(camera: Camera, folders: Folders) -> None:
 
 
 def real_path(folder_path: str) -> str:
-    """The path with symlinks resolved; unchanged if its disk does not answer."""
+    """The path with symlinks resolved; unchanged if its disk does not respond."""
     unsaved = Camera(pk=0, folder_path=folder_path)
     return _probe.run([unsaved], lambda camera: os.path.realpath(camera.folder_path)).get(unsaved.pk) or folder_path
 
@@ -144,7 +144,7 @@ def cameras_containing(folder_path: str) -> frozenset[int]:
 
 
 def folders_including(camera: Camera, known: Folders | None = None) -> Folders:
-    """All folders, including the current folder of `camera`, even if that does not answer."""
+    """All folders, including the current folder of `camera`, even if that does not respond."""
     folders = known or current_folders()
     return folders if folders.configured.get(camera.pk) == camera.folder_path else current_folders(refresh=True)
 
@@ -180,7 +180,7 @@ def read_folders(version: int, previous: Folders | None) -> Folders:
         resolved=resolved,
         live={camera.slug: camera for camera in cameras if camera.deleted_at is None},
         cameras_by_folder=cameras_by_folder,
-        unresponsive=frozenset(pk for pk, folder in results.items() if folder == NO_ANSWER),
+        unresponsive=frozenset(pk for pk, folder in results.items() if folder == UNRESPONSIVE),
         redirected=redirected,
     )
 

@@ -82,11 +82,11 @@ def suggestions_for(user: Actor) -> FolderSuggestions:
     return suggestions_from(result, folders)
 
 
-def recent_suggestions_for(user: Actor, closed: frozenset[str] = frozenset()) -> FolderSuggestions:
+def recent_suggestions_for(user: Actor, dismissed: frozenset[str] = frozenset()) -> FolderSuggestions:
     """The same for a page that must not wait: from a search in the last `RECENT_S`, else from a quick new one.
 
-    A search that takes longer continues, and the next page gets its result. Folders whose keys are in `closed` are
-    left out, because the user has dismissed their notice.
+    A search that takes longer continues, and the next page gets its result. Folders whose keys are in `dismissed` are
+    left out.
     """
     if not may_add(user):
         return FolderSuggestions([])
@@ -95,7 +95,7 @@ def recent_suggestions_for(user: Actor, closed: frozenset[str] = frozenset()) ->
     if known is None or time.monotonic() - known[0] > RECENT_S:
         _quick_probe.run([root], partial(probe_and_remember, folders=folders))
         known = _recent.get(root.folder_path)
-    return suggestions_from(known[1], folders, closed) if known else FolderSuggestions([])
+    return suggestions_from(known[1], folders, dismissed) if known else FolderSuggestions([])
 
 
 def may_add(user: Actor) -> bool:
@@ -118,14 +118,16 @@ def key_of(path: str) -> str:
     return f"{crc32(os.fsencode(path)):08x}"
 
 
-def suggestions_from(result: SearchResult, folders: Folders, closed: frozenset[str] = frozenset()) -> FolderSuggestions:
+def suggestions_from(
+    result: SearchResult, folders: Folders, dismissed: frozenset[str] = frozenset()
+) -> FolderSuggestions:
     taken = set(folders.configured.values())  # may have been added since the search, whose result is shared
     used = folders_used_by_apps()
     root = str(Path(settings.NVR_CAMERA_ROOT))
     # Each poll of the live view calls this: of possibly ten thousand folders, describe only those that are shown.
     found = [below for below in result.below if f"{root}/{below}" not in taken and not is_below_any(below, used)]
-    if closed:
-        found = [below for below in found if key_of(f"{root}/{below}") not in closed]
+    if dismissed:
+        found = [below for below in found if key_of(f"{root}/{below}") not in dismissed]
     notes = [result.note, *(note_on_trashed(folders) if found else [])]
     return FolderSuggestions(
         [unknown_folder(below) for below in found[:MAX_SUGGESTED]],
@@ -174,9 +176,9 @@ def unknown_folder(below: str) -> UnknownFolder:
 
 def name_for(path: str) -> str:
     """A camera name derived from the folder's name; empty if that is not possible."""
-    words = " ".join(Path(path).name.replace("_", " ").replace("-", " ").split())
+    name = " ".join(Path(path).name.replace("_", " ").replace("-", " ").split())
     try:
-        return clean_new_name(words[:1].upper() + words[1:])
+        return clean_new_name(name[:1].upper() + name[1:])
     except ValidationError:
         return ""
 
@@ -205,7 +207,7 @@ def probe(root: Camera, *, folders: Folders) -> SearchResult:
 
 
 def timeout_result(root: Camera) -> SearchResult:
-    return SearchResult([], f"The camera root {root.folder_path} does not answer: check its disk or mount.")
+    return SearchResult([], f"The camera root {root.folder_path} does not respond: check its disk or mount.")
 
 
 def probe_and_remember(root: Camera, *, folders: Folders) -> SearchResult:

@@ -13,7 +13,7 @@ from media_serving.api.serializers import EventBatch, EventOut, EventUpdate
 from media_serving.clips.requests import regenerate_clip
 from media_serving.events import update_event, update_events
 from media_serving.models import Detection, Event
-from nvr.api.known_input import as_answered
+from nvr.api.known_input import keys_of_both
 from nvr.api.pagination import KeysetPage
 from nvr.api.permissions import HasPermission, ModelPermissions
 from nvr.api.views import ApiView
@@ -64,7 +64,7 @@ class EventBatchView(ApiView):
 
 class EventView(ApiView):
     permission_classes = (ModelPermissions,)
-    body_keys = {"patch": as_answered(EventUpdate, EventOut)}
+    body_keys = {"patch": keys_of_both(EventUpdate, EventOut)}
     queryset = Event.objects.none()
 
     @extend_schema(**schema.RETRIEVE_EVENT)

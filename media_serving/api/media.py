@@ -12,7 +12,7 @@ from media_serving.api import media_schema as documents
 from media_serving.api.media_errors import echo_path
 from media_serving.serving import StoredFile, locate
 from media_serving.transcoding.requests import playback_version
-from nvr.api.signed_urls import SignedUrlAuthentication, embeddable, is_signed_for
+from nvr.api.signed_urls import SignedUrlAuthentication, embeddable, has_valid_signature
 from nvr.api.views import BytesView
 from nvr.errors import BadRequest
 from nvr.media.ffmpeg.video_frames import cached_frame
@@ -30,7 +30,7 @@ class MediaView(BytesView):
 
     def get(self, request: Request, **parts: str) -> HttpResponseBase:
         response = self.respond(request)
-        return embeddable(response) if is_signed_for(request) else response
+        return embeddable(response) if has_valid_signature(request) else response
 
     def respond(self, request: Request) -> HttpResponseBase:
         file = locate(request.path_info.removeprefix(PREFIX), request.user)
@@ -70,11 +70,11 @@ def playback_response(request: Request, file: StoredFile) -> HttpResponseBase:
     """Serve the web playback version, or 202 with `Retry-After` until it is ready. Clients may poll with HEAD."""
     if not is_video(file.path.name):
         raise BadRequest("playable is for videos.")
-    form = playback_version(file.path)
-    if form.path is None:
-        pending = {"state": form.state, "path": echo_path(request.path_info.removeprefix(PREFIX))}
+    version = playback_version(file.path)
+    if version.path is None:
+        pending = {"state": version.state, "path": echo_path(request.path_info.removeprefix(PREFIX))}
         return Response(pending, status=202, headers={"Retry-After": str(POLL_S)})
-    return serve_file(request, StoredFile(form.path, form.path.parent, f"{file.stem}{form.path.suffix}"))
+    return serve_file(request, StoredFile(version.path, version.path.parent, f"{file.stem}{version.path.suffix}"))
 
 
 @extend_schema_view(get=extend_schema(**documents.CAMERA_FILE))

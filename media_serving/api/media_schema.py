@@ -23,7 +23,7 @@ WIDTH = OpenApiParameter(
 PLAYABLE = OpenApiParameter(
     "playable",
     {"type": "string", "enum": ["1"]},
-    description="For a video: a version that every browser plays. 202 until a worker has made it.",
+    description="For a video: a version that every browser plays. 202 until a worker has created it.",
 )
 DOWNLOAD = OpenApiParameter("download", {"type": "string", "enum": ["1"]}, description="Send as an attachment.")
 
@@ -33,23 +33,23 @@ def in_path(name: str, description: str) -> OpenApiParameter:
 
 
 def document(name: str, *parameters: OpenApiParameter, types: tuple[str, ...], pending: bool = True) -> dict[str, Any]:
-    """One media route that answers with any of `types`."""
-    error = {(status, "application/json"): OpenApiResponse(ERROR, text) for status, text in REFUSALS.items()}
-    whole = {(status, kind): OpenApiTypes.BINARY for status in (200, 206) for kind in types}
+    """Return the documentation of a media route that returns any of `types`."""
+    errors = {(status, "application/json"): OpenApiResponse(ERROR, text) for status, text in ERRORS.items()}
+    files = {(status, kind): OpenApiTypes.BINARY for status in (200, 206) for kind in types}
     return {
         "operation_id": name,
         "tags": ["media"],
         "parameters": [*parameters, DOWNLOAD],
         "responses": {
-            **whole,
+            **files,
             **({202: NOT_READY} if pending else {}),
-            304: OpenApiResponse(None, "The client has it already."),
-            **error,
+            304: OpenApiResponse(None, "Not modified."),
+            **errors,
         },
     }
 
 
-REFUSALS = {
+ERRORS = {
     412: "The file does not match the condition of the request.",
     414: "The path is longer than 4096 characters.",
     416: "The range begins after the end of the file.",

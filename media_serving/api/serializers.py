@@ -32,7 +32,7 @@ class PastTimestamp(serializers.DateTimeField):
         except InvalidTimestamp as error:
             raise serializers.ValidationError(str(error)) from error
         if not EARLIEST <= timestamp <= timezone.now() + CLOCK_SKEW:
-            raise serializers.ValidationError("must lie between 1970 and now: is the device's clock right?")
+            raise serializers.ValidationError("must be between 1970 and now: check the device's clock.")
         return timestamp
 
 
@@ -47,7 +47,7 @@ class Box(serializers.Serializer[Any]):
 
 class DetectionIn(serializers.Serializer[Detection]):
     camera_id = Text(max_length=255, help_text="The camera's id, or its UUID.")
-    detected_at = PastTimestamp(help_text="When the picture was taken; may lie in the past.")
+    detected_at = PastTimestamp(help_text="When the picture was taken; may be long ago.")
     file_path = Text(
         max_length=MAX_PATH,
         trim_whitespace=False,
@@ -148,7 +148,7 @@ class UploadOut(serializers.Serializer[Upload]):
     attempts = serializers.IntegerField()
     size_bytes = serializers.IntegerField()
     received_at = serializers.DateTimeField()
-    captured_at = serializers.DateTimeField(help_text="When the picture was taken, as far as is known.")
+    captured_at = serializers.DateTimeField(help_text="When the picture was taken, by the most reliable clue.")
     capture_clue = serializers.ChoiceField(
         CaptureClue.choices, allow_null=True, help_text="The source of the capture time; null if it was not recorded."
     )

@@ -29,7 +29,7 @@ SNAPSHOT = re.compile(r"/api/cameras/([^/]+)/snapshot")
 
 
 class SignedUrlRequest(serializers.Serializer[Any]):
-    path = Text(max_length=MAX_PATH_LENGTH, help_text="Such as /api/media/clips/1_clip.mp4, as in an address.")
+    path = Text(max_length=MAX_PATH_LENGTH, help_text="Percent-encoded, such as /api/media/clips/1_clip.mp4.")
     expires_in = Whole(min_value=1, max_value=MAX_LIFETIME_S, default=MAX_LIFETIME_S, help_text="Seconds.")
 
 
@@ -45,18 +45,18 @@ class SignedUrlView(ApiView):
     def post(self, request: Request) -> Response:
         body = SignedUrlRequest(data=request.data)
         body.is_valid(raise_exception=True)
-        path, query = split_address(body.validated_data["path"])
+        path, query = split_url(body.validated_data["path"])
         check_visible(path, request.user)
         expires_at = (timezone.now() + timedelta(seconds=body.validated_data["expires_in"])).replace(microsecond=0)
         url = signed_url(request.user, path, query, expires_at)
         return Response({"url": url, "expires_at": expires_at})
 
 
-def split_address(address: str) -> tuple[str, QueryDict]:
-    """Return the decoded path and query of an address on this site. Raises `Invalid` for anything else."""
-    if not address.startswith("/") or address.startswith("//") or "#" in address:
+def split_url(url: str) -> tuple[str, QueryDict]:
+    """Return the decoded path and query of a URL on this site. Raises `Invalid` for anything else."""
+    if not url.startswith("/") or url.startswith("//") or "#" in url:
         raise Invalid.field("path", "must be an absolute path on this site, without a host.")
-    parts = urlsplit(address)
+    parts = urlsplit(url)
     try:
         path, _ = unquote(parts.path, errors="strict"), unquote(parts.query, errors="strict")
     except UnicodeDecodeError:

@@ -1,1 +1,1 @@
-"""From a file in a camera's folder to what was detected in it: watched, entered in the ledger, worked through."""
+"""Ingest of uploads: watch the cameras' folders, enter new files in the ledger, and process them."""

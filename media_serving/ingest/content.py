@@ -89,7 +89,7 @@ def inspect_video(file: BinaryIO, size: int, *, may_grow: bool) -> MediaInfo:
         with translate_os_errors():
             is_whole = video_is_complete(file)
         if may_grow and not is_whole:
-            raise Incomplete("The video breaks off before its end.")
+            raise Incomplete("The video is truncated.")
         found = ffmpeg.probe(file)
     except ffmpeg.UnknownContainer as error:
         if size < HEAD_BYTES:
@@ -98,7 +98,7 @@ def inspect_video(file: BinaryIO, size: int, *, may_grow: bool) -> MediaInfo:
     except (ffmpeg.FfmpegTimedOut, ffmpeg.FfmpegMissing, ffmpeg.FfmpegKilled):
         raise
     except ffmpeg.FfmpegFailed as error:
-        if any(words in error.detail for words in UNFINISHED):
+        if any(message in error.detail for message in UNFINISHED):
             raise Incomplete("The video has no index: it is incomplete or damaged.") from error
         raise
     return MediaInfo(found.width, found.height, duration_s=found.plausible_duration, readings=readings_of(found.tags))

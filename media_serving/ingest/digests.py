@@ -38,7 +38,7 @@ class FileChanged(Conflict):
 
 
 class CameraInactive(Conflict):
-    title = "The camera was switched off or trashed while the file was read"
+    title = "The camera was disabled or trashed while the file was read"
 
 
 class DigestUnfinished(Conflict):

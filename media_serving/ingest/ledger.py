@@ -51,7 +51,7 @@ def enter_batch(camera: Camera, scanned_files: dict[bytes, ScannedFile]) -> int:
 
 
 def find_new(camera: Camera, scanned_files: dict[bytes, ScannedFile]) -> list[ScannedFile]:
-    """The files without a row. Files that are no media are recorded once per name, whatever their content."""
+    """The files without a row. Files that are not media are recorded once per name, whatever their content."""
     digests = {digest_of(raw): raw for raw in scanned_files}
     rows = Upload.objects.filter(camera=camera, path_digest__in=digests).exclude(WAS_MISSING)
     found = set(rows.values_list("path_digest", "size_bytes", "mtime_ns"))

@@ -1,8 +1,8 @@
 """Recognize known bytes of a camera at another path: not a new upload, but a moved or copied file.
 
-A script sorts files into folders, a folder is renamed, or a camera sends its recordings again: detections are recorded
-once, and their pictures are found at the current path. Only a different time in the picture or in its name makes it a
-different upload: two black frames may be identical in every byte.
+A script may sort files into folders, a folder may be renamed, or a camera may send its recordings again: detections are
+recorded once, and their pictures are found at the current path. Only a different time in the picture or in its name
+makes it a different upload: two black frames may be identical in every byte.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Files that still have to be removed."""
+"""Files whose removal is pending."""
 
 from __future__ import annotations
 

@@ -23,13 +23,13 @@ MAX_EVENTS = 5000
 MAX_ENTRIES = 1000
 ACTIONS = ("camera_status_changed", "camera_updated")
 TRACKED = ("status", "enabled", "reason")
-AWAY = {CameraStatus.OFFLINE: "Offline", CameraStatus.ERROR: "Error"}
-UNAVAILABLE = "Could not see"
-BAND_PX = 1440  # in SVG units: one per minute of a 24-hour day
+OUTAGE_LABELS = {CameraStatus.OFFLINE: "Offline", CameraStatus.ERROR: "Error"}
+NO_FOOTAGE = "No footage"
+TIMELINE_WIDTH = 1440  # in SVG units: one per minute of a 24-hour day
 MIN_SCREEN_PX = 720  # the smallest width of the timeline on a screen
 MIN_EVENT_SHARE = 3 / MIN_SCREEN_PX  # of the timeline: an event is at least three pixels wide there,
 MIN_GAP_SHARE = 1 / MIN_SCREEN_PX  # and events less than one pixel apart are drawn as one
-MIN_EVENT_PX = MIN_EVENT_SHARE * BAND_PX
+MIN_EVENT_WIDTH = MIN_EVENT_SHARE * TIMELINE_WIDTH
 ZOOMS = {"6": 6, "1": 1}  # hours
 
 
@@ -152,14 +152,14 @@ def event_marks(groups: Iterable[EventGroup], day: TimeRange, camera: Camera) ->
 
 def gap_marks(gaps: Iterable[Gap], day: TimeRange) -> list[Mark]:
     shown = (gap for gap in gaps if gap.time_range.start < day.end and gap.time_range.end > day.start)
-    return [Mark(*_place(gap.time_range, day), title=gap.label, level=gap.level) for gap in shown]
+    return [Mark(*_position(gap.time_range, day), title=gap.label, level=gap.level) for gap in shown]
 
 
 def legend(marks: Iterable[Mark]) -> dict[str, list[str]]:
     """Return the legend of the visible gaps: each meaning with the levels that color it."""
     found: dict[str, list[str]] = {}
     for mark in marks:
-        levels = found.setdefault(mark.title if mark.level == "none" else UNAVAILABLE, [])
+        levels = found.setdefault(mark.title if mark.level == "none" else NO_FOOTAGE, [])
         if mark.level not in levels:
             levels.append(mark.level)
     return found
@@ -167,7 +167,7 @@ def legend(marks: Iterable[Mark]) -> dict[str, list[str]]:
 
 def now_mark(now: datetime, day: TimeRange) -> float | None:
     """Return the position of `now` on the timeline; None on another day."""
-    return _place(TimeRange(now, now), day)[0] if day.start <= now < day.end else None
+    return _position(TimeRange(now, now), day)[0] if day.start <= now < day.end else None
 
 
 def _events(camera: Camera, day: TimeRange) -> QuerySet[Event]:
@@ -175,9 +175,9 @@ def _events(camera: Camera, day: TimeRange) -> QuerySet[Event]:
 
 
 def _event_mark(group: EventGroup, day: TimeRange, camera: Camera) -> Mark:
-    x, width = _place(group.time_range, day)
-    width = max(width, MIN_EVENT_PX)
-    return Mark(min(x, BAND_PX - width), width, _title(group, camera), group.event_id, reviewed=group.reviewed)
+    x, width = _position(group.time_range, day)
+    width = max(width, MIN_EVENT_WIDTH)
+    return Mark(min(x, TIMELINE_WIDTH - width), width, _title(group, camera), group.event_id, reviewed=group.reviewed)
 
 
 def _title(group: EventGroup, camera: Camera) -> str:
@@ -188,8 +188,9 @@ def _title(group: EventGroup, camera: Camera) -> str:
     return f"{begin:%H:%M} to {end:%H:%M}, {group.count} events: {found}"
 
 
-def _place(time_range: TimeRange, day: TimeRange) -> tuple[float, float]:
-    scale = BAND_PX / (day.end - day.start).total_seconds()
+def _position(time_range: TimeRange, day: TimeRange) -> tuple[float, float]:
+    """Return x and width on the timeline, clipped to the day."""
+    scale = TIMELINE_WIDTH / (day.end - day.start).total_seconds()
     start, end = (min(max(at, day.start), day.end) for at in (time_range.start, time_range.end))
     return round((start - day.start).total_seconds() * scale, 2), round((end - start).total_seconds() * scale, 2)
 
@@ -257,7 +258,7 @@ def _gap(time_range: TimeRange, state: dict[str, Any]) -> Gap | None:
         return None
     if not state["enabled"]:
         return Gap(time_range, "Disabled", "", "none")
-    if state["status"] not in AWAY:
+    if state["status"] not in OUTAGE_LABELS:
         return None
     level = "bad" if state["status"] == CameraStatus.ERROR else "warn"
-    return Gap(time_range, AWAY[state["status"]], str(state["reason"] or ""), level)
+    return Gap(time_range, OUTAGE_LABELS[state["status"]], str(state["reason"] or ""), level)

@@ -87,7 +87,7 @@ def neighbor_links(camera: Camera, day: date, hour: int | None, zoom: camera_day
 
 
 def clock_warning(camera: Camera) -> str:
-    """Return what is wrong with the camera's clock by its newest upload; empty if nothing."""
+    """Return why the clock of the camera is wrong, according to its newest upload; empty if it is right."""
     rows = Upload.objects.filter(camera=camera).values_list("clock_is_absurd", "capture_note")
     newest = rows.first()  # by arrival
     return newest[1] if newest and newest[0] else ""

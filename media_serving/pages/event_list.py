@@ -83,7 +83,7 @@ class EventQuery:
         except ValueError:
             raise Invalid.field(name, "must be a date and time, as in 2026-01-31T22:00.") from None
         if not MIN_DAY <= timestamp.date() <= MAX_DAY:
-            raise Invalid.field(name, f"must lie from {MIN_DAY} to {MAX_DAY}.")
+            raise Invalid.field(name, f"must be from {MIN_DAY} to {MAX_DAY}.")
         return timestamp
 
 

@@ -20,17 +20,18 @@ from django.forms.models import ModelChoiceIterator
 from django.http import HttpRequest
 from django.utils.text import capfirst
 
-DJANGOS = ("add_", "change_", "delete_", "view_")
+DEFAULT_VERBS = ("add_", "change_", "delete_", "view_")
 
 
 def offered_permissions(holder: Model | None = None) -> QuerySet[Permission]:
     """Return the permissions of models in the admin, custom permissions, and those that `holder` already has."""
     shown = [model for model in apps.get_models() if admin.site.is_registered(model) and not model._meta.proxy]
     types = ContentType.objects.get_for_models(*shown).values()
-    of_our_own = ~Q(content_type__app_label__in=("admin", "contenttypes", "sessions"))
-    for verb in DJANGOS:
-        of_our_own &= ~Q(codename__startswith=verb)
-    offered = Q(content_type__in=[kind.pk for kind in types]) | of_our_own
+    custom = ~Q(content_type__app_label__in=("admin", "contenttypes", "sessions"))
+    for verb in DEFAULT_VERBS:
+        custom &= ~Q(codename__startswith=verb)
+    # Permissions that a user already has stay listed, or saving the form would revoke them.
+    offered = Q(content_type__in=[kind.pk for kind in types]) | custom
     if holder is not None and holder.pk:
         offered |= Q(**{"group" if isinstance(holder, Group) else "user": holder.pk})
     ordered = ("content_type__app_label", "content_type__model", "codename")
@@ -42,12 +43,9 @@ class PermissionsByModel(ModelChoiceIterator):  # type: ignore[type-arg]  # not 
 
     def __iter__(self) -> Iterator[Any]:
         for kind, permissions in groupby(self.queryset, lambda permission: permission.content_type):
-            yield about(kind), [self.choice(permission) for permission in permissions]
-
-
-def about(kind: ContentType) -> str:
-    model = kind.model_class()
-    return capfirst(str(model._meta.verbose_name_plural if model else kind.name))
+            model = kind.model_class()
+            title = capfirst(str(model._meta.verbose_name_plural if model else kind.name))
+            yield title, [self.choice(permission) for permission in permissions]
 
 
 class PermissionField(forms.ModelMultipleChoiceField[Permission]):

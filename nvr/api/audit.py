@@ -35,7 +35,7 @@ class AuditEntryOut(serializers.Serializer[Any]):
 
 CURSOR_PARAMETERS = [
     OpenApiParameter("limit", int, description="1 to 1000, default 50."),
-    OpenApiParameter("cursor", str, description="next_cursor of the page before."),
+    OpenApiParameter("cursor", str, description="`next_cursor` of the previous page."),
 ]
 
 
@@ -53,7 +53,7 @@ def entry_as_json(entry: AuditEntry) -> dict[str, Any]:
 
 
 class AuditListView(ApiView):
-    """Who did what to what, with old and new values; only about what the user may see."""
+    """Who changed what, with old and new values. Lists only entries about objects that the user may see."""
 
     permission_classes = (IsStaff,)
 

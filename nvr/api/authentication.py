@@ -33,7 +33,7 @@ class ApiKeyAuthentication(BaseAuthentication):
             return None
         key = ApiKey.objects.find(text)
         if key is None:
-            raise AuthenticationFailed("The API key is unknown, expired or its user inactive.")
+            raise AuthenticationFailed("The API key is unknown or expired, or its user is inactive.")
         key.touch()
         return key.user, key
 
@@ -50,7 +50,7 @@ class TokenAuthentication(JWTAuthentication):
             return None
         text = match["token"]
         if not text.strip() or not text[0].isspace():
-            raise AuthenticationFailed("Authorization takes Bearer and a token from POST /api/token.")
+            raise AuthenticationFailed("Authorization needs Bearer and a token from POST /api/token.")
         try:
             token = self.get_validated_token(text.strip().encode())
             return self.get_user(token), token

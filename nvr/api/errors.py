@@ -106,14 +106,14 @@ def describe(exception: Exception) -> Problem:
         return _describe_drf(exception)
     if is_disk_full(exception):
         logger.error("the database's disk is full")
-        return Problem(507, "The disk is full: make room where the database lies.")
-    if isinstance(exception, DataError):  # a NUL in a cookie, say; but it may be our own mistake, too
-        logger.warning("the database refuses a value", exc_info=exception)
+        return Problem(507, "The disk is full: free space on the database's disk.")
+    if isinstance(exception, DataError):  # the client's fault, such as a NUL in a cookie, or an error in our code
+        logger.warning("the database rejected a value", exc_info=exception)
     for kind, status, detail in FOREIGN:
         if isinstance(exception, kind):
             return Problem(status, detail, {"Retry-After": "5"} if status == 503 else {})
     logger.error("unexpected error", exc_info=exception)
-    return Problem(500, "Something went wrong here. The log has the details, under this answer's X-Request-Id.")
+    return Problem(500, "Internal error. The log contains the details, with this response's X-Request-Id.")
 
 
 def is_disk_full(exception: Exception) -> bool:
@@ -127,12 +127,12 @@ FOREIGN: tuple[tuple[type[Exception], int, str], ...] = (
     (Http404, 404, "Not found"),
     (PermissionDenied, 403, "You may not do this."),
     (RequestDataTooBig, 413, "The body is too large."),
-    (UnreadablePostError, 408, "The body did not arrive whole, or not in time."),
+    (UnreadablePostError, 408, "The body did not arrive completely, or not in time."),
     (SuspiciousOperation, 400, "The request is malformed."),
-    (UnicodeError, 400, "The request holds text that is not UTF-8."),
-    (DataError, 400, "The request holds a value that no record can have."),
-    (OperationalError, 503, "The database does not answer. Try again in a moment."),
-    (InterfaceError, 503, "The database does not answer. Try again in a moment."),
+    (UnicodeError, 400, "The request contains text that is not UTF-8."),
+    (DataError, 400, "The request contains a value that cannot be stored."),
+    (OperationalError, 503, "The database does not respond. Try again in a few seconds."),
+    (InterfaceError, 503, "The database does not respond. Try again in a few seconds."),
 )
 
 

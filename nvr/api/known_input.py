@@ -61,9 +61,9 @@ def names_of(known: Keys) -> list[str]:
     return list(known)
 
 
-def as_answered(known: type[serializers.Serializer[Any]], answer: type[serializers.Serializer[Any]]) -> list[str]:
-    """Return the keys of `known` and of the response, so that clients can send back what they have read."""
-    return list(dict.fromkeys([*names_of(known), *answer().fields]))
+def keys_of_both(request: type[serializers.Serializer[Any]], response: type[serializers.Serializer[Any]]) -> list[str]:
+    """Return the keys of request and response, so that clients can change and send back an object that they read."""
+    return list(dict.fromkeys([*names_of(request), *response().fields]))
 
 
 def errors_for(names: list[str], message: str) -> list[FieldError]:

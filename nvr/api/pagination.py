@@ -44,7 +44,7 @@ def decode_cursor(text: str, *kinds: type) -> tuple[Any, ...]:
 
 
 def bad_cursor() -> Invalid:
-    return Invalid.field("cursor", "must be a next_cursor from an earlier answer.")
+    return Invalid.field("cursor", "must be the next_cursor of an earlier response.")
 
 
 class KeysetPage:

@@ -17,14 +17,14 @@ ERRORS = {
     "401": "Credentials are missing or wrong.",
     "403": "You may not do this.",
     "404": "It does not exist, or you may not see it.",
-    "405": "The address does not know this method.",
-    "406": "There is no such version of the API.",
-    "409": "It would collide with what is there.",
+    "405": "This URL does not support the method.",
+    "406": "The API has no such version.",
+    "409": "The request conflicts with the current state.",
     "413": "The body is too large.",
-    "415": "The body is not of a type that the address takes.",
-    "422": "A value is wrong; `errors` names the field.",
-    "429": "Too many requests; `Retry-After` tells when to come back.",
-    "503": "Something that is needed does not answer; `Retry-After` tells when to come back.",
+    "415": "This URL does not accept the body's content type.",
+    "422": "A value is invalid; `errors` names the field.",
+    "429": "Too many requests; retry after `Retry-After` seconds.",
+    "503": "A dependency does not respond; retry after `Retry-After` seconds.",
 }
 PROBLEM = {
     "type": "object",
@@ -62,8 +62,7 @@ class Schema(AutoSchema):
         return False
 
     def get_tags(self) -> list[str]:
-        words = self.path.removeprefix("/api/").split("/")
-        return [words[0]]
+        return [self.path.removeprefix("/api/").split("/")[0]]
 
 
 class ApiKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]

@@ -1,4 +1,4 @@
-"""`/api/schema` (OpenAPI, one document per version) and `/api/docs` (to read and try it)."""
+"""`/api/schema` (OpenAPI, one document per version) and `/api/docs` (Swagger UI)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from nvr.api.views import ApiView
 
 
 class SchemaView(ApiView):
-    """The OpenAPI document of the version that `Accept` asks for."""
+    """The OpenAPI document of the version in `Accept`."""
 
     renderer_classes = (*ApiView.renderer_classes, OpenApiJsonRenderer)
 
@@ -34,7 +34,7 @@ def document(version: str) -> Any:
 
 
 class DocsPage(TemplateView):
-    """Swagger UI from our own static files; signing in is asked for by the login middleware."""
+    """Swagger UI from our own static files. The login middleware requires signing in."""
 
     template_name = "api/docs.html"
 

@@ -1,7 +1,7 @@
-"""Addresses that carry their own credentials: good for GET and HEAD of one thing, as the user who asked for them.
+"""Signed URLs: valid for GET and HEAD of one path, with the permissions of the user who created them.
 
-The whole address is signed, its query included: nothing can be added to it. What the user may see is looked up
-when it is used, not when it was made.
+Path and query are signed, so that nothing can be added. Permissions are checked when the URL is used, not when it
+is created.
 """
 
 from __future__ import annotations
@@ -31,47 +31,46 @@ METHODS = {"GET", "HEAD"}
 
 
 def signed_url(user: Actor, path: str, query: QueryDict, expires_at: datetime) -> str:
-    """The address on this site (no host) of `path` (decoded) and `query`, good as `user` until `expires_at`."""
+    """Return the URL (without host) of `path` (decoded) and `query`, valid as `user` until `expires_at`."""
     signature = signing.sign(
-        PURPOSE, method="GET", path=what_is_signed(path, query), expires_at=expires_at, subject=str(user.pk)
+        PURPOSE, method="GET", path=signed_path(path, query), expires_at=expires_at, subject=str(user.pk)
     )
-    return f"{quote(path)}?{urlencode([*other_fields(query), *QueryDict(signature).items()])}"
+    return f"{quote(path)}?{urlencode([*signed_parameters(query), *QueryDict(signature).items()])}"
 
 
-def what_is_signed(path: str, query: QueryDict) -> str:
-    others = other_fields(query)
-    return f"{quote(path)}?{urlencode(others)}"
+def signed_path(path: str, query: QueryDict) -> str:
+    return f"{quote(path)}?{urlencode(signed_parameters(query))}"
 
 
-def other_fields(query: QueryDict) -> list[tuple[str, str]]:
-    """The query without the signature's own fields, in an order of its own."""
+def signed_parameters(query: QueryDict) -> list[tuple[str, str]]:
+    """Return the query without the signature's own fields; sorted, since clients and proxies may reorder parameters."""
     return sorted((name, str(value)) for name, values in query.lists() if name not in FIELDS for value in values)
 
 
-def is_signed_for(request: Request) -> bool:
-    """Whether the address itself is what gives access."""
+def has_valid_signature(request: Request) -> bool:
+    """Whether the request was authenticated by its URL."""
     return isinstance(request.auth, signing.SignedUrl)
 
 
 def embeddable(response: HttpResponseBase) -> HttpResponseBase:
-    """Let other sites' pages show it: what needs no session of the reader's is made for dashboards and messages."""
+    """Allow pages of other sites to embed it, such as dashboards: it does not depend on the viewer's session."""
     response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
     return response
 
 
 class SignedUrlAuthentication(BaseAuthentication):
-    """For views that answer with bytes; put before the other ways in. A signature that is not valid is 401."""
+    """For views that return files; listed before the other authentication classes. An invalid signature is 401."""
 
     def authenticate(self, request: Request) -> tuple[User, signing.SignedUrl] | None:
-        if not request.META.get("QUERY_STRING"):  # most requests: spared the parsing
+        if not request.META.get("QUERY_STRING"):  # most requests: saves parsing
             return None
         query = request.query_params
         if not signing.is_signed(query):
             return None
         if request.method not in METHODS:
-            raise AuthenticationFailed("A signed address is for GET and HEAD.")
+            raise AuthenticationFailed("A signed URL is valid for GET and HEAD only.")
         try:
-            path = what_is_signed(request.path_info, query)
+            path = signed_path(request.path_info, query)
             signed = signing.verify(PURPOSE, method=request.method, path=path, query=query)
         except (signing.SignatureInvalid, signing.SignatureExpired) as error:
             raise AuthenticationFailed(error.detail) from error
@@ -89,5 +88,5 @@ class SignedUrlScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untype
     name = "signedUrl"
 
     def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, str]:
-        description = "From POST /api/signed-urls, with the fields beside it: expires, nonce and user."
+        description = "From POST /api/signed-urls, together with the parameters expires, nonce and user."
         return {"type": "apiKey", "in": "query", "name": signing.SIGNATURE, "description": description}

@@ -45,7 +45,7 @@ class WrongCredentials(Unauthorized):
 
 
 class TokenView(ApiView):
-    """A pair of tokens for a name and a password; limited per name and address."""
+    """Return a pair of tokens for a name and a password; rate-limited per name and address."""
 
     permission_classes = (AllowAny,)
     authentication_classes = ()
@@ -61,7 +61,7 @@ class TokenView(ApiView):
 
 
 class TokenRefreshView(ApiView):
-    """A new access token; refused once the password has changed or the user is inactive."""
+    """Return a new access token, unless the password has changed or the user is inactive."""
 
     permission_classes = (AllowAny,)
     authentication_classes = ()
@@ -69,13 +69,13 @@ class TokenRefreshView(ApiView):
 
     @extend_schema(operation_id="token_refresh", request=Refresh, responses=ACCESS, tags=["access"], auth=[])
     def post(self, request: Request) -> Response:
-        given = Refresh(data=request.data)
-        given.is_valid(raise_exception=True)
-        return Response({"access": access_for(given.validated_data["refresh"])})
+        body = Refresh(data=request.data)
+        body.is_valid(raise_exception=True)
+        return Response({"access": access_for(body.validated_data["refresh"])})
 
 
 def access_for(text: str) -> str:
-    """A new access token for the refresh token `text`, or `WrongCredentials`."""
+    """Return a new access token for the refresh token `text`. Raises `WrongCredentials`."""
     try:
         token = RefreshToken(text)  # type: ignore[arg-type]  # simplejwt takes text
         user = User.objects.filter(pk=token[jwt.USER_ID_CLAIM], is_active=True).first()

@@ -1,4 +1,4 @@
-"""The version of the API, chosen by `Accept: application/json; version=1`; byte views take any Accept."""
+"""The API version, selected by `Accept: application/json; version=1`; views that return files accept any `Accept`."""
 
 from __future__ import annotations
 
@@ -14,23 +14,20 @@ from rest_framework.versioning import AcceptHeaderVersioning
 
 
 class AcceptVersion(AcceptHeaderVersioning):
-    """Reads `version` from the accepted media type, or, for bytes, from any part of `Accept` that names one."""
+    """Reads `version` from the accepted media type, or, for files, from the first part of `Accept` with one."""
 
     def determine_version(self, request: Request, *args: Any, **kwargs: Any) -> str:
-        version = _asked_version(request)
+        version = _requested_version(request)
         if not self.is_allowed_version(version):
-            raise NotAcceptable(f"There is no version {version[:20]!r} of this API: use {' or '.join(self.allowed)}.")
+            allowed = " or ".join(self.allowed_versions or ())
+            raise NotAcceptable(f"There is no version {version[:20]!r} of this API: use {allowed}.")
         return version
 
-    @property
-    def allowed(self) -> list[str]:
-        return list(self.allowed_versions or ())
 
-
-def _asked_version(request: Request) -> str:
-    accepted = getattr(request, "accepted_media_type", None) or ""  # what the schema's generator sets
+def _requested_version(request: Request) -> str:
+    accepted = getattr(request, "accepted_media_type", None) or ""  # set by the schema generator
     header = request.META.get("HTTP_ACCEPT", "")
-    if "version" not in (accepted + header).lower():  # spares most requests the parsing
+    if "version" not in (accepted + header).lower():  # saves parsing for most requests
         return "2"
     for part in [accepted, *header.split(",")[:20]]:
         with suppress(ValueError):  # a parameter in an unknown encoding
@@ -41,24 +38,24 @@ def _asked_version(request: Request) -> str:
 
 
 class Negotiation(DefaultContentNegotiation):
-    """DRF's own, which answers those who take anything without parsing what they say."""
+    """DRF's negotiation, without parsing `Accept` for clients that accept anything."""
 
     def select_renderer(
         self, request: Request, renderers: Any, format_suffix: str | None = None
     ) -> tuple[BaseRenderer, str]:
-        asked = request.META
-        if asked.get("HTTP_ACCEPT", "*/*") == "*/*" and not (format_suffix or "format" in asked["QUERY_STRING"]):
+        meta = request.META
+        if meta.get("HTTP_ACCEPT", "*/*") == "*/*" and not (format_suffix or "format" in meta["QUERY_STRING"]):
             return renderers[0], renderers[0].media_type
         chosen: tuple[BaseRenderer, str] = super().select_renderer(request, renderers, format_suffix)
         return chosen
 
 
 class AnyAccept(BaseContentNegotiation):
-    """For views that answer with bytes or NDJSON: whatever the client accepts, it gets what there is."""
+    """For views that return files or NDJSON: the response does not depend on `Accept`."""
 
     def select_parser(self, request: Request, parsers: Any) -> Any:
-        given = request.content_type.partition(";")[0].strip().lower()
-        return next((parser for parser in parsers if parser.media_type == given), None)
+        content_type = request.content_type.partition(";")[0].strip().lower()
+        return next((parser for parser in parsers if parser.media_type == content_type), None)
 
     def select_renderer(
         self, request: Request, renderers: Any, format_suffix: str | None = None

@@ -60,13 +60,13 @@ class ApiMixin:
         ratelimits.enforce(self.usage)
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
-        answer = super().finalize_response(request, response, *args, **kwargs)  # type: ignore[misc]  # DRF's view is next
+        final = super().finalize_response(request, response, *args, **kwargs)  # type: ignore[misc]  # DRF's view is next
         if self.usage is not None:
             for name, value in self.usage.headers.items():
-                answer.setdefault(name, value)
-        patch_vary_headers(answer, VARY)
-        answer.setdefault("Cache-Control", "private, no-store")
-        return answer
+                final.setdefault(name, value)
+        patch_vary_headers(final, VARY)
+        final.setdefault("Cache-Control", "private, no-store")
+        return final
 
 
 class ApiView(ApiMixin, APIView):

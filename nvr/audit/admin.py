@@ -12,21 +12,21 @@ from nvr.audit.models import AuditEntry, known_actions, known_targets
 from nvr.model_admin import ModelAdmin
 
 
-class Known(admin.SimpleListFilter):
+class RegisteredValuesFilter(admin.SimpleListFilter):
     """Filters by registered values; Django's own filter would search all rows for them."""
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[AuditEntry]) -> QuerySet[AuditEntry]:
         return queryset.filter(**{self.parameter_name or "": self.value()}) if self.value() else queryset
 
 
-class ActionFilter(Known):
+class ActionFilter(RegisteredValuesFilter):
     title, parameter_name = "action", "action"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         return [(action, action.replace("_", " ")) for action in known_actions()]
 
 
-class TargetFilter(Known):
+class TargetFilter(RegisteredValuesFilter):
     title, parameter_name = "target type", "target_type"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:

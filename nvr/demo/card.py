@@ -1,4 +1,4 @@
-"""The demonstration's trail camera: a memory card with some days of pictures and videos, to be reviewed."""
+"""The memory card of a demo trail camera, with pictures and videos of three days to review."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from typing import Final
 from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
 
-from nvr.demo.films import film
+from nvr.demo.films import render_video
 from nvr.demo.scenes import Scene, barn_at_night, draw, garden
 from reviewer.registry import save_path
 
 DAYS: Final = 3
 TRIGGERS: Final = (time(2, 10), time(6, 40), time(9, 15), time(13, 30), time(17, 5), time(21, 50))
-FILMED: Final = {time(9, 15), time(21, 50)}
+VIDEO_TRIGGERS: Final = {time(9, 15), time(21, 50)}
 BURST: Final = 3
 BURST_PAUSE: Final = timedelta(seconds=4)
 VIDEO_S, VIDEO_FPS = 3, 8
@@ -30,14 +30,14 @@ DAYLIGHT: Final = range(6, 20)  # hours
 
 @dataclass(frozen=True)
 class Shot:
-    """A picture, or by its name a video; `name` is below the card."""
+    """A picture or, by the extension of `name`, a video; `name` is relative to the card."""
 
     name: str
-    moment: datetime
+    taken_at: datetime
 
     @property
     def scene(self) -> Scene:
-        return garden if self.moment.hour in DAYLIGHT else barn_at_night
+        return garden if self.taken_at.hour in DAYLIGHT else barn_at_night
 
 
 def card_folder() -> Path:
@@ -45,9 +45,9 @@ def card_folder() -> Path:
 
 
 def make_card(stop: threading.Event) -> bool:
-    """Write the card and add it to what is reviewed; True if that was done now, in a few seconds.
+    """Write the card, which takes a few seconds, and add it as a review path; return whether it was created.
 
-    A card that is there stays as whoever reviews it left it. Raises `NvrError` and OSError.
+    An existing card is not changed, since it may be under review. Raises `NvrError` and OSError.
     """
     card = card_folder()
     if card.exists():
@@ -57,31 +57,31 @@ def make_card(stop: threading.Event) -> bool:
     for shot in shots(datetime.now(UTC)):
         if stop.is_set():
             return False
-        put(shot, part)
-    part.replace(card)
+        write_shot(shot, part)
+    part.replace(card)  # only a complete card appears, so an interrupted run is repeated
     save_path(AnonymousUser(), os.path.realpath(card))
     return True
 
 
 def shots(now: datetime) -> Iterator[Shot]:
-    """What set the camera off on the days before `now`: bursts of pictures, by night too, and lastly two videos."""
+    """Yield what the camera recorded on the days before `now`: bursts of pictures, and two videos on the last day."""
     numbers = count(1)
     for day in range(DAYS, 0, -1):
         folder = f"DCIM/{100 + (DAYS - day) // 2}MEDIA"
         for trigger in TRIGGERS:
-            moment = datetime.combine(now - timedelta(days=day), trigger, UTC)
+            triggered_at = datetime.combine(now - timedelta(days=day), trigger, UTC)
             for number in range(BURST):
-                yield Shot(f"{folder}/IMG_{next(numbers):04}.JPG", moment + number * BURST_PAUSE)
-            if trigger in FILMED and day == 1:
-                yield Shot(f"{folder}/IMG_{next(numbers):04}.MP4", moment + BURST * BURST_PAUSE)
+                yield Shot(f"{folder}/IMG_{next(numbers):04}.JPG", triggered_at + number * BURST_PAUSE)
+            if trigger in VIDEO_TRIGGERS and day == 1:
+                yield Shot(f"{folder}/IMG_{next(numbers):04}.MP4", triggered_at + BURST * BURST_PAUSE)
 
 
-def put(shot: Shot, card: Path) -> None:
-    """With the time at which it was taken, as a camera leaves it."""
+def write_shot(shot: Shot, card: Path) -> None:
+    """Write the file with the modification time that a camera would set."""
     target = card / shot.name
     target.parent.mkdir(parents=True, exist_ok=True)
     if target.suffix == ".JPG":
-        draw(shot.scene, shot.moment.timestamp()).save(target, "JPEG", quality=80)
+        draw(shot.scene, shot.taken_at.timestamp()).save(target, "JPEG", quality=80)
     else:
-        film(shot.scene, shot.moment, target, seconds=VIDEO_S, fps=VIDEO_FPS)
-    os.utime(target, (shot.moment.timestamp(), shot.moment.timestamp()))
+        render_video(shot.scene, shot.taken_at, target, seconds=VIDEO_S, fps=VIDEO_FPS)
+    os.utime(target, (shot.taken_at.timestamp(), shot.taken_at.timestamp()))

@@ -1,4 +1,4 @@
-"""A drawn scene as a video, as a camera or a memory card holds it."""
+"""Render a drawn scene as a video."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from nvr.media.ffmpeg.processes import run
 TIME_LIMIT: Final = timedelta(seconds=60)
 
 
-def film(scene: Scene, start: datetime, target: Path, *, seconds: int, fps: int) -> None:
+def render_video(scene: Scene, start: datetime, target: Path, *, seconds: int, fps: int) -> None:
     """Write `target` (MP4, H.264). Raises what `run` raises, and OSError."""
     frames = target.with_name(f".{target.stem}.frames")
     frames.mkdir()
@@ -24,14 +24,14 @@ def film(scene: Scene, start: datetime, target: Path, *, seconds: int, fps: int)
             frame = draw(scene, start.timestamp() + number / fps)
             frame.save(frames / f"{number:03}.jpg", "JPEG", quality=80)
         pictures = ffmpeg.input(str(frames / "%03d.jpg"), format="image2", framerate=fps)
-        how = {
+        options = {
             "vcodec": "libx264",
             "preset": "veryfast",
             "pix_fmt": "yuv420p",
             "movflags": "+faststart",
             "format": "mp4",
         }
-        output = pictures.output(str(target), **how).global_args("-v", "error", "-nostdin", "-y")
+        output = pictures.output(str(target), **options).global_args("-v", "error", "-nostdin", "-y")
         run(ffmpeg.compile(output), timeout=TIME_LIMIT)
     finally:
         shutil.rmtree(frames, ignore_errors=True)

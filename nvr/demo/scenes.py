@@ -1,4 +1,4 @@
-"""The drawn scenes: what each camera sees at a given second, in a few milliseconds of work."""
+"""The drawn scenes: each function draws one for a given time, within a few milliseconds."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Scene = Callable[[ImageDraw.ImageDraw, float], None]
 
 
 def draw(scene: Scene, seconds: float) -> Image.Image:
-    """What `scene` looks like at `seconds` (Unix time), with the time in a corner as cameras write it."""
+    """Draw `scene` at `seconds` (Unix time), with a timestamp in a corner as cameras add it."""
     image = Image.new("RGB", SIZE)
     canvas = ImageDraw.Draw(image)
     scene(canvas, seconds)
@@ -34,13 +34,13 @@ def gradient(canvas: ImageDraw.ImageDraw, top: int, bottom: int, first: Colour, 
 
 
 def passing(seconds: float, *, period: float, share: float) -> float | None:
-    """How far (0 to 1) something that passes once per `period` has come; None while it is away."""
+    """Return the position (0 to 1) of an object that passes once per `period`; None while it is not visible."""
     position = (seconds % period) / (period * share)
     return position if position < 1 else None
 
 
 def person(canvas: ImageDraw.ImageDraw, x: float, feet: float, height: float, coat: Colour, stride: float) -> None:
-    """A walker whose feet touch `feet`; `stride` swings legs and arms."""
+    """A walking person; `feet` is the y coordinate of the ground, and `stride` swings legs and arms."""
     head, hip, shoulder = height * 0.07, feet - height * 0.47, feet - height * 0.82
     swing = math.sin(stride) * height * 0.14
     for side in (1, -1):
@@ -70,7 +70,7 @@ def car(canvas: ImageDraw.ImageDraw, x: float, ground: float, colour: Colour) ->
 
 
 def front_door(canvas: ImageDraw.ImageDraw, seconds: float) -> None:
-    """A house wall with a door and a plant; someone comes by every minute or so."""
+    """A house wall with a door and a plant; a person passes about once a minute."""
     gradient(canvas, 0, 560, (214, 202, 184), (190, 176, 158))
     gradient(canvas, 560, 720, (128, 124, 120), (96, 92, 90))
     canvas.rectangle((520, 130, 780, 560), fill=(92, 58, 42), outline=(60, 36, 26), width=10)
@@ -80,13 +80,13 @@ def front_door(canvas: ImageDraw.ImageDraw, seconds: float) -> None:
         canvas.rectangle((x, 170, x + 220, 400), fill=(120, 158, 180), outline=(240, 236, 228), width=12)
     canvas.ellipse((800, 440, 920, 540), fill=(70, 120, 66))
     canvas.polygon([(826, 510), (894, 510), (882, 580), (838, 580)], fill=(156, 92, 66))
-    come = passing(seconds, period=46, share=0.5)
-    if come is not None:
-        person(canvas, 60 + come * 1160, 690, 200, (52, 60, 110), seconds * 5)
+    position = passing(seconds, period=46, share=0.5)
+    if position is not None:
+        person(canvas, 60 + position * 1160, 690, 200, (52, 60, 110), seconds * 5)
 
 
 def garden(canvas: ImageDraw.ImageDraw, seconds: float) -> None:
-    """Lawn, trees, clouds, and a cat on its round: nothing else moves."""
+    """Lawn, trees and clouds; a cat passes, and nothing else moves."""
     gradient(canvas, 0, HORIZON, (118, 172, 220), (206, 226, 236))
     gradient(canvas, HORIZON, 720, (104, 150, 78), (66, 110, 50))
     for number in range(4):
@@ -95,13 +95,13 @@ def garden(canvas: ImageDraw.ImageDraw, seconds: float) -> None:
     for number, x in enumerate((150, 470, 1010)):
         canvas.rectangle((x - 16, 300, x + 16, 480), fill=(96, 70, 48))
         canvas.ellipse((x - 110, 120, x + 110, 350), fill=(58, 104 + 14 * number, 52))
-    walk = passing(seconds, period=34, share=0.6)
-    if walk is not None:
-        cat(canvas, 1240 - walk * 1200, 610, seconds)
+    position = passing(seconds, period=34, share=0.6)
+    if position is not None:
+        cat(canvas, 1240 - position * 1200, 610, seconds)
 
 
 def cat(canvas: ImageDraw.ImageDraw, x: float, ground: float, seconds: float) -> None:
-    """A tabby: in fur of one colour it would darken the lawn evenly, as a shadow does, and shadows are not reported."""
+    """A tabby: one with plain fur would darken the lawn evenly like a shadow, which the detector ignores."""
     fur, stripe, white = (86, 77, 68), (34, 30, 28), (232, 226, 214)
     for leg in (0, 24, 78, 102):
         swing = math.sin(seconds * 6 + leg) * 12
@@ -128,7 +128,7 @@ def cat_head(canvas: ImageDraw.ImageDraw, x: float, ground: float, fur: Colour, 
 
 
 def driveway(canvas: ImageDraw.ImageDraw, seconds: float) -> None:
-    """A street with houses; cars of three colours pass, and sometimes a walker."""
+    """A street with houses; cars of three colours pass, and sometimes a person."""
     gradient(canvas, 0, HORIZON + 20, (168, 186, 204), (216, 220, 222))
     for x, wall in ((40, (190, 150, 126)), (420, (172, 178, 170)), (820, (204, 186, 150))):
         canvas.rectangle((x, 220, x + 300, HORIZON + 20), fill=wall)
@@ -139,28 +139,28 @@ def driveway(canvas: ImageDraw.ImageDraw, seconds: float) -> None:
     gradient(canvas, 480, 720, (84, 86, 90), (62, 64, 68))
     for x in range(-60, 1280, 160):
         canvas.rectangle((x, 566, x + 80, 574), fill=(222, 222, 214))
-    stroll = passing(seconds + 9, period=40, share=0.7)
-    if stroll is not None:
-        person(canvas, 1260 - stroll * 1240, 476, 170, (52, 96, 150), seconds * 5)
-    drive = passing(seconds, period=18, share=0.55)
-    if drive is not None:
+    person_position = passing(seconds + 9, period=40, share=0.7)
+    if person_position is not None:
+        person(canvas, 1260 - person_position * 1240, 476, 170, (52, 96, 150), seconds * 5)
+    car_position = passing(seconds, period=18, share=0.55)
+    if car_position is not None:
         colour = ((178, 40, 40), (236, 236, 232), (40, 74, 120))[int(seconds // 18) % 3]
-        car(canvas, -330 + drive * 1620, 650, colour)
+        car(canvas, -330 + car_position * 1620, 650, colour)
 
 
 def barn_at_night(canvas: ImageDraw.ImageDraw, seconds: float) -> None:
-    """What an infrared lamp shows: grey, noisy, with something's eyes in it."""
+    """An infrared picture, grey and noisy, with an animal whose eyes reflect the lamp."""
     gradient(canvas, 0, 330, (12, 12, 12), (26, 26, 26))
     gradient(canvas, 330, 720, (64, 64, 64), (104, 104, 104))
     canvas.polygon([(300, 330), (300, 150), (560, 60), (820, 150), (820, 330)], fill=(86, 86, 86))
     canvas.rectangle((480, 190, 640, 330), fill=(30, 30, 30))
-    noise = random.Random(round(seconds * 10))  # noqa: S311 - a picture's grain
+    noise = random.Random(round(seconds * 10))  # noqa: S311 - not for cryptography
     for _ in range(900):
         x, y, light = noise.randrange(1280), noise.randrange(720), noise.randrange(30, 130)
         canvas.point([(x, y), (x + 1, y)], fill=(light, light, light))
-    prowl = passing(seconds, period=52, share=0.4)
-    if prowl is not None:
-        left, feet = 100 + prowl * 1000, 560 + math.sin(seconds) * 8
+    position = passing(seconds, period=52, share=0.4)
+    if position is not None:
+        left, feet = 100 + position * 1000, 560 + math.sin(seconds) * 8
         canvas.ellipse((left, feet - 80, left + 190, feet), fill=(142, 142, 142))
         canvas.ellipse((left + 150, feet - 120, left + 240, feet - 40), fill=(152, 152, 152))
         for eye in (left + 192, left + 216):

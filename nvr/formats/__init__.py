@@ -1,1 +1,1 @@
-"""How moments are written where a template does not say: exact, and the same for everybody."""
+"""Default formats of dates and times in templates: exact, and the same for all users."""

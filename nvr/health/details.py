@@ -19,7 +19,7 @@ def register_details(permission: str, details: Details) -> None:
 
 
 def details_for(user: Actor) -> dict[str, Any]:
-    """Return the details for `user`; empty while the database does not answer, so that the endpoint still works."""
+    """Return the details for `user`; empty while the database does not respond, so that the endpoint still works."""
     found: dict[str, Any] = {}
     try:
         for permission, details in _details.items():

@@ -66,7 +66,7 @@ class Probe:
             section = self.check()
         except Exception as error:  # noqa: BLE001  # any failure is the result
             logger.warning("health check failed section=%s error=%s", self.name, type(error).__name__)
-            section = Section("failed", f"{self.name} does not answer ({type(error).__name__}).")
+            section = Section("failed", f"{self.name} does not respond ({type(error).__name__}).")
         finally:
             connections.close_all()
         self._answer = (time.monotonic(), section)
@@ -78,7 +78,7 @@ class Probe:
         try:
             return running.result(max(0.0, deadline - time.monotonic())) if running else self._run()
         except TimeoutError:
-            return Section("failed", f"{self.name} did not answer within {DEADLINE_S:g} s.")
+            return Section("failed", f"{self.name} did not respond within {DEADLINE_S:g} s.")
 
 
 _probes: dict[str, Probe] = {}

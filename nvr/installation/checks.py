@@ -15,11 +15,11 @@ from nvr.settings import env
 
 def check_unknown_variables(**_: Any) -> list[CheckMessage]:
     """Warn about unknown variables, since a misspelt setting has no effect."""
-    return [Warning(unknown_variable(name, meant), id="nvr.W001") for name, meant in env.unknown().items()]
-
-
-def unknown_variable(name: str, meant: str) -> str:
-    return f"{name} is not a setting" + (f": did you mean {meant}?" if meant else ": remove it, or correct its name.")
+    found: list[CheckMessage] = []
+    for name, similar in env.unknown().items():
+        fix = f"did you mean {similar}?" if similar else "remove it, or correct its name."
+        found.append(Warning(f"{name} is not a setting: {fix}", id="nvr.W001"))
+    return found
 
 
 def check_first_password(**_: Any) -> list[CheckMessage]:

@@ -27,7 +27,7 @@ from nvr.supervision.instance import address_of_running
 
 MIN_FFMPEG_VERSION = 4
 MAX_CAMERAS = 20  # listed by name
-# When this was written: a clock that shows an earlier time is wrong.
+# The release date of this version: a clock that shows an earlier time is wrong.
 NOT_BEFORE = datetime(2026, 11, 21, tzinfo=UTC)
 WITHOUT_MODES = {"msdos", "vfat", "exfat", "ntfs", "ntfs3", "fuseblk", "cifs", "smb3", "9p"}
 LEVELS = {"ok": "ok", "degraded": "warn", "failed": "fail"}
@@ -74,12 +74,12 @@ def check_ffmpeg() -> Iterator[Finding]:
 def version_of(program: str) -> str:
     """Return the version that `program` (an absolute path) prints, or an empty text."""
     try:
-        answer = subprocess.run(  # noqa: S603 - our own arguments
+        result = subprocess.run(  # noqa: S603 - our own arguments
             [program, "-version"], capture_output=True, text=True, timeout=10, check=False
         )
     except (OSError, subprocess.TimeoutExpired):
         return ""
-    match = re.search(r"version (\S+)", answer.stdout)
+    match = re.search(r"version (\S+)", result.stdout)
     return match[1] if match else ""
 
 
@@ -147,13 +147,13 @@ def check_settings() -> Iterator[Finding]:
 def check_public_snapshots() -> Iterator[Finding]:
     """Check for the running `up`; without it, snapshots are public only if the setting says so."""
     address = address_of_running(settings.RUN_DIR)
-    name, what = "snapshots", "of cameras that list no group are shown without signing in"
+    name, what = "snapshots", "of cameras without a group are available without signing in"
     if not public_snapshots(address):
         yield Finding("ok", name, "only after signing in")
     elif is_loopback(address) and not settings.NVR_PUBLIC_URL:
         yield Finding("ok", name, f"{what}, on this machine")
     else:
-        fix = "To require signing in, set NVR_PUBLIC_SNAPSHOTS=false, or let the cameras list a group."
+        fix = "To require signing in, set NVR_PUBLIC_SNAPSHOTS=false, or add a group to the cameras."
         yield Finding("warn", name, what, fix)
 
 
@@ -178,7 +178,7 @@ def check_health() -> Iterator[Finding]:
 
 
 def finding_from(name: str, section: Section) -> Finding:
-    what, colon, fix = section.detail.partition(": ")
+    what, colon, fix = section.detail.partition(": ")  # by convention, a section's fix follows the colon
     # Without workers nothing is processed, created or deleted, even if pages still open.
     level = "fail" if section.is_stopped else LEVELS[section.status]
     if section.status == "ok" or not colon:
@@ -224,7 +224,7 @@ def check_migrations() -> Iterator[Finding]:
     try:
         pending = pending_migrations()
     except DatabaseError:
-        yield Finding("fail", "migrations", "unknown, because the database does not answer", FIXES["database"])
+        yield Finding("fail", "migrations", "unknown, because the database does not respond", FIXES["database"])
         return
     if pending:
         yield Finding("fail", "migrations", f"{len(pending)} not applied", "Run manage.py up, or manage.py migrate.")

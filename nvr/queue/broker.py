@@ -1,4 +1,4 @@
-"""Reaching the broker without the Celery application, which stands above everything."""
+"""A connection to the broker without importing `nvr.celery`, which is in a higher layer."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ from celery import current_app
 
 
 def connection_to_broker(*, timeout_s: float) -> AbstractContextManager[Any]:
-    link: AbstractContextManager[Any] = current_app.connection_for_write(connect_timeout=timeout_s)
-    return link
+    connection: AbstractContextManager[Any] = current_app.connection_for_write(connect_timeout=timeout_s)
+    return connection

@@ -74,7 +74,7 @@ class Channel(filesystem.Channel):
         try:
             return list(super().get_table(exchange))
         except ValueError:
-            logger.warning("the torn table of exchange %s was dropped", exchange)
+            logger.warning("the incomplete table of exchange %s was dropped", exchange)
             return []
 
     def _queue_bind(self, exchange: str, routing_key: str | None, pattern: str | None, queue: str | None) -> None:
@@ -149,7 +149,7 @@ def take(message: Path, reserve: Reserve | None = None) -> Any:
     try:
         return loads(taken.read_bytes())
     except (OSError, ValueError) as error:
-        logger.warning("a message that cannot be read was dropped: %s", type(error).__name__)
+        logger.warning("an unreadable message was dropped: %s", type(error).__name__)
         return None
     finally:
         with suppress(OSError):

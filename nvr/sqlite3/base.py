@@ -2,7 +2,7 @@
 
 By default SQLite creates an empty database if the file is missing, and a connection keeps using a file that has been
 moved, so that later writes are lost. Here a connection opens only an existing file, and each request and task first
-checks that the file at its path is still the same one. A missing database is reported as one that does not answer.
+checks that the file at its path is still the same one. A missing file counts as a database that does not respond.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
             # Read before opening, so that a file that is replaced in between is detected at the next check.
             self.opened = identity(file)
             if self.opened is None:
-                raise sqlite3.OperationalError(f"the file {file} is not there")
+                raise sqlite3.OperationalError(f"the file {file} does not exist")
         return super().get_new_connection(conn_params)
 
     def prepare_database(self) -> None:
@@ -64,7 +64,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
 def identity(file: Path) -> Identity | None:
     """Return device and inode of the file; None if it is missing or inaccessible."""
     try:
-        facts = file.stat()
+        file_stat = file.stat()
     except OSError:
         return None
-    return facts.st_dev, facts.st_ino
+    return file_stat.st_dev, file_stat.st_ino

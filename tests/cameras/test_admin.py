@@ -95,7 +95,7 @@ def test_a_camera_is_added_with_the_form(browser: Client, family: Group) -> None
     assert AuditEntry.objects.get(action="camera_created").actor_name == "chief"
 
 
-def test_how_a_new_camera_is_nobody_knows_yet(browser: Client) -> None:
+def test_a_new_camera_has_the_status_unknown(browser: Client) -> None:
     assert '<option value="unknown" selected>' in browser.get(ADD).content.decode()
 
 
@@ -162,7 +162,7 @@ def test_the_form_explains_that_streams_are_not_pulled_yet(browser: Client, came
         ("ingestion_mode", "telepathy"),
     ],
 )
-def test_the_form_refuses_what_the_api_refuses(browser: Client, field: str, value: str) -> None:
+def test_the_form_rejects_what_the_api_rejects(browser: Client, field: str, value: str) -> None:
     response = browser.post(ADD, typed(**{field: value}))
 
     assert response.status_code == 200
@@ -180,7 +180,7 @@ def test_the_form_refuses_what_the_api_refuses(browser: Client, field: str, valu
         ("[]", [], ""),
     ],
 )
-def test_classes_are_written_with_commas_or_as_json(browser: Client, text: str, kept: list[str], shown: str) -> None:
+def test_classes_are_entered_with_commas_or_as_json(browser: Client, text: str, kept: list[str], shown: str) -> None:
     camera = make_camera("Front Door", folder_path="/cams/front", detection_classes=["cat"])
 
     response = browser.post(change_of(camera), typed(detection_classes=text, detect_every_frame="on"))
@@ -198,19 +198,19 @@ def test_classes_are_written_with_commas_or_as_json(browser: Client, text: str, 
     assert actions() == ["camera_updated"]
 
 
-def test_what_was_typed_wrong_stands_in_the_form_again(browser: Client) -> None:
+def test_invalid_input_stays_in_the_form(browser: Client) -> None:
     response = browser.post(ADD, typed(detection_classes='["person"'))
 
     assert response.context["adminform"].form["detection_classes"].value() == '["person"'
 
 
-def test_a_stream_needs_its_address_in_the_form_too(browser: Client) -> None:
+def test_the_form_requires_the_url_of_a_stream(browser: Client) -> None:
     response = browser.post(ADD, typed(ingestion_mode="rtsp"))
 
     assert "rtsp_url" in response.context["adminform"].form.errors
 
 
-def test_a_change_writes_what_differs_and_one_audit_line(browser: Client) -> None:
+def test_a_change_saves_the_differences_and_one_audit_entry(browser: Client) -> None:
     camera = make_camera("Front Door", folder_path="/cams/front", notes="old")
 
     browser.post(change_of(camera), typed(notes="new"))
@@ -275,7 +275,7 @@ def test_a_taken_value_is_reported_at_its_field_and_the_input_is_kept(
     assert Camera.everything.count() == 1
 
 
-def test_a_camera_created_meanwhile_loses_nothing_that_was_typed(
+def test_the_form_keeps_its_input_if_another_user_took_the_name_meanwhile(
     browser: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Another administrator saves between the form's validation and its write."""
@@ -387,7 +387,9 @@ def test_the_action_links_to_the_trash(browser: Client, camera: Camera, family_c
     assert f'are in the trash. Restore them from <a href="{TRASH}">Trash</a>.' in page
 
 
-def test_a_purge_counts_what_goes_and_asks_first(browser: Client, camera: Camera, pictures: list[str]) -> None:
+def test_a_purge_shows_the_number_of_rows_and_needs_confirmation(
+    browser: Client, camera: Camera, pictures: list[str]
+) -> None:
     run_action(browser, LIST, "move_to_trash", camera)
 
     page = run_action(browser, TRASH, "purge", camera)
@@ -409,7 +411,7 @@ def test_the_trash_shows_one_camera_read_only_with_its_history(browser: Client, 
     assert browser.post(f"{TRASH}{camera.pk}/delete/", {"post": "yes"}).status_code == 403
 
 
-def test_the_history_is_the_audit(browser: Client) -> None:
+def test_the_history_shows_the_audit_log(browser: Client) -> None:
     camera = make_camera("Front Door", folder_path="/cams/front")
     browser.post(change_of(camera), typed(notes="<script>alert(1)</script>"))
 
@@ -420,7 +422,7 @@ def test_the_history_is_the_audit(browser: Client) -> None:
     assert "<script>alert" not in page
 
 
-def test_an_editor_finds_only_what_they_may_see(editor: Client, family_camera: Camera, camera: Camera) -> None:
+def test_an_editor_finds_only_visible_cameras(editor: Client, family_camera: Camera, camera: Camera) -> None:
     page = editor.get(LIST).content.decode()
 
     assert "Back Yard" in page
@@ -433,7 +435,7 @@ def test_an_editor_finds_only_what_they_may_see(editor: Client, family_camera: C
     assert actions() == ["camera_deleted"]
 
 
-def test_an_editors_trash_holds_only_what_they_may_see(editor: Client, family: Group) -> None:
+def test_an_editors_trash_contains_only_visible_cameras(editor: Client, family: Group) -> None:
     make_camera("Ours", groups=(family,), deleted_at=timezone.now())
     theirs = make_camera("Theirs", deleted_at=timezone.now())
 
@@ -469,14 +471,14 @@ def test_each_action_is_shown_only_to_users_with_its_permission(
     assert Camera.objects.exists()
 
 
-def test_users_who_are_not_staff_have_no_admin(family: Group, family_camera: Camera) -> None:
+def test_users_who_are_not_staff_cannot_open_the_admin(family: Group, family_camera: Camera) -> None:
     client = Client()
     client.force_login(make_user("u", *EDITOR, groups=(family,)))
 
     assert client.get(LIST, follow=True).status_code == 403
 
 
-def test_the_admin_has_no_login_of_its_own_that_knows_no_limit(admin: User) -> None:
+def test_the_admin_login_is_the_rate_limited_one(admin: User) -> None:
     client = Client()
 
     response = client.post("/admin/login/?next=/admin/", {"username": "chief", "password": PASSWORD})
@@ -488,7 +490,7 @@ def test_the_admin_has_no_login_of_its_own_that_knows_no_limit(admin: User) -> N
     assert client.get("/admin/password_change/")["Location"] == "/password"
 
 
-def test_a_key_is_shown_once_when_it_is_made(browser: Client, admin: User) -> None:
+def test_a_key_is_shown_once_when_it_is_created(browser: Client, admin: User) -> None:
     response = browser.post(
         "/admin/accounts/apikey/add/",
         {"name": "phone", "user": admin.pk, "read_only": "on", "expires_at_0": "", "expires_at_1": ""},
@@ -518,7 +520,7 @@ def test_a_changed_key_is_audited_with_old_and_new_values(browser: Client, admin
     assert entries[1].changes == {"name": ["phone", "tablet"], "read_only": [False, True]}
 
 
-def test_only_superusers_make_keys_for_others(admin: User) -> None:
+def test_only_superusers_create_keys_for_other_users(admin: User) -> None:
     user = make_user("u", "accounts.add_apikey", "accounts.view_apikey", is_staff=True)
     client = Client()
     client.force_login(user)
@@ -557,7 +559,7 @@ def add(browser: Client, **values: object) -> Any:
     return browser.post(ADD, typed(**({"save_anyway": "", "create_folder": ""} | values)))
 
 
-def test_without_a_folder_the_one_that_the_name_suggests_is_taken_and_made(browser: Client, root: Path) -> None:
+def test_without_a_folder_one_named_after_the_camera_is_created(browser: Client, root: Path) -> None:
     response = add(browser, folder_path="", create_folder="on")
 
     assert response.status_code == 302
@@ -595,14 +597,14 @@ def test_an_unusual_folder_is_saved_only_after_confirmation(
     assert Camera.objects.get().folder_path == folder
 
 
-def test_blanks_around_the_path_are_taken_away(browser: Client, root: Path) -> None:
+def test_spaces_around_the_path_are_removed(browser: Client, root: Path) -> None:
     (root / "front").mkdir()
 
     assert add(browser, folder_path=f" {root}/front  ").status_code == 302
     assert Camera.objects.get().folder_path == str(root / "front")
 
 
-def test_no_folder_is_made_outside_the_root(browser: Client, root: Path, tmp_path: Path) -> None:
+def test_no_folder_is_created_outside_the_root(browser: Client, root: Path, tmp_path: Path) -> None:
     elsewhere = str(tmp_path / "elsewhere")
 
     warned = add(browser, folder_path=elsewhere, create_folder="on")
@@ -614,7 +616,7 @@ def test_no_folder_is_made_outside_the_root(browser: Client, root: Path, tmp_pat
     assert not Path(elsewhere).exists()
 
 
-def test_a_file_is_warned_of_also_when_a_folder_is_to_be_created(browser: Client, root: Path) -> None:
+def test_a_file_at_the_path_gets_a_warning_even_if_the_folder_is_to_be_created(browser: Client, root: Path) -> None:
     (root / "a.txt").write_text("x")
 
     assert "is not a folder but a file" in errors_of(add(browser, folder_path=f"{root}/a.txt", create_folder="on"))
@@ -624,7 +626,7 @@ def test_without_a_name_only_the_name_is_required(browser: Client, root: Path) -
     assert list(add(browser, name="", folder_path="").context["adminform"].form.errors) == ["name"]
 
 
-def test_a_folder_that_stays_is_not_warned_of_again(browser: Client, root: Path) -> None:
+def test_an_unchanged_folder_gets_no_warning(browser: Client, root: Path) -> None:
     camera = make_camera("Front Door", folder_path="/cams/front")
 
     response = browser.post(change_of(camera), typed(notes="x", save_anyway=""))
@@ -632,7 +634,7 @@ def test_a_folder_that_stays_is_not_warned_of_again(browser: Client, root: Path)
     assert response.status_code == 302
 
 
-def test_numbers_are_shown_as_people_write_them_and_stay_what_they_are(browser: Client, root: Path) -> None:
+def test_numbers_are_rounded_for_display_and_stay_unchanged(browser: Client, root: Path) -> None:
     camera = make_camera("Front Door", folder_path="/cams/front", motion_sensitivity=0.1 + 0.2)
 
     page = browser.get(change_of(camera)).content.decode()

@@ -36,7 +36,7 @@ def detail(response) -> str:
         ({"name": "front-door", "folder_path": "/x"}, "id", "front_door"),
     ],
 )
-def test_a_taken_value_is_named_with_its_field_and_holder(
+def test_a_conflict_names_the_field_the_value_and_the_other_camera(
     api: APIClient, values: dict[str, str], field: str, value: str
 ) -> None:
     make_camera("Front Door", folder_path="/cams/front")
@@ -59,7 +59,7 @@ def test_a_conflict_with_a_trashed_camera_mentions_the_trash(api: APIClient) -> 
     assert "in the trash" in text
 
 
-def test_a_holder_that_one_may_not_see_is_not_named(family: Group) -> None:
+def test_a_conflict_does_not_name_an_invisible_camera(family: Group) -> None:
     hidden = make_camera("Secret Garden", folder_path="/cams/vault")
     adder = client_of(make_user("a", "cameras.add_camera"))
 
@@ -71,7 +71,7 @@ def test_a_holder_that_one_may_not_see_is_not_named(family: Group) -> None:
 
 
 @pytest.mark.parametrize("field", ["name", "folder_path"])
-def test_a_change_collides_as_well(api: APIClient, field: str) -> None:
+def test_a_change_can_conflict_too(api: APIClient, field: str) -> None:
     one = make_camera("One", folder_path="/cams/one")
     make_camera("Two", folder_path="/cams/two")
 
@@ -81,7 +81,7 @@ def test_a_change_collides_as_well(api: APIClient, field: str) -> None:
     assert "camera one" in text
 
 
-def test_a_camera_does_not_collide_with_itself(api: APIClient, camera: Camera) -> None:
+def test_a_camera_does_not_conflict_with_itself(api: APIClient, camera: Camera) -> None:
     same = {"name": camera.name, "folder_path": camera.folder_path}
 
     assert api.patch(f"{CAMERAS}/front_door", same, format="json").status_code == 200
@@ -183,7 +183,7 @@ def test_a_folder_inside_a_hidden_cameras_folder_is_rejected(tmp_path: Path, pla
 
 
 @pytest.mark.django_db
-def test_a_folder_in_that_of_a_camera_one_sees_is_taken(tmp_path: Path) -> None:
+def test_a_folder_inside_a_visible_cameras_folder_is_accepted(tmp_path: Path) -> None:
     mine = Group.objects.create(name="mine")
     make_camera("Front Door", folder_path=str(tmp_path / "front"), groups=(mine,))
     make_camera("Yard", folder_path=str(tmp_path / "yard"), groups=(mine,))

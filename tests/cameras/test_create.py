@@ -38,14 +38,14 @@ def test_a_camera_is_created_as_documented(api: APIClient) -> None:
     assert (body["detection_classes"], body["detection_width"]) == ([], 768)
 
 
-def test_only_name_and_folder_are_needed(api: APIClient) -> None:
+def test_only_name_and_folder_are_required(api: APIClient) -> None:
     response = api.post(CAMERAS, {"name": "x", "folder_path": "/x"}, format="json")
 
     assert response.status_code == 201
     assert response.json()["status"] == "online"
 
 
-def test_every_field_is_stored_and_given_back(api: APIClient, family: Group) -> None:
+def test_every_field_is_stored_and_returned(api: APIClient, family: Group) -> None:
     values = {
         "status": "unknown",
         "ingestion_mode": "onvif",
@@ -89,7 +89,7 @@ def test_the_password_is_encrypted_at_rest(api: APIClient) -> None:
     assert "hunter2" not in stored
 
 
-def test_a_name_is_trimmed_and_a_folder_is_folded(api: APIClient) -> None:
+def test_name_and_folder_are_normalized(api: APIClient) -> None:
     body = create(api, name="  Yard  ", folder_path="/cams//yard/./a/").json()
 
     assert body["name"] == "Yard"
@@ -112,7 +112,7 @@ def test_the_groups_of_a_new_camera_are_audited(api: APIClient, family: Group) -
     assert AuditEntry.objects.get(action="camera_created").changes["groups"] == [None, ["family"]]
 
 
-def test_a_refused_camera_leaves_no_row_and_no_audit(api: APIClient) -> None:
+def test_a_rejected_camera_leaves_no_row_and_no_audit_entry(api: APIClient) -> None:
     assert create(api, motion_sensitivity=7).status_code == 422
 
     assert not Camera.everything.exists()
@@ -120,7 +120,7 @@ def test_a_refused_camera_leaves_no_row_and_no_audit(api: APIClient) -> None:
 
 
 @pytest.mark.parametrize("permission", [(), ("cameras.view_all",), ("cameras.change_camera",)])
-def test_creating_needs_the_permission_to_add(db: None, permission: tuple[str, ...]) -> None:
+def test_creating_a_camera_requires_the_add_permission(db: None, permission: tuple[str, ...]) -> None:
     assert create(client_of(make_user("u", *permission))).status_code == 403
     assert not Camera.everything.exists()
 
@@ -141,7 +141,7 @@ def test_a_user_limited_to_groups_adds_a_camera_to_these_groups(family: Group, g
     assert AuditEntry.objects.get(action="camera_created").changes["groups"] == [None, ["family"]]
 
 
-def test_given_groups_are_used_even_if_the_user_is_in_others(family: Group) -> None:
+def test_requested_groups_are_used_even_if_the_user_is_in_others(family: Group) -> None:
     Group.objects.create(name="neighbours")
     client = client_of(make_user("u", "cameras.add_camera", groups=(family,)))
 
@@ -162,7 +162,7 @@ def test_read_only_keys_change_nothing(api: APIClient) -> None:
     assert not body["created_at"].startswith("1999")
 
 
-def test_an_unknown_key_is_refused(api: APIClient) -> None:
+def test_an_unknown_key_is_rejected(api: APIClient) -> None:
     response = create(api, colour="red")
 
     assert response.status_code == 422
@@ -170,14 +170,14 @@ def test_an_unknown_key_is_refused(api: APIClient) -> None:
     assert not Camera.objects.exists()
 
 
-def test_a_public_camera_cannot_list_groups(api: APIClient, family: Group) -> None:
+def test_a_public_camera_cannot_have_groups(api: APIClient, family: Group) -> None:
     response = create(api, public=True, groups=["family"])
 
     assert response.status_code == 422
     assert [error["field"] for error in response.json()["errors"]] == ["public"]
 
 
-def test_a_stream_needs_its_address(api: APIClient) -> None:
+def test_a_stream_requires_its_url(api: APIClient) -> None:
     for mode in ("rtsp", "onvif"):
         response = create(api, ingestion_mode=mode)
 

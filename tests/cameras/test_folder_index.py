@@ -30,7 +30,7 @@ def names(index: FolderIndex, *, images: bool = True, videos: bool = True, exclu
     return [Path(file.path).name for file in index.newest(images=images, videos=videos, excluded=excluded)]
 
 
-def test_the_newest_comes_first_by_time_not_by_name(index: FolderIndex, tmp_path: Path) -> None:
+def test_files_are_ordered_by_time_not_by_name(index: FolderIndex, tmp_path: Path) -> None:
     put(tmp_path, "z.jpg", b"x", age_s=30)
     put(tmp_path, "a.jpg", b"x", age_s=10)
     put(tmp_path, "m.mp4", b"x", age_s=20)
@@ -40,7 +40,7 @@ def test_the_newest_comes_first_by_time_not_by_name(index: FolderIndex, tmp_path
     assert names(index, images=False) == ["m.mp4"]
 
 
-def test_a_new_file_shows_at_once(index: FolderIndex, tmp_path: Path) -> None:
+def test_a_new_file_is_found_at_once(index: FolderIndex, tmp_path: Path) -> None:
     put(tmp_path, "a.jpg", b"x", age_s=30)
     settle(tmp_path)
     names(index)
@@ -50,7 +50,7 @@ def test_a_new_file_shows_at_once(index: FolderIndex, tmp_path: Path) -> None:
     assert names(index) == ["b.jpg", "a.jpg"]
 
 
-def test_what_lies_behind_a_removed_newest_file_is_found(index: FolderIndex, tmp_path: Path) -> None:
+def test_the_next_older_file_is_found_when_the_newest_is_removed(index: FolderIndex, tmp_path: Path) -> None:
     for number in range(100):
         put(tmp_path, f"{number:03}.jpg", b"x", age_s=1000 - number)
     assert names(index)[0] == "099.jpg"
@@ -61,7 +61,7 @@ def test_what_lies_behind_a_removed_newest_file_is_found(index: FolderIndex, tmp
     assert names(index) == [f"{number:03}.jpg" for number in range(29, -1, -1)]
 
 
-def test_a_file_overwritten_in_place_shows_at_once(index: FolderIndex, tmp_path: Path) -> None:
+def test_a_file_overwritten_in_place_is_found_at_once(index: FolderIndex, tmp_path: Path) -> None:
     put(tmp_path, "old.jpg", b"x", age_s=500)
     put(tmp_path, "new.jpg", b"x", age_s=300)
     settle(tmp_path)
@@ -74,7 +74,7 @@ def test_a_file_overwritten_in_place_shows_at_once(index: FolderIndex, tmp_path:
     assert (Path(first.path).name, first.size) == ("old.jpg", 6)
 
 
-def test_a_change_in_a_subfolder_shows_though_the_root_did_not_change(index: FolderIndex, tmp_path: Path) -> None:
+def test_a_change_in_a_subfolder_is_found_even_if_the_root_did_not_change(index: FolderIndex, tmp_path: Path) -> None:
     put(tmp_path, "2026/01/a.jpg", b"x", age_s=30)
     settle(tmp_path, tmp_path / "2026", tmp_path / "2026/01")
     assert names(index) == ["a.jpg"]
@@ -86,7 +86,7 @@ def test_a_change_in_a_subfolder_shows_though_the_root_did_not_change(index: Fol
     assert names(index) == ["c.jpg", "b.jpg", "a.jpg"]
 
 
-def test_a_file_renamed_over_another_shows(index: FolderIndex, tmp_path: Path) -> None:
+def test_a_file_renamed_over_another_is_found(index: FolderIndex, tmp_path: Path) -> None:
     put(tmp_path, "a.jpg", b"x", age_s=300)
     settle(tmp_path)
     names(index)
@@ -96,7 +96,7 @@ def test_a_file_renamed_over_another_shows(index: FolderIndex, tmp_path: Path) -
     assert index.newest(images=True, videos=True)[0].size == 5
 
 
-def test_a_folder_that_became_a_file_and_the_other_way_round(index: FolderIndex, tmp_path: Path) -> None:
+def test_a_folder_can_become_a_file_and_a_file_a_folder(index: FolderIndex, tmp_path: Path) -> None:
     put(tmp_path, "x/a.jpg", b"x", age_s=30)
     names(index)
     (tmp_path / "x/a.jpg").unlink()
@@ -107,7 +107,7 @@ def test_a_folder_that_became_a_file_and_the_other_way_round(index: FolderIndex,
     assert names(index) == ["b.jpg"]
 
 
-def test_a_name_that_was_a_file_and_then_a_folder_is_entered_by_the_full_scan(
+def test_a_file_that_became_a_folder_is_entered_by_the_full_scan(
     index: FolderIndex, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(folder_index, "FULL_SCAN_INTERVAL_S", 0.0)
@@ -140,7 +140,7 @@ def test_links_fifos_and_folders_named_like_pictures_are_ignored(index: FolderIn
     assert names(FolderIndex(str(inside))) == ["plain.jpg"]
 
 
-def test_excluded_folders_are_not_entered_and_come_back(index: FolderIndex, tmp_path: Path) -> None:
+def test_excluded_folders_are_skipped_until_they_are_included_again(index: FolderIndex, tmp_path: Path) -> None:
     put(tmp_path, "mine.jpg", b"x", age_s=20)
     put(tmp_path, "inner/theirs.jpg", b"x", age_s=10)
     inner = frozenset({str(tmp_path / "inner")})
@@ -150,14 +150,14 @@ def test_excluded_folders_are_not_entered_and_come_back(index: FolderIndex, tmp_
     assert names(index, excluded=inner) == ["mine.jpg"]
 
 
-def test_names_that_are_not_utf_8_are_found(index: FolderIndex, tmp_path: Path) -> None:
+def test_files_whose_names_are_not_utf_8_are_found(index: FolderIndex, tmp_path: Path) -> None:
     path = os.fsencode(tmp_path) + b"/caf\xe9.jpg"
     Path(os.fsdecode(path)).write_bytes(b"x")
 
     assert [os.fsencode(file.path) for file in index.newest(images=True, videos=True)] == [path]
 
 
-def test_many_videos_do_not_push_the_pictures_out(index: FolderIndex, tmp_path: Path) -> None:
+def test_many_videos_do_not_displace_the_pictures(index: FolderIndex, tmp_path: Path) -> None:
     put(tmp_path, "a.jpg", b"x", age_s=5000)
     for number in range(100):
         put(tmp_path, f"{number}.mp4", b"x", age_s=number + 1)
@@ -166,7 +166,7 @@ def test_many_videos_do_not_push_the_pictures_out(index: FolderIndex, tmp_path: 
     assert len(names(index, images=False)) == folder_index.NEWEST
 
 
-def test_a_missing_folder_is_reported_and_recovers(tmp_path: Path) -> None:
+def test_a_missing_folder_is_reported_and_works_again_when_restored(tmp_path: Path) -> None:
     index = FolderIndex(str(tmp_path / "cam"))
     with pytest.raises(FolderMissing):
         index.newest(images=True, videos=True)
@@ -176,7 +176,7 @@ def test_a_missing_folder_is_reported_and_recovers(tmp_path: Path) -> None:
     assert names(index) == ["a.jpg"]
 
 
-def test_a_file_in_place_of_the_folder_is_missing_too(tmp_path: Path) -> None:
+def test_a_file_at_the_folders_path_is_reported_as_a_missing_folder(tmp_path: Path) -> None:
     (tmp_path / "cam").write_text("x")
 
     with pytest.raises(FolderMissing):
@@ -201,7 +201,7 @@ def test_an_unchanged_folder_is_not_listed_again(
     assert listings == [str(tmp_path / "sub")]
 
 
-def test_an_old_name_written_again_in_a_subfolder_shows_after_the_full_scan(
+def test_an_overwritten_old_file_in_a_subfolder_is_found_by_the_full_scan(
     index: FolderIndex, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for number in range(100):
@@ -215,7 +215,7 @@ def test_an_old_name_written_again_in_a_subfolder_shows_after_the_full_scan(
     assert names(index)[0] == "000.jpg"
 
 
-def test_a_link_that_takes_the_place_of_a_directory_is_not_followed(tmp_path: Path) -> None:
+def test_a_link_that_replaces_a_directory_is_not_followed(tmp_path: Path) -> None:
     elsewhere, folder = tmp_path / "elsewhere", tmp_path / "camera"
     put(elsewhere, "secret.jpg", b"x", age_s=1)
     put(folder / "day", "a.jpg", b"x")
@@ -228,11 +228,11 @@ def test_a_link_that_takes_the_place_of_a_directory_is_not_followed(tmp_path: Pa
     assert index.newest(images=True, videos=True) == []
 
 
-def test_waiting_for_a_folder_that_hangs_raises_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_waiting_for_a_hanging_folder_raises_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(folder_index, "TIMEOUT_S", 0.1)
     index = FolderIndex(str(tmp_path))
 
-    with index._lock, pytest.raises(FolderUnreadable, match="does not answer"):
+    with index._lock, pytest.raises(FolderUnreadable, match="does not respond"):
         index.newest(images=True, videos=True)
     assert index.newest(images=True, videos=True) == []
 
@@ -246,7 +246,7 @@ def test_a_live_view_of_two_hundred_cameras_keeps_the_index_of_each(tmp_path: Pa
     assert index_of(str(tmp_path)) is first
 
 
-def test_what_systems_put_into_a_folder_by_themselves_is_not_the_newest(index: FolderIndex, tmp_path: Path) -> None:
+def test_files_in_system_folders_are_ignored(index: FolderIndex, tmp_path: Path) -> None:
     put(tmp_path, "front.jpg", b"x", age_s=30)
     put(tmp_path, "2026-11-30/front.jpg", b"x", age_s=40)
     put_system_files(tmp_path)
@@ -260,7 +260,7 @@ def ahead(folder: Path, name: str, *, days: float) -> Path:
     return put(folder, name, b"x", age_s=-86_400 * days)
 
 
-def test_a_file_from_the_future_is_as_old_as_its_arrival(index: FolderIndex, tmp_path: Path) -> None:
+def test_a_file_from_the_future_has_the_time_of_its_arrival(index: FolderIndex, tmp_path: Path) -> None:
     before = time.time()
     ahead(tmp_path, "ahead.jpg", days=400)
 
@@ -270,7 +270,7 @@ def test_a_file_from_the_future_is_as_old_as_its_arrival(index: FolderIndex, tmp
     assert 399 <= file.ahead.days <= 400
 
 
-def test_a_file_from_the_future_hides_none_that_came_after_it(index: FolderIndex, tmp_path: Path) -> None:
+def test_a_file_from_the_future_is_not_newer_than_those_that_arrived_later(index: FolderIndex, tmp_path: Path) -> None:
     ahead(tmp_path, "far_ahead.jpg", days=400)
     let_the_clock_step()
     ahead(tmp_path, "ahead.jpg", days=100)
@@ -281,13 +281,13 @@ def test_a_file_from_the_future_hides_none_that_came_after_it(index: FolderIndex
     assert names(index) == ["now.jpg", "ahead.jpg", "far_ahead.jpg", "old.jpg"]
 
 
-def test_clocks_that_differ_a_little_are_no_wrong_clock(index: FolderIndex, tmp_path: Path) -> None:
+def test_a_small_clock_difference_is_not_a_wrong_clock(index: FolderIndex, tmp_path: Path) -> None:
     put(tmp_path, "a.jpg", b"x", age_s=-300)
 
     assert not index.newest(images=True, videos=True)[0].ahead
 
 
-def test_where_both_times_lie_ahead_a_file_is_as_old_as_our_knowledge_of_it(tmp_path: Path) -> None:
+def test_a_file_with_both_times_in_the_future_has_the_time_at_which_it_was_found(tmp_path: Path) -> None:
     """As on a memory card whose camera sets both times."""
     path = ahead(tmp_path, "a.jpg", days=400)
     facts = path.stat()

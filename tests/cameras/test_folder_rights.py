@@ -60,7 +60,7 @@ def created(user: User, folder: Path) -> Any:
 
 
 @pytest.mark.parametrize("below", ["", "..", "../..", "inner"])
-def test_a_folder_outside_that_overlaps_a_review_path_takes_a_superuser(cams, card, editor, chief, below):
+def test_a_folder_outside_the_root_that_overlaps_a_review_path_requires_a_superuser(cams, card, editor, chief, below):
     folder = (card / below).resolve()
     camera = make_camera()
 
@@ -75,14 +75,14 @@ def test_a_folder_outside_that_overlaps_a_review_path_takes_a_superuser(cams, ca
     assert created(chief, folder).status_code == 201
 
 
-def test_the_root_of_all_takes_a_superuser(cams, card, editor, chief):
+def test_the_file_system_root_requires_a_superuser(cams, card, editor, chief):
     reviewer = make_user("ranger", "reviewer.review", "reviewer.change_reviewpath")
     assert created(editor, Path("/")).status_code == 403
 
     assert [root.path for root in known_paths(reviewer)] == [str(card)]
 
 
-def test_a_folder_that_holds_the_camera_root_takes_a_superuser(cams, editor, chief):
+def test_a_folder_that_contains_the_camera_root_requires_a_superuser(cams, editor, chief):
     (cams / "link").symlink_to(cams)
 
     for folder in (cams, cams.parent, cams / "link"):
@@ -91,14 +91,14 @@ def test_a_folder_that_holds_the_camera_root_takes_a_superuser(cams, editor, chi
     assert created(chief, cams).status_code == 201
 
 
-def test_inside_the_camera_root_the_rules_of_overlap_stay(cams, editor, chief):
+def test_inside_the_camera_root_review_paths_do_not_matter(cams, editor, chief):
     (cams / "demo/card").mkdir(parents=True)
     add_path(chief, str(cams / "demo/card"))
 
     assert created(editor, cams / "demo").status_code == 201
 
 
-def test_the_admins_form_refuses_it_beside_the_field(cams, card, editor):
+def test_the_admin_form_shows_the_error_at_the_field(cams, card, editor):
     camera = make_camera(name="Gate")
     desk = Client()
     desk.force_login(editor)
@@ -115,7 +115,7 @@ def test_the_admins_form_refuses_it_beside_the_field(cams, card, editor):
     assert camera.folder_path != str(card.parent)
 
 
-def test_a_camera_that_stays_where_it_is_can_be_edited_by_others(cams, card, editor, chief):
+def test_other_users_can_edit_a_camera_if_its_folder_does_not_change(cams, card, editor, chief):
     slug = created(chief, card.parent).json()["id"]
 
     answer = client_of(editor).patch(
@@ -151,7 +151,7 @@ def link_to(camera: Camera, target: Path) -> None:
 
 
 @pytest.mark.parametrize("target", ["theirs", "theirs/2026", ""])
-def test_a_folder_that_became_a_link_to_anothers_is_not_read(cams, pair, limited, target):
+def test_a_folder_that_became_a_link_to_another_cameras_is_not_read(cams, pair, limited, target):
     mine, theirs = pair
     assert limited.get(f"{MEDIA}/mine/a.jpg").status_code == 200
 
@@ -167,7 +167,7 @@ def test_a_folder_that_became_a_link_to_anothers_is_not_read(cams, pair, limited
     assert current_folders().resolved_folder(mine) is None
 
 
-def test_the_same_for_a_camera_without_a_stored_place(cams, pair, limited):
+def test_the_same_applies_to_a_camera_without_a_stored_location(cams, pair, limited):
     mine, _ = pair
     Camera.objects.filter(pk=mine.pk).update(chosen_place="")
 
@@ -176,7 +176,7 @@ def test_the_same_for_a_camera_without_a_stored_place(cams, pair, limited):
     assert limited.get(f"{MEDIA}/mine/2026/a.jpg").status_code == 403
 
 
-def test_a_link_that_was_chosen_as_such_is_read(cams, chief):
+def test_a_folder_that_was_a_link_when_chosen_is_read(cams, chief):
     put(cams / "store/front", "a.jpg", jpeg())
     create_camera(chief, {"name": "Store", "folder_path": str(cams / "store")})
     (cams / "front").symlink_to(cams / "store/front")
@@ -185,7 +185,7 @@ def test_a_link_that_was_chosen_as_such_is_read(cams, chief):
     assert [Path(file.path).name for file in newest_files(front)] == ["a.jpg"]
 
 
-def test_a_link_to_what_no_camera_has_is_read_as_before(cams, pair, limited):
+def test_a_link_to_a_folder_of_no_camera_is_read(cams, pair, limited):
     mine, _ = pair
     put(cams / "disk2/mine", "b.jpg", jpeg())
 
@@ -194,7 +194,7 @@ def test_a_link_to_what_no_camera_has_is_read_as_before(cams, pair, limited):
     assert limited.get(f"{MEDIA}/mine/b.jpg").status_code == 200
 
 
-def test_a_camera_root_that_moved_strays_nobody(cams, pair, tmp_path, settings):
+def test_moving_the_camera_root_redirects_no_camera(cams, pair, tmp_path, settings):
     cams.rename(tmp_path / "new-disk")
     cams.symlink_to(tmp_path / "new-disk")
 

@@ -72,7 +72,7 @@ def test_the_status_set_by_a_client_stays_until_there_is_evidence() -> None:
     assert changes() == []
 
 
-def test_nothing_new_is_not_written_and_not_audited_again() -> None:
+def test_an_unchanged_status_is_neither_saved_nor_audited() -> None:
     camera = make_camera(status="offline")
     put(folder_of(camera), "a.jpg", jpeg())
 
@@ -81,7 +81,7 @@ def test_nothing_new_is_not_written_and_not_audited_again() -> None:
     assert len(changes()) == 1
 
 
-def test_a_longer_hold_off_takes_back_what_was_found_under_the_shorter() -> None:
+def test_a_longer_offline_limit_sets_the_camera_online_again() -> None:
     camera = created_ago(48, offline_after_seconds=3600)
     put(folder_of(camera), "a.jpg", jpeg(), age_s=7200)
     assert after_probe(camera).status == "offline"
@@ -91,7 +91,7 @@ def test_a_longer_hold_off_takes_back_what_was_found_under_the_shorter() -> None
     assert after_probe(camera).status == "online"
 
 
-def test_silence_for_longer_than_the_hold_off_is_offline() -> None:
+def test_a_camera_without_files_for_longer_than_the_limit_is_offline() -> None:
     camera = created_ago(25)
     patient = created_ago(25, offline_after_seconds=26 * 3600)
     hasty = created_ago(1, offline_after_seconds=60)
@@ -104,7 +104,7 @@ def test_silence_for_longer_than_the_hold_off_is_offline() -> None:
     assert Camera.objects.get(pk=camera.pk).status_reason
 
 
-def test_the_hold_off_begins_with_the_last_file(settings) -> None:
+def test_the_offline_limit_starts_with_the_last_file(settings) -> None:
     settings.NVR_OFFLINE_AFTER = timedelta(minutes=5)
     quiet, lively = created_ago(25), created_ago(25)
     put(folder_of(quiet), "a.jpg", jpeg(), age_s=301)
@@ -114,7 +114,7 @@ def test_the_hold_off_begins_with_the_last_file(settings) -> None:
     assert after_probe(lively).status == "online"
 
 
-def test_a_camera_that_comes_back_is_online_with_one_line_each_way(settings) -> None:
+def test_each_status_change_has_one_audit_entry(settings) -> None:
     camera = created_ago(25)
     health.refresh_all()
     put(folder_of(camera), "a.jpg", jpeg(), age_s=5)
@@ -123,7 +123,7 @@ def test_a_camera_that_comes_back_is_online_with_one_line_each_way(settings) -> 
     assert changes() == [["online", "offline"], ["offline", "online"]]
 
 
-def test_time_in_which_we_were_down_does_not_count() -> None:
+def test_downtime_does_not_count() -> None:
     now = timezone.now()
     camera = created_ago(25)
     Outage.objects.create(started_at=now - timedelta(hours=10), ended_at=now - timedelta(hours=8))
@@ -134,7 +134,7 @@ def test_time_in_which_we_were_down_does_not_count() -> None:
     assert after_probe(camera).status == "offline"
 
 
-def test_an_outage_before_the_camera_was_made_does_not_count() -> None:
+def test_an_outage_before_the_camera_was_created_does_not_count() -> None:
     now = timezone.now()
     camera = created_ago(25)
     Outage.objects.create(started_at=now - timedelta(hours=100), ended_at=now - timedelta(hours=24.5))
@@ -152,7 +152,7 @@ def test_a_probe_before_the_first_heartbeat_after_a_start_does_not_count_downtim
     assert after_probe(camera).status == "online"
 
 
-def test_a_silence_of_the_scheduler_is_kept_as_an_outage() -> None:
+def test_a_silence_of_the_scheduler_is_recorded_as_an_outage() -> None:
     before = timezone.now() - timedelta(hours=3)
     beat("scheduler")
     assert not Outage.objects.exists()
@@ -198,9 +198,7 @@ def key_gone(camera: Camera) -> None:
         (key_gone, "password"),
     ],
 )
-def test_a_folder_or_secret_that_fails_is_an_error_in_words_and_others_live_on(
-    spoil: Callable[[Camera], None], reason: str
-) -> None:
+def test_an_unreadable_folder_or_secret_is_an_error_with_a_reason(spoil: Callable[[Camera], None], reason: str) -> None:
     camera, other = make_camera(), make_camera(status="offline")
     put(folder_of(other), "a.jpg", jpeg())
     health.refresh_all()
@@ -214,7 +212,7 @@ def test_a_folder_or_secret_that_fails_is_an_error_in_words_and_others_live_on(
     assert ["online", "error"] in changes()
 
 
-def test_an_error_that_is_over_is_over() -> None:
+def test_an_error_ends_when_its_cause_is_fixed() -> None:
     camera = make_camera()
     missing(camera)
     assert after_probe(camera).status == "error"
@@ -226,7 +224,7 @@ def test_an_error_that_is_over_is_over() -> None:
     assert after_probe(camera).status == "online"
 
 
-def test_a_volume_that_is_back_with_a_new_file_is_online() -> None:
+def test_a_remounted_volume_with_a_new_file_is_online() -> None:
     camera = make_camera()
     volume_away(camera)
     assert after_probe(camera).status == "error"
@@ -243,13 +241,13 @@ def test_a_stream_without_frames_is_unknown(mode: str) -> None:
     assert after_probe(camera).status == "unknown"
 
 
-def test_disabled_and_trashed_cameras_are_left_alone() -> None:
+def test_disabled_and_trashed_cameras_are_not_probed() -> None:
     for camera in (created_ago(99, enabled=False), created_ago(99, deleted_at=timezone.now())):
         missing(camera)
         assert after_probe(camera).status == "online"
 
 
-def test_files_of_a_camera_inside_do_not_count_for_the_outer_one() -> None:
+def test_files_of_a_nested_camera_do_not_count_for_the_outer_one() -> None:
     outer = make_camera(status="offline")
     inner = make_camera(folder_path=f"{outer.folder_path}/inner", status="offline")
     put(Path(inner.folder_path), "a.jpg", jpeg())
@@ -260,7 +258,7 @@ def test_files_of_a_camera_inside_do_not_count_for_the_outer_one() -> None:
 
 @pytest.fixture
 def hang(monkeypatch: pytest.MonkeyPatch) -> Iterator[set[int]]:
-    """Cameras whose folder does not answer until the test is over; the timeout is 0.5 s."""
+    """Cameras whose folder does not respond until the test is over; the timeout is 0.5 s."""
     stuck: set[int] = set()
     release = threading.Event()
 
@@ -275,7 +273,7 @@ def hang(monkeypatch: pytest.MonkeyPatch) -> Iterator[set[int]]:
     release.set()
 
 
-def test_a_folder_that_hangs_is_an_error_and_does_not_freeze_the_others(hang: set[int]) -> None:
+def test_a_hanging_folder_is_an_error_and_does_not_block_the_others(hang: set[int]) -> None:
     camera, other = make_camera(), make_camera(status="offline")
     put(folder_of(other), "a.jpg", jpeg())
     hang.add(camera.pk)
@@ -283,11 +281,11 @@ def test_a_folder_that_hangs_is_an_error_and_does_not_freeze_the_others(hang: se
     probed = after_probe(camera)
 
     assert probed.status == "error"
-    assert "not answered" in probed.status_reason
+    assert "not responded" in probed.status_reason
     assert Camera.objects.get(pk=other.pk).status == "online"
 
 
-def test_a_dead_mount_with_twenty_cameras_does_not_freeze_the_others(hang: set[int]) -> None:
+def test_a_dead_mount_with_twenty_cameras_does_not_block_the_others(hang: set[int]) -> None:
     hang.update(make_camera().pk for _ in range(20))
     other = make_camera(status="offline")
     put(folder_of(other), "a.jpg", jpeg())
@@ -323,7 +321,7 @@ def test_a_probe_that_raises_sets_only_its_own_camera_to_error(monkeypatch: pyte
     assert after_probe(other).status == "online"
 
 
-def test_a_database_that_is_away_is_no_fault_of_the_cameras(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unavailable_database_does_not_change_the_status(monkeypatch: pytest.MonkeyPatch) -> None:
     camera = make_camera()
 
     def patched_newest_files(camera: Camera, **kwargs: bool):

@@ -46,7 +46,7 @@ def hours(number: float) -> timedelta:
         pytest.param([8 * HOUR], hours(8), id="the second picture after a night"),
     ],
 )
-def test_the_usual_pause_is_learned_from_the_long_ones(gaps_s: list[float], usual: timedelta | None) -> None:
+def test_the_usual_pause_is_learned_from_long_pauses(gaps_s: list[float], usual: timedelta | None) -> None:
     assert learned(gaps_s) == usual
 
 
@@ -90,7 +90,7 @@ def tile(browser: Client) -> dict[str, object]:
 
 
 @pytest.mark.parametrize(("age_s", "old"), [(40 * MINUTE, False), (3 * HOUR, True)])
-def test_a_camera_that_uploads_each_hour_is_well_for_an_hour(
+def test_a_picture_of_an_hourly_camera_is_current_for_an_hour(
     browser: Client, hourly: Callable[[float], None], age_s: float, old: bool
 ) -> None:
     hourly(age_s)
@@ -118,7 +118,7 @@ def test_row_admin_api_and_live_view_use_the_same_picture(
     assert "A picture at least every 1 hour" in page
 
 
-def test_a_burst_after_a_pause_leaves_the_pause_known(camera: Camera) -> None:
+def test_a_pause_before_a_burst_is_remembered(camera: Camera) -> None:
     put(folder_of(camera), "before.jpg", jpeg(), age_s=5 * HOUR)
     health.refresh_all()
     put(folder_of(camera), "first.jpg", jpeg(), age_s=HOUR)
@@ -133,7 +133,7 @@ def test_a_burst_after_a_pause_leaves_the_pause_known(camera: Camera) -> None:
     assert abs(camera.usual_interval_seconds - 4 * HOUR) < 5
 
 
-def test_a_camera_that_writes_one_name_again_and_again_has_pauses_too(camera: Camera) -> None:
+def test_pauses_are_also_measured_if_the_camera_reuses_one_name(camera: Camera) -> None:
     for hour in (5, 4, 3, 2):
         put(folder_of(camera), "snap.jpg", jpeg(seed=hour), age_s=hour * HOUR)
         health.refresh_all()
@@ -143,7 +143,7 @@ def test_a_camera_that_writes_one_name_again_and_again_has_pauses_too(camera: Ca
     assert abs(camera.usual_interval_seconds - HOUR) < 5
 
 
-def test_a_file_time_in_the_future_makes_no_picture_of_the_future(browser: Client, camera: Camera) -> None:
+def test_a_file_time_in_the_future_counts_as_the_time_of_arrival(browser: Client, camera: Camera) -> None:
     put(folder_of(camera), "a.jpg", jpeg(), age_s=-DAY)
 
     assert datetime.fromisoformat(str(tile(browser)["picture_at"])) <= timezone.now()
@@ -154,9 +154,9 @@ def test_the_last_known_picture_is_used_if_the_folder_cannot_be_read(
 ) -> None:
     hourly(2 * HOUR)
     health.refresh_all()
-    Camera.objects.update(status="error", status_reason="The disk is away.")
+    Camera.objects.update(status="error", status_reason="The disk is not mounted.")
 
     shown = tile(browser)
 
     assert shown["is_stale"] is True
-    assert (shown["stale_reason"], shown["stale_detail"]) == ("No picture for 2 hours", "The disk is away.")
+    assert (shown["stale_reason"], shown["stale_detail"]) == ("No picture for 2 hours", "The disk is not mounted.")

@@ -19,7 +19,7 @@ def ids(response) -> list[str]:
     return [camera["id"] for camera in response.json()["items"]]
 
 
-def test_an_empty_house_is_an_empty_page(api: APIClient) -> None:
+def test_without_cameras_the_page_is_empty(api: APIClient) -> None:
     assert api.get(CAMERAS).json() == {
         "items": [],
         "pagination": {"total": 0, "limit": 1000, "offset": 0, "next_cursor": None, "has_more": False},
@@ -38,7 +38,7 @@ def test_a_camera_has_the_documented_keys_and_never_its_password(api: APIClient,
     assert b"root" not in response.content.replace(camera.folder_path.encode(), b"")
 
 
-def test_the_fields_beyond_the_documented_ones_are_there(api: APIClient, family_camera: Camera) -> None:
+def test_the_additional_fields_are_included(api: APIClient, family_camera: Camera) -> None:
     (item,) = api.get(CAMERAS).json()["items"]
 
     assert item["uuid"] == str(family_camera.uuid)
@@ -55,7 +55,7 @@ def test_times_are_utc_with_whole_seconds(api: APIClient, camera: Camera) -> Non
     assert item["last_seen_at"] is None
 
 
-def test_cameras_come_by_name_and_trashed_ones_not_at_all(api: APIClient) -> None:
+def test_cameras_are_ordered_by_name_without_trashed_ones(api: APIClient) -> None:
     for name in ("Yard", "Attic", "Door", "Gone"):
         make_camera(name)
     api.delete(f"{CAMERAS}/gone")
@@ -98,7 +98,7 @@ def test_filters_narrow_the_list(api: APIClient, query: str, found: list[str]) -
         ("id,id", ["id"]),
     ],
 )
-def test_sparse_fields_give_exactly_these_keys(api: APIClient, camera: Camera, fields: str, keys: list[str]) -> None:
+def test_sparse_fields_return_exactly_these_keys(api: APIClient, camera: Camera, fields: str, keys: list[str]) -> None:
     (item,) = api.get(CAMERAS, {"fields": fields}).json()["items"]
 
     assert sorted(item) == sorted(keys)
@@ -166,11 +166,11 @@ def test_a_wrong_limit_or_offset_is_422_and_names_the_field(api: APIClient, quer
 
 
 @pytest.mark.parametrize("query", ["ingestion_mode=telepathy", "q=a%00b"])
-def test_a_filter_value_that_cannot_be_is_422(api: APIClient, query: str) -> None:
+def test_an_invalid_filter_value_is_422(api: APIClient, query: str) -> None:
     assert api.get(f"{CAMERAS}?{query}").status_code == 422
 
 
-def test_everyone_sees_what_lists_their_group_and_no_more(family: Group, family_camera: Camera, camera: Camera) -> None:
+def test_users_see_the_cameras_of_their_groups_only(family: Group, family_camera: Camera, camera: Camera) -> None:
     member = client_of(make_user("m", groups=(family,)))
     watcher = client_of(make_user("w", "cameras.view_all"))
     outsider = client_of(make_user("o"))
@@ -182,7 +182,7 @@ def test_everyone_sees_what_lists_their_group_and_no_more(family: Group, family_
     assert outsider.get(f"{CAMERAS}/front_door").status_code == 404
 
 
-def test_view_all_through_a_group_is_as_good_as_ones_own(family: Group, camera: Camera, member: User) -> None:
+def test_view_all_can_be_granted_through_a_group(family: Group, camera: Camera, member: User) -> None:
     from django.contrib.auth.models import Permission
 
     family.permissions.add(Permission.objects.get(codename="view_all", content_type__app_label="cameras"))
@@ -190,7 +190,7 @@ def test_view_all_through_a_group_is_as_good_as_ones_own(family: Group, camera: 
     assert ids(client_of(member).get(CAMERAS)) == ["front_door"]
 
 
-def test_a_member_of_two_listed_groups_sees_the_camera_once(family: Group) -> None:
+def test_a_member_of_two_of_its_groups_sees_a_camera_once(family: Group) -> None:
     other = Group.objects.create(name="neighbours")
     make_camera("Shared", groups=(family, other))
 
@@ -208,7 +208,7 @@ def test_the_list_costs_the_same_queries_for_two_cameras_and_for_twenty(
 
 
 @pytest.mark.parametrize("address", ["front_door", "uuid", "UUID"])
-def test_a_camera_answers_to_its_slug_and_its_uuid(api: APIClient, camera: Camera, address: str) -> None:
+def test_a_camera_is_found_by_slug_and_uuid(api: APIClient, camera: Camera, address: str) -> None:
     text = {"front_door": "front_door", "uuid": str(camera.uuid), "UUID": str(camera.uuid).upper()}[address]
 
     response = api.get(f"{CAMERAS}/{text}")

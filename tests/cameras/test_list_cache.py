@@ -21,7 +21,7 @@ def listed(client: APIClient) -> list[dict[str, object]]:
     return client.get(CAMERAS).json()["items"]
 
 
-def test_a_second_reading_asks_no_camera_of_the_database(
+def test_a_second_request_does_not_query_cameras(
     api: APIClient, camera: Camera, django_assert_num_queries, django_capture_on_commit_callbacks
 ) -> None:
     from django.db import connection
@@ -64,7 +64,7 @@ WRITES: dict[str, Callable[[Camera, Group], object]] = {
 
 
 @pytest.mark.parametrize("write", WRITES)
-def test_every_write_shows_in_the_next_list(transactional_db: None, write: str) -> None:
+def test_the_next_list_shows_every_change(transactional_db: None, write: str) -> None:
     chief = client_of(make_user("chief", is_superuser=True))
     group = Group.objects.create(name="family")
     camera = make_camera("Back Yard", groups=(group,), status="offline")
@@ -78,7 +78,7 @@ def test_every_write_shows_in_the_next_list(transactional_db: None, write: str) 
     assert listed(chief) == after
 
 
-def test_restoring_and_purging_show_at_once(api: APIClient, camera: Camera) -> None:
+def test_the_next_list_shows_a_restore_and_a_purge(api: APIClient, camera: Camera) -> None:
     assert len(listed(api)) == 1
     api.delete(f"{CAMERAS}/front_door")
     assert listed(api) == []
@@ -86,7 +86,7 @@ def test_restoring_and_purging_show_at_once(api: APIClient, camera: Camera) -> N
     assert len(listed(api)) == 1
 
 
-def test_what_one_reader_sees_is_never_given_to_another(family: Group, family_camera: Camera, camera: Camera) -> None:
+def test_a_users_list_is_never_returned_to_another_user(family: Group, family_camera: Camera, camera: Camera) -> None:
     chief = client_of(make_user("chief", is_superuser=True))
     member = client_of(make_user("m", groups=(family,)))
     outsider = client_of(make_user("o"))
@@ -97,7 +97,7 @@ def test_what_one_reader_sees_is_never_given_to_another(family: Group, family_ca
         assert listed(outsider) == []
 
 
-def test_leaving_a_group_shows_at_once(family: Group, family_camera: Camera, member: User) -> None:
+def test_leaving_a_group_has_an_immediate_effect(family: Group, family_camera: Camera, member: User) -> None:
     client = client_of(member)
     assert len(listed(client)) == 1
 
@@ -106,7 +106,7 @@ def test_leaving_a_group_shows_at_once(family: Group, family_camera: Camera, mem
     assert listed(client) == []
 
 
-def test_queries_are_cached_apart(api: APIClient, camera: Camera) -> None:
+def test_each_query_is_cached_separately(api: APIClient, camera: Camera) -> None:
     make_camera("Yard", status="error")
     for _ in range(2):
         assert len(api.get(f"{CAMERAS}?status=error").json()["items"]) == 1
@@ -130,7 +130,7 @@ def test_a_rolled_back_write_leaves_the_list_as_it_was(transactional_db: None) -
     assert listed(chief) == before
 
 
-def test_with_the_cache_away_the_database_answers(api: APIClient, camera: Camera, cache_away: None) -> None:
+def test_without_a_cache_the_list_is_read_from_the_database(api: APIClient, camera: Camera, cache_away: None) -> None:
     assert [item["id"] for item in listed(api)] == ["front_door"]
     assert api.patch(f"{CAMERAS}/front_door", {"notes": "x"}, format="json").status_code == 200
     assert listed(api)[0]["notes"] == "x"

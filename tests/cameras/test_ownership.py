@@ -56,7 +56,7 @@ def test_a_camera_whose_folder_is_a_link_does_not_show_files_of_one_inside_it() 
 
 @pytest.fixture
 def hang(monkeypatch: pytest.MonkeyPatch) -> Iterator[set[str]]:
-    """Folders that do not answer until the test is over."""
+    """Folders that do not respond until the test is over."""
     stuck: set[str] = set()
     release = threading.Event()
     answer = os.path.realpath
@@ -72,7 +72,7 @@ def hang(monkeypatch: pytest.MonkeyPatch) -> Iterator[set[str]]:
     release.set()
 
 
-def test_a_disk_that_hangs_refuses_its_own_camera_and_holds_up_no_other(api: APIClient, hang: set[str]) -> None:
+def test_a_hanging_disk_fails_its_own_camera_and_does_not_delay_others(api: APIClient, hang: set[str]) -> None:
     dead, other = make_camera("Dead"), make_camera("Other")
     for camera in (dead, other):
         put(folder_of(camera), "a.jpg", jpeg())
@@ -88,7 +88,7 @@ def test_a_disk_that_hangs_refuses_its_own_camera_and_holds_up_no_other(api: API
     assert time.monotonic() - started < 20
 
 
-def test_the_path_check_does_not_hang_with_a_disk(api: APIClient, hang: set[str]) -> None:
+def test_a_hanging_disk_does_not_block_the_path_check(api: APIClient, hang: set[str]) -> None:
     dead, other = make_camera("Dead"), make_camera("Other")
     put(folder_of(other), "a.jpg", jpeg())
     hang.add(dead.folder_path)
@@ -101,7 +101,7 @@ def test_the_path_check_does_not_hang_with_a_disk(api: APIClient, hang: set[str]
     assert wrong["resolved_path"] == dead.folder_path
 
 
-def test_a_disk_that_answers_again_is_served_again(api: APIClient, hang: set[str]) -> None:
+def test_files_are_served_again_when_the_disk_responds_again(api: APIClient, hang: set[str]) -> None:
     camera = make_camera("Dead")
     put(folder_of(camera), "a.jpg", jpeg())
     hang.add(camera.folder_path)
@@ -114,7 +114,7 @@ def test_a_disk_that_answers_again_is_served_again(api: APIClient, hang: set[str
     assert api.get("/api/media/cameras/dead/a.jpg").status_code == 200
 
 
-def test_what_hangs_is_waited_for_once() -> None:
+def test_a_hanging_probe_is_waited_for_once() -> None:
     camera, release = make_camera(), threading.Event()
     concurrent_probe: ConcurrentProbe[bool] = ConcurrentProbe(late=lambda camera: False, timeout_s=0.2, name="test")
 
@@ -157,7 +157,7 @@ def test_the_probe_threads_of_the_live_view_do_not_query_the_database(monkeypatc
 
 
 @pytest.mark.django_db(transaction=True)
-def test_what_was_rolled_back_is_not_remembered_under_the_number_of_the_next_change() -> None:
+def test_a_rolled_back_change_does_not_stay_cached_under_the_next_version() -> None:
     camera = make_camera("Front Door")
     with pytest.raises(ZeroDivisionError), transaction.atomic():
         Camera.objects.filter(pk=camera.pk).update(slug="never")

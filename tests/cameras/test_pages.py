@@ -45,7 +45,7 @@ def tiles(client: Client, query: str = "") -> list[dict[str, object]]:
 
 
 @pytest.mark.parametrize("page", ["/", "/live.json", "/cameras/front_door", "/password", "/api/docs", "/admin/"])
-def test_a_stranger_is_sent_to_the_login_and_back(camera: Camera, page: str) -> None:
+def test_an_anonymous_user_is_redirected_to_the_login_and_back(camera: Camera, page: str) -> None:
     response = Client().get(page)
 
     assert response.status_code == 302
@@ -84,7 +84,7 @@ def test_a_picture_older_than_usual_stays_sharp_and_its_age_is_marked(browser: C
 
 
 @pytest.mark.parametrize("status", ["offline", "error"])
-def test_the_picture_of_a_camera_that_is_away_is_stale_however_young(
+def test_the_picture_of_an_unavailable_camera_is_stale_at_any_age(
     browser: Client, camera: Camera, pictures: list[str], status: str
 ) -> None:
     Camera.objects.update(status=status, status_reason="The cable is cut.", last_seen_at=timezone.now())
@@ -96,7 +96,7 @@ def test_the_picture_of_a_camera_that_is_away_is_stale_however_young(
     assert tile["stale_detail"] == "The cable is cut."
 
 
-def test_live_json_follows_a_new_picture(browser: Client, camera: Camera, pictures: list[str]) -> None:
+def test_live_json_contains_a_new_picture(browser: Client, camera: Camera, pictures: list[str]) -> None:
     (before,) = tiles(browser)
 
     put(folder_of(camera), "d.jpg", jpeg(seed=9), age_s=1)
@@ -111,9 +111,7 @@ def test_live_json_follows_a_new_picture(browser: Client, camera: Camera, pictur
     ("name", "content"),
     [("b.jpg", b""), ("b.jpg", b"noise" * 100), ("b.jpg", jpeg()[:-200]), ("b.bmp", b"BM"), ("b.mp4", b"noise" * 100)],
 )
-def test_the_age_is_that_of_the_picture_that_is_shown(
-    browser: Client, camera: Camera, name: str, content: bytes
-) -> None:
+def test_the_age_is_that_of_the_shown_picture(browser: Client, camera: Camera, name: str, content: bytes) -> None:
     put(folder_of(camera), "a.jpg", jpeg(), age_s=3600)
     put(folder_of(camera), name, content, age_s=5)
     Camera.objects.update(last_seen_at=timezone.now())
@@ -140,7 +138,7 @@ def test_a_picture_from_the_future_ages_from_its_arrival_and_the_wrong_clock_is_
     assert "3 days ahead by its newest file: set its clock" in page
 
 
-def test_a_picture_that_was_refused_is_not_taken_for_the_one_that_is_shown(browser: Client, camera: Camera) -> None:
+def test_an_invalid_picture_is_not_the_last_picture(browser: Client, camera: Camera) -> None:
     """Its header and trailer are valid, but the decoder rejects it."""
     put(folder_of(camera), "a.jpg", jpeg(), age_s=3600)
     put(folder_of(camera), "b.jpg", jpeg_with_many_scans(200), age_s=5)
@@ -172,7 +170,7 @@ def test_a_camera_without_a_valid_picture_shows_none(browser: Client, camera: Ca
     assert (tile["snapshot_url"], tile["picture_at"]) == ("", "")
 
 
-def test_a_camera_without_pictures_has_no_address_for_one(browser: Client, camera: Camera) -> None:
+def test_a_camera_without_pictures_has_no_picture_url(browser: Client, camera: Camera) -> None:
     (tile,) = tiles(browser)
 
     assert (tile["snapshot_url"], tile["picture_at"], tile["is_old"]) == ("", "", False)
@@ -188,7 +186,7 @@ def test_the_live_view_is_filtered_by_status(browser: Client, camera: Camera) ->
     assert 'data-tile="front_door"' not in page
 
 
-def test_people_see_what_they_may(member: User, family_camera: Camera, camera: Camera) -> None:
+def test_users_see_only_their_cameras(member: User, family_camera: Camera, camera: Camera) -> None:
     client = browser_of(member)
 
     assert [tile["slug"] for tile in tiles(client)] == ["back_yard"]
@@ -224,7 +222,7 @@ def test_a_file_has_its_neighbours_and_a_download(browser: Client, camera: Camer
 
 
 @pytest.mark.parametrize("file", ["nope.jpg", "../../etc/passwd", "%00", "%ff", "x" * 3000])
-def test_a_file_that_is_not_there_leaves_the_live_picture(
+def test_an_unknown_file_shows_the_live_picture(
     browser: Client, camera: Camera, pictures: list[str], file: str
 ) -> None:
     response = browser.get(f"/cameras/front_door?file={file}")
@@ -264,7 +262,9 @@ def addresses(page: str) -> set[str]:
     return {html.unescape(address) for address in found}
 
 
-def test_a_name_that_is_not_utf_8_is_no_neighbour(browser: Client, camera: Camera, pictures: list[str]) -> None:
+def test_a_file_whose_name_is_not_utf_8_is_skipped_when_stepping(
+    browser: Client, camera: Camera, pictures: list[str]
+) -> None:
     put_bytes(camera, b"caf\xe9.jpg", jpeg(seed=9), age_s=22)  # between b.jpg and c.jpg
 
     page = browser.get("/cameras/front_door?file=c.jpg").content.decode()
@@ -273,7 +273,7 @@ def test_a_name_that_is_not_utf_8_is_no_neighbour(browser: Client, camera: Camer
     assert browser.get("/cameras/front_door?file=caf%EF%BF%BD.jpg").content.decode().count("data-live-url")
 
 
-def test_the_newest_picture_is_shown_also_if_its_name_is_not_utf_8(
+def test_the_newest_picture_is_shown_even_if_its_name_is_not_utf_8(
     browser: Client, camera: Camera, pictures: list[str]
 ) -> None:
     newest = jpeg(seed=9)
@@ -296,7 +296,7 @@ def test_a_frame_of_a_video_whose_name_is_not_utf_8_is_shown(browser: Client, ca
 
 
 @pytest.mark.parametrize("folder", ["/nowhere/at/all", "/etc"])
-def test_a_camera_whose_folder_fails_still_has_its_page(browser: Client, folder: str) -> None:
+def test_a_camera_with_an_unreadable_folder_still_has_a_page(browser: Client, folder: str) -> None:
     make_camera("Lost", folder_path=folder, status="error", status_reason="The folder is gone.")
 
     page = browser.get("/cameras/lost").content.decode()
@@ -306,14 +306,14 @@ def test_a_camera_whose_folder_fails_still_has_its_page(browser: Client, folder:
 
 
 @pytest.mark.parametrize("page", ["/cameras/nobody", "/nowhere", "/cameras/%00", "/cameras/a/b"])
-def test_what_is_not_there_is_a_404_page(browser: Client, page: str) -> None:
+def test_an_unknown_camera_is_a_404_page(browser: Client, page: str) -> None:
     response = browser.get(page)
 
     assert response.status_code == 404
     assert response["Content-Type"].startswith("text/html")
 
 
-def test_the_local_time_is_the_cameras(browser: Client, camera: Camera) -> None:
+def test_the_local_time_is_in_the_cameras_time_zone(browser: Client, camera: Camera) -> None:
     Camera.objects.update(time_zone="Asia/Tokyo")
     put(folder_of(camera), "a.jpg", jpeg())
 
@@ -324,7 +324,7 @@ def test_the_local_time_is_the_cameras(browser: Client, camera: Camera) -> None:
     assert f"{tokyo:%H:}" in page
 
 
-def test_one_signs_in_and_out(camera: Camera, family: Group) -> None:
+def test_users_sign_in_and_out(camera: Camera, family: Group) -> None:
     make_user("kim", groups=(family,))
     client = Client()
 
@@ -340,7 +340,7 @@ def test_one_signs_in_and_out(camera: Camera, family: Group) -> None:
     assert client.get("/").status_code == 302
 
 
-def test_the_login_leads_to_no_foreign_page(db: None) -> None:
+def test_the_login_does_not_redirect_to_other_sites(db: None) -> None:
     make_user("kim")
 
     response = Client().post("/login?next=https://evil.example/", {"username": "kim", "password": PASSWORD})
@@ -373,7 +373,7 @@ def test_the_password_is_changed_and_other_sessions_end(db: None) -> None:
     assert (entry.actor_name, entry.target_name, entry.changes) == ("kim", "kim", {})
 
 
-def test_a_weak_password_is_refused(db: None) -> None:
+def test_a_weak_password_is_rejected(db: None) -> None:
     client = browser_of(make_user("kim"))
 
     for weak in ("short", "12345678901", "password123"):
@@ -381,7 +381,7 @@ def test_a_weak_password_is_refused(db: None) -> None:
         assert response.status_code == 200
 
 
-def test_ten_wrong_passwords_are_answered_with_429_and_a_page(db: None, still_clock: Clock) -> None:
+def test_the_eleventh_login_attempt_gets_a_429_page(db: None, still_clock: Clock) -> None:
     client = Client()
     for _ in range(10):
         assert client.post("/login", {"username": "kim", "password": "x"}).status_code == 200
@@ -394,7 +394,7 @@ def test_ten_wrong_passwords_are_answered_with_429_and_a_page(db: None, still_cl
     assert client.post("/login", {"username": "pat", "password": "x"}).status_code == 200
 
 
-def test_a_form_without_its_token_is_refused_with_a_page(db: None) -> None:
+def test_a_form_without_a_csrf_token_gets_an_error_page(db: None) -> None:
     client = Client(enforce_csrf_checks=True)
 
     response = client.post("/login", {"username": "kim", "password": "x"})

@@ -76,7 +76,7 @@ def test_the_report_has_the_documented_shape(api: APIClient, base: Path) -> None
     }
 
 
-def test_each_fault_has_its_literal_text(api: APIClient, base: Path, tmp_path: Path) -> None:
+def test_each_issue_has_its_documented_text(api: APIClient, base: Path, tmp_path: Path) -> None:
     (base / "file").write_text("x")
     (tmp_path / "outside").mkdir()
     put(tmp_path / "full", "a.jpg", jpeg())
@@ -99,7 +99,7 @@ def test_each_fault_has_its_literal_text(api: APIClient, base: Path, tmp_path: P
 
 
 @pytest.mark.parametrize("name", ["a.JPG", "a.mkv", "sub/deep/a.png", "a.webm"])
-def test_one_picture_or_video_anywhere_below_is_enough(api: APIClient, base: Path, name: str) -> None:
+def test_one_picture_or_video_anywhere_in_the_folder_is_enough(api: APIClient, base: Path, name: str) -> None:
     camera = make_camera("Cam")
     put(folder_of(camera), "text.txt", b"x")
     assert issues(api) != {}
@@ -116,7 +116,7 @@ def test_other_files_and_hidden_ones_do_not_count(api: APIClient, base: Path, na
     assert issues(api) == {"cam": ["no image or video files found"]}
 
 
-def test_a_link_that_leads_out_of_the_base_is_outside(api: APIClient, base: Path, tmp_path: Path) -> None:
+def test_a_link_out_of_the_base_path_is_outside(api: APIClient, base: Path, tmp_path: Path) -> None:
     put(tmp_path / "elsewhere", "a.jpg", jpeg())
     (base / "link").symlink_to(tmp_path / "elsewhere")
     make_camera("Linked", folder_path=str(base / "link"))
@@ -127,7 +127,7 @@ def test_a_link_that_leads_out_of_the_base_is_outside(api: APIClient, base: Path
     assert row["resolved_path"] == str(tmp_path / "elsewhere")
 
 
-def test_a_sibling_with_the_same_beginning_is_outside(api: APIClient, base: Path) -> None:
+def test_a_sibling_with_the_same_prefix_is_outside(api: APIClient, base: Path) -> None:
     make_camera("Sly", folder_path=f"{base}2/x")
 
     assert issues(api)["sly"][0].startswith("folder_path not under base_path")
@@ -141,7 +141,7 @@ def test_a_folder_in_a_loop_of_links_is_reported_not_raised(api: APIClient, base
     assert issues(api).keys() == {"loop", "long"}
 
 
-def test_only_superusers_learn_how_a_folder_outside_the_base_is(base: Path, family: Group) -> None:
+def test_only_superusers_get_details_of_a_folder_outside_the_base(base: Path, family: Group) -> None:
     make_camera("Etc", folder_path="/nowhere/secret", groups=(family,))
     editor = client_of(make_user("e", "cameras.change_camera", groups=(family,)))
 
@@ -160,7 +160,9 @@ def test_outside_the_base_links_are_resolved_for_superusers_only(base: Path, fam
     assert "secret-target" in client_of(make_user("root", is_superuser=True)).get(PATHS).content.decode()
 
 
-def test_it_counts_what_one_may_see_and_needs_the_permission(base: Path, family: Group, family_camera: Camera) -> None:
+def test_it_counts_visible_cameras_and_requires_the_permission(
+    base: Path, family: Group, family_camera: Camera
+) -> None:
     make_camera("Other")
     editor = client_of(make_user("e", "cameras.change_camera", groups=(family,)))
 
@@ -206,7 +208,7 @@ def test_a_slow_disk_is_searched_for_a_limited_time_and_reported(
     assert time.monotonic() - started < 15  # all folders would take 30 s
 
 
-def test_folders_that_hang_while_they_are_searched_hold_up_nobody(
+def test_folders_that_hang_during_the_search_do_not_delay_others(
     api: APIClient, base: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(path_validation, "_probes", probes_with_timeout(0.5))
@@ -239,7 +241,7 @@ def probes_with_timeout(seconds: float) -> dict[bool, Any]:
     }
 
 
-def test_a_folder_that_may_not_be_read_is_not_called_empty(
+def test_an_unreadable_folder_is_not_reported_as_empty(
     api: APIClient, base: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     camera = make_camera("Closed")

@@ -261,7 +261,7 @@ def test_a_killed_purge_resumes_when_its_lease_has_expired(half_purged: Camera, 
     assert actions() == ["camera_purged"]
 
 
-def test_what_stops_the_last_batch_leaves_no_audit_and_the_mark(half_purged: Camera, rows: Rows) -> None:
+def test_an_error_in_the_last_batch_leaves_no_audit_entry_and_keeps_the_purge(half_purged: Camera, rows: Rows) -> None:
     def keep(sender: object, camera: Camera, **kwargs: object) -> None:
         raise Killed
 
@@ -328,7 +328,7 @@ def test_without_a_broker_the_purge_waits(
     assert Purge.objects.due(timezone.now()).exists()
 
 
-def test_others_write_between_two_batches(
+def test_other_writes_succeed_between_two_batches(
     rows: Rows, trashed: Camera, family_camera: Camera, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """SQLite has one writer at a time, for all tables."""

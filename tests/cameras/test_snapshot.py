@@ -75,7 +75,7 @@ def test_each_documented_type_has_its_content_type(
     assert stranger.get(SNAPSHOT)["Content-Type"] == content_type
 
 
-def test_it_follows_the_folder(stranger: APIClient, camera: Camera, pictures: list[str]) -> None:
+def test_it_changes_with_the_folder(stranger: APIClient, camera: Camera, pictures: list[str]) -> None:
     first = stranger.get(SNAPSHOT)
     path = put(folder_of(camera), "0/new.jpg", jpeg(seed=7), age_s=1)
 
@@ -88,7 +88,7 @@ def test_it_follows_the_folder(stranger: APIClient, camera: Camera, pictures: li
     assert first["ETag"] == third["ETag"] != second["ETag"]
 
 
-def test_an_overwrite_in_place_shows_at_once(stranger: APIClient, camera: Camera) -> None:
+def test_an_overwritten_picture_is_served_at_once(stranger: APIClient, camera: Camera) -> None:
     put(folder_of(camera), "latest.jpg", jpeg(seed=1))
     stranger.get(SNAPSHOT)
 
@@ -98,7 +98,7 @@ def test_an_overwrite_in_place_shows_at_once(stranger: APIClient, camera: Camera
 
 
 @pytest.mark.parametrize(("kind", "end_bytes"), [("JPEG", 2), ("PNG", 22), ("GIF", 2)])
-def test_a_torn_picture_is_never_served_but_one_that_lacks_only_its_end_is(
+def test_a_truncated_picture_is_served_only_if_just_its_end_is_missing(
     api: APIClient, camera: Camera, kind: str, end_bytes: int
 ) -> None:
     whole = jpeg(seed=1)
@@ -117,7 +117,7 @@ def test_a_torn_picture_is_never_served_but_one_that_lacks_only_its_end_is(
     assert bytes_of(api.get(SNAPSHOT)) == newer
 
 
-def test_what_is_no_picture_is_passed_over(api: APIClient, camera: Camera) -> None:
+def test_invalid_pictures_are_skipped(api: APIClient, camera: Camera) -> None:
     put(folder_of(camera), "good.jpg", jpeg(seed=1), age_s=60)
     put(folder_of(camera), "empty.jpg", b"", age_s=5)
     put(folder_of(camera), "page.jpg", b"<html><script>alert(1)</script>" * 50, age_s=4)
@@ -138,7 +138,7 @@ def test_hidden_and_linked_files_are_not_served(api: APIClient, camera: Camera, 
     assert problem(api.get(SNAPSHOT), 404) == "No snapshot images found for camera"
 
 
-def test_a_camera_inside_anothers_folder_keeps_its_pictures_to_itself(api: APIClient, camera: Camera) -> None:
+def test_pictures_of_a_nested_camera_are_not_shown_for_the_outer_one(api: APIClient, camera: Camera) -> None:
     put(folder_of(camera), "outer.jpg", jpeg(seed=1), age_s=60)
     inner = make_camera("Inner", folder_path=f"{camera.folder_path}/inner")
     put(Path(inner.folder_path), "deep/inner.jpg", jpeg(seed=2), age_s=5)
@@ -153,7 +153,7 @@ def test_a_camera_inside_anothers_folder_keeps_its_pictures_to_itself(api: APICl
     assert bytes_of(api.get(SNAPSHOT)) == jpeg(seed=2)
 
 
-def test_without_pictures_a_frame_of_the_newest_video_is_given(api: APIClient, camera: Camera) -> None:
+def test_without_pictures_a_frame_of_the_newest_video_is_served(api: APIClient, camera: Camera) -> None:
     path = make_video(folder_of(camera) / "clip.mp4", size="320x240")
     os.utime(path, (path.stat().st_mtime - 60,) * 2)
 
@@ -175,7 +175,7 @@ def test_without_pictures_a_frame_of_the_newest_video_is_given(api: APIClient, c
         ("a.webm", ("-c:v", "libvpx", "-deadline", "realtime")),
     ],
 )
-def test_every_documented_video_type_gives_a_frame(
+def test_every_documented_video_type_has_a_frame(
     api: APIClient, camera: Camera, name: str, codec: tuple[str, ...]
 ) -> None:
     make_video(folder_of(camera) / name, seconds=1.5, codec=codec)
@@ -190,7 +190,7 @@ def test_a_picture_is_preferred_to_a_newer_video(api: APIClient, camera: Camera)
     assert bytes_of(api.get(SNAPSHOT)) == jpeg(seed=1)
 
 
-def test_a_video_without_a_frame_is_404_with_a_text_of_its_own(api: APIClient, camera: Camera) -> None:
+def test_a_video_without_a_frame_is_404_with_its_own_message(api: APIClient, camera: Camera) -> None:
     put(folder_of(camera), "a.mp4", b"not a video" * 100)
 
     text = problem(api.get(SNAPSHOT), 404)
@@ -199,7 +199,7 @@ def test_a_video_without_a_frame_is_404_with_a_text_of_its_own(api: APIClient, c
     assert problem(api.get(SNAPSHOT), 404) == text
 
 
-def test_a_broken_newest_video_leaves_it_to_the_one_before(api: APIClient, camera: Camera) -> None:
+def test_a_broken_video_is_skipped_for_the_previous_one(api: APIClient, camera: Camera) -> None:
     path = make_video(folder_of(camera) / "good.mp4", seconds=1)
     os.utime(path, (path.stat().st_mtime - 100,) * 2)
     put(folder_of(camera), "broken.mp4", path.read_bytes()[:2000], age_s=5)
@@ -209,7 +209,7 @@ def test_a_broken_newest_video_leaves_it_to_the_one_before(api: APIClient, camer
     assert response["Content-Disposition"] == 'inline; filename="good.jpg"'
 
 
-def test_a_playlist_dressed_as_a_video_opens_nothing(api: APIClient, camera: Camera, tmp_path: Path) -> None:
+def test_a_playlist_disguised_as_a_video_opens_no_file(api: APIClient, camera: Camera, tmp_path: Path) -> None:
     secret = make_video(tmp_path / "secret.mp4", seconds=1)
     put(folder_of(camera), "a.mp4", f"#EXTM3U\n#EXTINF:1,\nfile://{secret}\n#EXT-X-ENDLIST\n".encode())
     assert "frame" in problem(api.get(SNAPSHOT), 404)
@@ -218,7 +218,7 @@ def test_a_playlist_dressed_as_a_video_opens_nothing(api: APIClient, camera: Cam
     assert "frame" in problem(api.get(SNAPSHOT), 404)
 
 
-def test_each_missing_thing_has_its_text(api: APIClient, camera: Camera, tmp_path: Path) -> None:
+def test_each_cause_of_404_has_its_own_message(api: APIClient, camera: Camera, tmp_path: Path) -> None:
     assert problem(api.get("/api/cameras/nobody/snapshot"), 404) == "Camera not found"
     assert problem(api.get(SNAPSHOT), 404) == "No snapshot images found for camera"
 
@@ -235,7 +235,9 @@ def test_each_missing_thing_has_its_text(api: APIClient, camera: Camera, tmp_pat
     assert "outside" in problem(api.get(SNAPSHOT), 403)
 
 
-def test_conditions_ranges_and_head_are_answered(stranger: APIClient, camera: Camera, pictures: list[str]) -> None:
+def test_conditional_range_and_head_requests_are_supported(
+    stranger: APIClient, camera: Camera, pictures: list[str]
+) -> None:
     whole = stranger.get(SNAPSHOT)
     data = bytes_of(whole)
 
@@ -250,7 +252,7 @@ def test_conditions_ranges_and_head_are_answered(stranger: APIClient, camera: Ca
 
 
 @pytest.mark.parametrize("width", [160, 320, 640, 1280])
-def test_a_width_gives_a_smaller_copy_and_never_a_larger_one(stranger: APIClient, camera: Camera, width: int) -> None:
+def test_a_width_returns_a_smaller_copy_and_never_a_larger_one(stranger: APIClient, camera: Camera, width: int) -> None:
     put(folder_of(camera), "a.jpg", jpeg(400, 300))
 
     response = stranger.get(f"{SNAPSHOT}?width={width}")
@@ -268,7 +270,7 @@ def test_another_width_is_400(stranger: APIClient, camera: Camera, pictures: lis
     assert "160" in problem(response, 400)
 
 
-def test_strangers_see_cameras_without_groups_only(
+def test_anonymous_users_see_only_cameras_without_groups(
     stranger: APIClient, camera: Camera, pictures: list[str], family_camera: Camera, member: User
 ) -> None:
     put(folder_of(family_camera), "a.jpg", jpeg(), age_s=5)
@@ -283,11 +285,13 @@ def test_strangers_see_cameras_without_groups_only(
     assert client_of(make_user("w", "cameras.view_all")).get("/api/cameras/private/snapshot").status_code == 200
 
 
-def test_signing_in_never_closes_what_a_stranger_may_see(outsider: User, camera: Camera, pictures: list[str]) -> None:
+def test_signed_in_users_see_everything_that_anonymous_users_see(
+    outsider: User, camera: Camera, pictures: list[str]
+) -> None:
     assert client_of(outsider).get(SNAPSHOT).status_code == 200
 
 
-def test_public_snapshots_can_be_closed(
+def test_public_snapshots_can_be_disabled(
     stranger: APIClient, api: APIClient, camera: Camera, pictures: list[str], settings
 ) -> None:
     settings.NVR_PUBLIC_SNAPSHOTS = False
@@ -308,13 +312,13 @@ def test_public_snapshots_can_be_closed(
         {"HTTP_AUTHORIZATION": "Bearer"},
     ],
 )
-def test_wrong_credentials_are_401_although_none_are_needed(
+def test_wrong_credentials_are_401_even_if_none_are_required(
     stranger: APIClient, camera: Camera, pictures: list[str], header: dict[str, str]
 ) -> None:
     problem(stranger.get(SNAPSHOT, **header), 401)
 
 
-def test_a_session_is_enough(family: Group, family_camera: Camera, member: User) -> None:
+def test_a_session_is_sufficient(family: Group, family_camera: Camera, member: User) -> None:
     put(folder_of(family_camera), "a.jpg", jpeg(), age_s=5)
     browser = Client()
     browser.force_login(member)
@@ -322,7 +326,7 @@ def test_a_session_is_enough(family: Group, family_camera: Camera, member: User)
     assert browser.get("/api/cameras/back_yard/snapshot").status_code == 200
 
 
-def test_what_depends_on_the_reader_is_kept_by_no_shared_cache(
+def test_user_dependent_responses_are_not_stored_in_shared_caches(
     stranger: APIClient, camera: Camera, pictures: list[str]
 ) -> None:
     response = stranger.get(SNAPSHOT)
@@ -331,13 +335,13 @@ def test_what_depends_on_the_reader_is_kept_by_no_shared_cache(
     assert {"Cookie", "Authorization", "X-API-Key"} <= {name.strip() for name in response["Vary"].split(",")}
 
 
-def test_any_accept_gets_the_picture(stranger: APIClient, camera: Camera, pictures: list[str]) -> None:
+def test_any_accept_header_gets_the_picture(stranger: APIClient, camera: Camera, pictures: list[str]) -> None:
     for accept in ("image/*", "text/html", "application/x-ndjson", "image/avif,*/*;q=0.8", "nonsense"):
         assert stranger.get(SNAPSHOT, HTTP_ACCEPT=accept).status_code == 200
     assert stranger.post(SNAPSHOT).status_code == 405
 
 
-def test_a_folder_of_many_videos_and_one_old_picture_gives_the_picture(api: APIClient, camera: Camera) -> None:
+def test_one_old_picture_is_preferred_to_many_videos(api: APIClient, camera: Camera) -> None:
     put(folder_of(camera), "old.jpg", jpeg(seed=3), age_s=9000)
     for number in range(100):
         put(folder_of(camera), f"{number}.mp4", b"x", age_s=number + 1)
@@ -345,7 +349,7 @@ def test_a_folder_of_many_videos_and_one_old_picture_gives_the_picture(api: APIC
     assert bytes_of(api.get(SNAPSHOT)) == jpeg(seed=3)
 
 
-def test_other_sites_may_show_a_public_snapshot_and_no_other(
+def test_other_sites_may_embed_public_snapshots_only(
     stranger: APIClient, api: APIClient, camera: Camera, pictures: list[str], family_camera: Camera, member: User
 ) -> None:
     """Browsers show a picture from another origin, such as a dashboard, only with this header."""
@@ -357,7 +361,9 @@ def test_other_sites_may_show_a_public_snapshot_and_no_other(
     assert client_of(member).get("/api/cameras/back_yard/snapshot")[policy] == "same-origin"
 
 
-def test_a_picture_from_the_future_is_no_newer_than_what_came_after_it(stranger: APIClient, camera: Camera) -> None:
+def test_a_picture_from_the_future_is_not_newer_than_one_that_arrived_later(
+    stranger: APIClient, camera: Camera
+) -> None:
     put(folder_of(camera), "ahead.jpg", jpeg(seed=1), age_s=-86_400 * 400)
     put(folder_of(camera), "older.jpg", jpeg(seed=3), age_s=600)
     time.sleep(0.02)  # the resolution of file system timestamps
@@ -369,9 +375,7 @@ def test_a_picture_from_the_future_is_no_newer_than_what_came_after_it(stranger:
     assert parsedate_to_datetime(response["Last-Modified"]) <= datetime.now(UTC)
 
 
-def test_a_picture_from_the_future_alone_is_shown_with_the_time_of_its_arrival(
-    stranger: APIClient, camera: Camera
-) -> None:
+def test_a_picture_from_the_future_has_the_time_of_its_arrival(stranger: APIClient, camera: Camera) -> None:
     put(folder_of(camera), "ahead.jpg", jpeg(), age_s=-86_400 * 400)
 
     response = stranger.get(SNAPSHOT)
@@ -380,7 +384,7 @@ def test_a_picture_from_the_future_alone_is_shown_with_the_time_of_its_arrival(
     assert abs(parsedate_to_datetime(response["Last-Modified"]) - datetime.now(UTC)) < timedelta(minutes=1)
 
 
-def test_a_hostile_picture_is_decoded_once_in_all_and_the_previous_one_is_shown(
+def test_a_malicious_picture_is_decoded_once_and_the_previous_one_is_shown(
     api: APIClient, camera: Camera, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put(folder_of(camera), "old.jpg", jpeg(seed=1), age_s=60)
@@ -424,7 +428,7 @@ def test_a_request_during_the_check_of_a_picture_gets_the_previous_one(
 
 
 @pytest.mark.slow
-def test_a_process_that_serves_snapshots_decodes_none_itself(camera: Camera) -> None:
+def test_snapshots_are_decoded_in_child_processes(camera: Camera) -> None:
     """In a separate process, which has not imported anything yet."""
     put(folder_of(camera), "a.jpg", jpeg(800, 600), age_s=5)
     script = (

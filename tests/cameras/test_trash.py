@@ -25,7 +25,7 @@ def actions() -> list[str]:
     return [entry.action for entry in AuditEntry.objects.filter(target_type="camera").order_by("pk")]
 
 
-def test_deleting_answers_204_without_a_body_and_hides_the_camera(
+def test_deleting_returns_204_without_a_body_and_hides_the_camera(
     api: APIClient, stranger: APIClient, camera: Camera, pictures: list[str]
 ) -> None:
     response = api.delete(FRONT)
@@ -46,7 +46,7 @@ def test_deleting_again_is_404(api: APIClient, camera: Camera) -> None:
     assert api.delete("/api/cameras/nobody").status_code == 404
 
 
-def test_the_trash_lists_what_was_deleted(api: APIClient, camera: Camera) -> None:
+def test_the_trash_lists_deleted_cameras(api: APIClient, camera: Camera) -> None:
     make_camera("Still Here")
     live = api.get(FRONT).json()
     api.delete(FRONT)
@@ -70,7 +70,7 @@ def test_the_trash_is_paged(api: APIClient) -> None:
     assert api.get(f"{DELETED}?limit=0").status_code == 422
 
 
-def test_restoring_brings_everything_back(api: APIClient, camera: Camera, family: Group) -> None:
+def test_restoring_restores_everything(api: APIClient, camera: Camera, family: Group) -> None:
     camera.groups.set([family])
     before = api.get(FRONT).json()
     api.delete(FRONT)
@@ -115,7 +115,7 @@ def test_each_step_is_audited_once(api: APIClient, camera: Camera) -> None:
     assert {entry.target_name for entry in AuditEntry.objects.filter(target_type="camera")} == {"Front Door"}
 
 
-def test_a_name_is_free_again_after_the_purge_only(api: APIClient, camera: Camera) -> None:
+def test_a_name_is_available_again_only_after_the_purge(api: APIClient, camera: Camera) -> None:
     same = {"name": "Front Door", "folder_path": camera.folder_path}
     api.delete(FRONT)
     assert api.post("/api/cameras", same, format="json").status_code == 409
@@ -129,7 +129,7 @@ def test_a_name_is_free_again_after_the_purge_only(api: APIClient, camera: Camer
     ("permission", "deletes", "restores", "purges"),
     [(None, 403, 403, 403), ("cameras.change_camera", 403, 200, 403), ("cameras.delete_camera", 204, 403, 204)],
 )
-def test_each_step_needs_its_permission(
+def test_each_step_requires_its_permission(
     db: None, permission: str | None, deletes: int, restores: int, purges: int
 ) -> None:
     user = make_user("u", "cameras.view_all", *([permission] if permission else []))
@@ -142,7 +142,7 @@ def test_each_step_needs_its_permission(
     assert client.post("/api/cameras/to_purge/purge").status_code == purges
 
 
-def test_the_trash_shows_only_what_one_may_see(family: Group) -> None:
+def test_the_trash_shows_only_visible_cameras(family: Group) -> None:
     make_camera("Ours", groups=(family,), deleted_at=timezone.now())
     make_camera("Theirs", deleted_at=timezone.now())
     member = client_of(make_user("m", "cameras.change_camera", groups=(family,)))
@@ -152,7 +152,7 @@ def test_the_trash_shows_only_what_one_may_see(family: Group) -> None:
     assert member.get(DELETED).json()["pagination"]["total"] == 1
 
 
-def test_the_trash_is_emptied_after_its_retention(db: None, settings: pytest.FixtureRequest) -> None:
+def test_cameras_are_purged_after_the_retention(db: None, settings: pytest.FixtureRequest) -> None:
     settings.NVR_TRASH_RETENTION = timedelta(days=30)
     make_camera("Old", deleted_at=timezone.now() - timedelta(days=31))
     make_camera("Young", deleted_at=timezone.now() - timedelta(days=29))
@@ -167,7 +167,7 @@ def test_the_trash_is_emptied_after_its_retention(db: None, settings: pytest.Fix
     ]
 
 
-def test_one_camera_that_cannot_be_purged_does_not_keep_the_others(db: None) -> None:
+def test_a_camera_that_cannot_be_purged_does_not_block_the_others(db: None) -> None:
     from cameras.signals import camera_purging
 
     long_ago = timezone.now() - timedelta(days=365)

@@ -62,7 +62,7 @@ def page_of(client: Client) -> str:
     return html.unescape(response.content.decode())
 
 
-def test_the_topmost_folder_with_pictures_or_videos_is_offered_once(root: Path, upload: Any, admin: User) -> None:
+def test_the_topmost_folder_with_pictures_or_videos_is_suggested_once(root: Path, upload: Any, admin: User) -> None:
     upload("gate/2026/01/31/a.JPG")
     upload("gate/2026/02/01/b.jpg")
     upload("yard/v.mkv")
@@ -72,7 +72,7 @@ def test_the_topmost_folder_with_pictures_or_videos_is_offered_once(root: Path, 
     assert offered(root, admin) == ["gate", "yard"]
 
 
-def test_what_belongs_to_a_camera_live_or_trashed_is_not_offered(root: Path, upload: Any, admin: User) -> None:
+def test_folders_of_live_and_trashed_cameras_are_not_suggested(root: Path, upload: Any, admin: User) -> None:
     for name in ("live/a.jpg", "live/more/a.jpg", "trashed/a.jpg", "off/a.jpg"):
         upload(name)
     assert len(offered(root, admin)) >= 3
@@ -84,7 +84,7 @@ def test_what_belongs_to_a_camera_live_or_trashed_is_not_offered(root: Path, upl
     assert offered(root, admin) == []
 
 
-def test_beside_a_camera_in_a_common_folder_each_other_folder_is_offered(root: Path, upload: Any, admin: User) -> None:
+def test_siblings_of_a_cameras_folder_are_suggested(root: Path, upload: Any, admin: User) -> None:
     for name in ("house/door/a.jpg", "house/yard/a.jpg", "house/attic/deep/a.jpg", "shed/in/cam/a.jpg", "shed/a.jpg"):
         upload(name)
     make_camera("Door", folder_path=str(root / "house" / "door"))
@@ -93,7 +93,7 @@ def test_beside_a_camera_in_a_common_folder_each_other_folder_is_offered(root: P
     assert offered(root, admin) == ["house/attic", "house/yard", "shed"]
 
 
-def test_a_camera_of_the_whole_root_leaves_nothing_unknown(root: Path, upload: Any, admin: User) -> None:
+def test_if_a_camera_owns_the_whole_root_nothing_is_suggested(root: Path, upload: Any, admin: User) -> None:
     upload("gate/a.jpg")
     assert offered(root, admin) != []
 
@@ -103,7 +103,7 @@ def test_a_camera_of_the_whole_root_leaves_nothing_unknown(root: Path, upload: A
 
 
 @pytest.mark.parametrize("place", [".", ".."])
-def test_a_trashed_camera_of_the_whole_root_hides_no_unknown_folder(
+def test_a_trashed_camera_of_the_whole_root_hides_no_suggestion(
     root: Path, upload: Any, admin: User, desk: Client, place: str
 ) -> None:
     for name in ("gate/a.jpg", "door/a.jpg", "old/a.jpg", "top.jpg"):
@@ -121,7 +121,7 @@ def test_a_trashed_camera_of_the_whole_root_hides_no_unknown_folder(
     assert TITLE in page_of(desk) and TITLE in live_view_of(desk)
 
 
-def test_of_very_many_only_those_that_are_shown_are_described(
+def test_only_the_shown_folders_are_described(
     root: Path, upload: Any, admin: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for number in range(30):
@@ -135,9 +135,7 @@ def test_of_very_many_only_those_that_are_shown_are_described(
     assert described == [f"gate_{number:02}" for number in range(20)]
 
 
-def test_a_camera_whose_folder_is_a_link_into_the_root_has_what_it_leads_to(
-    root: Path, upload: Any, admin: User
-) -> None:
+def test_the_target_of_a_cameras_link_is_not_suggested(root: Path, upload: Any, admin: User) -> None:
     upload("real/a.jpg")
     (root / "link").symlink_to(root / "real")
     assert offered(root, admin) != []
@@ -147,9 +145,7 @@ def test_a_camera_whose_folder_is_a_link_into_the_root_has_what_it_leads_to(
     assert offered(root, admin) == []
 
 
-def test_hidden_files_links_and_what_is_no_file_are_passed_over(
-    root: Path, upload: Any, admin: User, tmp_path: Path
-) -> None:
+def test_hidden_files_links_and_special_files_are_ignored(root: Path, upload: Any, admin: User, tmp_path: Path) -> None:
     upload(".hidden/a.jpg")
     upload("dots/.a.jpg")
     put(tmp_path / "outside", "a.jpg", jpeg())
@@ -165,14 +161,14 @@ def test_hidden_files_links_and_what_is_no_file_are_passed_over(
     assert offered(root, admin) != []
 
 
-def test_the_search_is_no_deeper_than_that_for_a_cameras_files(root: Path, upload: Any, admin: User) -> None:
+def test_the_search_depth_equals_that_for_a_cameras_files(root: Path, upload: Any, admin: User) -> None:
     upload("seen/" + "d/" * MAX_DEPTH + "a.jpg")
     upload("too_deep/" + "d/" * (MAX_DEPTH + 1) + "a.jpg")
 
     assert offered(root, admin) == ["seen"]
 
 
-def test_the_name_follows_from_the_folder_where_one_can(root: Path, upload: Any, admin: User) -> None:
+def test_the_suggested_name_is_derived_from_the_folder(root: Path, upload: Any, admin: User) -> None:
     for name in ("front-door_2", "FI9900P", "前門", "---", "deleted"):
         upload(f"{name}/a.jpg")
 
@@ -181,7 +177,7 @@ def test_the_name_follows_from_the_folder_where_one_can(root: Path, upload: Any,
     assert names == {"front-door_2": "Front door 2", "FI9900P": "FI9900P", "前門": "前門", "---": "", "deleted": ""}
 
 
-def test_a_folder_that_cannot_be_a_cameras_shows_the_reason(root: Path, upload: Any, admin: User, desk: Client) -> None:
+def test_a_folder_that_cannot_be_used_shows_the_reason(root: Path, upload: Any, admin: User, desk: Client) -> None:
     upload("what?/a.jpg")
     upload(os.fsdecode(b"caf\xe9/a.jpg"))
     upload("two\nlines/a.jpg")
@@ -198,7 +194,7 @@ def test_a_folder_that_cannot_be_a_cameras_shows_the_reason(root: Path, upload: 
     assert "Add it" not in page
 
 
-def test_it_is_offered_above_the_list_and_opens_the_form_filled_in(root: Path, upload: Any, desk: Client) -> None:
+def test_a_suggestion_above_the_list_opens_the_prefilled_form(root: Path, upload: Any, desk: Client) -> None:
     upload("Tor & Hof/a.jpg")
 
     page = desk.get(LIST).content.decode()
@@ -212,7 +208,7 @@ def test_it_is_offered_above_the_list_and_opens_the_form_filled_in(root: Path, u
     assert not AuditEntry.objects.exists()
 
 
-def test_once_it_is_added_it_is_offered_no_more(root: Path, upload: Any, admin: User, desk: Client) -> None:
+def test_an_added_folder_is_no_longer_suggested(root: Path, upload: Any, admin: User, desk: Client) -> None:
     upload("gate/a.jpg")
     assert TITLE in page_of(desk)
 
@@ -221,7 +217,7 @@ def test_once_it_is_added_it_is_offered_no_more(root: Path, upload: Any, admin: 
     assert TITLE not in page_of(desk)
 
 
-def test_names_from_the_disk_are_text_in_the_page(root: Path, upload: Any, desk: Client) -> None:
+def test_folder_names_are_escaped_in_the_page(root: Path, upload: Any, desk: Client) -> None:
     upload('"><script>alert(1)<\\/a.jpg')
     upload("it's & so/a.jpg")
 
@@ -260,7 +256,7 @@ def test_the_search_stops_after_the_maximum_of_entries_and_reports_it(
     assert "after 50 entries: there may be more." in page_of(desk)
 
 
-def test_each_of_many_cameras_costs_one_entry_whatever_lies_in_it(root: Path, upload: Any, admin: User) -> None:
+def test_folders_of_cameras_are_not_searched(root: Path, upload: Any, admin: User) -> None:
     for number in range(300):
         upload(f"camera_{number}/a.jpg")
         make_camera(f"Camera {number}", folder_path=str(root / f"camera_{number}"))
@@ -273,14 +269,14 @@ def test_each_of_many_cameras_costs_one_entry_whatever_lies_in_it(root: Path, up
     assert search.entries_left == unknown_folders.MAX_ENTRIES - 302
 
 
-def test_the_search_ends_in_time(root: Path, upload: Any, admin: User, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_search_has_a_time_limit(root: Path, upload: Any, admin: User, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(unknown_folders, "SEARCH_TIMEOUT_S", 0)
     upload("gate/a.jpg")
 
     assert suggestions_for(admin) == FolderSuggestions([], 0, "The search stopped after 0 s: there may be more.")
 
 
-def test_a_root_that_hangs_keeps_nobody_waiting(
+def test_a_hanging_root_does_not_delay_the_page(
     root: Path, admin: User, desk: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answered = threading.Event()
@@ -288,7 +284,7 @@ def test_a_root_that_hangs_keeps_nobody_waiting(
     monkeypatch.setattr(unknown_folders.Search, "run", lambda search: answered.wait(20))
     try:
         for _ in range(2):
-            assert "does not answer" in page_of(desk)
+            assert "does not respond" in page_of(desk)
     finally:
         answered.set()
 
@@ -299,7 +295,7 @@ def test_a_missing_root_is_reported(root: Path, admin: User) -> None:
     assert suggestions_for(admin).note == f"The camera root {root} cannot be read (No such file or directory)."
 
 
-def test_of_very_many_the_first_are_shown_and_the_others_counted(root: Path, upload: Any, desk: Client) -> None:
+def test_the_first_folders_are_shown_and_the_others_counted(root: Path, upload: Any, desk: Client) -> None:
     for number in range(23):
         upload(f"gate_{number:02}/a.jpg")
 
@@ -309,7 +305,7 @@ def test_of_very_many_the_first_are_shown_and_the_others_counted(root: Path, upl
     assert "And 3 more." in page
 
 
-def test_system_folders_are_not_offered_nor_what_holds_pictures_only_in_them(root: Path, admin: User) -> None:
+def test_system_folders_are_not_suggested(root: Path, admin: User) -> None:
     put_system_files(root)
     put_system_files(root / "shared")
     put(root, "gate/a.jpg", b"x")
@@ -317,7 +313,7 @@ def test_system_folders_are_not_offered_nor_what_holds_pictures_only_in_them(roo
     assert offered(root, admin) == ["gate"]
 
 
-def test_a_folder_that_is_reviewed_is_no_unknown_camera(root: Path, upload: Any, admin: User) -> None:
+def test_review_paths_are_not_suggested(root: Path, upload: Any, admin: User) -> None:
     for name in ("card/DCIM/a.jpg", "gate/a.jpg", "yard/trail/a.jpg", "yard/door/a.jpg"):
         upload(name)
     make_camera("Door", folder_path=str(root / "yard" / "door"))
@@ -327,7 +323,7 @@ def test_a_folder_that_is_reviewed_is_no_unknown_camera(root: Path, upload: Any,
     assert offered(root, admin) == ["gate"]
 
 
-def test_that_the_whole_root_is_reviewed_hides_no_unknown_folder(root: Path, upload: Any, admin: User) -> None:
+def test_reviewing_the_whole_root_hides_no_suggestion(root: Path, upload: Any, admin: User) -> None:
     upload("gate/a.jpg")
     ReviewPath.objects.create(path=str(root.resolve()))
 
@@ -338,7 +334,7 @@ def live_view_of(client: Client) -> str:
     return html.unescape(client.get("/").content.decode())
 
 
-def test_the_live_view_shows_them_to_users_who_may_add_cameras(root: Path, upload: Any, desk: Client) -> None:
+def test_the_live_view_shows_suggestions_to_users_who_may_add_cameras(root: Path, upload: Any, desk: Client) -> None:
     upload("gate/a.jpg")
     watcher = make_user("ann", "cameras.view_all", is_staff=True)
 
@@ -353,16 +349,14 @@ def test_the_live_view_shows_them_to_users_who_may_add_cameras(root: Path, uploa
     assert TITLE not in live_view_of(signed_in(watcher))
 
 
-def test_the_live_view_has_them_in_its_news(root: Path, upload: Any, desk: Client) -> None:
+def test_the_live_data_contains_new_suggestions(root: Path, upload: Any, desk: Client) -> None:
     upload("gate/a.jpg")
 
     assert len(desk.get("/live.json").json()["unknown_folders"]) == 1
     assert signed_in(make_user("ann")).get("/live.json").json()["unknown_folders"] == []
 
 
-def test_a_notice_that_was_closed_stays_closed_until_another_folder_appears(
-    root: Path, upload: Any, desk: Client
-) -> None:
+def test_a_dismissed_notice_returns_only_for_another_folder(root: Path, upload: Any, desk: Client) -> None:
     upload("gate/a.jpg")
     (key,) = desk.get("/live.json").json()["unknown_folders"]
     assert TITLE in live_view_of(desk)
@@ -377,7 +371,7 @@ def test_a_notice_that_was_closed_stays_closed_until_another_folder_appears(
     assert f"{root}/gate" not in live_view_of(desk)
 
 
-def test_a_closed_notice_hides_no_later_folder_however_many_were_closed(root: Path, upload: Any, desk: Client) -> None:
+def test_any_number_of_dismissed_folders_hides_no_later_one(root: Path, upload: Any, desk: Client) -> None:
     for number in range(unknown_folders.MAX_SUGGESTED + 5):
         upload(f"gate {number:02}/a.jpg")
     keys = desk.get("/live.json").json()["unknown_folders"]
@@ -392,7 +386,7 @@ def test_a_closed_notice_hides_no_later_folder_however_many_were_closed(root: Pa
     assert len(desk.get("/live.json").json()["unknown_folders"]) == 1
 
 
-def test_the_live_view_waits_for_no_search_and_has_its_finding_next_time(
+def test_the_live_view_does_not_wait_for_the_search_and_shows_its_result_next_time(
     root: Path, upload: Any, desk: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     upload("gate/a.jpg")

@@ -22,7 +22,7 @@ def updates() -> list[dict[str, list[object]]]:
     return [entry.changes for entry in AuditEntry.objects.filter(action="camera_updated")]
 
 
-def test_only_what_is_given_changes(api: APIClient, camera: Camera) -> None:
+def test_only_the_given_fields_change(api: APIClient, camera: Camera) -> None:
     before = api.get(FRONT).json()
 
     response = api.patch(FRONT, {"name": "Front Door - Updated", "status": "offline"}, format="json")
@@ -39,7 +39,7 @@ def test_the_id_never_changes(api: APIClient, camera: Camera) -> None:
     assert api.get("/api/cameras/attic").status_code == 404
 
 
-def test_a_name_may_give_what_is_another_cameras_id(api: APIClient, camera: Camera) -> None:
+def test_a_new_name_may_match_another_cameras_id(api: APIClient, camera: Camera) -> None:
     make_camera("Attic")
 
     assert api.patch(FRONT, {"name": "attic!"}, format="json").status_code == 200
@@ -109,9 +109,7 @@ def test_null_for_a_field_that_must_have_a_value_is_422(api: APIClient, camera: 
     assert [error["field"] for error in response.json()["errors"]] == [field]
 
 
-def test_how_is_detected_is_changed_and_audited_and_version_1_knows_nothing_of_it(
-    api: APIClient, camera: Camera
-) -> None:
+def test_detection_settings_can_be_changed_except_in_version_1(api: APIClient, camera: Camera) -> None:
     values = {"detect_every_frame": True, "detection_confidence": 0.75, "detection_classes": ["person"]}
 
     changed = api.patch(FRONT, values | {"detection_width": 768}, format="json").json()
@@ -133,7 +131,7 @@ def test_how_is_detected_is_changed_and_audited_and_version_1_knows_nothing_of_i
 @pytest.mark.parametrize(
     ("field", "shown"), [("rtsp_url", None), ("onvif_url", None), ("time_zone", "UTC"), ("offline_after_seconds", None)]
 )
-def test_null_empties_a_field_that_may_be_empty(api: APIClient, camera: Camera, field: str, shown: object) -> None:
+def test_null_clears_an_optional_field(api: APIClient, camera: Camera, field: str, shown: object) -> None:
     filled = {"rtsp_url": "rtsp://h/", "onvif_url": "http://h/", "time_zone": "Asia/Tokyo", "offline_after_seconds": 9}
     api.patch(FRONT, filled, format="json")
 
@@ -143,7 +141,7 @@ def test_null_empties_a_field_that_may_be_empty(api: APIClient, camera: Camera, 
     assert response.json()[field] == shown
 
 
-def test_a_stream_address_that_is_stored_counts(api: APIClient, camera: Camera) -> None:
+def test_a_stored_stream_url_is_sufficient(api: APIClient, camera: Camera) -> None:
     assert api.patch(FRONT, {"ingestion_mode": "rtsp"}, format="json").status_code == 422
     api.patch(FRONT, {"rtsp_url": "rtsp://h/"}, format="json")
 
@@ -162,7 +160,7 @@ def test_groups_are_replaced_and_audited_by_name(api: APIClient, camera: Camera,
     assert api.patch(FRONT, {"public": True}, format="json").json()["public"] is True
 
 
-def test_public_is_refused_while_groups_are_listed(api: APIClient, camera: Camera, family: Group) -> None:
+def test_a_camera_with_groups_cannot_become_public(api: APIClient, camera: Camera, family: Group) -> None:
     api.patch(FRONT, {"groups": ["family"]}, format="json")
 
     assert api.patch(FRONT, {"public": True}, format="json").status_code == 422
@@ -170,7 +168,7 @@ def test_public_is_refused_while_groups_are_listed(api: APIClient, camera: Camer
     assert api.patch(FRONT, {"groups": ["nobody"]}, format="json").status_code == 422
 
 
-def test_changing_needs_the_permission_and_the_sight(family: Group, family_camera: Camera, camera: Camera) -> None:
+def test_changing_requires_the_permission_and_visibility(family: Group, family_camera: Camera, camera: Camera) -> None:
     member = client_of(make_user("m", groups=(family,)))
     editor = client_of(make_user("e", "cameras.change_camera", groups=(family,)))
 
@@ -199,13 +197,13 @@ def test_an_unknown_or_trashed_camera_is_404(api: APIClient, camera: Camera) -> 
     assert api.patch(FRONT, {"name": "x"}, format="json").status_code == 404
 
 
-def test_a_status_that_is_set_loses_the_reason_of_the_former_one(api: APIClient, camera: Camera) -> None:
+def test_setting_a_status_clears_the_previous_reason(api: APIClient, camera: Camera) -> None:
     Camera.objects.filter(pk=camera.pk).update(status="offline", status_reason="Nothing has arrived for 24 hours.")
 
     assert api.patch(FRONT, {"status": "online"}, format="json").json()["status_reason"] == ""
 
 
-def test_two_changes_that_only_together_break_a_rule_are_a_conflict(admin: User, camera: Camera) -> None:
+def test_concurrent_changes_that_together_break_a_rule_are_a_conflict(admin: User, camera: Camera) -> None:
     """One client made it a stream while another, with the earlier state, removed its address."""
     registry.update_camera(admin, camera, {"ingestion_mode": "rtsp", "rtsp_url": "rtsp://h/"})
 

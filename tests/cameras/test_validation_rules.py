@@ -38,12 +38,12 @@ GOOD = {"name": "Yard", "folder_path": "/cams/yard"}
         ("📷", ""),
     ],
 )
-def test_the_id_is_made_from_the_name(name: str, slug: str) -> None:
+def test_the_id_is_derived_from_the_name(name: str, slug: str) -> None:
     assert slug_from(name) == slug
 
 
 @given(st.text(max_size=300))
-def test_an_id_holds_word_characters_only_and_gives_itself(name: str) -> None:
+def test_an_id_has_only_word_characters_and_is_its_own_id(name: str) -> None:
     slug = slug_from(name)
 
     assert re.fullmatch(r"\w*", slug)
@@ -166,7 +166,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("field", "value"), REFUSED, ids=lambda value: ascii(value)[:30])
-def test_a_wrong_value_is_422_beside_its_field_on_create_and_update(
+def test_an_invalid_value_is_422_with_its_field_on_create_and_update(
     api: APIClient, camera: Camera, field: str, value: object
 ) -> None:
     created = api.post(CAMERAS, GOOD | {field: value}, format="json")
@@ -178,7 +178,7 @@ def test_a_wrong_value_is_422_beside_its_field_on_create_and_update(
         assert api.patch(f"{CAMERAS}/front_door", {field: value}, format="json").status_code == 422
 
 
-def test_the_message_never_holds_the_offending_value(api: APIClient) -> None:
+def test_the_message_never_contains_the_invalid_value(api: APIClient) -> None:
     for field, value in (("status", "sesame"), ("rtsp_url", "rtsp://root:sesame@h/"), ("time_zone", "sesame")):
         response = api.post(CAMERAS, GOOD | {field: value}, format="json")
 
@@ -220,14 +220,14 @@ def test_a_valid_value_is_stored_according_to_the_rules(
     assert response.json()[field] == kept
 
 
-def test_all_wrong_fields_are_named_at_once(api: APIClient) -> None:
+def test_all_invalid_fields_are_reported_at_once(api: APIClient) -> None:
     response = api.post(CAMERAS, {"name": "", "status": "x"}, format="json")
 
     assert {error["field"] for error in response.json()["errors"]} == {"name", "folder_path", "status"}
 
 
 @pytest.mark.parametrize("body", ["null", "[]", "3", '"x"', "true"])
-def test_a_body_that_is_no_object_is_422(api: APIClient, camera: Camera, body: str) -> None:
+def test_a_body_that_is_not_an_object_is_422(api: APIClient, camera: Camera, body: str) -> None:
     for method, address in (("post", CAMERAS), ("patch", f"{CAMERAS}/front_door")):
         response = getattr(api, method)(address, body, content_type="application/json")
 
@@ -240,7 +240,7 @@ def test_a_body_that_is_no_object_is_422(api: APIClient, camera: Camera, body: s
     "values",
     [{"detector": ""}, {"detection_confidence": 1.1}, {"detection_width": 0}, {"motion_sensitivity": -0.1}],
 )
-def test_the_database_itself_refuses_a_detector_that_cannot_be(values):
+def test_the_database_rejects_invalid_detection_settings(values):
     camera = make_camera()
 
     with pytest.raises(IntegrityError), transaction.atomic():

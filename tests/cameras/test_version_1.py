@@ -13,7 +13,7 @@ V1 = {"HTTP_ACCEPT": "application/json; version=1"}
 SIX = {"id", "name", "folder_path", "status", "created_at", "last_seen_at"}
 
 
-def test_the_list_is_cameras_and_count(api: APIClient, camera: Camera) -> None:
+def test_the_list_has_the_keys_cameras_and_count(api: APIClient, camera: Camera) -> None:
     body = api.get(CAMERAS, **V1).json()
 
     assert body.keys() == {"cameras", "count"}
@@ -22,7 +22,7 @@ def test_the_list_is_cameras_and_count(api: APIClient, camera: Camera) -> None:
     assert body["cameras"][0]["id"] == str(camera.uuid)
 
 
-def test_all_cameras_are_listed_whatever_limit_says(api: APIClient) -> None:
+def test_all_cameras_are_listed_regardless_of_limit(api: APIClient) -> None:
     for number in range(3):
         make_camera(f"cam{number}")
 
@@ -34,7 +34,7 @@ def test_all_cameras_are_listed_whatever_limit_says(api: APIClient) -> None:
 @pytest.mark.parametrize(
     ("status", "names"), [("online", ["on"]), ("offline", ["off", "un"]), ("error", ["er"]), ("unknown", [])]
 )
-def test_unknown_is_given_and_found_as_offline(api: APIClient, status: str, names: list[str]) -> None:
+def test_unknown_is_returned_and_filtered_as_offline(api: APIClient, status: str, names: list[str]) -> None:
     for name, value in (("on", "online"), ("off", "offline"), ("er", "error"), ("un", "unknown")):
         make_camera(name, status=value)
 
@@ -44,7 +44,7 @@ def test_unknown_is_given_and_found_as_offline(api: APIClient, status: str, name
     assert {camera["status"] for camera in cameras} <= {status}
 
 
-def test_create_read_and_change_give_six_fields_and_the_uuid(api: APIClient) -> None:
+def test_create_read_and_update_return_six_fields_and_the_uuid(api: APIClient) -> None:
     created = api.post(CAMERAS, {"name": "Yard", "folder_path": "/yard"}, format="json", **V1)
     address = f"{CAMERAS}/{created.json()['id']}"
     changed = api.patch(address, {"status": "offline"}, format="json", **V1)
@@ -89,12 +89,12 @@ def test_an_unknown_version_is_406(api: APIClient, camera: Camera, address: str,
         assert response.headers["Content-Type"] == "application/problem+json"
 
 
-def test_both_versions_are_cached_apart(api: APIClient, camera: Camera) -> None:
+def test_the_versions_are_cached_separately(api: APIClient, camera: Camera) -> None:
     for _ in range(2):
         assert "cameras" in api.get(CAMERAS, **V1).json()
         assert "items" in api.get(CAMERAS).json()
         assert "items" in api.get(CAMERAS, HTTP_ACCEPT="application/json; version=2").json()
 
 
-def test_the_answer_names_accept_in_vary(api: APIClient, camera: Camera) -> None:
+def test_vary_contains_accept(api: APIClient, camera: Camera) -> None:
     assert "Accept" in api.get(CAMERAS)["Vary"]

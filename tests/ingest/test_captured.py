@@ -57,7 +57,7 @@ def test_the_ledger_the_api_and_the_admin_tell_by_which_clue_and_why(db, client)
     assert (upload.state, upload.capture_clue, upload.clock_is_absurd) == ("done", "file", True)
     assert upload.capture_note == (
         'EXIF DateTimeOriginal is blank. The name "20150101_000310" (2015-01-01 00:03:10) is a factory date: the clock '
-        "began anew."
+        "was reset."
     )
 
     client.force_login(make_user("chief", is_superuser=True, is_staff=True))
@@ -65,7 +65,7 @@ def test_the_ledger_the_api_and_the_admin_tell_by_which_clue_and_why(db, client)
     page = client.get(f"/admin/media_serving/upload/{upload.pk}/change/").content.decode()
 
     assert (told["capture_clue"], told["capture_note"]) == ("file", upload.capture_note)
-    assert "the file&#x27;s own time" in page and "began anew" in page
+    assert "the file&#x27;s own time" in page and "was reset" in page
 
 
 def test_a_picture_is_entered_by_its_name_and_told_by_what_it_says_itself_once_it_is_read(db):

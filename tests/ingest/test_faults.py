@@ -80,7 +80,7 @@ def test_thumbnails_of_a_camera_that_is_away_keep_no_other_waiting(yard, monkeyp
 
     def away(upload, camera):
         if camera.pk == yard.pk:
-            raise StorageFault("The volume is away.")
+            raise StorageFault("The volume is not mounted.")
         return delivered(upload, camera)
 
     monkeypatch.setattr(thumbnails, "uploaded_file", away)
@@ -371,7 +371,7 @@ def test_a_film_with_a_box_beyond_its_end_waits_for_its_rest(porch, length):
 
     state, reason = process_all(porch)["v.mp4"]
 
-    assert state == "waiting" and "breaks off" in reason
+    assert state == "waiting" and "truncated" in reason
 
 
 def test_an_avi_that_counts_its_own_head_is_whole(porch):

@@ -157,7 +157,7 @@ def test_who_switches_a_camera_off_ends_the_reading_of_its_film(porch, large, mo
     processor.process_camera(porch.pk)
 
     state, reason = uploads(porch)["v.mp4"]
-    assert state == "waiting" and "switched off" in reason
+    assert state == "waiting" and "disabled" in reason
 
 
 def test_a_film_that_is_deleted_while_it_is_read_is_on_record(porch, large, monkeypatch):

@@ -38,7 +38,7 @@ def test_a_reused_name_is_another_upload_once_the_first_is_done(porch):
 def test_a_file_that_grows_before_processing_stays_one_upload(porch):
     put(folder_of(porch), "a.jpg", jpeg()[:100], age_s=60)
     scan_and_enter(porch)
-    Upload.objects.update(reason="The picture breaks off.", retry_at="2100-01-01T00:00Z", attempts=2)
+    Upload.objects.update(reason="The picture is incomplete.", retry_at="2100-01-01T00:00Z", attempts=2)
     put(folder_of(porch), "a.jpg", jpeg(), age_s=30)
 
     assert scan_and_enter(porch) == 1

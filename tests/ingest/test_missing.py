@@ -135,7 +135,7 @@ def test_a_folder_that_does_not_answer_is_no_deletion(porch, monkeypatch, fault)
             away.setattr(os, name, failing(name))
         work_now()
         assert set(states(porch).values()) == {"waiting"}
-        assert "does not answer" in uploads(porch)["a.jpg"][1]
+        assert "does not respond" in uploads(porch)["a.jpg"][1]
 
     work_now()
     assert set(states(porch).values()) == {"done"}

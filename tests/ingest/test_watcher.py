@@ -176,7 +176,7 @@ def test_no_file_is_lost_while_the_database_is_unavailable(porch, watching, monk
         return entering(*args)
 
     monkeypatch.setattr(module, "enter", faulty)
-    monkeypatch.setattr(module, "DATABASE_AWAY_S", 0.2)
+    monkeypatch.setattr(module, "DATABASE_RETRY_S", 0.2)
     put(folder_of(porch), "a.jpg", jpeg())
 
     wait_for(lambda: entered() == {"a.jpg"})

@@ -118,7 +118,7 @@ def test_invalid_files_are_recorded_with_a_reason(porch, tmp_path):
     assert "not an image of a known format" in found["text.jpg"][1]
     assert "not an image of a known format" in found["video.jpg"][1]
     assert "200,000,000 pixels; at most 100,000,000" in found["huge.png"][1]
-    assert "holds no video" in found["sound.mp4"][1]
+    assert "contains no video" in found["sound.mp4"][1]
     porch.refresh_from_db()
     assert porch.last_seen_at is None
 
@@ -173,7 +173,7 @@ def test_files_wait_while_the_volume_is_unavailable(porch, monkeypatch):
     processor.process_pending()
 
     state, reason = uploads(porch)["a.jpg"]
-    assert state == "waiting" and "away" in reason
+    assert state == "waiting" and "no longer mounted" in reason
 
 
 def test_a_file_that_changed_since_the_scan_is_processed_as_it_is_now(porch):

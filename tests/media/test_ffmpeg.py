@@ -113,7 +113,7 @@ def test_sound_alone_is_no_video(tmp_path):
     command = ["ffmpeg", "-v", "error", "-f", "lavfi", "-i", "sine=duration=1", "-c:a", "aac", tmp_path / "a.mp4"]
     subprocess.run(command, check=True, timeout=60)
 
-    with pytest.raises(FfmpegFailed, match="holds no video"):
+    with pytest.raises(FfmpegFailed, match="contains no video"):
         ffmpeg.probe(tmp_path / "a.mp4")
 
 

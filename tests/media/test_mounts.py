@@ -1,4 +1,4 @@
-"""A volume that is away is not an empty folder."""
+"""An unmounted volume is not an empty folder."""
 
 from __future__ import annotations
 
@@ -121,10 +121,10 @@ def test_each_absence_is_a_sentence(tmp_path):
 
     assert unavailable_reason(tmp_path / "missing").endswith("does not exist: create it or mount its disk.")
     assert unavailable_reason(tmp_path / "file").endswith("is not a folder.")
-    assert "does not answer" in unavailable_reason(tmp_path / "loop")
+    assert "does not respond" in unavailable_reason(tmp_path / "loop")
     assert (
         unavailable_reason(tmp_path, gone)
-        == f"The volume /dev/sdx1 that was mounted at {gone.point} is away: mount it again."
+        == f"The volume /dev/sdx1 is no longer mounted at {gone.point}: mount it again."
     )
 
 

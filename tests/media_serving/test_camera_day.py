@@ -77,12 +77,12 @@ def test_a_quiet_day_has_no_gap(old_camera):
 
 def test_offline_and_error_are_gaps_with_their_reasons(old_camera):
     changed(old_camera, after(0), status=("online", "offline"), reason=("", AWAY))
-    changed(old_camera, after(3600), status=("offline", "error"), reason=(AWAY, "The disk is away."))
-    changed(old_camera, after(7200), status=("error", "online"), reason=("The disk is away.", ""))
+    changed(old_camera, after(3600), status=("offline", "error"), reason=(AWAY, "The disk is not mounted."))
+    changed(old_camera, after(7200), status=("error", "online"), reason=("The disk is not mounted.", ""))
 
     assert gaps(old_camera) == [
         ("12:00", "13:00", "Offline", AWAY),
-        ("13:00", "14:00", "Error", "The disk is away."),
+        ("13:00", "14:00", "Error", "The disk is not mounted."),
     ]
 
 
@@ -99,7 +99,7 @@ def test_an_ongoing_gap_ends_now(old_camera):
     old_camera.refresh_from_db()
 
     assert gaps(old_camera, now=after(1800)) == [("12:00", "12:30", "Offline", AWAY)]
-    assert gaps(old_camera, date(2026, 2, 1), now=after(1800)) == []  # what lies ahead is no gap
+    assert gaps(old_camera, date(2026, 2, 1), now=after(1800)) == []  # the future is not a gap
 
 
 def test_a_disabled_camera_is_a_gap(old_camera):
@@ -152,7 +152,7 @@ def test_the_legend_has_the_kinds_of_gap_that_the_band_shows_in_their_colours(br
     changed(camera, after(1800), status=("error", "online"))
     not_here, away = (
         '<i data-level="none"></i>Not added yet',
-        '<i data-level="warn"></i><i data-level="bad"></i>Could not see',
+        '<i data-level="warn"></i><i data-level="bad"></i>No footage',
     )
 
     assert legend_of(page_of(browser, "day=2026-01-31")) == [not_here, away]
@@ -322,7 +322,7 @@ def test_a_part_of_the_day_tells_events_apart_that_the_whole_cannot(browser, old
     assert "12:00 to 13:00" in near
     assert "zoom=1&at=11" in near and "zoom=1&at=13" in near
     widths = [float(width) for width in re.findall(r'class="timeline-event" [^>]*width="([0-9.]+)"', near)]
-    assert min(widths) >= camera_day.MIN_EVENT_PX
+    assert min(widths) >= camera_day.MIN_EVENT_WIDTH
 
 
 @pytest.mark.parametrize("query", ["zoom=7", "zoom=x", "zoom=6&at=99", "zoom=6&at=-1", "zoom=1&at=%C2%B2"])

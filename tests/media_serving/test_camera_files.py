@@ -240,6 +240,6 @@ def test_what_is_missing_while_the_volume_is_away_is_503_not_404(api, camera):
         Camera.objects.filter(pk=camera.pk).update(mount=volume)
 
         answer = api.get(address)
-        assert (answer.status_code, "is away" in answer.content.decode()) == (503, True)
+        assert (answer.status_code, "no longer mounted" in answer.content.decode()) == (503, True)
         assert answer["Retry-After"]
         Camera.objects.filter(pk=camera.pk).update(mount=None)

@@ -257,7 +257,7 @@ def test_a_job_over_the_time_limit_is_stopped(camera, event, settings, monkeypat
     [
         ffmpeg.FfmpegMissing(),
         ffmpeg.FfmpegKilled(),
-        StorageFault("The volume is away."),
+        StorageFault("The volume is not mounted."),
         OSError(errno.EIO, "Input/output error"),
     ],
 )

@@ -88,9 +88,7 @@ def test_a_kept_copy_that_is_gone_is_told_as_such_and_not_replaced_by_another_pi
     detection = found_in(camera, picture)
     keep(detection, b"jpg").unlink()
 
-    is_refused(
-        api, detection, "File not found: the camera has overwritten it, and the copy that was kept of it is gone."
-    )
+    is_refused(api, detection, "File not found: the camera has overwritten it, and its kept copy no longer exists.")
 
 
 def test_a_deleted_file_is_not_found(api, camera, picture):

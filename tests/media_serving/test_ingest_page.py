@@ -75,12 +75,12 @@ def test_what_could_not_be_read_stands_with_its_reason(browser, camera):
 
 def test_what_waits_for_its_rest_stands_with_its_reason_too(browser, camera):
     later = timezone.now() + timedelta(minutes=1)
-    half = upload(camera, b"half.jpg", after(0), state="waiting", reason="It breaks off.", retry_at=later)
+    half = upload(camera, b"half.jpg", after(0), state="waiting", reason="It is incomplete.", retry_at=later)
     upload(camera, b"next.jpg", after(1), state="waiting")
 
     page = page_of(browser)
 
-    assert "half.jpg" in page and "It breaks off." in page
+    assert "half.jpg" in page and "It is incomplete." in page
     assert f"/uploads/{half.pk}/retry" not in page
     assert "1 will be retried later" in page
     listed = page[page.index("failures-title") :]

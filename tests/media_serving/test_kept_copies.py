@@ -95,7 +95,7 @@ def test_the_picture_of_a_copy_that_was_removed_says_that_it_is_gone(porch, sett
 
     response = api.get(f"{MEDIA}detections/{detection.pk}")
     assert response.status_code == 404
-    assert response.json()["error"].endswith("the copy that was kept of it was removed to make room.")
+    assert response.json()["error"].endswith("its kept copy was removed to free disk space.")
     assert Detection.objects.filter(pk=detection.pk).exists()
 
 

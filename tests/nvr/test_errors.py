@@ -254,7 +254,7 @@ WITH_SESSION = {"Cookie": "nvr_sessionid=abcdefghijklmnopqrstuvwxyz012345"}
 
 
 def answers_without_database(*requests: list[Any], process: str) -> dict[str, list[Any]]:
-    """What a process answers whose database is not there; that of the web server waits 5 s for a pooled connection."""
+    """What a process answers whose database is missing; that of the web server waits 5 s for a pooled connection."""
     environment = os.environ | {
         "DJANGO_SETTINGS_MODULE": "tests.settings",
         "DATABASE_URL": "postgres://nobody:hunter2@127.0.0.1:1/nothing",

@@ -148,7 +148,7 @@ def test_a_broker_that_is_away_is_failed_within_the_deadline(operator: APIClient
 
 @pytest.fixture
 def stuck() -> Iterator[list[int]]:
-    """A section that does not answer until the test is over; counts how often it was begun."""
+    """A section that does not respond until the test is over; counts how often it was begun."""
     begun: list[int] = []
     release = threading.Event()
 

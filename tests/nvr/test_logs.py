@@ -171,7 +171,7 @@ def test_a_database_that_is_away_is_said_once_by_all_tasks_without_a_traceback(l
         ask_the_database.apply()
 
     (line,) = log.getvalue().splitlines()
-    assert " level=error logger=celery.app.trace the database does not answer, tasks wait: connection refused" in line
+    assert " level=error logger=celery.app.trace the database does not respond, tasks wait: connection refused" in line
     assert "Traceback" not in line
 
 
@@ -183,7 +183,7 @@ def test_a_fault_of_the_database_that_is_met_camera_by_camera_is_told_once(log: 
             logging.getLogger("media_serving.events").exception("events not closed camera=%s", number)
 
     (line,) = log.getvalue().splitlines()
-    assert " logger=media_serving.events the database does not answer, tasks wait: database or disk is full" in line
+    assert " logger=media_serving.events the database does not respond, tasks wait: database or disk is full" in line
 
 
 def test_each_mistake_of_ours_in_a_task_is_told_with_its_traceback(log: io.StringIO) -> None:
@@ -204,5 +204,5 @@ def test_a_broker_that_is_away_is_said_once_by_the_schedule(log: io.StringIO, mo
         scheduler.apply_entry(ScheduleEntry("lost", "tests.err", schedule=schedule(1), app=away))
 
     (line,) = [line for line in log.getvalue().splitlines() if "level=error" in line]
-    assert " logger=celery.beat the broker does not answer, tasks wait: " in line
+    assert " logger=celery.beat the broker does not respond, tasks wait: " in line
     assert "Traceback" not in line

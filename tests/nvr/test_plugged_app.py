@@ -103,5 +103,5 @@ def test_its_hooks_are_connected(reported: dict[str, Any]) -> None:
 
 
 def test_faults_of_its_tasks_are_logged_in_one_line(reported: dict[str, Any]) -> None:
-    assert reported["ours"] == "the database does not answer, tasks wait: gone"
+    assert reported["ours"] == "the database does not respond, tasks wait: gone"
     assert reported["foreign"] == "failed"

@@ -54,7 +54,7 @@ def number_in(database: DatabaseWrapper) -> int:
 
 
 def test_a_connection_does_not_make_a_file(tmp_path: Path, connect: Callable[[Path], DatabaseWrapper]) -> None:
-    with pytest.raises(OperationalError, match="is not there"):
+    with pytest.raises(OperationalError, match="does not exist"):
         number_in(connect(tmp_path / "away.sqlite3"))
 
     assert list(tmp_path.iterdir()) == []
@@ -122,7 +122,7 @@ def test_a_folder_that_is_missing_too_is_told_by_the_connection(
     database = connect(tmp_path / "nowhere" / "new.sqlite3")
 
     assert create_if_missing(database) is None
-    with pytest.raises(OperationalError, match="is not there"):
+    with pytest.raises(OperationalError, match="does not exist"):
         database.ensure_connection()
 
 

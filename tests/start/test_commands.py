@@ -31,5 +31,5 @@ def test_an_unreachable_database_is_reported_without_traceback(command: list[str
 
     assert ended.returncode == 1
     assert ended.stdout == ""
-    assert ended.stderr.startswith("The database does not answer (")
+    assert ended.stderr.startswith("The database does not respond (")
     assert "Traceback" not in ended.stderr

@@ -1,4 +1,4 @@
-"""A process that is restarted while the data folder's disk is away."""
+"""A process that is restarted while the data folder's disk is not mounted."""
 
 from __future__ import annotations
 

@@ -315,7 +315,7 @@ def test_a_database_file_that_is_moved_away_is_reported_and_works_again_when_res
     for _ in range(40):  # every thread has had a connection to it
         assert installation.get("/api/cameras", **{"X-API-Key": key})[0] == 503
     status, body = installation.get("/api/system/health", **{"X-API-Key": key})
-    assert (status, b"database does not answer" in body) == (503, True)
+    assert (status, b"database does not respond" in body) == (503, True)
     status, body = installation.get("/", Cookie=f"nvr_sessionid={'a' * 32}")
     assert (status, b"<html" in body) == (503, True)
     assert not database.exists()

@@ -46,7 +46,7 @@ XMP_TIMES: Final = (
 )
 PNG_TIMES: Final = ("Creation Time", "creation time", "CreationTime")
 IPTC_DATE, IPTC_TIME = (2, 55), (2, 60)
-LONGEST_TEXT: Final = 64
+MAX_TEXT_LENGTH: Final = 64
 BLANKS: Final = " :-/.,0\t\r\n"
 REQUESTED_TAGS: Final[dict[str, list[Any]]] = {
     "exif": [*{number for tag in (*TIMES, PREVIEW_TIME) for number in tag[1:] if number}, TIME_ZONE_OFFSET],
@@ -91,9 +91,9 @@ def reading_of(where: str, value: str, completed: Callable[[datetime], datetime]
     text = text_of(value)
     if not text.strip(BLANKS):
         return Reading(where, problem="is blank")
-    found = times_in(text) or times_in(text_of(value, all_of_it=True))
+    found = times_in(text) or times_in(text_of(value, after_nul=True))
     if not found:
-        return Reading(where, problem=f'is no time ("{shown(text)}")')
+        return Reading(where, problem=f'is not a time ("{shown(text)}")')
     return Reading(where, tuple(completed(at) for at in found))
 
 
@@ -108,13 +108,13 @@ def zone_of(tag: TimeTag, tags: Texts) -> tzinfo | None:
 
 
 def of_gps(tags: Texts) -> Iterator[Reading]:
-    """In UTC, by the satellites: after a power cut the first to be right, under a roof hours old."""
+    """Satellite time in UTC: the first to be right after a power cut, but hours old where there is no reception."""
     clock = tags.get(str(GPS_TIME))
     if str(GPS_DATE) not in tags or clock is None:
         return
     date = date_in(text_of(first(tags, GPS_DATE)))
     if date is None:
-        yield Reading("EXIF GPS time", problem="is no time")
+        yield Reading("EXIF GPS time", problem="is not a time")
         return
     with suppress(*UNREADABLE):
         hours, minutes, seconds = (float(part) for part in clock)
@@ -133,12 +133,12 @@ def first(tags: Texts, name: object) -> str:
     return next(iter(tags.get(str(name), ())), "")
 
 
-def text_of(value: str, *, all_of_it: bool = False) -> str:
-    """The text up to its first NUL, which ends text in EXIF, or with all NULs removed."""
+def text_of(value: str, *, after_nul: bool = False) -> str:
+    """The text up to its first NUL, which ends text in EXIF, or, with `after_nul`, all of it without NULs."""
     text = value.strip("\0")
-    return (text.replace("\0", "") if all_of_it else text.partition("\0")[0])[:LONGEST_TEXT].strip()
+    return (text.replace("\0", "") if after_nul else text.partition("\0")[0])[:MAX_TEXT_LENGTH].strip()
 
 
 def shown(text: str) -> str:
     """The text for a message in the database: printable and short."""
-    return "".join(sign if sign.isprintable() and sign.isascii() else "?" for sign in text)[:32]
+    return "".join(character if character.isprintable() and character.isascii() else "?" for character in text)[:32]

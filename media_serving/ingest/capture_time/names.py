@@ -17,7 +17,7 @@ from media_serving.ingest.capture_time.zones import zone_from
 
 Parts = dict[str, str]
 
-LONGEST_NAME, LONGEST_PATH = 255, 2000
+MAX_NAME_LENGTH, MAX_PATH_LENGTH = 255, 2000
 YEAR, MONTH, DAY = r"(?P<year>19[7-9]\d|20\d\d)", r"(?P<month>0[1-9]|1[0-2])", r"(?P<day>0[1-9]|[12]\d|3[01])"
 SHORT_MONTH, SHORT_DAY = r"(?P<month>0?[1-9]|1[0-2])", r"(?P<day>0?[1-9]|[12]\d|3[01])(?!\d)"
 MONTH_NAME: Final = rf"(?P<month_name>{'|'.join(MONTHS)})[a-z]{{0,6}}"
@@ -56,7 +56,7 @@ WITH_SHORT_DATE: Final = tuple(
     for date in SHORT_DATES
     for time in (SEPARATED, MARKED, COMPACT)
 )
-# Sony, and the many cameras with a chip of HiSilicon: `A26013112000010.jpg`, the last two digits a number.
+# Sony, and the many cameras with a HiSilicon chip: `A26013112000010.jpg`; the last two digits are a sequence number.
 TWELVE_DIGITS: Final = compiled(rf"(?<!\d)(?P<year>\d\d){MONTH}{DAY}{COMPACT}(?:\d\d)?(?!\d)")
 EPOCH: Final = compiled(r"(?<![\da-z])(?P<seconds>1\d{9})(?:\.(?P<fraction>\d{1,9})|(?P<milliseconds>\d{3}))?(?!\d)")
 ANY_DATE: Final = tuple(compiled(rf"(?<!\d){date}(?!\d)") for date in DATES[:-1])
@@ -67,19 +67,19 @@ ZONE: Final = compiled(
 FRACTION: Final = compiled(r"[-_.,](?:(\d{3})(?!\d)|(\d\d|(?<=[.,])(?:\d|\d{6}))(?!\d|[-_.:]\d))")
 MORE_DIGITS: Final = compiled(r"(\d{6}|\d{2,3})(?!\d)")
 HALF: Final = compiled(r"[ _-]?([ap])\.?m\.?(?![a-z])")
-# In a folder that names the day:
+# For folders whose name contains the day:
 FOLDER_DATES: Final = tuple(compiled(rf"[^\d]*{date}(?:(?P<hour>\d\d)H?)?[^\d]*") for date in (*DATES, *SHORT_DATES))
 YEAR_FOLDER, MONTH_FOLDER, DAY_FOLDER = (compiled(part) for part in (YEAR, SHORT_MONTH, SHORT_DAY))
 YEAR_AND_MONTH: Final = compiled(rf"{YEAR}[-_.]?{MONTH}")
 TIMES_IN_FOLDER: Final = tuple(compiled(rf"(?<!\d){form}") for form in (SEPARATED, MARKED))
 SIX_DIGITS: Final = compiled(rf"(?<!\d){COMPACT}(?!\d)")
 ANY_SIX: Final = compiled(r"(?<!\d)\d{6}(?!\d)")
-LONGEST_RANGE: Final = timedelta(hours=1)  # for names with the start and end of a video
-# Sequence numbers of cameras, whatever they look like.
+MAX_VIDEO_RANGE: Final = timedelta(hours=1)  # for names with the start and end of a video
+# Sequence numbers of cameras, even if they look like a time.
 COUNTED: Final = compiled(r"(?:IMG|DSC[NF]?|MVI|PICT|IMAGE|FRAME|SEQ|CIMG|MOV|P)_?\d")
 HOUR_FOLDER: Final = compiled(HOUR)
 MINUTE_AND_SECOND: Final = compiled(rf"(?:E\d)?{MINUTE}M{SECOND}S\d{{0,3}}(?:_.*)?")  # Yi and Xiaomi
-SECOND_LED_ON: Final = compiled(rf"{SECOND}(?:\[.*|(?:-[a-z\d]+)?\.[a-z\d]+)")  # Dahua; motion
+SECOND_FIRST: Final = compiled(rf"{SECOND}(?:\[.*|(?:-[a-z\d]+)?\.[a-z\d]+)")  # Dahua; motion
 MINUTE_OF_VIDEO: Final = compiled(rf"{MINUTE}\.(?:mp4|avi|mov|mkv|3gp)")  # Wyze, Vivotek
 EIGHT_DIGITS: Final = compiled(r"\d{8}")
 IN_UTC: Final = compiled(r"PXL_|\d{14}-\d{6}-[EMRTU]\d\d_\d+$")  # Google's phones; Canon's cameras
@@ -95,7 +95,7 @@ class NameTime(NamedTuple):
 def time_from_path(path: str) -> NameTime | None:
     """The time in the name, or in the name with its folders; `path` is relative to the camera's folder."""
     *folders, name = normalised(path).split("/")
-    stem = without_ending(name)
+    stem = without_extension(name)
     if reading := first(readings_from_name(stem)):
         return NameTime(reading, needs_folder=False)
     reading = reading_from_folders(folders, name)
@@ -104,12 +104,13 @@ def time_from_path(path: str) -> NameTime | None:
 
 def normalised(path: str) -> str:
     """Restore colons: some servers replace the colon of a time with other characters."""
-    return re.sub("%3A|[\uff1a\ua789\u2236]", ":", path[-LONGEST_PATH:], flags=re.IGNORECASE)
+    return re.sub("%3A|[\uff1a\ua789\u2236]", ":", path[-MAX_PATH_LENGTH:], flags=re.IGNORECASE)
 
 
-def without_ending(name: str) -> str:
-    stem, dot, ending = name.rpartition(".")
-    return (stem if dot and 2 <= len(ending) <= 4 and not ending.isdigit() else name)[-LONGEST_NAME:]
+def without_extension(name: str) -> str:
+    stem, dot, extension = name.rpartition(".")
+    # Digits after a dot are part of a time, not an extension.
+    return (stem if dot and 2 <= len(extension) <= 4 and not extension.isdigit() else name)[-MAX_NAME_LENGTH:]
 
 
 def first(readings: Iterable[Reading | None]) -> Reading | None:
@@ -136,7 +137,7 @@ def reading(
 
 
 def shown(text: str) -> str:
-    return "".join(sign if sign.isprintable() else "?" for sign in text)[:40]
+    return "".join(character if character.isprintable() else "?" for character in text)[:40]
 
 
 def reading_of(match: re.Match[str], stem: str) -> Reading | None:
@@ -199,7 +200,7 @@ def reading_from_epoch(stem: str) -> Reading | None:
     """Seconds or milliseconds since 1970, if the name has only one such number, or a second one for a video's end."""
     matches = list(EPOCH.finditer(stem))
     found = [datetime.fromtimestamp(int(match["seconds"]), UTC) for match in matches]
-    if len(found) == 1 or (len(found) == 2 and timedelta(0) <= found[1] - found[0] <= LONGEST_RANGE):
+    if len(found) == 1 or (len(found) == 2 and timedelta(0) <= found[1] - found[0] <= MAX_VIDEO_RANGE):
         fraction = matches[0]["milliseconds"] or matches[0]["fraction"] or ""
         return reading(stem, [with_fraction(found[0], fraction)], only_near=True)
     return None
@@ -226,8 +227,8 @@ def reading_from_folders(folders: list[str], name: str) -> Reading | None:
         for date in dates_of(folders[:depth]):
             times = list(times_in_name(date, folders[depth:], folders[depth - 1], name))
             found = [time_of(date | time | dict(day)) for time in times[:1] for day in days_of(date)]
-            if told := reading("/".join([*folders[-2:], name]), found, only_near="a" in date):
-                return told
+            if result := reading("/".join([*folders[-2:], name]), found, only_near="a" in date):
+                return result
     return None
 
 
@@ -250,7 +251,7 @@ def dates_of(folders: list[str]) -> Iterator[Parts]:
 
 def times_in_name(date: Parts, inner: list[str], day_folder: str, name: str) -> Iterator[Parts]:
     """The times that `name` may mean; `inner` are the folders below that of the day."""
-    stem = without_ending(name)
+    stem = without_extension(name)
     if "hour" in date:
         if match := MINUTE_AND_SECOND.fullmatch(stem):
             yield {"hour": date["hour"], **match.groupdict()}
@@ -268,7 +269,7 @@ def times_of_six_digits(stem: str) -> Iterator[Parts]:
     found = [match.groupdict() for match in SIX_DIGITS.finditer(stem)]
     if COUNTED.match(stem) or len(found) != len(ANY_SIX.findall(stem)):
         return
-    if len(found) == 1 or (len(found) == 2 and timedelta(0) < clock(found[1]) - clock(found[0]) <= LONGEST_RANGE):
+    if len(found) == 1 or (len(found) == 2 and timedelta(0) < clock(found[1]) - clock(found[0]) <= MAX_VIDEO_RANGE):
         yield found[0]
 
 
@@ -281,9 +282,9 @@ def times_of_hour_folders(inner: list[str], day_folder: str, name: str) -> Itera
     hour = HOUR_FOLDER.fullmatch(inner[-1]) if inner else None
     if hour and len(inner) == 1 and EIGHT_DIGITS.fullmatch(day_folder) and (match := MINUTE_OF_VIDEO.fullmatch(name)):
         yield {**hour.groupdict(), **match.groupdict(), "second": "00"}
-    if hour and (match := MINUTE_AND_SECOND.fullmatch(without_ending(name))):
+    if hour and (match := MINUTE_AND_SECOND.fullmatch(without_extension(name))):
         yield {**hour.groupdict(), **match.groupdict()}
-    if len(inner) >= 2 and (match := SECOND_LED_ON.fullmatch(name)):
+    if len(inner) >= 2 and (match := SECOND_FIRST.fullmatch(name)):
         hour, minute = HOUR_FOLDER.fullmatch(inner[-2]), compiled(MINUTE).fullmatch(inner[-1])
         if hour and minute:
             yield {**hour.groupdict(), **minute.groupdict(), **match.groupdict()}

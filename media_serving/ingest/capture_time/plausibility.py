@@ -28,24 +28,24 @@ class Arrival:
     written: datetime
 
 
-def implausibility(at: datetime, told: datetime, arrival: Arrival) -> str:
-    """Why the time `at` (UTC), written as `told` in the clue, is implausible, as the end of a sentence; else empty.
+def implausibility(at: datetime, as_written: datetime, arrival: Arrival) -> str:
+    """Why the time `at` (UTC), `as_written` in the clue, is implausible, as the end of a sentence; else empty.
 
     A time that the file's modification time confirms is plausible: a picture of a New Year's night, copied years later.
     """
     if at < EARLIEST:
-        return f"lies before {EARLIEST.year}: the clock was never set"
+        return f"is before {EARLIEST.year}: the clock was never set"
     if at > arrival.received + MAX_CLOCK_DIFFERENCE:
-        return "lies ahead of the arrival: the clock is ahead, or the camera's time zone is another"
+        return "is after the file's arrival: the clock is ahead, or the camera is in another time zone"
     if abs(at - arrival.written) <= FILE_TIME_TOLERANCE:
         return ""
-    if at < arrival.received - MAX_DELIVERY_DELAY and (is_factory_date(told) or is_factory_date(at)):
-        return "is a factory date: the clock began anew"
+    if at < arrival.received - MAX_DELIVERY_DELAY and (is_factory_date(as_written) or is_factory_date(at)):
+        return "is a factory date: the clock was reset"
     if abs(at + GPS_ROLLOVER - arrival.received) <= FILE_TIME_TOLERANCE:
-        return "lies 1024 weeks back: the GPS receiver is too old for this year"
+        return "is 1024 weeks too early: the GPS receiver is too old for this year"
     return ""
 
 
-def is_factory_date(told: datetime) -> bool:
-    midnight = told.replace(hour=0, minute=0, second=0, microsecond=0)
-    return (told.month, told.day) == FACTORY_DAY and told - midnight < MAX_UPTIME
+def is_factory_date(at: datetime) -> bool:
+    midnight = at.replace(hour=0, minute=0, second=0, microsecond=0)
+    return (at.month, at.day) == FACTORY_DAY and at - midnight < MAX_UPTIME

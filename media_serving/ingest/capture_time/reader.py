@@ -68,18 +68,20 @@ class ClueEvaluator:
         if not reading.options:
             self.rejections.append(f"{reading.where} {reading.problem}.")
             return None
-        options = [(told, to_utc(told, self.zone, near=self.arrival.written)) for told in reading.options]
-        evaluated = [(told, at, implausibility(at, told, self.arrival) if at else OUT_OF_RANGE) for told, at in options]
+        options = [(written, to_utc(written, self.zone, near=self.arrival.written)) for written in reading.options]
+        evaluated = [
+            (written, at, implausibility(at, written, self.arrival) if at else OUT_OF_RANGE) for written, at in options
+        ]
         plausible = [at for _, at, reason in evaluated if at and not reason]
         if plausible:
             return self.choose(plausible, reading)
-        told, _, reason = evaluated[0]
-        self.reject(f"{reading.where} ({told:%Y-%m-%d %H:%M:%S}) {reason}.", is_known=not reading.only_near)
+        written, _, reason = evaluated[0]
+        self.reject(f"{reading.where} ({written:%Y-%m-%d %H:%M:%S}) {reason}.", is_certain=not reading.only_near)
         return None
 
-    def reject(self, sentence: str, *, is_known: bool) -> None:
-        """Record a rejection; a number that may not be a time (`is_known` false) says nothing about the clock."""
-        if is_known:
+    def reject(self, sentence: str, *, is_certain: bool) -> None:
+        """Record a rejection, unless the number may not be a time at all: that says nothing about the clock."""
+        if is_certain:
             self.rejections.append(sentence)
             self.is_absurd = True
 
@@ -95,7 +97,7 @@ class ClueEvaluator:
         return CaptureTime(at, clue, note[:MAX_NOTE_LENGTH], self.is_absurd)
 
 
-OUT_OF_RANGE: Final = "lies outside of the calendar: the clock was never set"
+OUT_OF_RANGE: Final = "is out of range: the clock was never set"
 
 
 def capture_time(facts: FileFacts, zone: ZoneInfo) -> CaptureTime:
@@ -110,8 +112,8 @@ def capture_time(facts: FileFacts, zone: ZoneInfo) -> CaptureTime:
 
 def clues_of(facts: FileFacts) -> Iterator[tuple[CaptureClue, Reading]]:
     yield from ((CaptureClue.EXIF, reading) for reading in facts.exif)
-    if told := time_from_path(facts.path):
-        yield (CaptureClue.FOLDER if told.needs_folder else CaptureClue.NAME), told.reading
+    if named := time_from_path(facts.path):
+        yield (CaptureClue.FOLDER if named.needs_folder else CaptureClue.NAME), named.reading
     yield from ((CaptureClue.CONTAINER, reading) for reading in facts.container)
 
 
@@ -124,25 +126,24 @@ def recording_start(at: datetime, facts: FileFacts) -> datetime:
 
 def from_file_time(facts: FileFacts, evaluator: ClueEvaluator) -> CaptureTime:
     arrival = evaluator.arrival
-    told = facts.mtime - facts.length
     if facts.mtime > facts.received + MAX_CLOCK_DIFFERENCE:
-        evaluator.reject("The file's time lies ahead of the arrival: the clock that set it is ahead.", is_known=True)
-    elif told < EARLIEST:
-        evaluator.reject(f"The file's time lies before {EARLIEST.year}: the clock was never set.", is_known=True)
+        evaluator.reject("The file's time is after its arrival: the clock that set it is ahead.", is_certain=True)
+    elif facts.mtime - facts.length < EARLIEST:
+        evaluator.reject(f"The file's time is before {EARLIEST.year}: the clock was never set.", is_certain=True)
         return evaluator.result(facts.received - facts.length, CaptureClue.RECEIVED)
     else:
         return evaluator.result(arrival.written, CaptureClue.FILE)
     return evaluator.result(arrival.written, CaptureClue.RECEIVED)
 
 
-def to_utc(told: datetime, zone: ZoneInfo, *, near: datetime) -> datetime | None:
+def to_utc(written: datetime, zone: ZoneInfo, *, near: datetime) -> datetime | None:
     """Convert a time of the camera's clock; at clock changes, ambiguous times resolve to the one closer to `near`.
 
     None at both ends of the calendar, where the time in UTC would be out of range.
     """
     with suppress(OverflowError):
-        if told.tzinfo is not None:
-            return told.astimezone(UTC)
-        both = [told.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1)]
+        if written.tzinfo is not None:
+            return written.astimezone(UTC)
+        both = [written.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1)]
         return min(both, key=lambda at: abs(at - near))
     return None

@@ -34,7 +34,7 @@ INTERVAL_S = 0.25
 BUSY_INTERVAL_S = 0.01  # while a scan is running
 RELOAD_S = 2.0  # until a new camera is watched
 WATCH_COUNT_INTERVAL_S = 30.0  # counting inotify watches takes a tenth of a second for 10 000 folders
-DATABASE_AWAY_S = 2.0
+DATABASE_RETRY_S = 2.0
 MISSING_BATCH_SIZE = 500
 TIMEOUT_S = 1.0  # for a folder that does not respond; after it, its poll continues in parallel with the others
 
@@ -52,7 +52,7 @@ class Watcher:
             late=lambda camera: None, timeout_s=TIMEOUT_S, name="watcher"
         )
         self._next_count = 0.0
-        self._database_away = LogThrottle(LOG_INTERVAL)
+        self._database_log = LogThrottle(LOG_INTERVAL)
         self._watch_log = LogThrottle(timedelta(hours=1))
 
     def run(self, stop: threading.Event, beat: Callable[[], None] = lambda: None) -> None:
@@ -62,11 +62,11 @@ class Watcher:
                 beat()
                 self.poll()
             except (DatabaseError, InterfaceError) as error:  # nothing is lost: scans find the files again
-                if self._database_away.should_log():
+                if self._database_log.should_log():
                     logger.warning("the database does not respond, uploads wait: %s", type(error).__name__)
                 connection.close()
                 self.reset_watchers()
-                stop.wait(DATABASE_AWAY_S)
+                stop.wait(DATABASE_RETRY_S)
         self.close()
 
     @property

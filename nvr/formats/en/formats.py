@@ -1,4 +1,4 @@
-"""In place of Django's `Nov. 21, 2026, 5:46 a.m.`: the seconds matter, and no half of the day has to be guessed."""
+"""ISO dates and 24-hour times instead of Django's `Nov. 21, 2026, 5:46 a.m.`, which omits the seconds."""
 
 DATE_FORMAT = "Y-m-d"
 TIME_FORMAT = "H:i:s"

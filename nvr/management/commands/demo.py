@@ -33,7 +33,9 @@ class Command(BaseCommand):
         cameras = demo_cameras()
         self.register(cameras)
         self.add_card(stop)
-        self.stdout.write(f"Feeding {len(cameras)} cameras, a picture every {INTERVAL_SECONDS:g} s. Stop with Ctrl-C.")
+        self.stdout.write(
+            f"Uploading to {len(cameras)} cameras, a picture every {INTERVAL_SECONDS:g} s. Press Ctrl-C to stop."
+        )
         self.feed(cameras, stop, pictures)
 
     def register(self, cameras: list[DemoCamera]) -> None:
@@ -47,15 +49,15 @@ class Command(BaseCommand):
             raise CommandError(f"The folders cannot be created ({error}): correct NVR_CAMERA_ROOT.") from error
 
     def add_card(self, stop: threading.Event) -> None:
-        """Add the memory card; without it the demo goes on with the cameras."""
+        """Add the memory card; if that fails, the demo continues with the cameras."""
         try:
             if make_card(stop):
-                self.stdout.write(f"Added the memory card of a trail camera to the review: {card_folder()}.")
+                self.stdout.write(f"Added the memory card of a trail camera as a review path: {card_folder()}.")
         except NvrError as error:
-            self.stderr.write(f"There is no memory card to review: {error.detail}")
+            self.stderr.write(f"The memory card was not created: {error.detail}")
         except OSError as error:
             self.stderr.write(
-                f"There is no memory card to review ({error}): free disk space, or correct NVR_CAMERA_ROOT."
+                f"The memory card was not created ({error}): free disk space, or correct NVR_CAMERA_ROOT."
             )
 
     def upload(self, camera: DemoCamera) -> None:
@@ -65,7 +67,7 @@ class Command(BaseCommand):
             camera.delete_old()
         except NvrError as error:
             if camera.name not in self.failed:
-                self.stderr.write(f"{camera.name} uploads nothing: {error.detail}")
+                self.stderr.write(f"The upload of {camera.name} failed: {error.detail}")
             self.failed.add(camera.name)
 
     def feed(self, cameras: list[DemoCamera], stop: threading.Event, pictures: int | None) -> None:

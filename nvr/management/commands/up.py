@@ -54,7 +54,7 @@ class Command(BaseCommand):
         except NvrError as error:
             raise CommandError(error.detail) from error
         except DatabaseError as error:
-            raise CommandError(f"The database does not answer ({str(error).strip()}): check DATABASE_URL.") from error
+            raise CommandError(f"The database does not respond ({str(error).strip()}): check DATABASE_URL.") from error
 
     def run(self, host: str, port: int, *, with_demo: bool) -> None:
         mark = ensure_environment(host)
@@ -100,7 +100,7 @@ def wait_for(child: int) -> None:
 
 def welcome(created: FirstAdministrator, reachable: list[str], *, public: bool) -> str:
     """Return a box with the credentials, which are shown only once."""
-    snapshots = "of cameras that list no group: without signing in" if public else "only after signing in"
+    snapshots = "of cameras without a group: without signing in" if public else "only after signing in"
     rows = [
         "The first administrator was created. This is shown once:",
         "",

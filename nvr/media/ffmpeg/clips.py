@@ -108,10 +108,10 @@ def cut_commands(cut: Cut, part: Path, deadline: Deadline) -> Iterator[list[str]
 
     The fallbacks without audio serve for audio that cannot be decoded.
     """
-    sounds = (True, False) if cut.info.audio_stream else (False,)
+    audio_options = (True, False) if cut.info.audio_stream else (False,)
     if can_copy_stream(cut.source, cut.info, cut.start, timeout=deadline.remaining()):
-        yield from (copy_command(cut, part, with_sound=with_sound) for with_sound in sounds)
-    yield from (encode_command(cut, f"file:{part}", ff.MP4, with_sound=with_sound) for with_sound in sounds)
+        yield from (copy_command(cut, part, with_audio=with_audio) for with_audio in audio_options)
+    yield from (encode_command(cut, f"file:{part}", ff.MP4, with_audio=with_audio) for with_audio in audio_options)
 
 
 def concatenate(cuts: Sequence[Cut], part: Path, deadline: Deadline) -> None:
@@ -195,24 +195,24 @@ def encode_command(
     *,
     size: tuple[int, int] | None = None,
     fps: Fraction | None = None,
-    with_sound: bool = False,
+    with_audio: bool = False,
 ) -> list[str]:
     stream = ffmpeg_input(cut)
     streams = [filter_video(stream[cut.info.video_stream], cut, size or clip_size(cut.info), fps or common_fps([cut]))]
-    if with_sound:
+    if with_audio:
         streams.append(filter_audio(stream[cut.info.audio_stream], cut))
-    return ffmpeg_arguments(streams, target, {**ff.H264, **(ff.AAC if with_sound else {"an": None}), **writing})
+    return ffmpeg_arguments(streams, target, {**ff.H264, **(ff.AAC if with_audio else {"an": None}), **writing})
 
 
-def copy_command(cut: Cut, part: Path, *, with_sound: bool) -> list[str]:
+def copy_command(cut: Cut, part: Path, *, with_audio: bool) -> list[str]:
     import ffmpeg
 
     stream = ffmpeg.input(cut.source.address, **cut.source.options(), ss=f"{cut.start:.6f}")
     streams = [
         stream[cut.info.video_stream],
-        *([filter_audio(stream[cut.info.audio_stream], cut)] if with_sound else []),
+        *([filter_audio(stream[cut.info.audio_stream], cut)] if with_audio else []),
     ]
-    writing = {**ff.MP4, **(ff.AAC if with_sound else {"an": None}), "vcodec": "copy", "t": f"{cut.length:.6f}"}
+    writing = {**ff.MP4, **(ff.AAC if with_audio else {"an": None}), "vcodec": "copy", "t": f"{cut.length:.6f}"}
     return ffmpeg_arguments(streams, f"file:{part}", writing)
 
 
@@ -232,11 +232,11 @@ def stills_command(source: ff.Source, part: Path) -> list[str]:
     return ffmpeg_arguments([stream["V:0"]], f"file:{part}", writing)
 
 
-def ffmpeg_arguments(streams: Sequence[Any], target: str, writing: dict[str, Any], *words: str) -> list[str]:
+def ffmpeg_arguments(streams: Sequence[Any], target: str, writing: dict[str, Any], *global_args: str) -> list[str]:
     import ffmpeg
 
-    written = ffmpeg.output(*streams, target, **writing)
-    return cast(list[str], written.global_args("-v", "error", "-nostdin", *words).compile(overwrite_output=True))
+    output = ffmpeg.output(*streams, target, **writing)
+    return cast(list[str], output.global_args("-v", "error", "-nostdin", *global_args).compile(overwrite_output=True))
 
 
 def ffmpeg_input(cut: Cut) -> Any:

@@ -243,5 +243,5 @@ def run_duration(reader: Reader, box: Box, usual: int) -> int:
     fields = (flags >> 8 & 0xF).bit_count()
     start = box.start + 8 + (4 if flags & 0x1 else 0) + (4 if flags & 0x4 else 0)
     reader.spend_bytes(size := 4 * fields * samples)
-    words = struct.unpack(f">{fields * samples}I", reader.read(start, size))
-    return sum(words[::fields])
+    values = struct.unpack(f">{fields * samples}I", reader.read(start, size))
+    return sum(values[::fields])

@@ -100,13 +100,13 @@ def extract_frame(
     """
     deadline = time.monotonic() + timeout.total_seconds()
     with open_source(path) as source, write_to(target) as part:
-        picture = video_specifier(source, timeout=timeout)
+        stream = video_specifier(source, timeout=timeout)
         for reading, writing in frame_attempts(source, max(0.0, at), deadline):
             if width is not None:
                 writing["vf"] = f"scale='min({int(width)},iw)':-1"
-            if write_frame(source, part, reading, writing, picture, timeout=time_left(deadline)):
+            if write_frame(source, part, reading, writing, stream, timeout=time_left(deadline)):
                 return
-        raise FfmpegFailed("The video holds no frame that can be read.")
+        raise FfmpegFailed("The video contains no readable frame.")
 
 
 def extract_early_frame(
@@ -118,12 +118,12 @@ def extract_early_frame(
     """
     deadline = time.monotonic() + timeout.total_seconds()
     with open_source(path, root=root) as source, write_to(target) as part:
-        picture = video_specifier(source, timeout=timeout)
+        stream = video_specifier(source, timeout=timeout)
         for reading, writing in early_frame_attempts(source, at, deadline):
             writing["vf"] = f"scale='min({int(width)},iw)':-1"
-            if write_frame(source, part, reading, writing, picture, timeout=time_left(deadline)):
+            if write_frame(source, part, reading, writing, stream, timeout=time_left(deadline)):
                 return
-        raise FfmpegFailed("The video holds no frame that can be read.")
+        raise FfmpegFailed("The video contains no readable frame.")
 
 
 def early_frame_attempts(source: Source, at: float, deadline: float) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
@@ -169,13 +169,13 @@ def last_second_options(source: Source, *, timeout: timedelta) -> dict[str, str]
 
 
 def write_frame(
-    source: Source, part: Path, reading: dict[str, Any], writing: dict[str, Any], picture: str, *, timeout: timedelta
+    source: Source, part: Path, reading: dict[str, Any], writing: dict[str, Any], stream: str, *, timeout: timedelta
 ) -> bool:
     """Try to write one frame; return whether there is one. Raises `FfmpegFailed` if this was the last attempt.
 
     Errors of the environment, such as a timeout, are always raised.
     """
-    arguments = build_command(source, part, {**reading, "threads": 1}, {**ONE_JPEG, **writing}, streams=(picture,))
+    arguments = build_command(source, part, {**reading, "threads": 1}, {**ONE_JPEG, **writing}, streams=(stream,))
     try:
         run(arguments, timeout=timeout, pass_fds=[source.descriptor])
     except ENVIRONMENT_ERRORS:
@@ -216,7 +216,7 @@ def sample_frames(
             for number, pixels in enumerate(blocks):
                 yield SampledFrame(number * step, width, height, pixels)
         if number < 0:
-            raise FfmpegFailed("The video holds no frame that can be read.")
+            raise FfmpegFailed("The video contains no readable frame.")
 
 
 def sampling_options(step: timedelta, width: int, height: int, max_frames: int) -> dict[str, Any]:
@@ -239,8 +239,8 @@ def sampling_interval(info: MediaInfo, size_bytes: int, *, interval: timedelta, 
     Ignores the declared duration if the file is far too small for it: some declare hours and contain seconds.
     """
     duration = info.duration or 0.0
-    believed = duration if size_bytes >= duration * MIN_BYTES_PER_S else 0.0
-    step_ms = max(interval / timedelta(milliseconds=1), 1000 * believed / max_frames)
+    plausible = duration if size_bytes >= duration * MIN_BYTES_PER_S else 0.0
+    step_ms = max(interval / timedelta(milliseconds=1), 1000 * plausible / max_frames)
     return timedelta(milliseconds=max(1, ceil(step_ms)))
 
 
@@ -262,8 +262,8 @@ def remux_mp4(source: Path, target: Path, *, timeout: timedelta) -> None:
     """
     # AVI has no presentation timestamps; MP4 needs them.
     reading = {"fflags": "+genpts"}
-    pictures = {**MP4, "vcodec": "copy"}
-    convert(source, target, reading, [{**pictures, "acodec": "copy"}, {**pictures, **AAC}], timeout=timeout)
+    video = {**MP4, "vcodec": "copy"}
+    convert(source, target, reading, [{**video, "acodec": "copy"}, {**video, **AAC}], timeout=timeout)
 
 
 def transcode_mp4(source: Path, target: Path, *, timeout: timedelta) -> None:
@@ -275,17 +275,18 @@ def transcode_mp4(source: Path, target: Path, *, timeout: timedelta) -> None:
 
 
 def convert(
-    path: Path, target: Path, reading: dict[str, Any], ways: list[dict[str, Any]], *, timeout: timedelta
+    path: Path, target: Path, reading: dict[str, Any], alternatives: list[dict[str, Any]], *, timeout: timedelta
 ) -> None:
-    """Convert with the first of `ways` that works with audio, else with the first of them without audio."""
+    """Convert with the first of the output options that works with audio, else with the first without audio."""
     deadline = time.monotonic() + timeout.total_seconds()
     with open_source(path) as source, write_to(target) as part:
         info = probe_source(source, timeout=min(timeout, PROBE_TIMEOUT))
-        attempts: list[tuple[tuple[str, ...], dict[str, Any]]] = [((info.video_stream,), {**ways[0], "an": None})]
+        silent = {**alternatives[0], "an": None}
+        attempts: list[tuple[tuple[str, ...], dict[str, Any]]] = [((info.video_stream,), silent)]
         if info.audio_stream is not None and can_decode_audio(
             source, info.audio_stream, timeout=min(timeout, PROBE_TIMEOUT)
         ):
-            attempts = [*(((info.video_stream, info.audio_stream), way) for way in ways), *attempts]
+            attempts = [*(((info.video_stream, info.audio_stream), each) for each in alternatives), *attempts]
         for number, (streams, writing) in enumerate(attempts, 1):
             try:
                 arguments = build_command(source, part, reading, writing, streams=streams)
@@ -299,9 +300,9 @@ def convert(
                 return
 
 
-def can_decode_audio(source: Source, sound: str, *, timeout: timedelta) -> bool:
-    """Whether the first two seconds decode: browsers refuse a whole file if they cannot play one of its streams."""
-    arguments = build_command(source, None, {"t": 2}, {"format": "null"}, streams=(sound,))
+def can_decode_audio(source: Source, audio_stream: str, *, timeout: timedelta) -> bool:
+    """Whether the first two seconds decode: browsers reject a whole file if they cannot play one of its streams."""
+    arguments = build_command(source, None, {"t": 2}, {"format": "null"}, streams=(audio_stream,))
     try:
         run(arguments, timeout=timeout, pass_fds=[source.descriptor])
     except ENVIRONMENT_ERRORS:

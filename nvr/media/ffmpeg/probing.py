@@ -61,8 +61,8 @@ class MediaInfo:
     @property
     def plausible_duration(self) -> float | None:
         """The duration; None if the file is far too small for it (hours declared, hardly any data)."""
-        is_told = self.duration is not None and self.duration * MIN_PLAUSIBLE_BYTES_PER_S <= self.size_bytes
-        return self.duration if is_told else None
+        is_plausible = self.duration is not None and self.duration * MIN_PLAUSIBLE_BYTES_PER_S <= self.size_bytes
+        return self.duration if is_plausible else None
 
 
 @dataclass(frozen=True)
@@ -104,9 +104,9 @@ def probe(video: Path | BinaryIO, *, root: Path | None = None, timeout: timedelt
 
 
 def probe_source(source: Source, *, timeout: timedelta = PROBE_TIMEOUT) -> MediaInfo:
-    answer = run_ffprobe(source, "-show_format", "-show_streams", timeout=timeout)
-    info = parse_probe(answer, source.demuxer, os.fstat(source.descriptor).st_size)
-    if source.demuxer in DEMUXERS_WITHOUT_DURATION and not tracks.has_duration(answer["streams"], info.video_stream):
+    output = run_ffprobe(source, "-show_format", "-show_streams", timeout=timeout)
+    info = parse_probe(output, source.demuxer, os.fstat(source.descriptor).st_size)
+    if source.demuxer in DEMUXERS_WITHOUT_DURATION and not tracks.has_duration(output["streams"], info.video_stream):
         with suppress(FfmpegTimedOut):  # for very long files, the declared duration has to do
             info = replace(info, duration=count_duration(source, info, timeout=timeout) or info.duration)
     return info
@@ -114,49 +114,49 @@ def probe_source(source: Source, *, timeout: timedelta = PROBE_TIMEOUT) -> Media
 
 def count_duration(source: Source, info: MediaInfo, *, timeout: timedelta) -> float | None:
     """Return the duration in s by counting frames: the audio may be much longer than the video."""
-    questions = ("-select_streams", info.video_stream, "-count_packets", "-show_entries", "stream=nb_read_packets")
-    streams = run_ffprobe(source, *questions, timeout=timeout).get("streams")
-    pictures = str(streams[0].get("nb_read_packets")) if streams else ""
-    return float(int(pictures) / info.frame_rate) if info.frame_rate and pictures.isdecimal() else None
+    count = ("-select_streams", info.video_stream, "-count_packets", "-show_entries", "stream=nb_read_packets")
+    streams = run_ffprobe(source, *count, timeout=timeout).get("streams")
+    packets = str(streams[0].get("nb_read_packets")) if streams else ""
+    return float(int(packets) / info.frame_rate) if info.frame_rate and packets.isdecimal() else None
 
 
-def run_ffprobe(source: Source, *questions: str, timeout: timedelta) -> dict[str, Any]:
+def run_ffprobe(source: Source, *show_options: str, timeout: timedelta) -> dict[str, Any]:
     """Run ffprobe and return its JSON output. Raises `FfmpegFailed`."""
     options = source.options()
     arguments = ["ffprobe", "-v", "error", "-f", options.pop("format")]
     for name, value in options.items():
         arguments += [f"-{name}", value]
-    arguments += ["-print_format", "json", *questions, source.address]
-    answer: dict[str, Any] = json.loads(run(arguments, timeout=timeout, pass_fds=[source.descriptor]) or b"{}")
-    return answer
+    arguments += ["-print_format", "json", *show_options, source.address]
+    output: dict[str, Any] = json.loads(run(arguments, timeout=timeout, pass_fds=[source.descriptor]) or b"{}")
+    return output
 
 
-def parse_probe(answer: dict[str, Any], container: str, size_bytes: int) -> MediaInfo:
-    streams = answer.get("streams", [])
+def parse_probe(output: dict[str, Any], container: str, size_bytes: int) -> MediaInfo:
+    streams = output.get("streams", [])
     video = tracks.select_video_track(streams, container)
     if video is None:
-        raise FfmpegFailed("The file holds no video.")
-    sound = tracks.select_audio_track(streams)
+        raise FfmpegFailed("The file contains no video.")
+    audio = tracks.select_audio_track(streams)
     width, height = int(video["width"]), int(video["height"])
-    turned = is_rotated(video)
-    shape = parse_pixel_aspect_ratio(video)
+    rotated = is_rotated(video)
+    aspect_ratio = parse_pixel_aspect_ratio(video)
     return MediaInfo(
-        width=height if turned else width,
-        height=width if turned else height,
-        duration=tracks.video_duration(answer.get("format", {}), video, container),
+        width=height if rotated else width,
+        height=width if rotated else height,
+        duration=tracks.video_duration(output.get("format", {}), video, container),
         size_bytes=size_bytes,
         video_codec=str(video.get("codec_name", "unknown")),
-        audio_codec=str(sound["codec_name"]) if sound else None,
+        audio_codec=str(audio["codec_name"]) if audio else None,
         container=container,
         pix_fmt=video.get("pix_fmt"),
         frame_rate=parse_ratio(video.get("avg_frame_rate"), "/"),
-        pixel_aspect_ratio=1 / shape if turned else shape,
+        pixel_aspect_ratio=1 / aspect_ratio if rotated else aspect_ratio,
         has_b_frames=bool(video.get("has_b_frames")),
         video_stream=str(tracks.stream_index(video)),
-        audio_stream=str(tracks.stream_index(sound)) if sound else None,
-        start_time=parse_seconds(answer.get("format", {}).get("start_time")) or 0.0,
-        has_other_tracks=tracks.count_tracks(streams) > (2 if sound else 1),
-        tags=parse_tags(video) | parse_tags(answer.get("format", {})),
+        audio_stream=str(tracks.stream_index(audio)) if audio else None,
+        start_time=parse_seconds(output.get("format", {}).get("start_time")) or 0.0,
+        has_other_tracks=tracks.count_tracks(streams) > (2 if audio else 1),
+        tags=parse_tags(video) | parse_tags(output.get("format", {})),
     )
 
 
@@ -165,22 +165,22 @@ def parse_tags(part: dict[str, Any]) -> dict[str, str]:
 
 
 def is_rotated(video: dict[str, Any]) -> bool:
-    turns = [data["rotation"] for data in video.get("side_data_list", []) if "rotation" in data]
-    return bool(turns) and int(turns[0]) % 180 != 0
+    rotations = [data["rotation"] for data in video.get("side_data_list", []) if "rotation" in data]
+    return bool(rotations) and int(rotations[0]) % 180 != 0
 
 
 def parse_pixel_aspect_ratio(video: dict[str, Any]) -> float:
     """Return the pixel aspect ratio, which is not 1 for analogue cameras. Implausible values count as 1."""
-    shape = parse_ratio(video.get("sample_aspect_ratio"), ":")
-    return float(shape) if shape is not None and 0.5 <= shape <= 2 else 1.0
+    ratio = parse_ratio(video.get("sample_aspect_ratio"), ":")
+    return float(ratio) if ratio is not None and 0.5 <= ratio <= 2 else 1.0
 
 
 def parse_ratio(text: object, separator: str) -> Fraction | None:
     """Parse ffmpeg's `30000/1001` or `12:11`; None for unknown values (`0/0`, `N/A`)."""
-    above, _, below = str(text).partition(separator)
-    if not (above.isdecimal() and below.isdecimal() and int(above) and int(below)):
+    numerator, _, denominator = str(text).partition(separator)
+    if not (numerator.isdecimal() and denominator.isdecimal() and int(numerator) and int(denominator)):
         return None
-    return Fraction(int(above), int(below))
+    return Fraction(int(numerator), int(denominator))
 
 
 def video_specifier(source: Source, *, timeout: timedelta = PROBE_TIMEOUT) -> str:

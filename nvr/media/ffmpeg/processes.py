@@ -67,13 +67,13 @@ def run(arguments: Sequence[str], *, timeout: timedelta, pass_fds: Iterable[int]
     deadline = time.monotonic() + timeout.total_seconds()
     process = start_process(arguments, pass_fds)
     try:
-        output, words = read_output(process, deadline)
+        output, stderr = read_output(process, deadline)
         status = process.wait(max(0.0, deadline - time.monotonic()))
     except subprocess.TimeoutExpired as error:
         raise timeout_error(timeout) from error
     finally:
         kill_group(process)
-    raise_for_status(status, words)
+    raise_for_status(status, stderr)
     return output
 
 
@@ -81,15 +81,15 @@ def timeout_error(timeout: timedelta) -> FfmpegTimedOut:
     return FfmpegTimedOut(f"Reading the video took longer than {timeout.total_seconds():g} s.")
 
 
-def raise_for_status(status: int, words: bytes | bytearray) -> None:
+def raise_for_status(status: int, stderr: bytes | bytearray) -> None:
     """Raises `FfmpegOutOfSpace`, and `FfmpegKilled` or `FfmpegFailed` for any exit status but 0."""
     if status == -signal.SIGKILL:
         raise FfmpegKilled
     # Whatever the status: ffmpeg exits with 0 if only the end of the file could not be written.
-    if OUT_OF_SPACE.search(words):
-        raise FfmpegOutOfSpace(f"The disk is full: {error_summary(bytes(words))}")
+    if OUT_OF_SPACE.search(stderr):
+        raise FfmpegOutOfSpace(f"The disk is full: {error_summary(bytes(stderr))}")
     if status != 0:
-        raise FfmpegFailed(f"The video could not be read: {error_summary(bytes(words)) or f'exit status {status}'}")
+        raise FfmpegFailed(f"The video could not be read: {error_summary(bytes(stderr)) or f'exit status {status}'}")
 
 
 def stream_output(
@@ -102,19 +102,19 @@ def stream_output(
     """
     deadline = time.monotonic() + timeout.total_seconds()
     process = start_process(arguments, pass_fds)
-    words = bytearray()
+    stderr = bytearray()
     try:
-        yield from read_blocks(process, block_bytes, words, deadline)
+        yield from read_blocks(process, block_bytes, stderr, deadline)
         status = process.wait(max(0.1, deadline - time.monotonic()))
     except subprocess.TimeoutExpired as error:
         raise timeout_error(timeout) from error
     finally:
         kill_group(process)
-    raise_for_status(status, words)
+    raise_for_status(status, stderr)
 
 
-def read_blocks(process: subprocess.Popen[bytes], size: int, words: bytearray, deadline: float) -> Iterator[bytes]:
-    """Yield blocks of stdout and append the end of stderr to `words`. Raises `TimeoutExpired`."""
+def read_blocks(process: subprocess.Popen[bytes], size: int, stderr: bytearray, deadline: float) -> Iterator[bytes]:
+    """Yield blocks of stdout and append the end of stderr to `stderr`. Raises `TimeoutExpired`."""
     block = bytearray()
 
     def room() -> int:
@@ -122,8 +122,8 @@ def read_blocks(process: subprocess.Popen[bytes], size: int, words: bytearray, d
 
     for is_output, data in read_pipes(process, deadline, room):
         if not is_output:
-            words += data
-            del words[:-MAX_STDERR_BYTES]
+            stderr += data
+            del stderr[:-MAX_STDERR_BYTES]
             continue
         block += data
         if len(block) == size:
@@ -150,18 +150,18 @@ def start_process(arguments: Sequence[str], pass_fds: Iterable[int]) -> subproce
 def command_prefix() -> tuple[str, ...]:
     """Return the prefix that lowers the priority, and kills the program when the thread that waits for it ends."""
     setpriv, nice = shutil.which("setpriv"), shutil.which("nice")
-    words = [setpriv, "--pdeathsig", "KILL"] if setpriv else []
-    return (*words, *([nice, "-n", NICENESS] if nice else []))
+    prefix = [setpriv, "--pdeathsig", "KILL"] if setpriv else []
+    return (*prefix, *([nice, "-n", NICENESS] if nice else []))
 
 
 def read_output(process: subprocess.Popen[bytes], deadline: float) -> tuple[bytes, bytes]:
     """Read stdout and stderr in parallel until both are closed; return their ends. Raises `TimeoutExpired`."""
-    output, words = bytearray(), bytearray()
+    output, stderr = bytearray(), bytearray()
     for is_output, data in read_pipes(process, deadline, lambda: READ_BYTES):
-        kept, limit = (output, MAX_OUTPUT_BYTES) if is_output else (words, MAX_STDERR_BYTES)
-        kept += data
-        del kept[:-limit]
-    return bytes(output), bytes(words)
+        buffer, limit = (output, MAX_OUTPUT_BYTES) if is_output else (stderr, MAX_STDERR_BYTES)
+        buffer += data
+        del buffer[:-limit]
+    return bytes(output), bytes(stderr)
 
 
 def read_pipes(
@@ -197,8 +197,8 @@ def kill_group(process: subprocess.Popen[bytes]) -> None:
             pipe.close()
 
 
-def error_summary(words: bytes) -> str:
-    lines = [line.strip() for line in words.decode(errors="replace").splitlines() if line.strip()]
+def error_summary(stderr: bytes) -> str:
+    lines = [line.strip() for line in stderr.decode(errors="replace").splitlines() if line.strip()]
     return mask_credentials(" / ".join(lines[-MAX_ERROR_LINES:]))
 
 

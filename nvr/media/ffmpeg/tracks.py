@@ -1,7 +1,8 @@
 """Select a file's video and audio track, and determine the duration of the video.
 
 Files may contain several: a small preview next to the full video, a cover image, a timecode track, a second lens. The
-selected video track is one that lasts (a cover is a single frame), the largest of those, then the file's default.
+selected video track is not much shorter than the longest (a cover is a single frame), of those the largest, and then
+the file's default.
 """
 
 from __future__ import annotations
@@ -27,15 +28,15 @@ def select_video_track(streams: list[Stream], container: str) -> Stream | None:
 
 def video_rank(stream: Stream, longest: float, container: str) -> tuple[bool, bool, int, int, int]:
     length = stream_duration(stream, container)
-    lasts = length is None or length >= longest * MIN_DURATION_RATIO
+    is_long = length is None or length >= longest * MIN_DURATION_RATIO
     is_default = int(stream.get("disposition", {}).get("default", 0))
-    return has_decoder(stream), lasts, int(stream["width"]) * int(stream["height"]), is_default, -stream_index(stream)
+    return has_decoder(stream), is_long, int(stream["width"]) * int(stream["height"]), is_default, -stream_index(stream)
 
 
 def select_audio_track(streams: list[Stream]) -> Stream | None:
     """Return the first audio track that can be decoded, default tracks first; None if there is none."""
-    heard = [s for s in streams if s.get("codec_type") == "audio" and has_decoder(s) and s.get("sample_rate") != "0"]
-    return max(heard, key=lambda s: (int(s.get("disposition", {}).get("default", 0)), -stream_index(s)), default=None)
+    audio = [s for s in streams if s.get("codec_type") == "audio" and has_decoder(s) and s.get("sample_rate") != "0"]
+    return max(audio, key=lambda s: (int(s.get("disposition", {}).get("default", 0)), -stream_index(s)), default=None)
 
 
 def has_decoder(stream: Stream) -> bool:
@@ -65,8 +66,8 @@ def count_tracks(streams: list[Stream]) -> int:
     )
 
 
-def has_duration(streams: list[Stream], picture: str) -> bool:
-    return any(parse_seconds(stream.get("duration")) for stream in streams if str(stream_index(stream)) == picture)
+def has_duration(streams: list[Stream], specifier: str) -> bool:
+    return any(parse_seconds(stream.get("duration")) for stream in streams if str(stream_index(stream)) == specifier)
 
 
 def video_duration(file: Stream, stream: Stream, container: str) -> float | None:

@@ -42,10 +42,10 @@ def readable_duration(source: ffmpeg.Source, info: ffmpeg.MediaInfo, *, until: f
     streams = ffmpeg.run_ffprobe(source, *counted, "-show_entries", "stream=nb_read_packets", timeout=timeout).get(
         "streams"
     )
-    pictures = str(streams[0].get("nb_read_packets")) if streams else ""
-    if info.frame_rate is None or not pictures.isdecimal():
+    packets = str(streams[0].get("nb_read_packets")) if streams else ""
+    if info.frame_rate is None or not packets.isdecimal():
         return math.inf
-    return float(int(pictures) / info.frame_rate)
+    return float(int(packets) / info.frame_rate)
 
 
 def mov_is_complete(descriptor: int, size: int) -> bool:

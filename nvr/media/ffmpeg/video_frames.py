@@ -53,9 +53,9 @@ def extract_to_cache(video: Path, offset_ms: int, target: Path) -> Path:
     except (ffmpeg.FfmpegMissing, ffmpeg.FfmpegKilled):
         raise
     except ffmpeg.FfmpegOutOfSpace as error:
-        raise StorageFull("The disk is full: make room below the data folder.") from error
+        raise StorageFull("The disk is full: free space in the data folder.") from error
     except (ffmpeg.FfmpegFailed, ffmpeg.UnknownContainer) as error:
-        logger.info("no frame from a video: %s", error.detail)
+        logger.info("no frame extracted from video: %s", error.detail)
         caches["process"].set(f"no-frame:{target.stem}", True, FAILURE_TTL_S)
         raise NoFrame from error
     finally:

@@ -72,7 +72,7 @@ def create(make: Callable[[], Path]) -> Path:
         return make()
     except OSError as fault:
         if fault.errno in FULL:
-            raise StorageFull("The disk is full: make room below the data folder.") from fault
+            raise StorageFull("The disk is full: free space in the data folder.") from fault
         raise error_for(fault) from fault
 
 
@@ -88,7 +88,7 @@ def exclusive_lock(name: str, *, timeout_s: float | None = None) -> Iterator[Non
         lock = (folder / name[:3]).open("ab")
     except OSError as fault:
         reason = os.strerror(fault.errno or 0)
-        raise Unavailable(f"The cache folder cannot be written ({reason}): see its owner and disk.") from fault
+        raise Unavailable(f"The cache folder cannot be written ({reason}): check its owner and disk.") from fault
     with lock:
         acquire_lock(lock, TIMEOUT_S if timeout_s is None else timeout_s)
         yield
@@ -119,7 +119,7 @@ def evict(folder: str, *, limit_bytes: int) -> int:
             path.unlink(missing_ok=True)
             removed += size
     if removed:
-        logger.info("cache swept folder=%s bytes=%s", folder, removed)
+        logger.info("cache entries evicted folder=%s bytes=%s", folder, removed)
     return removed
 
 

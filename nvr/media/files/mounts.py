@@ -30,8 +30,6 @@ NETWORK_TYPES = {
     "smbfs",
     "virtiofs",
 }
-
-
 WITHOUT_FOLDER_TIMES = {"msdos", "vfat", "exfat", "ntfs", "ntfs3"}
 
 
@@ -64,9 +62,9 @@ class Mount:
 def mount_of(path: Path) -> Mount:
     """Return the mount that contains `path` (which need not exist); symlinks are resolved. Raises OSError."""
     resolved = Path(os.path.realpath(path))
-    holding = [mount for mount in mounts() if is_inside(resolved, mount.point)]
+    containing = [mount for mount in mounts() if is_inside(resolved, mount.point)]
     # Of several mounts at the same mount point, the last one covers the others.
-    return max(enumerate(holding), key=lambda item: (len(item[1].point.parts), item[0]))[1]
+    return max(enumerate(containing), key=lambda item: (len(item[1].point.parts), item[0]))[1]
 
 
 def mounts() -> list[Mount]:
@@ -82,8 +80,8 @@ def parse_mounts(table: bytes) -> tuple[Mount, ...]:
 
 def parse_mount(line: str) -> Mount:
     """`36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw`: optional fields end with a hyphen."""
-    place, _, filesystem = line.partition(" - ")
-    _, _, device, _, point, *_ = place.split(" ")
+    location, _, filesystem = line.partition(" - ")
+    _, _, device, _, point, *_ = location.split(" ")
     kind, source, *_ = filesystem.split(" ")
     major, minor = device.split(":")
     return Mount(os.makedev(int(major), int(minor)), kind, unescape(source), Path(unescape(point)))
@@ -124,7 +122,7 @@ def unavailable_reason(root: Path, remembered: Mount | None = None) -> str:
     except NotADirectoryError:
         return f"{root} is not a folder."
     except OSError as fault:
-        return f"The folder {root} does not answer ({fault.strerror}): check its disk, mount or permissions."
+        return f"The folder {root} does not respond ({fault.strerror}): check its disk, mount or permissions."
     if remembered is not None and remembered.is_unmounted(now):
-        return f"The volume {remembered.source} that was mounted at {remembered.point} is away: mount it again."
+        return f"The volume {remembered.source} is no longer mounted at {remembered.point}: mount it again."
     return ""

@@ -13,7 +13,7 @@ from typing import BinaryIO
 from nvr.errors import BadRequest, Forbidden, Invalid, NotFound, NvrError, Unavailable
 from nvr.media.files.system_folders import is_hidden_folder
 
-# Errors caused by the name or by missing permissions. All others mean that the storage does not answer.
+# Errors caused by the name or by missing permissions. All others mean that the storage does not respond.
 NAME_ERRORS = {
     errno.ENOENT,
     errno.ENOTDIR,
@@ -22,7 +22,7 @@ NAME_ERRORS = {
     errno.ELOOP,
     errno.EACCES,
     errno.EPERM,
-    errno.EINVAL,  # a character that this file system cannot hold
+    errno.EINVAL,  # a character that this file system does not support
     errno.EILSEQ,
     errno.ENXIO,  # opening a socket
     errno.ENODEV,
@@ -46,9 +46,9 @@ class NoSuchFile(NotFound):
 
 
 class StorageFault(Unavailable):
-    """The storage did not answer (EIO, ESTALE, …): never treat this as a missing file."""
+    """The storage did not respond (EIO, ESTALE, …): never treat this as a missing file."""
 
-    title = "The storage does not answer"
+    title = "The storage does not respond"
 
 
 class NotAbsolute(Invalid):
@@ -59,7 +59,7 @@ def error_for(fault: OSError) -> NvrError:
     """Translate an `OSError` to `NoSuchFile` or `StorageFault`."""
     if fault.errno in NAME_ERRORS:
         return NoSuchFile()
-    return StorageFault(f"The storage does not answer: {fault.strerror or fault}.")
+    return StorageFault(f"The storage does not respond: {fault.strerror or fault}.")
 
 
 @contextmanager
@@ -95,7 +95,7 @@ def resolve_inside(root: Path, relative: str) -> Path:
     """Return the regular file `relative` below `root`, with all symlinks resolved.
 
     Raises `PathTraversal`, `NulInPath`, `OutsideRoot` if a link leads out, `NoSuchFile` for everything that
-    is not a readable regular file, and `StorageFault` if the storage does not answer.
+    is not a readable regular file, and `StorageFault` if the storage does not respond.
     """
     with translate_os_errors():
         resolved_root = os.path.realpath(root, strict=True)
@@ -141,7 +141,7 @@ def descriptor_path(descriptor: int) -> str:
 
 
 def check_inside(resolved: str, resolved_root: str) -> None:
-    """Raise unless `resolved` lies inside the root and in no hidden directory. Both paths must be resolved."""
+    """Raise unless `resolved` is inside the root and in no hidden directory. Both paths must be resolved."""
     if not is_inside(resolved, resolved_root):
         raise OutsideRoot
     if is_hidden(resolved[len(resolved_root) :].split("/")[:-1]):
@@ -151,7 +151,7 @@ def check_inside(resolved: str, resolved_root: str) -> None:
 def open_regular(path: Path, *, root: Path | None = None) -> BinaryIO:
     """Open a regular file for reading, unbuffered; FIFOs and devices never block; the last segment may not be a link.
 
-    With `root` (resolved), the opened file must lie inside it: if a directory of the path was replaced by a link
+    With `root` (resolved), the opened file must be inside it: if a directory of the path was replaced by a link
     between resolving and opening, this raises `OutsideRoot`.
     """
     with translate_os_errors():
@@ -172,7 +172,7 @@ def check_opened(descriptor: int, root: Path | None) -> None:
 
 
 def is_inside(path: Path | str, root: Path | str) -> bool:
-    """Whether `path` is `root` or lies below it, by name alone: resolve both first if links matter."""
+    """Whether `path` is `root` or below it, by name alone: resolve both first if links matter."""
     inner, outer = str(path), str(root)
     return inner == outer or inner.startswith(outer if outer.endswith("/") else f"{outer}/")
 

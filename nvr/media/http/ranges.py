@@ -17,12 +17,12 @@ MAX_POSITION = 10**18
 
 class PreconditionFailed(NvrError):
     status = 412
-    title = "The file is no longer the one that you requested"
+    title = "The file has changed since it was requested"
 
 
 class RangeNotSatisfiable(NvrError):
     status = 416
-    title = "The range begins behind the end of the file"
+    title = "The range begins after the end of the file"
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class ResponsePlan:
 
 
 def plan_response(request: HttpRequest, entity: Entity) -> ResponsePlan:
-    """Evaluate the headers. HEAD ignores Range; several ranges are answered with the whole file.
+    """Evaluate the headers. HEAD ignores Range; a request for several ranges gets the whole file.
 
     Raises `PreconditionFailed` and `RangeNotSatisfiable`.
     """

@@ -55,9 +55,9 @@ class FileSlice:
 
     def read(self, size: int = BLOCK_BYTES) -> bytes:
         """At most `size` bytes and never past the slice; empty at its end."""
-        wanted = min(size, self.end - self.file.tell())
-        block = self.file.read(wanted) if wanted > 0 else b""
-        if wanted > 0 and not block:
+        length = min(size, self.end - self.file.tell())
+        block = self.file.read(length) if length > 0 else b""
+        if length > 0 and not block:
             raise FileShrank("The file became shorter while it was sent.")
         return block
 
@@ -113,12 +113,11 @@ def file_response(
     cache_control: str = PRIVATE,
     etag: str | None = None,
 ) -> HttpResponseBase:
-    """Serve the regular file at `path`, which `resolve_inside` gave, for GET and HEAD.
+    """Serve the regular file at `path` (from `resolve_inside`) for GET and HEAD.
 
-    `root` (resolved) is checked against what was really opened. The type follows from the name, by the
-    allow-list, unless it is given; `etag` (quoted) from the file. Raises what `open_regular`,
-    `content_type_for`, `plan_response` and `take_stream_slot` raise. Below a root of `NVR_ACCEL_REDIRECT` nginx
-    is told to send the file instead.
+    The opened file must be inside `root` (resolved). The default `content_type` depends on the name, by the
+    allow-list; the default `etag` (quoted) on the file. Raises what `open_regular`, `content_type_for`,
+    `plan_response` and `take_stream_slot` raise. nginx sends files below a root of `NVR_ACCEL_REDIRECT`.
     """
     name = filename or path.name
     headers = common_headers(content_type or content_type_for(path.name), name, disposition, cache_control)

@@ -20,11 +20,11 @@ SIGNATURE = "signature"
 
 
 class SignatureInvalid(Forbidden):
-    title = "The signature of this address is not valid"
+    title = "The signature of this URL is invalid"
 
 
 class SignatureExpired(Forbidden):
-    title = "This address has expired; ask for a new one"
+    title = "This URL has expired: request a new one"
 
 
 @dataclass(frozen=True)

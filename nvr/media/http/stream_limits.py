@@ -24,7 +24,7 @@ RETRY_AFTER = 2  # seconds
 
 
 class TooManyStreams(Unavailable):
-    title = "Too many large answers are on their way; try again in a moment"
+    title = "Too many large responses are being sent: try again in a few seconds"
 
     def __init__(self, detail: str = "") -> None:
         super().__init__(detail, retry_after=RETRY_AFTER)

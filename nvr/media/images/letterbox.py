@@ -41,8 +41,8 @@ def letterbox_png(picture: Image.Image, size: int, text: dict[str, str]) -> byte
 
 def content_box(thumbnail: Image.Image) -> tuple[int, int, int, int]:
     """Return the box of the image within the square; for thumbnails of other programs, the whole square."""
-    words = str(thumbnail.info.get(CONTENT_SIZE_KEY, "")).split("x")
-    width, height = map(int, words) if len(words) == 2 and all(map(str.isdecimal, words)) else thumbnail.size
+    sides = str(thumbnail.info.get(CONTENT_SIZE_KEY, "")).split("x")
+    width, height = map(int, sides) if len(sides) == 2 and all(map(str.isdecimal, sides)) else thumbnail.size
     if not (0 < width <= thumbnail.width and 0 < height <= thumbnail.height):
         width, height = thumbnail.size
     left, top = (thumbnail.width - width) // 2, (thumbnail.height - height) // 2

@@ -43,10 +43,10 @@ def raise_known_failure(identity: str) -> None:
         age_s = time.time() - place.stat().st_mtime
         known = json.loads(place.read_bytes())
         kind = getattr(errors, known["error"])
-        lasts_s = TIMEOUT_TTL_S if issubclass(kind, DecodingTimedOut) else FAILURE_TTL_S
+        ttl_s = TIMEOUT_TTL_S if issubclass(kind, DecodingTimedOut) else FAILURE_TTL_S
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return
-    if 0 <= age_s < lasts_s:
+    if 0 <= age_s < ttl_s:
         raise kind(str(known.get("detail", "")))
 
 

@@ -25,7 +25,7 @@ DAY = 24 * HOUR
 
 
 class Neighbours(NamedTuple):
-    """The files beside the selected one in a list that runs from newest to oldest."""
+    """The files before and after the selected one in a list, newest first."""
 
     newer: Any | None
     older: Any | None
@@ -39,26 +39,22 @@ def navigation(context: Context) -> dict[str, object]:
 
 @register.inclusion_tag("components/icon.html")
 def icon(name: str, label: str = "") -> dict[str, object]:
-    """An inline SVG in the colour of its text; spoken only when it has a `label`.
+    """Render an inline SVG in the colour of the text; screen readers read it only if it has a `label`.
 
-    The outlines are `templates/components/icons/<name>.svg`, 24 by 24; a name without one is a dot.
+    The shapes are in `templates/components/icons/<name>.svg`, 24 by 24; an unknown name renders a dot.
     """
     return {"name": name, "label": label, "shapes": [f"components/icons/{name}.svg", UNKNOWN_ICON]}
 
 
 @register.filter
 def age(timestamp: datetime | None) -> str:
-    """How long ago `timestamp` was: "2 s ago", "26 min ago", "never".
+    """Format the age of `timestamp`: "2 s ago", "26 min ago", "never".
 
-    A timestamp in the future (by a camera with a fast clock) is "now".
+    A timestamp in the future (by a camera with a fast clock) is "now". `static/js/app.js` uses the same formats.
     """
     if timestamp is None:
         return "never"
     seconds = int((timezone.now() - timestamp).total_seconds())
-    return _age_in_words(seconds)
-
-
-def _age_in_words(seconds: int) -> str:
     if seconds < 1:
         return "now"
     if seconds < MINUTE:
@@ -79,7 +75,7 @@ def ago(timestamp: datetime | None) -> SafeString:
 
 @register.filter
 def iso(timestamp: datetime | None) -> str:
-    """`timestamp` in UTC for a `datetime` attribute; empty for None."""
+    """Format `timestamp` in UTC for a `datetime` attribute; empty for None."""
     if timestamp is None:
         return ""
     return timestamp.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
@@ -87,7 +83,7 @@ def iso(timestamp: datetime | None) -> str:
 
 @register.filter
 def filesize(size_bytes: float | None) -> str:
-    """Bytes in decimal units, as disks and cameras are sold: "812 B", "3.1 MB", "2 TB"."""
+    """Format bytes in decimal units, as vendors of disks do: "812 B", "3.1 MB", "2 TB"."""
     if size_bytes is None:
         return "unknown size"
     size = float(size_bytes)
@@ -106,22 +102,22 @@ def _three_digits(size: float, *, whole: bool = False) -> str:
 
 @register.filter
 def thousands(number: int) -> str:
-    """A count with its thousands apart: "1 940"."""
+    """Format a count with separated thousands: "1 940"."""
     return f"{number:,}".replace(",", NARROW_SPACE)
 
 
 @register.filter
 def at_width(url: str, width_px: int) -> str:
-    """The address of the picture scaled to at most `width_px` by our thumbnailer."""
+    """Return the URL of the picture scaled to at most `width_px`."""
     return f"{url}{'&' if '?' in url else '?'}{urlencode({'width': width_px})}"
 
 
 @register.simple_tag
 def neighbours(files: Sequence[Any], selected: Any | None) -> Neighbours:
-    """What lies before and after `selected` in `files` (newest first), found by the address of its page."""
-    addresses = [file.page_url for file in files]
-    if selected is None or selected.page_url not in addresses:
+    """Return the files before and after `selected` in `files` (newest first), compared by the URL of their pages."""
+    urls = [file.page_url for file in files]
+    if selected is None or selected.page_url not in urls:
         return Neighbours(None, None)
-    place = addresses.index(selected.page_url)
-    older = files[place + 1] if place + 1 < len(files) else None
-    return Neighbours(files[place - 1] if place else None, older)
+    index = urls.index(selected.page_url)
+    older = files[index + 1] if index + 1 < len(files) else None
+    return Neighbours(files[index - 1] if index else None, older)

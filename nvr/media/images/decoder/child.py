@@ -18,7 +18,7 @@ from typing import Final
 
 from nvr.errors import NvrError
 from nvr.media.images import limits
-from nvr.media.images.decoder.messages import ConnectionClosed, Message, receive_request, send_answer
+from nvr.media.images.decoder.messages import ConnectionClosed, Message, receive_request, send_response
 
 Perform = Callable[[Message, int], tuple[Message, bytes]]
 
@@ -65,17 +65,17 @@ def limit_cpu() -> None:
 
 
 def handle_request(connection: socket.socket, perform: Perform, head: Message, file: int) -> bool:
-    """Perform a request and send the answer; return False if the process should exit, because memory ran out.
+    """Perform a request and send the response; return False if the process should exit, because memory ran out.
 
-    What is left of the memory is fragmented then.
+    The remaining memory is fragmented then.
     """
     result, payload = perform_safely(perform, head, file)
-    send_answer(connection, result, payload)
+    send_response(connection, result, payload)
     return result.get("error") != "MemoryError"
 
 
 def perform_safely(perform: Perform, head: Message, file: int) -> tuple[Message, bytes]:
-    """Perform the operation and translate exceptions. The caller sends the answer, after the memory has been freed."""
+    """Perform the operation and translate exceptions. The caller sends the response after the memory has been freed."""
     try:
         return perform(head, file)
     except NvrError as error:

@@ -46,17 +46,17 @@ def receive_request(connection: socket.socket) -> tuple[Message, int]:
     return json.loads(receive_exactly(connection, length, None)), descriptors[0]
 
 
-def send_answer(connection: socket.socket, head: Message, payload: bytes = b"") -> None:
+def send_response(connection: socket.socket, head: Message, payload: bytes = b"") -> None:
     data = json.dumps(head).encode()
     connection.sendall(HEADER_FORMAT.pack(len(data), len(payload)) + data)
     connection.sendall(payload)
 
 
-def receive_answer(connection: socket.socket, deadline: float) -> tuple[Message, bytes]:
+def receive_response(connection: socket.socket, deadline: float) -> tuple[Message, bytes]:
     """Raises `ConnectionClosed`, TimeoutError at the `deadline` (of the monotonic clock), and ConnectionError."""
     length, size = HEADER_FORMAT.unpack(receive_exactly(connection, HEADER_FORMAT.size, deadline))
     if length > MAX_HEADER_BYTES or size > MAX_PAYLOAD_BYTES:
-        raise ConnectionError("The answer is invalid.")
+        raise ConnectionError("The response is invalid.")
     head: Message = json.loads(receive_exactly(connection, length, deadline))
     return head, bytes(receive_exactly(connection, size, deadline))
 

@@ -32,7 +32,7 @@ MAX_SCANNED_PIXELS: Final = 1_200_000_000
 
 
 def perform(head: Metadata, descriptor: int) -> Result:
-    """Perform the requested operation. Raises `NvrError`, MemoryError, and OSError if the storage does not answer."""
+    """Perform the requested operation. Raises `NvrError`, MemoryError, and OSError if the storage does not respond."""
     operation = OPERATIONS[str(head.pop("do"))]
     return operation(descriptor, **head)
 

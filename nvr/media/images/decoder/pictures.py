@@ -58,15 +58,17 @@ class Pixels:
 
 
 def read_header(source: PictureSource) -> Header:
-    answer, _ = request(source, "header")
-    width, height = int(answer["width"]), int(answer["height"])
-    return Header(height, width) if answer["orientation"] in ROTATED_ORIENTATIONS else Header(width, height)
+    response, _ = request(source, "header")
+    width, height = int(response["width"]), int(response["height"])
+    return Header(height, width) if response["orientation"] in ROTATED_ORIENTATIONS else Header(width, height)
 
 
 def check(source: PictureSource, *, tags: Mapping[str, Sequence[Any]] | None = None) -> CheckResult:
-    answer, _ = request(source, "check", tags=tags)
-    is_whole = answer["state"] == "whole"
-    return CheckResult(int(answer["width"]), int(answer["height"]), str(answer["format"]), is_whole, answer["tags"])
+    response, _ = request(source, "check", tags=tags)
+    is_whole = response["state"] == "whole"
+    return CheckResult(
+        int(response["width"]), int(response["height"]), str(response["format"]), is_whole, response["tags"]
+    )
 
 
 def write_resized(source: PictureSource, width: int, target: Path) -> Path:
@@ -74,8 +76,8 @@ def write_resized(source: PictureSource, width: int, target: Path) -> Path:
 
     A narrower image keeps its size. Raises OSError if the disk is full.
     """
-    answer, data = request(source, "small", width=width, height=0)
-    place = target.with_suffix(".png" if answer["kind"] == "PNG" else ".jpg")
+    response, data = request(source, "small", width=width, height=0)
+    place = target.with_suffix(".png" if response["kind"] == "PNG" else ".jpg")
     with write_to(place) as part:
         part.write_bytes(data)
     return place
@@ -83,16 +85,16 @@ def write_resized(source: PictureSource, width: int, target: Path) -> Path:
 
 def decode_rgb(source: PictureSource, width: int, height: int = 0) -> Pixels:
     """Return RGB pixels, upright, at most `width` by `height` (0: any); `full_size` has the longest side twice."""
-    answer, data = request(source, "raw", width=width, height=height)
-    longest = int(answer["longest"])
-    return Pixels(int(answer["width"]), int(answer["height"]), data, (longest, longest))
+    response, data = request(source, "raw", width=width, height=height)
+    longest = int(response["longest"])
+    return Pixels(int(response["width"]), int(response["height"]), data, (longest, longest))
 
 
 def decode_grayscale(source: PictureSource, width: int) -> Pixels:
     """Return grayscale pixels, upright, at most `width` wide, averaged."""
-    answer, data = request(source, "grey", width=width)
-    full_width, full_height = answer["full"]
-    return Pixels(int(answer["width"]), int(answer["height"]), data, (int(full_width), int(full_height)))
+    response, data = request(source, "grey", width=width)
+    full_width, full_height = response["full"]
+    return Pixels(int(response["width"]), int(response["height"]), data, (int(full_width), int(full_height)))
 
 
 def square_png(source: PictureSource, size: int, *, text: dict[str, str]) -> bytes:

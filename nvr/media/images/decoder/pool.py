@@ -1,4 +1,4 @@
-"""The pool of decoder processes: started when needed, limited in number, and killed if they do not answer.
+"""The pool of decoder processes: started when needed, limited in number, and killed if they do not respond.
 
 A child is used by one thread at a time. If an image crashes a child, only that image fails: the next request starts
 a new child.
@@ -21,7 +21,7 @@ from typing import Any, Final
 from nvr.errors import NvrError, Unavailable
 from nvr.media.files.paths import error_for
 from nvr.media.images import errors
-from nvr.media.images.decoder.messages import Message, receive_answer, send_request
+from nvr.media.images.decoder.messages import Message, receive_response, send_request
 from nvr.media.images.errors import DamagedImage, DecodingTimedOut, ImageTooLarge, ImageTooSlow
 from nvr.media.images.limits import max_pixels
 
@@ -35,7 +35,7 @@ EXIT_TIMEOUT_S: Final = 5.0  # for a child that has closed its end of the socket
 EXTERNAL_SIGNALS: Final = {-signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT, -signal.SIGHUP}
 BASE_DIR: Final = Path(__file__).resolve().parents[4]
 BUSY = "Too many pictures are being prepared at once: try again."
-NOT_RUNNING = "The program that decodes pictures does not run: see the log, and restart NVR after an upgrade."
+NOT_RUNNING = "The program that decodes pictures does not start: check the log, and restart NVR after an upgrade."
 
 
 class Child:
@@ -53,7 +53,7 @@ class Child:
     def request(self, head: Message, descriptor: int, deadline: float) -> tuple[Message, bytes]:
         self.connection.settimeout(max(0.1, deadline - time.monotonic()))
         send_request(self.connection, head, descriptor)
-        return receive_answer(self.connection, deadline)
+        return receive_response(self.connection, deadline)
 
     def stop(self, *, timeout_s: float = 0.0) -> int:
         """Stop the process, killing it after `timeout_s`; return its exit status, negative for a signal."""
@@ -74,7 +74,9 @@ def new_child() -> Child:
         return Child()
     except OSError as fault:
         reason = os.strerror(fault.errno or 0)
-        raise Unavailable(f"No program could be started to decode pictures ({reason}).", retry_after=30) from fault
+        raise Unavailable(
+            f"The program that decodes pictures could not be started ({reason}).", retry_after=30
+        ) from fault
 
 
 def start_process(descriptor: int, pixels: int) -> subprocess.Popen[bytes]:
@@ -99,15 +101,15 @@ class Pool:
         self._semaphore = threading.BoundedSemaphore(max_children)
 
     def request(self, head: Message, descriptor: int) -> tuple[Message, bytes]:
-        """Send a request to a child and return its answer. Raises the error that it reports, and `Unavailable`."""
+        """Send a request to a child and return its response. Raises the error that it reports, and `Unavailable`."""
         if not self._semaphore.acquire(timeout=SLOT_TIMEOUT_S):
             raise Unavailable(BUSY, retry_after=5)
         try:
-            answer, payload = self._request(head, descriptor)
+            response, payload = self._request(head, descriptor)
         finally:
             self._semaphore.release()
-        raise_for_error(answer)
-        return answer, payload
+        raise_for_error(response)
+        return response, payload
 
     def _request(self, head: Message, descriptor: int) -> tuple[Message, bytes]:
         deadline = time.monotonic() + TIMEOUT_S
@@ -116,7 +118,7 @@ class Pool:
             is_new = child is None
             child = child or new_child()
             try:
-                answer = child.request(head, descriptor, deadline)
+                response = child.request(head, descriptor, deadline)
             except (OSError, ValueError) as fault:
                 has_left = isinstance(fault, ConnectionError)
                 status = child.stop(timeout_s=EXIT_TIMEOUT_S if has_left else 0.0)
@@ -128,7 +130,7 @@ class Pool:
                 child.stop()
                 raise
             self._release_child(child)
-            return answer
+            return response
 
     def _acquire_child(self) -> Child | None:
         with self._lock:
@@ -157,7 +159,7 @@ class Pool:
 
 
 def exit_error(status: int, fault: Exception) -> NvrError:
-    """Return the error for a child that did not answer, by its exit status.
+    """Return the error for a child that did not respond, by its exit status.
 
     The image is at fault only if the decoder crashed: a child that exits by itself could not start, or its program was
     replaced by another version.
@@ -174,16 +176,16 @@ def exit_error(status: int, fault: Exception) -> NvrError:
     return DamagedImage("The image crashed the program that decodes it.")
 
 
-def raise_for_error(answer: dict[str, Any]) -> None:
-    name = answer.get("error")
+def raise_for_error(response: dict[str, Any]) -> None:
+    name = response.get("error")
     if name is None:
         return
     if name == "OSError":
-        number = int(answer.get("errno", 0))
+        number = int(response.get("errno", 0))
         raise error_for(OSError(number, os.strerror(number)))
     if name == "MemoryError":
-        raise ImageTooLarge("The image takes more memory to decode than is allowed.")
-    raise getattr(errors, str(name), DamagedImage)(str(answer.get("detail", "")))
+        raise ImageTooLarge("The image needs more memory to decode than is allowed.")
+    raise getattr(errors, str(name), DamagedImage)(str(response.get("detail", "")))
 
 
 pool = Pool()

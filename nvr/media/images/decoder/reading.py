@@ -30,8 +30,8 @@ class PreadFile(io.RawIOBase):
         return self.position
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        wanted = len(buffer) if self.remaining is None else min(len(buffer), self.remaining)
-        data = os.pread(self.descriptor, wanted, self.position) if wanted else b""
+        length = len(buffer) if self.remaining is None else min(len(buffer), self.remaining)
+        data = os.pread(self.descriptor, length, self.position) if length else b""
         buffer[: len(data)] = data
         self.position += len(data)
         if self.remaining is not None:

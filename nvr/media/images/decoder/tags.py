@@ -22,10 +22,10 @@ MAX_TEXT_LENGTH: Final = 256
 MAX_XMP_BYTES: Final = 2**20
 
 
-def read_tags(image: Image.Image, wanted: dict[str, list[Any]]) -> dict[str, Texts]:
+def read_tags(image: Image.Image, requested: dict[str, list[Any]]) -> dict[str, Texts]:
     """Return the first values by kind of tag and tag name. Load a PNG first: text may follow its pixels."""
     found: dict[str, Texts] = {}
-    for kind, names in wanted.items():
+    for kind, names in requested.items():
         with suppress(*READ_ERRORS):
             found[kind] = READERS[kind](image, names)
     return found
