@@ -91,22 +91,26 @@ def our_server(*also: str, **environment: str) -> Iterator[str]:
     address = f"127.0.0.1:{free_port()}"
     gunicorn = [sys.executable, "-m", "gunicorn", "-c", "python:nvr.webserver.configuration", "-b", address]
     gunicorn += [word for bind in also for word in ("-b", bind)]
+    environment = our_environment(**{"NVR_CONNECTIONS_PER_ADDRESS": "100000", **environment})
+    with running([*gunicorn, "nvr.wsgi"], f"http://{address}/api/health", **environment):
+        yield f"http://{address}"
+
+
+def our_environment(**environment: str) -> dict[str, str]:
+    """The settings for a server on the test database."""
     database = settings.DATABASES["default"]
     url = os.environ.get("DATABASE_URL", "")
     if database["ENGINE"].endswith("sqlite3"):
         url = f"sqlite:///{database['NAME']}"
     elif url:
         url = url.rpartition("/")[0] + f"/{database['NAME']}"
-    given = {
+    return {
         "DJANGO_SETTINGS_MODULE": "nvr.settings",
         "NVR_DATA_DIR": str(settings.NVR_DATA_DIR),
         "DATABASE_URL": url,
         **GENEROUS,
-        "NVR_CONNECTIONS_PER_ADDRESS": "100000",
         **environment,
     }
-    with running([*gunicorn, "nvr.wsgi"], f"http://{address}/api/health", **given):
-        yield f"http://{address}"
 
 
 def wrk(

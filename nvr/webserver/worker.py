@@ -4,7 +4,7 @@ In gunicorn, a connection takes a thread from its first byte, its socket waits f
 to two seconds when it closes a connection: a few dozen slow clients stop the server. With this worker a request
 gets a thread once its head (and a small body) has arrived, at most half of the threads read large bodies, a
 socket that transfers no byte for `NVR_SOCKET_TIMEOUT` is closed, the number of connections per address is limited,
-and the main loop never blocks.
+and the main loop never blocks. `docs/design/webserver.md` compares it with other servers.
 """
 
 from __future__ import annotations
