@@ -25,10 +25,12 @@ from kombu.utils.json import dumps, loads
 
 from nvr.errors import FULL
 from nvr.queue.disk_reserve import Reserve
+from nvr.queue.folder_events import FolderEvents
 
 logger = logging.getLogger(__name__)
 
 UNSEEN, TAKEN = ".part", ".taken"
+RESCAN_S = 1.0  # for messages that the kernel did not report
 LEFT_BEHIND_S = 3600  # no read or write takes that long, so its process has ended
 
 
@@ -64,8 +66,15 @@ class Channel(filesystem.Channel):
                 return message
         raise Empty
 
+    def basic_ack(self, delivery_tag: str, multiple: bool = False) -> None:
+        """Acknowledge a message; if the worker can accept another one again, deliver it at once."""
+        was_full = not self.qos.can_consume()
+        super().basic_ack(delivery_tag, multiple)
+        if was_full:
+            self.connection.deliver_soon()  # type: ignore[attr-defined]  # the transport below
+
     def _list(self, queue: str) -> deque[str]:
-        names = os.listdir(self.data_folder_in)  # noqa: PTH208 - ten times a second: thousands of Paths cost too much
+        names = os.listdir(self.data_folder_in)  # noqa: PTH208 - once a second: thousands of Paths cost too much
         sweep(Path(self.data_folder_in, name) for name in names if name.endswith((UNSEEN, TAKEN)))
         self._listed[queue] = deque(sorted(name for name in names if name.partition(".")[2] == f"{queue}.msg"))
         return self._listed[queue]
@@ -101,16 +110,33 @@ class Channel(filesystem.Channel):
 class Transport(filesystem.Transport):
     """A missing folder counts as a lost connection, which a worker retries until the folder is back.
 
-    The folder is polled from the worker's event loop. Without it, all processes of a worker would wait for work at
+    The folder is watched from the worker's event loop. Without it, all processes of a worker would wait for work at
     one pipe behind one lock; a process that is killed while it waits would keep the lock, and no other gets any work.
     """
 
     Channel = Channel
     connection_errors = (*filesystem.Transport.connection_errors, OSError)
     implements = filesystem.Transport.implements.extend(asynchronous=True)
+    _loop: Any = None
+    _events: FolderEvents | None = None
 
     def register_with_event_loop(self, connection: Any, loop: Any) -> None:
-        loop.call_repeatedly(self.polling_interval, self.deliver_pending)
+        """Deliver messages when the kernel reports new ones, or by polling where it does not."""
+        self._loop = loop
+        with suppress(OSError):
+            self._events = FolderEvents(self._folder)
+            loop.add_reader(self._events, self.deliver_new)
+        loop.call_repeatedly(RESCAN_S if self._events else self.polling_interval, self.deliver_pending)
+
+    def deliver_new(self) -> None:
+        queues = {queue for channel in self.channels or () for queue in channel._active_queues}
+        if self._events and self._events.have_name_ending_with(f".{queue}.msg" for queue in queues):
+            self.deliver_pending()
+
+    def deliver_soon(self) -> None:
+        """Deliver pending messages in the event loop, if there is one."""
+        if self._loop is not None:
+            self._loop.call_soon(self.deliver_pending)
 
     def deliver_pending(self) -> None:
         """Deliver as many messages as the worker accepts. Raises `OSError` while the folder is missing."""
@@ -120,9 +146,20 @@ class Transport(filesystem.Transport):
 
     def establish_connection(self) -> Any:
         """Connect. Raises `OSError` while the folder is missing; the client then retries with longer pauses."""
-        options: dict[str, str] = self.client.transport_options  # type: ignore[union-attr,assignment]
-        Path(options["data_folder_in"]).stat()
+        self._folder.stat()
         return super().establish_connection()
+
+    def close_connection(self, connection: Any) -> None:
+        if self._events and self._loop:
+            self._loop.remove(self._events)
+            self._events.close()
+        self._events = self._loop = None
+        super().close_connection(connection)
+
+    @property
+    def _folder(self) -> Path:
+        options: dict[str, str] = self.client.transport_options  # type: ignore[union-attr,assignment]
+        return Path(options["data_folder_in"])
 
 
 def write_whole(file: Path, text: str, reserve: Reserve | None = None) -> None:

@@ -6,7 +6,7 @@ import errno
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -19,7 +19,7 @@ from kombu.asynchronous import Hub
 from kombu.exceptions import ChannelError
 
 from nvr.celery import app
-from nvr.queue import disk_reserve
+from nvr.queue import disk_reserve, file_transport
 from nvr.queue.file_transport import Channel
 from tests.disks import fill, small_disk
 
@@ -86,18 +86,92 @@ def test_messages_of_before_a_restart_of_the_machine_come_first(channel: Any, mo
     assert channel._get("bulk") == {"body": "before"}
 
 
-def test_a_worker_takes_messages_in_its_event_loop(channel: Any) -> None:
-    taken: list[Any] = []
+@pytest.fixture
+def hub(channel: Any) -> Hub:
     hub = Hub()
     channel.connection.register_with_event_loop(channel.connection, hub)
-    with Consumer(channel, [Queue("bulk")], callbacks=[lambda body, message: taken.append(body)], no_ack=True):
+    return hub
+
+
+def run_until(hub: Hub, condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 60
+    while not condition() and time.monotonic() < deadline:
+        hub.run_once()
+
+
+@pytest.fixture
+def never_polled(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(file_transport, "RESCAN_S", 3600.0)
+
+
+@pytest.fixture
+def without_inotify(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(folder: Path) -> None:
+        raise OSError(errno.ENOSPC, "no watches left")
+
+    monkeypatch.setattr(file_transport, "FolderEvents", full)
+
+
+def consume(channel: Any, on_message: Callable[[Any, Any], object], *, no_ack: bool = True) -> Consumer:
+    return Consumer(channel, [Queue("bulk")], callbacks=[on_message], no_ack=no_ack)
+
+
+@pytest.mark.parametrize("way", ["never_polled", "without_inotify"])
+def test_a_worker_takes_messages_in_its_event_loop(
+    way: str, channel: Any, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    request.getfixturevalue(way)
+    hub, taken = request.getfixturevalue("hub"), []
+    with consume(channel, lambda body, message: taken.append(body)):
         for number in range(3):
             Producer(channel).publish(number, routing_key="bulk")
-        deadline = time.monotonic() + 60
-        while len(taken) < 3 and time.monotonic() < deadline:
-            hub.run_once()
+        run_until(hub, lambda: len(taken) == 3)
 
     assert taken == [0, 1, 2]
+
+
+def test_a_message_for_another_queue_does_not_make_a_worker_list_the_folder(
+    channel: Any, never_polled: None, hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken, scans = [], []
+    deliver = channel.connection.deliver_pending
+    monkeypatch.setattr(channel.connection, "deliver_pending", lambda: (scans.append(1), deliver()))
+    with consume(channel, lambda body, message: taken.append(body)):
+        channel._put("ingest", {"body": "other"})
+        hub.run_once()
+        assert not scans
+        Producer(channel).publish("own", routing_key="bulk")
+        run_until(hub, lambda: taken)
+
+    assert len(scans) == 1
+
+
+def test_a_busy_worker_takes_the_next_message_when_it_has_finished_one(
+    channel: Any, never_polled: None, hub: Hub
+) -> None:
+    messages: list[Any] = []
+    channel.basic_qos(0, 1, False)
+    with consume(channel, lambda body, message: messages.append(message), no_ack=False):
+        for number in range(2):
+            Producer(channel).publish(number, routing_key="bulk")
+        run_until(hub, lambda: messages)
+        hub.run_once()
+        assert len(messages) == 1
+
+        messages[0].ack()
+        run_until(hub, lambda: len(messages) == 2)
+
+    assert messages[1].payload == 1
+
+
+def test_a_closed_connection_leaves_no_descriptor_open(channel: Any, hub: Hub) -> None:
+    (watch,) = hub.readers
+    assert os.readlink(f"/proc/self/fd/{watch}") == "anon_inode:inotify"
+
+    channel.connection.client.release()
+
+    assert not hub.readers
+    assert not os.path.lexists(f"/proc/self/fd/{watch}")
 
 
 def test_thousands_of_messages_are_listed_once(channel: Any, monkeypatch: pytest.MonkeyPatch) -> None:
