@@ -15,7 +15,7 @@ REMOVED = {"unlock": ".lock", "untrash": ".trash", "unseen": ".seen"}
 app = FastAPI()
 
 
-class Asked(BaseModel):
+class ActionBody(BaseModel):
     path: str
     action: str
 
@@ -25,15 +25,15 @@ def media() -> set[str]:
 
 
 @app.post("/api/media-actions")
-def act(asked: Asked, user: Annotated[User, Depends(signed_in)]) -> dict[str, object]:
-    if asked.path not in media():
+def act(body: ActionBody, user: Annotated[User, Depends(signed_in)]) -> dict[str, object]:
+    if body.path not in media():
         raise HTTPException(403)
-    for ending in MADE.get(asked.action, ()):
-        Path(asked.path + ending).touch()
-    if asked.action in REMOVED:
-        Path(asked.path + REMOVED[asked.action]).unlink(missing_ok=True)
+    for ending in MADE.get(body.action, ()):
+        Path(body.path + ending).touch()
+    if body.action in REMOVED:
+        Path(body.path + REMOVED[body.action]).unlink(missing_ok=True)
     status = {
-        name: Path(asked.path + ending).exists()
+        name: Path(body.path + ending).exists()
         for name, ending in {"locked": ".lock", "trashed": ".trash", "seen": ".seen"}.items()
     }
-    return {"path": asked.path, "action": asked.action, "status": status}
+    return {"path": body.path, "action": body.action, "status": status}

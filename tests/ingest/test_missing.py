@@ -82,12 +82,12 @@ def test_while_a_folder_is_away_its_uploads_wait_and_are_read_when_it_is_back(po
     assert set(states(porch).values()) == {"waiting"}
     assert all(reason for _, reason in uploads(porch).values())
 
-    give_back(takes_away, porch, aside)
+    restore_folder(takes_away, porch, aside)
     work_now()
     assert set(states(porch).values()) == {"done"}
 
 
-def give_back(takes_away: object, camera: Camera, aside: Path) -> None:
+def restore_folder(takes_away: object, camera: Camera, aside: Path) -> None:
     if takes_away is folder_emptied:
         for entry in aside.iterdir():
             entry.rename(folder_of(camera) / entry.name)
