@@ -31,7 +31,9 @@ def connect() -> None:
         post_save.connect(bump, sender=model)
         post_delete.connect(bump, sender=model)
     m2m_changed.connect(bump, sender=Camera.groups.through)
+    # Before the deletion: afterwards the cameras of the group are no longer known.
     pre_delete.connect(make_cameras_private, sender=Group)
+    # The list shows the names of groups.
     post_save.connect(bump, sender=Group)
     register_target("camera", visible_entries)
     register_target("trashedcamera", visible_entries)

@@ -59,6 +59,7 @@ class CameraQuerySet(models.QuerySet["Camera"]):
 
     def identified_by(self, text: str) -> Self:
         """The camera whose slug is `text`, else the one whose uuid it is; at most one row."""
+        # Slugs are stored in NFC; a client on macOS may send the same letters in NFD.
         text = unicodedata.normalize("NFC", text)
         if CONTROL.search(text):  # no id contains them, and PostgreSQL rejects NUL
             return self.none()
@@ -70,6 +71,7 @@ class CameraQuerySet(models.QuerySet["Camera"]):
         """Cameras whose snapshot is available without signing in."""
         return self.filter(public=True, groups=None) if settings.NVR_PUBLIC_SNAPSHOTS else self.none()
 
+    # `update` sends no `post_save`, which bumps the version otherwise.
     def update(self, **kwargs: Any) -> int:
         with transaction.atomic():
             changed = super().update(**kwargs)
@@ -82,6 +84,7 @@ def sees_all(user: Actor) -> bool:
     return user.is_superuser or user.has_perm("cameras.view_all")
 
 
+# Three managers: `objects` hides the trash, so that a query that forgets it shows too little, not too much.
 class LiveManager(models.Manager.from_queryset(CameraQuerySet)):  # type: ignore[misc]  # made at run time
     def get_queryset(self) -> CameraQuerySet:
         return CameraQuerySet(self.model, using=self._db).filter(deleted_at=None)
@@ -93,6 +96,7 @@ class TrashManager(models.Manager.from_queryset(CameraQuerySet)):  # type: ignor
 
 
 class Camera(models.Model):
+    # The id of the contract. It stays when the camera is renamed, so that URLs remain valid.
     slug = models.CharField("id", max_length=255, unique=True, editable=False)
     uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     name = models.CharField(max_length=255, unique=True)
@@ -181,6 +185,7 @@ class Camera(models.Model):
 
     class Meta:
         ordering = ("name", "pk")
+        # For unique checks, `dumpdata` and reverse relations, which must include trashed cameras.
         default_manager_name = "everything"
         permissions = (
             ("view_all", "Can see all cameras, whichever groups they list"),

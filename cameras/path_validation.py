@@ -69,6 +69,7 @@ def probe_results_of(cameras: Iterable[Camera], user: Actor | None = None) -> di
     """
     cameras = list(cameras)
     including_outside = user is not None and user.is_superuser
+    # A folder that is known not to respond would only occupy another thread.
     unresponsive = current_folders().unresponsive
     answering = [camera for camera in cameras if camera.pk not in unresponsive]
     results = _probes[including_outside].run(answering, partial(probe, including_outside=including_outside))

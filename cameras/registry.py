@@ -84,6 +84,7 @@ def create_camera(actor: Actor | None, values: dict[str, Any], *, groups: Iterab
     requested = {"name": values["name"], "folder_path": values["folder_path"], "id": slug_from(values["name"])}
     assigned_groups = list(groups) or restricting_groups(actor)
     _check_folder(actor, values["folder_path"], None)
+    # Resolved outside of the transaction, because a dead disk may block it for a second.
     place = location_to_store(values["folder_path"])
 
     def create() -> Camera:
@@ -120,6 +121,7 @@ def update_camera(
         changes = _assign(current, _private_if_groups_removed(current, groups) | values)
         if changes:
             if "folder_path" in changes:
+                # The recorded volume is that of the previous folder.
                 current.mount = None
                 current.chosen_place = place
             if "status" in changes:  # it explained the previous status
@@ -177,6 +179,7 @@ def purge_camera(actor: Actor | None, camera: Camera) -> bool:
         current = _locked(camera)
         if not current.is_trashed:
             raise BadRequest(f"Camera {current.slug} is not in the trash: delete it first.")
+        # A small camera is purged completely in this transaction, or not at all.
         if purging.purge_batch(current, recorded_actor(actor)):
             return True
     return purging.continue_in_request(camera.pk)
@@ -198,6 +201,7 @@ def _write_if_available(
         with transaction.atomic():
             _check_available(actor, requested, camera)
             return write()
+    # The transaction is over, so the row of the other request is visible now and the message can name it.
     except IntegrityError as error:
         _check_available(actor, requested, camera)
         raise Conflict("It was changed by someone else at the same time: reload it and try again.") from error
@@ -230,6 +234,7 @@ def _check_folder(actor: Actor | None, folder_path: str, camera: Camera | None) 
 def _check_needs_no_superuser(folder_path: str) -> None:
     """Raises `FolderForSuperusers` for a folder that contains the base path, or one outside it that an app protects."""
     base = real_path(str(settings.NVR_CAMERA_ROOT))
+    # Both: a link into a protected folder, and a protected folder that is a link itself.
     for place in {folder_path, real_path(folder_path)}:
         if is_inside(base, place):
             raise FolderForSuperusers(folder_path, "it holds the folders of all cameras")

@@ -142,6 +142,7 @@ def decodes_completely(data: bytes, key: str) -> bool:
     except Invalid:
         _integrity_cache.put(key, False)
         return False
+    # Not the picture's fault (no free decoder, a lock timeout): it is checked again by the next request.
     except Unavailable:
         return False
     _integrity_cache.put(key, True)
@@ -198,6 +199,7 @@ def unchanged_bytes(file: MediaFile) -> bytes | None:
     path = Path(file.path)
     try:
         with open_regular(path, root=path.parent) as stream:
+            # One byte more than the recorded size shows that the file has grown.
             data = stream.read(file.size + 1)
             file_stat = os.fstat(stream.fileno())
     except (OSError, NvrError):
@@ -215,6 +217,7 @@ def frame_of_newest_video(camera: Camera) -> Snapshot:
     if not videos:
         check_volume(camera)
         raise NoSnapshot("No snapshot images found for camera")
+    # The newest video is often still being recorded and has no index yet.
     frames = (frame_of_video(video) for video in videos[:MAX_VIDEOS_TRIED])
     found = next((frame for frame in frames if frame), None)
     if found is None:

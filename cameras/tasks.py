@@ -23,6 +23,7 @@ def check_health() -> None:
 @shared_task(name="cameras.purge_expired", ignore_result=True)
 def purge_expired() -> None:
     """Purge cameras that have been in the trash for longer than `NVR_TRASH_RETENTION`."""
+    # Purges that have begun are continued by the job engine.
     expired = Camera.trash.filter(deleted_at__lt=timezone.now() - settings.NVR_TRASH_RETENTION, purge=None)
     for camera in expired:
         try:

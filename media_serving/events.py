@@ -56,6 +56,7 @@ def attach_all(detections: Sequence[Detection]) -> None:
     """`attach` detections of one camera in order, with a few queries even for the thousands of a video."""
     if not detections:
         return
+    # Events of one camera are formed one after the other, or two workers would create two for the same time.
     lock_camera(detections[0].camera_id)
     for detection in detections:
         detection.detected_at = whole_milliseconds(detection.detected_at)
@@ -182,6 +183,7 @@ def _close_of_camera(camera_id: int, now: datetime) -> int:
     try:
         with transaction.atomic():
             lock_camera(camera_id)
+            # Again under the lock: a detection may have joined since.
             due = list(Event.objects.due_to_close(now).filter(camera_id=camera_id))
             for event in due:
                 _close(event)

@@ -77,6 +77,7 @@ def why_no_room(size_bytes: int) -> str:
     if size_bytes > settings.NVR_KEPT_MB * MIB:
         return "it is larger than NVR_KEPT_MB"
     settings.KEPT_DIR.mkdir(parents=True, exist_ok=True)
+    # Copies are the least important use of the disk: they never take the last free space.
     if shutil.disk_usage(settings.KEPT_DIR).free - size_bytes < settings.NVR_KEPT_FREE_MB * MIB:
         return "the disk has less than NVR_KEPT_FREE_MB free"
     return ""

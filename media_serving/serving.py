@@ -101,8 +101,10 @@ def resolve_camera_file(
     try:
         file = resolve(folder, relative)
     except NoSuchFile:
+        # An unmounted volume is an empty folder: 503, so that clients retry and do not forget the file.
         check_volume(camera)
         raise
+    # Users with access to the outer camera must not get files of a camera in a subfolder.
     if file.name.startswith(".") or camera.pk not in folders.owners_of(file):
         raise NoSuchFile
     content_type_for(file.name)

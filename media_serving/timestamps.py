@@ -18,6 +18,7 @@ class InvalidTimestamp(ValueError):
 def parse_timestamp(text: str) -> datetime:
     """Parse an ISO 8601 time with a zone; return it in UTC. Raises `InvalidTimestamp`."""
     try:
+        # RFC 3339 also allows a lower-case `z`, Python 3.11 does not.
         timestamp = datetime.fromisoformat(text.upper())
         if timestamp.tzinfo is None:
             raise InvalidTimestamp("must have a time zone, as in 2026-01-31T12:00:00Z (in a URL, write + as %2B).")

@@ -35,6 +35,7 @@ def schedule_deletion(paths: Iterable[Path]) -> None:
 def process_pending_tombstones() -> int:
     """Try every tombstone once; return the number of removed files."""
     removed, last = 0, None
+    # By primary key, so that files that cannot be removed are tried once and do not block the others.
     while batch := _next_batch(last):
         removed += process_tombstones(batch)
         last = batch[-1]

@@ -40,6 +40,7 @@ class ConcurrentProbe(Generic[ResultT]):
         Raises what `probe` raises.
         """
         started = {camera: self._start(camera, probe) for camera in cameras}
+        # Probes that are overdue from an earlier run would make every run wait for the whole timeout.
         wait([future for future in started.values() if future not in self._overdue], timeout=self.timeout_s)
         self._overdue = frozenset(future for future in {*self._overdue, *started.values()} if not future.done())
         return {

@@ -151,6 +151,7 @@ class FolderIndex:
             for directory in self._directories.values()
             for file in (directory.images if images else []) + (directory.videos if videos else [])
         ]
+        # An overwritten file has a new time and size, but its directory does not change.
         rechecked = (stat_media_file(file.path) for file in nlargest(NEWEST, candidates))
         return sorted((file for file in rechecked if file is not None), reverse=True)
 
@@ -166,6 +167,7 @@ def refreshed(path: str, known: Directory | None, *, everything: bool, is_root: 
         mtime_ns = file_stat.st_mtime_ns
         if known is not None and not everything and known.is_current(mtime_ns):
             return known
+        # Before the listing: a file that arrives during it must make this state outdated.
         listed_ns = time.time_ns()
         names = os.listdir(path)  # noqa: PTH208  # 100 000 Path objects would cost more than the listing
     except OSError as error:

@@ -45,6 +45,7 @@ def purge_batch(camera: Camera, actor: RecordedActor) -> bool:
     Returns whether the camera has been deleted. The audit entry names the user who started the purge.
     """
     if not _delete_related_rows(camera):
+        # In the transaction of the first batch: from now on the camera is incomplete and cannot be restored.
         Purge.objects.get_or_create(camera_id=camera.pk, defaults=asdict(actor))
         return False
     purge = Purge.objects.filter(camera=camera.pk).first()

@@ -144,6 +144,7 @@ def only_videos(uploads: QuerySet[Upload]) -> QuerySet[Upload]:
 
 def video_filter() -> Q:
     """Match uploads whose name has a video extension."""
+    # By extension: the ledger does not store the type.
     matches = Q()
     for extension in VIDEO_EXTENSIONS:
         matches |= Q(path__iendswith=extension)

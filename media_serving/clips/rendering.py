@@ -80,6 +80,7 @@ def make_clip(event: Event, part: Path) -> list[FootageRange]:
                 raise
             except ffmpeg.FfmpegFailed as error:
                 unreadable = error
+    # Nothing was found. An unmounted volume is worth a retry, missing footage is not.
     check_volume(event.camera)
     raise unreadable or NoFootage
 

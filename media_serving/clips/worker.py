@@ -36,6 +36,7 @@ def make(pk: int) -> None:
 def render_clip(work: ClipWork) -> None:
     target = clip_path(work.event_id)
     with temporary_path(target) as part:
+        # ffmpeg would fill the disk first and fail then, which also affects the database.
         if shutil.disk_usage(part.parent).free < MIN_FREE_BYTES:
             raise StorageFull
         shown = make_clip(work.event, part)

@@ -10,7 +10,7 @@ from media_serving.ingest.leases import cameras_with_work
 from nvr.jobs.dispatch import send_task
 
 TASK = "media.ingest"
-PAUSE_S = 0.5
+PAUSE_S = 0.5  # a worker processes all waiting uploads, not only those that the message is about
 EXPIRES_S = 10.0
 
 

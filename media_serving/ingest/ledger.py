@@ -43,6 +43,7 @@ def enter_batch(camera: Camera, scanned_files: dict[bytes, ScannedFile]) -> int:
     with transaction.atomic():
         changed = {row.path_digest: row for row in find_unfinished(camera, new)}
         fresh = [new_upload(camera, s, now) for s in new if digest_of(s.raw) not in changed]
+        # The watcher and a worker may find the same file at the same time.
         Upload.objects.bulk_create(fresh, ignore_conflicts=True)
         for scanned_file in new:
             if row := changed.get(digest_of(scanned_file.raw)):

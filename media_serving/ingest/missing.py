@@ -50,6 +50,7 @@ def classify_missing(upload: Upload) -> NvrError:
     neighbours = neighbours_of(upload)
     if not neighbours:
         return NoSuchFile()
+    # Everything is gone at once: more likely an unmounted disk than a deletion.
     if is_empty(Path(upload.camera.folder_path)):
         detail = f"The folder {upload.camera.folder_path} is empty now: check whether its disk is mounted."
         return Missing(detail, is_deletable=False)

@@ -114,6 +114,7 @@ def find_duplicate(job: Job) -> None:
     if job.captured is not None:
         job.duplicate_of = places.find_same_content(job.upload, job.digest, job.captured)
     if job.duplicate_of is not None:
+        # Avoids a query.
         job.duplicate_of.camera = job.camera
         job.has_moved = not places.exists_at(job.camera, job.duplicate_of)
 
@@ -173,6 +174,7 @@ def record(job: Job) -> None:
     with transaction.atomic():
         job.lease.confirm()
         if job.duplicate_of is not None:
+            # The detections exist already: only the other path is recorded.
             places.merge(job.upload, job.duplicate_of, has_moved=job.has_moved)
             if job.has_new_copy:
                 Upload.objects.filter(pk=job.duplicate_of.pk).update(is_kept=True)

@@ -110,6 +110,7 @@ def process_camera(camera_id: int) -> int:
 
 def report_camera_health(uploads: list[Upload]) -> None:
     """Report that the camera is online: it delivered readable files."""
+    # The camera's clock may be ahead: a file is not newer than its arrival.
     newest = max(min(mtime_to_datetime(upload.mtime_ns), upload.received_at) for upload in uploads)
     health.store_evidence(uploads[0].camera, health.Evidence(newest_at=min(newest, timezone.now())))
 

@@ -172,6 +172,7 @@ class Upload(Job):
         """Write the outcome of an attempt, in a transaction that has confirmed the camera's lease."""
         for name, value in values.items():
             setattr(self, name, value)
+        # `is_kept` and `missing_since` may have been set by an earlier step of the attempt.
         self.save(update_fields=[*values, "is_kept", "missing_since"])
         return True
 

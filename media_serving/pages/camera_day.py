@@ -213,6 +213,7 @@ def _nvr_outages(day: TimeRange) -> list[Gap]:
 def _camera_outages(camera: Camera, day: TimeRange) -> Iterator[Gap]:
     """Reconstruct the gaps from the audit: old values of changes give the earlier state, else the current one."""
     entries = list(_changes(camera, day.start))
+    # Backwards from the current state, as the audit contains only changes.
     state = {"status": camera.status, "enabled": camera.enabled, "reason": camera.status_reason}
     for _, changes in reversed(entries):
         state |= {name: before for name, (before, _) in changes.items()}

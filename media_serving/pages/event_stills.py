@@ -84,6 +84,7 @@ class Stills:
 def stills_of(event: Event, first: int = 0) -> Stills:
     """Return the pictures from detection number `first` on, counted from 0 by time; one query."""
     ordered = event.detections.order_by("detected_at", "file_path", "offset_ms", "pk")
+    # One more than is shown tells whether there is another page.
     rows = list(ordered[first : first + MAX_DETECTIONS + 1])
     pictures = [list(found) for _, found in groupby(rows[:MAX_DETECTIONS], key=_picture)]
     if len(rows) > MAX_DETECTIONS and len(pictures) > 1:

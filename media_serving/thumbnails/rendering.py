@@ -42,6 +42,7 @@ def make_thumbnails(upload: Upload) -> int:
     """
     pending = upload.detections.filter(thumbnail_size_bytes=None).order_by("offset_ms", "pk")
     made = 0
+    # Each frame is decoded once, however many objects it shows.
     for offset_ms, detections in groupby(pending, key=lambda detection: detection.offset_ms):
         made += make_for_frame(upload, offset_ms, list(detections))
     return made
@@ -61,6 +62,7 @@ def small_frame(upload: Upload, offset_ms: int | None) -> Image.Image | None:
         small = pictures.decode_rgb(frame_file(upload, offset_ms), WIDTH_PX)
         return Image.frombytes("RGB", (small.width, small.height), small.data)
     except NvrError as error:
+        # Other errors pass: the thumbnail stays pending.
         if error.status not in {404, 422}:
             raise
         logger.info("no thumbnail upload=%s reason=%s", upload.pk, error.detail)

@@ -49,6 +49,7 @@ def convert_to_cache(row: Transcode) -> int:
     """Transcode the original into the cache; return the size in bytes."""
     source, target = unchanged_source(row), cached_path(row)
     target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # The size of the result is not known yet: that of the original is an estimate.
     if shutil.disk_usage(target.parent).free < row.source_size_bytes + MIN_FREE_BYTES:
         raise StorageFull("The disk is too full to transcode this video.")
     convert(source, target)
@@ -68,6 +69,7 @@ def unchanged_source(row: Transcode) -> Path:
 
 def convert(source: Path, target: Path) -> None:
     limit = settings.NVR_TRANSCODE_TIME_LIMIT
+    # Copying the streams takes a fraction of the time and keeps the quality.
     if ffmpeg.can_remux(ffmpeg.probe(source)):
         try:
             ffmpeg.remux_mp4(source, target, timeout=limit)

@@ -28,6 +28,7 @@ class InotifyListener:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        # Bounded: while the watcher hangs, events pile up. Scans find the files of dropped ones.
         self.paths: deque[bytes] = deque(maxlen=MAX_EVENTS)
         self.has_failed = False
         self._identity = root_identity(root)

@@ -64,6 +64,7 @@ class Watcher:
             except (DatabaseError, InterfaceError) as error:  # nothing is lost: scans find the files again
                 if self._database_log.should_log():
                     logger.warning("the database does not respond, uploads wait: %s", type(error).__name__)
+                # The next poll opens a new connection: this one may never recover.
                 connection.close()
                 self.reset_watchers()
                 stop.wait(DATABASE_RETRY_S)
@@ -95,6 +96,7 @@ class Watcher:
         self._next_reload = time.monotonic() + RELOAD_S
         self.folders = current_folders()
         known = [camera for camera in uploading_cameras() if camera.pk in self.folders.resolved]
+        # A folder that is outside the base path, or leads to another camera's, is not watched.
         inside = [camera for camera in known if self.folders.resolved_folder(camera)]
         self.watchers = {camera.pk: self.camera_watcher_for(camera, self.folders) for camera in inside}
         if self.listener is None or not self.listener.is_valid():
@@ -163,6 +165,7 @@ class Watcher:
             stable[scanned_file.raw] = scanned_file
         if not stable:
             return 0
+        # The worker sets these rows when it is done; entering them now would start a second upload for the same file.
         for raw in names_in_progress(watcher.camera) & stable.keys():
             watcher.debouncer.defer(stable.pop(raw))
         return enter(watcher.camera, stable.values())
