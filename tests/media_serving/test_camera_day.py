@@ -71,7 +71,7 @@ def upload(camera: Camera, name: bytes, at: datetime, **values: object) -> Uploa
     )
 
 
-def test_a_quiet_day_has_no_gap(old_camera):
+def test_a_day_without_outages_has_no_gap(old_camera):
     assert gaps(old_camera) == []
 
 
@@ -86,7 +86,7 @@ def test_offline_and_error_are_gaps_with_their_reasons(old_camera):
     ]
 
 
-def test_a_gap_that_began_before_the_day_reaches_into_it(old_camera):
+def test_a_gap_that_began_earlier_continues_into_the_day(old_camera):
     changed(old_camera, after(-100_000), status=("online", "offline"), reason=("", AWAY))
     changed(old_camera, after(0), status=("offline", "online"), reason=(AWAY, ""))
 
@@ -110,7 +110,7 @@ def test_a_disabled_camera_is_a_gap(old_camera):
     assert gaps(old_camera) == [("12:00", "13:00", "Disabled", "")]
 
 
-def test_a_camera_that_came_and_went_a_thousand_times_since_was_enabled_when_it_was(old_camera, monkeypatch):
+def test_thousands_of_later_status_changes_do_not_hide_an_earlier_gap(old_camera, monkeypatch):
     monkeypatch.setattr(camera_day, "MAX_ENTRIES", 3)
     for hour in range(30, 40):
         changed(old_camera, after(hour * 3600), status=("online", "offline"))
@@ -138,14 +138,14 @@ def test_ongoing_downtime_is_a_gap(browser, old_camera):
     assert re.search(r"Since <time[^>]*>00:00</time></span> NVR was not running", page_of(browser, f"day={today}"))
 
 
-def test_before_a_camera_was_added_there_was_nothing_to_see(camera):
+def test_the_time_before_a_camera_was_added_is_a_gap(camera):
     Camera.objects.filter(pk=camera.pk).update(created_at=after(0))
     camera.refresh_from_db()
 
     assert gaps(camera) == [("00:00", "12:00", "Not added yet", "The camera was added later.")]
 
 
-def test_the_legend_has_the_kinds_of_gap_that_the_band_shows_in_their_colours(browser, camera):
+def test_the_legend_lists_the_visible_kinds_of_gaps_with_their_colours(browser, camera):
     Camera.objects.filter(pk=camera.pk).update(created_at=after(-3600))
     changed(camera, after(600), status=("online", "offline"))
     changed(camera, after(1200), status=("offline", "error"))
@@ -165,7 +165,7 @@ def legend_of(page: str) -> list[str]:
     return re.findall(r'<span data-legend="gap">(.*?)</span>', page)
 
 
-def test_the_band_shows_the_days_events(browser, old_camera):
+def test_the_timeline_shows_the_events_of_the_day(browser, old_camera):
     inside = detect(old_camera, after(0)).event
     outside = detect(old_camera, after(86400)).event
 
@@ -176,7 +176,7 @@ def test_the_band_shows_the_days_events(browser, old_camera):
     assert 'x="720.0"' in page  # noon: the middle of 1440
 
 
-def test_events_that_the_band_cannot_tell_apart_are_one_mark(browser, old_camera):
+def test_events_too_close_for_the_timeline_are_one_mark(browser, old_camera):
     events = [detect(old_camera, after(60 * minute), object_class=name).event for minute, name in enumerate("ab")]
     apart = detect(old_camera, after(600)).event
 
@@ -189,7 +189,7 @@ def test_events_that_the_band_cannot_tell_apart_are_one_mark(browser, old_camera
     assert "All 3 events of this day" in page
 
 
-def test_a_band_of_more_events_than_it_draws_says_so(browser, old_camera, monkeypatch):
+def test_the_page_reports_how_many_events_the_timeline_omits(browser, old_camera, monkeypatch):
     monkeypatch.setattr(camera_day, "MAX_EVENTS", 2)
     events = [detect(old_camera, after(600 * number)).event for number in range(3)]
 
@@ -200,7 +200,7 @@ def test_a_band_of_more_events_than_it_draws_says_so(browser, old_camera, monkey
 
 
 @pytest.mark.parametrize(("day", "count"), [("2026-03-29", 23), ("2026-10-25", 25), ("2026-01-31", 24)])
-def test_a_day_has_the_hours_of_its_clock(day, count):
+def test_a_day_has_23_24_or_25_hours(day, count):
     hours = hour_ranges(date.fromisoformat(day), ZoneInfo("Europe/Berlin"))
 
     assert len(hours) == count
@@ -208,7 +208,7 @@ def test_a_day_has_the_hours_of_its_clock(day, count):
     assert [span.end for span in hours[:-1]] == [span.start for span in hours[1:]]
 
 
-def test_files_are_counted_by_the_hour_and_listed_for_one(browser, old_camera):
+def test_files_are_counted_per_hour_and_listed_for_one_hour(browser, old_camera):
     put(folder_of(old_camera), "noon.jpg", jpeg())
     upload(old_camera, b"noon.jpg", after(0))
     upload(old_camera, b"later.jpg", after(3599))
@@ -222,7 +222,7 @@ def test_files_are_counted_by_the_hour_and_listed_for_one(browser, old_camera):
     assert "/api/media/cameras/front_door/noon.jpg" in page_of(browser, "day=2026-01-31&hour=12&file=noon.jpg")
 
 
-def test_a_name_that_was_used_again_shows_only_its_latest_content(browser, old_camera):
+def test_a_reused_name_shows_only_its_latest_content(browser, old_camera):
     upload(old_camera, b"same.jpg", after(0))
     upload(old_camera, b"same.jpg", after(60))
 
@@ -232,7 +232,7 @@ def test_a_name_that_was_used_again_shows_only_its_latest_content(browser, old_c
     assert len(re.findall(r'<a class="file"', page)) == 1
 
 
-def test_the_former_content_of_a_name_can_be_opened_if_it_was_kept(browser, old_camera, settings, tmp_path):
+def test_an_overwritten_file_can_be_opened_if_a_copy_was_kept(browser, old_camera, settings, tmp_path):
     settings.KEPT_DIR = tmp_path / "kept"
     former = upload(old_camera, b"same.jpg", after(0), is_kept=True)
     upload(old_camera, b"same.jpg", after(60))
@@ -248,9 +248,7 @@ def test_the_former_content_of_a_name_can_be_opened_if_it_was_kept(browser, old_
     assert b"".join(browser.get(address)) == jpeg(seed=1)
 
 
-def test_what_was_kept_is_shown_by_its_own_bytes_also_when_those_before_it_are_back(
-    browser, old_camera, settings, tmp_path
-):
+def test_a_kept_copy_is_shown_even_if_the_previous_content_is_back(browser, old_camera, settings, tmp_path):
     """The camera delivered one content, another, and the first again."""
     settings.KEPT_DIR = tmp_path / "kept"
     put(folder_of(old_camera), "same.jpg", jpeg(seed=1))
@@ -266,7 +264,7 @@ def test_what_was_kept_is_shown_by_its_own_bytes_also_when_those_before_it_are_b
     assert b"".join(browser.get(picture)) == jpeg(seed=2)
 
 
-def test_names_that_are_no_text_are_listed_and_closed(browser, old_camera):
+def test_files_whose_names_are_not_utf_8_are_listed_without_a_link(browser, old_camera):
     upload(old_camera, b"caf\xe9.jpg", after(0))
 
     page = page_of(browser, "day=2026-01-31&hour=12")
@@ -287,7 +285,7 @@ def test_a_full_hour_is_paginated(browser, old_camera):
 
 
 @pytest.mark.parametrize("query", ["day=x", "day=2026-02-30", "day=2026-01-31&hour=24", "hour=-1", "hour=1e1"])
-def test_a_wrong_day_or_hour_is_refused(browser, camera, query):
+def test_an_invalid_day_or_hour_is_rejected(browser, camera, query):
     assert browser.get(f"/cameras/front_door?{query}").status_code == 422
 
 
@@ -310,7 +308,7 @@ def test_the_files_of_an_hour_are_not_read_from_the_disk(browser, old_camera):
     assert "file=gone.jpg" in page_of(browser, "day=2026-01-31&hour=12")
 
 
-def test_a_part_of_the_day_tells_events_apart_that_the_whole_cannot(browser, old_camera):
+def test_zooming_in_separates_events(browser, old_camera):
     for minute in (0, 2, 4):
         detect(old_camera, after(60 * minute))
     detect(old_camera, after(-6 * 3600))

@@ -52,14 +52,14 @@ def test_the_type_follows_from_the_extension_alone(api, camera, name, content_ty
     assert response["Content-Type"] == content_type
 
 
-def test_download_makes_an_attachment_of_it(api, camera, picture):
+def test_download_sends_the_file_as_an_attachment(api, camera, picture):
     response = api.get(f"{MEDIA}cameras/{camera.slug}/2025/01/04/image_001.jpg?download=1")
 
     assert response["Content-Disposition"] == 'attachment; filename="image_001.jpg"'
     assert api.get(f"{MEDIA}cameras/{camera.slug}/2025/01/04/image_001.jpg?download=2").status_code == 400
 
 
-def test_a_camera_is_named_by_slug_uuid_or_folder(api):
+def test_a_camera_is_found_by_slug_uuid_or_folder(api):
     camera = make_camera("Front Door")
     put(folder_of(camera), "a.jpg", jpeg())
 
@@ -67,7 +67,7 @@ def test_a_camera_is_named_by_slug_uuid_or_folder(api):
         assert api.get(f"{MEDIA}cameras/{camera_id}/a.jpg").status_code == 200
 
 
-def test_a_slug_wins_over_another_cameras_folder_name(api, tmp_path, settings):
+def test_a_slug_takes_precedence_over_another_cameras_folder_name(api, tmp_path, settings):
     base = Path(settings.NVR_CAMERA_ROOT) / tmp_path.name
     by_slug = make_camera("porch", folder_path=str(base / "one"))
     make_camera("other", folder_path=str(base / "x" / "porch"))
@@ -77,7 +77,7 @@ def test_a_slug_wins_over_another_cameras_folder_name(api, tmp_path, settings):
     assert body_of(api.get(f"{MEDIA}cameras/{by_slug.slug}/a.jpg")) == b"by slug"
 
 
-def test_a_folder_name_that_two_cameras_have_names_neither(api, tmp_path, settings):
+def test_a_folder_name_of_two_cameras_finds_neither(api, tmp_path, settings):
     base = Path(settings.NVR_CAMERA_ROOT) / tmp_path.name
     for number in (1, 2):
         make_camera(f"Camera no {number}", folder_path=str(base / str(number) / "lens"))
@@ -86,7 +86,7 @@ def test_a_folder_name_that_two_cameras_have_names_neither(api, tmp_path, settin
     refused(api.get(f"{MEDIA}cameras/lens/a.jpg"), 404, "Camera not found", "cameras/lens/a.jpg")
 
 
-def test_a_folder_name_is_compared_with_regard_to_case(api, tmp_path, settings):
+def test_folder_names_are_case_sensitive(api, tmp_path, settings):
     base = Path(settings.NVR_CAMERA_ROOT) / tmp_path.name
     make_camera("Garage", folder_path=str(base / "Lens"))
     put(base / "Lens", "a.jpg", jpeg())
@@ -125,7 +125,7 @@ def test_unusual_names_are_served(api, camera, name):
     assert "\n" not in response["Content-Disposition"]
 
 
-def test_hidden_files_and_folders_do_not_exist(api, camera):
+def test_hidden_files_and_folders_are_not_found(api, camera):
     for name in (".hidden.jpg", ".thumbs/a.jpg", "a/.b/c.jpg"):
         put(folder_of(camera), name, jpeg())
         path = f"cameras/{camera.slug}/{name}"
@@ -134,7 +134,7 @@ def test_hidden_files_and_folders_do_not_exist(api, camera):
     assert api.get(f"{MEDIA}cameras/{camera.slug}/shown.jpg").status_code == 404
 
 
-def test_what_is_missing_is_not_found(api, camera):
+def test_a_missing_file_is_not_found(api, camera):
     path = f"cameras/{camera.slug}/nonexistent.jpg"
 
     refused(api.get(MEDIA + path), 404, "File not found", path)
@@ -142,7 +142,7 @@ def test_what_is_missing_is_not_found(api, camera):
     refused(api.get(f"{MEDIA}cameras/nobody/a.jpg"), 404, "Camera not found", "cameras/nobody/a.jpg")
 
 
-def test_a_type_that_is_not_listed_is_refused_only_where_the_file_exists(api, camera):
+def test_an_unlisted_type_is_rejected_only_if_the_file_exists(api, camera):
     put(folder_of(camera), "malware.exe", b"MZ")
     put(folder_of(camera), "README", b"no extension")
 
@@ -156,14 +156,14 @@ def test_a_type_that_is_not_listed_is_refused_only_where_the_file_exists(api, ca
     assert api.get(f"{MEDIA}cameras/{camera.slug}/absent.exe").status_code == 404
 
 
-def test_a_camera_outside_the_base_path_is_refused(api, tmp_path):
+def test_a_camera_folder_outside_the_base_path_is_rejected(api, tmp_path):
     camera = make_camera("Elsewhere", folder_path=str(tmp_path / "elsewhere"))
     put(tmp_path / "elsewhere", "a.jpg", jpeg())
 
     assert api.get(f"{MEDIA}cameras/{camera.slug}/a.jpg").status_code == 403
 
 
-def test_a_camera_folder_that_is_a_link_out_of_the_base_path_is_refused(api, tmp_path, settings):
+def test_a_camera_folder_that_links_out_of_the_base_path_is_rejected(api, tmp_path, settings):
     put(tmp_path / "outside", "a.jpg", jpeg())
     link = Path(settings.NVR_CAMERA_ROOT) / f"link-{tmp_path.name}"
     link.symlink_to(tmp_path / "outside")
@@ -172,7 +172,7 @@ def test_a_camera_folder_that_is_a_link_out_of_the_base_path_is_refused(api, tmp
     assert api.get(f"{MEDIA}cameras/{camera.slug}/a.jpg").status_code == 403
 
 
-def test_a_folder_that_links_to_itself_is_no_server_error(api, tmp_path, settings):
+def test_a_folder_that_links_to_itself_is_not_a_server_error(api, tmp_path, settings):
     loop = Path(settings.NVR_CAMERA_ROOT) / f"loop-{tmp_path.name}"
     loop.symlink_to(loop)
     camera = make_camera("Loop", folder_path=str(loop))
@@ -198,7 +198,7 @@ def test_a_file_belongs_to_the_camera_with_the_deepest_folder(api, camera):
     )
 
 
-def test_a_trashed_cameras_files_are_nobodys(api, admin, camera):
+def test_files_of_a_trashed_camera_are_not_served(api, admin, camera):
     inner = make_camera("Inner", folder_path=str(folder_of(camera) / "inner"))
     put(folder_of(inner), "a.jpg", jpeg())
     registry.trash_camera(admin, inner)
@@ -207,7 +207,7 @@ def test_a_trashed_cameras_files_are_nobodys(api, admin, camera):
     assert api.get(f"{MEDIA}cameras/{camera.slug}/inner/a.jpg").status_code == 404
 
 
-def test_a_camera_that_is_added_inside_another_takes_its_files_at_once(api, admin, camera):
+def test_a_new_nested_camera_owns_its_files_at_once(api, admin, camera):
     put(folder_of(camera), "inner/a.jpg", jpeg())
     assert api.get(f"{MEDIA}cameras/{camera.slug}/inner/a.jpg").status_code == 200
 
@@ -216,7 +216,7 @@ def test_a_camera_that_is_added_inside_another_takes_its_files_at_once(api, admi
     assert api.get(f"{MEDIA}cameras/{camera.slug}/inner/a.jpg").status_code == 404
 
 
-def test_a_nested_folder_that_is_a_link_protects_what_it_leads_to(api, camera, tmp_path, settings):
+def test_a_nested_folder_that_is_a_link_protects_its_target(api, camera, tmp_path, settings):
     put(folder_of(camera), "real/a.jpg", jpeg())
     link = Path(settings.NVR_CAMERA_ROOT) / f"inner-{tmp_path.name}"
     link.symlink_to(folder_of(camera) / "real")
@@ -225,14 +225,14 @@ def test_a_nested_folder_that_is_a_link_protects_what_it_leads_to(api, camera, t
     assert api.get(f"{MEDIA}cameras/{camera.slug}/real/a.jpg").status_code == 404
 
 
-def test_a_camera_whose_name_begins_with_anothers_folder_is_not_nested(api, camera):
+def test_a_folder_whose_name_begins_with_anothers_is_not_nested(api, camera):
     make_camera("Neighbour", folder_path=f"{camera.folder_path}_two")
     put(folder_of(camera), "a.jpg", jpeg())
 
     assert api.get(f"{MEDIA}cameras/{camera.slug}/a.jpg").status_code == 200
 
 
-def test_what_is_missing_while_the_volume_is_away_is_503_not_404(api, camera):
+def test_a_missing_file_on_an_unmounted_volume_is_503_not_404(api, camera):
     """Something was mounted at the folder when it was last seen well; now nothing is."""
     volume = Mount(7, "ext4", "/dev/sdz1", folder_of(camera)).as_dict()
     for address in (f"/api/media/cameras/{camera.slug}/gone.jpg", f"/api/cameras/{camera.slug}/snapshot"):

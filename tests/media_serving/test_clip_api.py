@@ -35,7 +35,7 @@ def url(event: Event) -> str:
     return f"/api/events/{event.pk}/clip"
 
 
-def test_a_clip_is_made_and_served(api, event, sent, django_capture_on_commit_callbacks):
+def test_a_clip_is_created_and_served(api, event, sent, django_capture_on_commit_callbacks):
     with django_capture_on_commit_callbacks(execute=True):
         response = api.post(url(event))
 
@@ -119,7 +119,7 @@ def test_without_footage_it_is_422(api, camera, event):
     assert response.json()["detail"] == "The footage of this event no longer exists."
 
 
-def test_a_volume_that_is_away_is_503(api, camera, event):
+def test_an_unmounted_volume_is_503(api, camera, event):
     (folder_of(camera) / "a.jpg").unlink()
     mount = {"point": camera.folder_path, "device": 1, "type": "ext4", "source": "/dev/gone"}
     Camera.objects.filter(pk=camera.pk).update(mount=mount)

@@ -35,7 +35,7 @@ def test_over_a_video_boxes_last_until_the_next_ones_and_a_second_at_most(camera
     assert spans_over(event, (at_ms(-5), 60_000)) == [(5000, 5400), (5400, 6400), (10_000, 11_000)]
 
 
-def test_what_lies_between_two_videos_is_not_in_the_clip(camera):
+def test_a_gap_between_two_videos_is_not_in_the_clip(camera):
     event = seen_at(camera, 0, 10, 20)
 
     assert spans_over(event, (at_ms(-5), 8000), (at_ms(18), 8000)) == [(5000, 6000), (10_000, 11_000)]
@@ -49,13 +49,13 @@ def test_over_a_still_its_boxes_last_as_long_as_it_is_shown(camera):
     assert shown == [(0, 500), (500, 1000), (1000, 2000)]
 
 
-def test_pictures_without_boxes_have_no_place(camera):
+def test_pictures_without_boxes_have_no_overlay(camera):
     event = detect(camera, after(0)).event
 
     assert spans_over(event, (at_ms(-5), 60_000)) == []
 
 
-def test_the_page_draws_them_over_the_clip_and_not_over_a_picture(admin, camera):
+def test_the_page_draws_overlays_on_the_clip_and_not_on_a_picture(admin, camera):
     event = seen_at(camera, 0)
     Event.objects.filter(pk=event.pk).update(clip_size_bytes=9, clip_created_at=timezone.now())
     ClipWork.objects.update(state="done", shows=[[at_ms(-5), 10_000]])

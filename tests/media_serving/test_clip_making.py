@@ -92,7 +92,7 @@ def test_the_padding_is_a_setting(camera, part, settings):
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".avi"])
-def test_three_videos_are_joined_and_a_gap_between_them_is_skipped(camera, part, suffix):
+def test_three_videos_are_concatenated_without_the_gap_between_them(camera, part, suffix):
     options = ("-c:v", "mjpeg", "-q:v", "2") if suffix == ".avi" else ()
     video(camera, f"c{suffix}", 2, *options, frames=50, first=60)  # the order of arrival does not matter
     video(camera, f"a{suffix}", -10, *options, frames=60)
@@ -104,7 +104,7 @@ def test_three_videos_are_joined_and_a_gap_between_them_is_skipped(camera, part,
     assert about(found, *range(20, 60), *range(0, 30), *range(60, 90))
 
 
-def test_where_two_videos_show_the_same_it_is_shown_once(camera, part):
+def test_overlapping_videos_are_shown_once(camera, part):
     video(camera, "long.mp4", -10, frames=110)
     video(camera, "short.mkv", -3, frames=20, first=70)
     event = event_over(camera, -2, -2)
@@ -112,7 +112,7 @@ def test_where_two_videos_show_the_same_it_is_shown_once(camera, part):
     assert about(shown(event, part), *range(30, 110))
 
 
-def test_a_video_that_began_long_before_and_one_that_was_detected_in_are_found(camera, part):
+def test_videos_with_an_early_start_or_a_detection_are_found(camera, part):
     for number in range(rendering.MAX_PIECES // 4):
         video(camera, f"short{number}.mp4", -60 - number * 10, frames=5)
     upload = video(camera, "long.mp4", -3600, frames=110)
@@ -123,7 +123,7 @@ def test_a_video_that_began_long_before_and_one_that_was_detected_in_are_found(c
     assert about(shown(detection.event, part), *range(0, 100))
 
 
-def test_stills_are_shown_where_no_video_shows_the_event(camera, part):
+def test_stills_fill_the_time_without_video(camera, part):
     for number in range(6):
         still(camera, f"{number}.jpg", number * 2 - 4, number * 10)  # -4 to 6 s
     video(camera, "before.mp4", -20, frames=120)  # ends 8 s before
@@ -136,14 +136,14 @@ def test_stills_are_shown_where_no_video_shows_the_event(camera, part):
     assert float(streams_by_type(part)["video"]["duration"]) == pytest.approx(3.5, abs=0.02)
 
 
-def test_without_stills_videos_of_just_before_are_better_than_nothing(camera, part):
+def test_without_stills_videos_from_just_before_the_event_are_used(camera, part):
     video(camera, "just_before.mp4", -6, frames=30)
     event = event_over(camera, 0, 0)
 
     assert about(shown(event, part), *range(10, 30))
 
 
-def test_a_torn_still_is_left_out_and_the_event_may_have_one_only(camera, part):
+def test_a_truncated_still_is_skipped_and_one_still_is_enough(camera, part):
     torn = still(camera, "torn.jpg", -1, 10)
     torn.file.write_bytes(torn.file.read_bytes()[:200])
     Upload.objects.filter(pk=torn.pk).update(size_bytes=200, mtime_ns=torn.file.stat().st_mtime_ns)
@@ -153,14 +153,14 @@ def test_a_torn_still_is_left_out_and_the_event_may_have_one_only(camera, part):
     assert about(shown(event, part), 50, 50, 50)
 
 
-def test_a_file_that_a_program_outside_reported_need_not_be_in_the_ledger(camera, part):
+def test_an_externally_reported_file_need_not_be_in_the_ledger(camera, part):
     film = numbered_video(folder_of(camera) / "reported.avi", "-c:v", "mjpeg", "-q:v", "2", frames=110)
     detection = detect(camera, after(0), file_path=str(film), media_type="video", offset_ms=7000)
 
     assert about(shown(detection.event, part), *range(20, 110))
 
 
-def test_pictures_that_a_program_outside_reported_are_stills(camera, part):
+def test_externally_reported_pictures_are_stills(camera, part):
     for number in range(3):
         (folder_of(camera) / f"{number}.png").write_bytes(numbered_still(number * 20, kind="PNG"))
         event = detect(camera, after(number * 3), file_path=f"{camera.folder_path}/{number}.png").event
@@ -168,7 +168,7 @@ def test_pictures_that_a_program_outside_reported_are_stills(camera, part):
     assert about(shown(Event.objects.get(pk=event.pk), part), 0, 20, 40, 40, 40)
 
 
-def test_a_name_that_is_used_again_shows_what_it_was_then(camera, part, settings, tmp_path):
+def test_a_reused_name_shows_its_content_at_that_time(camera, part, settings, tmp_path):
     settings.KEPT_DIR = tmp_path / "kept"
     former = still(camera, "image.jpg", 0, 10)
     former.kept_path.parent.mkdir(parents=True)
@@ -180,7 +180,7 @@ def test_a_name_that_is_used_again_shows_what_it_was_then(camera, part, settings
     assert about(shown(event, part), 10, 10, 10)
 
 
-def test_an_overwritten_file_without_a_copy_is_no_footage(camera, part):
+def test_an_overwritten_file_without_a_copy_is_not_footage(camera, part):
     upload = still(camera, "image.jpg", 0, 10)
     event = detect(camera, after(0), file_path=f"{camera.folder_path}/image.jpg", upload=upload).event
     upload.file.write_bytes(numbered_still(60))
@@ -189,7 +189,7 @@ def test_an_overwritten_file_without_a_copy_is_no_footage(camera, part):
         make_clip(event, part)
 
 
-def test_videos_that_promise_more_than_they_hold_do_not_hide_others(camera, part):
+def test_truncated_videos_do_not_hide_others(camera, part):
     """A film that declares ten hours, before the one that shows the event."""
     lying = numbered_video(folder_of(camera) / "lying.mkv", frames=20)
     data = lying.read_bytes()
@@ -204,7 +204,7 @@ def test_videos_that_promise_more_than_they_hold_do_not_hide_others(camera, part
 
 @pytest.mark.slow
 @pytest.mark.parametrize("suffix", [".mkv", ".avi", ".mp4"])
-def test_a_video_that_lost_its_end_is_as_long_as_what_is_there_of_it(camera, part, suffix):
+def test_a_truncated_video_has_the_length_of_its_readable_part(camera, part, suffix):
     """It says ten seconds and holds about five; another begins before the five that it lacks are over."""
     film = numbered_video(folder_of(camera) / f"cut{suffix}", *H264, *NOISY, "-movflags", "+faststart")
     film.write_bytes(film.read_bytes()[: film.stat().st_size // 2])
@@ -260,7 +260,7 @@ def test_few_videos_are_opened_if_all_have_the_same_start_time(camera, monkeypat
     assert len(pieces) == 3
 
 
-def test_a_file_with_a_time_in_a_far_century_is_footage(camera, part):
+def test_a_file_with_a_time_in_the_far_future_is_footage(camera, part):
     upload = still(camera, "a.jpg", 0, 33)
     os.utime(upload.file, (10**10, 10**10))
     Upload.objects.filter(pk=upload.pk).update(mtime_ns=stored_mtime_ns(upload.file.stat().st_mtime_ns))
@@ -277,7 +277,7 @@ def test_unreadable_stills_are_distinguished_from_no_stills(camera, part):
         make_clip(event_over(camera, 0, 0), part)
 
 
-def test_a_camera_nested_in_the_folder_and_links_out_of_it_show_nothing(camera, part, tmp_path):
+def test_files_of_nested_cameras_and_links_outside_are_not_shown(camera, part, tmp_path):
     nested = make_camera("Nested", folder_path=f"{camera.folder_path}/nested")
     folder_of(nested).mkdir()
     (folder_of(nested) / "a.jpg").write_bytes(numbered_still(10))
@@ -293,7 +293,7 @@ def test_a_camera_nested_in_the_folder_and_links_out_of_it_show_nothing(camera, 
         make_clip(event, part)
 
 
-def test_uploads_that_are_rejected_or_wait_are_no_footage(camera, part):
+def test_rejected_and_waiting_uploads_are_not_footage(camera, part):
     for state in ("rejected", "failed", "waiting", "working"):
         upload = still(camera, f"{state}.jpg", 0, 10)
         Upload.objects.filter(pk=upload.pk).update(state=state, reason="x")
@@ -302,7 +302,7 @@ def test_uploads_that_are_rejected_or_wait_are_no_footage(camera, part):
         make_clip(event_over(camera, 0, 0), part)
 
 
-def test_a_name_that_is_no_text_is_shown(camera, part):
+def test_a_file_whose_name_is_not_utf_8_is_shown(camera, part):
     path = folder_of(camera) / "caf\udce9\n.jpg"
     path.write_bytes(numbered_still(44))
     uploaded(camera, path, after(0))
@@ -348,7 +348,7 @@ def test_the_number_of_queries_is_constant(camera, django_assert_num_queries):
         assert len(stills_around(event)) == 12
 
 
-def test_a_trashed_cameras_clip_is_made_too_for_it_may_be_restored(camera, part):
+def test_clips_of_trashed_cameras_are_created_too(camera, part):
     still(camera, "a.jpg", 0, 33)
     event = event_over(camera, 0, 0)
     Camera.objects.filter(pk=camera.pk).update(deleted_at=timezone.now())

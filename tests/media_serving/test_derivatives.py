@@ -43,7 +43,7 @@ def saved(image: Image.Image, kind: str, **options: object) -> bytes:
     ("width", "expected"),
     [("160", (160, 120)), ("320", (320, 240)), ("640", (400, 300)), ("1280", (400, 300))],
 )
-def test_a_copy_has_the_width_asked_for_and_is_never_enlarged(api, camera, width, expected):
+def test_a_copy_has_the_requested_width_and_is_never_enlarged(api, camera, width, expected):
     put(folder_of(camera), "a.jpg", jpeg(400, 300))
 
     response = fetch(api, f"cameras/{camera.slug}/a.jpg?width={width}")
@@ -58,7 +58,7 @@ def test_a_copy_has_the_width_asked_for_and_is_never_enlarged(api, camera, width
 @pytest.mark.parametrize(
     "width", ["", "0", "161", "-160", "160.0", "0160", "16\N{FULLWIDTH DIGIT ZERO}", "1" * 5000, "160,320", "a"]
 )
-def test_another_width_is_refused(api, camera, width):
+def test_another_width_is_rejected(api, camera, width):
     put(folder_of(camera), "a.jpg", jpeg())
 
     response = fetch(api, f"cameras/{camera.slug}/a.jpg?width={width}")
@@ -68,7 +68,7 @@ def test_another_width_is_refused(api, camera, width):
 
 
 @pytest.mark.django_db
-def test_of_a_video_a_frame_is_given(api, camera):
+def test_a_derivative_of_a_video_is_a_frame(api, camera):
     make_video(folder_of(camera) / "a.mp4", size="320x240")
 
     answer = fetch(api, f"cameras/{camera.slug}/a.mp4?width=160")
@@ -78,7 +78,7 @@ def test_of_a_video_a_frame_is_given(api, camera):
 
 
 @pytest.mark.django_db
-def test_of_a_broken_video_there_is_no_frame(api, camera):
+def test_a_broken_video_has_no_frame(api, camera):
     put(folder_of(camera), "a.mp4", b"x")
 
     assert fetch(api, f"cameras/{camera.slug}/a.mp4?width=160").status_code == 404
@@ -105,7 +105,7 @@ def test_transparency_is_kept(api, camera):
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("data", [b"", b"not an image", jpeg(400, 300)[:2000], b"\xff\xd8\xff\xe0" + b"\0" * 100])
-def test_a_broken_image_is_refused_with_a_reason(api, camera, data):
+def test_a_broken_image_is_rejected_with_a_reason(api, camera, data):
     put(folder_of(camera), "a.jpg", data)
 
     response = fetch(api, f"cameras/{camera.slug}/a.jpg?width=160")
@@ -115,7 +115,7 @@ def test_a_broken_image_is_refused_with_a_reason(api, camera, data):
 
 
 @pytest.mark.django_db
-def test_a_copy_is_made_once_and_answers_304_without_pillow(api, camera, monkeypatch):
+def test_a_copy_is_created_once_and_returns_304_without_pillow(api, camera, monkeypatch):
     put(folder_of(camera), "a.jpg", jpeg(400, 300))
     path = f"cameras/{camera.slug}/a.jpg?width=160"
     first = fetch(api, path)
@@ -126,7 +126,7 @@ def test_a_copy_is_made_once_and_answers_304_without_pillow(api, camera, monkeyp
 
 
 @pytest.mark.django_db
-def test_use_is_noted_without_changing_the_tag(api, camera):
+def test_use_is_recorded_without_changing_the_etag(api, camera):
     put(folder_of(camera), "a.jpg", jpeg(400, 300))
     path = f"cameras/{camera.slug}/a.jpg?width=160"
     first = fetch(api, path)
@@ -149,7 +149,7 @@ def test_an_overwritten_picture_gets_a_new_copy(api, camera):
     assert opened(fetch(api, path)).size == (160, 213)
 
 
-def test_pillow_is_not_loaded_for_a_copy_that_exists(tmp_path):
+def test_pillow_is_not_loaded_for_an_existing_copy(tmp_path):
     picture = put(tmp_path, "a.jpg", jpeg(400, 300))
     derivatives.derivative_of(picture, 160)
     program = (
@@ -164,7 +164,7 @@ def test_pillow_is_not_loaded_for_a_copy_that_exists(tmp_path):
     assert answer.stdout.splitlines()[-1:] == ["False"], answer.stderr
 
 
-def test_many_concurrent_requests_make_it_once(tmp_path):
+def test_many_concurrent_requests_create_it_once(tmp_path):
     target = cache_path("trials", str(tmp_path)).with_suffix(".x")
     made, answers = [], []
 
@@ -185,7 +185,7 @@ def test_many_concurrent_requests_make_it_once(tmp_path):
     assert answers == [target] * 8
 
 
-def test_many_concurrent_processes_make_it_once(tmp_path):
+def test_many_concurrent_processes_create_it_once(tmp_path):
     program = (
         "import sys, time; from pathlib import Path; from django.conf import settings\n"
         f"settings.configure(CACHE_DIR=Path({str(tmp_path)!r}))\n"
@@ -211,7 +211,7 @@ def test_a_request_that_waits_too_long_raises_unavailable(tmp_path, monkeypatch)
         get_or_create([target], lambda: target)
 
 
-def test_a_failure_lets_the_next_one_try(tmp_path):
+def test_the_next_request_retries_after_a_failure(tmp_path):
     target = tmp_path / "made.x"
 
     def full() -> Path:
@@ -222,7 +222,7 @@ def test_a_failure_lets_the_next_one_try(tmp_path):
     assert get_or_create([target], lambda: put(tmp_path, "made.x", b"1")) == target
 
 
-def test_the_least_recently_used_go_first(tmp_path, settings):
+def test_the_least_recently_used_are_evicted_first(tmp_path, settings):
     settings.CACHE_DIR = tmp_path
     folder = cache_folder("derivatives")
     for number in range(4):
@@ -236,7 +236,7 @@ def test_the_least_recently_used_go_first(tmp_path, settings):
     assert evict("derivatives", limit_bytes=250) == 0
 
 
-def test_what_a_killed_process_left_is_swept_and_work_in_progress_is_not(tmp_path, settings):
+def test_files_of_killed_processes_are_evicted_but_not_work_in_progress(tmp_path, settings):
     settings.CACHE_DIR = tmp_path
     old = put(cache_folder("derivatives") / "aa", "1.part", b"x", age_s=7200)
     fresh = put(cache_folder("derivatives") / "aa", "2.part", b"x", age_s=1)
@@ -247,13 +247,13 @@ def test_what_a_killed_process_left_is_swept_and_work_in_progress_is_not(tmp_pat
     assert fresh.exists()
 
 
-def test_a_folder_that_is_not_there_has_nothing_to_sweep(tmp_path, settings):
+def test_a_missing_folder_has_nothing_to_evict(tmp_path, settings):
     settings.CACHE_DIR = tmp_path
 
     assert evict("derivatives", limit_bytes=0) == 0
 
 
-def test_what_was_made_long_ago_is_served_from_a_disk_that_takes_no_writes(tmp_path, monkeypatch):
+def test_existing_copies_are_served_from_a_read_only_disk(tmp_path, monkeypatch):
     made = put(tmp_path, "made.x", b"1", age_s=7200)
 
     def read_only(*args, **kwargs):

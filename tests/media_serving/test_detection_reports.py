@@ -42,13 +42,13 @@ def test_reporting_requires_the_permission_and_access_to_the_camera(reporter, me
     assert Detection.objects.count() == 1
 
 
-def test_a_key_that_may_only_read_reports_nothing(admin, stranger, camera):
+def test_a_read_only_key_cannot_report(admin, stranger, camera):
     _, text = ApiKey.objects.issue(user=admin, name="reader", read_only=True)
 
     assert stranger.post(URL, report(camera), format="json", HTTP_X_API_KEY=text).status_code == 403
 
 
-def test_a_report_is_answered_with_the_detection_in_its_event(api, camera):
+def test_a_report_returns_the_detection_with_its_event(api, camera):
     response = post(
         api,
         report(camera, bbox=BOX, frame_width=640, frame_height=480, source="frigate", external_id="e1"),
@@ -66,11 +66,11 @@ def test_a_report_is_answered_with_the_detection_in_its_event(api, camera):
     assert api.get(f"{URL}/{body['id']}").json() == body
 
 
-def test_the_camera_may_be_named_by_its_uuid(api, camera):
+def test_the_camera_may_be_given_by_its_uuid(api, camera):
     assert post(api, report(camera, camera_id=str(camera.uuid))).json()["camera_id"] == "front_door"
 
 
-def test_what_is_reported_now_begins_an_open_event(api, camera):
+def test_a_current_detection_starts_an_open_event(api, camera):
     body = post(api, report(camera, detected_at=timezone.now().isoformat())).json()
 
     assert api.get(f"/api/events/{body['event_id']}").json()["ended_at"] is None
@@ -130,7 +130,7 @@ def test_a_path_outside_the_cameras_folder_is_422(api, camera, path):
     assert [error["field"] for error in response.json()["errors"]] == ["file_path"]
 
 
-def test_the_media_type_follows_from_the_extension(api, camera):
+def test_the_media_type_depends_on_the_extension(api, camera):
     assert post(api, report(camera, file_path="a.MKV", offset_ms=1500)).json()["media_type"] == "video"
     assert post(api, report(camera, file_path="a.gif")).json()["media_type"] == "image"
     assert post(api, report(camera, file_path="a.gif", media_type="video")).status_code == 422
@@ -180,7 +180,7 @@ def test_the_media_type_follows_from_the_extension(api, camera):
         ("frame_height", 10**9),
     ],
 )
-def test_a_wrong_value_is_422_and_names_the_field(api, camera, field, value):
+def test_an_invalid_value_is_422_and_names_the_field(api, camera, field, value):
     body = report(camera) | {field.split(".")[0]: value}
 
     response = post(api, body)
@@ -190,7 +190,7 @@ def test_a_wrong_value_is_422_and_names_the_field(api, camera, field, value):
     assert not Detection.objects.exists()
 
 
-def test_a_box_must_lie_inside_the_frame(api, camera):
+def test_a_box_must_be_inside_the_frame(api, camera):
     frame = {"frame_width": 40, "frame_height": 61}
 
     assert post(api, report(camera, bbox=BOX, **frame)).status_code == 201
@@ -199,7 +199,7 @@ def test_a_box_must_lie_inside_the_frame(api, camera):
 
 
 @pytest.mark.parametrize("data", [b"", b"{", b"[]", b"null", b'"text"', b'{"confidence": NaN}', b'{"a": "\\ud800"}'])
-def test_a_body_that_is_no_report_is_422(api, db, data):
+def test_an_invalid_body_is_422(api, db, data):
     response = api.generic("POST", URL, data, content_type="application/json")
 
     assert response.status_code == 422
@@ -215,7 +215,7 @@ def test_another_content_type_is_415(api, camera):
     assert api.post(URL, report(camera), format="multipart").status_code == 415
 
 
-def test_the_same_report_again_gives_the_first(api, camera):
+def test_a_repeated_report_returns_the_first_detection(api, camera):
     body = report(camera, external_id="e1", bbox=BOX)
     first = post(api, body)
 
@@ -227,7 +227,7 @@ def test_the_same_report_again_gives_the_first(api, camera):
 
 
 @pytest.mark.parametrize("change", [{"confidence": 0.5}, {"file_path": "b.jpg"}, {"bbox": None}])
-def test_another_report_under_the_same_name_is_409(api, camera, change):
+def test_a_different_report_with_the_same_external_id_is_409(api, camera, change):
     body = report(camera, external_id="e1", bbox=BOX)
     post(api, body)
 
@@ -237,7 +237,7 @@ def test_another_report_under_the_same_name_is_409(api, camera, change):
     assert Detection.objects.count() == 1
 
 
-def test_the_same_name_of_another_source_or_camera_is_another_detection(api, camera, family_camera):
+def test_the_same_external_id_of_another_source_or_camera_is_another_detection(api, camera, family_camera):
     bodies = [
         report(camera, external_id="e1"),
         report(camera, external_id="e1", source="frigate"),
@@ -247,14 +247,14 @@ def test_the_same_name_of_another_source_or_camera_is_another_detection(api, cam
     assert [post(api, body).status_code for body in bodies] == [201, 201, 201]
 
 
-def test_reports_without_a_name_are_never_the_same(api, camera):
+def test_reports_without_an_external_id_are_always_new(api, camera):
     for name in ({}, {"external_id": None}, {"external_id": ""}):
         response = post(api, report(camera, **name))
         assert (response.status_code, response.json()["external_id"]) == (201, None)
 
 
 @pytest.mark.django_db(transaction=True)
-def test_of_many_equal_reports_at_once_one_is_new():
+def test_of_many_concurrent_equal_reports_one_is_new():
     camera = make_camera("Crossing")
     reporter = client_of(make_user("reporter", is_superuser=True))
     key = reporter._credentials

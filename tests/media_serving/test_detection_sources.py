@@ -46,7 +46,7 @@ def is_refused(api, detection: Detection, text: str) -> None:
     refused(get(api, detection), 404, text, f"detections/{detection.pk}")
 
 
-def test_a_file_that_is_as_it_was_is_served(api, camera, picture):
+def test_an_unchanged_file_is_served(api, camera, picture):
     response = get(api, found_in(camera, picture))
 
     assert body_of(response) == picture.read_bytes()
@@ -54,7 +54,7 @@ def test_a_file_that_is_as_it_was_is_served(api, camera, picture):
 
 
 @pytest.mark.parametrize("age_s", [5.0, 10_000.0])
-def test_a_name_that_was_used_again_is_not_served_for_what_it_was_before(api, camera, picture, age_s):
+def test_an_overwritten_file_is_not_served_for_its_old_detection(api, camera, picture, age_s):
     detection = found_in(camera, picture)
     put(folder_of(camera), "2025/01/04/image_001.jpg", jpeg(seed=2), age_s=age_s)
 
@@ -62,7 +62,7 @@ def test_a_name_that_was_used_again_is_not_served_for_what_it_was_before(api, ca
     assert get(api, detection, width="160").status_code == 404
 
 
-def test_a_file_of_the_same_size_with_another_time_is_another(api, camera, picture):
+def test_a_file_of_the_same_size_with_another_time_is_a_different_file(api, camera, picture):
     detection = found_in(camera, picture)
     facts = picture.stat()
     os.utime(picture, ns=(facts.st_atime_ns, facts.st_mtime_ns + 1_000_000))
@@ -70,7 +70,7 @@ def test_a_file_of_the_same_size_with_another_time_is_another(api, camera, pictu
     is_refused(api, detection, OVERWRITTEN)
 
 
-def test_the_copy_that_was_kept_is_served_under_the_name_that_it_had(api, camera, picture):
+def test_a_kept_copy_is_served_under_its_original_name(api, camera, picture):
     detection = found_in(camera, picture)
     before = picture.read_bytes()
     keep(detection, before)
@@ -84,7 +84,7 @@ def test_the_copy_that_was_kept_is_served_under_the_name_that_it_had(api, camera
     assert get(api, detection, width="160")["Content-Type"] == "image/jpeg"
 
 
-def test_a_kept_copy_that_is_gone_is_told_as_such_and_not_replaced_by_another_picture(api, camera, picture):
+def test_a_missing_kept_copy_is_reported_and_not_replaced_by_another_picture(api, camera, picture):
     detection = found_in(camera, picture)
     keep(detection, b"jpg").unlink()
 
@@ -98,7 +98,7 @@ def test_a_deleted_file_is_not_found(api, camera, picture):
     is_refused(api, detection, "File not found")
 
 
-def test_of_a_kept_video_the_frame_is_served(api, camera):
+def test_a_frame_of_a_kept_video_is_served(api, camera):
     video = make_video(folder_of(camera) / "v.mp4", seconds=1)
     detection = found_in(camera, video)
     keep(detection, video.read_bytes())
@@ -110,7 +110,7 @@ def test_of_a_kept_video_the_frame_is_served(api, camera):
     assert response["Content-Disposition"] == 'inline; filename="v.jpg"'
 
 
-def test_a_file_whose_name_is_no_text_is_served(api, camera):
+def test_a_file_whose_name_is_not_utf_8_is_served(api, camera):
     file = put(folder_of(camera), os.fsdecode(b"caf\xe9\n.jpg"), jpeg(300, 200))
     detection = found_in(camera, file)
 
@@ -118,7 +118,7 @@ def test_a_file_whose_name_is_no_text_is_served(api, camera):
     assert get(api, detection, width="160").status_code == 200
 
 
-def test_a_file_dated_after_what_the_ledger_can_hold_is_still_the_same(api, camera, picture):
+def test_a_file_time_beyond_the_ledgers_range_still_matches(api, camera, picture):
     try:
         os.utime(picture, (10_000_000_000, 10_000_000_000))
     except OSError:
@@ -141,7 +141,7 @@ def test_a_camera_whose_folder_was_moved_with_its_files_still_serves_them(api, c
     assert body_of(get(api, detection)) == jpeg()
 
 
-def test_neither_a_link_nor_a_nested_camera_nor_another_type_is_a_way_around(api, camera, tmp_path):
+def test_links_nested_cameras_and_other_types_are_rejected(api, camera, tmp_path):
     secret = put(tmp_path, "secret.jpg", jpeg())
     (folder_of(camera) / "link.jpg").symlink_to(secret)
     inner = make_camera("Inner", folder_path=str(folder_of(camera) / "inner"))
@@ -155,14 +155,14 @@ def test_neither_a_link_nor_a_nested_camera_nor_another_type_is_a_way_around(api
         assert get(api, make_detection(camera, "/cams/x.jpg", upload=upload)).status_code == status, name
 
 
-def test_who_may_not_see_the_camera_gets_neither_file_nor_copy(outsider, family_camera):
+def test_users_without_access_get_neither_file_nor_copy(outsider, family_camera):
     detection = found_in(family_camera, put(folder_of(family_camera), "a.jpg", jpeg()))
     for _ in range(2):
         is_refused(client_of(outsider), detection, "Detection not found")
         keep(detection, jpeg())
 
 
-def test_the_copy_is_served_from_its_own_folder_only(api, camera, picture, tmp_path):
+def test_a_copy_is_served_from_its_own_folder_only(api, camera, picture, tmp_path):
     detection = found_in(camera, picture)
     copy = keep(detection, b"jpg")
     copy.unlink()
@@ -171,7 +171,7 @@ def test_the_copy_is_served_from_its_own_folder_only(api, camera, picture, tmp_p
     assert get(api, detection).status_code == 403
 
 
-def test_a_frame_for_which_there_is_no_room_is_made_when_there_is(api, camera, small_disk, settings):
+def test_a_frame_that_failed_on_a_full_disk_is_created_later(api, camera, small_disk, settings):
     settings.CACHE_DIR = small_disk
     detection = found_in(camera, make_video(folder_of(camera) / "v.mp4", seconds=2, size="640x480"))
     ballast = put(small_disk, "ballast", bytes(2 * 2**20 - 4096))

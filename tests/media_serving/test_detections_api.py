@@ -50,7 +50,7 @@ def test_a_detection_has_the_documented_keys(api, camera):
     }
 
 
-def test_the_list_holds_the_same_items_newest_first(api, camera):
+def test_the_list_contains_the_same_items_newest_first(api, camera):
     old, new = (detect(camera, after(seconds)) for seconds in (0, 5))
 
     response = api.get(URL)
@@ -60,7 +60,7 @@ def test_the_list_holds_the_same_items_newest_first(api, camera):
     assert response.json()["pagination"] == {"next_cursor": None, "has_more": False, "limit": 50}
 
 
-def test_a_thumbnail_has_an_address_once_there_is_one(api, camera):
+def test_the_thumbnail_url_is_set_once_there_is_a_thumbnail(api, camera):
     detection = detect(camera, LONG_AGO, thumbnail_size_bytes=1234)
 
     expected = f"/api/media/thumbnails/detection_{detection.pk}_thumb.jpg"
@@ -128,14 +128,14 @@ def test_filters_narrow_the_list(api, camera, family_camera):
         ("cursor", encode_cursor("0001-01-01T00:00:00+23:59", 1)),
     ],
 )
-def test_a_wrong_filter_value_is_422_and_names_the_field(api, name, value):
+def test_an_invalid_filter_value_is_422_and_names_the_field(api, name, value):
     response = api.get(URL, {name: value})
 
     assert response.status_code == 422
     assert [error["field"] for error in response.json()["errors"]] == [name]
 
 
-def test_a_range_that_runs_backwards_is_422(api):
+def test_a_range_with_its_end_before_its_start_is_422(api):
     assert api.get(URL, {"from": "2026-01-02T00:00:00Z", "to": "2026-01-01T00:00:00Z"}).status_code == 422
 
 
@@ -162,7 +162,7 @@ def test_an_unknown_detection_is_404(api, db):
 # Who sees what
 
 
-def test_only_detections_of_visible_cameras_exist(member, outsider, camera, family_camera):
+def test_only_detections_of_visible_cameras_are_found(member, outsider, camera, family_camera):
     hidden, shown = detect(camera, after(0)), detect(family_camera, after(1))
 
     assert ids(client_of(member).get(URL)) == [shown.pk]

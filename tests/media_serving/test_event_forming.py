@@ -38,7 +38,7 @@ def news():
     event_closed.disconnect(hear)
 
 
-def test_a_detection_within_30_seconds_joins_the_event_and_a_later_one_begins_another(camera):
+def test_a_detection_within_30_seconds_joins_the_event_and_a_later_one_starts_another(camera):
     for seconds in (0, 30, 61):
         detect(camera, after(seconds))
 
@@ -59,7 +59,7 @@ def test_a_detection_between_two_events_joins_the_nearer(camera):
     assert spans(camera) == [(0, 0), (30, 50)]
 
 
-def test_events_that_a_late_detection_brings_close_stay_two(camera):
+def test_a_late_detection_does_not_merge_two_events(camera):
     """Whoever reviewed, kept or linked to one of them still finds it."""
     for seconds in (0, 45, 20):
         detect(camera, after(seconds))
@@ -67,14 +67,14 @@ def test_events_that_a_late_detection_brings_close_stay_two(camera):
     assert spans(camera) == [(0, 20), (45, 45)]
 
 
-def test_a_detection_as_near_to_both_joins_the_earlier(camera):
+def test_a_detection_equally_near_to_both_joins_the_earlier(camera):
     for seconds in (0, 40, 20):
         detect(camera, after(seconds))
 
     assert spans(camera) == [(0, 20), (40, 40)]
 
 
-def test_a_detection_that_would_make_the_nearer_too_long_joins_the_other(camera):
+def test_a_detection_joins_the_farther_event_if_the_nearer_would_become_too_long(camera):
     for seconds in (0, 30, 60, 85, 110, 95):
         detect(camera, after(seconds))
 
@@ -89,7 +89,7 @@ def test_a_detection_before_its_event_widens_it_backwards(camera):
 
 
 @pytest.mark.parametrize("order", list(permutations((0, 12.5, 30, 200))))
-def test_what_lies_close_together_forms_one_event_in_any_order_of_arrival(camera, order):
+def test_detections_form_the_same_event_in_any_order_of_arrival(camera, order):
     for seconds in order:
         detect(camera, after(seconds))
 
@@ -118,7 +118,7 @@ def test_every_detection_has_one_event_that_is_short_and_overlaps_no_other(db, m
 
 @given(st.lists(st.integers(0, 400_000), min_size=1, max_size=25), st.integers(0, 25))
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_detections_that_come_together_form_the_events_of_those_that_come_one_by_one(db, milliseconds, before):
+def test_a_batch_of_detections_forms_the_same_events_as_single_ones(db, milliseconds, before):
     one_by_one, together = make_camera(), make_camera()
     for ms in milliseconds:
         detect(one_by_one, after(ms / 1000))
@@ -146,7 +146,7 @@ def test_a_long_videos_detections_cost_as_many_queries_as_its_events(camera, dja
     assert counts(camera) == [1000]
 
 
-def test_events_of_two_cameras_have_nothing_to_do_with_each_other(camera, family_camera):
+def test_events_of_two_cameras_are_independent(camera, family_camera):
     detect(camera, after(0))
     detect(family_camera, after(1))
 
@@ -154,7 +154,7 @@ def test_events_of_two_cameras_have_nothing_to_do_with_each_other(camera, family
     assert spans(family_camera) == [(1, 1)]
 
 
-def test_count_and_classes_are_kept_with_the_event(camera):
+def test_the_event_stores_count_and_classes(camera):
     for seconds, found in ((0, "person"), (1, "car"), (2, "person")):
         detect(camera, after(seconds), object_class=found)
 
@@ -170,7 +170,7 @@ def test_stored_timestamps_are_whole_milliseconds(camera):
     assert detection.event.started_at == after(0.123)
 
 
-def test_the_settings_say_how_long_and_how_quiet(camera, settings):
+def test_gap_and_maximum_length_are_settings(camera, settings):
     settings.NVR_EVENT_GAP = timedelta(seconds=5)
     settings.NVR_EVENT_MAX_LENGTH = timedelta(seconds=8)
 
@@ -187,7 +187,7 @@ def test_an_event_older_than_30_seconds_is_created_closed_and_signalled(camera, 
     assert news == [(event.pk, False)]
 
 
-def test_what_happens_now_begins_open(camera, news):
+def test_an_event_that_starts_now_is_open(camera, news):
     event = detect(camera, timezone.now()).event
 
     assert event.is_open
@@ -253,7 +253,7 @@ def test_events_of_a_trashed_camera_close_too(camera, admin):
     assert close_quiet(timezone.now()) == 1
 
 
-def test_a_receiver_that_fails_leaves_its_event_open_and_does_not_hold_up_other_cameras(camera, family_camera):
+def test_a_failing_receiver_leaves_its_event_open_and_does_not_block_other_cameras(camera, family_camera):
     troubled, other = (open_event(each, LONG_AGO, after(12)) for each in (camera, family_camera))
 
     def fail(sender: Any, event: Event, **kwargs: Any) -> None:
@@ -272,7 +272,7 @@ def test_a_receiver_that_fails_leaves_its_event_open_and_does_not_hold_up_other_
     assert close_quiet(timezone.now()) == 1
 
 
-def test_a_detection_of_a_purged_camera_is_refused(camera, admin):
+def test_a_detection_of_a_purged_camera_is_rejected(camera, admin):
     late = detection_of(camera, LONG_AGO)
     registry.trash_camera(admin, camera)
     registry.purge_camera(admin, camera)
@@ -284,7 +284,7 @@ def test_a_detection_of_a_purged_camera_is_refused(camera, admin):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_detections_that_arrive_at_once_form_one_event():
+def test_concurrent_detections_form_one_event():
     camera = make_camera("Crossing")
     start = threading.Barrier(8)
 
@@ -321,7 +321,7 @@ def open_event(camera: Camera, started_at: datetime, last_detected_at: datetime)
     )
 
 
-def test_what_people_said_of_an_event_while_it_grew_stays(camera, monkeypatch):
+def test_changes_by_users_stay_when_an_event_grows(camera, monkeypatch):
     detect(camera, after(0))
     grow = events._grow
 

@@ -48,7 +48,7 @@ def test_a_picture_has_its_boxes_with_label_and_confidence(browser, camera, even
     assert page.count("data-still") == 1  # two detections, one picture
 
 
-def test_a_picture_is_chosen_by_the_address(browser, camera, event):
+def test_the_url_selects_a_picture(browser, camera, event):
     later = detect(camera, after(5), confidence=0.3)
 
     assert f'<img src="/api/media/detections/{later.pk}' in page_of(browser, event, f"?still={later.pk}")
@@ -79,7 +79,7 @@ def test_the_state_of_the_clip_is_shown(browser, event, state, reason, message):
     assert message in page_of(browser, event)
 
 
-def test_the_clip_is_made_again_by_a_form(browser, camera, event):
+def test_a_form_regenerates_the_clip(browser, camera, event):
     put(folder_of(camera), "a.jpg", jpeg())
     ClipWork.objects.update(state="failed", reason="ffmpeg did not end.")
     address = f"/events/{event.pk}/clip?camera_id=front_door"
@@ -92,19 +92,19 @@ def test_the_clip_is_made_again_by_a_form(browser, camera, event):
     assert "Regenerate clip" not in page_of(browser, event)
 
 
-def test_why_a_clip_cannot_be_made_comes_back_in_words(browser, event):
+def test_the_reason_is_shown_if_a_clip_cannot_be_created(browser, event):
     page = html.unescape(browser.post(f"/events/{event.pk}/clip", follow=True).content.decode())
 
     assert NoFootage().detail in page
     assert ClipWork.objects.get(event=event).request_number == 1
 
 
-def test_who_may_not_change_events_makes_no_clip(event, member):
+def test_creating_a_clip_requires_the_change_permission(event, member):
     assert browser_of(make_user("viewer", "cameras.view_all")).post(f"/events/{event.pk}/clip").status_code == 403
     assert browser_of(member).post(f"/events/{event.pk}/clip").status_code == 404
 
 
-def test_neighbours_are_those_of_the_same_filter(browser, camera, family_camera):
+def test_neighbours_match_the_same_filter(browser, camera, family_camera):
     oldest, between, newest = (
         detect(place, after(seconds)).event for place, seconds in ((camera, 0), (family_camera, 100), (camera, 200))
     )
@@ -117,14 +117,14 @@ def test_neighbours_are_those_of_the_same_filter(browser, camera, family_camera)
     )
 
 
-def test_neighbours_of_the_same_moment_are_not_skipped(browser, camera, family_camera):
+def test_neighbours_with_the_same_timestamp_are_not_skipped(browser, camera, family_camera):
     first, second = detect(camera, after(0)).event, detect(family_camera, after(0)).event
 
     assert f'href="/events/{second.pk}" rel="prev"' in page_of(browser, first)
     assert f'href="/events/{first.pk}" rel="next"' in page_of(browser, second)
 
 
-def test_marks_and_notes_are_set_by_forms_and_on_record(browser, event):
+def test_forms_set_flags_and_notes_with_audit_entries(browser, event):
     address = f"/events/{event.pk}?reviewed=false"
 
     assert browser.post(address, {"reviewed": "true"})["Location"] == address
@@ -136,7 +136,7 @@ def test_marks_and_notes_are_set_by_forms_and_on_record(browser, event):
     assert AuditEntry.objects.filter(action="event_updated", target_pk=event.pk).count() == 3
 
 
-def test_refused_notes_come_back_with_the_reason(browser, event):
+def test_rejected_notes_are_shown_again_with_the_reason(browser, event):
     response = browser.post(f"/events/{event.pk}", {"notes": "x" * 5001})
 
     assert response.status_code == 422
@@ -147,18 +147,18 @@ def test_refused_notes_come_back_with_the_reason(browser, event):
     assert event.notes == ""
 
 
-def test_a_wrong_mark_is_refused(browser, event):
+def test_an_invalid_flag_is_rejected(browser, event):
     assert browser.post(f"/events/{event.pk}", {"reviewed": "perhaps"}).status_code == 422
 
 
-def test_who_may_not_change_events_sees_no_form_and_can_send_none(event):
+def test_users_who_may_not_change_events_get_no_form(event):
     viewer = browser_of(make_user("viewer", "cameras.view_all"))
 
     assert "<textarea" not in page_of(viewer, event)
     assert viewer.post(f"/events/{event.pk}", {"reviewed": "true"}).status_code == 403
 
 
-def test_what_one_may_not_see_is_not_there(member, event, family_camera):
+def test_invisible_events_are_not_found(member, event, family_camera):
     mine = detect(family_camera, after(1)).event
     client = browser_of(member)
 
@@ -177,7 +177,7 @@ def test_the_number_of_queries_does_not_grow_with_the_pictures(browser, camera, 
         page_of(browser, event)
 
 
-def test_the_pictures_of_a_long_event_are_leafed_each_of_them_once(browser, camera, event, monkeypatch):
+def test_the_pictures_of_a_long_event_are_paginated_without_duplicates(browser, camera, event, monkeypatch):
     monkeypatch.setattr(event_stills, "MAX_STILLS", 2)
     monkeypatch.setattr(event_stills, "MAX_DETECTIONS", 4)
     for second in (0, 0, 1, 1, 2, 3, 3, 3, 3, 4):

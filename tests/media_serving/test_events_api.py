@@ -58,7 +58,7 @@ def test_an_event_has_the_documented_keys(api, event):
     }
 
 
-def test_the_list_holds_the_same_items_newest_first(api, event, other):
+def test_the_list_contains_the_same_items_newest_first(api, event, other):
     response = api.get(URL)
 
     assert ids(response) == [other.pk, event.pk]
@@ -72,7 +72,7 @@ def test_an_open_event_has_no_end(api, camera):
     assert api.get(f"{URL}/{event.pk}").json()["ended_at"] is None
 
 
-def test_a_clip_has_an_address_once_there_is_one(api, event):
+def test_the_clip_url_is_set_once_there_is_a_clip(api, event):
     Event.objects.filter(pk=event.pk).update(clip_size_bytes=99, clip_created_at=timezone.now())
 
     assert api.get(f"{URL}/{event.pk}").json()["clip_url"] == f"/api/media/clips/{event.pk}_clip.mp4"
@@ -121,7 +121,7 @@ def test_filters_narrow_the_list(api, event, other):
     assert ids(api.get(URL, {"reviewed": "false"})) == [event.pk]
 
 
-def test_class_and_confidence_must_hold_for_the_same_detection(api, event):
+def test_class_and_confidence_must_match_the_same_detection(api, event):
     assert ids(api.get(URL, {"object_class": "car", "min_confidence": "0.5"})) == []
     assert ids(api.get(URL, {"object_class": "person", "min_confidence": "0.5"})) == [event.pk]
 
@@ -130,7 +130,7 @@ def test_class_and_confidence_must_hold_for_the_same_detection(api, event):
     ("name", "value"),
     [("reviewed", "yes"), ("reviewed", ""), ("from", "2026-01-31T12:00:00"), ("min_confidence", "2"), ("limit", "-1")],
 )
-def test_a_wrong_filter_value_is_422_and_names_the_field(api, name, value):
+def test_an_invalid_filter_value_is_422_and_names_the_field(api, name, value):
     response = api.get(URL, {name: value})
 
     assert response.status_code == 422
@@ -163,7 +163,7 @@ def test_the_number_of_queries_does_not_grow_with_the_list(api, camera, event, d
         api.get(f"{URL}/{event.pk}/detections")
 
 
-def test_the_detections_of_an_event_come_in_pages(api, camera, event, other):
+def test_the_detections_of_an_event_are_paginated(api, camera, event, other):
     newest = detect(camera, after(25))
 
     first = api.get(f"{URL}/{event.pk}/detections", {"limit": 2})
@@ -179,7 +179,7 @@ def test_the_detections_of_an_event_come_in_pages(api, camera, event, other):
 # Changing
 
 
-def test_keep_reviewed_and_notes_can_be_changed_and_are_on_record(api, admin, event):
+def test_keep_reviewed_and_notes_can_be_changed_with_audit_entries(api, admin, event):
     response = patch(api, event, {"keep": True, "reviewed": True, "notes": "The neighbour's cat.\nAgain."})
 
     assert response.status_code == 200
@@ -202,7 +202,7 @@ def test_a_change_that_changes_nothing_is_not_recorded(api, event):
     assert not AuditEntry.objects.filter(action="event_updated").exists()
 
 
-def test_what_detectors_said_cannot_be_changed(api, event):
+def test_detections_cannot_be_changed(api, event):
     patch(api, event, {"started_at": "2020-01-01T00:00:00Z", "detection_count": 99, "object_classes": ["fox"]})
 
     event.refresh_from_db()
@@ -223,7 +223,7 @@ def test_what_detectors_said_cannot_be_changed(api, event):
         "keep",
     ],
 )
-def test_a_wrong_value_is_422(api, event, body):
+def test_an_invalid_value_is_422(api, event, body):
     response = patch(api, event, body)
 
     assert response.status_code == 422
@@ -233,7 +233,7 @@ def test_a_wrong_value_is_422(api, event, body):
 # Who may
 
 
-def test_only_events_of_cameras_that_one_may_see_exist(member, outsider, event, other):
+def test_only_events_of_visible_cameras_are_found(member, outsider, event, other):
     sees, sees_nothing = client_of(member), client_of(outsider)
 
     assert ids(sees.get(URL)) == [other.pk]
@@ -246,7 +246,7 @@ def test_only_events_of_cameras_that_one_may_see_exist(member, outsider, event, 
     assert len(ids(sees.get(f"{URL}/{other.pk}/detections"))) == 1
 
 
-def test_changing_needs_its_permission_and_sight_of_the_camera(member, family, event, other):
+def test_changing_requires_the_permission_and_a_visible_camera(member, family, event, other):
     reviewer = client_of(make_user("reviewer", "media_serving.change_event", groups=(family,)))
 
     assert patch(client_of(member), other, {"keep": True}).status_code == 403
@@ -264,7 +264,7 @@ def test_an_anonymous_request_is_401(stranger, event):
         assert response.status_code == 401
 
 
-def test_events_of_a_trashed_camera_are_out_of_sight(api, admin, camera, event):
+def test_events_of_a_trashed_camera_are_not_found(api, admin, camera, event):
     registry.trash_camera(admin, camera)
 
     assert ids(api.get(URL)) == []
@@ -272,12 +272,12 @@ def test_events_of_a_trashed_camera_are_out_of_sight(api, admin, camera, event):
     assert patch(api, event, {"keep": True}).status_code == 404
 
 
-def test_an_unknown_event_or_method_is_answered_in_json(api, db):
+def test_an_unknown_event_or_method_returns_json(api, db):
     for response, status in ((api.get(f"{URL}/7"), 404), (api.get(f"{URL}/{'9' * 40}"), 404), (api.delete(URL), 405)):
         assert (response.status_code, response["Content-Type"]) == (status, "application/problem+json")
 
 
-def test_staff_read_of_changes_to_events_that_they_may_see(family, api, event, other):
+def test_staff_see_audit_entries_of_visible_events(family, api, event, other):
     for each in (event, other):
         patch(api, each, {"keep": True})
     staff = client_of(make_user("guard", is_staff=True, groups=(family,)))

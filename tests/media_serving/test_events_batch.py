@@ -30,7 +30,7 @@ def reviewed() -> dict[int, bool]:
     return dict(Event.objects.values_list("pk", "reviewed"))
 
 
-def test_each_has_its_outcome(api: Any, events: list[Event]) -> None:
+def test_each_event_has_its_own_result(api: Any, events: list[Event]) -> None:
     first, second, third = (event.pk for event in events)
     Event.objects.filter(pk=second).update(reviewed=True)
 
@@ -48,7 +48,7 @@ def test_each_has_its_outcome(api: Any, events: list[Event]) -> None:
     assert [entry.target_pk for entry in AuditEntry.objects.filter(action="event_updated")] == [first]
 
 
-def test_what_one_may_not_see_is_not_there(events: list[Event], family_camera: Any, family: Group) -> None:
+def test_invisible_events_are_not_found(events: list[Event], family_camera: Any, family: Group) -> None:
     theirs = detect(family_camera, after(0)).event
     editor = make_user("ed", CHANGE, groups=(family,))
 
@@ -77,7 +77,7 @@ def purged_after_first_read(event: Event) -> Iterator[None]:
     assert is_gone and not Event.objects.filter(pk=event.pk).exists()
 
 
-def test_an_event_that_is_purged_meanwhile_is_its_own_404(api: Any, events: list[Event]) -> None:
+def test_an_event_purged_before_the_update_is_404(api: Any, events: list[Event]) -> None:
     first, second = events[0].pk, events[1].pk
 
     with purged_after_first_read(events[0]):
@@ -114,12 +114,12 @@ def test_one_event_that_is_purged_meanwhile_is_404(api: Any, admin: Any, events:
         {"ids": [1], "review": True},
     ],
 )
-def test_what_makes_no_sense_is_422_and_changes_nothing(api: Any, events: list[Event], body: dict[str, Any]) -> None:
+def test_an_invalid_request_is_422_and_changes_nothing(api: Any, events: list[Event], body: dict[str, Any]) -> None:
     assert api.post(BATCH, body, format="json").status_code == 422
     assert not any(reviewed().values())
 
 
-def test_the_lists_form_does_the_same_without_a_script(admin: Any, events: list[Event]) -> None:
+def test_the_form_of_the_list_works_without_javascript(admin: Any, events: list[Event]) -> None:
     browser = Client()
     browser.force_login(admin)
     first, second, third = (event.pk for event in events)

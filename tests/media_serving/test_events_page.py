@@ -40,7 +40,7 @@ def sentences_in(page: str) -> list[str]:
     return re.findall(r'event-sentence">([^<]+)<', page)
 
 
-def test_events_stand_newest_first_below_their_day(browser, camera):
+def test_events_are_listed_newest_first_by_day(browser, camera):
     detect(camera, after(0))
     detect(camera, after(3600), object_class="motion")
     detect(camera, after(-86400), object_class="car")
@@ -52,7 +52,7 @@ def test_events_stand_newest_first_below_their_day(browser, camera):
     assert days == ["Saturday 31 January 2026", "Friday 30 January 2026"]
 
 
-def test_the_sentence_counts_what_one_picture_shows(browser, camera):
+def test_the_sentence_counts_the_objects_of_one_picture(browser, camera):
     for seconds in (0, 2, 4):  # the same two people, in three pictures
         detect(camera, after(seconds))
         detect(camera, after(seconds), confidence=0.6)
@@ -61,7 +61,7 @@ def test_the_sentence_counts_what_one_picture_shows(browser, camera):
     assert sentences_in(page_of(browser)) == ["2 people at Front Door"]
 
 
-def test_the_pictures_of_a_burst_are_counted_apart_though_taken_in_the_same_second(browser, camera):
+def test_pictures_taken_in_the_same_second_are_counted_separately(browser, camera):
     for name in ("a.jpg", "b.jpg", "c.jpg"):
         for confidence in (0.8, 0.6):
             detect(camera, after(0), file_path=f"{camera.folder_path}/{name}", confidence=confidence)
@@ -69,7 +69,7 @@ def test_the_pictures_of_a_burst_are_counted_apart_though_taken_in_the_same_seco
     assert sentences_in(page_of(browser)) == ["2 people at Front Door"]
 
 
-def test_a_day_is_that_of_the_cameras_clock(browser, camera):
+def test_days_are_in_the_cameras_time_zone(browser, camera):
     far = make_camera("Far", time_zone="Pacific/Auckland")
     here, there = detect(camera, after(0)).event, detect(far, after(0)).event  # noon in London, 1:00 tomorrow there
 
@@ -92,7 +92,7 @@ def test_filters_narrow_the_list_and_are_chips(browser, camera, family_camera):
     assert f"/events/{other.pk}?object_class=car&reviewed=false" in page  # walking stays within the filter
 
 
-def test_unseen_ones_are_marked(browser, camera):
+def test_unreviewed_events_are_marked(browser, camera):
     first, second = detect(camera, after(0)).event, detect(camera, after(500)).event
     Event.objects.filter(pk=first.pk).update(reviewed=True)
 
@@ -106,20 +106,20 @@ def test_unseen_ones_are_marked(browser, camera):
     "query",
     ["reviewed=perhaps", "day=yesterday", "day=0001-01-01", "day=9999-12-31", "cursor=x", "limit=0", "camera_id=%00"],
 )
-def test_a_wrong_value_is_refused_in_words(browser, camera, query):
+def test_an_invalid_value_is_rejected_with_a_message(browser, camera, query):
     response = browser.get(f"/events?{query}")
 
     assert response.status_code == 422
     assert query.partition("=")[0] in response.content.decode()
 
 
-def test_an_empty_filter_is_none(browser, camera):
+def test_an_empty_filter_is_ignored(browser, camera):
     event = detect(camera, after(0)).event
 
     assert ids_in(page_of(browser, "?camera_id=&day=&object_class=")) == [event.pk]
 
 
-def test_what_one_may_not_see_is_in_no_list_chip_or_count(member, camera, family_camera):
+def test_invisible_events_are_in_no_list_chip_or_count(member, camera, family_camera):
     detect(camera, after(0), object_class="secret")
     mine = detect(family_camera, after(50)).event
 
@@ -130,7 +130,7 @@ def test_what_one_may_not_see_is_in_no_list_chip_or_count(member, camera, family
     assert ids_in(page_of(browser_of(member), "?camera_id=front_door")) == []
 
 
-def test_pages_are_leafed_by_cursor_without_loss(browser, camera):
+def test_paging_by_cursor_loses_no_event(browser, camera):
     for number in range(5):
         detect(camera, after(number * 200))
     query, seen = "?limit=2", []
@@ -144,7 +144,7 @@ def test_pages_are_leafed_by_cursor_without_loss(browser, camera):
     assert len(seen) == 5
 
 
-def test_the_thumbnail_is_the_best_detections(browser, camera):
+def test_the_thumbnail_is_that_of_the_best_detection(browser, camera):
     poor = detect(camera, after(0), confidence=0.5)
     good = detect(camera, after(1), confidence=0.9)
     none = detect(camera, after(2), confidence=0.99)
@@ -156,7 +156,7 @@ def test_the_thumbnail_is_the_best_detections(browser, camera):
     assert f"detection_{none.pk}_thumb" not in page
 
 
-def test_of_those_that_are_equally_sure_the_nearest_is_shown(browser, camera):
+def test_with_equal_confidence_the_largest_box_is_shown(browser, camera):
     sides = [(9, 20), (90, 200), (30, 60)]
     found = [detect(camera, after(0), bbox_x=0, bbox_y=0, bbox_width=w, bbox_height=h) for w, h in sides]
     Detection.objects.update(thumbnail_size_bytes=5)
@@ -177,7 +177,7 @@ def test_the_number_of_queries_does_not_grow_with_the_list(browser, camera: Came
         page_of(browser)
 
 
-def test_from_a_day_one_goes_to_the_nearest_days_that_have_such_events(browser, camera):
+def test_a_day_links_to_the_nearest_days_with_matching_events(browser, camera):
     for days, name in ((-30, "car"), (-1, "dog"), (0, "car"), (3, "car")):
         detect(camera, after(days * 86400), object_class=name)
 
@@ -189,7 +189,7 @@ def test_from_a_day_one_goes_to_the_nearest_days_that_have_such_events(browser, 
     assert 'rel="prev"' not in page_of(browser, "?day=2026-01-01")
 
 
-def test_of_many_classes_one_is_chosen_from_a_list(browser, camera):
+def test_many_classes_are_offered_in_a_list(browser, camera):
     for number in range(7):
         detect(camera, after(number), object_class=f"class-{number}")
 
@@ -199,7 +199,7 @@ def test_of_many_classes_one_is_chosen_from_a_list(browser, camera):
     assert page.count('class="chip"') == 3  # all, not reviewed, and the chosen one
 
 
-def test_a_time_range_is_by_each_cameras_clock_and_means_overlap(browser, camera):
+def test_a_time_range_is_in_each_cameras_time_zone_and_means_overlap(browser, camera):
     far = make_camera("Far", time_zone="Pacific/Auckland")
     noon, evening = detect(camera, after(0)).event, detect(camera, after(8 * 3600)).event  # 12:00 and 20:00 in London
     there = detect(far, after(-5 * 3600)).event  # 20:00 there
@@ -213,11 +213,11 @@ def test_a_time_range_is_by_each_cameras_clock_and_means_overlap(browser, camera
 @pytest.mark.parametrize(
     "query", ["?from=yesterday", "?to=9999-12-31T00:00", "?from=2026-02-01T00:00&to=2026-01-01T00:00", "?q=%00"]
 )
-def test_a_range_or_a_search_that_makes_no_sense_is_refused(browser, camera, query):
+def test_an_invalid_range_or_search_is_rejected(browser, camera, query):
     assert browser.get(f"/events{query}").status_code == 422
 
 
-def test_a_search_looks_into_notes_classes_and_cameras_names(browser, api, camera, family_camera):
+def test_a_search_covers_notes_classes_and_camera_names(browser, api, camera, family_camera):
     fox = detect(camera, after(0), object_class="motion").event
     Event.objects.filter(pk=fox.pk).update(notes="A FOX, 100% sure")
     car = detect(family_camera, after(100), object_class="car").event

@@ -28,7 +28,7 @@ def desk(admin):
     return client
 
 
-def test_lists_and_pages_show_what_was_found(desk, camera):
+def test_lists_and_pages_show_detections_and_events(desk, camera):
     detection = detect(camera, after(0), object_class="arctic fox")
 
     assert b"arctic fox" in desk.get(EVENTS).content
@@ -48,7 +48,7 @@ def test_filters_and_search_narrow_the_lists(desk, camera, family_camera):
     assert b"barn owl" not in desk.get(DETECTIONS, {"q": "arctic fox"}).content
 
 
-def test_what_one_may_not_see_is_not_in_the_admin(family, camera, family_camera):
+def test_invisible_rows_are_not_in_the_admin(family, camera, family_camera):
     views = ("media_serving.view_event", "media_serving.view_detection")
     guard = make_user("guard", *views, groups=(family,), is_staff=True)
     client = Client()
@@ -65,7 +65,7 @@ def test_what_one_may_not_see_is_not_in_the_admin(family, camera, family_camera)
     assert client.get(f"{EVENTS}{hidden.event_id}/change/").status_code == 302
 
 
-def test_a_remark_is_recorded_as_through_the_api_and_evidence_stays(desk, admin, camera):
+def test_notes_are_audited_as_through_the_api_and_detections_stay_unchanged(desk, admin, camera):
     event = detect(camera, after(0)).event
 
     form = {"keep": "on", "notes": "The postman.", "detection_count": "99"}
@@ -78,7 +78,7 @@ def test_a_remark_is_recorded_as_through_the_api_and_evidence_stays(desk, admin,
     assert entry.changes == {"keep": [False, True], "notes": ["", "The postman."]}
 
 
-def test_nothing_is_added_changed_or_deleted_by_hand(desk, camera):
+def test_detections_and_events_cannot_be_added_or_deleted(desk, camera):
     detection = detect(camera, after(0))
 
     for url in (EVENTS, DETECTIONS):
@@ -89,14 +89,14 @@ def test_nothing_is_added_changed_or_deleted_by_hand(desk, camera):
     assert (Detection.objects.count(), Event.objects.count()) == (1, 1)
 
 
-def test_a_page_counts_no_further_than_anyone_leafs(db, django_assert_num_queries):
+def test_the_number_of_pages_is_limited(db, django_assert_num_queries):
     with django_assert_num_queries(1) as queries:
         assert NewestRows(Detection.objects.all(), 100).count == 0
 
     assert f"LIMIT {MAX_ROWS}" in queries[0]["sql"]
 
 
-def test_the_question_before_a_purge_counts_the_detections_and_events_that_go(desk, admin, camera):
+def test_the_purge_confirmation_counts_detections_and_events(desk, admin, camera):
     detect(camera, after(0))
     detect(camera, after(1))
     detect(camera, after(1000))
@@ -108,7 +108,7 @@ def test_the_question_before_a_purge_counts_the_detections_and_events_that_go(de
     assert "3 detections, 2 events, 1 uploads" in asked
 
 
-def test_nothing_can_be_saved_from_the_page_of_a_trashed_camera(desk, admin, camera):
+def test_events_of_a_trashed_camera_cannot_be_saved(desk, admin, camera):
     registry.trash_camera(admin, camera)
 
     assert desk.post(f"{TRASH}{camera.pk}/change/", {"name": "x"}).status_code == 403
@@ -123,7 +123,7 @@ def states():
     return list(Upload.objects.order_by("pk").values_list("state", flat=True))
 
 
-def test_the_ledger_shows_each_file_with_its_reason_and_narrows(desk, camera, family_camera):
+def test_uploads_are_listed_with_their_reason_and_filtered(desk, camera, family_camera):
     rejected = enter(camera, "2026/torn.jpg", state="rejected", size_bytes=2048, clock_is_absurd=True)
     enter(family_camera, b"caf\xe9.jpg")
 
@@ -139,7 +139,7 @@ def test_the_ledger_shows_each_file_with_its_reason_and_narrows(desk, camera, fa
     assert "2026/torn.jpg" in desk.get(f"{UPLOADS}{rejected.pk}/change/").content.decode()
 
 
-def test_selected_files_that_nothing_came_of_are_retried_as_through_the_api(desk, admin, camera):
+def test_selected_failed_uploads_are_retried_as_through_the_api(desk, admin, camera):
     made = ("rejected", "failed", "done", "working", "waiting")
     uploads = [enter(camera, f"{state}.jpg", state=state) for state in made]
 
@@ -152,7 +152,7 @@ def test_selected_files_that_nothing_came_of_are_retried_as_through_the_api(desk
     assert "nothing to retry" in retry_uploads(desk, uploads[2])
 
 
-def test_a_request_retries_so_many_and_says_that_there_are_more(desk, camera, monkeypatch):
+def test_one_request_retries_a_limited_number_and_reports_the_rest(desk, camera, monkeypatch):
     monkeypatch.setattr(desk_module, "MAX_AT_ONCE", 2)
     uploads = [enter(camera, f"{number}.jpg", state="failed") for number in range(3)]
 
@@ -204,7 +204,7 @@ def regenerate(client, *clips, **more):
     return client.post(CLIPS, body, follow=True).content.decode()
 
 
-def test_clips_are_listed_with_their_reason_and_narrowed(desk, camera, family_camera):
+def test_clips_are_listed_with_their_reason_and_filtered(desk, camera, family_camera):
     failed = clip_of(camera, 0, state="failed", reason="There is no footage.", attempts=2)
     clip_of(family_camera, 0, reason="The disk is full.", retry_at=after(0))
 
@@ -216,7 +216,7 @@ def test_clips_are_listed_with_their_reason_and_narrowed(desk, camera, family_ca
     assert desk.post(f"{CLIPS}{failed.pk}/change/", {"state": "done"}).status_code == 403
 
 
-def test_selected_clips_are_regenerated_on_record(desk, admin, camera):
+def test_selected_clips_are_regenerated_with_audit_entries(desk, admin, camera):
     made = {"state": "failed", "reason": "x", "attempts": 3}, {"state": "done"}, {}, {"retry_at": after(0)}
     clips = [clip_of(camera, number * 1000, **values) for number, values in enumerate(made)]
     at_work = clip_of(camera, 9000, state="working", leased_until=after(9000))
@@ -240,7 +240,7 @@ def test_one_request_regenerates_a_limited_number_of_clips(desk, camera, monkeyp
     assert "Queued 1 clip." in regenerate(desk, clips[0], select_across="1")
 
 
-def test_hidden_cameras_clips_are_not_in_the_admin_and_who_may_only_look_makes_none(family, camera, family_camera):
+def test_clips_of_invisible_cameras_are_hidden_and_view_permission_creates_none(family, camera, family_camera):
     guard = make_user("guard", "media_serving.view_clipwork", groups=(family,), is_staff=True)
     client = Client()
     client.force_login(guard)

@@ -33,7 +33,7 @@ WRONG_EVENTS = {
 
 
 @pytest.mark.parametrize("values", WRONG_DETECTIONS.values(), ids=WRONG_DETECTIONS)
-def test_a_wrong_detection_is_refused(camera, values):
+def test_an_invalid_detection_is_rejected(camera, values):
     detection = detect(camera, LONG_AGO, **BOX, frame_width=640, frame_height=480)
 
     with pytest.raises(IntegrityError), transaction.atomic():
@@ -41,14 +41,14 @@ def test_a_wrong_detection_is_refused(camera, values):
 
 
 @pytest.mark.parametrize("values", WRONG_EVENTS.values(), ids=WRONG_EVENTS)
-def test_a_wrong_event_is_refused(camera, values):
+def test_an_invalid_event_is_rejected(camera, values):
     plain = {"started_at": LONG_AGO, "last_detected_at": LONG_AGO}
 
     with pytest.raises(IntegrityError), transaction.atomic():
         Event.objects.create(camera=camera, **(plain | values))
 
 
-def test_an_outside_name_is_unique_for_camera_and_source(camera, family_camera):
+def test_an_external_id_is_unique_for_camera_and_source(camera, family_camera):
     detect(camera, LONG_AGO, source="frigate", external_id="7")
     detect(camera, LONG_AGO, source="other", external_id="7")
     detect(family_camera, LONG_AGO, source="frigate", external_id="7")
@@ -57,14 +57,14 @@ def test_an_outside_name_is_unique_for_camera_and_source(camera, family_camera):
         detect(camera, LONG_AGO, source="frigate", external_id="7")
 
 
-def test_detections_without_an_outside_name_may_be_alike(camera):
+def test_detections_without_an_external_id_may_be_equal(camera):
     for _ in range(2):
         detect(camera, LONG_AGO)
 
     assert Detection.objects.count() == 2
 
 
-def test_neither_a_camera_nor_an_event_goes_while_detections_point_at_it(camera):
+def test_cameras_and_events_with_detections_cannot_be_deleted(camera):
     event = detect(camera, LONG_AGO).event
 
     with pytest.raises(ProtectedError):
@@ -73,6 +73,6 @@ def test_neither_a_camera_nor_an_event_goes_while_detections_point_at_it(camera)
         event.delete()
 
 
-def test_a_tombstone_names_an_absolute_path(db):
+def test_a_tombstone_has_an_absolute_path(db):
     with pytest.raises(IntegrityError), transaction.atomic():
         Tombstone.objects.create(path="clips/1_clip.mp4")

@@ -30,7 +30,7 @@ def page_of(client: Client) -> str:
     return html.unescape(response.content.decode())
 
 
-def test_it_counts_what_waits_and_what_came(admin, camera):
+def test_it_counts_waiting_and_arrived_files(admin, camera):
     now = timezone.now()
     upload(camera, b"1.jpg", after(0), state="waiting")
     upload(camera, b"2.jpg", after(1), state="working")
@@ -43,7 +43,7 @@ def test_it_counts_what_waits_and_what_came(admin, camera):
     assert [(row.period, row.done, row.arrived) for row in state["rates"]] == [("minute", 1, 2), ("hour", 2, 3)]
 
 
-def test_the_oldest_is_of_those_that_wait_as_the_number_is(admin, browser, camera):
+def test_the_oldest_file_is_one_of_the_waiting_files(admin, browser, camera):
     upload(camera, b"long.avi", after(0), state="working", received_at=timezone.now() - timedelta(minutes=5))
     assert "none waiting" in page_of(browser)
 
@@ -62,7 +62,7 @@ def test_each_camera_shows_its_last_file(admin, camera, family_camera):
     assert (rows["Back Yard"].last_path, rows["Back Yard"].last_at) == ("", None)
 
 
-def test_what_could_not_be_read_stands_with_its_reason(browser, camera):
+def test_failed_files_are_listed_with_their_reason(browser, camera):
     upload(camera, b"torn.jpg", after(0), state="rejected", reason="The file ends in its middle.", attempts=1)
     upload(camera, b"slow.avi", after(1), state="failed", reason="ffmpeg did not end.", attempts=3)
 
@@ -73,7 +73,7 @@ def test_what_could_not_be_read_stands_with_its_reason(browser, camera):
     assert "fix the cause, then retry them" in page
 
 
-def test_what_waits_for_its_rest_stands_with_its_reason_too(browser, camera):
+def test_postponed_files_are_listed_with_their_reason(browser, camera):
     later = timezone.now() + timedelta(minutes=1)
     half = upload(camera, b"half.jpg", after(0), state="waiting", reason="It is incomplete.", retry_at=later)
     upload(camera, b"next.jpg", after(1), state="waiting")
@@ -87,7 +87,7 @@ def test_what_waits_for_its_rest_stands_with_its_reason_too(browser, camera):
     assert "next.jpg" not in listed
 
 
-def test_a_file_is_read_again_by_its_button(browser, camera):
+def test_the_retry_button_retries_a_file(browser, camera):
     torn = upload(camera, b"torn.jpg", after(0), state="rejected", reason="The file ends in its middle.", attempts=1)
     assert f'action="/uploads/{torn.pk}/retry"' in page_of(browser)
 
@@ -98,7 +98,7 @@ def test_a_file_is_read_again_by_its_button(browser, camera):
     assert (torn.state, torn.attempts) == ("waiting", 0)
 
 
-def test_a_refused_retry_comes_back_with_its_reason(browser, camera):
+def test_a_rejected_retry_shows_its_reason(browser, camera):
     done = upload(camera, b"done.jpg", after(0))
 
     assert "has already been processed" in browser.post(f"/uploads/{done.pk}/retry", follow=True).content.decode()
@@ -121,7 +121,7 @@ def test_it_warns_if_the_folder_watcher_is_not_running(browser, camera):
     assert "Folder watcher is not running" not in page_of(browser)
 
 
-def test_an_operator_sees_only_what_they_may(family, camera, family_camera):
+def test_staff_see_only_visible_cameras(family, camera, family_camera):
     operator = make_user("operator", is_staff=True, groups=(family,))
     upload(camera, b"secret.jpg", after(0), state="rejected", reason="no")
     upload(family_camera, b"mine.jpg", after(1), state="waiting")
@@ -132,7 +132,7 @@ def test_an_operator_sees_only_what_they_may(family, camera, family_camera):
     assert (state["waiting"], state["not_processed"]) == (1, 0)
 
 
-def test_it_is_for_operators_and_in_their_menu(member, browser, camera):
+def test_only_staff_see_the_page_and_its_navigation_entry(member, browser, camera):
     assert browser_of(member).get("/uploads").status_code == 403
     assert 'href="/uploads"' not in browser_of(member).get("/").content.decode()
     assert 'href="/uploads"' in browser.get("/").content.decode()

@@ -47,7 +47,7 @@ def kept_names() -> list[str]:
     return sorted(Upload.objects.filter(is_kept=True).values_list("path", flat=True))
 
 
-def test_the_oldest_copies_go_when_there_are_too_many(porch, settings):
+def test_the_oldest_copies_are_removed_above_the_size_limit(porch, settings):
     settings.NVR_KEPT_MB = 2
     uploads = [copy_of(porch, f"{number}.jpg", days=5 - number) for number in range(5)]
 
@@ -59,7 +59,7 @@ def test_the_oldest_copies_go_when_there_are_too_many(porch, settings):
     assert kept_copies.trim() == 0
 
 
-def test_what_is_too_old_goes_whatever_room_there_is(porch, settings):
+def test_copies_that_are_too_old_are_removed_at_any_size(porch, settings):
     settings.NVR_KEPT_MAX_AGE = timedelta(days=3)
     copy_of(porch, "old.jpg", days=4)
     copy_of(porch, "new.jpg", days=2)
@@ -68,7 +68,7 @@ def test_what_is_too_old_goes_whatever_room_there_is(porch, settings):
     assert kept_names() == ["new.jpg"]
 
 
-def test_what_an_event_to_be_kept_needs_stays(porch, settings):
+def test_copies_needed_by_kept_events_stay(porch, settings):
     settings.NVR_KEPT_MB, settings.NVR_KEPT_MAX_AGE = 0, timedelta(days=3)
     detected, near, film = copy_of(porch, "a.jpg", days=9), copy_of(porch, "b.jpg", days=9), None
     event = detect(porch, detected.captured_at, upload=detected).event
@@ -86,7 +86,7 @@ def test_what_an_event_to_be_kept_needs_stays(porch, settings):
     assert kept_names() == []
 
 
-def test_the_picture_of_a_copy_that_was_removed_says_that_it_is_gone(porch, settings, api):
+def test_the_picture_of_a_removed_copy_reports_its_removal(porch, settings, api):
     settings.NVR_KEPT_MB = 0
     upload = copy_of(porch, "snap.jpg")
     detection = detect(porch, upload.captured_at, upload=upload, file_path=str(upload.file))
@@ -99,7 +99,7 @@ def test_the_picture_of_a_copy_that_was_removed_says_that_it_is_gone(porch, sett
     assert Detection.objects.filter(pk=detection.pk).exists()
 
 
-def test_what_dies_between_the_row_and_the_file_is_made_good(porch, settings, monkeypatch):
+def test_an_interrupted_removal_is_completed_later(porch, settings, monkeypatch):
     settings.NVR_KEPT_MB = 0
     upload = copy_of(porch, "a.jpg")
     monkeypatch.setattr("media_serving.tombstones.process_tombstones", lambda stones: 0)
@@ -141,7 +141,7 @@ def test_a_late_tombstone_removes_no_copy_of_a_second_attempt(porch, settings, m
     assert upload.is_kept is (state == "waiting") is upload.kept_path.exists()
 
 
-def test_copies_that_no_row_tells_of_go_after_a_day(porch):
+def test_copies_without_a_row_are_removed_after_a_day(porch):
     known = copy_of(porch, "a.jpg")
     other = put(known.kept_path.parent, "999999.jpg", b"left by a crash", age_s=90_000)
     young = put(known.kept_path.parent, "999998.jpg", b"just being made")
@@ -152,7 +152,7 @@ def test_copies_that_no_row_tells_of_go_after_a_day(porch):
     assert [path.exists() for path in (known.kept_path, other, young, foreign)] == [True, False, True, True]
 
 
-def test_no_copy_is_made_of_what_has_no_room(porch, settings, tmp_path):
+def test_a_file_too_large_for_the_limit_is_not_copied(porch, settings, tmp_path):
     upload = enter(porch, "a.jpg", size_bytes=MIB)
     file = put(tmp_path, "a.jpg", bytes(MIB))
     for quota, reserve, is_kept in ((0, 0, False), (10, 10**8, False), (10, 0, True)):
@@ -162,7 +162,7 @@ def test_no_copy_is_made_of_what_has_no_room(porch, settings, tmp_path):
         assert upload.kept_path.exists() is is_kept
 
 
-def test_the_page_and_the_health_of_ingest_tell_of_the_copies(porch, settings, admin):
+def test_the_uploads_page_and_the_health_section_show_the_copies(porch, settings, admin):
     settings.NVR_KEPT_MB = 2_000
     copy_of(porch, "a.jpg", days=3)
     copy_of(porch, "b.jpg")

@@ -19,13 +19,13 @@ from tests.media_serving.stored import MEDIA, make_detection
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("own_folders")]
 
 
-def test_a_member_of_the_cameras_group_sees_all_of_it(member, family_media):
+def test_a_member_of_the_cameras_group_sees_all_its_media(member, family_media):
     client = client_of(member)
 
     assert [client.get(MEDIA + path).status_code for path in family_media] == [200] * len(family_media)
 
 
-def test_for_one_outside_the_group_none_of_it_exists(outsider, family_media):
+def test_other_users_see_none_of_its_media(outsider, family_media):
     client = client_of(outsider)
 
     for path in family_media:
@@ -37,7 +37,7 @@ def test_for_one_outside_the_group_none_of_it_exists(outsider, family_media):
         assert known.status_code == 404
 
 
-def test_what_is_hidden_is_answered_like_what_does_not_exist(outsider, family_camera, family_media):
+def test_invisible_media_return_the_same_response_as_missing_media(outsider, family_camera, family_media):
     client = client_of(outsider)
 
     hidden = client.get(f"{MEDIA}cameras/{family_camera.slug}/a.jpg").json()
@@ -62,7 +62,7 @@ def test_access_ends_with_the_membership_the_camera_and_the_account(member, fami
     assert {client.get(MEDIA + path).status_code for path in family_media} == {401}
 
 
-def test_view_all_is_enough_and_staff_alone_is_not(family_media):
+def test_view_all_is_sufficient_and_staff_status_is_not(family_media):
     viewer = client_of(make_user("viewer", "cameras.view_all"))
     staff = client_of(make_user("staff", is_staff=True))
 
@@ -70,7 +70,7 @@ def test_view_all_is_enough_and_staff_alone_is_not(family_media):
     assert {staff.get(MEDIA + path).status_code for path in family_media} == {404}
 
 
-def test_an_anonymous_request_is_401_whatever_the_path(stranger, family_media):
+def test_an_anonymous_request_is_401_for_any_path(stranger, family_media):
     for path in (*family_media, "cameras/../x", "nothing"):
         response = stranger.get(MEDIA + path)
         assert response.status_code == 401
@@ -78,7 +78,7 @@ def test_an_anonymous_request_is_401_whatever_the_path(stranger, family_media):
         assert response["WWW-Authenticate"].startswith("Bearer")
 
 
-def test_strangers_are_slowed_down(stranger):
+def test_anonymous_requests_are_rate_limited(stranger):
     answers = [stranger.get(f"{MEDIA}clips/1_clip.mp4") for _ in range(31)]
 
     assert answers[-1].status_code == 429
@@ -86,7 +86,7 @@ def test_strangers_are_slowed_down(stranger):
     assert int(answers[-1]["Retry-After"]) > 0
 
 
-def test_a_database_that_is_away_is_unavailable_not_an_error(api, camera, picture, monkeypatch):
+def test_an_unavailable_database_is_503_not_500(api, camera, picture, monkeypatch):
     def away(*args: object) -> None:
         raise OperationalError("connection refused")
 
@@ -112,7 +112,9 @@ def test_a_camera_file_costs_a_fixed_number_of_queries(admin, camera, picture, c
 
 
 @pytest.mark.django_db(transaction=True)
-def test_group_membership_costs_little_more(member: User, family_camera: Camera, client, django_assert_max_num_queries):
+def test_group_membership_costs_few_more_queries(
+    member: User, family_camera: Camera, client, django_assert_max_num_queries
+):
     put(folder_of(family_camera), "a.jpg", jpeg())
     client.force_login(member)
     client.get(f"{MEDIA}cameras/{family_camera.slug}/a.jpg")
@@ -121,7 +123,7 @@ def test_group_membership_costs_little_more(member: User, family_camera: Camera,
         assert client.get(f"{MEDIA}cameras/{family_camera.slug}/a.jpg").status_code == 200
 
 
-def test_a_detections_record_is_untouched_by_serving_it(api: APIClient, camera, picture):
+def test_serving_does_not_change_the_detection(api: APIClient, camera, picture):
     detection = make_detection(camera, picture)
     before = os.stat(picture)
 

@@ -112,7 +112,7 @@ ATTACKS: list[tuple[str, int, str | None]] = [
 
 
 @pytest.mark.parametrize(("path", "status", "error"), ATTACKS, ids=[path[:60] for path, _, _ in ATTACKS])
-def test_an_attack_is_refused_in_the_contracts_words(api, front, path, status, error):
+def test_an_attack_gets_the_error_of_the_contract(api, front, path, status, error):
     response = api.get(MEDIA + path)
 
     assert response.status_code == status
@@ -121,7 +121,7 @@ def test_an_attack_is_refused_in_the_contracts_words(api, front, path, status, e
     assert SECRET not in response.content
 
 
-def test_a_path_over_4096_characters_is_echoed_cut(api, front):
+def test_an_overlong_path_is_truncated_in_the_error(api, front):
     longest = "cameras/front_door/" + "x/" * 2036 + "y.jpg"
     assert len(longest) == 4096
     assert api.get(MEDIA + longest).status_code == 404
@@ -133,7 +133,7 @@ def test_a_path_over_4096_characters_is_echoed_cut(api, front):
         assert response.json()["path"].endswith("...")
 
 
-def test_links_that_leave_the_folder_are_refused(api, front):
+def test_links_out_of_the_folder_are_rejected(api, front):
     folder = folder_of(front)
     (folder / "out.jpg").symlink_to(folder.parent / "secret.jpg")
     (folder / "up").symlink_to(folder.parent)
@@ -158,7 +158,7 @@ def test_links_that_leave_the_folder_are_refused(api, front):
         }
 
 
-def test_links_inside_the_folder_are_followed_but_not_past_the_checks(api, front):
+def test_links_inside_the_folder_are_followed_and_checked(api, front):
     folder = folder_of(front)
     put(folder, "notes.txt", SECRET)
     (folder / "latest.jpg").symlink_to("a.jpg")
@@ -171,7 +171,7 @@ def test_links_inside_the_folder_are_followed_but_not_past_the_checks(api, front
     assert {name: api.get(f"{MEDIA}cameras/{front.slug}/{name}").status_code for name in expected} == expected
 
 
-def test_what_is_not_a_regular_file_does_not_exist(api, front):
+def test_special_files_are_not_found(api, front):
     folder = folder_of(front)
     os.mkfifo(folder / "fifo.jpg")
     (folder / "folder.jpg").mkdir()
@@ -197,7 +197,7 @@ def test_what_is_not_a_regular_file_does_not_exist(api, front):
             assert api.get(f"{MEDIA}cameras/{front.slug}/{name}{query}").status_code == status, name
 
 
-def test_a_device_does_not_exist(api, db, settings):
+def test_a_device_is_not_found(api, db, settings):
     settings.NVR_CAMERA_ROOT = Path("/dev")
     camera = make_camera("Devices", folder_path="/dev")
 
@@ -205,7 +205,7 @@ def test_a_device_does_not_exist(api, db, settings):
         assert api.get(f"{MEDIA}cameras/{camera.slug}/{name}").status_code == 404
 
 
-def test_a_detection_whose_file_became_a_link_is_refused(api, front):
+def test_a_detection_whose_file_became_a_link_is_not_served(api, front):
     picture = put(folder_of(front), "seen.jpg", jpeg())
     detection = make_detection(front, picture)
     picture.unlink()
@@ -214,7 +214,7 @@ def test_a_detection_whose_file_became_a_link_is_refused(api, front):
     assert api.get(f"{MEDIA}detections/{detection.pk}").status_code == 403
 
 
-def test_a_thumbnail_that_is_a_link_out_is_refused(api, front, settings, tmp_path):
+def test_a_thumbnail_that_links_outside_is_not_served(api, front, settings, tmp_path):
     settings.THUMBNAIL_DIR = tmp_path / "thumbnails"
     detection = make_detection(front, folder_of(front) / "a.jpg", thumbnail=b"x")
     thumbnail = settings.THUMBNAIL_DIR / f"detection_{detection.pk}_thumb.jpg"
@@ -224,7 +224,7 @@ def test_a_thumbnail_that_is_a_link_out_is_refused(api, front, settings, tmp_pat
     assert api.get(f"{MEDIA}thumbnails/detection_{detection.pk}_thumb.jpg").status_code == 403
 
 
-def test_a_file_that_is_swapped_for_a_link_all_the_time_never_leaks(api, front):
+def test_a_file_constantly_swapped_for_a_link_never_leaks_its_target(api, front):
     folder, stop = folder_of(front), threading.Event()
     (folder / "good").write_bytes(b"the camera's own")
     (folder / "evil").symlink_to(folder.parent / "secret.jpg")
@@ -263,7 +263,7 @@ def raw(transactional_db) -> Iterator[Raw]:
 
 
 @pytest.mark.slow
-def test_a_real_server_refuses_the_same_and_lives_on(raw):
+def test_a_real_server_rejects_the_same_and_keeps_running(raw):
     for path, status, _ in ATTACKS:
         answer = raw.get(MEDIA + path)
         assert answer.status == status, path

@@ -38,13 +38,13 @@ def test_thumbnails_are_served_by_both_names(api, camera):
         "detection_1_thumb.jpg\n",
     ],
 )
-def test_a_thumbnail_of_nobody_is_not_found(api, name):
+def test_a_thumbnail_of_an_unknown_detection_is_not_found(api, name):
     response = api.get(f"{MEDIA}thumbnails/{quote(name)}")
 
     refused(response, 404, "Thumbnail file not found", f"thumbnails/{name}")
 
 
-def test_a_thumbnail_or_clip_that_is_not_there_yet_is_not_found(api, camera):
+def test_a_thumbnail_or_clip_that_does_not_exist_yet_is_not_found(api, camera):
     detection = make_detection(camera, folder_of(camera) / "a.jpg")
     thumbnail, clip = f"thumbnails/detection_{detection.pk}_thumb.jpg", f"clips/{detection.event_id}_clip.mp4"
 
@@ -62,7 +62,7 @@ def test_a_clip_is_served(api, camera):
     assert response["Content-Disposition"] == f'inline; filename="{event.pk}_clip.mp4"'
 
 
-def test_a_detection_gives_its_picture(api, camera, picture):
+def test_a_detection_returns_its_picture(api, camera, picture):
     detection = make_detection(camera, picture)
 
     response = api.get(f"{MEDIA}detections/{detection.pk}")
@@ -71,7 +71,7 @@ def test_a_detection_gives_its_picture(api, camera, picture):
     assert response["Content-Disposition"] == 'inline; filename="image_001.jpg"'
 
 
-def test_a_detection_in_a_video_gives_the_frame_and_keeps_it(api, camera):
+def test_a_detection_in_a_video_returns_the_cached_frame(api, camera):
     video = make_video(folder_of(camera) / "v.mp4", seconds=2)
     detection = make_detection(camera, video, media_type="video", offset_ms=1000)
 
@@ -84,7 +84,7 @@ def test_a_detection_in_a_video_gives_the_frame_and_keeps_it(api, camera):
     assert second.status_code == 304
 
 
-def test_a_video_without_frames_says_so(api, camera):
+def test_a_video_without_frames_is_reported(api, camera):
     video = put(folder_of(camera), "broken.mp4", b"\0\0\0\x18ftypmp42 and nothing more")
     detection = make_detection(camera, video, media_type="video", offset_ms=0)
 
@@ -96,7 +96,7 @@ def test_a_video_without_frames_says_so(api, camera):
 @pytest.mark.parametrize(
     "number", ["abc", "1x", "1.5", "-1", "\N{ARABIC-INDIC DIGIT THREE}", "1/2", "0x1", "1" * 19, "1" * 4000]
 )
-def test_a_detection_id_that_is_none_is_invalid(api, number):
+def test_a_detection_id_that_is_not_a_number_is_invalid(api, number):
     refused(api.get(f"{MEDIA}detections/{number}"), 404, "Invalid detection ID", f"detections/{number}")
 
 
@@ -104,7 +104,7 @@ def test_an_unknown_detection_is_not_found(api):
     refused(api.get(f"{MEDIA}detections/99999"), 404, "Detection not found", "detections/99999")
 
 
-def test_a_detection_of_a_missing_or_foreign_file_is_refused(api, camera):
+def test_a_detection_of_a_missing_or_foreign_file_is_rejected(api, camera):
     inner = make_camera("Inner", folder_path=str(folder_of(camera) / "inner"))
     put(folder_of(inner), "a.jpg", jpeg())
     gone = make_detection(camera, folder_of(camera) / "gone.jpg")
@@ -165,7 +165,7 @@ def test_an_unsupported_path_names_the_supported_ones(api, path):
         ("bytes=-0", 416, None),
     ],
 )
-def test_ranges_hold_on_every_route(api, camera, header, status, body):
+def test_every_route_supports_ranges(api, camera, header, status, body):
     put(folder_of(camera), "ten.jpg", b"0123456789")
     detection = make_detection(camera, folder_of(camera) / "ten.jpg", thumbnail=b"0123456789")
     event = make_event(camera, clip=b"0123456789")
@@ -186,7 +186,7 @@ def test_ranges_hold_on_every_route(api, camera, header, status, body):
             assert body_of(response) == body
 
 
-def test_what_the_client_has_is_not_sent_again(api, camera, picture):
+def test_unchanged_files_are_not_sent_again(api, camera, picture):
     path = f"{MEDIA}cameras/{camera.slug}/2025/01/04/image_001.jpg"
     first = api.get(path)
 
@@ -196,7 +196,7 @@ def test_what_the_client_has_is_not_sent_again(api, camera, picture):
     assert api.get(path, HTTP_IF_NONE_MATCH=first["ETag"]).status_code == 200
 
 
-def test_head_tells_what_get_would_without_a_body(api, camera, picture):
+def test_head_returns_the_headers_of_get_without_a_body(api, camera, picture):
     path = f"{MEDIA}cameras/{camera.slug}/2025/01/04/image_001.jpg"
 
     response = api.head(path, HTTP_RANGE="bytes=0-0")

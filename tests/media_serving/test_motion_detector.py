@@ -149,7 +149,7 @@ def infrared() -> Image.Image:
     [with_brightness(1.4), with_brightness(0.6), with_brightness(0.2), infrared(), Image.new("RGB", SIZE)],
     ids=["bright", "dim", "dark", "infrared", "off"],
 )
-def test_a_light_change_of_the_whole_picture_is_no_motion(session, picture):
+def test_a_light_change_of_the_whole_picture_is_not_motion(session, picture):
     assert session.detect(picture) == []
     assert session.detect(picture) == []
 
@@ -160,7 +160,7 @@ def test_a_person_who_appears_with_a_light_change_is_detected_after_it(session):
     assert session.detect(scene(FIGURE).point(lambda level: min(255, level * 1.4))) != []
 
 
-def test_dusk_is_no_motion(session):
+def test_dusk_is_not_motion(session):
     assert [found for step in range(60) for found in session.detect(with_brightness(1 - step / 80), after_s=20)] == []
 
 
@@ -172,20 +172,20 @@ def with_shadow(left: int, *, strength: float = 0.6, soft_px: int = 6) -> Image.
 
 
 @pytest.mark.parametrize("strength", [0.5, 0.6, 0.8, 1.3])
-def test_a_shadow_or_a_patch_of_sun_that_moves_is_no_motion(session, strength):
+def test_a_moving_shadow_or_patch_of_sun_is_not_motion(session, strength):
     pictures = [with_shadow(100 + 40 * step, strength=strength) for step in range(8)]
 
     assert [found for picture in pictures for found in session.detect(picture)] == []
 
 
-def test_noise_is_no_motion(session):
+def test_noise_is_not_motion(session):
     random = np.random.default_rng(3)
     for _ in range(10):
         noisy = np.asarray(scene(), np.float32) + random.normal(0, 25, (*SIZE[::-1], 1))
         assert session.detect(Image.fromarray(np.clip(noisy, 0, 255).astype(np.uint8))) == []
 
 
-def test_the_same_picture_twice_is_no_motion_and_gives_the_same_result():
+def test_the_same_picture_twice_is_not_motion_and_has_the_same_result():
     session = Session()
     session.detect(scene(FIGURE))
     assert session.detect(scene(FIGURE), after_s=0) == []
@@ -255,7 +255,7 @@ def test_a_camera_that_uploads_on_schedule_does_not_trigger_on_a_light_change():
     assert [found for pictures in seen for found in pictures] == []
 
 
-def test_a_camera_that_alternates_between_views_on_schedule_is_no_flood():
+def test_a_camera_that_alternates_between_views_on_schedule_does_not_trigger_each_time():
     session, other_view = Session(), scene().transpose(Image.Transpose.FLIP_TOP_BOTTOM).point(lambda level: 255 - level)
 
     seen = [session.detect((scene(), other_view)[step % 2], after_s=300) for step in range(50)]
@@ -270,7 +270,7 @@ def test_in_a_video_the_next_frame_shows_the_motion(session):
         assert detector_for(CONFIG).detect(frame, session.memory).objects == []
 
 
-def test_pictures_out_of_order_are_no_error(session):
+def test_pictures_out_of_order_are_not_an_error(session):
     assert session.detect(scene(FIGURE), after_s=-3600)
     assert session.detect(scene(), after_s=-86_400) == []
 
@@ -317,14 +317,14 @@ def test_only_objects_that_match_the_settings_are_returned(session):
         assert session.detect(scene(FIGURE)) == []
 
 
-def test_a_truncated_picture_raises_torn_image(session):
+def test_a_truncated_picture_raises_an_error(session):
     whole = encoded(scene(FIGURE))
 
     with pytest.raises(images.DamagedImage):
         session.detect(whole[: len(whole) // 2])
 
 
-def test_none_finds_nothing_and_decodes_nothing():
+def test_the_null_detector_detects_and_decodes_nothing():
     torn = encoded(scene(FIGURE))[:2000]
     with images.open_image(torn) as image:
         result = detector_for(DetectorConfig(detector="none")).detect(Frame(image, AT), b"kept")

@@ -119,7 +119,7 @@ def test_nginx_serves_what_django_allows_and_nothing_else(nginx, camera):
 @pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("buffering", ["on", "off"])
-def test_a_body_in_chunks_arrives_whole_through_nginx(camera, tmp_path, buffering):
+def test_a_chunked_body_arrives_completely_through_nginx(camera, tmp_path, buffering):
     with behind_nginx(tmp_path, f"proxy_request_buffering {buffering};") as url:
         host = urlsplit(url).netloc
         key = client(url, "chief", is_superuser=True).key
@@ -134,7 +134,7 @@ def test_a_body_in_chunks_arrives_whole_through_nginx(camera, tmp_path, bufferin
 
 @pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
-def test_on_a_unix_socket_nginx_is_believed_and_a_local_client_is_not(camera, tmp_path):
+def test_on_a_unix_socket_nginx_is_trusted_and_a_local_client_is_not(camera, tmp_path):
     socket_path, port = tmp_path / "nvr.sock", free_port()
     environment = {
         "NVR_WEB_WORKERS": "1",

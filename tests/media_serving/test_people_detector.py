@@ -152,7 +152,7 @@ def test_only_objects_that_match_the_settings_are_returned():
 
 @pytest.mark.parametrize("size", [(1, 1), (20, 400), (400, 20), (63, 127)])
 @pytest.mark.parametrize("every_frame", [True, False])
-def test_pictures_smaller_than_a_person_are_no_error(size, every_frame):
+def test_pictures_smaller_than_a_person_are_not_an_error(size, every_frame):
     detector = detector_for(DetectorConfig(every_frame=every_frame))
     memory = detector.detect(Frame(Image.new("RGB", size), AT), b"").memory
     noise = Image.fromarray(np.random.default_rng(1).integers(0, 255, size[::-1], np.uint8))

@@ -21,7 +21,7 @@ from tests.media_serving.stored import MEDIA, MJPEG, body_of, facts_of, make_eve
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("own_folders")]
 
 
-def test_a_transcode_is_queued_then_made_then_served(request_video, avi, sent, camera, tmp_path):
+def test_a_transcode_is_queued_then_created_then_served(request_video, avi, sent, camera, tmp_path):
     pending = request_video()
     assert pending.status_code == 202
     assert pending.json() == {"state": "waiting", "path": f"cameras/{camera.slug}/v.avi"}
@@ -54,7 +54,7 @@ def test_head_can_queue_and_poll_a_transcode(request_video, avi, sent):
     assert answer["Content-Type"] == "video/mp4"
 
 
-def test_what_browsers_play_is_served_as_it_is(request_video, camera, sent):
+def test_videos_that_browsers_play_are_served_unchanged(request_video, camera, sent):
     folder = folder_of(camera)
     make_video(folder / "v.mp4", seconds=1)
     make_video(folder / "v.webm", seconds=1, codec=("-c:v", "libvpx", "-deadline", "realtime"))
@@ -108,7 +108,7 @@ def test_an_image_has_no_web_playback_version(request_video, camera):
 
 
 @pytest.mark.parametrize("value", ["", "0", "2", "true", "1" * 100])
-def test_only_one_is_a_yes(api, camera, avi, value):
+def test_the_parameter_playable_accepts_only_1(api, camera, avi, value):
     assert api.get(f"{MEDIA}cameras/{camera.slug}/v.avi?playable={value}").status_code == 400
 
 
@@ -127,7 +127,7 @@ def test_a_failed_transcode_returns_its_reason(request_video, camera, sent):
     assert len(sent) == 2, "a final failure is not tried again"
 
 
-def test_a_changed_file_is_another(request_video, camera, avi):
+def test_a_changed_file_is_transcoded_again(request_video, camera, avi):
     request_video()
     transcoder.make_playable(the_row().pk)
     make_video(avi, seconds=2, codec=MJPEG)
@@ -167,7 +167,7 @@ def made(request_video, camera, sent) -> Iterator[list[Transcode]]:
     yield rows
 
 
-def test_the_least_recently_used_go_row_and_file_together(made, settings):
+def test_the_least_recently_used_are_evicted_with_row_and_file(made, settings):
     settings.NVR_TRANSCODE_CACHE_MB = (made[1].size_bytes + made[2].size_bytes) / 2**20
 
     assert transcoder.evict() == made[0].size_bytes
@@ -176,7 +176,7 @@ def test_the_least_recently_used_go_row_and_file_together(made, settings):
     assert [transcode_requests.cached_path(row).exists() for row in made] == [False, True, True]
 
 
-def test_use_keeps_it(made, request_video, settings):
+def test_used_versions_are_not_evicted(made, request_video, settings):
     request_video("0.avi")
     settings.NVR_TRANSCODE_CACHE_MB = (made[0].size_bytes + made[2].size_bytes) / 2**20
 
@@ -194,7 +194,7 @@ def test_a_version_larger_than_the_cache_is_still_served(request_video, avi, set
     assert request_video().status_code == 200
 
 
-def test_the_cache_is_made_smaller_when_one_is_added(made, request_video, avi, settings):
+def test_adding_a_version_evicts_others_above_the_limit(made, request_video, avi, settings):
     settings.NVR_TRANSCODE_CACHE_MB = 0
     request_video()
 

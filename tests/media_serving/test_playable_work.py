@@ -56,7 +56,7 @@ def test_an_unavailable_broker_leaves_a_pending_row_that_is_sent_later(
     assert sent == [the_row().pk], "not at each beat"
 
 
-def test_a_duplicate_message_makes_it_once(request_video, avi, monkeypatch):
+def test_a_duplicate_message_transcodes_once(request_video, avi, monkeypatch):
     request_video()
     calls = []
     monkeypatch.setattr(transcoder, "convert", counting(transcoder.convert, calls))
@@ -94,7 +94,7 @@ def test_one_row_is_processed_at_a_time_and_its_end_sends_the_next(request_video
     assert sent[-1] == second.pk
 
 
-def test_the_database_refuses_two_working_rows(request_video, camera, avi):
+def test_the_database_rejects_two_working_rows(request_video, camera, avi):
     request_video()
     row = the_row()
     now = timezone.now()
@@ -217,7 +217,7 @@ def test_a_version_deleted_from_the_disk_is_regenerated(request_video, avi, sent
     assert request_video().status_code == 200
 
 
-def test_names_that_are_no_text_are_remembered(sent, tmp_path):
+def test_names_that_are_not_utf_8_are_stored(sent, tmp_path):
     source = make_video(tmp_path / "v.avi", seconds=1, codec=MJPEG)
     odd = source.rename(tmp_path / "caf\udce9 %41\n.avi")
 
@@ -326,7 +326,7 @@ def worker(transactional_db, settings) -> Iterator[subprocess.Popen[bytes]]:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_video_is_made_playable_by_a_real_worker(settings, worker, camera, tmp_path):
+def test_a_real_worker_transcodes_a_video(settings, worker, camera, tmp_path):
     settings.CACHE_DIR = settings.NVR_DATA_DIR / "cache"  # the worker's
     make_video(folder_of(camera) / "v.avi", seconds=1, codec=MJPEG)
     client = client_of(make_user("chief", is_superuser=True))

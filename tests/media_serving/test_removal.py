@@ -73,7 +73,7 @@ def test_purging_a_camera_removes_its_rows_thumbnails_and_clips_and_nothing_else
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_file_that_a_crash_left_before_its_row_knew_of_it_goes_too(folders, admin, camera):
+def test_a_file_that_a_crash_left_without_a_size_is_removed_too(folders, admin, camera):
     detection = detect(camera, after(0))
     detection.thumbnail_path.write_bytes(b"jpg")
 
@@ -97,7 +97,7 @@ def test_files_stay_when_the_purge_is_rolled_back(folders, admin, camera):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_storage_fault_is_no_deletion_and_the_next_try_removes_the_file(folders, admin, camera, settings):
+def test_after_a_storage_fault_the_next_attempt_removes_the_file(folders, admin, camera, settings):
     detection = with_files(camera, 0)
     away = folders / "away"
     settings.THUMBNAIL_DIR.rename(away)
@@ -114,7 +114,7 @@ def test_a_storage_fault_is_no_deletion_and_the_next_try_removes_the_file(folder
     assert not Tombstone.objects.exists()
 
 
-def test_a_file_that_is_gone_already_is_done(folders, db):
+def test_a_missing_file_counts_as_removed(folders, db):
     Tombstone.objects.create(path=str(folders / "clips" / "1_clip.mp4"))
 
     remove_files()
@@ -122,7 +122,7 @@ def test_a_file_that_is_gone_already_is_done(folders, db):
     assert not Tombstone.objects.exists()
 
 
-def test_what_cannot_be_removed_does_not_hold_up_the_others(folders, db, monkeypatch):
+def test_a_file_that_cannot_be_removed_does_not_block_the_others(folders, db, monkeypatch):
     monkeypatch.setattr(tombstones, "BATCH", 2)
     stubborn = [folders / f"{number}" for number in range(3)]
     for folder in stubborn:
@@ -171,7 +171,7 @@ def test_purging_a_camera_removes_the_transcodes_of_its_videos_too(settings, tmp
 
 
 @pytest.mark.django_db(transaction=True)
-def test_purging_a_camera_removes_its_uploads_after_their_detections_and_what_was_kept_of_them(
+def test_purging_a_camera_removes_its_uploads_and_kept_copies_after_its_detections(
     folders, admin, camera, family_camera, pictures
 ):
     kept, left_by_a_crash = enter(camera, "a.jpg", is_kept=True), enter(camera, "b.JPG")
@@ -196,7 +196,7 @@ def test_purging_a_camera_removes_its_uploads_after_their_detections_and_what_wa
 
 
 @pytest.mark.django_db(transaction=True)
-def test_uploads_go_in_batches_too(folders, admin, camera, monkeypatch):
+def test_uploads_are_deleted_in_batches_too(folders, admin, camera, monkeypatch):
     monkeypatch.setattr(purging, "BATCH_SIZE", 3)
     monkeypatch.setattr(purging, "BATCHES_IN_REQUEST", 10)
     monkeypatch.setattr(purging, "PAUSE_S", 0)
@@ -244,7 +244,7 @@ def fill(camera, detections):
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.slow
-def test_no_transaction_deletes_more_than_a_batch_however_much_there_is(
+def test_no_transaction_deletes_more_than_a_batch(
     folders, admin, camera, family_camera, monkeypatch, rows_by_transaction
 ):
     monkeypatch.setattr(purging, "PAUSE_S", 0)
@@ -264,7 +264,7 @@ def test_no_transaction_deletes_more_than_a_batch_however_much_there_is(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_purge_that_is_killed_between_detections_and_events_goes_on_where_it_was(folders, admin, camera, monkeypatch):
+def test_a_purge_killed_between_detections_and_events_resumes(folders, admin, camera, monkeypatch):
     monkeypatch.setattr(purging, "BATCH_SIZE", 2)
     monkeypatch.setattr(purging, "PAUSE_S", 0)
     gone = [with_files(camera, seconds) for seconds in (0, 100, 200, 300, 400)]
@@ -288,7 +288,7 @@ def test_a_purge_that_is_killed_between_detections_and_events_goes_on_where_it_w
 
 
 @pytest.mark.django_db
-def test_what_a_killed_writer_left_beside_clips_thumbnails_and_kept_copies_goes(folders, settings):
+def test_partial_files_of_killed_writers_are_removed(folders, settings):
     settings.CACHE_DIR = folders / "cache"
     places = [settings.CLIP_DIR, settings.THUMBNAIL_DIR, settings.KEPT_DIR / "7"]
     for place in places:

@@ -28,7 +28,7 @@ def brightness(detection: Detection, at: tuple[float, float]) -> int:
         return image.convert("L").getpixel((int(image.width * at[0]), int(image.height * at[1])))
 
 
-def test_a_report_of_a_picture_gets_its_thumbnail(api, camera):
+def test_a_reported_picture_gets_a_thumbnail(api, camera):
     put(folder_of(camera), "a.jpg", numbered_still(0, (640, 480)))
     box = {"x": 160, "y": 120, "width": 320, "height": 240}
     plain = reported(api, camera)
@@ -45,7 +45,7 @@ def test_a_report_of_a_picture_gets_its_thumbnail(api, camera):
     assert reported_thumbnails.make_pending() == 0
 
 
-def test_a_report_of_a_video_shows_the_frame_at_its_offset(api, camera):
+def test_a_reported_video_gets_a_thumbnail_of_the_frame_at_its_offset(api, camera):
     numbered_video(folder_of(camera) / "v.mp4")
     early, late = (reported(api, camera, file_path="v.mp4", offset_ms=offset) for offset in (0, 9000))
 
@@ -53,7 +53,7 @@ def test_a_report_of_a_video_shows_the_frame_at_its_offset(api, camera):
     assert brightness(late, (0.5, 0.5)) > brightness(early, (0.5, 0.5)) + 100
 
 
-def test_a_file_may_come_later_than_its_report_but_not_days_later(api, camera):
+def test_a_file_may_arrive_later_than_its_report_but_not_days_later(api, camera):
     detection, forgotten = reported(api, camera), reported(api, camera)
     Detection.objects.filter(pk=forgotten.pk).update(received_at=timezone.now() - timedelta(days=1))
     picture = numbered_still(50, (640, 480))
@@ -79,7 +79,7 @@ def test_an_unreadable_file_is_abandoned_once_it_should_be_complete(api, camera)
     assert set(reported_thumbnails.pending()) == {fresh, missing}
 
 
-def test_reports_whose_files_never_come_keep_no_older_one_waiting(api, camera, monkeypatch):
+def test_reports_without_a_file_do_not_block_older_ones(api, camera, monkeypatch):
     monkeypatch.setattr(reported_thumbnails, "BATCH_SIZE", 2)
     put(folder_of(camera), "a.jpg", numbered_still(50))
     reported(api, camera)
@@ -89,7 +89,7 @@ def test_reports_whose_files_never_come_keep_no_older_one_waiting(api, camera, m
     assert reported_thumbnails.make_pending() == 1
 
 
-def test_a_run_ends_in_time(api, camera, monkeypatch):
+def test_a_run_has_a_time_limit(api, camera, monkeypatch):
     put(folder_of(camera), "a.jpg", numbered_still(50))
     for _ in range(3):
         reported(api, camera)
@@ -98,7 +98,7 @@ def test_a_run_ends_in_time(api, camera, monkeypatch):
     assert reported_thumbnails.make_pending() < 3
 
 
-def test_nothing_outside_of_the_cameras_own_folder_is_shown(api, camera, tmp_path):
+def test_only_files_of_the_cameras_own_folder_are_shown(api, camera, tmp_path):
     nested = make_camera("Nested", folder_path=f"{camera.folder_path}/nested")
     put(folder_of(nested), "a.jpg", numbered_still(50))
     secret = tmp_path / "secret.jpg"

@@ -38,7 +38,7 @@ def signed(api: APIClient, path: str, **values: object) -> str:
     return response.json()["url"]
 
 
-def test_the_address_works_without_credentials_until_it_expires(member_api, stranger, path):
+def test_a_signed_url_works_without_credentials_until_it_expires(member_api, stranger, path):
     before = datetime.now(UTC)
 
     response = member_api.post(SIGN, {"path": path, "expires_in": 60}, format="json")
@@ -77,7 +77,7 @@ def test_unusual_names_can_be_signed(api, stranger, camera):
         assert stranger.get(url).status_code == 200, name
 
 
-def test_the_query_is_part_of_what_is_signed(member_api, stranger, path):
+def test_the_query_is_signed_too(member_api, stranger, path):
     narrow = signed(member_api, f"{path}?width=160")
     whole = signed(member_api, path)
 
@@ -103,7 +103,7 @@ def test_the_query_is_part_of_what_is_signed(member_api, stranger, path):
         lambda url: re.sub(r"[?&](expires|nonce|user)=[^&]+", "", url).replace("jpg&", "jpg?"),
     ],
 )
-def test_a_signature_that_was_tampered_with_is_wrong_credentials(member_api, stranger, family_camera, path, tamper):
+def test_a_tampered_signature_is_401(member_api, stranger, family_camera, path, tamper):
     put(folder_of(family_camera), "b.jpg", jpeg())
 
     response = stranger.get(tamper(signed(member_api, path)))
@@ -113,11 +113,11 @@ def test_a_signature_that_was_tampered_with_is_wrong_credentials(member_api, str
     assert response["WWW-Authenticate"]
 
 
-def test_a_wrong_signature_is_refused_even_with_good_credentials(member_api, path):
+def test_a_wrong_signature_is_401_even_with_valid_credentials(member_api, path):
     assert member_api.get(f"{path}?signature=x").status_code == 401
 
 
-def test_a_signature_for_one_file_is_worth_nothing_for_another(member_api, stranger, family_camera, path):
+def test_a_signature_is_not_valid_for_another_file(member_api, stranger, family_camera, path):
     put(folder_of(family_camera), "b.jpg", jpeg())
     query = signed(member_api, path).partition("?")[2]
 
@@ -126,14 +126,14 @@ def test_a_signature_for_one_file_is_worth_nothing_for_another(member_api, stran
     assert stranger.get(f"/api/events?{query}").status_code == 401
 
 
-def test_a_signature_made_for_an_upload_is_worth_nothing_here(member, stranger, path):
+def test_a_signature_for_an_upload_is_not_valid_for_a_download(member, stranger, path):
     soon = datetime.now(UTC) + timedelta(minutes=5)
     for purpose, method in (("upload", "GET"), ("download", "PUT")):
         query = signing.sign(purpose, method=method, path=f"{path}?", expires_at=soon, subject=str(member.pk))
         assert stranger.get(f"{path}?{query}").status_code == 401
 
 
-def test_it_expires(member, stranger, path):
+def test_a_signed_url_expires(member, stranger, path):
     past = datetime.now(UTC) - timedelta(seconds=1)
     query = signing.sign("download", method="GET", path=f"{path}?", expires_at=past, subject=str(member.pk))
 
@@ -143,14 +143,14 @@ def test_it_expires(member, stranger, path):
     assert "expired" in response.json()["error"]
 
 
-def test_only_reading_is_signed(member_api, stranger, path):
+def test_a_signed_url_is_for_reading_only(member_api, stranger, path):
     url = signed(member_api, path)
 
     for method in ("post", "put", "patch", "delete"):
         assert getattr(stranger, method)(url).status_code in {401, 405}
 
 
-def test_a_file_that_the_signer_may_no_longer_see_is_not_served(member, family, member_api, stranger, path):
+def test_a_file_that_became_invisible_to_the_signer_is_not_served(member, family, member_api, stranger, path):
     url = signed(member_api, path)
     member.groups.remove(family)
 
@@ -158,7 +158,7 @@ def test_a_file_that_the_signer_may_no_longer_see_is_not_served(member, family, 
     assert stranger.head(url).status_code == 404
 
 
-def test_it_ends_with_the_signers_account(member, member_api, stranger, path):
+def test_it_is_invalid_once_the_signer_is_deactivated(member, member_api, stranger, path):
     url = signed(member_api, path)
 
     User.objects.filter(pk=member.pk).update(is_active=False)
@@ -168,7 +168,7 @@ def test_it_ends_with_the_signers_account(member, member_api, stranger, path):
     assert stranger.get(url).status_code == 401
 
 
-def test_it_survives_a_change_of_the_secret_key_that_names_the_old_one(member_api, stranger, path, settings):
+def test_it_stays_valid_if_the_old_key_is_a_fallback(member_api, stranger, path, settings):
     url = signed(member_api, path)
 
     with override_settings(SECRET_KEY="another", SECRET_KEY_FALLBACKS=[settings.SECRET_KEY]):
@@ -177,7 +177,7 @@ def test_it_survives_a_change_of_the_secret_key_that_names_the_old_one(member_ap
         assert stranger.get(url).status_code == 401
 
 
-def test_what_one_may_not_see_cannot_be_signed(outsider, path, family_camera):
+def test_invisible_files_cannot_be_signed(outsider, path, family_camera):
     client = client_of(outsider)
 
     for hidden in (path, f"/api/cameras/{family_camera.slug}/snapshot", "/api/media/clips/1_clip.mp4"):
@@ -217,18 +217,18 @@ def test_what_one_may_not_see_cannot_be_signed(outsider, path, family_camera):
         {"path": "/api/media/clips/1_clip.mp4", "expires_in": 10**30},
     ],
 )
-def test_bad_values_are_named(api, wrong):
+def test_invalid_values_are_named(api, wrong):
     response = api.post(SIGN, wrong, format="json")
 
     assert response.status_code == 422
     assert {row["field"] for row in response.json()["errors"]} <= {"path", "expires_in"}
 
 
-def test_strangers_cannot_sign(stranger):
+def test_anonymous_users_cannot_sign(stranger):
     assert stranger.post(SIGN, {"path": "/api/media/clips/1_clip.mp4"}, format="json").status_code == 401
 
 
-def test_a_camera_in_the_trash_cannot_be_signed(api, admin):
+def test_files_of_a_trashed_camera_cannot_be_signed(api, admin):
     from cameras import registry
 
     camera = make_camera()
@@ -240,7 +240,7 @@ def test_a_camera_in_the_trash_cannot_be_signed(api, admin):
     assert APIClient().get(url).status_code == 404
 
 
-def test_other_sites_may_show_what_a_signature_opens_and_nothing_else(member_api, stranger, family_camera, path):
+def test_other_sites_may_embed_only_signed_urls(member_api, stranger, family_camera, path):
     """A browser shows a picture in another origin's page only if this header lets it."""
     policy = "Cross-Origin-Resource-Policy"
 

@@ -69,13 +69,13 @@ def test_an_upload_has_these_keys_and_times_in_milliseconds(api: APIClient, came
     assert body["pagination"] == {"next_cursor": None, "has_more": False, "limit": 50}
 
 
-def test_a_name_that_is_no_text_is_shown_as_far_as_it_is(api: APIClient, camera: Camera) -> None:
+def test_a_name_that_is_not_utf_8_has_replacement_characters(api: APIClient, camera: Camera) -> None:
     enter(camera, b"caf\xe9\n.jpg")
 
     assert api.get(UPLOADS).json()["items"][0]["path"] == "caf\ufffd\n.jpg"
 
 
-def test_pages_lose_and_repeat_nothing_where_many_arrived_at_once(api: APIClient, camera: Camera) -> None:
+def test_paging_loses_and_repeats_nothing_when_many_arrived_at_once(api: APIClient, camera: Camera) -> None:
     now = timezone.now()
     made = [enter(camera, f"{number}.jpg", received_at=now - timedelta(seconds=number // 3)) for number in range(7)]
 
@@ -119,16 +119,14 @@ def test_filters_narrow_by_camera_and_state(api: APIClient, camera: Camera, fami
         ("cursor", "WyJ4IiwxXQ"),
     ],
 )
-def test_a_wrong_filter_is_422_and_names_the_field(api: APIClient, name: str, value: str) -> None:
+def test_an_invalid_filter_is_422_and_names_the_field(api: APIClient, name: str, value: str) -> None:
     response = api.get(UPLOADS, {name: value})
 
     assert response.status_code == 422
     assert [error["field"] for error in response.json()["errors"]] == [name]
 
 
-def test_only_staff_see_the_ledger_and_of_it_only_their_cameras(
-    guard: User, camera: Camera, family_camera: Camera
-) -> None:
+def test_staff_see_the_uploads_of_visible_cameras(guard: User, camera: Camera, family_camera: Camera) -> None:
     enter(camera)
     theirs = enter(family_camera)
 
@@ -137,7 +135,7 @@ def test_only_staff_see_the_ledger_and_of_it_only_their_cameras(
     assert client_of(make_user("boss", "cameras.view_all")).get(UPLOADS).status_code == 403
 
 
-def test_a_trashed_camera_takes_its_uploads_out_of_the_list(api: APIClient, admin: User, camera: Camera) -> None:
+def test_uploads_of_trashed_cameras_are_not_listed(api: APIClient, admin: User, camera: Camera) -> None:
     upload = enter(camera, state="failed")
     registry.trash_camera(admin, camera)
 
@@ -145,7 +143,9 @@ def test_a_trashed_camera_takes_its_uploads_out_of_the_list(api: APIClient, admi
     assert again(api, upload).status_code == 404
 
 
-def test_a_page_costs_the_same_however_much_is_on_it(api: APIClient, camera: Camera, django_assert_num_queries) -> None:
+def test_the_number_of_queries_does_not_grow_with_the_page(
+    api: APIClient, camera: Camera, django_assert_num_queries
+) -> None:
     api.get(UPLOADS)  # the key notes its first use
     for number in range(20):
         enter(camera, f"{number}.jpg")
@@ -155,9 +155,7 @@ def test_a_page_costs_the_same_however_much_is_on_it(api: APIClient, camera: Cam
 
 
 @pytest.mark.parametrize("state", ["rejected", "failed"])
-def test_what_was_rejected_or_failed_waits_again_with_all_its_attempts(
-    api: APIClient, admin: User, camera: Camera, state: str
-) -> None:
+def test_a_retried_upload_waits_with_all_its_attempts(api: APIClient, admin: User, camera: Camera, state: str) -> None:
     upload = enter(camera, state=state, attempts=3, retry_at=timezone.now() + timedelta(hours=1))
 
     response = again(api, upload)

@@ -122,7 +122,7 @@ def empty(path: Path) -> Path:
 
 
 @pytest.mark.parametrize("maker", [without_moov, with_sound_only, empty])
-def test_a_file_without_a_readable_picture_is_refused(tmp_path, maker):
+def test_a_file_without_a_readable_frame_is_rejected(tmp_path, maker):
     with pytest.raises(FfmpegFailed) as refusal:
         list(sample_frames(maker(tmp_path / "a.mp4"), AT))
 
@@ -132,7 +132,7 @@ def test_a_file_without_a_readable_picture_is_refused(tmp_path, maker):
 @pytest.mark.parametrize(
     "text", ["#EXTM3U\n#EXTINF:1,\n{0}\n", "ffconcat version 1.0\nfile {0}\n", "[playlist]\nFile1={0}"]
 )
-def test_a_playlist_with_a_video_extension_is_refused(tmp_path, four_seconds, text):
+def test_a_playlist_with_a_video_extension_is_rejected(tmp_path, four_seconds, text):
     disguised = tmp_path / "a.avi"
     disguised.write_text(text.format(four_seconds))
 
@@ -140,7 +140,7 @@ def test_a_playlist_with_a_video_extension_is_refused(tmp_path, four_seconds, te
         list(sample_frames(disguised, AT))
 
 
-def test_a_missing_file_and_a_link_outside_the_root_are_refused(tmp_path, four_seconds):
+def test_a_missing_file_and_a_link_outside_the_root_are_rejected(tmp_path, four_seconds):
     with pytest.raises(NoSuchFile):
         list(sample_frames(tmp_path / "gone.mp4", AT))
     link = tmp_path / "link.mkv"

@@ -39,7 +39,7 @@ def test_no_query_scans_every_clip(camera, sent, work):
 
 
 @pytest.mark.parametrize("query", ["", "?state__exact=failed"])
-def test_the_admins_page_of_clips_sorts_none_of_them(camera, admin, query):
+def test_the_admin_list_of_clips_is_not_sorted_by_the_database(camera, admin, query):
     for number in range(5):
         detect(camera, after(number * 100))
     with CaptureQueriesContext(connection) as captured:
