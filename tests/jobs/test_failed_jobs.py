@@ -139,6 +139,13 @@ def test_the_list_is_paged(desk: Client, camera: Camera) -> None:
     assert "00.jpg" in second and "50.jpg" not in second
 
 
+@pytest.mark.parametrize("query", ["p=x", "p=-1", f"p={10**30}", f"p={'9' * 5000}", "p=%00", "kind=%00", "kind=x&p=2"])
+def test_the_list_is_shown_whatever_is_typed(desk: Client, camera: Camera, query: str) -> None:
+    failed_upload(camera)
+
+    assert "1 failed job" in text_of(desk, f"{PAGE}?{query}")
+
+
 def test_the_number_of_queries_does_not_depend_on_the_number_of_jobs(
     desk: Client, admin: User, camera: Camera, django_assert_max_num_queries
 ) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
+from celery import current_app
 from django.db import connection, transaction
 from django.utils import timezone
 
@@ -248,13 +249,13 @@ def test_no_transaction_deletes_more_than_a_batch(
     folders, admin, camera, family_camera, monkeypatch, rows_by_transaction
 ):
     monkeypatch.setattr(purging, "PAUSE_S", 0)
-    monkeypatch.setattr(purging, "send", lambda pk: None)
+    monkeypatch.setattr(current_app, "send_task", lambda name, args, queue: None)
     fill(camera, 50_010)  # one batch takes the last detections and the first events
     fill(family_camera, 10)
 
     purge(admin, camera)
     in_request = sum(rows_by_transaction)
-    continue_purge(camera.pk)
+    continue_purge(Purge.objects.get().pk)
 
     assert in_request == (1 + purging.BATCHES_IN_REQUEST) * purging.BATCH_SIZE
     assert max(rows_by_transaction) == purging.BATCH_SIZE <= 5000

@@ -265,7 +265,7 @@ def test_a_link_that_was_exchanged_since_it_was_listed_stays(review, worker, fol
     [
         (PermissionError(13, "Permission denied"), "Permission denied."),
         (OSError(30, "Read-only file system"), ReadOnly.title),
-        (OSError(5, "Input/output error"), "The storage does not answer: Input/output error."),
+        (OSError(5, "Input/output error"), "The storage does not respond: Input/output error."),
     ],
 )
 def test_one_that_cannot_be_deleted_keeps_no_other_back(review, worker, folder, monkeypatch, fault, message):
