@@ -27,7 +27,7 @@ def taken(
     return capture_time(FileFacts(path, mtime, received, timedelta(seconds=length_s), readings, container), zone)
 
 
-def test_what_the_picture_says_itself_counts_before_its_name_and_that_before_its_time():
+def test_exif_takes_precedence_over_the_name_and_the_name_over_the_file_time():
     said, name = NOON - timedelta(seconds=10), "20260131_115955.jpg"
 
     itself, named, folder, neither = (
@@ -44,14 +44,14 @@ def test_what_the_picture_says_itself_counts_before_its_name_and_that_before_its
     assert not any(each.note or each.is_absurd for each in (itself, named, folder, neither))
 
 
-def test_a_picture_that_says_its_zone_is_believed():
+def test_an_exif_time_zone_is_used():
     said = datetime(2026, 1, 31, 12, 0, 0, tzinfo=ZoneInfo("Asia/Tokyo"))
 
     assert taken(said).at == datetime(2026, 1, 31, 3, 0, 0, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(("utc_hour", "expected"), [(0, 0), (1, 1)])
-def test_of_the_hour_that_comes_twice_the_one_near_the_files_time_is_meant(utc_hour, expected):
+def test_a_repeated_hour_resolves_to_the_one_nearer_to_the_file_time(utc_hour, expected):
     """On 25 October 2026, 02:30 in Berlin is 00:30 UTC, and an hour later again."""
     mtime = datetime(2026, 10, 25, utc_hour, 30, 4, tzinfo=UTC)
 
@@ -61,7 +61,7 @@ def test_of_the_hour_that_comes_twice_the_one_near_the_files_time_is_meant(utc_h
 
 
 @pytest.mark.parametrize(("utc_hour", "expected"), [(0, 0), (1, 1)])
-def test_of_the_hour_that_is_left_out_the_one_near_the_files_time_is_meant(utc_hour, expected):
+def test_a_skipped_hour_resolves_to_the_one_nearer_to_the_file_time(utc_hour, expected):
     mtime = datetime(2026, 3, 29, utc_hour, 30, 4, tzinfo=UTC)
 
     found = taken(path="20260329_023000.jpg", mtime=mtime, received=mtime)
@@ -78,7 +78,7 @@ def test_of_the_hour_that_is_left_out_the_one_near_the_files_time_is_meant(utc_h
         (datetime(9999, 1, 1), "ahead"),
     ],
 )
-def test_a_clock_that_cannot_be_right_is_told_and_the_next_clue_counts(said, reason):
+def test_an_implausible_time_is_noted_and_the_next_clue_is_used(said, reason):
     named = taken(said, path="20260131_115955.jpg")
     alone = taken(said)
 
@@ -89,20 +89,20 @@ def test_a_clock_that_cannot_be_right_is_told_and_the_next_clue_counts(said, rea
     assert not taken(NOON).is_absurd
 
 
-def test_a_tag_that_is_blank_gives_way_to_the_next_one_and_says_nothing_of_the_clock():
+def test_a_blank_tag_is_skipped_and_does_not_mean_a_wrong_clock():
     found = taken(None, NOON, path="20260131_110000.jpg")
 
     assert (found.at, found.clue, found.note) == (RECEIVED.replace(second=0), "exif", "EXIF is blank.")
     assert not found.is_absurd
 
 
-def test_a_clock_that_is_a_little_fast_is_believed():
+def test_a_slightly_fast_clock_is_accepted():
     assert not taken(NOON + timedelta(minutes=5)).is_absurd
 
 
 @pytest.mark.parametrize("at", [datetime(1, 1, 1), datetime(9999, 12, 31, 23, 59)])
 @pytest.mark.parametrize("zone", ["Asia/Tokyo", "America/New_York"])
-def test_a_clock_at_the_end_of_the_calendar_is_absurd(at, zone):
+def test_a_clock_at_the_end_of_the_calendar_is_implausible(at, zone):
     found = taken(at, zone=ZoneInfo(zone))
 
     assert (found.at, found.is_absurd) == (RECEIVED, True)
@@ -121,7 +121,7 @@ RESTARTED = [
 
 @pytest.mark.parametrize("told", RESTARTED)
 @pytest.mark.parametrize("place", ["said", "name"])
-def test_a_clock_that_began_anew_at_its_factory_date_is_not_believed(told, place):
+def test_a_clock_reset_to_its_factory_date_is_rejected(told, place):
     """Camera in UTC, the file arrives now and was written now."""
     name = f"{told:%Y%m%dT%H%M%S%z}.jpg"
     found = taken(told, zone=ZoneInfo("UTC")) if place == "said" else taken(path=name, zone=ZoneInfo("UTC"))
@@ -148,13 +148,13 @@ def test_a_clock_that_began_anew_at_its_factory_date_is_not_believed(told, place
         (datetime(2015, 1, 1, 15, 3), RECEIVED, RECEIVED),
     ],
 )
-def test_a_real_picture_of_a_new_years_night_is_believed(told, written, received):
+def test_a_real_picture_of_a_new_years_night_is_accepted(told, written, received):
     found = taken(told, mtime=written, received=received, zone=ZoneInfo("UTC"))
 
     assert (found.at, found.is_absurd, found.note) == (told.replace(tzinfo=UTC), False, "")
 
 
-def test_a_gps_receiver_that_lost_count_of_its_weeks_is_not_believed():
+def test_a_gps_week_rollover_is_rejected():
     assert taken(NOON - timedelta(weeks=1024)).is_absurd
     assert not taken(NOON - timedelta(weeks=1020)).is_absurd
 
@@ -170,18 +170,18 @@ def test_a_file_time_in_the_future_counts_as_the_time_of_arrival():
     assert (slightly.at, slightly.clue, slightly.is_absurd) == (RECEIVED, "file", False)
 
 
-def test_a_file_time_before_all_clocks_counts_as_the_time_of_arrival():
+def test_a_file_time_of_an_unset_clock_counts_as_the_time_of_arrival():
     found = taken(mtime=datetime(1980, 1, 1, tzinfo=UTC))
 
     assert (found.at, found.clue, found.is_absurd) == (RECEIVED, "received", True)
 
 
-def test_a_video_began_its_length_before_it_was_written():
+def test_a_video_started_its_length_before_its_file_time():
     assert taken(path="a.mp4", length_s=4).at == RECEIVED - timedelta(seconds=4)
     assert taken(path="20260131_115955.mp4", length_s=4).at == datetime(2026, 1, 31, 10, 59, 55, tzinfo=UTC)
 
 
-def test_a_number_that_may_be_something_else_says_nothing_of_the_clock():
+def test_an_ambiguous_number_does_not_mean_a_wrong_clock():
     found = taken(path="device_1234567890.jpg")
 
     assert (found.at, found.clue, found.is_absurd, found.note) == (RECEIVED, "file", False, "")

@@ -50,7 +50,7 @@ def read(name: str, data: bytes, *, zone: str = "Europe/Berlin") -> Upload:
     return Upload.objects.get()
 
 
-def test_the_ledger_the_api_and_the_admin_tell_by_which_clue_and_why(db, client):
+def test_ledger_api_and_admin_show_the_clue_and_the_reason(db, client):
     upload = read("20150101_000310.jpg", picture(exif=exif({ORIGINAL: "0000:00:00 00:00:00"})).getvalue())
 
     assert abs(upload.captured_at - timezone.now()) < timedelta(minutes=1)
@@ -68,7 +68,7 @@ def test_the_ledger_the_api_and_the_admin_tell_by_which_clue_and_why(db, client)
     assert "the file&#x27;s own time" in page and "was reset" in page
 
 
-def test_a_picture_is_entered_by_its_name_and_told_by_what_it_says_itself_once_it_is_read(db):
+def test_exif_replaces_the_time_from_the_name_after_processing(db):
     camera = make_camera("Yard", detector="none", time_zone="Europe/Berlin")
     data = picture(exif=exif({ORIGINAL: "2026:01:31 12:00:05"})).getvalue()
     put(folder_of(camera), "20260131_120000.jpg", data, age_s=5)
@@ -82,7 +82,7 @@ def test_a_picture_is_entered_by_its_name_and_told_by_what_it_says_itself_once_i
     assert (done.capture_clue, done.captured_at.second) == ("exif", 5)
 
 
-def test_a_video_whose_sound_is_longer_than_its_pictures_began_its_pictures_ago(db, tmp_path):
+def test_the_start_of_a_video_depends_on_its_video_track_not_its_audio(db, tmp_path):
     long_sound = film(tmp_path / "long_sound.mp4", *SOUND, *H264, "-c:a", "aac", "-b:a", "16k")
     camera = make_camera("Yard", detector="none")
     put(folder_of(camera), "long_sound.mp4", long_sound.read_bytes())
@@ -111,7 +111,7 @@ def test_a_video_whose_sound_is_longer_than_its_pictures_began_its_pictures_ago(
         ("a.avi", {"date": "2026-01-31 12:00:00"}, "11:00:00"),
     ],
 )
-def test_a_video_says_itself_when_it_was_taken(db, tmp_path, name, metadata, expected):
+def test_a_container_time_is_used(db, tmp_path, name, metadata, expected):
     options = [text for key, value in metadata.items() for text in ("-metadata", f"{key}={value}")]
     whole = film(tmp_path / name, *H264, "-movflags", "use_metadata_tags", *options)
 
@@ -126,7 +126,7 @@ def told(tags: dict[str, str], *, written: datetime = RECEIVED, length_s: float 
     return capture_time(facts, BERLIN)
 
 
-def test_a_container_that_counts_by_the_cameras_clock_is_known_by_the_files_time():
+def test_a_container_time_in_local_time_is_recognized_by_the_file_time():
     tags = {"creation_time": "2026-11-30T10:00:00.000000Z"}
 
     ahead = told({"creation_time": "2026-11-30T09:58:00.000000Z"})
@@ -138,7 +138,7 @@ def test_a_container_that_counts_by_the_cameras_clock_is_known_by_the_files_time
     assert agreeing.at.hour == 11 and late.at.hour == 12
 
 
-def test_a_container_whose_time_was_entered_last_began_its_length_earlier():
+def test_a_container_time_may_be_the_end_of_the_recording():
     at_the_end = told({"creation_time": "2026-11-30T08:59:59Z"}, length_s=60)
     at_the_beginning = told({"creation_time": "2026-11-30T08:59:00Z"}, length_s=60)
 
@@ -147,13 +147,13 @@ def test_a_container_whose_time_was_entered_last_began_its_length_earlier():
 
 
 @pytest.mark.parametrize("text", ["1904-01-01T00:00:00Z", "1970-01-01T00:00:00.000000Z", "", "yesterday"])
-def test_a_container_that_says_nothing_says_nothing_of_the_clock(text):
+def test_an_unset_container_time_does_not_mean_a_wrong_clock(text):
     found = told({"creation_time": text})
 
     assert (found.at, found.clue, found.is_absurd, found.note) == (RECEIVED, "file", False, "")
 
 
-def test_a_container_whose_clock_began_anew_is_not_believed():
+def test_a_container_time_of_a_reset_clock_is_rejected():
     assert told({"creation_time": "2015-01-01T00:03:10Z"}).is_absurd
 
 
@@ -179,7 +179,7 @@ def is_plausible(at: datetime, received: datetime, length: timedelta) -> bool:
 
 @settings(UNHURRIED, max_examples=100)
 @given(path=NAMES, mtime=TIMES_OF_FILES, zone=ZONES, length=st.floats(0, 86_400))
-def test_any_path_gives_a_plausible_time(path, mtime, zone, length):
+def test_any_path_results_in_a_plausible_time(path, mtime, zone, length):
     facts = FileFacts("/".join(path), mtime, RECEIVED, timedelta(seconds=length))
 
     found = capture_time(facts, ZoneInfo(zone))
@@ -195,7 +195,7 @@ def test_any_path_gives_a_plausible_time(path, mtime, zone, length):
     text=TEXTS,
     zone=ZONES,
 )
-def test_any_exif_gives_a_plausible_time(tags, others, text, zone):
+def test_any_exif_results_in_a_plausible_time(tags, others, text, zone):
     image = Image.new("RGB", (8, 8))
     image.getexif().update(tags | others)
     said = (*readings_of_tags(read_tags(image, REQUESTED_TAGS)), reading_of("XMP", text))
@@ -210,7 +210,7 @@ def test_any_exif_gives_a_plausible_time(tags, others, text, zone):
 
 @settings(UNHURRIED, max_examples=40)
 @given(data=st.binary(max_size=300))
-def test_rubbish_in_the_place_of_exif_costs_nothing(data):
+def test_invalid_exif_is_ignored(data):
     image = Image.new("RGB", (8, 8))
     image.info["exif"] = b"Exif\0\0" + data
     image.info["xmp"] = data
@@ -218,14 +218,14 @@ def test_rubbish_in_the_place_of_exif_costs_nothing(data):
     readings_of_tags(read_tags(image, REQUESTED_TAGS))
 
 
-def test_other_pictures_than_jpeg_are_read_by_the_worker_too(db):
+def test_the_worker_also_reads_times_from_other_formats_than_jpeg(db):
     upload = read("a.png", picture("PNG", exif=exif({ORIGINAL: "2026:01:31 12:00:00"})).getvalue())
 
     assert (upload.capture_clue, upload.captured_at.hour) == ("exif", 11)
 
 
 @pytest.mark.skipif(not footage.IS_HERE, reason=footage.WHY_NOT)
-def test_the_one_picture_of_each_burst_is_searched_for_people(db):
+def test_the_only_picture_of_a_burst_is_searched_for_people(db):
     """A camera that uploads when it saw something: one still, half an hour later another."""
     camera = make_camera("Yard", detector="people")
     still = next(frame.image for number, frame in footage.frames() if number == 6)

@@ -59,7 +59,7 @@ def asked_of(tables: tuple[str, ...], captured: list[dict[str, str]]) -> list[st
         "missing",
     ],
 )
-def test_nothing_looks_at_every_row(porch, django_assert_max_num_queries, work):
+def test_no_query_scans_a_whole_table(porch, django_assert_max_num_queries, work):
     put(folder_of(porch), "a.jpg", jpeg())
     scan_and_enter(porch)
 
@@ -73,13 +73,13 @@ def test_nothing_looks_at_every_row(porch, django_assert_max_num_queries, work):
     assert told and not walked
 
 
-def test_the_rows_of_one_file_are_found_by_its_name(porch):
+def test_the_rows_of_a_file_are_found_by_an_index(porch):
     rows: QuerySet[Upload] = Upload.objects.of_file(porch.pk, b"a.jpg")
 
     assert "path_digest=?" in rows.explain()
 
 
-def test_failures_are_counted_without_a_look_at_what_was_read(db, django_assert_max_num_queries):
+def test_counting_failures_does_not_read_processed_uploads(db, django_assert_max_num_queries):
     with django_assert_max_num_queries(12) as captured:
         state.ingest_state()
 

@@ -38,7 +38,7 @@ def quiet_since(seconds: int) -> None:
 
 
 @pytest.mark.parametrize("name", LACKING)
-def test_what_lacks_only_its_last_bytes_is_read_after_a_moment(porch, name):
+def test_a_picture_without_its_last_bytes_is_processed_after_a_wait(porch, name):
     put(folder_of(porch), name, LACKING[name], age_s=300)
 
     state, reason = process_all(porch)[name]
@@ -50,7 +50,7 @@ def test_what_lacks_only_its_last_bytes_is_read_after_a_moment(porch, name):
 
 
 @pytest.mark.parametrize("cut", [3, 200, 1000])
-def test_a_picture_with_a_grey_bottom_goes_on_waiting(porch, cut):
+def test_a_picture_with_missing_rows_keeps_waiting(porch, cut):
     put(folder_of(porch), "a.jpg", jpeg()[:-cut], age_s=300)
     process_all(porch)
 
@@ -60,14 +60,14 @@ def test_a_picture_with_a_grey_bottom_goes_on_waiting(porch, cut):
     assert uploads(porch)["a.jpg"][0] == "waiting"
 
 
-def test_the_moment_is_a_setting(porch, settings):
+def test_the_wait_is_a_setting(porch, settings):
     settings.NVR_INGEST_END_WAIT = timedelta(0)
     put(folder_of(porch), "a.jpg", jpeg()[:-2], age_s=300)
 
     assert process_all(porch) == {"a.jpg": ("done", "")}
 
 
-def test_something_is_found_in_it_and_drawn(db, settings):
+def test_a_repaired_picture_has_detections_and_a_thumbnail(db, settings):
     settings.NVR_INGEST_END_WAIT = timedelta(0)
     yard: Camera = make_camera("Yard", detector="motion")
     for number, x in enumerate((0, 0, 150)):

@@ -94,7 +94,7 @@ def at(text: str) -> datetime:
         ({ORIGINAL: "Sun, 29 Nov 2026 10:06:00 +0100"}, at("09:06:00")),
     ],
 )
-def test_a_time_is_read_in_every_spelling(tags, expected, tmp_path):
+def test_every_time_format_is_parsed(tags, expected, tmp_path):
     found = taken(picture(exif=exif(tags)), tmp_path)
 
     assert (found.at, found.clue, found.is_absurd) == (expected, "exif", False)
@@ -118,7 +118,7 @@ def test_a_time_is_read_in_every_spelling(tags, expected, tmp_path):
         "\xff\xfe\xfd",
     ],
 )
-def test_what_is_no_whole_time_gives_way_to_the_next_tag(text, tmp_path):
+def test_an_incomplete_time_is_skipped_for_the_next_tag(text, tmp_path):
     found = taken(picture(exif=exif({ORIGINAL: text, DIGITIZED: "2026:11:29 10:06:00"})), tmp_path)
 
     assert (found.at, found.clue, found.is_absurd) == (at("09:06:00"), "exif", False)
@@ -137,11 +137,11 @@ def test_what_is_no_whole_time_gives_way_to_the_next_tag(text, tmp_path):
         ({ORIGINAL: "1970:01:01 00:00:10"}, {CHANGED: "2026:11:29 10:06:00"}),
     ],
 )
-def test_every_tag_counts_where_those_before_it_say_nothing(ifd, base, tmp_path):
+def test_every_tag_is_used_if_those_before_it_are_missing(ifd, base, tmp_path):
     assert taken(picture(exif=exif(ifd, base)), tmp_path).at == at("09:06:00")
 
 
-def test_the_satellites_time_counts_where_the_clock_was_never_set(tmp_path):
+def test_gps_time_is_used_if_the_clock_was_never_set(tmp_path):
     gps = {29: "2026:11:29", 7: (9.0, 6.0, 0.5)}
 
     found = taken(picture(exif=exif({ORIGINAL: "2000:01:01 00:00:10"}, gps=gps)), tmp_path)
@@ -151,7 +151,7 @@ def test_the_satellites_time_counts_where_the_clock_was_never_set(tmp_path):
 
 
 @pytest.mark.parametrize("gps", [{29: "", 7: (9.0, 6.0, 0.5)}, {29: "2026:11:31", 7: (9.0, 6.0, 0.5)}, {7: (9.0,)}])
-def test_a_broken_satellites_time_costs_no_other_tag(gps, tmp_path):
+def test_an_invalid_gps_time_does_not_affect_other_tags(gps, tmp_path):
     found = taken(picture(exif=exif({}, {PREVIEW: "2026:11:29 10:06:00"}, gps=gps)), tmp_path)
 
     assert found.at == at("09:06:00")
@@ -185,14 +185,14 @@ def tiff_tags() -> TiffImagePlugin.ImageFileDirectory_v2:
 
 
 @pytest.mark.parametrize("kind", PICTURES)
-def test_other_kinds_of_pictures_say_it_as_well(kind, tmp_path):
+def test_other_picture_formats_are_supported(kind, tmp_path):
     found = taken(PICTURES[kind](), tmp_path)
 
     assert (found.at, found.clue) == (at("09:06:00"), "exif")
 
 
 @pytest.mark.parametrize("kind", PICTURES)
-def test_what_a_picture_says_is_read_in_a_child_process_alone(kind, tmp_path, monkeypatch):
+def test_metadata_is_read_only_in_a_child_process(kind, tmp_path, monkeypatch):
     file = PICTURES[kind]()
 
     def parsed_here(*args: Any, **kwargs: Any) -> None:
@@ -204,13 +204,13 @@ def test_what_a_picture_says_is_read_in_a_child_process_alone(kind, tmp_path, mo
     assert taken(file, tmp_path).at == at("09:06:00")
 
 
-def test_of_day_and_month_either_way_round_that_near_the_files_time_is_meant(tmp_path):
+def test_ambiguous_day_and_month_resolve_to_the_date_nearer_to_the_file_time(tmp_path):
     assert taken(picture(exif=exif({ORIGINAL: "05/11/2026 10:06:00"})), tmp_path).at.month == 11
     assert taken(picture(exif=exif({ORIGINAL: "11/05/2026 10:06:00"})), tmp_path).at.month == 11
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
-def test_exif_that_is_cut_off_or_rubbish_costs_no_picture(tmp_path):
+def test_truncated_or_invalid_exif_does_not_reject_a_picture(tmp_path):
     whole = exif({ORIGINAL: "2026:11:29 10:06:00"}, {CHANGED: "2026:11:29 10:06:00"})
 
     for length in range(6, len(whole), 3):

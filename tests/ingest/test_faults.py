@@ -44,7 +44,7 @@ def yard(db: None) -> Camera:
     return camera
 
 
-def test_thumbnails_that_cannot_be_written_do_not_have_the_file_read_again(yard, settings, tmp_path):
+def test_a_failed_thumbnail_does_not_process_the_file_again(yard, settings, tmp_path):
     (tmp_path / "file").touch()
     settings.THUMBNAIL_DIR = tmp_path / "file"
 
@@ -53,7 +53,7 @@ def test_thumbnails_that_cannot_be_written_do_not_have_the_file_read_again(yard,
     assert not Detection.objects.exclude(thumbnail_size_bytes=None)
 
 
-def test_a_thumbnail_is_never_drawn_from_newer_bytes(yard, monkeypatch, settings, tmp_path):
+def test_a_thumbnail_is_never_rendered_from_newer_content(yard, monkeypatch, settings, tmp_path):
     (tmp_path / "file").touch()
     settings.THUMBNAIL_DIR = tmp_path / "file"
     process_all(yard)
@@ -66,7 +66,7 @@ def test_a_thumbnail_is_never_drawn_from_newer_bytes(yard, monkeypatch, settings
     assert Detection.objects.first().thumbnail_size_bytes == 0
 
 
-def test_thumbnails_of_a_camera_that_is_away_keep_no_other_waiting(yard, monkeypatch):
+def test_thumbnails_of_an_unavailable_camera_do_not_block_others(yard, monkeypatch):
     from nvr.media.files.paths import StorageFault
 
     other = make_camera("Other", detector="motion")
@@ -90,7 +90,7 @@ def test_thumbnails_of_a_camera_that_is_away_keep_no_other_waiting(yard, monkeyp
     assert Detection.objects.filter(camera=yard, thumbnail_size_bytes=None)
 
 
-def test_of_a_name_used_again_whole_bytes_are_kept(porch):
+def test_the_complete_content_of_a_reused_name_is_kept(porch):
     put(folder_of(porch), "snap.jpg", jpeg(320, 240), age_s=60)
     process_all(porch)
     put(folder_of(porch), "snap.jpg", jpeg(320, 240, seed=3)[:3000], age_s=40)
@@ -102,7 +102,7 @@ def test_of_a_name_used_again_whole_bytes_are_kept(porch):
     assert latest.state == "done" and latest.kept_path.read_bytes() == jpeg(320, 240, seed=3)
 
 
-def test_a_copy_that_cannot_be_written_has_the_file_wait(porch, settings, tmp_path):
+def test_a_file_whose_copy_fails_keeps_waiting(porch, settings, tmp_path):
     put(folder_of(porch), "snap.jpg", jpeg(), age_s=60)
     process_all(porch)
     put(folder_of(porch), "snap.jpg", jpeg(seed=3), age_s=20)
@@ -113,7 +113,7 @@ def test_a_copy_that_cannot_be_written_has_the_file_wait(porch, settings, tmp_pa
     assert "data folder" in Upload.objects.latest("pk").reason
 
 
-def test_a_file_that_is_written_to_while_it_is_looked_at_is_read_again(yard, monkeypatch):
+def test_a_file_that_changes_during_detection_is_processed_again(yard, monkeypatch):
     look = pipeline.run_detector
     file = folder_of(yard) / "20260131_120001.jpg"
 
@@ -132,7 +132,7 @@ def test_a_file_that_is_written_to_while_it_is_looked_at_is_read_again(yard, mon
     assert Detection.objects.count() == Detection.objects.filter(upload__path=file.name).count() > 0
 
 
-def test_a_video_that_takes_too_long_each_time_is_given_up(yard, monkeypatch):
+def test_a_video_that_times_out_each_time_fails(yard, monkeypatch):
     make_video(folder_of(yard) / "a.mp4")
     monkeypatch.setattr(
         sampling.sample_frames, "__kwdefaults__", {**sampling.sample_frames.__kwdefaults__, "time_limit": timedelta(0)}
@@ -145,7 +145,7 @@ def test_a_video_that_takes_too_long_each_time_is_given_up(yard, monkeypatch):
     assert uploads(yard)["a.mp4"][0] == "failed"
 
 
-def test_a_picture_that_takes_too_long_is_tried_ever_more_seldom_and_never_given_up(porch, monkeypatch):
+def test_a_picture_that_times_out_is_retried_with_growing_delays(porch, monkeypatch):
     """The disk may be slow for a night. Each try takes a worker for as long as one waits for a decoder."""
     put(folder_of(porch), "a.jpg", jpeg(), age_s=86_400)
     scan_and_enter(porch)
@@ -167,7 +167,7 @@ def test_a_picture_that_takes_too_long_is_tried_ever_more_seldom_and_never_given
 
 
 @pytest.mark.parametrize("fault", [DataError("too large"), IntegrityError("check")])
-def test_what_the_database_refuses_is_the_files_fault_and_keeps_no_other_waiting(yard, monkeypatch, fault):
+def test_a_row_rejected_by_the_database_does_not_block_other_files(yard, monkeypatch, fault):
     scan_and_enter(yard)
     poison = Upload.objects.get(path="20260131_120000.jpg").pk
     finish = pipeline.finish
@@ -188,7 +188,7 @@ def test_what_the_database_refuses_is_the_files_fault_and_keeps_no_other_waiting
     assert state == "failed" and type(fault).__name__ in reason
 
 
-def test_a_retried_upload_whose_name_holds_newer_bytes_says_so(porch, admin):
+def test_a_retried_upload_that_was_overwritten_is_reported(porch, admin):
     put(folder_of(porch), "a.jpg", b"no picture at all, but long enough", age_s=60)
     process_all(porch)
     put(folder_of(porch), "a.jpg", jpeg(), age_s=20)
@@ -203,7 +203,7 @@ def test_a_retried_upload_whose_name_holds_newer_bytes_says_so(porch, admin):
 
 
 @pytest.mark.parametrize("kind", ["fifo", "text", "link"])
-def test_a_retried_upload_that_is_no_media_says_why_again(porch, admin, kind):
+def test_a_retried_upload_that_is_not_media_is_rejected_again(porch, admin, kind):
     folder = folder_of(porch)
     if kind == "fifo":
         os.mkfifo(folder / "a.jpg")
@@ -219,7 +219,7 @@ def test_a_retried_upload_that_is_no_media_says_why_again(porch, admin, kind):
     assert uploads(porch) == before
 
 
-def test_a_file_that_we_may_not_read_is_told_so_and_read_when_we_may(porch, monkeypatch):
+def test_an_unreadable_file_is_reported_and_processed_once_it_is_readable(porch, monkeypatch):
     file = put(folder_of(porch), "a.jpg", jpeg())
     scan_and_enter(porch)
     really = os.open
@@ -246,7 +246,7 @@ def ffmpeg(path: Path, *arguments: str) -> Path:
 
 
 @pytest.mark.parametrize("name", ["a.avi", "a.mp4", "a.mov", "a.mkv", "a.webm"])
-def test_a_video_that_is_cut_off_waits_for_its_rest(porch, name):
+def test_a_truncated_video_waits_for_the_rest(porch, name):
     flags = ("-movflags", "+faststart") if name.endswith(("mp4", "mov")) else ()
     codec = ("-c:v", "libvpx") if name.endswith("webm") else ("-c:v", "mpeg4")
     source = "testsrc=duration=6:size=320x240:rate=10"
@@ -260,7 +260,7 @@ def test_a_video_that_is_cut_off_waits_for_its_rest(porch, name):
     assert process_all(porch) == {name: ("done", "")}
 
 
-def test_what_was_found_in_a_video_that_is_damaged_further_on_is_kept(yard, monkeypatch):
+def test_detections_before_a_videos_damage_are_kept(yard, monkeypatch):
     make_video(folder_of(yard) / "a.mp4", seconds=6)
     frames = sampling.sample_frames
 
@@ -280,7 +280,7 @@ def test_what_was_found_in_a_video_that_is_damaged_further_on_is_kept(yard, monk
     assert state == "done" and "damaged" in reason
 
 
-def test_what_there_is_of_a_video_is_read_when_its_rest_has_not_come_for_hours(porch, settings):
+def test_a_truncated_video_is_processed_after_hours(porch, settings):
     file = ffmpeg(folder_of(porch) / "a.avi", "-f", "lavfi", "-i", "testsrc=duration=6:size=320x240:rate=10")
     put(folder_of(porch), "a.avi", file.read_bytes()[:40_000], age_s=30)
     assert process_all(porch)["a.avi"][0] == "waiting"
@@ -306,7 +306,7 @@ def read_while_the_database_refuses(camera: Camera, monkeypatch: pytest.MonkeyPa
             Upload.objects.update(retry_at=None)
 
 
-def test_a_database_without_room_is_no_fault_of_the_files(porch, monkeypatch):
+def test_a_full_database_disk_does_not_fail_files(porch, monkeypatch):
     put(folder_of(porch), "a.jpg", jpeg())
     scan_and_enter(porch)
 
@@ -318,7 +318,7 @@ def test_a_database_without_room_is_no_fault_of_the_files(porch, monkeypatch):
     assert uploads(porch) == {"a.jpg": ("done", "")}
 
 
-def test_what_the_database_never_takes_is_given_up_after_hours(porch, monkeypatch):
+def test_a_row_that_the_database_always_rejects_fails_after_hours(porch, monkeypatch):
     put(folder_of(porch), "a.jpg", jpeg())
     scan_and_enter(porch)
 
@@ -327,7 +327,7 @@ def test_what_the_database_never_takes_is_given_up_after_hours(porch, monkeypatc
     assert uploads(porch) == {"a.jpg": ("failed", processor.REFUSED)}
 
 
-def test_the_longer_the_database_refuses_a_file_the_longer_it_waits(porch, monkeypatch):
+def test_retries_after_database_errors_have_growing_delays(porch, monkeypatch):
     put(folder_of(porch), "a.jpg", jpeg())
     scan_and_enter(porch)
     pauses = []
@@ -340,7 +340,7 @@ def test_the_longer_the_database_refuses_a_file_the_longer_it_waits(porch, monke
     assert timedelta(hours=5) < sum(pauses, timedelta()) < timedelta(hours=8)
 
 
-def test_a_cut_off_file_with_a_time_in_the_far_future_is_given_up_too(porch):
+def test_a_truncated_file_with_a_time_in_the_far_future_is_rejected_too(porch):
     """As of a camera that sets the file's time by its own wrong clock."""
     file = put(folder_of(porch), "a.jpg", jpeg()[:500])
     ahead = time.time() + 3e7
@@ -353,7 +353,7 @@ def test_a_cut_off_file_with_a_time_in_the_far_future_is_given_up_too(porch):
     assert uploads(porch)["a.jpg"][0] == "rejected"
 
 
-def test_a_cut_off_file_of_a_server_whose_clock_is_a_little_fast_is_waited_for(porch):
+def test_a_truncated_file_from_a_slightly_fast_clock_keeps_waiting(porch):
     file = put(folder_of(porch), "a.jpg", jpeg()[:500])
     ahead = time.time() + 300
     os.utime(file, (ahead, ahead))
@@ -365,7 +365,7 @@ def test_a_cut_off_file_of_a_server_whose_clock_is_a_little_fast_is_waited_for(p
 
 
 @pytest.mark.parametrize("length", [2**64 - 1, 2**63, 2**40])
-def test_a_film_with_a_box_beyond_its_end_waits_for_its_rest(porch, length):
+def test_a_video_with_a_box_beyond_its_end_waits_for_the_rest(porch, length):
     film = make_video(folder_of(porch) / "v.mp4", seconds=1)
     put(folder_of(porch), "v.mp4", film.read_bytes() + struct.pack(">I4sQ", 1, b"free", length), age_s=30)
 
@@ -374,7 +374,7 @@ def test_a_film_with_a_box_beyond_its_end_waits_for_its_rest(porch, length):
     assert state == "waiting" and "truncated" in reason
 
 
-def test_an_avi_that_counts_its_own_head_is_whole(porch):
+def test_an_avi_whose_length_includes_its_header_is_complete(porch):
     film = make_video(folder_of(porch) / "v.avi", seconds=1)
     data = film.read_bytes()
     put(folder_of(porch), "v.avi", data[:4] + struct.pack("<I", len(data)) + data[8:], age_s=30)
@@ -383,7 +383,7 @@ def test_an_avi_that_counts_its_own_head_is_whole(porch):
 
 
 @pytest.mark.parametrize("rubbish", [b"\xff" * 64, bytes(64), b"\x7f"], ids=["ones", "zeros", "a byte"])
-def test_rubbish_behind_a_film_does_not_have_it_wait(porch, rubbish):
+def test_trailing_garbage_does_not_delay_a_video(porch, rubbish):
     film = make_video(folder_of(porch) / "v.mp4", seconds=1)
     put(folder_of(porch), "v.mp4", film.read_bytes() + rubbish, age_s=30)
 

@@ -30,7 +30,7 @@ def taken(path: str, *, written: datetime = RECEIVED, received: datetime = RECEI
 
 
 @pytest.mark.parametrize(("path", "read_as"), list(rows(told=True)))
-def test_the_name_is_read_as_the_reference_says(path, read_as):
+def test_names_are_parsed_as_documented(path, read_as):
     expected = datetime.fromisoformat(read_as)
     expected = expected if expected.tzinfo else expected.replace(tzinfo=BERLIN)
 
@@ -41,13 +41,13 @@ def test_the_name_is_read_as_the_reference_says(path, read_as):
 
 
 @pytest.mark.parametrize(("path", "why"), list(rows(told=False)))
-def test_a_name_that_is_understood_by_half_is_no_clue(path, why):
+def test_a_partly_matching_name_is_not_a_clue(path, why):
     found = taken(path)
 
     assert (found.at, found.clue, found.is_absurd) == (RECEIVED, "file", False)
 
 
-def test_the_tables_hold_the_twenty_most_sold_makers():
+def test_the_tables_contain_the_twenty_most_sold_makers():
     makers = " ".join(match["maker"] for match in ROW.finditer(TABLES.read_text()))
 
     for maker in (
@@ -85,7 +85,7 @@ def test_the_tables_hold_the_twenty_most_sold_makers():
         ("2026-11-29_11h21m12s.jpg", "10:21:12"),
     ],
 )
-def test_zones_halves_of_the_day_and_days_in_folders_are_read(path, at):
+def test_time_zones_am_pm_and_days_in_folders_are_parsed(path, at):
     expected = datetime.fromisoformat(at if " " in at else f"2026-11-29 {at}").replace(tzinfo=UTC)
 
     assert taken(path).at == expected
@@ -106,7 +106,7 @@ def test_zones_halves_of_the_day_and_days_in_folders_are_read(path, at):
         ("05-04-2026/120000.jpg", "2026-04-06", "2026-04-05"),
     ],
 )
-def test_of_the_days_that_a_name_may_mean_that_near_the_files_time_counts(path, written, expected):
+def test_an_ambiguous_day_resolves_to_the_one_nearer_to_the_file_time(path, written, expected):
     found = taken(path, written=datetime.fromisoformat(f"{written}T15:00:00+00:00"))
 
     assert f"{found.at.astimezone(BERLIN):%Y-%m-%d %H:%M}" == f"{expected} 12:00"
@@ -116,7 +116,7 @@ def test_of_the_days_that_a_name_may_mean_that_near_the_files_time_counts(path, 
     "path",
     ["img_12-11-10_120000.jpg", "img_12-11-10_12-00-00.jpg", "img_12-11-10_000123.jpg", "12-11-10/120000.jpg"],
 )
-def test_a_day_with_a_year_of_two_digits_counts_only_near_the_files_time(path):
+def test_a_two_digit_year_is_used_only_near_the_file_time(path):
     """Far from it, nothing tells which of its numbers is the year, or whether any is."""
     then = taken(path, written=datetime(2012, 11, 12, tzinfo=UTC))
     assert (f"{then.at:%Y-%m}", then.clue in {"name", "folder"}) == ("2012-11", True)
@@ -126,7 +126,7 @@ def test_a_day_with_a_year_of_two_digits_counts_only_near_the_files_time(path):
     assert (found.clue, found.is_absurd) == ("file", False)
 
 
-def test_four_digits_behind_a_minus_are_a_number_where_the_files_time_says_so():
+def test_digits_after_a_minus_are_a_number_if_the_file_time_indicates_it():
     path = "yard_20261129_120000-0500.jpg"
 
     assert taken(path, written=datetime(2026, 11, 29, 11, 0, 3, tzinfo=UTC)).at.hour == 11
@@ -134,7 +134,7 @@ def test_four_digits_behind_a_minus_are_a_number_where_the_files_time_says_so():
     assert taken(path).at.hour == 17
 
 
-def test_digits_that_may_be_a_time_count_only_near_the_files_own():
+def test_ambiguous_digits_are_used_only_near_the_file_time():
     near = f"yard_{int((RECEIVED - timedelta(days=3)).timestamp())}.jpg"
     far = f"yard_{int((RECEIVED - timedelta(days=900)).timestamp())}.jpg"
 
@@ -143,12 +143,12 @@ def test_digits_that_may_be_a_time_count_only_near_the_files_own():
     assert taken("A12345678901234.jpg").clue == "file"
 
 
-def test_a_folder_counts_only_where_the_name_alone_tells_nothing():
+def test_folders_are_used_only_if_the_name_has_no_time():
     assert taken("2026-01-01/20261129_120000.jpg").clue == "name"
     assert taken("2026-01-01/yard/2026-11-29/120000.jpg").at.month == 11
 
 
-def test_a_clock_that_was_never_set_is_known_by_the_name_too():
+def test_an_unset_clock_is_recognized_by_the_name_too():
     for path in ("19700101_000012.jpg", "1970-01-01/00-00-12.jpg", "20150101_000310.jpg"):
         found = taken(path)
         assert (found.at, found.clue, found.is_absurd) == (RECEIVED, "file", True)

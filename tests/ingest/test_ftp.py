@@ -69,7 +69,7 @@ def picture(tmp_path: Path) -> Path:
     return path
 
 
-def test_a_picture_that_is_uploaded_is_read(porch, server, watching, picture):
+def test_an_uploaded_picture_is_processed(porch, server, watching, picture):
     assert lftp(server, f"mkdir -p 2026-01-31/001; cd 2026-01-31/001; put {picture}")
     wait_for(lambda: uploads(porch))
     processor.process_pending()
@@ -77,7 +77,7 @@ def test_a_picture_that_is_uploaded_is_read(porch, server, watching, picture):
     assert uploads(porch) == {"2026-01-31/001/snap.jpg": ("done", "")}
 
 
-def test_an_upload_that_is_cut_off_and_resumed_later_is_one_whole_file(porch, server, watching, picture):
+def test_an_interrupted_and_resumed_upload_is_one_complete_file(porch, server, watching, picture):
     size = picture.stat().st_size
     uploaded = folder_of(porch) / "snap.jpg"
     lose_the_network(server, picture, uploaded)

@@ -35,7 +35,7 @@ def walker(folder: Path, number: int) -> None:
     put(folder, f"20260131_12000{number}.jpg", picture.read_bytes())
 
 
-def test_on_a_full_disk_facts_go_on_and_the_thumbnails_are_made_when_there_is_room(db, full_disk, monkeypatch, caplog):
+def test_on_a_full_disk_detections_are_stored_and_thumbnails_are_created_later(db, full_disk, monkeypatch, caplog):
     monkeypatch.setattr(thumbnails, "disk_full", LogThrottle(thumbnails.LOG_INTERVAL))
     camera = make_camera("Yard", detector="motion", motion_sensitivity=0.5)
     for number in range(8):

@@ -91,7 +91,7 @@ def site(tmp_path: Path, start: Start) -> Callable[[str], Site]:
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_after_kill_9_of_everything_all_is_as_in_an_undisturbed_run(site: Callable[[str], Site]) -> None:
+def test_after_sigkill_of_everything_the_result_equals_an_undisturbed_run(site: Callable[[str], Site]) -> None:
     disturbed, quiet = site("disturbed"), site("quiet")
     disturbed.start()
     for killed_at in (FRAMES // 4, FRAMES // 2):

@@ -54,7 +54,7 @@ def with_free_box(file: Path, size: int) -> Path:
     return file
 
 
-def test_sparse_films_of_a_tebibyte_in_two_cameras_keep_nobody_waiting(porch, monkeypatch):
+def test_sparse_videos_of_a_tebibyte_do_not_block_other_cameras(porch, monkeypatch):
     needs_holes(folder_of(porch))
     yard = make_camera("Yard", detector="none")
     for camera in (porch, yard):
@@ -75,7 +75,7 @@ def test_sparse_films_of_a_tebibyte_in_two_cameras_keep_nobody_waiting(porch, mo
         assert state == "waiting" and "only" in reason and "been written" in reason
 
 
-def test_a_large_film_that_was_written_is_read_in_slices_and_once(porch, large, monkeypatch):
+def test_a_large_video_is_read_once_in_slices(porch, large, monkeypatch):
     film = make_video(folder_of(porch) / "v.mp4", seconds=8, size="320x240")
     data = film.read_bytes()
     assert len(data) > 3 * large
@@ -95,7 +95,7 @@ def test_a_large_film_that_was_written_is_read_in_slices_and_once(porch, large, 
     assert not Upload.objects.get().block_digests
 
 
-def test_what_was_read_of_a_film_that_changes_is_forgotten(porch, large, monkeypatch):
+def test_digests_of_a_video_that_changes_are_discarded(porch, large, monkeypatch):
     make_video(folder_of(porch) / "v.mp4", seconds=8, size="320x240")
     scan_and_enter(porch)
     monkeypatch.setattr(processor, "CAMERA_BUDGET_S", 0.0001)
@@ -115,7 +115,7 @@ def large_and_small(camera: Camera) -> None:
     scan_and_enter(camera)
 
 
-def test_while_a_large_film_of_one_camera_is_in_hand_anothers_waits_and_its_pictures_do_not(porch, large):
+def test_during_a_large_video_other_large_videos_wait_but_pictures_do_not(porch, large):
     yard = make_camera("Yard", detector="none")
     for camera in (porch, yard):
         large_and_small(camera)
@@ -132,7 +132,7 @@ def test_while_a_large_film_of_one_camera_is_in_hand_anothers_waits_and_its_pict
     assert {state for state, _ in uploads(yard).values()} == {"done"}
 
 
-def test_a_large_film_in_the_hand_of_a_dead_worker_keeps_no_other_camera_waiting(porch, large):
+def test_a_large_video_of_a_dead_worker_does_not_block_other_cameras(porch, large):
     yard = make_camera("Yard", detector="none")
     for camera in (porch, yard):
         large_and_small(camera)
@@ -143,7 +143,7 @@ def test_a_large_film_in_the_hand_of_a_dead_worker_keeps_no_other_camera_waiting
     assert {state for state, _ in uploads(yard).values()} == {"done"}
 
 
-def test_who_switches_a_camera_off_ends_the_reading_of_its_film(porch, large, monkeypatch):
+def test_disabling_a_camera_stops_reading_its_video(porch, large, monkeypatch):
     make_video(folder_of(porch) / "v.mp4", seconds=8, size="320x240")
     scan_and_enter(porch)
     monkeypatch.setattr(digests, "CHECK_S", -1)
@@ -160,7 +160,7 @@ def test_who_switches_a_camera_off_ends_the_reading_of_its_film(porch, large, mo
     assert state == "waiting" and "disabled" in reason
 
 
-def test_a_film_that_is_deleted_while_it_is_read_is_on_record(porch, large, monkeypatch):
+def test_a_video_deleted_while_it_is_read_is_recorded(porch, large, monkeypatch):
     film = make_video(folder_of(porch) / "v.mp4", seconds=8, size="320x240")
     scan_and_enter(porch)
     monkeypatch.setattr(digests, "CHECK_S", -1)
@@ -176,7 +176,7 @@ def test_a_film_that_is_deleted_while_it_is_read_is_on_record(porch, large, monk
     assert uploads(porch) == {"v.mp4": ("rejected", processor.FILE_REMOVED)}
 
 
-def test_a_sparse_copy_has_the_same_bytes_and_the_same_holes(tmp_path):
+def test_a_sparse_copy_has_the_same_content_and_holes(tmp_path):
     needs_holes(tmp_path)
     source = tmp_path / "source"
     with source.open("wb") as file:
@@ -192,7 +192,7 @@ def test_a_sparse_copy_has_the_same_bytes_and_the_same_holes(tmp_path):
     assert (tmp_path / "copy").read_bytes() == source.read_bytes()
 
 
-def test_the_last_hour_of_everything_can_be_read_though_one_film_is_read_in_slices(porch, large, monkeypatch):
+def test_files_of_other_cameras_are_processed_during_a_large_video(porch, large, monkeypatch):
     """Of one camera too, what is small comes first."""
     large_and_small(porch)
     Upload.objects.filter(path__endswith=".mp4").update(block_digests="0" * 64)
@@ -202,7 +202,7 @@ def test_the_last_hour_of_everything_can_be_read_though_one_film_is_read_in_slic
     assert first.path.endswith(".jpg")
 
 
-def test_a_film_of_which_most_is_empty_is_given_up_after_hours(porch, settings):
+def test_a_mostly_empty_video_is_rejected_after_hours(porch, settings):
     needs_holes(folder_of(porch))
     with_free_box(make_video(folder_of(porch) / "v.mp4", seconds=1), 2**30)
     assert process_all(porch)["v.mp4"][0] == "waiting"

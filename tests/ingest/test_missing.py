@@ -68,7 +68,7 @@ def folder_made_anew_with_its_day(camera: Camera, aside: Path) -> None:
     "takes_away",
     [folder_renamed, parent_renamed, folder_emptied, folder_made_anew, folder_made_anew_with_its_day],
 )
-def test_while_a_folder_is_away_its_uploads_wait_and_are_read_when_it_is_back(porch, tmp_path, takes_away):
+def test_uploads_wait_while_their_folder_is_missing(porch, tmp_path, takes_away):
     home = folder_of(porch) / "at home" / "porch"
     home.mkdir(parents=True)
     porch.folder_path = str(home)
@@ -97,7 +97,7 @@ def restore_folder(takes_away: object, camera: Camera, aside: Path) -> None:
     aside.rename(place)
 
 
-def test_an_unmounted_disk_is_no_deletion_also_before_its_mount_was_noted(porch, tmp_path):
+def test_an_unmounted_disk_is_not_a_deletion_even_before_its_mount_was_recorded(porch, tmp_path):
     put(folder_of(porch), "under.txt", b"what lies below the mount point")
     with disks.small_disk(tmp_path / "disk", megabytes=4) as disk:
         porch.folder_path = str(folder_of(porch) / "disk")
@@ -118,7 +118,7 @@ def test_an_unmounted_disk_is_no_deletion_also_before_its_mount_was_noted(porch,
 
 
 @pytest.mark.parametrize("fault", [errno.EIO, errno.ESTALE, errno.ENOTCONN, errno.EACCES])
-def test_a_folder_that_does_not_answer_is_no_deletion(porch, monkeypatch, fault):
+def test_an_unresponsive_folder_is_not_a_deletion(porch, monkeypatch, fault):
     deliver(porch, "a.jpg", "b.jpg")
     root, really = str(folder_of(porch)), {"open": os.open, "scandir": os.scandir}
 
@@ -141,7 +141,7 @@ def test_a_folder_that_does_not_answer_is_no_deletion(porch, monkeypatch, fault)
     assert set(states(porch).values()) == {"done"}
 
 
-def test_a_file_that_was_deleted_beside_others_is_rejected_at_once(porch):
+def test_a_deleted_file_with_existing_neighbours_is_rejected_at_once(porch):
     deliver(porch, "a.jpg", "b.jpg")
     (folder_of(porch) / "a.jpg").unlink()
     work_now()
@@ -161,7 +161,7 @@ def test_files_of_a_folder_that_was_deleted_are_rejected_after_hours(porch, sett
     assert uploads(porch)["2026-11-30/a.jpg"] == ("rejected", processor.FILE_REMOVED)
 
 
-def test_a_camera_whose_folder_leads_outside_for_a_while_loses_nothing(porch, tmp_path):
+def test_a_folder_that_temporarily_links_outside_loses_nothing(porch, tmp_path):
     deliver(porch, "a.jpg", "b.jpg")
     folder_of(porch).rename(tmp_path / "aside")
     folder_of(porch).symlink_to(tmp_path / "aside")
@@ -174,7 +174,7 @@ def test_a_camera_whose_folder_leads_outside_for_a_while_loses_nothing(porch, tm
     assert set(states(porch).values()) == {"done"}
 
 
-def test_a_camera_whose_folder_leads_to_anothers_for_a_while_loses_nothing(porch, tmp_path):
+def test_a_folder_that_temporarily_links_to_another_cameras_loses_nothing(porch, tmp_path):
     other = make_camera("Other")
     deliver(porch, "a.jpg", "b.jpg")
     folder_of(porch).rename(tmp_path / "aside")
@@ -199,7 +199,7 @@ def look_until(watcher: Watcher, what: object) -> None:
         watcher.poll()
 
 
-def test_what_was_rejected_as_gone_is_entered_again_by_a_watcher_that_noticed_nothing(porch, tmp_path):
+def test_a_rejected_missing_file_that_is_back_is_entered_again(porch, tmp_path):
     deliver(porch, "day/a.jpg", "day/b.jpg", "c.jpg")
     os.utime(folder_of(porch), (1_700_000_000, 1_700_000_000))
     watcher = Watcher(lambda: None)
@@ -213,7 +213,7 @@ def test_what_was_rejected_as_gone_is_entered_again_by_a_watcher_that_noticed_no
     assert not Upload.objects.exclude(missing_since=None)
 
 
-def test_of_very_many_that_are_gone_all_are_looked_for_in_turn(porch, monkeypatch):
+def test_all_missing_files_are_checked_in_turn(porch, monkeypatch):
     monkeypatch.setattr("media_serving.ingest.watching.watcher.MISSING_BATCH_SIZE", 2)
     deliver(porch, *(f"{number}.jpg" for number in range(5)))
     Upload.objects.update(state="rejected", reason=processor.FILE_REMOVED, missing_since=timezone.now())
@@ -228,7 +228,7 @@ def test_of_very_many_that_are_gone_all_are_looked_for_in_turn(porch, monkeypatc
     assert states(porch)["1.jpg"] == "rejected"
 
 
-def test_what_vanished_before_it_had_settled_is_found_when_its_folder_is_back(porch, tmp_path, settings):
+def test_a_file_that_vanished_before_it_was_stable_is_found_again(porch, tmp_path, settings):
     settings.NVR_UPLOAD_STABLE_TIME = timedelta(seconds=0.5)
     folder = camera_watcher.CameraWatcher(porch, Scanner(os.fsencode(folder_of(porch))))
     put(folder_of(porch), "day/a.jpg", jpeg())
@@ -248,7 +248,7 @@ def test_what_vanished_before_it_had_settled_is_found_when_its_folder_is_back(po
     assert folder.stable.pop().raw == b"day/a.jpg"
 
 
-def test_a_folder_that_was_renamed_and_back_is_listed_anew(porch, tmp_path):
+def test_a_folder_that_was_renamed_and_back_is_listed_again(porch, tmp_path):
     put(folder_of(porch), "day/a.jpg", jpeg())
     scanner = Scanner(os.fsencode(folder_of(porch)))
     assert [s.raw for s in scanner.scan()] == [b"day/a.jpg"]
@@ -262,7 +262,7 @@ def test_a_folder_that_was_renamed_and_back_is_listed_anew(porch, tmp_path):
     assert [s.raw for s in scanner.scan()] == [b"day/a.jpg"]
 
 
-def test_neighbours_are_asked_for_without_a_look_at_all_rows(porch, django_assert_max_num_queries):
+def test_neighbours_are_found_by_an_index(porch, django_assert_max_num_queries):
     deliver(porch, "a.jpg", "b.jpg", "c.jpg")
     upload = Upload.objects.select_related("camera").get(path="b.jpg")
     with django_assert_max_num_queries(2):

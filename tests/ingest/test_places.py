@@ -45,7 +45,7 @@ def film_in(camera: Camera) -> Path:
     return make_video(folder_of(camera) / FILM, seconds=4)
 
 
-def test_a_film_that_is_sorted_into_a_folder_that_is_renamed_is_detected_in_once(yard, api):
+def test_a_moved_video_in_a_renamed_folder_is_processed_once(yard, api):
     film = film_in(yard)
     process_all(yard)
     first = found(yard)
@@ -65,7 +65,7 @@ def test_a_film_that_is_sorted_into_a_folder_that_is_renamed_is_detected_in_once
 
 
 @pytest.mark.parametrize("detector", ["motion", "none"])
-def test_what_is_sent_again_days_later_is_no_new_upload_but_the_camera_was_seen(yard, detector):
+def test_a_file_sent_again_is_not_a_new_upload_but_updates_last_seen(yard, detector):
     Camera.objects.update(detector=detector)
     put(folder_of(yard), "snap.jpg", scene(0), age_s=5 * 86_400)
     put(folder_of(yard), "other.jpg", scene(150), age_s=5 * 86_400 - 1)
@@ -97,7 +97,7 @@ NAMES = [
 
 
 @pytest.mark.parametrize(("former", "latter", "is_same"), NAMES)
-def test_only_another_time_in_the_name_makes_another_upload_of_the_same_bytes(porch, former, latter, is_same):
+def test_the_same_content_with_another_time_in_its_name_is_another_upload(porch, former, latter, is_same):
     """As of a lens that is covered: one black frame is like the other."""
     put(folder_of(porch), former, jpeg(), age_s=300)
     process_all(porch)
@@ -109,7 +109,7 @@ def test_only_another_time_in_the_name_makes_another_upload_of_the_same_bytes(po
     assert UploadCopy.objects.count() == (1 if is_same else 0)
 
 
-def test_a_name_that_tells_what_the_files_time_told_before_is_the_same(porch):
+def test_a_name_with_the_time_of_the_first_upload_is_the_same_upload(porch):
     file = put(folder_of(porch), "a.jpg", jpeg(), age_s=3600)
     process_all(porch)
     timestamp = time.strftime("%Y%m%d_%H%M%S", time.gmtime(file.stat().st_mtime))
@@ -119,7 +119,7 @@ def test_a_name_that_tells_what_the_files_time_told_before_is_the_same(porch):
     assert [row.path for row in Upload.objects.all()] == [f"{timestamp}.jpg"]
 
 
-def test_other_bytes_and_another_cameras_bytes_are_uploads_of_their_own(porch):
+def test_other_content_and_other_cameras_content_are_separate_uploads(porch):
     yard = make_camera("Yard", detector="none")
     put(folder_of(porch), "a.jpg", jpeg())
     process_all(porch)
@@ -140,7 +140,7 @@ def linked(source: Path, target: Path) -> None:
 
 
 @pytest.mark.parametrize("doubles", [copied_and_deleted, linked])
-def test_of_two_places_the_first_counts_until_it_is_gone(yard, api, doubles: Callable[[Path, Path], None]):
+def test_the_first_of_two_locations_is_used_until_it_is_gone(yard, api, doubles: Callable[[Path, Path], None]):
     put(folder_of(yard), "a.jpg", scene(0), age_s=30)
     film = film_in(yard)
     process_all(yard)
@@ -171,7 +171,7 @@ def copied(camera: Camera, name: str, seed: int) -> Path:
     return source
 
 
-def test_a_place_that_another_upload_has_by_now_stops_no_other(porch):
+def test_a_location_taken_by_another_upload_does_not_block_others(porch):
     for seed, name in enumerate(("a.jpg", "b.jpg", "c.jpg")):
         copied(porch, name, seed).unlink()
     enter_file(porch, folder_of(porch) / "sorted/b.jpg", state="working")  # as by a scan that ran meanwhile
@@ -188,7 +188,7 @@ def test_a_place_that_another_upload_has_by_now_stops_no_other(porch):
     assert set(uploads(porch)) == {"sorted/a.jpg", "sorted/b.jpg", "sorted/c.jpg"}
 
 
-def test_files_that_stay_where_they_were_keep_no_other_from_being_followed(porch, monkeypatch):
+def test_copies_whose_original_stays_do_not_block_others(porch, monkeypatch):
     monkeypatch.setattr(places, "FOLLOW_BATCH_SIZE", 1)
     copied(porch, "a.jpg", 0).unlink()
     copied(porch, "b.jpg", 1)
@@ -199,7 +199,7 @@ def test_files_that_stay_where_they_were_keep_no_other_from_being_followed(porch
     assert Upload.objects.filter(path="sorted/a.jpg").exists()
 
 
-def test_what_moved_and_came_back_is_where_it_was(yard):
+def test_a_file_that_moved_and_came_back_has_its_first_path(yard):
     film = film_in(yard)
     process_all(yard)
     first = found(yard)
@@ -213,7 +213,7 @@ def test_what_moved_and_came_back_is_where_it_was(yard):
     assert uploads(yard) == {FILM: ("done", "")}
 
 
-def test_a_b_and_a_under_one_name_are_two_uploads(porch, api):
+def test_contents_a_b_and_a_under_one_name_are_two_uploads(porch, api):
     for number, seed in enumerate((0, 1, 0)):
         put(folder_of(porch), "snap.jpg", jpeg(seed=seed), age_s=60 - 20 * number)
         process_all(porch)
@@ -224,7 +224,7 @@ def test_a_b_and_a_under_one_name_are_two_uploads(porch, api):
     assert body_of(api.get(f"{MEDIA}uploads/{latter.pk}")) == jpeg(seed=1)
 
 
-def test_what_was_overwritten_and_is_there_again_is_still_shown_when_it_is_overwritten_again(porch, api):
+def test_content_that_returns_and_is_overwritten_again_is_still_shown(porch, api):
     for number, seed in enumerate((0, 1, 0, 1)):
         put(folder_of(porch), "snap.jpg", jpeg(seed=seed), age_s=60 - 10 * number)
         process_all(porch)
@@ -234,7 +234,7 @@ def test_what_was_overwritten_and_is_there_again_is_still_shown_when_it_is_overw
     assert first.is_kept and body_of(api.get(f"{MEDIA}uploads/{first.pk}")) == jpeg(seed=0)
 
 
-def test_a_copy_that_was_removed_to_make_room_is_not_made_again(porch, settings):
+def test_a_copy_removed_to_free_space_is_not_created_again(porch, settings):
     for number, seed in enumerate((0, 1, 0, 1, 0)):
         put(folder_of(porch), "snap.jpg", jpeg(seed=seed), age_s=60 - 10 * number)
         if number == 4:
@@ -246,7 +246,7 @@ def test_a_copy_that_was_removed_to_make_room_is_not_made_again(porch, settings)
     assert not first.is_kept and first.copy_removed_at is not None
 
 
-def test_what_is_sent_again_while_the_first_still_waits_is_one_upload(yard):
+def test_a_file_sent_again_while_the_first_waits_is_one_upload(yard):
     film = film_in(yard)
     scan_and_enter(yard)
     shutil.copy2(film, folder_of(yard) / f"again_{FILM}")
@@ -258,7 +258,7 @@ def test_what_is_sent_again_while_the_first_still_waits_is_one_upload(yard):
     assert len(once) == len(set(Detection.objects.values_list("offset_ms", "bbox_x", "bbox_y")))
 
 
-def test_a_fault_while_it_is_merged_leaves_all_as_it_was(yard, monkeypatch):
+def test_an_error_during_a_merge_changes_nothing(yard, monkeypatch):
     film = film_in(yard)
     process_all(yard)
     before = list(Detection.objects.values())
@@ -280,7 +280,7 @@ def test_a_fault_while_it_is_merged_leaves_all_as_it_was(yard, monkeypatch):
     assert uploads(yard) == {"moved.mp4": ("done", "")}
 
 
-def test_where_the_first_place_does_not_answer_nothing_is_decided(yard, monkeypatch):
+def test_an_unresponsive_first_location_defers_the_decision(yard, monkeypatch):
     film = film_in(yard)
     process_all(yard)
     shutil.copy2(film, folder_of(yard) / "copy.mp4")
@@ -298,7 +298,7 @@ def test_where_the_first_place_does_not_answer_nothing_is_decided(yard, monkeypa
     assert uploads(yard)["copy.mp4"][0] == "waiting"
 
 
-def test_a_clip_finds_the_moved_film_and_is_made_where_there_was_none(yard):
+def test_a_clip_of_a_moved_video_is_created(yard):
     film = film_in(yard)
     process_all(yard)
     event = Event.objects.get()
@@ -313,7 +313,7 @@ def test_a_clip_finds_the_moved_film_and_is_made_where_there_was_none(yard):
     assert ClipWork.objects.get().state == JobState.WAITING
 
 
-def test_a_report_on_a_film_follows_it(porch):
+def test_an_external_report_follows_a_moved_video(porch):
     film = make_video(folder_of(porch) / "v.mp4", seconds=1)
     process_all(porch)
     report = detect(porch, Upload.objects.get().captured_at, file_path=str(film), media_type="video", offset_ms=0)
@@ -324,7 +324,7 @@ def test_a_report_on_a_film_follows_it(porch):
     assert report.file_path == str(folder_of(porch) / "w.mp4")
 
 
-def test_the_copy_that_was_kept_stays_with_what_moved(porch):
+def test_a_kept_copy_stays_with_a_moved_file(porch):
     put(folder_of(porch), "snap.jpg", jpeg(), age_s=60)
     process_all(porch)
     put(folder_of(porch), "snap.jpg", jpeg(seed=3), age_s=20)
@@ -336,7 +336,7 @@ def test_the_copy_that_was_kept_stays_with_what_moved(porch):
     assert latest.is_kept and latest.kept_path.read_bytes() == jpeg(seed=3)
 
 
-def test_what_moved_to_a_name_that_ends_otherwise_is_found_there(porch, api):
+def test_a_file_moved_to_another_extension_is_found(porch, api):
     for seed in (0, 3):
         put(folder_of(porch), "snap.jpg", jpeg(seed=seed), age_s=60 - 10 * seed)
         process_all(porch)
@@ -350,7 +350,7 @@ def test_what_moved_to_a_name_that_ends_otherwise_is_found_there(porch, api):
     assert not kept.exists()
 
 
-def test_of_more_equal_frames_than_are_looked_at_each_is_known_where_it_is_sorted_to(porch):
+def test_many_identical_frames_are_each_recognized_at_their_new_path(porch):
     """As of a lens that was covered for a night."""
     names = [f"20250301_1200{second:02}.jpg" for second in range(places.CANDIDATES + 5)]
     for name in names:
@@ -366,7 +366,7 @@ def test_of_more_equal_frames_than_are_looked_at_each_is_known_where_it_is_sorte
     assert uploads(porch) == {f"2025-03-01/{name}": ("done", "") for name in names}
 
 
-def test_a_purge_removes_the_other_places_too(porch):
+def test_a_purge_removes_the_other_locations_too(porch):
     put(folder_of(porch), "a.jpg", jpeg(), age_s=60)
     process_all(porch)
     put(folder_of(porch), "b.jpg", jpeg(), age_s=20)

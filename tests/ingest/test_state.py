@@ -23,19 +23,19 @@ def has_old_work() -> bool:
     return found.oldest_at is not None and found.waiting == 1
 
 
-def test_an_upload_that_waits_for_long_is_told_of(waiting):
+def test_an_upload_that_waits_too_long_degrades_the_health(waiting):
     assert has_old_work()
 
 
 @pytest.mark.parametrize("values", [{"enabled": False}, {"deleted_at": timezone.now()}], ids=["off", "in the trash"])
-def test_what_no_worker_may_read_does_not_count(waiting, values):
+def test_uploads_of_disabled_cameras_do_not_count(waiting, values):
     Camera.everything.update(**values)
 
     found = state.ingest_state()
     assert (found.waiting, found.oldest_at) == (0, None)
 
 
-def test_a_film_that_is_read_in_slices_is_not_late(waiting):
+def test_a_video_read_in_slices_is_not_overdue(waiting):
     assert state.ingest_state().oldest_at is not None
 
     Upload.objects.update(block_digests="0" * 64)
