@@ -88,12 +88,12 @@ def documented_settings() -> dict[str, tuple[str, str, str]]:
     return {name: (kind, default, meaning) for name, kind, default, meaning in rows(SETTINGS, "Variable")}
 
 
-def test_every_setting_is_in_the_reference_and_no_other() -> None:
+def test_the_reference_lists_exactly_the_existing_settings() -> None:
     assert sorted(column(SETTINGS, "Variable")) == sorted(env.known)
 
 
 @pytest.mark.parametrize("setting", env.known.values(), ids=lambda setting: setting.name)
-def test_the_reference_tells_the_type_and_default_of_a_setting(setting: Setting) -> None:
+def test_the_reference_has_the_type_and_default_of_each_setting(setting: Setting) -> None:
     kind, default, meaning = documented_settings()[setting.name]
 
     assert kind == setting.kind
@@ -102,60 +102,60 @@ def test_the_reference_tells_the_type_and_default_of_a_setting(setting: Setting)
         assert told_default(setting, default) == setting.default
 
 
-def test_the_pages_name_no_setting_that_does_not_exist() -> None:
+def test_the_docs_mention_only_existing_settings() -> None:
     known = {*env.known, *(f"{name}_FILE" for name in env.known), *column(SETTINGS, "Other variable")}
     named = {name for page in pages() for name in re.findall(r"\bNVR_[A-Z_]+\b", page.read_text())}
 
     assert named - known == set()
 
 
-def test_every_command_is_in_the_reference_and_no_other() -> None:
+def test_the_reference_lists_exactly_the_existing_commands() -> None:
     assert sorted(column(COMMANDS, "Command")) == sorted(f"manage.py {name}" for name in own_commands())
 
 
 @pytest.mark.parametrize("name", own_commands())
-def test_the_reference_tells_the_options_of_a_command(name: str) -> None:
+def test_the_reference_lists_the_options_of_each_command(name: str) -> None:
     told = {cell.split()[0] for cell in column(section(COMMANDS, f"manage.py {name}"), "Option")}
 
     assert told == own_options(name, own_commands()[name])
 
 
-def test_every_make_target_is_in_the_reference_and_no_other() -> None:
+def test_the_reference_lists_exactly_the_make_targets() -> None:
     assert sorted(column(COMMANDS, "Target")) == sorted(f"make {name}" for name in make_targets())
 
 
-def test_the_pages_name_no_command_that_does_not_exist() -> None:
+def test_the_docs_mention_only_existing_commands() -> None:
     text = "\n".join(code(page.read_text()) for page in pages())
 
     assert set(re.findall(r"\bmake ([a-z][a-z-]*)", text)) <= make_targets()
     assert set(re.findall(r"manage\.py ([a-z_]+)", text)) <= set(get_commands())
 
 
-def test_the_overview_draws_the_layers_that_are_enforced() -> None:
+def test_the_overview_shows_the_enforced_layers() -> None:
     contracts = tomllib.loads(read("pyproject.toml"))["tool"]["importlinter"]["contracts"]
     drawn = next(iter(FENCE.findall(read("docs/design/overview.md")))).splitlines()[1:-1]
 
     assert [line.split("  ")[0] for line in drawn] == contracts[0]["layers"]
 
 
-def test_every_bench_is_told_and_no_other() -> None:
+def test_the_docs_list_exactly_the_existing_benchmarks() -> None:
     benches = {path.name for path in (ROOT / "tests" / "benchmarks").glob("bench_*.py")}
 
     assert set(column(PERFORMANCE, "Bench")) == benches
 
 
-def test_every_route_and_method_of_the_api_is_in_the_reference_and_no_other() -> None:
+def test_the_reference_lists_exactly_the_api_routes_and_methods() -> None:
     told = [(method, path) for method, path, *_ in rows(API, "Method")]
 
     assert sorted(told) == sorted(api_routes())
 
 
-def test_every_route_says_who_may_and_what_it_does() -> None:
+def test_every_route_has_its_permission_and_description() -> None:
     assert [cells for cells in rows(API, "Method") if len(cells) != 4 or not all(cells)] == []
 
 
 @pytest.mark.parametrize("page", pages(), ids=lambda page: str(page.relative_to(ROOT)))
-def test_no_link_is_dead(page: Path) -> None:
+def test_no_link_is_broken(page: Path) -> None:
     assert [target for target in links(page.read_text()) if is_dead(page, target)] == []
 
 
@@ -167,7 +167,7 @@ def is_dead(page: Path, target: str) -> bool:
     return bool(fragment) and fragment not in anchors(file.read_text())
 
 
-def test_every_page_is_reached_from_the_readme() -> None:
+def test_every_page_is_linked_from_the_readme() -> None:
     reached: set[Path] = set()
     waiting = [ROOT / "README.md"]
     while waiting:

@@ -36,7 +36,7 @@ def permission(codename: str) -> Permission:
 
 
 @pytest.mark.parametrize("kind", ["user", "group"])
-def test_the_permissions_offered_are_those_that_something_asks_for(browser: Client, kind: str) -> None:
+def test_only_permissions_that_nvr_uses_are_offered(browser: Client, kind: str) -> None:
     one = make_user("ann") if kind == "user" else Group.objects.create(name="family")
 
     page = browser.get(f"/admin/auth/{kind}/{one.pk}/change/").content.decode()
@@ -50,7 +50,7 @@ def test_the_permissions_offered_are_those_that_something_asks_for(browser: Clie
     assert "Review media: look, lock, trash" in page
 
 
-def test_a_permission_that_somebody_has_is_offered_and_not_lost(browser: Client) -> None:
+def test_granted_permissions_stay_offered_and_are_not_lost(browser: Client) -> None:
     group = Group.objects.create(name="family")
     group.permissions.add(permission("view_session"), permission("review"))
 
@@ -64,7 +64,7 @@ def test_a_permission_that_somebody_has_is_offered_and_not_lost(browser: Client)
     assert set(group.permissions.values_list("codename", flat=True)) == {"view_session", "review"}
 
 
-def test_an_internal_permission_that_is_posted_is_refused(browser: Client) -> None:
+def test_a_submitted_internal_permission_is_rejected(browser: Client) -> None:
     group = Group.objects.create(name="family")
 
     response = browser.post(
@@ -83,14 +83,14 @@ def form_of(name: str, at: datetime) -> dict[str, str]:
     return {"name": name, "expires_at_0": f"{at:%Y-%m-%d}", "expires_at_1": f"{at:%H:%M:%S}"}
 
 
-def test_a_key_that_would_have_expired_already_is_refused(browser: Client, chief: User) -> None:
+def test_an_expiry_in_the_past_is_rejected(browser: Client, chief: User) -> None:
     response = browser.post("/admin/accounts/apikey/add/", key_form("phone", -1) | {"user": str(chief.pk)})
 
     assert "This time is in the past" in response.content.decode()
     assert not ApiKey.objects.exists()
 
 
-def test_a_key_may_expire_later(browser: Client, chief: User) -> None:
+def test_an_expiry_in_the_future_is_accepted(browser: Client, chief: User) -> None:
     browser.post("/admin/accounts/apikey/add/", key_form("phone", 1) | {"user": str(chief.pk)})
 
     assert ApiKey.objects.get().is_usable
@@ -106,7 +106,7 @@ def test_an_expired_key_can_still_be_renamed(browser: Client, chief: User) -> No
     assert ApiKey.objects.get().name == "old phone"
 
 
-def test_a_new_key_waits_for_its_page_in_the_browser_and_not_in_the_database(browser: Client, chief: User) -> None:
+def test_a_new_key_is_passed_to_the_next_page_in_a_cookie(browser: Client, chief: User) -> None:
     form = {"name": "phone", "user": chief.pk, "read_only": "", "expires_at_0": "", "expires_at_1": ""}
 
     response = browser.post("/admin/accounts/apikey/add/", form)

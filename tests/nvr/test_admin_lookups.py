@@ -42,7 +42,7 @@ def request_(admin: User) -> Any:
     return request
 
 
-def test_every_admin_refuses_regular_expressions(request_: Any) -> None:
+def test_every_admin_rejects_regular_expressions(request_: Any) -> None:
     for model, model_admin in ADMINS:
         assert isinstance(model_admin, ModelAdmin)
         for field in [*(field.name for field in fields_of(model)), "pk", "no_such_field"]:
@@ -50,7 +50,7 @@ def test_every_admin_refuses_regular_expressions(request_: Any) -> None:
                 assert not model_admin.lookup_allowed(f"{field}__{lookup}", "^(a+)+$", request_), (model, field)
 
 
-def test_every_admin_refuses_to_look_through_others_rows(request_: Any) -> None:
+def test_every_admin_rejects_lookups_across_relations(request_: Any) -> None:
     for model, model_admin in ADMINS:
         listed = {name for name in model_admin.get_list_filter(request_) if isinstance(name, str)}
         for field in fields_of(model):
@@ -77,7 +77,7 @@ def list_queries(model: Any) -> list[str]:
 
 
 @pytest.mark.slow
-def test_no_admin_list_fails_whatever_is_typed(browser: Client, camera: Camera) -> None:
+def test_no_admin_list_fails_for_any_query(browser: Client, camera: Camera) -> None:
     """All of it in the three lists that differ most; in each of the others what its own fields and filters decide."""
     for model, _ in ADMINS:
         whole = model in {Camera, AuditEntry, User}
@@ -91,7 +91,7 @@ def test_no_admin_list_fails_whatever_is_typed(browser: Client, camera: Camera) 
 
 
 @pytest.mark.slow
-def test_no_admin_action_fails_whatever_is_chosen(browser: Client, request_: Any) -> None:
+def test_no_admin_action_fails_for_any_selection(browser: Client, request_: Any) -> None:
     for model, model_admin in ADMINS:
         for action in [*model_admin.get_actions(request_), "no_such_action"]:
             for chosen in ("x", HUGE, "\0", ""):
@@ -99,7 +99,7 @@ def test_no_admin_action_fails_whatever_is_chosen(browser: Client, request_: Any
                 assert browser.post(list_of(model), form).status_code in {200, 302, 400, 403}
 
 
-def test_what_an_action_raises_is_no_bad_look_up(admin: User, camera: Camera) -> None:
+def test_errors_of_an_action_are_not_reported_as_invalid_lookups(admin: User, camera: Camera) -> None:
     class BrokenAdmin(ModelAdmin[Camera]):
         actions = ("fail",)
 
@@ -121,7 +121,7 @@ def test_what_an_action_raises_is_no_bad_look_up(admin: User, camera: Camera) ->
         post("x")
 
 
-def test_a_search_is_refused_for_what_is_wrong_with_it(browser: Client) -> None:
+def test_an_invalid_search_is_rejected_with_a_reason(browser: Client) -> None:
     for query, reason in (("q=%00", "ull"), ("q=" + "x" * 300, "too long")):
         page = browser.get(f"/admin/cameras/camera/?{query}").content.decode()
         assert reason in page
@@ -132,7 +132,7 @@ def test_a_search_is_refused_for_what_is_wrong_with_it(browser: Client) -> None:
         assert reason in answer.content.decode()
 
 
-def test_a_refused_look_up_is_told_as_a_page(browser: Client) -> None:
+def test_a_rejected_lookup_gets_an_error_page(browser: Client) -> None:
     response = browser.get("/admin/cameras/camera/?notes__regex=^(a%2B)%2B$")
 
     assert response.status_code == 400
@@ -153,13 +153,13 @@ def test_a_refused_look_up_is_told_as_a_page(browser: Client) -> None:
         ("media_serving/upload", "received_at__gte=2026-01-01 00:00:00Z&state__exact=done"),
     ],
 )
-def test_what_the_lists_offer_is_answered(
+def test_filters_offered_by_the_lists_work(
     browser: Client, camera: Camera, family: Any, address: str, query: str
 ) -> None:
     assert browser.get(f"/admin/{address}/?{query.format(group=family.pk)}").status_code == 200
 
 
-def test_the_way_to_a_page_leads_to_nothing_that_one_may_not_see(browser: Client, camera: Camera) -> None:
+def test_view_on_site_does_not_reveal_invisible_objects(browser: Client, camera: Camera) -> None:
     hidden = make_camera("Hidden")
     kind = ContentType.objects.get_for_model(Camera).pk
     limited = Client()

@@ -32,7 +32,7 @@ def items(client: APIClient, query: str = "") -> list[dict[str, object]]:
     return response.json()["items"]
 
 
-def test_an_entry_has_who_what_when_where(api: APIClient, admin: User, camera: Camera) -> None:
+def test_an_entry_has_actor_action_time_and_address(api: APIClient, admin: User, camera: Camera) -> None:
     api.patch("/api/cameras/front_door", {"notes": "x"}, format="json", REMOTE_ADDR="192.0.2.7")
 
     (entry,) = items(api, "?action=camera_updated")
@@ -46,7 +46,7 @@ def test_an_entry_has_who_what_when_where(api: APIClient, admin: User, camera: C
     assert len(str(entry["at"])) == len("2026-01-01T00:00:00.000Z")
 
 
-def test_an_entry_can_be_neither_changed_nor_deleted(camera: Camera) -> None:
+def test_entries_cannot_be_changed_or_deleted(camera: Camera) -> None:
     entry = record(None, "camera_updated", camera)
 
     with pytest.raises(AppendOnly):
@@ -78,7 +78,7 @@ def test_an_entry_outlives_its_target(api: APIClient, camera: Camera) -> None:
     assert items(api)[0]["target"] == "Front Door"
 
 
-def test_secrets_are_masked_by_their_name(camera: Camera) -> None:
+def test_secrets_are_masked_by_field_name(camera: Camera) -> None:
     entry = record(
         None, "x", camera, {"rtsp_password": ("hunter2", None), "api_key": (None, "hunter2"), "name": ("a", "b")}
     )
@@ -87,11 +87,11 @@ def test_secrets_are_masked_by_their_name(camera: Camera) -> None:
 
 
 @pytest.mark.parametrize(("method", "status"), [("post", 405), ("put", 405), ("patch", 405), ("delete", 405)])
-def test_the_record_takes_nothing_from_outside(api: APIClient, method: str, status: int) -> None:
+def test_the_audit_api_is_read_only(api: APIClient, method: str, status: int) -> None:
     assert getattr(api, method)(AUDIT, {}, format="json").status_code == status
 
 
-def test_staff_read_what_is_about_cameras_they_may_see(family: Group, family_camera: Camera, camera: Camera) -> None:
+def test_staff_see_entries_about_visible_cameras(family: Group, family_camera: Camera, camera: Camera) -> None:
     for one in (camera, family_camera):
         registry.update_camera(None, one, {"notes": "x"})
     mate = client_of(make_user("mate", groups=(family,), is_staff=True))
@@ -105,14 +105,14 @@ def test_staff_read_what_is_about_cameras_they_may_see(family: Group, family_cam
     assert [entry["action"] for entry in items(mate)] == ["camera_deleted", "camera_updated"]
 
 
-def test_only_superusers_see_keys_and_passwords_being_handled(api: APIClient) -> None:
+def test_only_superusers_see_entries_about_keys_and_passwords(api: APIClient) -> None:
     staff = client_of(make_user("s", "cameras.view_all", is_staff=True))
 
     assert "api_key_issued" in {entry["action"] for entry in items(api)}
     assert items(staff) == []
 
 
-def test_the_newest_comes_first_and_pages_lose_and_repeat_nothing(api: APIClient, camera: Camera) -> None:
+def test_pages_are_newest_first_and_lose_and_repeat_nothing(api: APIClient, camera: Camera) -> None:
     moment = timezone.now()
     for number in range(25):
         AuditEntry.objects.create(
@@ -150,7 +150,7 @@ def test_the_newest_comes_first_and_pages_lose_and_repeat_nothing(api: APIClient
         "cursor=bnVsbA",
     ],
 )
-def test_a_wrong_limit_or_cursor_is_422(api: APIClient, query: str) -> None:
+def test_an_invalid_limit_or_cursor_is_422(api: APIClient, query: str) -> None:
     response = api.get(f"{AUDIT}?{query}")
 
     assert response.status_code == 422
@@ -177,7 +177,7 @@ def recorded_actions(source: str) -> set[str]:
     return {part.value for node in given for part in ast.walk(node) if isinstance(part, ast.Constant)}
 
 
-def test_every_action_that_is_recorded_is_announced_and_no_other() -> None:
+def test_every_recorded_action_is_registered_and_no_other() -> None:
     apps = ("nvr", "cameras", "media_serving", "reviewer")
     sources = [path for app in apps for path in Path(settings.BASE_DIR, app).rglob("*.py")]
 
@@ -186,7 +186,7 @@ def test_every_action_that_is_recorded_is_announced_and_no_other() -> None:
     assert recorded == set(known_actions())
 
 
-def test_the_admins_filters_do_not_search_the_whole_record(admin: User, camera: Camera) -> None:
+def test_the_admin_filters_do_not_scan_the_table(admin: User, camera: Camera) -> None:
     record(None, "camera_updated", camera)
     record(None, "camera_deleted", camera)
     browser = Client()
@@ -200,7 +200,7 @@ def test_the_admins_filters_do_not_search_the_whole_record(admin: User, camera: 
     assert "1 audit entry" in page
 
 
-def test_the_admin_shows_when_it_was(admin: User, camera: Camera) -> None:
+def test_the_admin_shows_the_timestamp(admin: User, camera: Camera) -> None:
     entry = record(None, "camera_updated", camera)
     browser = Client()
     browser.force_login(admin)

@@ -47,7 +47,7 @@ def pair(client: APIClient, name: str = "kim", password: str = PASSWORD) -> dict
     return response.json()
 
 
-def test_without_credentials_it_is_401(stranger: APIClient, db: None) -> None:
+def test_a_request_without_credentials_is_401(stranger: APIClient, db: None) -> None:
     refused(stranger.get(CAMERAS))
 
 
@@ -55,7 +55,7 @@ def test_without_credentials_it_is_401(stranger: APIClient, db: None) -> None:
 
 
 @pytest.mark.parametrize("flags", [{}, {"is_staff": True}, {"is_staff": True, "is_superuser": True}])
-def test_a_key_brings_its_user_as_stored(flags: dict[str, bool], db: None) -> None:
+def test_a_key_authenticates_its_user(flags: dict[str, bool], db: None) -> None:
     user = User.objects.create_user("sam", email="sam@example.org", **flags)
     _, text = ApiKey.objects.issue(user=user, name="test")
 
@@ -67,7 +67,7 @@ def test_a_key_brings_its_user_as_stored(flags: dict[str, bool], db: None) -> No
     }
 
 
-def test_a_key_does_what_its_user_may(kim: User, camera: Camera) -> None:
+def test_a_key_has_the_permissions_of_its_user(kim: User, camera: Camera) -> None:
     client = client_of(kim)
 
     assert client.get(CAMERAS).status_code == 200
@@ -75,7 +75,7 @@ def test_a_key_does_what_its_user_may(kim: User, camera: Camera) -> None:
     assert client.delete(f"{CAMERAS}/front_door").status_code == 403
 
 
-def test_a_key_is_kept_as_a_digest_and_its_prefix_only(kim: User) -> None:
+def test_a_key_is_stored_as_prefix_and_digest_only(kim: User) -> None:
     key, text = ApiKey.objects.issue(user=kim, name="phone")
 
     assert text.split("_", 2)[2] not in str(vars(ApiKey.objects.get()))
@@ -99,14 +99,14 @@ def test_a_key_is_kept_as_a_digest_and_its_prefix_only(kim: User) -> None:
         lambda t: t[:-1] + "é",
     ],
 )
-def test_a_wrong_key_is_401_never_a_stranger(kim: User, spoil) -> None:
+def test_a_wrong_key_is_401_never_anonymous(kim: User, spoil) -> None:
     _, text = ApiKey.objects.issue(user=kim, name="phone")
 
     refused(APIClient().get(CAMERAS, HTTP_X_API_KEY=spoil(text)))
     refused(APIClient().get("/api/health", HTTP_X_API_KEY=spoil(text)))
 
 
-def test_a_key_ends_with_its_expiry(kim: User) -> None:
+def test_an_expired_key_is_401(kim: User) -> None:
     client = APIClient()
     _, text = ApiKey.objects.issue(user=kim, name="phone", expires_at=timezone.now() + timedelta(minutes=1))
     client.credentials(HTTP_X_API_KEY=text)
@@ -117,7 +117,7 @@ def test_a_key_ends_with_its_expiry(kim: User) -> None:
     refused(client.get(CAMERAS))
 
 
-def test_a_key_ends_with_its_user_and_its_revocation(kim: User) -> None:
+def test_a_key_is_invalid_once_revoked_or_its_user_is_inactive(kim: User) -> None:
     client = client_of(kim)
     User.objects.update(is_active=False)
     refused(client.get(CAMERAS))
@@ -129,7 +129,7 @@ def test_a_key_ends_with_its_user_and_its_revocation(kim: User) -> None:
     refused(client.get(CAMERAS))
 
 
-def test_a_read_only_key_changes_nothing(kim: User, camera: Camera) -> None:
+def test_a_read_only_key_cannot_change_anything(kim: User, camera: Camera) -> None:
     client = APIClient()
     client.credentials(HTTP_X_API_KEY=ApiKey.objects.issue(user=kim, name="screen", read_only=True)[1])
 
@@ -141,14 +141,14 @@ def test_a_read_only_key_changes_nothing(kim: User, camera: Camera) -> None:
 
 
 @pytest.mark.parametrize("name", ["api_key", "apikey", "key", "token", "access_token", "X-API-Key", "jwt"])
-def test_no_key_and_no_token_is_taken_from_a_query_string(kim: User, name: str) -> None:
+def test_keys_and_tokens_in_the_query_string_are_ignored(kim: User, name: str) -> None:
     _, text = ApiKey.objects.issue(user=kim, name="phone")
 
     refused(APIClient().get(CAMERAS, {name: text}))
     refused(APIClient().get(CAMERAS, {name: str(AccessToken.for_user(kim))}))
 
 
-def test_the_last_use_is_noted_at_most_once_a_minute(kim: User, django_assert_num_queries) -> None:
+def test_the_last_use_is_recorded_at_most_once_a_minute(kim: User, django_assert_num_queries) -> None:
     client = client_of(kim)
     client.get(CAMERAS)
     first = ApiKey.objects.get().last_used_at
@@ -162,7 +162,7 @@ def test_the_last_use_is_noted_at_most_once_a_minute(kim: User, django_assert_nu
 # Tokens
 
 
-def test_a_database_that_takes_no_writes_locks_no_key_out(kim: User) -> None:
+def test_keys_work_while_the_database_is_read_only(kim: User) -> None:
     client = client_of(kim)
     with transaction.atomic(), connection.cursor() as cursor:
         is_sqlite = connection.vendor == "sqlite"
@@ -176,7 +176,7 @@ def test_a_database_that_takes_no_writes_locks_no_key_out(kim: User) -> None:
     assert ApiKey.objects.get().last_used_at is None
 
 
-def test_a_pair_of_tokens_is_given_for_name_and_password(stranger: APIClient, kim: User) -> None:
+def test_name_and_password_get_a_pair_of_tokens(stranger: APIClient, kim: User) -> None:
     tokens = pair(stranger)
 
     assert with_token(tokens["access"]).get(CAMERAS).status_code == 200
@@ -185,7 +185,7 @@ def test_a_pair_of_tokens_is_given_for_name_and_password(stranger: APIClient, ki
     assert with_token(renewed.json()["access"]).get(CAMERAS).status_code == 200
 
 
-def test_wrong_names_and_passwords_look_alike(stranger: APIClient, kim: User) -> None:
+def test_wrong_names_and_wrong_passwords_get_the_same_response(stranger: APIClient, kim: User) -> None:
     wrong = stranger.post(TOKEN, {"username": "kim", "password": "x"}, format="json")
     unknown = stranger.post(TOKEN, {"username": "nobody", "password": "x"}, format="json")
     User.objects.update(is_active=False)
@@ -212,7 +212,7 @@ def test_wrong_names_and_passwords_look_alike(stranger: APIClient, kim: User) ->
         {"username": "x" * 200, "password": "x"},
     ],
 )
-def test_what_is_no_name_and_password_is_422(stranger: APIClient, db: None, body: object) -> None:
+def test_invalid_credentials_format_is_422(stranger: APIClient, db: None, body: object) -> None:
     response = stranger.post(TOKEN, body, format="json")
 
     assert response.status_code == 422, response.content
@@ -229,7 +229,7 @@ def test_a_malformed_token_is_401(text: str, db: None) -> None:
 @pytest.mark.parametrize(
     "header", ["Bearer", "Bearer ", "bearer", " Bearer x", "Bearer\tx", "Bearer:x", "Bearer=x", "BEARER"]
 )
-def test_a_malformed_bearer_is_401_also_where_none_is_needed(kim: User, header: str) -> None:
+def test_a_malformed_bearer_header_is_401_even_on_public_routes(kim: User, header: str) -> None:
     refused(APIClient().get(CAMERAS, HTTP_AUTHORIZATION=header))
     refused(APIClient().get("/api/health", HTTP_AUTHORIZATION=header))
 
@@ -247,7 +247,7 @@ FOREIGN = [
 
 
 @pytest.mark.parametrize("header", FOREIGN)
-def test_a_scheme_that_is_not_ours_counts_as_absent(kim: User, camera: Camera, header: str) -> None:
+def test_other_authorization_schemes_are_ignored(kim: User, camera: Camera, header: str) -> None:
     """A browser repeats the password of the proxy before NVR with each request."""
     browser = Client()
     browser.force_login(kim)
@@ -276,14 +276,14 @@ def test_an_expired_token_is_401(stranger: APIClient, kim: User) -> None:
 
 
 @pytest.mark.parametrize("subject", ["x", "9" * 40, "-1", "0", "999999", "\x00"])
-def test_a_token_for_nobody_is_401(kim: User, subject: str) -> None:
+def test_a_token_of_an_unknown_user_is_401(kim: User, subject: str) -> None:
     token = AccessToken.for_user(kim)
     token["user_id"] = subject
 
     refused(with_token(str(token)).get(CAMERAS))
 
 
-def test_a_token_signed_by_another_is_401(kim: User, settings) -> None:
+def test_a_token_with_another_signature_is_401(kim: User, settings) -> None:
     import jwt
 
     claims = AccessToken.for_user(kim).payload
@@ -293,13 +293,13 @@ def test_a_token_signed_by_another_is_401(kim: User, settings) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "x", None, 5, [], "é", "a.b.c"])
-def test_a_refresh_token_that_is_none_is_refused(stranger: APIClient, db: None, text: object) -> None:
+def test_an_invalid_refresh_token_is_rejected(stranger: APIClient, db: None, text: object) -> None:
     response = stranger.post(f"{TOKEN}/refresh", {"refresh": text}, format="json")
 
     assert response.status_code in {401, 422}
 
 
-def test_tokens_end_with_the_password(stranger: APIClient, kim: User) -> None:
+def test_tokens_are_invalid_after_a_password_change(stranger: APIClient, kim: User) -> None:
     tokens = pair(stranger)
 
     kim.set_password("another long pass phrase")
@@ -310,7 +310,7 @@ def test_tokens_end_with_the_password(stranger: APIClient, kim: User) -> None:
     assert with_token(pair(stranger, password="another long pass phrase")["access"]).get(CAMERAS).status_code == 200
 
 
-def test_tokens_end_with_the_user(stranger: APIClient, kim: User) -> None:
+def test_tokens_are_invalid_once_the_user_is_inactive(stranger: APIClient, kim: User) -> None:
     tokens = pair(stranger)
 
     User.objects.update(is_active=False)
@@ -322,7 +322,7 @@ def test_tokens_end_with_the_user(stranger: APIClient, kim: User) -> None:
     refused(stranger.post(f"{TOKEN}/refresh", {"refresh": tokens["refresh"]}, format="json"))
 
 
-def test_tokens_last_as_long_as_the_settings_say(stranger: APIClient, kim: User, settings) -> None:
+def test_token_lifetimes_are_settings(stranger: APIClient, kim: User, settings) -> None:
     tokens = pair(stranger)
 
     access, refresh = AccessToken(tokens["access"]), RefreshToken(tokens["refresh"])
@@ -333,7 +333,7 @@ def test_tokens_last_as_long_as_the_settings_say(stranger: APIClient, kim: User,
 # Sessions
 
 
-def test_a_session_reads_and_changes_with_the_csrf_token_only(kim: User, camera: Camera) -> None:
+def test_changes_with_a_session_require_the_csrf_token(kim: User, camera: Camera) -> None:
     browser = Client(enforce_csrf_checks=True)
     browser.force_login(kim)
     address = f"{CAMERAS}/front_door"
@@ -350,7 +350,7 @@ def test_a_session_reads_and_changes_with_the_csrf_token_only(kim: User, camera:
     assert browser.patch(address, **change, headers={"X-CSRFToken": token}).status_code == 200
 
 
-def test_a_key_beside_a_session_is_what_counts(kim: User, admin: User, camera: Camera) -> None:
+def test_a_key_takes_precedence_over_a_session(kim: User, admin: User, camera: Camera) -> None:
     browser = Client(enforce_csrf_checks=True)
     browser.force_login(admin)
     _, text = ApiKey.objects.issue(user=kim, name="phone")
@@ -359,7 +359,7 @@ def test_a_key_beside_a_session_is_what_counts(kim: User, admin: User, camera: C
     refused(browser.get(CAMERAS, headers={"X-API-Key": "wrong"}))
 
 
-def test_a_session_ends_with_the_user(kim: User) -> None:
+def test_a_session_is_invalid_once_the_user_is_inactive(kim: User) -> None:
     browser = Client()
     browser.force_login(kim)
     User.objects.update(is_active=False)

@@ -58,7 +58,7 @@ class Faulty(IOBase):
 
 @pytest.mark.django_db
 @pytest.mark.parametrize(("route", "method"), KNOWN)
-def test_every_unsafe_route_reads_it(api: APIClient, route: str, method: str) -> None:
+def test_every_unsafe_route_reads_chunked_bodies(api: APIClient, route: str, method: str) -> None:
     address = address_of(route).partition("?")[0]
 
     answer = api.generic(method, address, **JSON, **in_chunks(b'{"dryRun": true}'))
@@ -68,7 +68,7 @@ def test_every_unsafe_route_reads_it(api: APIClient, route: str, method: str) ->
 
 @pytest.mark.django_db
 @pytest.mark.parametrize(("route", "method"), KNOWN)
-def test_every_unsafe_route_bounds_it(api: APIClient, route: str, method: str) -> None:
+def test_every_unsafe_route_limits_chunked_bodies(api: APIClient, route: str, method: str) -> None:
     address = address_of(route).partition("?")[0]
 
     check(api.generic(method, address, **JSON, **in_chunks(Endless())), 413, address)
@@ -78,7 +78,7 @@ def test_every_unsafe_route_bounds_it(api: APIClient, route: str, method: str) -
 @pytest.mark.parametrize(
     ("error", "status"), [(InvalidChunkSize(b"x"), 400), (ConnectionResetError(), 408), (OSError(), 408)]
 )
-def test_one_that_does_not_come_whole_changes_nothing(
+def test_an_incomplete_chunked_body_changes_nothing(
     api: APIClient, camera: Camera, error: Exception, status: int
 ) -> None:
     address = f"/api/cameras/{camera.slug}"
@@ -88,7 +88,7 @@ def test_one_that_does_not_come_whole_changes_nothing(
 
 
 @pytest.mark.django_db
-def test_a_body_with_a_length_that_does_not_come_whole_is_408(api: APIClient, camera: Camera) -> None:
+def test_an_incomplete_body_with_a_length_is_408(api: APIClient, camera: Camera) -> None:
     address = f"/api/cameras/{camera.slug}"
     cut_off = {"wsgi.input": Faulty(ConnectionResetError()), "CONTENT_LENGTH": "10"}
 
@@ -96,7 +96,7 @@ def test_a_body_with_a_length_that_does_not_come_whole_is_408(api: APIClient, ca
 
 
 @pytest.mark.django_db
-def test_it_is_not_read_before_the_client_is_let_in(stranger: APIClient, camera: Camera) -> None:
+def test_the_body_is_not_read_before_authentication(stranger: APIClient, camera: Camera) -> None:
     address = f"/api/cameras/{camera.slug}"
 
     check(stranger.generic("PATCH", address, **JSON, **in_chunks(Faulty(AssertionError()))), 401, address)
@@ -104,7 +104,7 @@ def test_it_is_not_read_before_the_client_is_let_in(stranger: APIClient, camera:
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("coding", ["gzip, chunked", "gzip", "identity", "chunked, chunked"])
-def test_other_codings_are_refused(api: APIClient, camera: Camera, coding: str) -> None:
+def test_other_transfer_codings_are_rejected(api: APIClient, camera: Camera, coding: str) -> None:
     address = f"/api/cameras/{camera.slug}"
 
     answer = api.generic("PATCH", address, **JSON, **(in_chunks(b"{}") | {"HTTP_TRANSFER_ENCODING": coding}))
@@ -113,7 +113,7 @@ def test_other_codings_are_refused(api: APIClient, camera: Camera, coding: str) 
 
 
 @pytest.mark.django_db
-def test_behind_a_server_that_does_not_take_chunks_apart_a_length_is_required(api: APIClient, camera: Camera) -> None:
+def test_without_chunked_support_in_the_server_a_length_is_required(api: APIClient, camera: Camera) -> None:
     address = f"/api/cameras/{camera.slug}"
 
     answer = api.generic(
@@ -125,7 +125,7 @@ def test_behind_a_server_that_does_not_take_chunks_apart_a_length_is_required(ap
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", "multipart/form-data; boundary=b"])
-def test_forms_are_read_as_well(kind: str) -> None:
+def test_chunked_forms_are_read_too(kind: str) -> None:
     make_user("ann")
     fields = {"username": "ann", "password": PASSWORD}
     part = 'Content-Disposition: form-data; name="{}"\r\n\r\n{}\r\n'
@@ -139,7 +139,7 @@ def test_forms_are_read_as_well(kind: str) -> None:
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("route", sorted(route for route in all_routes() if not route.startswith("api/")))
-def test_no_page_takes_more_than_the_limit(admin: Any, route: str) -> None:
+def test_pages_reject_bodies_above_the_limit(admin: Any, route: str) -> None:
     """Nor a form's files, which Django would write to the disk without end."""
     browser = Client()
     browser.force_login(admin)
@@ -203,7 +203,7 @@ def server(card: Path) -> Iterator[Server]:
 
 
 @pytest.mark.slow
-def test_the_real_server_reads_chunks_and_refuses_what_is_malformed(server: Server, card: Path) -> None:
+def test_the_real_server_reads_chunks_and_rejects_malformed_ones(server: Server, card: Path) -> None:
     """One server for many assertions: each part below reads as a test of its own."""
     make_camera("Front Door")
 
@@ -326,7 +326,7 @@ def a_form_in_chunks_signs_in(server: Server) -> None:
     assert server.ask(sent.replace(token.encode(), b"x" * 64))[0] == 403
 
 
-def test_memory_stays_flat_while_a_long_body_comes() -> None:
+def test_memory_does_not_grow_with_a_long_body() -> None:
     """It goes to the disk: what is held is a step of it."""
     body = ChunkedBody(BytesIO(b" " * LIMIT))
     tracemalloc.start()

@@ -43,7 +43,7 @@ def held(cache: DiskCache, folder: Path) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("method", ["add", "set", "incr"])
-def test_who_cannot_write_is_told_so_soon(cache: DiskCache, held: None, method: str) -> None:
+def test_a_failed_write_raises_an_error_soon(cache: DiskCache, held: None, method: str) -> None:
     arguments: tuple[Any, ...] = ("old",) if method == "incr" else ("new", 1)
     started = time.monotonic()
 
@@ -53,17 +53,17 @@ def test_who_cannot_write_is_told_so_soon(cache: DiskCache, held: None, method: 
     assert time.monotonic() - started < 10 * TIMEOUT_S
 
 
-def test_removing_and_touching_are_given_up(cache: DiskCache, held: None) -> None:
+def test_delete_and_touch_fail_without_an_error(cache: DiskCache, held: None) -> None:
     assert not cache.delete("old")
     assert not cache.touch("old", 60)
 
 
-def test_reading_goes_on(cache: DiskCache, held: None) -> None:
+def test_reads_still_work(cache: DiskCache, held: None) -> None:
     assert cache.get("old") == 1
     assert cache.add("old", 2) is False
 
 
-def test_it_works_again_without_a_restart(cache: DiskCache, folder: Path) -> None:
+def test_the_cache_works_again_without_a_restart(cache: DiskCache, folder: Path) -> None:
     cache.set("key", 0)
     other = sqlite3.connect(folder / "000/cache.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
@@ -77,7 +77,7 @@ def test_it_works_again_without_a_restart(cache: DiskCache, folder: Path) -> Non
     assert cache.incr("key") == 3
 
 
-def test_limits_are_counted_while_the_cache_is_held(
+def test_limits_are_counted_while_the_cache_is_locked(
     cache: DiskCache, held: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("nvr.api.counters.caches", {"default": cache, "process": caches["process"]})
@@ -88,7 +88,7 @@ def test_limits_are_counted_while_the_cache_is_held(
     assert [limits.incr("held") for _ in range(3)] == [2, 3, 4]
 
 
-def test_a_count_that_was_begun_before_goes_on_while_the_cache_is_held(
+def test_an_existing_count_continues_while_the_cache_is_locked(
     cache: DiskCache, held: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("nvr.api.counters.caches", {"default": cache, "process": caches["process"]})
@@ -97,7 +97,7 @@ def test_a_count_that_was_begun_before_goes_on_while_the_cache_is_held(
     assert [limits.incr("old") for _ in range(3)] == [1, 2, 3]  # neither refused nor uncounted
 
 
-def test_requests_are_answered_while_the_cache_is_held(
+def test_requests_are_answered_while_the_cache_is_locked(
     cache: DiskCache, held: None, api: APIClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(caches._connections, "default", cache, raising=False)
@@ -106,7 +106,7 @@ def test_requests_are_answered_while_the_cache_is_held(
     assert api.get("/api/cameras").status_code == 200
 
 
-def test_on_a_full_disk_a_process_starts_and_has_its_cache_when_there_is_room(tmp_path: Path) -> None:
+def test_a_process_starts_on_a_full_disk_and_caches_later(tmp_path: Path) -> None:
     with small_disk(tmp_path / "disk", megabytes=1) as disk:
         rubbish = fill(disk)
         cache = DiskCache(str(disk / "cache"), {"SHARDS": 1, "DATABASE_TIMEOUT": TIMEOUT_S})  # as any worker does

@@ -40,7 +40,7 @@ def dumped(**options: Any) -> str:
 
 
 @pytest.mark.parametrize("format", ["json", "jsonl", "xml"])
-def test_no_secret_is_in_the_dump(camera: Camera, format: str) -> None:
+def test_the_dump_contains_no_secret(camera: Camera, format: str) -> None:
     _, key = ApiKey.objects.issue(user=make_user("phone"), name="phone")
 
     text = dumped(format=format)
@@ -51,7 +51,7 @@ def test_no_secret_is_in_the_dump(camera: Camera, format: str) -> None:
 
 
 @pytest.mark.parametrize("natural", [False, True])
-def test_all_of_it_can_be_loaded(camera: Camera, tmp_path: Path, natural: bool) -> None:
+def test_the_dump_can_be_loaded(camera: Camera, tmp_path: Path, natural: bool) -> None:
     options = {"use_natural_foreign_keys": True, "use_natural_primary_keys": True} if natural else {}
     dump = tmp_path / "dump.json"
     dump.write_text(dumped(**options))
@@ -66,7 +66,7 @@ def test_all_of_it_can_be_loaded(camera: Camera, tmp_path: Path, natural: bool) 
     assert dumped(**options).count("front_door") == dump.read_text().count("front_door")
 
 
-def test_under_another_key_the_secret_stays_what_it_is_and_nothing_is_lost(camera: Camera, tmp_path: Path) -> None:
+def test_under_another_key_secrets_stay_encrypted_and_nothing_is_lost(camera: Camera, tmp_path: Path) -> None:
     dump = tmp_path / "dump.json"
     dump.write_text(dumped())
     token = next(

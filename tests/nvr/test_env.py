@@ -42,7 +42,7 @@ def test_a_duration(text: str, seconds: int) -> None:
     assert env(X=text).duration("X", timedelta(1)) == timedelta(seconds=seconds)
 
 
-def test_what_is_missing_or_blank_is_the_default() -> None:
+def test_a_missing_or_blank_variable_has_its_default() -> None:
     for known in (env(), env(X=" ")):
         assert known.text("X", "a") == "a"
         assert known.secret("X", "a") == "a"
@@ -70,7 +70,7 @@ def test_what_is_missing_or_blank_is_the_default() -> None:
         (lambda e: e.roots("X", base=Path("/")), "/data"),
     ],
 )
-def test_a_wrong_value_is_named_with_its_variable(read, text: str) -> None:
+def test_an_invalid_value_is_reported_with_its_variable(read, text: str) -> None:
     with pytest.raises(ImproperlyConfigured) as raised:
         read(env(X=text))
 
@@ -78,7 +78,7 @@ def test_a_wrong_value_is_named_with_its_variable(read, text: str) -> None:
     assert text in str(raised.value)
 
 
-def test_networks_are_read_with_and_without_a_prefix() -> None:
+def test_networks_are_parsed_with_and_without_a_prefix_length() -> None:
     assert env(X="10.0.0.1, 10.1.2.3/8 ,::1").networks("X") == [
         ip_network("10.0.0.1/32"),
         ip_network("10.0.0.0/8"),
@@ -86,12 +86,12 @@ def test_networks_are_read_with_and_without_a_prefix() -> None:
     ]
 
 
-def test_a_relative_path_lies_below_the_base_and_an_absolute_one_anywhere() -> None:
+def test_a_relative_path_is_below_the_base() -> None:
     assert env(X="sub/x").path("X", Path("d"), base=Path("/base")) == Path("/base/sub/x")
     assert env(X="/abs").path("X", Path("d"), base=Path("/base")) == Path("/abs")
 
 
-def test_a_secret_may_lie_in_a_file(tmp_path: Path) -> None:
+def test_a_secret_can_be_read_from_a_file(tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("two words \r\n")
 
     assert env(X_FILE=str(tmp_path / "secret")).secret("X") == "two words "
@@ -104,7 +104,7 @@ def test_pairs_of_roots_and_prefixes(tmp_path: Path) -> None:
     assert env(X=f"{tmp_path}=/a, rel=/b/").roots("X", base=tmp_path) == {tmp_path: "/a/", tmp_path / "rel": "/b/"}
 
 
-def test_all_that_was_read_is_known_with_its_kind_and_default() -> None:
+def test_every_variable_is_recorded_with_type_and_default() -> None:
     known = env()
     known.flag("A", False)
     known.duration("B", timedelta(hours=1))

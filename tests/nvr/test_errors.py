@@ -96,7 +96,7 @@ def test_nul_in_text_is_422(api: APIClient, name: str) -> None:
         "cursor=%00",
     ],
 )
-def test_no_query_is_ever_500(api: APIClient, camera: Camera, query: str) -> None:
+def test_no_query_string_causes_a_500(api: APIClient, camera: Camera, query: str) -> None:
     for path in (CAMERAS, f"{CAMERAS}/deleted", "/api/audit", "/api/cameras/front_door", "/api/schema"):
         response = api.get(f"{path}?{query}")
         assert response.status_code < 500, (path, response.content)
@@ -117,7 +117,7 @@ def test_no_query_is_ever_500(api: APIClient, camera: Camera, query: str) -> Non
         "/api/cameras/a%0ab",
     ],
 )
-def test_no_path_is_ever_500(api: APIClient, path: str) -> None:
+def test_no_path_causes_a_500(api: APIClient, path: str) -> None:
     problem(api.get(path), 400, 404)
 
 
@@ -137,7 +137,7 @@ def test_another_content_type_is_415(api: APIClient, camera: Camera, content_typ
 
 
 @pytest.mark.parametrize("content_type", ["application/json; charset=utf-8", "Application/JSON"])
-def test_json_by_any_spelling_is_read(api: APIClient, content_type: str) -> None:
+def test_every_spelling_of_the_json_content_type_is_accepted(api: APIClient, content_type: str) -> None:
     assert post(api, json.dumps(GOOD), content_type).status_code == 201
 
 
@@ -148,7 +148,7 @@ def test_a_body_of_three_megabytes_is_413(api: APIClient) -> None:
     problem(APIClient().post("/api/token", body, content_type="application/json"), 413)
 
 
-def test_thousands_of_form_parts_are_refused(api: APIClient, db: None) -> None:
+def test_thousands_of_form_parts_are_rejected(api: APIClient, db: None) -> None:
     parts = (
         b"".join(b'--x\r\nContent-Disposition: form-data; name="f%d"\r\n\r\nv\r\n' % n for n in range(5000))
         + b"--x--\r\n"
@@ -160,7 +160,7 @@ def test_thousands_of_form_parts_are_refused(api: APIClient, db: None) -> None:
     assert page["Content-Type"].startswith("text/html")
 
 
-def test_a_page_takes_no_form_of_three_megabytes(db: None) -> None:
+def test_a_page_rejects_a_form_of_three_megabytes(db: None) -> None:
     response = Client().post(
         "/login", {"username": "x" * 3_000_000, "password": "x"}, content_type="application/x-www-form-urlencoded"
     )
@@ -170,19 +170,19 @@ def test_a_page_takes_no_form_of_three_megabytes(db: None) -> None:
 
 
 @pytest.mark.parametrize("name", ["a\x00b", "\x00", "x" * 10_000, "é" * 500, ""])
-def test_the_login_page_takes_any_name(db: None, name: str) -> None:
+def test_the_login_page_accepts_any_name(db: None, name: str) -> None:
     assert Client().post("/login", {"username": name, "password": "x\x00"}).status_code == 200
 
 
 @pytest.mark.parametrize("accept", ["text/html", "application/xml", "image/png"])
-def test_who_accepts_no_json_gets_406(api: APIClient, accept: str) -> None:
+def test_a_client_that_does_not_accept_json_gets_406(api: APIClient, accept: str) -> None:
     problem(api.get(CAMERAS, HTTP_ACCEPT=accept), 406)
 
 
 @pytest.mark.parametrize(
     "accept", ["*/*", "application/*", "application/json, text/html;q=0.5", "text/html, */*;q=0.1"]
 )
-def test_who_accepts_json_gets_it(api: APIClient, accept: str) -> None:
+def test_a_client_that_accepts_json_gets_it(api: APIClient, accept: str) -> None:
     assert api.get(CAMERAS, HTTP_ACCEPT=accept).status_code == 200
 
 
@@ -208,7 +208,7 @@ def test_an_unexpected_error_is_500_in_json_without_details(
     assert Camera.objects.exists()
 
 
-def test_an_unexpected_error_on_a_page_is_a_page(admin: User, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unexpected_error_on_a_page_gets_an_error_page(admin: User, monkeypatch: pytest.MonkeyPatch) -> None:
     from cameras import views
 
     def broken(*args: object) -> None:
@@ -226,7 +226,7 @@ def test_an_unexpected_error_on_a_page_is_a_page(admin: User, monkeypatch: pytes
 
 
 @pytest.mark.parametrize(("path", "kind"), [("/api/cameras", "application/problem+json"), ("/", "text/html")])
-def test_a_host_that_is_not_ours_is_400(db: None, path: str, kind: str) -> None:
+def test_an_unknown_host_is_400(db: None, path: str, kind: str) -> None:
     response = Client().get(path, headers={"Host": "evil.example"})
 
     assert response.status_code == 400
@@ -294,7 +294,7 @@ def without_database() -> dict[str, list[Any]]:
 
 
 @pytest.mark.slow
-def test_with_the_database_away_the_web_server_and_its_pool_answer_503() -> None:
+def test_without_a_database_the_web_server_and_its_pool_return_503() -> None:
     ((status, kind, retry_after, body),) = answers_without_database(["GET", CAMERAS, WITH_KEY], process="web").values()
 
     assert (status, kind) == (503, "application/problem+json")
@@ -302,7 +302,7 @@ def test_with_the_database_away_the_web_server_and_its_pool_answer_503() -> None
     assert "hunter2" not in body
 
 
-def test_with_the_database_away_the_api_answers_503_and_when_to_come_back(
+def test_without_a_database_the_api_returns_503_with_retry_after(
     without_database: dict[str, list[Any]],
 ) -> None:
     api = {key: answer for key, answer in without_database.items() if "/api/cameras" in key}
@@ -314,14 +314,14 @@ def test_with_the_database_away_the_api_answers_503_and_when_to_come_back(
         assert "hunter2" not in body
 
 
-def test_with_the_database_away_media_answer_503_in_their_shape(without_database: dict[str, list[Any]]) -> None:
+def test_without_a_database_media_return_503_in_their_format(without_database: dict[str, list[Any]]) -> None:
     ((status, kind, retry_after, body),) = [answer for key, answer in without_database.items() if "/api/media" in key]
     assert (status, kind) == (503, "application/json")
     assert int(retry_after) > 0
     assert json.loads(body).keys() == {"error", "path"}
 
 
-def test_with_the_database_away_a_page_says_so(without_database: dict[str, list[Any]]) -> None:
+def test_without_a_database_pages_return_503(without_database: dict[str, list[Any]]) -> None:
     status, kind, retry_after, body = without_database["GET / Cookie"]
     assert status == 503
     assert kind.startswith("text/html")
@@ -329,12 +329,12 @@ def test_with_the_database_away_a_page_says_so(without_database: dict[str, list[
     assert "hunter2" not in body
 
 
-def test_with_the_database_away_what_needs_none_still_answers(without_database: dict[str, list[Any]]) -> None:
+def test_without_a_database_independent_routes_still_work(without_database: dict[str, list[Any]]) -> None:
     assert without_database["GET /login "][0] == 200
     assert without_database["GET /api/nowhere "][0] == 404
 
 
-def test_with_the_database_away_health_is_degraded(without_database: dict[str, list[Any]]) -> None:
+def test_without_a_database_health_is_degraded(without_database: dict[str, list[Any]]) -> None:
     answers = [answer for key, answer in without_database.items() if "/api/health" in key]
     assert len(answers) == 3
     for status, _, _, body in answers:
@@ -343,7 +343,7 @@ def test_with_the_database_away_health_is_degraded(without_database: dict[str, l
 
 
 @pytest.mark.parametrize("path", ["/", "/login", "/admin/", "/api/cameras", "/api/health", "/cameras/a%00b"])
-def test_a_session_cookie_with_a_nul_in_it_is_no_error_of_ours(admin: User, path: str) -> None:
+def test_a_nul_in_a_session_cookie_is_a_client_error(admin: User, path: str) -> None:
     """PostgreSQL refuses even to look for it."""
     browser = Client(raise_request_exception=False)
     browser.cookies["nvr_sessionid"] = "\0" + "a" * 31
@@ -351,7 +351,7 @@ def test_a_session_cookie_with_a_nul_in_it_is_no_error_of_ours(admin: User, path
     assert browser.get(path).status_code < 500
 
 
-def test_a_value_that_the_database_refuses_is_400_and_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_value_rejected_by_the_database_is_400_and_logged(caplog: pytest.LogCaptureFixture) -> None:
     assert describe(DataError("value out of range")).status == 400
     assert "value out of range" in caplog.text
 
@@ -365,7 +365,7 @@ def test_a_value_that_the_database_refuses_is_400_and_in_the_log(caplog: pytest.
         "/?status=%00",
     ],
 )
-def test_a_nul_in_a_page_address_is_no_error_of_ours(admin: User, address: str) -> None:
+def test_a_nul_in_a_page_url_is_a_client_error(admin: User, address: str) -> None:
     browser = Client(raise_request_exception=False)
     browser.force_login(admin)
 

@@ -52,7 +52,7 @@ def test_the_application_uses_this_queue(channel: Any) -> None:
     assert isinstance(channel, Channel)
 
 
-def test_a_torn_message_is_dropped_and_the_next_one_taken(channel: Any, tmp_path: Path) -> None:
+def test_an_incomplete_message_is_dropped_and_the_next_one_received(channel: Any, tmp_path: Path) -> None:
     (tmp_path / "m/0_torn.bulk.msg").write_bytes(b"")
     channel._put("bulk", {"body": "whole"})
 
@@ -62,7 +62,7 @@ def test_a_torn_message_is_dropped_and_the_next_one_taken(channel: Any, tmp_path
     assert not files_in(tmp_path)
 
 
-def test_a_message_that_cannot_be_read_is_dropped_and_the_next_one_taken(channel: Any, tmp_path: Path) -> None:
+def test_an_unreadable_message_is_dropped_and_the_next_one_received(channel: Any, tmp_path: Path) -> None:
     (tmp_path / "m/0_unreadable.bulk.msg").symlink_to(tmp_path / "nowhere")
     channel._put("bulk", {"body": "whole"})
 
@@ -70,14 +70,14 @@ def test_a_message_that_cannot_be_read_is_dropped_and_the_next_one_taken(channel
     assert not list((tmp_path / "m").iterdir())
 
 
-def test_messages_are_taken_in_the_order_in_which_they_were_sent(channel: Any) -> None:
+def test_messages_are_received_in_order(channel: Any) -> None:
     for number in range(300):
         channel._put("bulk", {"body": number})
 
     assert [channel._get("bulk")["body"] for _ in range(300)] == list(range(300))
 
 
-def test_messages_of_before_a_restart_of_the_machine_come_first(channel: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_messages_from_before_a_reboot_come_first(channel: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("time.monotonic", lambda: 999_999.0)
     channel._put("bulk", {"body": "before"})
     monkeypatch.setattr("time.monotonic", lambda: 1.0)
@@ -117,7 +117,7 @@ def consume(channel: Any, on_message: Callable[[Any, Any], object], *, no_ack: b
 
 
 @pytest.mark.parametrize("way", ["never_polled", "without_inotify"])
-def test_a_worker_takes_messages_in_its_event_loop(
+def test_a_worker_receives_messages_in_its_event_loop(
     way: str, channel: Any, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
     request.getfixturevalue(way)
@@ -187,7 +187,7 @@ def test_thousands_of_messages_are_listed_once(channel: Any, monkeypatch: pytest
     assert len(looks) == 1
 
 
-def test_two_workers_take_each_message_once(channel: Any) -> None:
+def test_two_workers_receive_each_message_once(channel: Any) -> None:
     for number in range(500):
         channel._put("bulk", {"body": number})
     with channel.connection.client.clone() as other:
@@ -204,7 +204,7 @@ def all_of(channel: Any) -> Iterator[Any]:
             yield channel._get("bulk")
 
 
-def test_what_a_killed_process_left_is_removed_after_an_hour(channel: Any, tmp_path: Path) -> None:
+def test_files_of_a_killed_process_are_removed_after_an_hour(channel: Any, tmp_path: Path) -> None:
     for name in ("old.part", "old.bulk.msg.taken", "new.part"):
         (tmp_path / "m" / name).write_text("{")
     for name in ("old.part", "old.bulk.msg.taken"):
@@ -216,7 +216,7 @@ def test_what_a_killed_process_left_is_removed_after_an_hour(channel: Any, tmp_p
     assert files_in(tmp_path) == {"new.part"}
 
 
-def test_a_message_that_the_disk_has_no_room_for_leaves_nothing_behind(
+def test_a_message_that_fails_on_a_full_disk_leaves_no_file(
     channel: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Path, "replace", full)
@@ -247,7 +247,7 @@ def queue_on(folder: Path) -> Connection:
     )
 
 
-def test_workers_hear_of_what_is_sent_on_a_full_disk(full_disk: Path) -> None:
+def test_messages_are_delivered_on_a_full_disk(full_disk: Path) -> None:
     with queue_on(full_disk) as link:
         channel: Any = link.channel()
         fill(full_disk)
@@ -260,7 +260,7 @@ def test_workers_hear_of_what_is_sent_on_a_full_disk(full_disk: Path) -> None:
         assert len(list((full_disk / "r").iterdir())) == disk_reserve.ROOMS
 
 
-def test_a_full_disk_takes_no_more_messages_than_there_was_room_for(full_disk: Path) -> None:
+def test_the_reserve_limits_the_messages_on_a_full_disk(full_disk: Path) -> None:
     with queue_on(full_disk) as link:
         channel: Any = link.channel()
         fill(full_disk)
@@ -272,7 +272,7 @@ def test_a_full_disk_takes_no_more_messages_than_there_was_room_for(full_disk: P
         assert [channel._get("bulk")["body"] for _ in range(disk_reserve.ROOMS)] == list(range(disk_reserve.ROOMS))
 
 
-def test_a_table_that_a_full_disk_left_empty_is_written_anew(channel: Any, tmp_path: Path) -> None:
+def test_a_table_left_empty_by_a_full_disk_is_written_again(channel: Any, tmp_path: Path) -> None:
     (tmp_path / "c/work.exchange").write_bytes(b"")
 
     bind(channel, "bulk", "ingest")
@@ -280,9 +280,7 @@ def test_a_table_that_a_full_disk_left_empty_is_written_anew(channel: Any, tmp_p
     assert bound(channel) == {"bulk", "ingest"}
 
 
-def test_a_table_stays_whole_when_the_disk_is_full(
-    channel: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_table_stays_complete_on_a_full_disk(channel: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     bind(channel, "bulk")
     with monkeypatch.context() as patched, pytest.raises(ChannelError, match="No space left"):
         patched.setattr(Path, "replace", full)
@@ -292,7 +290,7 @@ def test_a_table_stays_whole_when_the_disk_is_full(
     assert not [name for name in files_in(tmp_path) if name.endswith(".part")]
 
 
-def test_workers_that_start_together_are_all_in_the_table(channel: Any) -> None:
+def test_workers_that_start_concurrently_are_all_in_the_table(channel: Any) -> None:
     names = [f"queue{number}" for number in range(40)]
 
     with ThreadPoolExecutor(8) as pool:
@@ -301,7 +299,7 @@ def test_workers_that_start_together_are_all_in_the_table(channel: Any) -> None:
     assert bound(channel) == set(names)
 
 
-def test_a_queue_that_is_deleted_leaves_the_table(channel: Any) -> None:
+def test_a_deleted_queue_is_removed_from_the_table(channel: Any) -> None:
     bind(channel, "bulk", "ingest")
 
     channel._delete("bulk", "work", "bulk", "")
@@ -309,14 +307,14 @@ def test_a_queue_that_is_deleted_leaves_the_table(channel: Any) -> None:
     assert bound(channel) == {"ingest"}
 
 
-def test_a_folder_that_is_away_is_a_lost_connection(channel: Any, tmp_path: Path) -> None:
+def test_a_missing_folder_is_a_lost_connection(channel: Any, tmp_path: Path) -> None:
     (tmp_path / "m").rmdir()
 
     with pytest.raises(channel.connection.client.connection_errors):
         channel._get("bulk")
 
 
-def test_a_message_is_never_taken_before_it_is_whole(channel: Any) -> None:
+def test_a_message_is_never_received_before_it_is_complete(channel: Any) -> None:
     payload = {"body": "x" * 200_000}
     writer = threading.Thread(target=lambda: [channel._put("bulk", payload) for _ in range(200)])
     writer.start()
@@ -329,14 +327,14 @@ def test_a_message_is_never_taken_before_it_is_whole(channel: Any) -> None:
     assert taken == [payload] * 200
 
 
-def test_nobody_connects_to_a_folder_that_is_away(channel: Any, tmp_path: Path) -> None:
+def test_connecting_to_a_missing_folder_fails(channel: Any, tmp_path: Path) -> None:
     (tmp_path / "m").rmdir()
 
     with channel.connection.client.clone() as other, pytest.raises(FileNotFoundError):
         other.connect()
 
 
-def test_a_disk_that_is_away_is_not_written_to(channel: Any, tmp_path: Path) -> None:
+def test_nothing_is_written_to_an_unmounted_disk(channel: Any, tmp_path: Path) -> None:
     for name in "mc":
         (tmp_path / name).rmdir()
     tmp_path.rmdir()

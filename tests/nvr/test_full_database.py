@@ -34,7 +34,7 @@ def as_django_raises(cause: Exception) -> OperationalError:
     return error
 
 
-def test_a_full_disk_is_told_as_such(sqlite_full: sqlite3.OperationalError) -> None:
+def test_a_full_disk_is_reported_as_such(sqlite_full: sqlite3.OperationalError) -> None:
     for cause in (sqlite_full, DiskFull()):
         problem = describe(as_django_raises(cause))
 
@@ -43,7 +43,7 @@ def test_a_full_disk_is_told_as_such(sqlite_full: sqlite3.OperationalError) -> N
         assert "Retry-After" not in problem.headers
 
 
-def test_every_other_fault_of_the_database_is_worth_another_try() -> None:
+def test_every_other_database_error_is_503() -> None:
     problem = describe(as_django_raises(sqlite3.OperationalError("database is locked")))
 
     assert (problem.status, problem.headers) == (503, {"Retry-After": "5"})

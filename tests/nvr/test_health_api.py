@@ -55,7 +55,7 @@ def section(client: APIClient, name: str) -> dict[str, object]:
     return client.get(SYSTEM).json()["sections"][name]
 
 
-def test_strangers_see_status_and_service_only(stranger: APIClient) -> None:
+def test_anonymous_users_see_status_and_service_only(stranger: APIClient) -> None:
     workers_beat()
 
     response = stranger.get(HEALTH)
@@ -64,7 +64,7 @@ def test_strangers_see_status_and_service_only(stranger: APIClient) -> None:
     assert response.json() == {"status": "ok", "service": "mediareviewer-api"}
 
 
-def test_staff_see_each_part(operator: APIClient) -> None:
+def test_staff_see_each_section(operator: APIClient) -> None:
     workers_beat()
 
     body = operator.get(SYSTEM).json()
@@ -83,7 +83,7 @@ def test_system_health_is_for_staff(stranger: APIClient) -> None:
     assert client_of(make_user("u", "cameras.view_all")).get(SYSTEM).status_code == 403
 
 
-def test_uploads_are_counted_of_the_cameras_that_one_may_see(family: Group, family_camera: Camera) -> None:
+def test_uploads_of_visible_cameras_are_counted(family: Group, family_camera: Camera) -> None:
     workers_beat()
     hidden = make_camera("Hidden")
     for camera in (family_camera, hidden, hidden):
@@ -122,7 +122,7 @@ def test_a_missing_camera_root_is_degraded(operator: APIClient, settings, tmp_pa
     assert section(operator, "storage")["status"] == "degraded"
 
 
-def test_a_cache_that_is_away_is_failed_and_the_page_still_comes(
+def test_an_unavailable_cache_is_failed_and_the_page_still_works(
     operator: APIClient, stranger: APIClient, cache_away: None
 ) -> None:
     workers_beat()
@@ -131,7 +131,7 @@ def test_a_cache_that_is_away_is_failed_and_the_page_still_comes(
     assert stranger.get(HEALTH).json()["status"] == "degraded"
 
 
-def test_a_broker_that_is_away_is_failed_within_the_deadline(operator: APIClient, settings) -> None:
+def test_an_unavailable_broker_is_failed_within_the_deadline(operator: APIClient, settings) -> None:
     from nvr.celery import app
 
     before = app.conf.broker_url
@@ -162,7 +162,7 @@ def stuck() -> Iterator[list[int]]:
     release.set()
 
 
-def test_a_check_that_hangs_blocks_nothing_and_is_not_begun_again(
+def test_a_hanging_check_blocks_nothing_and_is_not_started_again(
     operator: APIClient, stranger: APIClient, stuck: list[int]
 ) -> None:
     started = time.monotonic()
@@ -178,7 +178,7 @@ def test_a_check_that_hangs_blocks_nothing_and_is_not_begun_again(
     assert stuck == [1]
 
 
-def test_hung_checks_leave_threads_for_the_others(operator: APIClient) -> None:
+def test_hanging_checks_leave_threads_for_the_others(operator: APIClient) -> None:
     release = threading.Event()
 
     def check() -> Section:
@@ -196,7 +196,7 @@ def test_hung_checks_leave_threads_for_the_others(operator: APIClient) -> None:
         release.set()
 
 
-def test_a_check_that_breaks_is_said_to_be_broken_without_details(operator: APIClient) -> None:
+def test_a_check_that_raises_is_failed_without_details(operator: APIClient) -> None:
     def check() -> Section:
         raise RuntimeError("hunter2")
 
@@ -208,7 +208,7 @@ def test_a_check_that_breaks_is_said_to_be_broken_without_details(operator: APIC
     assert "hunter2" not in response.content.decode()
 
 
-def test_a_section_that_is_not_essential_degrades_nothing(stranger: APIClient, operator: APIClient) -> None:
+def test_a_non_essential_section_does_not_degrade_the_status(stranger: APIClient, operator: APIClient) -> None:
     workers_beat()
     sections.register("extra", lambda: Section("failed", "x"), essential=False)
 
@@ -221,5 +221,5 @@ def test_wrong_credentials_are_401_here_too(stranger: APIClient, admin: User) ->
     assert client_of(admin).get(HEALTH).status_code == 200
 
 
-def test_the_answer_is_never_kept(stranger: APIClient) -> None:
+def test_the_response_is_never_cached(stranger: APIClient) -> None:
     assert "no-store" in stranger.get(HEALTH)["Cache-Control"]

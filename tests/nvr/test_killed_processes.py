@@ -38,7 +38,7 @@ def takes_work(data_dir: Path, env: dict[str, str]) -> bool:
 
 
 @pytest.mark.slow
-def test_a_worker_whose_processes_are_killed_while_they_wait_takes_what_comes_then(data_dir, embedded, start):
+def test_a_worker_with_killed_processes_receives_later_messages(data_dir, embedded, start):
     run("manage.py", "migrate", env=embedded)
     worker = start(*WORKER, env={**embedded, "NVR_PROCESS": "worker"})
     assert takes_work(data_dir, embedded)

@@ -62,7 +62,7 @@ def test_a_secret_is_masked(text: str) -> None:
         "the token is invalid or expired",
     ],
 )
-def test_what_is_no_secret_stays(text: str) -> None:
+def test_other_text_is_not_masked(text: str) -> None:
     assert mask(text) == text
 
 
@@ -78,7 +78,7 @@ def test_a_line_has_time_level_logger_and_message() -> None:
     )
 
 
-def test_the_request_id_is_told_while_there_is_a_request() -> None:
+def test_lines_during_a_request_contain_its_id() -> None:
     token = current_origin.set(Origin(request_id="abcd1234"))
     try:
         assert " request=abcd1234 " in line("x")
@@ -87,7 +87,7 @@ def test_the_request_id_is_told_while_there_is_a_request() -> None:
     assert "request=" not in line("x")
 
 
-def test_a_message_cannot_begin_a_second_line() -> None:
+def test_a_message_cannot_start_a_second_line() -> None:
     for breaker in ("\n", "\r", "\u2028", "\x0b", "\x1b[31m"):
         text = line("path=%s", f"a{breaker}2026-01-01T00:00:00Z level=info forged")
         assert len(text.splitlines()) == 1
@@ -107,7 +107,7 @@ def test_secrets_in_arguments_and_tracebacks_are_masked() -> None:
     assert "hunter2" not in text
 
 
-def test_a_message_that_cannot_be_encoded_is_still_a_line(capsys) -> None:
+def test_a_message_that_cannot_be_encoded_is_still_logged(capsys) -> None:
     assert line("path=%s", "caf\udce9").encode()
 
 
@@ -131,7 +131,7 @@ def log() -> Iterator[io.StringIO]:
     logging.config.dictConfig(settings.LOGGING)
 
 
-def test_a_foreign_host_is_one_line_and_no_error(log: io.StringIO, db: None) -> None:
+def test_an_unknown_host_is_one_warning(log: io.StringIO, db: None) -> None:
     Client().get("/", headers={"Host": "evil.example"})
 
     (line,) = log.getvalue().splitlines()
@@ -140,7 +140,7 @@ def test_a_foreign_host_is_one_line_and_no_error(log: io.StringIO, db: None) -> 
     assert "Traceback" not in line
 
 
-def test_too_many_form_fields_are_one_line_and_no_error(log: io.StringIO, db: None) -> None:
+def test_too_many_form_fields_are_one_warning(log: io.StringIO, db: None) -> None:
     Client().post("/login", {f"f{number}": "v" for number in range(1200)})
 
     (line,) = log.getvalue().splitlines()
@@ -149,7 +149,7 @@ def test_too_many_form_fields_are_one_line_and_no_error(log: io.StringIO, db: No
 
 
 @pytest.mark.urls(__name__)
-def test_a_mistake_of_ours_stays_an_error_with_its_traceback(log: io.StringIO, db: None) -> None:
+def test_an_internal_error_is_logged_with_its_traceback(log: io.StringIO, db: None) -> None:
     Client(raise_request_exception=False).get("/broken")
 
     assert " level=error logger=django.request " in log.getvalue()
@@ -166,7 +166,7 @@ def err() -> None:
     raise ValueError("our own mistake")
 
 
-def test_a_database_that_is_away_is_said_once_by_all_tasks_without_a_traceback(log: io.StringIO) -> None:
+def test_an_unavailable_database_is_logged_once_for_all_tasks_without_traceback(log: io.StringIO) -> None:
     for _ in range(5):
         ask_the_database.apply()
 
@@ -175,7 +175,7 @@ def test_a_database_that_is_away_is_said_once_by_all_tasks_without_a_traceback(l
     assert "Traceback" not in line
 
 
-def test_a_fault_of_the_database_that_is_met_camera_by_camera_is_told_once(log: io.StringIO) -> None:
+def test_a_database_error_for_each_camera_is_logged_once(log: io.StringIO) -> None:
     for number in range(3):
         try:
             raise OperationalError("database or disk is full")
@@ -186,7 +186,7 @@ def test_a_fault_of_the_database_that_is_met_camera_by_camera_is_told_once(log: 
     assert " logger=media_serving.events the database does not respond, tasks wait: database or disk is full" in line
 
 
-def test_each_mistake_of_ours_in_a_task_is_told_with_its_traceback(log: io.StringIO) -> None:
+def test_each_internal_error_of_a_task_is_logged_with_its_traceback(log: io.StringIO) -> None:
     for _ in range(2):
         err.apply()
 
@@ -195,7 +195,7 @@ def test_each_mistake_of_ours_in_a_task_is_told_with_its_traceback(log: io.Strin
     assert all("our own mistake" in line and "Traceback" in line for line in lines)
 
 
-def test_a_broker_that_is_away_is_said_once_by_the_schedule(log: io.StringIO, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unavailable_broker_is_logged_once_by_beat(log: io.StringIO, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CELERY_BROKER_URL", raising=False)  # Celery takes it before what it is told
     away = Celery(broker="redis://127.0.0.1:1/0", set_as_current=False)
     away.conf.update(task_publish_retry=False, broker_transport_options={"max_retries": 1, "interval_start": 0})

@@ -54,13 +54,13 @@ def trust(settings, text: str) -> None:
         ("", "", "203.0.113.5", "local"),
     ],
 )
-def test_the_clients_address(settings, trusted: str, peer: str, forwarded: str, address: str) -> None:
+def test_the_client_address(settings, trusted: str, peer: str, forwarded: str, address: str) -> None:
     trust(settings, trusted)
 
     assert origin_of(factory.get("/", REMOTE_ADDR=peer, HTTP_X_FORWARDED_FOR=forwarded)).address == address
 
 
-def test_on_a_unix_socket_of_our_own_the_proxy_is_believed_and_nobody_else(settings) -> None:
+def test_only_the_proxy_on_our_unix_socket_is_trusted(settings) -> None:
     settings.ON_UNIX_SOCKET = True
 
     def seen(peer: str) -> str:
@@ -69,7 +69,7 @@ def test_on_a_unix_socket_of_our_own_the_proxy_is_believed_and_nobody_else(setti
     assert (seen(""), seen("127.0.0.1")) == ("203.0.113.5", "127.0.0.1")
 
 
-def test_each_client_behind_a_proxy_that_adds_ports_is_counted_by_itself(settings, db: None) -> None:
+def test_clients_behind_a_proxy_that_adds_ports_are_counted_separately(settings, db: None) -> None:
     trust(settings, "10.0.0.1")
     settings.RATES = settings.RATES | {"default": {"user": "9/d", "anonymous": "1/d"}}
 
@@ -82,7 +82,7 @@ def test_each_client_behind_a_proxy_that_adds_ports_is_counted_by_itself(setting
 
 
 @pytest.mark.parametrize(("peer", "secure"), [("10.0.0.1", True), ("192.0.2.1", False)])
-def test_only_a_trusted_proxy_may_say_that_it_was_https(settings, peer: str, secure: bool) -> None:
+def test_only_a_trusted_proxy_can_report_https(settings, peer: str, secure: bool) -> None:
     trust(settings, "10.0.0.0/8")
     settings.SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     request = factory.get("/", REMOTE_ADDR=peer, HTTP_X_FORWARDED_PROTO="https")
@@ -92,7 +92,7 @@ def test_only_a_trusted_proxy_may_say_that_it_was_https(settings, peer: str, sec
     assert request.is_secure() is secure
 
 
-def test_every_answer_has_a_request_id(db: None) -> None:
+def test_every_response_has_a_request_id(db: None) -> None:
     one, other = (Client().get("/api/health")["X-Request-Id"] for _ in range(2))
 
     assert one != other
@@ -103,14 +103,14 @@ def test_every_answer_has_a_request_id(db: None) -> None:
     ("given", "kept"),
     [("abcd-1234", True), ("short", False), ("x" * 65, False), ("a\nb" * 5, False), ("<b>aaaaaaaa", False)],
 )
-def test_a_proxys_request_id_is_kept_if_it_is_one(settings, given: str, kept: bool) -> None:
+def test_a_valid_request_id_of_a_proxy_is_used(settings, given: str, kept: bool) -> None:
     trust(settings, "10.0.0.0/8")
 
     assert (origin_of(factory.get("/", REMOTE_ADDR="10.0.0.1", HTTP_X_REQUEST_ID=given)).request_id == given) is kept
     assert origin_of(factory.get("/", REMOTE_ADDR="192.0.2.1", HTTP_X_REQUEST_ID=given)).request_id != given
 
 
-def test_the_origin_is_known_within_the_request_and_forgotten_after_it() -> None:
+def test_the_origin_is_set_only_during_the_request() -> None:
     seen = []
 
     def view(request):

@@ -40,7 +40,7 @@ def test_an_administrator_sets_a_password(browser: Client) -> None:
     assert entries() == [("password_changed", "chief", "kim")]
 
 
-def test_a_changed_password_is_confirmed_once_and_only_then(browser: Client) -> None:
+def test_a_changed_password_is_confirmed_once(browser: Client) -> None:
     for address in ("/password/done", "/admin/password_change/done/"):
         assert browser.get(address)["Location"] == "/password"
     form = {"old_password": PASSWORD, "new_password1": NEW, "new_password2": NEW}
@@ -51,7 +51,7 @@ def test_a_changed_password_is_confirmed_once_and_only_then(browser: Client) -> 
     assert "Your password is changed" not in browser.get("/").content.decode()
 
 
-def test_an_administrator_takes_a_password_away(browser: Client) -> None:
+def test_an_administrator_disables_a_password(browser: Client) -> None:
     kim = make_user("kim")
 
     set_for(browser, kim, usable_password="false", **{"unset-password": "1"})
@@ -61,7 +61,7 @@ def test_an_administrator_takes_a_password_away(browser: Client) -> None:
     assert entries() == [("password_disabled", "chief", "kim")]
 
 
-def test_a_refused_password_is_no_change(browser: Client) -> None:
+def test_a_rejected_password_changes_nothing(browser: Client) -> None:
     kim = make_user("kim")
 
     assert set_for(browser, kim, password2="something else").status_code == 200
@@ -71,7 +71,9 @@ def test_a_refused_password_is_no_change(browser: Client) -> None:
     assert entries() == []
 
 
-def test_a_password_that_cannot_be_recorded_is_not_changed(browser: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_password_change_that_cannot_be_audited_is_rolled_back(
+    browser: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def broken(*args: object) -> None:
         raise RuntimeError("no room")
 
@@ -87,7 +89,7 @@ def test_a_password_that_cannot_be_recorded_is_not_changed(browser: Client, monk
     assert all(user.check_password(PASSWORD) for user in User.objects.all())
 
 
-def test_ones_own_change(browser: Client) -> None:
+def test_users_change_their_own_password(browser: Client) -> None:
     browser.post("/password", {"old_password": PASSWORD, "new_password1": NEW, "new_password2": NEW})
 
     assert entries() == [("password_changed", "chief", "chief")]

@@ -297,14 +297,14 @@ def ask(house: House, route: str, method: str, role: str) -> int:
     return response.status_code
 
 
-def test_the_tables_know_every_route_and_no_other() -> None:
+def test_the_tables_list_exactly_the_existing_routes() -> None:
     assert set(all_routes()) == API.keys() | PAGES.keys()
 
 
 @pytest.mark.parametrize(
     ("route", "method"), [(route, method) for table in (API, PAGES) for route in table for method in table[route]]
 )
-def test_each_role_gets_what_the_table_says(house: House, route: str, method: str) -> None:
+def test_each_role_gets_the_status_in_the_table(house: House, route: str, method: str) -> None:
     expected = (API | PAGES)[route][method].split()
 
     found = [str(ask(house, route, method, role)) for role in ROLES]
@@ -313,7 +313,7 @@ def test_each_role_gets_what_the_table_says(house: House, route: str, method: st
 
 
 @pytest.mark.parametrize("route", API)
-def test_every_other_method_is_405_for_who_may_come_in_and_changes_nothing(house: House, route: str) -> None:
+def test_every_other_method_is_405(house: House, route: str) -> None:
     for method in set(METHODS) - API[route].keys():
         assert ask(house, route, method, "chief") == 405, method
         assert ask(house, route, method, "stranger") in {401, 405}, method
@@ -321,7 +321,7 @@ def test_every_other_method_is_405_for_who_may_come_in_and_changes_nothing(house
     assert ask(house, route, "OPTIONS", "chief") == 405
 
 
-def test_the_ways_in_without_credentials_are_these(house: House) -> None:
+def test_exactly_these_routes_are_public(house: House) -> None:
     """A status that is neither 401 nor the login's redirect means that the view was entered."""
     entered = set()
     for table in (API, PAGES):
@@ -336,7 +336,7 @@ def test_the_ways_in_without_credentials_are_these(house: House) -> None:
     assert entered == WITHOUT_CREDENTIALS
 
 
-def test_head_is_allowed_to_whom_get_is(house: House) -> None:
+def test_head_has_the_permissions_of_get(house: House) -> None:
     for route in ("api/cameras/<str:camera_id>/snapshot", "api/media/cameras/<str:camera_id>/<rest:filename>"):
         expected = API[route]["GET"].split()
         for role, status in zip(ROLES, expected, strict=True):
@@ -344,7 +344,7 @@ def test_head_is_allowed_to_whom_get_is(house: House) -> None:
             assert client.head(address_of(route, house)).status_code == int(status), (route, role)
 
 
-def test_a_range_and_a_smaller_size_are_no_way_around(house: House) -> None:
+def test_ranges_and_widths_do_not_bypass_permissions(house: House) -> None:
     outsider = house.client("outsider", session=False)
     for route in API:
         if route.startswith("api/media/") or "snapshot" in route:
@@ -353,7 +353,7 @@ def test_a_range_and_a_smaller_size_are_no_way_around(house: House) -> None:
             assert outsider.get(f"{address}?width=160").status_code == 404
 
 
-def test_a_camera_in_the_trash_is_gone_for_everyone(house: House) -> None:
+def test_a_trashed_camera_is_not_found_for_anyone(house: House) -> None:
     Camera.objects.filter(slug="back_yard").update(deleted_at=timezone.now())
     for route, table in API.items():
         if table.get("GET") == SEEN or "snapshot" in route:

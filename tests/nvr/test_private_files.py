@@ -82,7 +82,7 @@ def test_exposed_files_are_restricted(layout: DataLayout) -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="becoming another user takes root")
 @pytest.mark.parametrize("owner", [0, NOBODY])
-def test_another_user_reads_nothing_but_what_it_uploads(layout: DataLayout, root: Path, owner: int) -> None:
+def test_another_user_can_access_only_its_uploads(layout: DataLayout, root: Path, owner: int) -> None:
     os.chown(layout.cameras / "door", owner, owner)
     assert "data/nvr.sqlite3" in readable_by_nobody(root)
 
@@ -130,7 +130,7 @@ def test_a_user_in_an_access_list_keeps_access_to_the_cameras(layout: DataLayout
     assert mode_of(layout.data) == 0o711
 
 
-def test_files_of_others_in_the_data_folder_are_left_alone(layout: DataLayout) -> None:
+def test_files_of_others_in_the_data_folder_are_not_changed(layout: DataLayout) -> None:
     photos = make(layout.data / "photos")
 
     list(restrict_all(layout))
@@ -156,7 +156,7 @@ def test_every_entry_that_nvr_creates_in_the_data_folder_is_listed() -> None:
     assert made - {"cameras"} <= {*FOLDERS, *FILES}
 
 
-def test_a_link_is_reported_and_its_target_is_left_alone(layout: DataLayout, root: Path) -> None:
+def test_a_link_is_reported_and_its_target_is_not_changed(layout: DataLayout, root: Path) -> None:
     elsewhere = make(root / "elsewhere")
     (layout.data / "kept").rmdir()
     (layout.data / "kept").symlink_to(elsewhere)

@@ -48,7 +48,7 @@ def test_the_tiers_have_the_documented_rates(tier: str, user: str, anonymous: st
     assert django_settings.RATES[tier] == {"user": user, "anonymous": anonymous}
 
 
-def test_every_answer_says_where_one_stands(stranger: APIClient, api: APIClient, camera: Camera) -> None:
+def test_every_response_has_the_rate_limit_headers(stranger: APIClient, api: APIClient, camera: Camera) -> None:
     for client, address, limit in (
         (stranger, HEALTH, "60"),
         (stranger, SNAPSHOT, "30"),
@@ -63,13 +63,15 @@ def test_every_answer_says_where_one_stands(stranger: APIClient, api: APIClient,
         assert 0 <= int(response["X-RateLimit-Remaining"]) < int(limit)
 
 
-def test_the_media_tier_is_30_a_minute_for_strangers(stranger: APIClient, camera: Camera, pictures: list[str]) -> None:
+def test_the_media_tier_is_30_per_minute_for_anonymous_users(
+    stranger: APIClient, camera: Camera, pictures: list[str]
+) -> None:
     statuses = ask(stranger, SNAPSHOT, 31)
 
     assert statuses == [200] * 30 + [429]
 
 
-def test_429_says_when_to_come_back(stranger: APIClient, camera: Camera, rates) -> None:
+def test_a_429_response_has_retry_after(stranger: APIClient, camera: Camera, rates) -> None:
     rates("default", anonymous="1/m")
     first = stranger.get(HEALTH)
     second = stranger.get(HEALTH)
@@ -82,14 +84,14 @@ def test_429_says_when_to_come_back(stranger: APIClient, camera: Camera, rates) 
     assert second.json().keys() == {"type", "title", "status", "detail", "instance"}
 
 
-def test_tiers_are_counted_apart(stranger: APIClient, camera: Camera, pictures: list[str], rates) -> None:
+def test_tiers_are_counted_separately(stranger: APIClient, camera: Camera, pictures: list[str], rates) -> None:
     rates("media", anonymous="1/m")
     assert ask(stranger, SNAPSHOT, 2) == [200, 429]
 
     assert stranger.get(HEALTH).status_code == 200
 
 
-def test_a_tier_is_shared_by_all_its_addresses(stranger: APIClient, rates, db: None) -> None:
+def test_a_tier_is_shared_by_all_its_urls(stranger: APIClient, rates, db: None) -> None:
     rates("default", anonymous="2/m")
 
     assert stranger.get(HEALTH).status_code == 200
@@ -97,9 +99,7 @@ def test_a_tier_is_shared_by_all_its_addresses(stranger: APIClient, rates, db: N
     assert stranger.get(HEALTH).status_code == 429
 
 
-def test_the_signed_in_are_counted_by_user_whatever_the_address_and_the_way_in(
-    admin: User, outsider: User, rates
-) -> None:
+def test_signed_in_requests_are_counted_by_user(admin: User, outsider: User, rates) -> None:
     rates("default", user="2/m")
     key, session = client_of(admin), Client()
     session.force_login(admin)
@@ -126,7 +126,9 @@ def test_wrong_credentials_count_for_the_address(stranger: APIClient, rates, db:
         ("::ffff:10.0.0.1", "::ffff:10.0.0.2", False),
     ],
 )
-def test_an_ipv6_client_is_its_64(stranger: APIClient, rates, db: None, one: str, other: str, same: bool) -> None:
+def test_an_ipv6_client_is_counted_by_its_64_network(
+    stranger: APIClient, rates, db: None, one: str, other: str, same: bool
+) -> None:
     rates("default", anonymous="1/m")
 
     assert (network_of(one) == network_of(other)) is same
@@ -134,7 +136,7 @@ def test_an_ipv6_client_is_its_64(stranger: APIClient, rates, db: None, one: str
     assert stranger.get(HEALTH, REMOTE_ADDR=other).status_code == (429 if same else 200)
 
 
-def test_a_forged_forwarded_for_changes_nothing(stranger: APIClient, rates, db: None) -> None:
+def test_a_forged_forwarded_for_header_is_ignored(stranger: APIClient, rates, db: None) -> None:
     rates("default", anonymous="1/m")
 
     statuses = [
@@ -145,7 +147,7 @@ def test_a_forged_forwarded_for_changes_nothing(stranger: APIClient, rates, db: 
     assert statuses == [200, 429, 429]
 
 
-def test_behind_a_trusted_proxy_the_right_most_foreign_address_counts(
+def test_behind_a_trusted_proxy_the_right_most_untrusted_address_counts(
     stranger: APIClient, rates, settings, db: None
 ) -> None:
     rates("default", anonymous="1/m")
@@ -162,7 +164,7 @@ def test_behind_a_trusted_proxy_the_right_most_foreign_address_counts(
     assert through("192.0.2.3, 10.9.1.2") == 429
 
 
-def test_with_the_shared_cache_away_each_process_counts_for_itself(
+def test_without_the_shared_cache_each_process_counts_for_itself(
     stranger: APIClient, rates, cache_away: None, camera: Camera
 ) -> None:
     rates("default", anonymous="2/m")
@@ -199,7 +201,7 @@ VARIANTS = [
 
 
 @pytest.mark.parametrize("by", ["page", "api"])
-def test_another_spelling_of_a_name_is_no_other_name(stranger: APIClient, db: None, by: str) -> None:
+def test_spellings_of_a_name_share_a_counter(stranger: APIClient, db: None, by: str) -> None:
     def attempt(name: str) -> int:
         body = {"username": name, "password": "x"}
         answer = stranger.post("/login", body) if by == "page" else stranger.post("/api/token", body, format="json")
@@ -210,7 +212,7 @@ def test_another_spelling_of_a_name_is_no_other_name(stranger: APIClient, db: No
     assert attempt("kim2") != 429
 
 
-def test_guessing_ones_password_on_the_page_that_changes_it_is_limited(admin: User) -> None:
+def test_guessing_the_password_on_the_password_page_is_limited(admin: User) -> None:
     browser = Client()
     browser.force_login(admin)
     new = "a wholly other pass phrase"
@@ -224,7 +226,7 @@ def test_guessing_ones_password_on_the_page_that_changes_it_is_limited(admin: Us
     assert User.objects.get(pk=admin.pk).check_password(PASSWORD)
 
 
-def test_one_password_on_many_names_is_limited_by_address(stranger: APIClient, rates, db: None) -> None:
+def test_trying_one_password_with_many_names_is_limited_by_address(stranger: APIClient, rates, db: None) -> None:
     rates("default", anonymous="5/m")
 
     statuses = [
@@ -235,7 +237,7 @@ def test_one_password_on_many_names_is_limited_by_address(stranger: APIClient, r
     assert statuses == [401] * 5 + [429]
 
 
-def test_page_and_api_share_the_count_of_attempts(stranger: APIClient, db: None) -> None:
+def test_page_and_api_share_the_login_counter(stranger: APIClient, db: None) -> None:
     for _ in range(5):
         stranger.post("/api/token", {"username": "kim", "password": "x"}, format="json")
         stranger.post("/login", {"username": "kim", "password": "x"})
@@ -244,7 +246,7 @@ def test_page_and_api_share_the_count_of_attempts(stranger: APIClient, db: None)
     assert stranger.post("/login", {"username": "kim", "password": "x"}).status_code == 429
 
 
-def test_refreshing_is_limited_too(stranger: APIClient, rates, db: None) -> None:
+def test_refreshing_tokens_is_limited_too(stranger: APIClient, rates, db: None) -> None:
     rates("default", anonymous="2/m")
 
     statuses = [stranger.post("/api/token/refresh", {"refresh": "x"}, format="json").status_code for _ in range(3)]
@@ -252,7 +254,7 @@ def test_refreshing_is_limited_too(stranger: APIClient, rates, db: None) -> None
     assert statuses == [401, 401, 429]
 
 
-def test_the_count_begins_anew_with_the_next_window(stranger: APIClient, still_clock: Clock, rates, db: None) -> None:
+def test_the_count_restarts_with_the_next_window(stranger: APIClient, still_clock: Clock, rates, db: None) -> None:
     rates("default", anonymous="1/m")
     assert ask(stranger, HEALTH, 2) == [200, 429]
 
@@ -261,7 +263,7 @@ def test_the_count_begins_anew_with_the_next_window(stranger: APIClient, still_c
     assert ask(stranger, HEALTH, 2) == [200, 429]
 
 
-def test_numbers_drawn_in_blocks_are_each_handed_out_once(db: None) -> None:
+def test_each_number_of_a_reserved_block_is_used_once(db: None) -> None:
     caches["limits"].add("key", 1, 60)
     context = copy_context()
     context.run(current_limit.set, 6000)
@@ -283,7 +285,7 @@ def test_a_low_limit_is_counted_one_by_one(db: None) -> None:
     assert caches["default"].get("key") == 2
 
 
-def test_a_counter_that_was_evicted_begins_anew(db: None) -> None:
+def test_an_evicted_counter_restarts(db: None) -> None:
     cache = caches["limits"]
     cache.add("key", 1, 60)
     caches["default"].delete("key")
@@ -291,7 +293,7 @@ def test_a_counter_that_was_evicted_begins_anew(db: None) -> None:
     assert [cache.incr("key") for _ in range(2)] == [1, 2]
 
 
-def test_a_counter_that_began_anew_lasts_as_long_as_any_window(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_restarted_counter_lasts_as_long_as_the_longest_window(monkeypatch: pytest.MonkeyPatch) -> None:
     memory = caches["process"]
     now = time.time()
     assert increased(memory, "key", 1) == 1

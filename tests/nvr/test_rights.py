@@ -62,7 +62,7 @@ def entry(action: str) -> AuditEntry:
     return AuditEntry.objects.get(action=action)
 
 
-def test_a_manager_gives_no_rights_to_anybody(browser: Client, manager: User, strong: Group) -> None:
+def test_a_manager_cannot_grant_permissions(browser: Client, manager: User, strong: Group) -> None:
     wanted = {"is_superuser": "on", "is_staff": "on", "groups": [strong.pk]}
     wanted |= {"user_permissions": [permission("cameras.delete_camera").pk]}
 
@@ -77,7 +77,7 @@ def test_a_manager_gives_no_rights_to_anybody(browser: Client, manager: User, st
 
 
 @pytest.mark.parametrize("query", ["", "?_popup=1"])
-def test_a_user_that_a_manager_makes_has_no_rights(browser: Client, strong: Group, query: str) -> None:
+def test_a_user_created_by_a_manager_has_no_permissions(browser: Client, strong: Group, query: str) -> None:
     form = {"username": "made", "usable_password": "true", "password1": NEW, "password2": NEW}
     wanted = {"is_superuser": "on", "is_staff": "on", "groups": [strong.pk], "_popup": "1" if query else ""}
 
@@ -86,7 +86,7 @@ def test_a_user_that_a_manager_makes_has_no_rights(browser: Client, strong: Grou
     assert rights_of(User.objects.get(username="made")) == (False, False, [], [])
 
 
-def test_nobody_manages_who_may_more_than_themselves(browser: Client, admin: User, strong: Group) -> None:
+def test_nobody_manages_users_with_more_permissions(browser: Client, admin: User, strong: Group) -> None:
     may_more = make_user("may_more", "cameras.delete_camera", is_active=False)
     in_group = make_user("in_group", groups=(strong,))
 
@@ -104,7 +104,7 @@ def test_nobody_manages_who_may_more_than_themselves(browser: Client, admin: Use
         assert (again.password, again.email, again.is_active) == (user.password, "", user.is_active)
 
 
-def test_a_manager_manages_who_may_no_more(browser: Client, manager: User) -> None:
+def test_a_manager_manages_users_without_more_permissions(browser: Client, manager: User) -> None:
     kim = make_user("kim", "auth.view_user")
 
     assert change(browser, kim, email="kim@example.org") == 302
@@ -115,7 +115,7 @@ def test_a_manager_manages_who_may_no_more(browser: Client, manager: User) -> No
     assert not User.objects.filter(pk=kim.pk).exists()
 
 
-def test_the_bulk_deletion_stops_at_who_may_more(browser: Client, admin: User) -> None:
+def test_bulk_deletion_excludes_users_with_more_permissions(browser: Client, admin: User) -> None:
     kim = make_user("kim")
     form = {"action": "delete_selected", "_selected_action": [admin.pk, kim.pk], "post": "yes"}
 
@@ -124,7 +124,7 @@ def test_the_bulk_deletion_stops_at_who_may_more(browser: Client, admin: User) -
     assert User.objects.filter(pk__in=[admin.pk, kim.pk]).count() == 2
 
 
-def test_a_manager_changes_no_groups_permissions(browser: Client, strong: Group) -> None:
+def test_a_manager_cannot_change_a_groups_permissions(browser: Client, strong: Group) -> None:
     wanted = {"permissions": [permission("cameras.view_all").pk]}
 
     assert browser.post(f"/admin/auth/group/{strong.pk}/change/", {"name": "renamed", **wanted}).status_code == 302
@@ -137,7 +137,7 @@ def test_a_manager_changes_no_groups_permissions(browser: Client, strong: Group)
     assert not Group.objects.get(name="made").permissions.exists()
 
 
-def test_a_manager_makes_keys_for_nobody_else(browser: Client, manager: User, admin: User) -> None:
+def test_a_manager_cannot_create_keys_for_others(browser: Client, manager: User, admin: User) -> None:
     other, _ = ApiKey.objects.issue(user=admin, name="the chief's")
 
     browser.post("/admin/accounts/apikey/add/", {"name": "mine", "user": admin.pk})
@@ -148,7 +148,7 @@ def test_a_manager_makes_keys_for_nobody_else(browser: Client, manager: User, ad
     assert ApiKey.objects.get(pk=other.pk).name == "the chief's"
 
 
-def test_a_superuser_gives_rights_and_each_is_on_the_record(admin: User, strong: Group) -> None:
+def test_permissions_granted_by_a_superuser_are_audited(admin: User, strong: Group) -> None:
     kim = make_user("kim")
     given = permission("cameras.view_all")
 
@@ -164,14 +164,14 @@ def test_a_superuser_gives_rights_and_each_is_on_the_record(admin: User, strong:
     }
 
 
-def test_a_change_of_nothing_leaves_no_entry(admin: User) -> None:
+def test_saving_without_a_change_leaves_no_audit_entry(admin: User) -> None:
     kim = make_user("kim")
     change(browser_of(admin), kim)
 
     assert not AuditEntry.objects.filter(action="user_updated").exists()
 
 
-def test_users_that_come_and_go_are_on_the_record(admin: User) -> None:
+def test_creating_and_deleting_users_is_audited(admin: User) -> None:
     form = {"username": "made", "usable_password": "true", "password1": NEW, "password2": NEW}
     browser = browser_of(admin)
 
@@ -185,7 +185,7 @@ def test_users_that_come_and_go_are_on_the_record(admin: User) -> None:
     assert entry("user_deleted").target_pk == made.pk
 
 
-def test_what_a_groups_members_may_is_on_the_record(admin: User, strong: Group) -> None:
+def test_changes_of_a_groups_permissions_are_audited(admin: User, strong: Group) -> None:
     browser = browser_of(admin)
 
     browser.post("/admin/auth/group/add/", {"name": "made"})
@@ -197,7 +197,7 @@ def test_what_a_groups_members_may_is_on_the_record(admin: User, strong: Group) 
     assert entry("group_deleted").changes == {"name": ["strong", None]}
 
 
-def test_a_right_that_cannot_be_recorded_is_not_given(admin: User, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_permission_that_cannot_be_audited_is_not_granted(admin: User, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*args: object) -> None:
         raise RuntimeError("no room")
 

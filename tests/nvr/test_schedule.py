@@ -34,7 +34,7 @@ def test_every_queue_has_a_heartbeat() -> None:
     assert all(entry["args"] == (entry["options"]["queue"],) for entry in beats)
 
 
-def test_a_heartbeat_is_noted_for_its_queue_and_the_scheduler(db: None) -> None:
+def test_a_heartbeat_is_recorded_for_its_queue_and_the_scheduler(db: None) -> None:
     from nvr.health.models import Heartbeat
     from nvr.health.tasks import heartbeat
 
@@ -67,7 +67,7 @@ def seconds_until_next(scheduler: Scheduler) -> float:
     return next(delay for _ in range(5) if (delay := scheduler.tick()) > 0)
 
 
-def test_after_the_clock_was_put_back_tasks_go_on(clock: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tasks_continue_after_the_clock_was_set_back(clock: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     scheduler = clock(timedelta(days=1500))
     assert seconds_until_next(scheduler) <= 60
     monkeypatch.setattr(scheduler.app, "now", lambda: datetime.now(UTC))
@@ -75,20 +75,20 @@ def test_after_the_clock_was_put_back_tasks_go_on(clock: Any, monkeypatch: pytes
     assert seconds_until_next(scheduler) <= 60
 
 
-def test_after_a_start_with_a_clock_that_was_put_back_tasks_go_on(clock: Any) -> None:
+def test_tasks_run_after_a_start_with_a_clock_that_was_set_back(clock: Any) -> None:
     clock(timedelta(days=1500)).close()
 
     assert seconds_until_next(clock(timedelta(0))) <= 60
 
 
-def test_an_interval_goes_on_after_a_restart(clock: Any) -> None:
+def test_an_interval_continues_after_a_restart(clock: Any) -> None:
     clock(timedelta(seconds=-45)).close()
 
     assert seconds_until_next(clock(timedelta(0))) <= 15
 
 
 @pytest.mark.parametrize("torn", ["", "[]", '{"often": 5}', '{"often": "yesterday"}'])
-def test_a_torn_file_of_the_schedule_is_written_anew(clock: Any, tmp_path: Path, torn: str) -> None:
+def test_a_damaged_schedule_file_is_written_again(clock: Any, tmp_path: Path, torn: str) -> None:
     (tmp_path / "schedule.json").write_text(torn)
     scheduler = clock(timedelta(0))
 
@@ -97,7 +97,7 @@ def test_a_torn_file_of_the_schedule_is_written_anew(clock: Any, tmp_path: Path,
     assert set(json.loads((tmp_path / "schedule.json").read_text())) == {"often"}
 
 
-def test_a_disk_without_room_does_not_end_the_scheduler(clock: Any, tmp_path: Path, caplog: Any) -> None:
+def test_a_full_disk_does_not_stop_the_scheduler(clock: Any, tmp_path: Path, caplog: Any) -> None:
     scheduler = clock(timedelta(0))
     (tmp_path / "schedule.json.new").symlink_to("/dev/full")
     for _ in range(3):

@@ -42,7 +42,7 @@ def test_a_file_system_without_links_can_store_a_key(
 
 
 @pytest.mark.parametrize("content", ["", "\n", "short"])
-def test_a_file_without_a_usable_key_is_reported_and_left_alone(tmp_path: Path, content: str) -> None:
+def test_a_file_without_a_usable_key_is_reported_and_not_changed(tmp_path: Path, content: str) -> None:
     file = tmp_path / "secret_key"
     file.write_text(content)
 

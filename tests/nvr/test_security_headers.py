@@ -33,7 +33,7 @@ def browser(admin: User) -> Client:
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_a_page_allows_nothing_foreign_and_nothing_inline(
+def test_a_page_allows_no_third_party_or_inline_content(
     browser: Client, camera: Camera, pictures: list[str], page: str
 ) -> None:
     response = browser.get(page)
@@ -49,7 +49,7 @@ def test_a_page_allows_nothing_foreign_and_nothing_inline(
 
 
 @pytest.mark.parametrize("page", [*PAGES, "login"])
-def test_a_page_keeps_to_its_policy(browser: Client, camera: Camera, pictures: list[str], page: str) -> None:
+def test_pages_comply_with_their_policy(browser: Client, camera: Camera, pictures: list[str], page: str) -> None:
     client, page = (Client(), "/login") if page == "login" else (browser, page)
     html = client.get(page).content.decode()
 
@@ -75,7 +75,7 @@ def test_a_page_keeps_to_its_policy(browser: Client, camera: Camera, pictures: l
         "/api/schema",
     ],
 )
-def test_json_for_the_signed_in_is_kept_by_nobody(browser: Client, camera: Camera, address: str) -> None:
+def test_json_for_signed_in_users_is_not_cached(browser: Client, camera: Camera, address: str) -> None:
     response = browser.get(address)
 
     assert response["Cache-Control"] == "private, no-store"
@@ -84,7 +84,7 @@ def test_json_for_the_signed_in_is_kept_by_nobody(browser: Client, camera: Camer
 
 
 @pytest.mark.parametrize("page", ["/", "/cameras/front_door", "/password", "/admin/"])
-def test_a_page_with_what_one_may_see_is_kept_by_no_shared_cache(browser: Client, camera: Camera, page: str) -> None:
+def test_user_dependent_pages_are_not_stored_in_shared_caches(browser: Client, camera: Camera, page: str) -> None:
     response = browser.get(page)
 
     assert "Cookie" in response["Vary"]
@@ -92,7 +92,7 @@ def test_a_page_with_what_one_may_see_is_kept_by_no_shared_cache(browser: Client
 
 
 @pytest.mark.parametrize("address", ["/api/cameras", "/api/cameras/nobody", "/api/cameras/front_door/snapshot"])
-def test_vary_names_what_the_answer_depends_on(
+def test_vary_lists_the_headers_that_affect_the_response(
     api: APIClient, camera: Camera, pictures: list[str], address: str
 ) -> None:
     names = {name.strip() for name in api.get(address)["Vary"].split(",")}
@@ -100,7 +100,7 @@ def test_vary_names_what_the_answer_depends_on(
     assert {"Accept", "Authorization", "Cookie", "X-API-Key"} <= names
 
 
-def test_a_picture_opened_directly_runs_nothing(stranger: APIClient, camera: Camera, pictures: list[str]) -> None:
+def test_a_picture_opened_directly_runs_no_scripts(stranger: APIClient, camera: Camera, pictures: list[str]) -> None:
     policy = stranger.get("/api/cameras/front_door/snapshot")["Content-Security-Policy"]
 
     assert "sandbox" in policy
@@ -108,7 +108,7 @@ def test_a_picture_opened_directly_runs_nothing(stranger: APIClient, camera: Cam
     assert "default-src 'none'" in policy
 
 
-def test_cookies_are_not_for_scripts_and_not_for_other_sites(admin: User) -> None:
+def test_cookies_are_http_only_and_same_site(admin: User) -> None:
     response = Client().post("/login", {"username": "chief", "password": PASSWORD})
 
     assert response.cookies["nvr_sessionid"]["httponly"]
@@ -116,7 +116,7 @@ def test_cookies_are_not_for_scripts_and_not_for_other_sites(admin: User) -> Non
     assert response.cookies["nvr_csrftoken"]["samesite"] == "Lax"
 
 
-def test_every_cookie_has_a_name_of_our_own(admin: User) -> None:
+def test_every_cookie_name_has_our_prefix(admin: User) -> None:
     """A browser sends those of a host to all its ports: another Django application there would overwrite ours."""
     browser = Client()
     browser.cookies["sessionid"] = browser.cookies["csrftoken"] = browser.cookies["messages"] = "a neighbour's"
@@ -131,7 +131,7 @@ def test_every_cookie_has_a_name_of_our_own(admin: User) -> None:
     assert browser.get("/").status_code == 200
 
 
-def test_no_other_site_is_let_in(api: APIClient, camera: Camera) -> None:
+def test_cross_origin_requests_are_not_allowed(api: APIClient, camera: Camera) -> None:
     response = api.get("/api/cameras", HTTP_ORIGIN="https://evil.example")
 
     assert "Access-Control-Allow-Origin" not in response

@@ -89,7 +89,7 @@ def load(monkeypatch: pytest.MonkeyPatch, data: Path, **values: str) -> dict[str
 
 
 @pytest.mark.parametrize("name", sorted(set(env.known) - BY_A_CHECK))
-def test_a_setting_refuses_what_cannot_be_used(name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_setting_rejects_invalid_values(name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert bad_values(name), "write a value down that it refuses"
 
     for value in bad_values(name):
@@ -104,14 +104,16 @@ def test_a_setting_refuses_what_cannot_be_used(name: str, monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize("name", sorted(env.known))
-def test_limits_are_told_where_a_value_lies_outside(name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_error_for_a_value_out_of_range_contains_the_limits(
+    name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     kind, _, limits = env.known[name].kind.partition(", ")
     if kind in {"whole number", "duration"} and limits:
         with pytest.raises(ImproperlyConfigured, match=limits.replace(" to ", " (and|to) ")):
             load(monkeypatch, tmp_path, **{name: "9999999999" if kind == "whole number" else "99999d"})
 
 
-def test_what_is_allowed_is_taken(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_valid_values_are_accepted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     key = "k" * 32
     read = load(
         monkeypatch,
@@ -141,7 +143,7 @@ def test_what_is_allowed_is_taken(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
         "redis://:p%3Bss@[fd00::1]:6379/1",
     ],
 )
-def test_every_form_of_a_brokers_address_is_taken(value: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_every_form_of_a_broker_url_is_accepted(value: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert load(monkeypatch, tmp_path, CELERY_BROKER_URL=value)["CELERY_BROKER_URL"] == value
 
 
@@ -155,19 +157,19 @@ def test_every_form_of_a_brokers_address_is_taken(value: str, monkeypatch: pytes
         ("postgres://nvr@[fd00::1]:5432/nvr", {"HOST": "fd00::1", "PORT": 5432}),
     ],
 )
-def test_every_form_of_a_databases_address_is_taken(url: str, database: dict[str, object]) -> None:
+def test_every_form_of_a_database_url_is_accepted(url: str, database: dict[str, object]) -> None:
     assert database_from(url).items() >= database.items()
 
 
 @pytest.mark.parametrize("content", [b"", b"\n", b"\xff\xfe\x00"])
-def test_a_secret_file_that_holds_nothing_usable_is_refused(tmp_path: Path, content: bytes) -> None:
+def test_a_secret_file_without_a_usable_value_is_rejected(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "key").write_bytes(content)
 
     with pytest.raises(ImproperlyConfigured, match="NVR_SECRET_KEY_FILE"):
         Environment({"NVR_SECRET_KEY_FILE": str(tmp_path / "key")}).secret_key("NVR_SECRET_KEY")
 
 
-def test_a_misspelt_setting_is_told_with_the_name_that_was_meant() -> None:
+def test_a_misspelt_setting_is_reported_with_a_similar_name() -> None:
     known = Environment(
         {
             "NVR_TRASH_RETENTON": "1d",
@@ -184,7 +186,7 @@ def test_a_misspelt_setting_is_told_with_the_name_that_was_meant() -> None:
     assert known.unknown() == {"NVR_TRASH_RETENTON": "NVR_TRASH_RETENTION", "NVR_WHATEVER": ""}
 
 
-def test_the_reference_names_the_variables_that_others_read() -> None:
+def test_the_reference_lists_the_variables_that_are_not_settings() -> None:
     assert sorted(column(read("docs/reference/settings.md"), "Other variable")) == sorted(READ_BY_OTHERS)
 
 
@@ -200,7 +202,7 @@ def test_the_reference_names_the_variables_that_others_read() -> None:
         (["-m", "gunicorn", "-b", "127.0.0.1:0", "nvr.wsgi"], 3),
     ],
 )
-def test_every_program_ends_with_the_sentence(program: list[str], status: int, tmp_path: Path) -> None:
+def test_every_program_exits_with_one_sentence(program: list[str], status: int, tmp_path: Path) -> None:
     ended = run(program, NVR_DATA_DIR=str(tmp_path), NVR_SECRET_KEY="x")
 
     assert ended.returncode == status, ended.stdout + ended.stderr
@@ -214,7 +216,7 @@ def run(program: list[str], **values: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, env=kept | values, cwd=ROOT, capture_output=True, text=True, timeout=60)
 
 
-def test_a_first_password_that_people_guess_stops_the_start_before_anything_is_made(tmp_path: Path) -> None:
+def test_a_weak_first_password_stops_the_start_before_anything_is_created(tmp_path: Path) -> None:
     database = f"sqlite:///{tmp_path}/nvr.sqlite3"
     ended = run(
         ["manage.py", "up", "--prepare"], NVR_DATA_DIR=str(tmp_path), NVR_ADMIN_PASSWORD="admin", DATABASE_URL=database
@@ -226,7 +228,7 @@ def test_a_first_password_that_people_guess_stops_the_start_before_anything_is_m
     assert not (tmp_path / "nvr.sqlite3").exists()
 
 
-def test_the_first_password_counts_only_while_there_is_no_superuser(db: None, settings: Settings) -> None:
+def test_the_first_password_is_only_used_without_a_superuser(db: None, settings: Settings) -> None:
     settings.NVR_ADMIN_PASSWORD = "admin"
 
     assert [error.id for error in check_first_password()] == ["nvr.E001"]
@@ -238,7 +240,7 @@ def test_the_first_password_counts_only_while_there_is_no_superuser(db: None, se
     assert create_first_administrator() is None
 
 
-def test_the_first_administrator_is_on_the_record(db: None, settings: Settings) -> None:
+def test_the_first_administrator_is_audited(db: None, settings: Settings) -> None:
     settings.NVR_ADMIN_PASSWORD = "a rather long pass phrase"
 
     create_first_administrator()

@@ -53,7 +53,7 @@ def number_in(database: DatabaseWrapper) -> int:
         return int(cursor.fetchone()[0])
 
 
-def test_a_connection_does_not_make_a_file(tmp_path: Path, connect: Callable[[Path], DatabaseWrapper]) -> None:
+def test_a_connection_does_not_create_a_file(tmp_path: Path, connect: Callable[[Path], DatabaseWrapper]) -> None:
     with pytest.raises(OperationalError, match="does not exist"):
         number_in(connect(tmp_path / "away.sqlite3"))
 
@@ -68,7 +68,7 @@ def test_a_file_may_have_any_name(name: str, tmp_path: Path, connect: Callable[[
     assert [path.name for path in tmp_path.iterdir()] == [name]
 
 
-def test_an_open_connection_notices_that_its_file_is_away_and_back(
+def test_an_open_connection_detects_that_its_file_is_moved_away_and_back(
     file: Path, connect: Callable[[Path], DatabaseWrapper]
 ) -> None:
     database = connect(file)
@@ -84,7 +84,7 @@ def test_an_open_connection_notices_that_its_file_is_away_and_back(
     assert number_in(database) == 7
 
 
-def test_an_open_connection_notices_that_another_file_has_taken_its_place(
+def test_an_open_connection_detects_that_its_file_was_replaced(
     file: Path, connect: Callable[[Path], DatabaseWrapper]
 ) -> None:
     database = connect(file)
@@ -108,7 +108,7 @@ def test_an_open_connection_stays_open_while_its_file_is_in_place(
     assert database.connection is before
 
 
-def test_preparation_makes_the_file_once(tmp_path: Path, connect: Callable[[Path], DatabaseWrapper]) -> None:
+def test_preparation_creates_the_file_once(tmp_path: Path, connect: Callable[[Path], DatabaseWrapper]) -> None:
     database = connect(tmp_path / "new.sqlite3")
 
     assert create_if_missing(database) == tmp_path / "new.sqlite3"
@@ -116,7 +116,7 @@ def test_preparation_makes_the_file_once(tmp_path: Path, connect: Callable[[Path
     database.ensure_connection()
 
 
-def test_a_folder_that_is_missing_too_is_told_by_the_connection(
+def test_a_missing_folder_is_reported_by_the_connection(
     tmp_path: Path, connect: Callable[[Path], DatabaseWrapper]
 ) -> None:
     database = connect(tmp_path / "nowhere" / "new.sqlite3")
@@ -126,7 +126,7 @@ def test_a_folder_that_is_missing_too_is_told_by_the_connection(
         database.ensure_connection()
 
 
-def test_a_server_and_memory_have_no_file_to_make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_servers_and_in_memory_databases_have_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for name in (":memory:", "file:shared?mode=memory&cache=shared"):
         database = ConnectionHandler({"default": {"ENGINE": "nvr.sqlite3", "NAME": name}})["default"]

@@ -78,12 +78,12 @@ def check_refused(response: Any, route: str, names: set[str]) -> None:
         assert {error["field"] for error in response.json()["errors"]} == names
 
 
-def test_the_table_knows_every_unsafe_route_and_no_other() -> None:
+def test_the_table_lists_exactly_the_unsafe_routes() -> None:
     assert unsafe_routes() == KNOWN.keys()
 
 
 @pytest.mark.parametrize(("route", "method"), KNOWN)
-def test_query_parameters_that_it_does_not_know_are_refused(api: APIClient, route: str, method: str) -> None:
+def test_unknown_query_parameters_are_rejected(api: APIClient, route: str, method: str) -> None:
     for query in UNKNOWN_QUERIES:
         check_refused(send(api, route, method, query), route, {query.partition("=")[0]})
 
@@ -92,7 +92,7 @@ def test_query_parameters_that_it_does_not_know_are_refused(api: APIClient, rout
 
 
 @pytest.mark.parametrize(("route", "method"), KNOWN)
-def test_keys_of_the_body_that_it_does_not_know_are_refused(api: APIClient, route: str, method: str) -> None:
+def test_unknown_body_keys_are_rejected(api: APIClient, route: str, method: str) -> None:
     known = dict.fromkeys(KNOWN[route, method][1], "x")
 
     for key in UNKNOWN_KEYS:
@@ -101,12 +101,12 @@ def test_keys_of_the_body_that_it_does_not_know_are_refused(api: APIClient, rout
 
 @pytest.mark.parametrize(("route", "method"), KNOWN)
 @pytest.mark.parametrize("body", [[], ["path"], "path", 1, True])
-def test_a_body_that_is_no_object_is_refused(api: APIClient, route: str, method: str, body: Any) -> None:
+def test_a_body_that_is_not_an_object_is_rejected(api: APIClient, route: str, method: str, body: Any) -> None:
     check_refused(send(api, route, method, body=body), route, {"body"})
 
 
 @pytest.mark.parametrize(("route", "method"), KNOWN)
-def test_a_body_that_is_no_json_is_refused(api: APIClient, route: str, method: str) -> None:
+def test_a_body_that_is_not_json_is_rejected(api: APIClient, route: str, method: str) -> None:
     address = address_of(route).partition("?")[0]
 
     answer = getattr(api, method.lower())(address, b"{", content_type="application/json")
@@ -117,7 +117,7 @@ def test_a_body_that_is_no_json_is_refused(api: APIClient, route: str, method: s
 
 
 @pytest.mark.parametrize(("route", "method"), KNOWN)
-def test_what_it_knows_is_not_refused_as_unknown(api: APIClient, route: str, method: str) -> None:
+def test_known_keys_are_not_rejected_as_unknown(api: APIClient, route: str, method: str) -> None:
     parameters, keys = KNOWN[route, method]
     query = "&".join(f"{name}=1" for name in parameters)
 
@@ -127,7 +127,7 @@ def test_what_it_knows_is_not_refused_as_unknown(api: APIClient, route: str, met
     assert b"is not a" not in body
 
 
-def test_the_documents_say_so(api: APIClient) -> None:
+def test_the_openapi_documents_forbid_unknown_keys(api: APIClient) -> None:
     schemas = api.get("/api/schema").json()["components"]["schemas"]
     sent = {name: schema for name, schema in schemas.items() if name.endswith("Request") and "properties" in schema}
 
@@ -135,7 +135,7 @@ def test_the_documents_say_so(api: APIClient) -> None:
     assert all(schema["additionalProperties"] is False for schema in sent.values())
 
 
-def test_a_nested_key_that_it_does_not_know_is_refused(api: APIClient) -> None:
+def test_unknown_nested_keys_are_rejected(api: APIClient) -> None:
     box = {"x": 1, "y": 1, "width": 1, "height": 1, "depth": 1}
 
     answer = api.post("/api/detections", {"bbox": box}, format="json")
@@ -143,11 +143,11 @@ def test_a_nested_key_that_it_does_not_know_is_refused(api: APIClient) -> None:
     assert [error["field"] for error in answer.json()["errors"]] == ["bbox.depth"]
 
 
-def test_who_may_not_come_in_learns_nothing_of_it(stranger: APIClient) -> None:
+def test_unauthorized_requests_are_rejected_before_unknown_input(stranger: APIClient) -> None:
     for route, method in KNOWN.keys() - {("api/token", "POST"), ("api/token/refresh", "POST")}:
         assert send(stranger, route, method, "dryRun=1").status_code == 401
 
 
-def test_reading_ignores_what_it_does_not_know(api: APIClient) -> None:
+def test_unknown_parameters_of_get_requests_are_ignored(api: APIClient) -> None:
     """A cache buster in an address of a picture or a list harms nobody."""
     assert api.get("/api/cameras?_=123").status_code == 200

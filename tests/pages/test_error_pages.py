@@ -39,7 +39,7 @@ def shown_for(error: NvrError) -> HttpResponse:
 
 
 @pytest.mark.parametrize("template", [*TEMPLATES, "error.html"])
-def test_each_says_what_happened_and_has_a_way_back_without_a_database(template: str) -> None:
+def test_each_explains_the_error_and_has_a_link_without_a_database(template: str) -> None:
     text = text_of(page(int(template[:3]) if template[0].isdigit() else 409, template, heading="This cannot be done."))
 
     heading = re.search(r"<h1>(.+?)</h1>", text)
@@ -64,7 +64,7 @@ def test_each_says_what_happened_and_has_a_way_back_without_a_database(template:
         (NvrError("hunter2"), 500, "Something went wrong on the server."),
     ],
 )
-def test_a_domain_error_is_told_in_its_words(error: NvrError, status: int, told: str) -> None:
+def test_a_domain_error_shows_its_message(error: NvrError, status: int, told: str) -> None:
     response = shown_for(error)
 
     assert response.status_code == status
@@ -73,7 +73,7 @@ def test_a_domain_error_is_told_in_its_words(error: NvrError, status: int, told:
     assert response.headers.items() >= error.headers.items()
 
 
-def test_an_unexpected_error_is_found_in_the_log_by_its_number() -> None:
+def test_an_unexpected_error_shows_the_request_id_for_the_log() -> None:
     token = current_origin.set(Origin(request_id="abcd1234"))
     try:
         assert "abcd1234" in text_of(page(500))
@@ -85,15 +85,13 @@ def test_an_unexpected_error_is_found_in_the_log_by_its_number() -> None:
     ("address", "page_above"),
     [("/logout", "/"), ("/events/7/clip", "/events/7"), ("/uploads/7/retry", "/uploads"), ("/review/mark", "/review")],
 )
-def test_an_address_that_only_takes_forms_leads_to_the_page_above_it(
-    browser: Client, address: str, page_above: str
-) -> None:
+def test_a_post_only_url_redirects_to_its_parent_page(browser: Client, address: str, page_above: str) -> None:
     response = browser.get(address)
 
     assert (response.status_code, response["Location"]) == (302, page_above)
 
 
-def test_a_form_sent_to_a_page_that_takes_none_is_refused(browser: Client) -> None:
+def test_a_form_sent_to_a_page_without_forms_is_rejected(browser: Client) -> None:
     response = browser.post("/uploads")
 
     assert response.status_code == 405
@@ -101,7 +99,7 @@ def test_a_form_sent_to_a_page_that_takes_none_is_refused(browser: Client) -> No
     assert "This kind of request is not supported here." in text_of(response)
 
 
-def test_who_is_signed_in_keeps_the_navigation(browser: Client) -> None:
+def test_signed_in_users_see_the_navigation(browser: Client) -> None:
     response = browser.get("/nowhere")
 
     assert response.status_code == 404
@@ -110,7 +108,7 @@ def test_who_is_signed_in_keeps_the_navigation(browser: Client) -> None:
     assert 'href="/events"' in text_of(response)
 
 
-def test_a_stranger_sees_no_navigation(db: None) -> None:
+def test_anonymous_users_see_no_navigation(db: None) -> None:
     client = Client()
     assert 'aria-label="Main"' not in text_of(client.get("/nowhere"))
 
@@ -118,7 +116,7 @@ def test_a_stranger_sees_no_navigation(db: None) -> None:
     assert 'aria-label="Main"' in text_of(client.get("/nowhere"))
 
 
-def test_who_may_not_open_the_admin_keeps_the_navigation(db: None) -> None:
+def test_users_without_admin_access_see_the_navigation(db: None) -> None:
     client = Client()
     client.force_login(make_user("ann"))
 
@@ -128,7 +126,7 @@ def test_who_may_not_open_the_admin_keeps_the_navigation(db: None) -> None:
     assert 'aria-label="Main"' in text_of(response)
 
 
-def test_a_fault_of_ours_keeps_the_navigation(browser: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_internal_errors_show_the_navigation(browser: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cameras.views.tiles_for", broken)
     browser.raise_request_exception = False
 
@@ -139,7 +137,7 @@ def test_a_fault_of_ours_keeps_the_navigation(browser: Client, monkeypatch: pyte
     assert 'aria-label="Main"' in text_of(response)
 
 
-def test_a_fault_of_ours_is_told_without_the_navigation_if_that_fails_too(
+def test_internal_errors_are_shown_without_a_failing_navigation(
     browser: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("cameras.views.tiles_for", broken)
@@ -158,14 +156,14 @@ def broken(*args: object, **options: object) -> None:
     raise RuntimeError("the wall is broken")
 
 
-def test_browsers_find_the_icon_that_they_ask_for_on_their_own() -> None:
+def test_the_default_favicon_exists() -> None:
     response = Client().get("/favicon.ico")
 
     assert response.status_code == 200
     assert response["Content-Type"] in {"image/x-icon", "image/vnd.microsoft.icon"}
 
 
-def test_a_form_that_is_too_large_is_told_so(db: None) -> None:
+def test_a_form_that_is_too_large_gets_an_error_page(db: None) -> None:
     response = Client().post(
         "/login", {"username": "x" * 3_000_000, "password": "x"}, content_type="application/x-www-form-urlencoded"
     )

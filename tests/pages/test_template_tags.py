@@ -43,15 +43,15 @@ def clock(monkeypatch):
         (timedelta(days=5, hours=7), "5 days ago"),
     ],
 )
-def test_an_age_is_told_in_its_largest_unit(clock, passed, words):
+def test_an_age_has_its_largest_unit(clock, passed, words):
     assert nvr_pages.age(MOMENT - passed) == words
 
 
-def test_what_never_happened_has_the_age_never():
+def test_the_age_of_none_is_never():
     assert nvr_pages.age(None) == "never"
 
 
-def test_an_age_in_a_page_carries_its_moment_in_utc(clock):
+def test_an_age_in_a_page_has_its_timestamp_in_utc(clock):
     in_berlin = (MOMENT - timedelta(seconds=2)).astimezone(timezone.get_fixed_timezone(60))
 
     html = rendered("{% ago moment %}", moment=in_berlin)
@@ -59,7 +59,7 @@ def test_an_age_in_a_page_carries_its_moment_in_utc(clock):
     assert html == '<time data-age datetime="2025-11-14T19:32:05.000Z">2 s ago</time>'
 
 
-def test_an_age_in_a_page_of_what_never_happened_has_no_moment():
+def test_the_age_of_none_in_a_page_has_no_timestamp():
     assert rendered("{% ago moment %}", moment=None) == '<time data-age datetime="">never</time>'
 
 
@@ -80,11 +80,11 @@ def test_an_age_in_a_page_of_what_never_happened_has_no_moment():
         (None, "unknown size"),
     ],
 )
-def test_a_size_is_told_with_three_digits_in_decimal_units(size_bytes, words):
+def test_a_size_has_three_digits_and_decimal_units(size_bytes, words):
     assert nvr_pages.filesize(size_bytes) == words
 
 
-def test_thousands_stand_apart():
+def test_thousands_are_separated():
     assert [nvr_pages.thousands(n) for n in (7, 1940, 1_234_567)] == [
         "7",
         "1\u202f940",
@@ -99,11 +99,11 @@ def test_thousands_stand_apart():
         ("/api/cameras/gate/snapshot?v=3", "/api/cameras/gate/snapshot?v=3&width=640"),
     ],
 )
-def test_a_width_is_added_to_the_address_of_a_picture(url, scaled):
+def test_a_width_is_added_to_the_url_of_a_picture(url, scaled):
     assert nvr_pages.at_width(url, 640) == scaled
 
 
-def test_an_icon_is_silent_beside_its_word_and_spoken_alone():
+def test_screen_readers_read_an_icon_only_if_it_has_a_label():
     beside_a_word, alone = rendered('{% icon "close" %}'), rendered('{% icon "close" "Dismiss" %}')
 
     assert 'aria-hidden="true"' in beside_a_word
@@ -111,7 +111,7 @@ def test_an_icon_is_silent_beside_its_word_and_spoken_alone():
     assert "aria-hidden" not in alone
 
 
-def test_an_unknown_icon_is_a_dot_and_no_error():
+def test_an_unknown_icon_is_a_dot():
     assert "<circle" in rendered('{% icon "no-such-drawing" %}')
 
 
@@ -119,7 +119,7 @@ def test_the_label_of_an_icon_is_escaped():
     assert "<b>" not in rendered('{% icon "close" label %}', label='"><b>')
 
 
-def test_every_icon_that_a_template_names_is_drawn(settings):
+def test_every_icon_used_in_a_template_exists(settings):
     templates = Path(settings.TEMPLATES[0]["DIRS"][0])
     drawn = {path.stem for path in (templates / "components/icons").glob("*.svg")}
     named = {
@@ -132,7 +132,7 @@ def test_every_icon_that_a_template_names_is_drawn(settings):
     assert named <= drawn
 
 
-def test_neighbours_are_what_lies_before_and_after_in_the_list():
+def test_neighbours_are_the_previous_and_next_files_of_the_list():
     listed = files("c.jpg", "b.jpg", "a.jpg")
 
     newest, middle, oldest = (nvr_pages.neighbours(listed, file) for file in listed)
@@ -147,7 +147,7 @@ def test_a_file_that_is_not_listed_has_no_neighbours(selected):
     assert nvr_pages.neighbours(files("a.jpg"), selected) == (None, None)
 
 
-def test_the_navigation_marks_where_one_is_and_tells_how_much_waits(monkeypatch):
+def test_the_navigation_marks_the_current_page_and_shows_counts(monkeypatch):
     items = [
         SimpleNamespace(label="Live", url="/", icon="live", current=True, count=None),
         SimpleNamespace(label="Review", url="/review", icon="review", current=False, count=1940),
@@ -161,7 +161,7 @@ def test_the_navigation_marks_where_one_is_and_tells_how_much_waits(monkeypatch)
     assert "1\u202f940" in html
 
 
-def test_the_navigation_hides_the_admin_from_who_is_no_staff():
+def test_the_navigation_shows_the_admin_to_staff_only():
     request = RequestFactory().get("/")
     request.user = AnonymousUser()
     assert "Manage" not in rendered("{% navigation %}", request=request)

@@ -53,7 +53,7 @@ def test_a_key_can_be_read_only_and_expire(owner: User) -> None:
         (("x", "--user", "hub", "--expires", "-3"), "number of days"),
     ],
 )
-def test_invalid_arguments_are_refused_in_one_sentence(owner: User, arguments: tuple[str, ...], sentence: str) -> None:
+def test_invalid_arguments_are_rejected_in_one_sentence(owner: User, arguments: tuple[str, ...], sentence: str) -> None:
     User.objects.create_user("gone", is_active=False)
 
     with pytest.raises(CommandError, match=sentence):

@@ -17,7 +17,7 @@ DEPLOY = BASE_DIR / "nvr" / "deploy"
 
 
 @pytest.mark.parametrize("lock", LOCKS, ids=lambda path: path.name)
-def test_pinned_requirements_hold_no_addresses(lock: Path) -> None:
+def test_pinned_requirements_contain_no_urls(lock: Path) -> None:
     text = lock.read_text()
 
     assert not re.search(r"https?:|file:|git\+|--(?:extra-)?index|--find-links|--trusted-host", text)
@@ -137,7 +137,7 @@ def test_every_queue_has_a_worker_in_compose() -> None:
     assert {command[command.index("-Q") + 1] for command in commands} == {"interactive", "ingest", "bulk"}
 
 
-def test_the_image_installs_hashed_requirements_and_runs_as_nobody_special() -> None:
+def test_the_image_installs_hashed_requirements_and_runs_as_an_unprivileged_user() -> None:
     dockerfile = (BASE_DIR / "Dockerfile").read_text()
 
     assert dockerfile.count("--require-hashes") == 2

@@ -34,7 +34,7 @@ def test_a_stale_socket_is_replaced(tmp_path: Path) -> None:
     listening_socket(f"unix:{path}", 0).close()
 
 
-def test_a_socket_in_use_is_left_alone(tmp_path: Path) -> None:
+def test_a_socket_in_use_is_not_replaced(tmp_path: Path) -> None:
     path = tmp_path / "nvr.sock"
     with closing(listening_socket(f"unix:{path}", 0)):
         with pytest.raises(CannotListen, match="in use"):

@@ -68,7 +68,7 @@ def test_secrets_of_trashed_cameras_are_rotated_too(camera: Camera, settings: Se
     assert "1 secrets" in rotate()[0]
 
 
-def test_a_secret_that_no_key_decrypts_is_named_and_left_alone(camera: Camera, settings: Settings) -> None:
+def test_a_secret_that_no_key_decrypts_is_named_and_not_changed(camera: Camera, settings: Settings) -> None:
     use_keys(settings, CURRENT)
 
     output, errors = rotate()

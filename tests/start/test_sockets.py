@@ -18,7 +18,7 @@ def pair() -> tuple[TimeoutSocket, socket.socket]:
     return TimeoutSocket.adopt(ours, 0.5), theirs
 
 
-def test_silence_ends_after_the_limit(pair: tuple[TimeoutSocket, socket.socket]) -> None:
+def test_a_silent_client_is_disconnected_after_the_limit(pair: tuple[TimeoutSocket, socket.socket]) -> None:
     started = time.monotonic()
 
     with pytest.raises(SlowClient):
@@ -27,7 +27,7 @@ def test_silence_ends_after_the_limit(pair: tuple[TimeoutSocket, socket.socket])
     assert 0.4 < time.monotonic() - started < 30
 
 
-def test_a_trickle_ends_although_bytes_move(pair: tuple[TimeoutSocket, socket.socket]) -> None:
+def test_a_client_below_the_minimum_rate_is_disconnected(pair: tuple[TimeoutSocket, socket.socket]) -> None:
     ours, theirs = pair
     stop = threading.Event()
 
@@ -46,7 +46,7 @@ def test_a_trickle_ends_although_bytes_move(pair: tuple[TimeoutSocket, socket.so
         thread.join()
 
 
-def test_time_that_the_application_takes_is_not_counted(pair: tuple[TimeoutSocket, socket.socket]) -> None:
+def test_processing_time_of_the_application_is_not_counted(pair: tuple[TimeoutSocket, socket.socket]) -> None:
     ours, theirs = pair
     theirs.send(b"abc")
     time.sleep(0.8)
@@ -63,7 +63,7 @@ def test_each_request_has_its_own_timeout(pair: tuple[TimeoutSocket, socket.sock
     assert ours.recv(1) == b"a"
 
 
-def test_a_closed_peer_reads_as_the_end(pair: tuple[TimeoutSocket, socket.socket]) -> None:
+def test_a_closed_connection_reads_as_the_end_of_the_stream(pair: tuple[TimeoutSocket, socket.socket]) -> None:
     pair[1].close()
 
     assert pair[0].recv(10) == b""
@@ -86,7 +86,7 @@ def test_head_and_body_arrive_in_order(pair: tuple[TimeoutSocket, socket.socket]
     assert b"".join(arrived) == b"head " + body[:size] + b" end"
 
 
-def test_an_answer_that_is_nothing_but_a_head_leaves_when_it_is_flushed(
+def test_a_response_without_a_body_is_sent_by_flush(
     pair: tuple[TimeoutSocket, socket.socket],
 ) -> None:
     ours, theirs = pair
@@ -116,7 +116,7 @@ def test_a_file_follows_the_head(pair: tuple[TimeoutSocket, socket.socket], tmp_
     assert theirs.recv(100, socket.MSG_WAITALL | socket.MSG_DONTWAIT) == b"head 23456"
 
 
-def test_a_reader_that_stops_ends_a_file_after_the_limit(
+def test_sending_a_file_to_a_client_that_stops_reading_ends_after_the_limit(
     pair: tuple[TimeoutSocket, socket.socket], tmp_path: Path
 ) -> None:
     with (tmp_path / "file").open("w+b") as file:

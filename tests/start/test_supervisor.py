@@ -185,7 +185,7 @@ def test_a_killed_guard_is_replaced(supervise: Callable[..., Running]) -> None:
     assert wait_until(lambda: guard_of(running.process.pid) not in (None, previous))
 
 
-def test_a_second_instance_on_the_same_folder_is_refused(supervise: Callable[..., Running]) -> None:
+def test_a_second_instance_on_the_same_folder_is_rejected(supervise: Callable[..., Running]) -> None:
     first = supervise("steady")
     assert wait_until(lambda: first.pids("steady"))
 

@@ -170,7 +170,7 @@ def shown(log: str, label: str) -> str:
 
 
 @pytest.mark.slow
-def test_one_command_brings_up_everything_and_one_signal_ends_it(up: Callable[..., Installation]) -> None:
+def test_one_command_starts_everything_and_one_signal_stops_it(up: Callable[..., Installation]) -> None:
     installation = up()
     assert wait_until(installation.is_answering), installation.log
 
@@ -206,7 +206,7 @@ def test_workers_serve_every_queue_soon(installation: Installation) -> None:
 
 
 @pytest.mark.slow
-def test_a_killed_web_server_is_restarted_and_no_client_is_refused(installation: Installation) -> None:
+def test_a_killed_web_server_is_restarted_without_refused_connections(installation: Installation) -> None:
     os.kill(installation.running("web")[0], signal.SIGKILL)
 
     assert wait_until(lambda: "web was ended by SIGKILL; restarting in 1 s" in installation.log)
@@ -225,7 +225,7 @@ def test_a_killed_supervisor_leaves_no_process(prepared: Path, up: Callable[...,
 
 
 @pytest.mark.slow
-def test_a_second_one_on_the_same_data_folder_is_refused(
+def test_a_second_instance_on_the_same_data_folder_is_rejected(
     installation: Installation, tmp_path: Path, start: Start
 ) -> None:
     second = installation_on(installation.data_dir, tmp_path, start, env=environment(installation.data_dir))
@@ -274,7 +274,7 @@ def test_the_administrator_is_created_once_and_a_chosen_password_is_not_repeated
 
 
 @pytest.mark.slow
-def test_the_database_is_copied_aside_before_it_is_migrated(prepared: Path, embedded: dict[str, str]) -> None:
+def test_the_database_is_copied_before_it_is_migrated(prepared: Path, embedded: dict[str, str]) -> None:
     assert not list(prepared.glob("backups/*"))
     assert manage("migrate", "sessions", "zero", env=embedded).returncode == 0
 

@@ -127,7 +127,7 @@ def test_pipelined_requests_are_all_answered(server: int) -> None:
 
 @pytest.mark.parametrize("cut", [1, 20, REQUEST.index(b"\r\n\r\n") + 2, len(REQUEST) - 1])
 @pytest.mark.parametrize("pause_s", [0, 0.001, 0.05])
-def test_a_request_that_follows_in_pieces_is_answered(server: int, cut: int, pause_s: float) -> None:
+def test_a_following_request_in_several_pieces_is_answered(server: int, cut: int, pause_s: float) -> None:
     with closing(connect(server)) as client:
         for _ in range(5):
             client.sendall(REQUEST[:cut])
@@ -139,7 +139,7 @@ def test_a_request_that_follows_in_pieces_is_answered(server: int, cut: int, pau
             assert received.count(b"HTTP/1.1 200 OK") == 1
 
 
-def test_clients_that_ask_on_and_on_leave_room_for_others(patient: int) -> None:
+def test_busy_clients_do_not_starve_others(patient: int) -> None:
     over = threading.Event()
 
     def ask_on_and_on() -> None:
@@ -159,11 +159,11 @@ def test_clients_that_ask_on_and_on_leave_room_for_others(patient: int) -> None:
 
 
 @pytest.mark.parametrize("size", [0, 10, 65_536, 65_537, 3_000_000])
-def test_bodies_of_any_size_arrive_whole(server: int, size: int) -> None:
+def test_bodies_of_any_size_arrive_completely(server: int, size: int) -> None:
     assert ask(server, "/body", "POST", b"x" * size) == (200, str(size).encode())
 
 
-def test_a_chunked_body_arrives_whole(server: int) -> None:
+def test_a_chunked_body_arrives_completely(server: int) -> None:
     with closing(connect(server)) as client:
         client.sendall(b"POST /body HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
         client.sendall(b"5\r\nhello\r\n0\r\n\r\n")
@@ -194,7 +194,7 @@ def sent_in_pieces(port: int, *pieces: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("sizes", [(), (5,), (1, 2, 3) * 20, (65_530, 20), (70_000, 70_000), (1,) * 20_000])
-def test_chunked_bodies_of_any_size_arrive_whole(patient: int, sizes: tuple[int, ...]) -> None:
+def test_chunked_bodies_of_any_size_arrive_completely(patient: int, sizes: tuple[int, ...]) -> None:
     body = chunked(*sizes)
     for step in (len(body), 1 if len(body) < 1000 else 20_000):
         answer = sent_in_pieces(patient, *(body[at : at + step] for at in range(0, len(body), step)))
@@ -206,7 +206,7 @@ def test_small_chunked_bodies_do_not_wait_for_large_ones(patient: int) -> None:
         assert b"\r\n300\r\n" in sent_in_pieces(patient, chunked(100, 200))
 
 
-def test_a_client_that_expects_to_be_asked_for_its_body_is_asked(server: int) -> None:
+def test_a_client_that_expects_100_continue_gets_it(server: int) -> None:
     with closing(connect(server)) as client:
         client.sendall(b"POST /body HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n")
         assert client.recv(100).startswith(b"HTTP/1.1 100 Continue")
@@ -246,12 +246,12 @@ def test_slow_clients_leave_threads_for_the_others(patient: int, beginning: byte
 
 
 @pytest.mark.parametrize("beginning", [HALF_A_HEAD, SMALL_BODY, LARGE_BODY, SOME_CHUNKS], ids=len)
-def test_slow_clients_are_closed(server: int, beginning: bytes) -> None:
+def test_connections_of_slow_clients_are_closed(server: int, beginning: bytes) -> None:
     with clients_that_send(server, beginning) as clients:
         assert all(is_closed(client, within=60) for client in clients)
 
 
-def test_a_client_that_trickles_its_head_is_closed_although_bytes_move(server: int) -> None:
+def test_a_client_that_sends_its_headers_too_slowly_is_disconnected(server: int) -> None:
     with closing(connect(server)) as client:
         client.sendall(b"GET / HTTP/1.1\r\nX-Slow: ")
         started = time.monotonic()
@@ -301,7 +301,7 @@ def test_idle_connections_of_one_address_leave_room_for_others(crowded: int) -> 
     assert wait_until(lambda: answers(crowded))
 
 
-def test_a_proxy_is_known_by_its_own_address_and_others_by_their_network(settings: Any) -> None:
+def test_proxies_have_no_connection_limit_and_others_are_counted_by_network(settings: Any) -> None:
     settings.NVR_TRUSTED_PROXIES = [ip_network("::1/128"), ip_network("fd00::7/128"), ip_network("192.0.2.7/32")]
     connections = ConnectionsPerAddress(1)
 
@@ -317,7 +317,7 @@ def test_a_proxy_is_known_by_its_own_address_and_others_by_their_network(setting
 
 
 @pytest.mark.parametrize("path", ["/file", "/long"])
-def test_a_client_that_stops_reading_is_closed(server: int, path: str) -> None:
+def test_a_client_that_stops_reading_is_disconnected(server: int, path: str) -> None:
     with closing(socket.socket()) as client:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         client.connect(("127.0.0.1", server))
@@ -338,7 +338,7 @@ def receive(client: socket.socket) -> bytes:
         return b""
 
 
-def test_a_client_that_reads_steadily_gets_all_of_a_long_answer(server: int) -> None:
+def test_a_client_that_reads_steadily_gets_a_complete_long_response(server: int) -> None:
     """It takes longer than the limit: each byte that moves begins a new wait."""
     with closing(socket.socket()) as client:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 262_144)
@@ -365,7 +365,9 @@ def test_a_client_that_reads_steadily_gets_all_of_a_long_answer(server: int) -> 
         (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", 400),
     ],
 )
-def test_what_is_no_request_is_refused_in_json_without_an_echo(server: int, request_bytes: bytes, status: int) -> None:
+def test_a_malformed_request_is_rejected_in_json_without_an_echo(
+    server: int, request_bytes: bytes, status: int
+) -> None:
     with closing(connect(server)) as client:
         client.sendall(request_bytes)
         response = http.client.HTTPResponse(client)
@@ -377,7 +379,7 @@ def test_what_is_no_request_is_refused_in_json_without_an_echo(server: int, requ
     assert b"script" not in body
 
 
-def test_the_kernel_sends_files(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_are_sent_with_sendfile(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NVR_PROCESS", "web")  # which it sets by itself, and would for all that tests start later
     from nvr.webserver import configuration
 
@@ -408,7 +410,7 @@ def poor(port: int, small: dict[str, str], start: Callable[..., object], tmp_pat
     return output
 
 
-def test_connections_take_half_of_the_files_that_may_be_open_and_the_others_wait(port: int, poor: Path) -> None:
+def test_connections_use_at_most_half_of_the_open_file_limit(port: int, poor: Path) -> None:
     with ExitStack() as stack:
         clients = [stack.enter_context(closing(connect(port))) for _ in range(120)]
         for client in clients:
@@ -420,7 +422,7 @@ def test_connections_take_half_of_the_files_that_may_be_open_and_the_others_wait
     assert "Too many open files" not in poor.read_text()
 
 
-def test_a_process_that_has_no_file_left_lets_new_connections_wait(port: int, poor: Path) -> None:
+def test_a_process_without_free_descriptors_lets_new_connections_wait(port: int, poor: Path) -> None:
     with closing(connect(port)) as greedy:
         greedy.sendall(b"GET /hoard HTTP/1.1\r\nHost: a\r\n\r\n")
         time.sleep(0.5)  # until it has them all: one that comes meanwhile is still let in
