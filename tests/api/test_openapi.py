@@ -51,7 +51,7 @@ def test_there_is_one_document_per_version(document: dict[str, Any]) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(240)
-def test_answers_are_as_documented(document: dict[str, Any], generous: None, transactional_db: None) -> None:
+def test_responses_match_the_schema(document: dict[str, Any], generous: None, transactional_db: None) -> None:
     version = document.pop("version")
     camera = make_camera("Front Door", groups=(Group.objects.create(name="family"),))
     put(folder_of(camera), "a.jpg", jpeg())

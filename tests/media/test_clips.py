@@ -72,7 +72,7 @@ PIECES = [
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("suffix", "options", "start"), PIECES)
-def test_a_piece_begins_and_ends_where_it_should(tmp_path, suffix, options, start):
+def test_a_cut_starts_and_ends_at_the_requested_frames(tmp_path, suffix, options, start):
     film = numbered_video(tmp_path / f"film{suffix}", *options)
 
     found = clip_of(tmp_path / "clip.part", (film, start, 2.0))
@@ -94,7 +94,7 @@ def is_a_copy(clip: Path) -> bool:
 @pytest.mark.slow
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
 @pytest.mark.parametrize("sound", [(), ("-c:a", "pcm_s16le"), ("-c:a", "aac")], ids=["silent", "pcm", "aac"])
-def test_what_browsers_play_is_copied_and_its_sound_cut_to_it(tmp_path, suffix, sound):
+def test_a_stream_that_browsers_play_is_copied_and_its_audio_trimmed(tmp_path, suffix, sound):
     if (suffix, "pcm_s16le") == (".mp4", *sound[1:]):
         suffix = ".mov"
     film, target = tmp_path / f"film{suffix}", tmp_path / "clip.part"
@@ -117,7 +117,7 @@ def test_what_browsers_play_is_copied_and_its_sound_cut_to_it(tmp_path, suffix, 
     [(".mp4", ("-bf", "3")), (".mp4", ("-g", "1000", "-sc_threshold", "0")), (".mp4", ("-pix_fmt", "yuv444p"))],
     ids=["in another order", "key frames far apart", "colours that few play"],
 )
-def test_what_cannot_be_copied_exactly_or_played_is_encoded(tmp_path, suffix, options):
+def test_other_streams_are_encoded(tmp_path, suffix, options):
     film = numbered_video(tmp_path / f"film{suffix}", *CAMERA_LIKE, *options, frames=150, size="32x32")
 
     found = clip_of(tmp_path / "clip.part", (film, 11.0, 1.0))
@@ -129,7 +129,7 @@ def test_what_cannot_be_copied_exactly_or_played_is_encoded(tmp_path, suffix, op
 
 @pytest.mark.slow
 @pytest.mark.parametrize("damage", ["all", "the middle"])
-def test_what_is_damaged_is_not_copied(tmp_path, damage):
+def test_a_damaged_stream_is_not_copied(tmp_path, damage):
     film = numbered_video(tmp_path / "film.mp4", *CAMERA_LIKE, size="320x240")
     data = bytearray(film.read_bytes())
     start, end = data.index(b"mdat") + 4, data.index(b"moov") - 4
@@ -147,7 +147,7 @@ def test_what_is_damaged_is_not_copied(tmp_path, damage):
 
 
 @pytest.mark.slow
-def test_a_piece_of_a_film_that_does_not_begin_at_0_is_cut_at_its_place(tmp_path):
+def test_a_video_that_does_not_start_at_0_is_cut_correctly(tmp_path):
     film, late = numbered_video(tmp_path / "film.mkv", *CAMERA_LIKE), tmp_path / "late.mkv"
     command = ["ffmpeg", "-v", "error", "-i", film, "-c", "copy", "-output_ts_offset", "3600", late]
     subprocess.run(command, check=True, timeout=60)
@@ -157,7 +157,7 @@ def test_a_piece_of_a_film_that_does_not_begin_at_0_is_cut_at_its_place(tmp_path
 
 @pytest.mark.slow
 @pytest.mark.parametrize("options", [CAMERA_LIKE, H264], ids=["to be copied", "to be encoded"])
-def test_a_film_with_a_picture_every_five_seconds_is_cut_to_its_length(tmp_path, options):
+def test_a_video_with_a_frame_every_five_seconds_is_cut_to_its_length(tmp_path, options):
     quick, film, target = (
         numbered_video(tmp_path / "quick.mp4", *options),
         tmp_path / "film.mp4",
@@ -174,7 +174,7 @@ def test_a_film_with_a_picture_every_five_seconds_is_cut_to_its_length(tmp_path,
 
 
 @pytest.mark.slow
-def test_a_hole_in_which_nothing_moved_does_not_make_the_piece_longer(tmp_path):
+def test_a_gap_in_the_frames_does_not_lengthen_the_cut(tmp_path):
     whole, film = numbered_video(tmp_path / "whole.mp4"), tmp_path / "film.mp4"
     holed = ("-vf", "select='not(between(n,30,59))'", "-vsync", "vfr", *H264)
     subprocess.run(["ffmpeg", "-v", "error", "-i", whole, *holed, film], check=True, timeout=60)
@@ -185,7 +185,7 @@ def test_a_hole_in_which_nothing_moved_does_not_make_the_piece_longer(tmp_path):
     assert found[-1] == pytest.approx(72, abs=2)
 
 
-def test_three_pieces_follow_each_other_without_a_frame_too_many_or_too_few(tmp_path):
+def test_three_cuts_are_concatenated_without_missing_or_extra_frames(tmp_path):
     one = numbered_video(tmp_path / "1.mp4")
     two = numbered_video(tmp_path / "2.avi", "-c:v", "mjpeg", "-q:v", "2", frames=10, first=40)
     three = numbered_video(tmp_path / "3.mkv", first=0)
@@ -213,7 +213,7 @@ def test_a_clip_plays_in_a_browser_while_it_loads(tmp_path):
 
 
 @pytest.mark.slow
-def test_pieces_of_other_sizes_are_letterboxed_to_the_first_ones(tmp_path):
+def test_cuts_of_other_sizes_are_letterboxed_to_the_first(tmp_path):
     wide = numbered_video(tmp_path / "wide.mp4", size="128x48")
     high = numbered_video(tmp_path / "high.mp4", size="48x96")
 
@@ -224,7 +224,7 @@ def test_pieces_of_other_sizes_are_letterboxed_to_the_first_ones(tmp_path):
     shows(found, range(20))
 
 
-def test_large_pictures_are_made_smaller_and_pixels_square():
+def test_large_videos_are_scaled_down_and_pixels_are_square():
     facts = ffmpeg.MediaInfo(3840, 2160, 1, "h264", None, "mov", "yuv420p")
     analogue = ffmpeg.MediaInfo(704, 576, 1, "mpeg4", None, "avi", "yuv420p", pixel_aspect_ratio=12 / 11)
 
@@ -232,7 +232,7 @@ def test_large_pictures_are_made_smaller_and_pixels_square():
     assert clips.clip_size(analogue) == (768, 576)
 
 
-def test_a_single_video_keeps_its_sound_and_several_have_none(tmp_path):
+def test_a_single_video_keeps_its_audio_and_several_have_none(tmp_path):
     film = numbered_video(tmp_path / "film.mp4", *H264, "-c:a", "aac", sound=True)
     target = tmp_path / "clip.part"
 
@@ -246,14 +246,14 @@ def test_a_single_video_keeps_its_sound_and_several_have_none(tmp_path):
 
 
 @pytest.mark.slow
-def test_sound_that_nobody_can_decode_does_not_cost_the_picture(tmp_path, monkeypatch):
+def test_undecodable_audio_does_not_prevent_a_clip(tmp_path, monkeypatch):
     film = numbered_video(tmp_path / "film.mp4", *H264, "-c:a", "aac", sound=True)
     monkeypatch.setattr(clips, "filter_audio", lambda stream, cut: stream.filter("no_such_filter"))
 
     shows(clip_of(tmp_path / "clip.part", (film, 2, 1)), range(20, 30))
 
 
-def test_a_torn_piece_among_whole_ones_is_left_out(tmp_path):
+def test_a_truncated_video_among_others_is_skipped(tmp_path):
     whole = numbered_video(tmp_path / "whole.mp4")
     torn = numbered_video(tmp_path / "torn.mp4")
     with cuts_from((whole, 0, 1), (torn, 2, 1), (whole, 3, 1)) as cuts:
@@ -269,7 +269,7 @@ def test_a_torn_piece_among_whole_ones_is_left_out(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("start", [0.0, 0.1, 2.0])
-def test_a_film_that_lost_its_end_is_cut_at_its_place(tmp_path, start):
+def test_a_truncated_video_is_cut_correctly(tmp_path, start):
     one_key_frame = (*H264, "-g", "250", "-vf", "noise=c1s=60:c1f=t:c2s=60:c2f=t")
     film = numbered_video(tmp_path / "film.mkv", *one_key_frame)
     film.write_bytes(film.read_bytes()[: film.stat().st_size * 2 // 3])
@@ -278,7 +278,7 @@ def test_a_film_that_lost_its_end_is_cut_at_its_place(tmp_path, start):
 
 
 @pytest.mark.slow
-def test_a_piece_behind_the_end_is_nothing(tmp_path):
+def test_a_cut_after_the_end_is_an_error(tmp_path):
     film = numbered_video(tmp_path / "film.mp4", frames=20)
 
     for places in ([(film, 30.0, 2.0)], [(film, 30.0, 2.0), (film, 40.0, 2.0)]):
@@ -288,13 +288,13 @@ def test_a_piece_behind_the_end_is_nothing(tmp_path):
 
 
 @pytest.mark.slow
-def test_time_is_limited_over_all_pieces(tmp_path):
+def test_the_time_limit_covers_all_cuts(tmp_path):
     film = numbered_video(tmp_path / "film.mp4")
     with cuts_from(*[(film, 0, 10)] * 30) as cuts, pytest.raises(FfmpegTimedOut):
         cut_videos(cuts, tmp_path / "clip.part", timeout=timedelta(milliseconds=200))
 
 
-def test_without_ffmpeg_it_is_told(tmp_path, monkeypatch):
+def test_a_missing_ffmpeg_is_reported(tmp_path, monkeypatch):
     film = numbered_video(tmp_path / "film.mp4")
     with cuts_from((film, 0, 1), (film, 1, 1)) as cuts:
         monkeypatch.setenv("PATH", "/nonexistent")
@@ -303,7 +303,7 @@ def test_without_ffmpeg_it_is_told(tmp_path, monkeypatch):
                 cut_videos(some, tmp_path / "clip.part", timeout=LONG)
 
 
-def test_stills_play_two_a_second_and_the_last_is_held(tmp_path):
+def test_stills_play_at_two_per_second_and_the_last_is_held(tmp_path):
     numbers = [5, 20, 35, 50, 65]
 
     render_stills((io.BytesIO(numbered_still(number)) for number in numbers), tmp_path / "clip.part", timeout=LONG)
@@ -319,7 +319,7 @@ def test_stills_play_two_a_second_and_the_last_is_held(tmp_path):
 
 
 @pytest.mark.slow
-def test_stills_of_every_kind_fit_the_first_and_torn_ones_are_left_out(tmp_path):
+def test_stills_of_every_format_fit_the_first_and_truncated_ones_are_skipped(tmp_path):
     odd = numbered_still(10, size=(65, 49))
     cmyk = io.BytesIO()
     Image.new("CMYK", (30, 90)).save(cmyk, "JPEG")
@@ -334,12 +334,12 @@ def test_stills_of_every_kind_fit_the_first_and_torn_ones_are_left_out(tmp_path)
 
 
 @pytest.mark.parametrize("pictures", [[], [b""], [b"no picture"]])
-def test_no_still_is_nothing_to_show(tmp_path, pictures):
+def test_without_stills_there_is_no_footage(tmp_path, pictures):
     with pytest.raises(NoReadableFootage):
         render_stills(map(io.BytesIO, pictures), tmp_path / "clip.part", timeout=LONG)
 
 
-def test_nothing_is_left_beside_a_clip(tmp_path):
+def test_no_temporary_files_remain(tmp_path):
     film = numbered_video(tmp_path / "films/film.mp4")
     folder = tmp_path / "clips"
     folder.mkdir()

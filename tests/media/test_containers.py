@@ -113,13 +113,13 @@ one_of_each_demuxer = pytest.mark.parametrize(
 
 
 @pytest.mark.parametrize("name", VARIANTS)
-def test_what_cameras_write_is_read(base, tmp_path, name):
+def test_containers_of_cameras_are_read(base, tmp_path, name):
     is_read(base, tmp_path, name, ".mp4")
 
 
 @pytest.mark.slow
 @one_of_each_demuxer
-def test_what_cameras_write_is_read_whatever_they_call_it(base, tmp_path, name):
+def test_containers_are_recognized_under_any_extension(base, tmp_path, name):
     is_read(base, tmp_path, name, ".avi")
 
 
@@ -143,7 +143,7 @@ def variant(base: Path, name: str, file: Path) -> Path:
 
 @pytest.mark.slow
 @one_of_each_demuxer
-def test_what_cameras_write_can_be_converted_and_cut(base, tmp_path, name):
+def test_containers_of_cameras_can_be_converted_and_cut(base, tmp_path, name):
     file = variant(base, name, tmp_path / "a.mp4")
 
     ffmpeg.transcode_mp4(file, tmp_path / "played.mp4", timeout=LONG)
@@ -154,7 +154,7 @@ def test_what_cameras_write_can_be_converted_and_cut(base, tmp_path, name):
     assert ffmpeg.probe(tmp_path / "clip.mp4").duration == pytest.approx(1, abs=0.3)
 
 
-def test_dahuas_container_is_read(base, tmp_path):
+def test_the_dahua_container_is_read(base, tmp_path):
     (tmp_path / "a.h264").write_bytes(b"")
     command = ["ffmpeg", "-v", "error", "-y", "-i", str(base / "a.mp4"), "-c", "copy", "-bsf:v"]
     command += ["h264_mp4toannexb,h264_metadata=aud=insert", str(tmp_path / "a.h264")]
@@ -187,7 +187,7 @@ DISGUISES = {
 @pytest.mark.parametrize(
     "script", [pytest.param(HLS, id="hls"), pytest.param(CONCAT, id="concat", marks=pytest.mark.slow)]
 )
-def test_a_playlist_in_each_of_these_disguises_opens_nothing(tmp_path, name, script):
+def test_a_disguised_playlist_opens_no_file(tmp_path, name, script):
     with listener() as (address, visits):
         (tmp_path / "a.mp4").write_bytes(DISGUISES[name] + b"\n" + script.format(f"http://{address}/x").encode())
         for work in works(tmp_path / "a.mp4", tmp_path / "out"):
@@ -200,7 +200,7 @@ def test_a_playlist_in_each_of_these_disguises_opens_nothing(tmp_path, name, scr
 
 @pytest.mark.parametrize("head", HEADERS.values(), ids=HEADERS)
 @pytest.mark.parametrize("script", [HLS, CONCAT], ids=["hls", "concat"])
-def test_a_playlist_behind_a_makers_header_is_no_video(head, script):
+def test_a_playlist_after_a_vendor_header_is_not_a_video(head, script):
     with pytest.raises(UnknownContainer):
         demuxer_for((head + script.format("http://127.0.0.1/x").encode())[:HEAD_BYTES])
 
@@ -218,6 +218,6 @@ def test_a_playlist_behind_a_makers_header_is_no_video(head, script):
         b"\n#EXTM3U\n" * 100,
     ],
 )
-def test_what_only_begins_so_is_named_unknown(data):
+def test_a_file_with_only_a_matching_prefix_is_unknown(data):
     with pytest.raises(UnknownContainer):
         demuxer_for(data)

@@ -150,7 +150,7 @@ def check_with_tags(file: Path) -> pictures.CheckResult:
     return pictures.check(file, tags=TAGS)
 
 
-def test_the_tags_of_a_picture_are_text_and_cut(tmp_path):
+def test_tags_are_returned_as_truncated_text(tmp_path):
     file = tmp_path / "a.jpg"
     file.write_bytes(with_tags(b"2026:11:29 10:06:00"))
     assert check_with_tags(file).tags == {
@@ -168,7 +168,7 @@ def test_the_tags_of_a_picture_are_text_and_cut(tmp_path):
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_a_hostile_picture_costs_a_bounded_time_and_breaks_nothing(tmp_path, own_pool, monkeypatch, name):
+def test_a_malicious_picture_takes_limited_time_and_breaks_nothing(tmp_path, own_pool, monkeypatch, name):
     file = tmp_path / "a.bin"
     file.write_bytes(HOSTILE[name]())
     used = cpu_of_children()
@@ -195,7 +195,7 @@ def memory_peak() -> int:
 
 
 @pytest.mark.parametrize("scans", [46, 200])
-def test_absurdly_many_scans_are_refused_before_any_is_decoded(own_pool, scans):
+def test_too_many_scans_are_rejected_before_decoding(own_pool, scans):
     data = jpeg_with_many_scans(scans)
     used = cpu_of_children()
 
@@ -207,12 +207,12 @@ def test_absurdly_many_scans_are_refused_before_any_is_decoded(own_pool, scans):
 
 
 @pytest.mark.parametrize("size", [(1, 90_000_000), (90_000_000, 1), (65_536, 2)])
-def test_an_absurd_side_is_refused_before_anything_is_decoded(size):
+def test_an_enormous_side_is_rejected_before_decoding(size):
     with pytest.raises(ImageTooLarge, match="pixels"):
         pictures.check(png(*size))
 
 
-def test_a_child_that_uses_up_its_time_is_ended_and_the_picture_named_for_it(own_pool, monkeypatch):
+def test_a_child_over_its_cpu_limit_is_killed_and_the_picture_rejected(own_pool, monkeypatch):
     """The clock is not waited for: the system is made to end it as if its time were used up."""
     stuck(own_pool, signal.SIGXCPU)
 
@@ -225,7 +225,7 @@ def test_a_child_that_uses_up_its_time_is_ended_and_the_picture_named_for_it(own
     ("number", "error"),
     [(signal.SIGSEGV, DamagedImage), (signal.SIGKILL, Unavailable), (signal.SIGTERM, Unavailable)],
 )
-def test_a_child_that_breaks_costs_one_picture(own_pool, number, error):
+def test_a_crashing_child_fails_only_one_picture(own_pool, number, error):
     stuck(own_pool, number)
 
     with pytest.raises(error):
@@ -233,7 +233,7 @@ def test_a_child_that_breaks_costs_one_picture(own_pool, number, error):
     assert pictures.check(jpeg()).has_end
 
 
-def test_a_child_that_does_not_answer_is_ended_by_the_clock(own_pool, monkeypatch):
+def test_a_child_that_does_not_respond_is_killed_after_the_timeout(own_pool, monkeypatch):
     child = stuck(own_pool)
     monkeypatch.setattr(pool, "TIMEOUT_S", 0.5)
 
@@ -259,7 +259,7 @@ def go_on(pid: int, signalled: signal.Signals) -> None:
         os.kill(pid, signal.SIGCONT)
 
 
-def test_a_child_that_went_for_want_of_work_is_replaced_without_a_word(own_pool):
+def test_a_child_that_exited_when_idle_is_replaced(own_pool):
     pictures.check(jpeg())
     (child,) = own_pool._free
     child.connection.shutdown(2)  # as when it has gone
@@ -268,7 +268,7 @@ def test_a_child_that_went_for_want_of_work_is_replaced_without_a_word(own_pool)
     assert pictures.check(jpeg()).has_end
 
 
-def test_a_child_that_is_just_going_is_replaced_too(own_pool):
+def test_a_child_that_is_exiting_is_replaced_too(own_pool):
     """It has closed its end of the socket and not ended yet: whoever ended it would not know that it went by itself."""
     pictures.check(jpeg())
     (child,) = own_pool._free
@@ -284,7 +284,7 @@ def test_a_child_that_is_just_going_is_replaced_too(own_pool):
 
 
 @pytest.mark.parametrize("program", [["false"], ["true"], ["/nowhere"]])
-def test_a_program_that_does_not_begin_is_no_fault_of_the_picture(tmp_path, monkeypatch, own_pool, program):
+def test_a_program_that_does_not_start_does_not_reject_the_picture(tmp_path, monkeypatch, own_pool, program):
     """As after an upgrade beside a running server. Remembered against the picture, it would not be shown for a day."""
     file = tmp_path / "a.jpg"
     file.write_bytes(jpeg())
@@ -296,7 +296,7 @@ def test_a_program_that_does_not_begin_is_no_fault_of_the_picture(tmp_path, monk
     assert derivative_of(file, 160).exists()
 
 
-def test_no_child_stays_behind_the_process_that_began_it(tmp_path):
+def test_no_child_outlives_its_parent_process(tmp_path):
     script = (
         "import os, django; django.setup();"
         "from nvr.media.images.decoder import pictures;"
@@ -315,7 +315,7 @@ def test_no_child_stays_behind_the_process_that_began_it(tmp_path):
     assert not Path(f"/proc/{pid}/cmdline").exists() or Path(f"/proc/{pid}/cmdline").read_bytes() == b""
 
 
-def test_there_are_no_more_children_than_places(own_pool):
+def test_the_number_of_children_is_limited(own_pool):
     errors: list[NvrError] = []
 
     def ask() -> None:
@@ -334,7 +334,7 @@ def test_there_are_no_more_children_than_places(own_pool):
     assert 1 <= len(own_pool._free) <= pool.MAX_CONCURRENT
 
 
-def test_a_child_has_no_secret_and_no_file_of_ours(own_pool, monkeypatch):
+def test_a_child_has_no_secrets_and_no_other_open_files(own_pool, monkeypatch):
     monkeypatch.setenv("NVR_SECRET_KEY", "hidden" * 8)
     pictures.check(jpeg())
     (child,) = own_pool._free
@@ -348,7 +348,7 @@ def test_a_child_has_no_secret_and_no_file_of_ours(own_pool, monkeypatch):
     assert core.split()[4:6] == ["0", "0"]
 
 
-def test_a_process_that_was_forked_has_children_of_its_own(own_pool):
+def test_a_forked_process_has_its_own_children(own_pool):
     pictures.check(jpeg())
     reader, writer = os.pipe()
     number = os.fork()
@@ -365,7 +365,7 @@ def test_a_process_that_was_forked_has_children_of_its_own(own_pool):
     assert pictures.check(jpeg()).has_end
 
 
-def test_a_refused_picture_is_not_decoded_again_until_it_changes(tmp_path, monkeypatch):
+def test_a_rejected_picture_is_not_decoded_again_until_it_changes(tmp_path, monkeypatch):
     file = tmp_path / "a.jpg"
     file.write_bytes(jpeg_with_many_scans(200))
     with pytest.raises(ImageTooSlow):
@@ -380,7 +380,7 @@ def test_a_refused_picture_is_not_decoded_again_until_it_changes(tmp_path, monke
     assert derivative_of(file, 160).exists()
 
 
-def test_a_fault_of_the_storage_is_none_of_the_picture(tmp_path, own_pool):
+def test_a_storage_fault_does_not_reject_the_picture(tmp_path, own_pool):
     """As a disk that gives nothing: a directory can be opened and not read."""
     descriptor = os.open(tmp_path, os.O_RDONLY)
     try:
@@ -392,7 +392,7 @@ def test_a_fault_of_the_storage_is_none_of_the_picture(tmp_path, own_pool):
     assert not isinstance(raised.value, (DamagedImage, NotAnImage)) or isinstance(raised.value, StorageFault)
 
 
-def test_the_header_of_a_large_file_is_read_and_no_more(tmp_path):
+def test_only_the_header_of_a_large_file_is_read(tmp_path):
     """What follows is a hole of a terabyte: reading it would take for ever."""
     file = tmp_path / "a.png"
     file.write_bytes(png(640, 480, rows=random.Random(3).randbytes(640))[:60])
@@ -403,7 +403,7 @@ def test_the_header_of_a_large_file_is_read_and_no_more(tmp_path):
 
 @pytest.mark.parametrize("turn", [1, 6])
 @pytest.mark.parametrize("options", [{}, {"lossless": True}, {"save_all": True}])
-def test_the_header_of_a_webp_is_told_by_its_chunks(tmp_path, turn, options):
+def test_the_header_of_a_webp_is_read_from_its_chunks(tmp_path, turn, options):
     exif = Image.Exif()
     exif[0x0112] = turn
     Image.new("RGB", (64, 48)).save(tmp_path / "a.webp", exif=exif, **options)
@@ -413,7 +413,7 @@ def test_the_header_of_a_webp_is_told_by_its_chunks(tmp_path, turn, options):
 
 @pytest.mark.parametrize("tail", [b"", b"dhav\x59\x19\x01\x00", b"\0\0SEFH" + bytes(600) + b"SEFT"])
 @pytest.mark.parametrize("kind", ["JPEG", "progressive", "PNG", "GIF"])
-def test_what_lacks_only_its_last_bytes_is_shown(tmp_path, kind, tail):
+def test_a_picture_without_its_last_bytes_is_decoded(tmp_path, kind, tail):
     buffer = io.BytesIO()
     image = Image.open(io.BytesIO(jpeg()))
     options = {"progressive": True} if kind == "progressive" else {}
@@ -428,7 +428,7 @@ def test_what_lacks_only_its_last_bytes_is_shown(tmp_path, kind, tail):
 
 
 @pytest.mark.parametrize("progressive", [False, True])
-def test_a_grey_bottom_is_no_picture(progressive):
+def test_a_picture_with_missing_rows_is_rejected(progressive):
     buffer = io.BytesIO()
     noise = Image.frombytes("RGB", (160, 120), random.Random(5).randbytes(57_600))
     noise.save(buffer, "JPEG", quality=60, progressive=progressive)
@@ -444,7 +444,7 @@ def test_a_grey_bottom_is_no_picture(progressive):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", HOSTILE)
-def test_a_hostile_picture_costs_ingest_little_and_says_nothing_in_its_log(tmp_path, own_pool, caplog, recwarn, name):
+def test_a_malicious_picture_costs_ingest_little_and_logs_nothing(tmp_path, own_pool, caplog, recwarn, name):
     file = tmp_path / "a.jpg"
     file.write_bytes(HOSTILE[name]())
     used = time.process_time()

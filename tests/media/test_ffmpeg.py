@@ -71,7 +71,7 @@ CONTAINERS = {
 
 
 @pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.ts"])
-def test_a_video_that_was_cut_out_of_a_long_stream_is_as_long_as_what_it_shows(films, tmp_path, name):
+def test_the_duration_of_a_cut_from_a_stream_is_that_of_its_frames(films, tmp_path, name):
     late = tmp_path / name
     command = ["ffmpeg", "-v", "error", "-i", films / name, "-c", "copy", "-output_ts_offset", "3600", late]
     subprocess.run(command, check=True, timeout=60)
@@ -80,7 +80,7 @@ def test_a_video_that_was_cut_out_of_a_long_stream_is_as_long_as_what_it_shows(f
 
 
 @pytest.mark.parametrize(("name", "container"), CONTAINERS.items())
-def test_the_container_is_known_by_its_first_bytes(films, tmp_path, name, container):
+def test_the_container_is_detected_by_its_first_bytes(films, tmp_path, name, container):
     shutil.copy(films / name, tmp_path / "renamed.bin")
 
     facts = ffmpeg.probe(tmp_path / "renamed.bin")
@@ -90,14 +90,14 @@ def test_the_container_is_known_by_its_first_bytes(films, tmp_path, name, contai
     assert facts.duration == pytest.approx(2, abs=0.6)  # MPEG program streams say no more than their last time stamp
 
 
-def test_the_facts_of_a_video(films):
+def test_probe_returns_codecs_size_and_duration(films):
     facts = ffmpeg.probe(films / "a.mp4")
 
     assert (facts.video_codec, facts.audio_codec, facts.pix_fmt) == ("h264", "aac", "yuv420p")
     assert ffmpeg.probe(films / "a.avi").audio_codec is None
 
 
-def test_a_turned_video_has_the_size_that_is_seen(films, tmp_path):
+def test_a_rotated_video_has_its_displayed_size(films, tmp_path):
     command = ["ffmpeg", "-v", "error", "-display_rotation", "90", "-i", films / "a.mov", "-c", "copy"]
     command += ["-metadata:s:v", "rotate=90", tmp_path / "turned.mov"]
     if subprocess.run(command, check=False, timeout=60, stderr=subprocess.DEVNULL).returncode != 0:
@@ -109,7 +109,7 @@ def test_a_turned_video_has_the_size_that_is_seen(films, tmp_path):
     assert (facts.width, facts.height) == (120, 160)
 
 
-def test_sound_alone_is_no_video(tmp_path):
+def test_a_file_with_audio_only_is_not_a_video(tmp_path):
     command = ["ffmpeg", "-v", "error", "-f", "lavfi", "-i", "sine=duration=1", "-c:a", "aac", tmp_path / "a.mp4"]
     subprocess.run(command, check=True, timeout=60)
 
@@ -124,7 +124,7 @@ def dominant(path: Path) -> str:
 
 
 @pytest.mark.parametrize("name", CONTAINERS)
-def test_a_frame_is_taken_where_it_was_asked_for(films, tmp_path, name):
+def test_a_frame_is_extracted_at_the_requested_position(films, tmp_path, name):
     for at, colour in ((0.3, "red"), (1.5, "blue")):
         ffmpeg.extract_frame(films / name, at, tmp_path / "frame.jpg")
 
@@ -133,14 +133,14 @@ def test_a_frame_is_taken_where_it_was_asked_for(films, tmp_path, name):
 
 
 @pytest.mark.parametrize(("at", "colour"), [(99.0, "blue"), (2.0, "blue"), (-5.0, "red"), (0.0, "red")])
-def test_a_place_outside_the_video_gives_its_nearest_end(films, tmp_path, at, colour):
+def test_a_position_outside_the_video_returns_the_nearest_frame(films, tmp_path, at, colour):
     ffmpeg.extract_frame(films / "a.mp4", at, tmp_path / "frame.jpg")
 
     assert dominant(tmp_path / "frame.jpg") == colour
 
 
 @pytest.mark.parametrize("extract", ["extract_frame", "extract_early_frame"])
-def test_all_that_is_run_for_one_frame_shares_one_time_limit(films, tmp_path, monkeypatch, extract):
+def test_all_attempts_for_a_frame_share_one_time_limit(films, tmp_path, monkeypatch, extract):
     """Behind the end of a video ffprobe is asked too: a web server waits for it."""
     limits: list[timedelta] = []
 
@@ -164,7 +164,7 @@ def test_a_frame_is_never_enlarged(films, tmp_path, width, expected):
     assert Image.open(tmp_path / "frame.jpg").size == expected
 
 
-def test_a_half_written_video_still_gives_what_it_has(films, tmp_path):
+def test_a_partly_written_video_still_has_a_frame(films, tmp_path):
     data = (films / "a.mkv").read_bytes()
     (tmp_path / "half.mkv").write_bytes(data[: len(data) * 2 // 3])
 
@@ -174,7 +174,7 @@ def test_a_half_written_video_still_gives_what_it_has(films, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["a 'b\".avi", "-i.avi", "%03d.avi", "a:b.avi", "ä\n.avi", "$(touch x).avi", "|x.avi"])
-def test_no_name_is_taken_for_an_option_a_pattern_or_a_command(films, tmp_path, name, monkeypatch):
+def test_file_names_are_never_options_patterns_or_commands(films, tmp_path, name, monkeypatch):
     monkeypatch.chdir(tmp_path)
     shutil.copy(films / "a.avi", tmp_path / name)
     target = (tmp_path / name).with_suffix(".jpg")
@@ -199,7 +199,7 @@ def test_no_name_is_taken_for_an_option_a_pattern_or_a_command(films, tmp_path, 
         ("a.webm", False),
     ],
 )
-def test_only_what_browsers_play_is_remuxed(films, name, playable):
+def test_only_streams_that_browsers_play_are_remuxed(films, name, playable):
     assert ffmpeg.can_remux(ffmpeg.probe(films / name)) is playable
 
 
@@ -216,7 +216,7 @@ def test_a_remux_keeps_the_streams_and_plays_while_it_loads(films, tmp_path, nam
 
 
 @pytest.mark.parametrize("name", ["a.avi", "odd.avi", "pcm.avi", "ten_bit.mp4", "a.webm", "a.wmv", "a.mpg"])
-def test_a_transcode_is_what_every_browser_plays(films, tmp_path, name):
+def test_a_transcode_is_in_a_format_that_every_browser_plays(films, tmp_path, name):
     ffmpeg.transcode_mp4(films / name, tmp_path / "b.mp4", timeout=LONG)
 
     facts = ffmpeg.probe(tmp_path / "b.mp4")
@@ -241,7 +241,7 @@ SUBTITLES = "1\n00:00:00,000 --> 00:00:02,000\n{}\n"
 
 @pytest.mark.parametrize("script", [HLS, CONCAT, DASH, SDP, SUBTITLES], ids=["hls", "concat", "dash", "sdp", "srt"])
 @pytest.mark.parametrize("name", ["a.mp4", "a.avi", "a.mkv", "a.ts"])
-def test_a_script_dressed_as_a_video_opens_nothing(films, tmp_path, script, name):
+def test_a_script_disguised_as_a_video_opens_no_file(films, tmp_path, script, name):
     with listener() as (address, visits):
         for target in (str(films / "a.mp4"), f"http://{address}/x", f"rtsp://{address}/x", f"tcp://{address}"):
             (tmp_path / name).write_text(script.format(target))
@@ -265,7 +265,7 @@ def test_a_script_dressed_as_a_video_opens_nothing(films, tmp_path, script, name
     ids=["mov", "avi", "matroska", "mpeg", "mpegts"],
 )
 @pytest.mark.parametrize("script", [HLS, CONCAT], ids=["hls", "concat"])
-def test_a_script_behind_a_videos_first_bytes_opens_nothing_either(films, tmp_path, head, script):
+def test_a_script_after_a_videos_first_bytes_opens_no_file(films, tmp_path, head, script):
     with listener() as (address, visits):
         (tmp_path / "a.mp4").write_bytes(head + b"\n" + script.format(f"http://{address}/x").encode())
         for work in works(tmp_path / "a.mp4", tmp_path / "out"):
@@ -310,7 +310,7 @@ class listener:
 
 
 @pytest.mark.parametrize("data", [b"", b"\0" * 1000, b"#!/bin/sh\n", b"<svg/>", b"GIF89a", b"\xff\xd8\xff\xe0", b"G"])
-def test_what_is_no_video_is_named_so(tmp_path, data):
+def test_a_file_that_is_not_a_video_is_rejected(tmp_path, data):
     (tmp_path / "a.mp4").write_bytes(data)
 
     with pytest.raises(UnknownContainer):
@@ -320,7 +320,7 @@ def test_what_is_no_video_is_named_so(tmp_path, data):
 
 
 @pytest.mark.timeout(30)
-def test_what_is_no_file_is_not_opened(tmp_path):
+def test_special_files_are_not_opened(tmp_path):
     os.mkfifo(tmp_path / "a.mp4")
     (tmp_path / "link.mp4").symlink_to("/etc/passwd")
 
@@ -329,7 +329,7 @@ def test_what_is_no_file_is_not_opened(tmp_path):
             ffmpeg.probe(tmp_path / name)
 
 
-def test_a_failure_leaves_the_target_as_it_was(films, tmp_path):
+def test_a_failure_leaves_the_target_unchanged(films, tmp_path):
     data = (films / "a.avi").read_bytes()
     (tmp_path / "torn.avi").write_bytes(data[:3000])
     (tmp_path / "b.mp4").write_bytes(b"what was there")
@@ -367,7 +367,7 @@ def test_a_timeout_kills_the_whole_group(tmp_path):
 
 
 @pytest.mark.timeout(60)
-def test_a_child_that_outlives_its_parent_is_killed_too(tmp_path):
+def test_children_of_an_exited_process_are_killed_too(tmp_path):
     script = f"echo $$ > {tmp_path}/pid; sleep 300 & exit 0"
 
     with pytest.raises(FfmpegTimedOut):
@@ -391,7 +391,7 @@ def test_closing_the_pipes_does_not_escape_the_timeout():
 
 
 @pytest.mark.timeout(60)
-def test_it_dies_with_a_worker_that_is_killed(tmp_path):
+def test_ffmpeg_ends_with_a_killed_worker(tmp_path):
     program = (
         "from datetime import timedelta; from nvr.media.ffmpeg.processes import run\n"
         f"run(['sh', '-c', 'echo $$ > {tmp_path}/pid; exec sleep 300'], timeout=timedelta(minutes=5))"
@@ -406,7 +406,7 @@ def test_it_dies_with_a_worker_that_is_killed(tmp_path):
     assert gone(int((tmp_path / "pid").read_text()))
 
 
-def test_an_endless_talker_does_not_fill_the_memory():
+def test_endless_output_does_not_fill_the_memory():
     with pytest.raises(FfmpegTimedOut):
         processes.run(["sh", "-c", "yes >&2 & yes"], timeout=timedelta(seconds=1))
 
@@ -416,7 +416,7 @@ def test_an_endless_talker_does_not_fill_the_memory():
     assert len(processes.run(["sh", "-c", "yes | head -c 20000000"], timeout=LONG)) == processes.MAX_OUTPUT_BYTES
 
 
-def test_it_runs_gently_and_reads_no_terminal():
+def test_ffmpeg_runs_at_low_priority_without_stdin():
     assert processes.run(["sh", "-c", "nice; cat"], timeout=LONG) == b"%d\n" % min(19, os.nice(0) + 10)
 
 
@@ -432,7 +432,7 @@ def test_no_descriptor_stays_open():
     assert len(os.listdir("/proc/self/fd")) == before
 
 
-def test_a_machine_without_ffmpeg_says_what_to_do(films, tmp_path, monkeypatch):
+def test_a_missing_ffmpeg_is_reported_with_a_fix(films, tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
 
     with pytest.raises(FfmpegMissing, match="apt install ffmpeg"):
@@ -455,7 +455,7 @@ def test_credentials_are_masked(text, masked):
     assert ffmpeg.mask_credentials(text) == masked
 
 
-def test_a_failures_last_words_are_masked():
+def test_credentials_in_error_messages_are_masked():
     with pytest.raises(FfmpegFailed) as failure:
         processes.run(["sh", "-c", "echo 'rtsp://admin:hunter2@cam/1: refused' >&2; exit 1"], timeout=LONG)
 
@@ -463,7 +463,7 @@ def test_a_failures_last_words_are_masked():
     assert "hunter2" not in str(failure.value)
 
 
-def test_a_part_is_put_in_place_or_removed(tmp_path):
+def test_a_temporary_file_is_renamed_or_removed(tmp_path):
     target = tmp_path / "new folder" / "a.jpg"
 
     with pytest.raises(RuntimeError), write_to(target) as part:
@@ -478,7 +478,7 @@ def test_a_part_is_put_in_place_or_removed(tmp_path):
     assert os.listdir(target.parent) == ["a.jpg"]
 
 
-def test_what_a_killed_writer_left_is_removed_and_work_in_progress_is_not(tmp_path):
+def test_files_of_killed_writers_are_removed_but_not_work_in_progress(tmp_path):
     for name, age in (("1.part", 999_999), ("2.part", 1), ("a.jpg", 999_999)):
         (tmp_path / name).write_bytes(b"x")
         os.utime(tmp_path / name, (time.time() - age, time.time() - age))
@@ -487,7 +487,7 @@ def test_what_a_killed_writer_left_is_removed_and_work_in_progress_is_not(tmp_pa
     assert sorted(os.listdir(tmp_path)) == ["2.part", "a.jpg"]
 
 
-def test_every_magic_has_a_demuxer_that_ffmpeg_knows():
+def test_every_signature_has_a_demuxer_of_ffmpeg():
     known = subprocess.run(["ffmpeg", "-v", "error", "-demuxers"], capture_output=True, text=True, check=True).stdout
     names = {name for line in known.splitlines() if line.startswith(" D") for name in line.split()[1].split(",")}
 

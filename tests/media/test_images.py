@@ -88,18 +88,18 @@ TORN = ["jpeg", "progressive jpeg", "jpeg with restarts", "jpeg with a preview",
 
 
 @pytest.mark.parametrize("name", WHOLE)
-def test_a_whole_picture_is_whole(name):
+def test_a_complete_picture_is_complete(name):
     assert is_whole(WHOLE[name])
 
 
 @pytest.mark.parametrize("name", ["jpeg", "png", "gif", "animated gif"])
 @pytest.mark.parametrize("tail", [b"\0" * 512, b"\r\n", b"\xff\xda and what a camera's maker adds"])
-def test_bytes_behind_the_end_do_no_harm(name, tail):
+def test_trailing_bytes_are_ignored(name, tail):
     assert is_whole(WHOLE[name] + tail)
 
 
 @pytest.mark.parametrize("name", TORN)
-def test_a_torn_picture_is_not_whole_wherever_it_was_cut(name):
+def test_a_truncated_picture_is_not_complete(name):
     data = WHOLE[name]
     cuts = {*range(0, len(data), max(1, len(data) // 60)), *range(len(data) - 12, len(data))}
 
@@ -107,7 +107,7 @@ def test_a_torn_picture_is_not_whole_wherever_it_was_cut(name):
 
 
 @pytest.mark.parametrize("name", TORN)
-def test_a_file_of_full_length_that_is_not_written_to_its_end_is_not_whole(name):
+def test_a_preallocated_file_that_is_partly_written_is_not_complete(name):
     data = WHOLE[name]
 
     for share in (0.3, 0.6, 0.9, 0.99):
@@ -116,7 +116,7 @@ def test_a_file_of_full_length_that_is_not_written_to_its_end_is_not_whole(name)
 
 
 @pytest.mark.parametrize("data", [b"", b"\xff\xd8\xff", b"GIF89a", b"not an image", b"\0" * 5000, b"\x89PNG\r\n\x1a\n"])
-def test_what_is_no_picture_is_not_whole(data):
+def test_a_file_that_is_not_a_picture_is_not_complete(data):
     assert not is_whole(data)
 
 
@@ -135,7 +135,7 @@ def test_random_damage_never_raises():
 
 
 @pytest.mark.parametrize("name", WHOLE)
-def test_every_kind_gives_a_derivative(name, tmp_path):
+def test_every_format_has_a_derivative(name, tmp_path):
     made = derivative(WHOLE[name], 32, tmp_path / "made")
 
     with Image.open(made) as image:
@@ -157,7 +157,7 @@ def test_every_kind_gives_a_derivative(name, tmp_path):
     ],
 )
 @pytest.mark.parametrize("kind", ["JPEG", "PNG"])
-def test_a_derivative_is_that_wide_and_never_enlarged(tmp_path, kind, size, width, expected):
+def test_a_derivative_has_the_requested_width_and_is_never_enlarged(tmp_path, kind, size, width, expected):
     made = derivative(saved(picture(size=size), kind), width, tmp_path / "made")
 
     assert Image.open(made).size == expected
@@ -190,11 +190,11 @@ def test_a_derivative_is_upright(tmp_path, turn):
 @pytest.mark.parametrize(
     "exif", [b"Exif\0\0", b"Exif\0\0MM\0*" + b"\xff" * 40, b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01"]
 )
-def test_broken_exif_is_upright(tmp_path, exif):
+def test_a_picture_with_broken_exif_is_upright(tmp_path, exif):
     assert Image.open(derivative(saved(picture(), "JPEG", exif=exif), 100, tmp_path / "made")).size == (100, 75)
 
 
-def test_sixteen_bits_become_eight_without_burning_out(tmp_path):
+def test_sixteen_bit_pictures_are_scaled_to_eight_bits(tmp_path):
     image = Image.new("I;16", (64, 64), 32768)
 
     made = Image.open(derivative(saved(image, "PNG"), 32, tmp_path / "made"))
@@ -202,7 +202,7 @@ def test_sixteen_bits_become_eight_without_burning_out(tmp_path):
     assert 120 <= made.getpixel((16, 16)) <= 136
 
 
-def test_alpha_is_kept(tmp_path):
+def test_transparency_is_kept(tmp_path):
     made = derivative(saved(Image.new("RGBA", (400, 300), (10, 20, 30, 128)), "PNG"), 160, tmp_path / "made")
 
     with Image.open(made) as image:
@@ -211,7 +211,7 @@ def test_alpha_is_kept(tmp_path):
         assert image.getpixel((80, 60)) == pytest.approx((10, 20, 30, 128), abs=2)
 
 
-def test_a_derivative_replaces_in_one_step_and_leaves_no_part(tmp_path):
+def test_a_derivative_is_replaced_atomically(tmp_path):
     first = derivative(WHOLE["jpeg"], 160, tmp_path / "made")
     inode = first.stat().st_ino
 
@@ -223,14 +223,14 @@ def test_a_derivative_replaces_in_one_step_and_leaves_no_part(tmp_path):
 
 
 @pytest.mark.parametrize("data", [b"", b"nothing", WHOLE["jpeg"][:3000], WHOLE["png"][:3000]])
-def test_a_failure_leaves_nothing_behind(tmp_path, data):
+def test_a_failure_leaves_no_file(tmp_path, data):
     with pytest.raises((NotAnImage, DamagedImage)):
         derivative(data, 160, tmp_path / "made")
 
     assert os.listdir(tmp_path) == []
 
 
-def test_a_missing_file_is_missing_and_not_broken(tmp_path):
+def test_a_missing_file_is_not_reported_as_broken(tmp_path):
     os.mkfifo(tmp_path / "fifo.jpg")
 
     for name in ("missing.jpg", "fifo.jpg"):
@@ -248,7 +248,7 @@ def png_that_claims(width: int, height: int) -> bytes:
 
 
 @pytest.mark.parametrize("size", [(30_000, 30_000), (2**31 - 1, 2**31 - 1), (10_001, 10_000)])
-def test_a_bomb_is_refused_before_it_is_decoded(tmp_path, size):
+def test_a_decompression_bomb_is_rejected_before_decoding(tmp_path, size):
     bomb = png_that_claims(*size)
 
     for work in (lambda: thumbnail(bomb), lambda: derivative(bomb, 160, tmp_path / "made")):
@@ -257,7 +257,7 @@ def test_a_bomb_is_refused_before_it_is_decoded(tmp_path, size):
     assert not is_whole(bomb)
 
 
-def test_the_cap_is_a_setting_and_is_told(settings):
+def test_the_pixel_limit_is_a_setting_and_in_the_message(settings):
     settings.NVR_MAX_IMAGE_PIXELS = 640 * 480
     assert thumbnail(WHOLE["jpeg"])
 
@@ -267,12 +267,12 @@ def test_the_cap_is_a_setting_and_is_told(settings):
 
 
 @pytest.mark.parametrize("kind", ["EPS", "PDF", "PPM", "ICO", "TGA", "SGI"])
-def test_formats_that_are_not_named_are_not_opened(kind):
+def test_unlisted_formats_are_not_opened(kind):
     with pytest.raises(NotAnImage):
         thumbnail(saved(picture(), kind))
 
 
-def test_a_thumbnail_fits_the_square_and_carries_its_text(tmp_path):
+def test_a_thumbnail_fits_the_square_and_contains_its_text(tmp_path):
     (tmp_path / "a.jpg").write_bytes(saved(picture(size=(4000, 3000)), "JPEG"))
 
     data = thumbnail(tmp_path / "a.jpg", 256, text={"Thumb::URI": "file:///a.jpg"})
@@ -283,7 +283,7 @@ def test_a_thumbnail_fits_the_square_and_carries_its_text(tmp_path):
         assert image.text["Thumb::URI"] == "file:///a.jpg"
 
 
-def test_a_large_jpeg_is_decoded_small(monkeypatch):
+def test_a_large_jpeg_is_decoded_at_reduced_size(monkeypatch):
     decoded = []
     load = Image.Image.thumbnail
 
@@ -321,7 +321,7 @@ def small(data: bytes, tmp_path: Path) -> Image.Image:
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
 @pytest.mark.parametrize("mode", ["RGB", "RGBA"])
-def test_a_small_copy_has_the_colours_of_the_original(tmp_path, kind, mode):
+def test_a_derivative_has_the_colours_of_the_original(tmp_path, kind, mode):
     if (kind, mode) == ("JPEG", "RGBA"):
         pytest.skip("JPEG has no alpha")
     data = saved(Image.new(mode, (640, 480), (200, 40, 20)), kind, icc_profile=swapped_profile())
@@ -341,7 +341,7 @@ def test_a_broken_profile_is_ignored(tmp_path, profile):
 
 
 @pytest.mark.parametrize("mode", ["L", "CMYK", "LA"])
-def test_a_profile_of_other_colours_than_the_pictures_is_ignored(tmp_path, mode):
+def test_a_profile_of_another_colour_space_is_ignored(tmp_path, mode):
     kind = "JPEG" if mode == "CMYK" else "PNG"
     image = Image.new("RGB", (640, 480), (128, 128, 128)).convert(mode)
 
@@ -351,7 +351,7 @@ def test_a_profile_of_other_colours_than_the_pictures_is_ignored(tmp_path, mode)
     assert level == pytest.approx(image.convert("L").getpixel((80, 60)), abs=3)
 
 
-def test_srgb_is_known_by_its_name_and_left_alone():
+def test_an_srgb_profile_is_recognized_and_not_converted():
     image = Image.new("RGB", (8, 8))
     image.info["icc_profile"] = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 

@@ -43,32 +43,32 @@ def table(tmp_path, monkeypatch) -> Path:
         ("/mnt23/a", "ext4", "/dev/vda1", "/"),
     ],
 )
-def test_a_folder_lies_on_the_deepest_and_last_mount_above_it(table, path, kind, source, point):
+def test_a_folder_is_on_the_deepest_and_last_mount_above_it(table, path, kind, source, point):
     mount = mount_of(Path(path))
 
     assert (mount.type, mount.source, mount.point) == (kind, source, Path(point))
 
 
-def test_the_device_number_is_the_kernels():
+def test_the_device_number_is_that_of_the_kernel():
     mount = parse_mount("36 35 98:7 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw,errors=continue")
 
     assert (os.major(mount.device), os.minor(mount.device)) == (98, 7)
 
 
-def test_this_machine_tells_its_mounts(tmp_path):
+def test_the_mounts_of_this_machine_are_listed(tmp_path):
     proc = mount_of(Path("/proc/self"))
 
     assert (proc.type, proc.point) == ("proc", Path("/proc"))
     assert mount_of(tmp_path / "does" / "not" / "exist").point in [*tmp_path.resolve().parents, tmp_path.resolve()]
 
 
-def test_a_mount_survives_json(table):
+def test_a_mount_can_be_stored_as_json(table):
     for path in ("/mnt/sd card", "/"):
         mount = mount_of(Path(path))
         assert Mount.from_dict(json.loads(json.dumps(mount.as_dict()))) == mount
 
 
-def test_a_root_that_lies_on_its_parents_device_is_away(table):
+def test_a_root_on_its_parents_mount_is_unmounted(table):
     before = mount_of(Path("/mnt/sd card/DCIM"))
     table.write_text("\n".join(line for line in TABLE.splitlines() if not line.startswith(("31", "32"))))
     now = mount_of(Path("/mnt/sd card/DCIM"))
@@ -85,14 +85,14 @@ def test_a_root_that_lies_on_its_parents_device_is_away(table):
         ("254:0", "8:5"),
     ],
 )
-def test_another_number_or_card_at_the_same_place_is_not_away(table, change):
+def test_another_device_at_the_same_mount_point_is_not_unmounted(table, change):
     before = mount_of(Path("/mnt/sd card"))
     table.write_text(TABLE.replace(*change))
 
     assert not before.is_unmounted(mount_of(Path("/mnt/sd card")))
 
 
-def test_what_is_mounted_later_below_the_root_of_old_is_not_away(table):
+def test_a_later_mount_below_the_root_is_not_unmounted(table):
     before = mount_of(Path("/var/cams"))
     table.write_text(TABLE + "40 22 8:99 / /var/cams rw - ext4 /dev/sdz rw\n")
 
@@ -109,12 +109,12 @@ def test_local_types(kind):
     assert not is_network_or_fuse(kind)
 
 
-def test_a_folder_that_is_there_is_not_absent(tmp_path):
+def test_an_existing_folder_is_available(tmp_path):
     assert unavailable_reason(tmp_path) == ""
     assert unavailable_reason(tmp_path, record_mount(tmp_path)) == ""
 
 
-def test_each_absence_is_a_sentence(tmp_path):
+def test_each_reason_is_a_sentence(tmp_path):
     (tmp_path / "file").write_text("x")
     (tmp_path / "loop").symlink_to("loop")
     gone = Mount(1, "ext4", "/dev/sdx1", tmp_path.resolve())
@@ -128,7 +128,7 @@ def test_each_absence_is_a_sentence(tmp_path):
     )
 
 
-def test_a_disk_that_fails_is_absent(tmp_path, monkeypatch):
+def test_a_failing_disk_is_unavailable(tmp_path, monkeypatch):
     """EIO: what a pulled-out disk answers; there is none here to pull out."""
 
     def fail(_: object) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from nvr.media.files.atomic_write import PART_SUFFIX, remove_abandoned_parts
 
 
-def test_a_folder_with_very_many_files_takes_no_memory(tmp_path: Path) -> None:
+def test_a_folder_with_very_many_files_needs_no_memory(tmp_path: Path) -> None:
     for number in range(5000):
         (tmp_path / f"detection_{number}_thumb.jpg").touch()
     old = tmp_path / f"old{PART_SUFFIX}"
@@ -28,5 +28,5 @@ def test_a_folder_with_very_many_files_takes_no_memory(tmp_path: Path) -> None:
     assert not old.exists()
 
 
-def test_a_folder_that_was_never_made_holds_nothing(tmp_path: Path) -> None:
+def test_a_missing_folder_is_empty(tmp_path: Path) -> None:
     assert remove_abandoned_parts(tmp_path / "kept") == 0

@@ -40,7 +40,7 @@ def root(tmp_path: Path) -> Path:
     return folder
 
 
-def test_a_name_becomes_the_file_below_the_root(root):
+def test_a_name_is_resolved_to_the_file_below_the_root(root):
     assert resolve_inside(root, "day/a.jpg") == root.resolve() / "day" / "a.jpg"
 
 
@@ -82,7 +82,7 @@ def test_empty_and_dot_segments_change_nothing(root, name):
         ("file:day/a.jpg", NoSuchFile),
     ],
 )
-def test_every_other_name_is_answered(root, name, error):
+def test_every_invalid_name_raises_a_domain_error(root, name, error):
     with pytest.raises(error):
         resolve_inside(root, name)
 
@@ -112,7 +112,7 @@ def test_every_other_name_is_answered(root, name, error):
     ],
 )
 @pytest.mark.parametrize("rounds", [0, 1, 2, 3])
-def test_no_encoding_leads_out(root, encoded, rounds):
+def test_no_encoding_escapes_the_root(root, encoded, rounds):
     name = encoded
     for _ in range(rounds):
         name = unquote(name)
@@ -121,7 +121,7 @@ def test_no_encoding_leads_out(root, encoded, rounds):
         resolve_inside(root, name)
 
 
-def test_the_messages_are_the_contracts():
+def test_the_messages_are_those_of_the_contract():
     assert (PathTraversal().detail, PathTraversal().status) == ("Path traversal detected", 403)
     assert (NoSuchFile().detail, NoSuchFile().status) == ("File not found", 404)
     assert NulInPath().status == 400
@@ -132,14 +132,14 @@ def test_the_messages_are_the_contracts():
     "target",
     ["../secret.jpg", "../root-2/a.jpg", "/etc/passwd", "../root-2", "../nothing", "/no/thing", "/etc/passwd/x"],
 )
-def test_a_link_that_leads_outside_is_refused_whether_or_not_something_is_there(root, target):
+def test_a_link_outside_is_rejected_whether_or_not_its_target_exists(root, target):
     (root / "link.jpg").symlink_to(target)
 
     with pytest.raises(OutsideRoot):
         resolve_inside(root, "link.jpg")
 
 
-def test_a_link_in_the_middle_that_leads_outside_is_refused(root):
+def test_a_directory_link_outside_is_rejected(root):
     (root / "folder").symlink_to("../root-2")
 
     for name in ("folder/a.jpg", "folder/nothing.jpg", "folder/no/thing.jpg"):
@@ -147,19 +147,19 @@ def test_a_link_in_the_middle_that_leads_outside_is_refused(root):
             resolve_inside(root, name)
 
 
-def test_a_link_that_stays_inside_gives_the_file_itself(root):
+def test_a_link_inside_resolves_to_its_target(root):
     (root / "link.jpg").symlink_to("day/a.jpg")
 
     assert resolve_inside(root, "link.jpg") == root.resolve() / "day" / "a.jpg"
 
 
-def test_the_root_itself_may_be_a_link(root, tmp_path):
+def test_the_root_may_be_a_link(root, tmp_path):
     (tmp_path / "alias").symlink_to(root)
 
     assert resolve_inside(tmp_path / "alias", "day/a.jpg") == root.resolve() / "day" / "a.jpg"
 
 
-def test_links_in_a_circle_are_no_file(root):
+def test_circular_links_are_not_found(root):
     (root / "one.jpg").symlink_to("two.jpg")
     (root / "two.jpg").symlink_to("one.jpg")
     (root / "self").symlink_to("self")
@@ -179,7 +179,7 @@ def test_hidden_directories_are_never_entered(root):
             resolve_inside(root, name)
 
 
-def test_a_root_below_a_hidden_directory_is_fine(tmp_path):
+def test_a_root_below_a_hidden_directory_is_accepted(tmp_path):
     folder = tmp_path / ".local" / "nvr"
     folder.mkdir(parents=True)
     (folder / "a.jpg").write_bytes(b"x")
@@ -198,7 +198,7 @@ def special_files(root: Path) -> list[str]:
 
 
 @pytest.mark.timeout(20)
-def test_what_is_not_a_regular_file_is_no_file_and_never_blocks(root):
+def test_special_files_are_not_found_and_never_block(root):
     for name in special_files(root):
         with pytest.raises(NoSuchFile):
             resolve_inside(root, name)
@@ -208,19 +208,19 @@ def test_what_is_not_a_regular_file_is_no_file_and_never_blocks(root):
 
 @pytest.mark.timeout(20)
 @pytest.mark.parametrize("device", ["zero", "tty", "null", "full"])
-def test_devices_are_no_files(device):
+def test_devices_are_not_found(device):
     with pytest.raises(NoSuchFile):
         resolve_inside(Path("/dev"), device)
 
 
-def test_an_open_file_does_not_follow_a_link_in_its_last_place(root, tmp_path):
+def test_opening_does_not_follow_a_link_in_the_last_segment(root, tmp_path):
     (root / "link.jpg").symlink_to(tmp_path / "secret.jpg")
 
     with pytest.raises(NoSuchFile):
         open_regular(root / "link.jpg")
 
 
-def test_a_directory_swapped_for_a_link_after_resolving_is_noticed(root, tmp_path):
+def test_a_directory_replaced_by_a_link_after_resolving_is_detected(root, tmp_path):
     resolved = resolve_inside(root, "day/a.jpg")
     (root / "day").rename(root / "moved")
     (root / "day").symlink_to(tmp_path / "root-2")
@@ -229,7 +229,7 @@ def test_a_directory_swapped_for_a_link_after_resolving_is_noticed(root, tmp_pat
         open_regular(resolved, root=root.resolve())
 
 
-def test_nothing_from_outside_is_ever_read_while_names_are_swapped(root, tmp_path):
+def test_no_file_outside_is_read_while_names_are_swapped(root, tmp_path):
     stop = threading.Event()
     (root / "swap").mkdir()
     (root / "swap" / "a.jpg").write_bytes(b"inside")
@@ -267,7 +267,7 @@ def read_or_error(root: Path, name: str) -> bytes | str:
 
 
 @pytest.mark.parametrize("number", [errno.EIO, errno.ESTALE, errno.ENOTCONN, errno.ETIMEDOUT, errno.EMFILE])
-def test_a_storage_fault_is_never_taken_for_missing(number):
+def test_a_storage_fault_is_never_reported_as_missing(number):
     error = paths.error_for(OSError(number, os.strerror(number)))
 
     assert isinstance(error, StorageFault)
@@ -283,7 +283,7 @@ def test_a_fuse_mount_without_its_server_is_a_storage_fault(root, monkeypatch):
         resolve_inside(root, "day/a.jpg")
 
 
-def test_a_file_that_we_may_not_read_does_not_exist(root, monkeypatch):
+def test_an_unreadable_file_is_not_found(root, monkeypatch):
     def refuse(*_: object, **__: object) -> int:
         raise PermissionError(errno.EACCES, "Permission denied")
 
@@ -293,7 +293,7 @@ def test_a_file_that_we_may_not_read_does_not_exist(root, monkeypatch):
         open_regular(root / "day" / "a.jpg")
 
 
-def test_a_refused_file_leaves_no_descriptor_open(root):
+def test_a_rejected_file_leaves_no_descriptor_open(root):
     os.mkfifo(root / "fifo.jpg")
     before = len(os.listdir("/proc/self/fd"))
 
@@ -316,7 +316,7 @@ def test_a_refused_file_leaves_no_descriptor_open(root):
         ("/ä b", "/ä b"),
     ],
 )
-def test_folders_are_folded_without_looking_at_the_disk(given, folded):
+def test_folders_are_normalized_without_disk_access(given, folded):
     assert normalise_folder(given) == folded
     assert normalise_folder(folded) == folded
 
@@ -327,7 +327,7 @@ def test_a_folder_must_be_absolute(given):
         normalise_folder(given)
 
 
-def test_inside_means_whole_names():
+def test_is_inside_compares_complete_segments():
     assert is_inside(Path("/a/b"), Path("/a"))
     assert is_inside(Path("/a"), Path("/a"))
     assert not is_inside(Path("/ab"), Path("/a"))
@@ -347,7 +347,7 @@ def test_inside_means_whole_names():
         ("d.ir/a.mkv", "video/x-matroska"),
     ],
 )
-def test_the_type_follows_from_the_extension(name, content_type):
+def test_the_content_type_depends_on_the_extension(name, content_type):
     assert content_type_for(name) == content_type
     assert is_image(name) == content_type.startswith("image/")
     assert is_video(name) == content_type.startswith("video/")
@@ -365,7 +365,7 @@ def test_the_type_follows_from_the_extension(name, content_type):
         ("x.jpg/a", "File type not allowed: (none)"),
     ],
 )
-def test_all_other_types_are_refused_by_name(name, said):
+def test_other_types_are_rejected_by_name(name, said):
     with pytest.raises(FileTypeNotAllowed) as refusal:
         content_type_for(name)
 

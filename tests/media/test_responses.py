@@ -115,7 +115,7 @@ def body(response) -> bytes:
     return data
 
 
-def test_the_whole_comes_with_all_that_a_client_needs_to_ask_again(answer):
+def test_a_complete_response_has_the_headers_for_conditional_requests(answer):
     response = answer()
 
     assert response.status_code == 200
@@ -130,14 +130,14 @@ def test_the_whole_comes_with_all_that_a_client_needs_to_ask_again(answer):
     assert body(response) == TEN
 
 
-def test_a_time_that_http_cannot_say_is_told_as_the_last_one_that_it_can():
+def test_a_time_beyond_the_year_9999_is_limited_to_it():
     answer = with_headers(HttpResponse(), ResponsePlan(200, 0, 3), Entity('"a"', 10**14, 3), {})
 
     assert answer["Last-Modified"] == "Fri, 31 Dec 9999 23:59:59 GMT"
 
 
 @pytest.mark.parametrize(("header", "span"), RANGES)
-def test_a_single_range_is_answered_with_that_part(answer, header, span):
+def test_a_single_range_returns_that_part(answer, header, span):
     response = answer(range=header)
     first, last = map(int, span.split("-"))
 
@@ -148,7 +148,7 @@ def test_a_single_range_is_answered_with_that_part(answer, header, span):
 
 
 @pytest.mark.parametrize("header", UNSATISFIABLE)
-def test_a_range_behind_the_end_is_416_and_tells_the_size(answer, header):
+def test_a_range_after_the_end_is_416_with_the_size(answer, header):
     with pytest.raises(RangeNotSatisfiable) as refusal:
         answer(range=header)
 
@@ -157,7 +157,7 @@ def test_a_range_behind_the_end_is_416_and_tells_the_size(answer, header):
 
 
 @pytest.mark.parametrize("header", WHOLE)
-def test_what_is_no_single_range_is_answered_with_the_whole(answer, header):
+def test_other_range_headers_return_the_complete_file(answer, header):
     response = answer(range=header)
 
     assert response.status_code == 200
@@ -188,7 +188,7 @@ def test_an_empty_file_has_no_ranges(tmp_path, header, status):
 
 @pytest.mark.parametrize("form", ["{}", "W/{}", '"other", {}', "*", '"a","b" , {}'])
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
-def test_what_the_client_has_is_304(answer, form, method):
+def test_an_unchanged_file_is_304(answer, form, method):
     tag = answer()["ETag"]
 
     response = answer(method, **{"if-none-match": form.format(tag), "range": "bytes=0-0"})
@@ -215,14 +215,14 @@ def test_if_modified_since(answer, since, status):
     assert answer(**{"if-modified-since": since}).status_code == status
 
 
-def test_a_tag_counts_before_a_date(answer):
+def test_an_etag_takes_precedence_over_a_date(answer):
     headers = {"if-none-match": '"other"', "if-modified-since": http_date(MODIFIED.timestamp())}
 
     assert answer(**headers).status_code == 200
 
 
 @pytest.mark.parametrize("form", ['"other"', "W/{}", "", "{}x"])
-def test_if_match_of_another_is_412(answer, form):
+def test_if_match_with_another_etag_is_412(answer, form):
     tag = answer()["ETag"]
 
     with pytest.raises(PreconditionFailed):
@@ -230,7 +230,7 @@ def test_if_match_of_another_is_412(answer, form):
 
 
 @pytest.mark.parametrize("form", ["*", "{}", '"other", {}'])
-def test_if_match_of_this_one_goes_on(answer, form):
+def test_if_match_with_the_current_etag_succeeds(answer, form):
     tag = answer()["ETag"]
 
     assert answer(**{"if-match": form.format(tag), "if-unmodified-since": http_date(0)}).status_code == 200
@@ -255,18 +255,18 @@ def test_if_unmodified_since(answer):
         ("nonsense", 200),
     ],
 )
-def test_if_range_wants_exactly_this_tag_or_date(answer, condition, status):
+def test_if_range_requires_exactly_this_etag_or_date(answer, condition, status):
     tag = answer()["ETag"]
 
     assert answer(**{"range": "bytes=2-3", "if-range": condition.format(tag=tag)}).status_code == status
 
 
-def test_a_range_that_if_range_sets_aside_cannot_be_unsatisfiable(answer):
+def test_a_range_ignored_by_if_range_is_never_416(answer):
     assert answer(**{"range": "bytes=99-", "if-range": '"other"'}).status_code == 200
 
 
 @pytest.mark.parametrize("change", ["content", "mtime", "inode"])
-def test_the_tag_changes_with_the_file(file, change):
+def test_the_etag_changes_with_the_file(file, change):
     before = file_response(asked(), file)["ETag"]
 
     if change == "content":
@@ -281,7 +281,7 @@ def test_the_tag_changes_with_the_file(file, change):
     assert file_response(asked(), file)["ETag"] != before
 
 
-def test_what_was_opened_is_what_is_sent(file):
+def test_the_opened_file_is_sent_even_if_it_is_replaced(file):
     response = file_response(asked(), file)
     (file.parent / "new").write_bytes(b"something longer than before")
     (file.parent / "new").replace(file)
@@ -289,7 +289,7 @@ def test_what_was_opened_is_what_is_sent(file):
     assert body(response) == TEN
 
 
-def test_a_file_that_shrank_is_an_error_and_not_a_short_answer(tmp_path):
+def test_a_file_that_shrank_raises_an_error(tmp_path):
     (tmp_path / "a.mp4").write_bytes(b"x" * 200_000)
     response = file_response(asked(), tmp_path / "a.mp4")
     os.truncate(tmp_path / "a.mp4", 1000)
@@ -301,7 +301,7 @@ def test_a_file_that_shrank_is_an_error_and_not_a_short_answer(tmp_path):
     response.close()
 
 
-def test_a_sparse_file_of_many_gigabytes_is_answered_from_its_end_at_once(tmp_path):
+def test_the_end_of_a_sparse_file_of_many_gigabytes_is_sent_at_once(tmp_path):
     with (tmp_path / "a.mp4").open("wb") as file:
         file.seek(5 * 10**10)
         file.write(b"the end")
@@ -326,14 +326,14 @@ def test_a_sparse_file_of_many_gigabytes_is_answered_from_its_end_at_once(tmp_pa
         ("../a.jpg", 'inline; filename=".._a.jpg"'),
     ],
 )
-def test_no_name_breaks_the_header(name, expected):
+def test_no_file_name_breaks_the_header(name, expected):
     value = content_disposition("inline", name)
 
     assert value == expected
     assert HttpResponse(headers={"Content-Disposition": value})["Content-Disposition"] == expected
 
 
-def test_name_type_disposition_and_caching_can_be_given(file):
+def test_name_type_disposition_and_caching_are_parameters(file):
     response = file_response(
         asked(),
         file,
@@ -348,7 +348,7 @@ def test_name_type_disposition_and_caching_can_be_given(file):
     assert response["Cache-Control"] == "no-store"
 
 
-def test_what_is_no_file_of_ours_is_refused(tmp_path):
+def test_other_types_and_special_files_are_rejected(tmp_path):
     (tmp_path / "a.exe").write_bytes(b"x")
     os.mkfifo(tmp_path / "a.jpg")
 
@@ -360,7 +360,7 @@ def test_what_is_no_file_of_ours_is_refused(tmp_path):
         file_response(asked(), tmp_path / "missing.jpg")
 
 
-def test_the_root_is_checked_against_what_was_opened(file, tmp_path):
+def test_the_opened_file_must_be_inside_the_root(file, tmp_path):
     with pytest.raises(OutsideRoot):
         file_response(asked(), file, root=tmp_path.resolve() / "elsewhere")
     assert file_response(asked(), file.resolve(), root=tmp_path.resolve()).status_code == 200
@@ -555,7 +555,7 @@ class TestSlots:
         assert not slots.readers
 
 
-def test_blocks_are_read_from_the_slice_only(file):
+def test_only_blocks_of_the_slice_are_read(file):
     response = file_response(asked(range="bytes=2-5"), file)
 
     assert response.file_to_stream.read(3) == b"234"

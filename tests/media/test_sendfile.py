@@ -77,7 +77,7 @@ def own_server(tmp_path) -> Iterator[Server]:
 
 
 @pytest.mark.parametrize("path", ["/file", "/bytes"])
-def test_every_answer_on_one_connection_is_exactly_its_range(server, path):
+def test_each_response_on_a_connection_is_exactly_its_range(server, path):
     connection = server.connect()
     spans = [(0, 0), (SIZE - 1, SIZE - 1), (1_234_567, 2_345_678), (0, SIZE - 1), (65_535, 65_536), (7, 300_000)]
 
@@ -93,7 +93,7 @@ def test_every_answer_on_one_connection_is_exactly_its_range(server, path):
 
 
 @pytest.mark.parametrize("path", ["/file", "/bytes"])
-def test_answers_without_a_body_leave_the_connection_usable(server, path):
+def test_responses_without_a_body_leave_the_connection_usable(server, path):
     connection = server.connect()
     for method, headers, status in [
         ("HEAD", {}, 200),
@@ -111,7 +111,7 @@ def test_answers_without_a_body_leave_the_connection_usable(server, path):
     assert connection.getresponse().read() == CONTENT[-5:]
 
 
-def test_a_client_that_leaves_gives_its_slot_back(server):
+def test_the_slot_of_a_disconnected_client_is_released(server):
     for _ in range(6):
         connection = server.connect()
         connection.request("GET", "/file")
@@ -131,13 +131,13 @@ def eventually(server: Server, path: str, number: int) -> bool:
     return False
 
 
-def test_the_kernel_sends_the_range_and_nothing_else(own_server):
+def test_sendfile_sends_the_range_and_nothing_else(own_server):
     own_server.get(Range="bytes=1000000-1999999")
 
     assert eventually(own_server, "/kernel", 1_000_000)
 
 
-def test_a_range_deep_in_a_large_file_costs_neither_time_nor_memory(own_server):
+def test_a_range_deep_in_a_large_file_needs_little_time_and_memory(own_server):
     with own_server.file.open("r+b") as file:
         file.seek(DEEP)
         file.write(CONTENT)
@@ -157,7 +157,7 @@ def resident_kib(pid: int) -> int:
     return sum(int(Path(f"/proc/{worker}/statm").read_text().split()[1]) * 4 for worker in workers)
 
 
-def test_a_file_that_shrinks_ends_the_connection_so_that_no_client_waits_for_the_rest(own_server):
+def test_a_file_that_shrinks_closes_the_connection(own_server):
     connection = own_server.connect()
     connection.request("GET", "/shrinking")
     response = connection.getresponse()

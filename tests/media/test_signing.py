@@ -22,19 +22,19 @@ def check(query, purpose: str = "download", method: str = "GET", path: str = PAT
     return verify(purpose, method=method, path=path, query=query)
 
 
-def test_a_signed_address_says_who_until_when_and_how_much():
+def test_a_signature_contains_user_expiry_and_size_limit():
     result = check(signed(size_limit=1000))
 
     assert (result.subject, result.expires_at, result.size_limit) == ("7", SOON, 1000)
     assert len(result.nonce) >= 16
 
 
-def test_without_a_limit_there_is_none():
+def test_the_size_limit_is_optional():
     assert check(signed()).size_limit is None
     assert check(signed(size_limit=0)).size_limit == 0
 
 
-def test_one_for_get_is_good_for_head_and_nothing_else():
+def test_a_signature_for_get_is_valid_for_head_only():
     assert check(signed(), method="HEAD").subject == "7"
     for method in ("PUT", "POST", "DELETE", "get"):
         with pytest.raises(SignatureInvalid):
@@ -50,7 +50,7 @@ def test_one_for_get_is_good_for_head_and_nothing_else():
         {"path": ""},
     ],
 )
-def test_it_is_worth_nothing_for_another_purpose_or_path(other):
+def test_a_signature_is_invalid_for_another_purpose_or_path(other):
     with pytest.raises(SignatureInvalid):
         check(signed(), **other)
 
@@ -74,7 +74,7 @@ def test_no_field_can_be_changed(field, change):
         check(query)
 
 
-def test_the_end_of_one_field_cannot_pass_for_the_beginning_of_another():
+def test_the_boundary_between_fields_is_unambiguous():
     query = signed(subject="71")
     query["user"], query["limit"] = "7", "1"
 
@@ -82,7 +82,7 @@ def test_the_end_of_one_field_cannot_pass_for_the_beginning_of_another():
         check(query)
 
 
-def test_an_old_one_has_expired_and_a_forged_old_one_is_invalid():
+def test_an_old_signature_is_expired_and_a_forged_one_is_invalid():
     query = signed(expires_at=datetime.now(UTC) - timedelta(seconds=1))
 
     with pytest.raises(SignatureExpired):
@@ -91,7 +91,7 @@ def test_an_old_one_has_expired_and_a_forged_old_one_is_invalid():
         check({**query, "user": "8"})
 
 
-def test_two_addresses_are_never_the_same():
+def test_two_signatures_are_never_the_same():
     assert signed()["signature"] != signed()["signature"]
 
 
@@ -105,12 +105,12 @@ def test_a_rotated_key_still_verifies_as_long_as_it_is_listed(settings):
         check(query)
 
 
-def test_nothing_is_not_a_signature():
+def test_an_empty_signature_is_invalid():
     assert is_signed(signed())
     assert not is_signed({})
     with pytest.raises(SignatureInvalid):
         check({})
 
 
-def test_both_refusals_are_403():
+def test_both_errors_are_403():
     assert SignatureInvalid().status == SignatureExpired().status == 403

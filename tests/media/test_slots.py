@@ -11,7 +11,7 @@ import pytest
 from nvr.media.http.stream_limits import StreamSlots, TooManyStreams
 
 
-def test_where_many_wait_already_the_next_one_is_refused_at_once() -> None:
+def test_the_next_request_is_rejected_at_once_if_many_are_waiting() -> None:
     slots = StreamSlots(capacity=2)
     held = [slots.take(), slots.take()]
 

@@ -28,7 +28,7 @@ from nvr.media.files.system_folders import is_hidden_folder, is_system_folder
         "__MACOSX",
     ],
 )
-def test_a_system_folder_is_known_by_its_name_in_text_and_in_bytes(name: str) -> None:
+def test_system_folders_are_recognized_as_text_and_as_bytes(name: str) -> None:
     assert is_system_folder(name) and is_system_folder(name.encode())
     assert is_hidden_folder(name) and is_hidden_folder(name.encode())
 
@@ -48,16 +48,16 @@ def test_a_system_folder_is_known_by_its_name_in_text_and_in_bytes(name: str) ->
         "",
     ],
 )
-def test_a_folder_that_a_person_named_is_none(name: str) -> None:
+def test_folders_named_by_users_are_not_system_folders(name: str) -> None:
     assert not is_system_folder(name) and not is_system_folder(name.encode())
     assert not is_hidden_folder(name) and not is_hidden_folder(name.encode())
 
 
-def test_a_name_that_is_no_utf8_is_none() -> None:
+def test_a_name_that_is_not_utf_8_is_not_a_system_folder() -> None:
     assert not is_system_folder(b"caf\xe9")
     assert not is_system_folder("caf\udce9")
 
 
-def test_what_begins_with_a_dot_is_hidden_without_being_a_systems() -> None:
+def test_dot_folders_are_hidden_but_not_system_folders() -> None:
     assert is_hidden_folder(".private") and is_hidden_folder(b".private")
     assert not is_system_folder(".private")

@@ -41,7 +41,7 @@ def colour_of(picture: Path) -> str:
 
 
 @pytest.mark.parametrize("name", ["a.mp4", "a.mov", "a.mkv", "a.avi", "a.ts"])
-def test_a_video_is_as_long_as_its_pictures_whatever_its_sound(tmp_path, name):
+def test_the_duration_is_that_of_the_video_track_not_the_audio(tmp_path, name):
     codecs = ("-c:v", "mjpeg", "-c:a", "pcm_s16le") if name == "a.avi" else (*H264, "-c:a", "aac", "-b:a", "16k")
     run(*colour("red", "160x120", 4), *tone(40), *codecs, tmp_path / name)
 
@@ -51,7 +51,7 @@ def test_a_video_is_as_long_as_its_pictures_whatever_its_sound(tmp_path, name):
     assert facts.duration_s == pytest.approx(4, abs=0.1)
 
 
-def test_the_boxes_tell_the_pictures_length_too(tmp_path):
+def test_the_mp4_metadata_has_the_same_duration(tmp_path):
     run(*colour("red", "160x120", 4), *tone(40), *H264, "-c:a", "aac", "-b:a", "16k", tmp_path / "a.mp4")
 
     assert from_boxes(tmp_path / "a.mp4") == pytest.approx(4, abs=0.1)
@@ -75,7 +75,7 @@ FRAGMENTS = (
 @pytest.mark.slow
 @pytest.mark.parametrize("flags", FRAGMENTS)
 @pytest.mark.parametrize("begins_at", [0, 90_000])
-def test_fragments_count(tmp_path, flags, begins_at):
+def test_fragments_are_included_in_the_duration(tmp_path, flags, begins_at):
     film = tmp_path / "whole.mp4"
     film.write_bytes(encode_once(".mp4", *colour("red", "64x48", 20), *tone(60), *H264, "-c:a", "aac"))
     late = ("-output_ts_offset", begins_at) if begins_at else ()
@@ -85,14 +85,14 @@ def test_fragments_count(tmp_path, flags, begins_at):
     assert ffmpeg.probe(tmp_path / "a.mp4").duration == pytest.approx(20, abs=0.3)
 
 
-def test_more_fragments_than_are_read_are_left_to_ffprobe(tmp_path):
+def test_too_many_fragments_are_left_to_ffprobe(tmp_path):
     run(*colour("red", "64x48", 120), *H264, "-movflags", "+frag_every_frame+empty_moov", tmp_path / "a.mp4")
 
     with pytest.raises(UnreadableMp4, match="too many boxes"):
         from_boxes(tmp_path / "a.mp4")
 
 
-def test_a_table_longer_than_is_read_is_left_to_ffprobe(tmp_path):
+def test_a_table_over_the_limit_is_left_to_ffprobe(tmp_path):
     run(*colour("red", "64x48", 2), *H264, "-movflags", "+frag_keyframe+empty_moov", tmp_path / "a.mp4")
     data = bytearray((tmp_path / "a.mp4").read_bytes())
     place = data.index(b"trun")
@@ -129,7 +129,7 @@ def with_cover(path: Path) -> Path:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["a.mp4", pytest.param("a.mov", marks=pytest.mark.slow), "a.mkv", "a.avi"])
 @pytest.mark.parametrize("make", [with_preview, with_cover])
-def test_the_real_pictures_are_shown_everywhere(tmp_path, make, name):
+def test_the_main_video_track_is_used_everywhere(tmp_path, make, name):
     film = make(tmp_path / name)
 
     facts = ffmpeg.probe(film)
@@ -149,7 +149,7 @@ def test_the_real_pictures_are_shown_everywhere(tmp_path, make, name):
     assert (sample.width, sample.height) == (320, 240)
 
 
-def test_the_boxes_leave_the_choice_between_tracks_to_ffprobe(tmp_path):
+def test_several_video_tracks_are_left_to_ffprobe(tmp_path):
     with pytest.raises(UnreadableMp4):
         from_boxes(with_preview(tmp_path / "a.mp4"))
 
@@ -169,7 +169,7 @@ def silenced(path: Path) -> Path:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["a.mp4", "a.avi"])
-def test_a_sound_that_nobody_can_decode_does_not_cost_the_pictures(tmp_path, name):
+def test_undecodable_audio_does_not_prevent_playback(tmp_path, name):
     film = silenced(tmp_path / name)
 
     facts = ffmpeg.probe(film)
@@ -186,7 +186,7 @@ def test_a_sound_that_nobody_can_decode_does_not_cost_the_pictures(tmp_path, nam
     assert ffmpeg.probe(tmp_path / "clip.mp4").duration == pytest.approx(1, abs=0.2)
 
 
-def test_the_sound_is_kept_where_it_can_be(tmp_path):
+def test_decodable_audio_is_kept(tmp_path):
     run(*colour("blue", "160x120", 3), *tone(3), "-c:v", "mjpeg", "-c:a", "pcm_s16le", tmp_path / "a.avi")
 
     ffmpeg.transcode_mp4(tmp_path / "a.avi", tmp_path / "b.mp4", timeout=LONG)
@@ -196,7 +196,7 @@ def test_the_sound_is_kept_where_it_can_be(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["a.ts", "a.mkv", "a.mp4", "a.mpg", "fragments.mp4"])
-def test_a_clock_far_from_zero_moves_nothing(tmp_path, name):
+def test_timestamps_far_from_zero_do_not_shift_frames(tmp_path, name):
     """The pictures are red for two seconds, then blue for two."""
     flags = ("-movflags", "+frag_keyframe+empty_moov") if name == "fragments.mp4" else ()
     codecs = ("-c:v", "mpeg2video", "-r", 25) if name == "a.mpg" else H264
@@ -223,7 +223,7 @@ def test_a_clock_far_from_zero_moves_nothing(tmp_path, name):
     assert ffmpeg.probe(tmp_path / "played.mp4").duration == pytest.approx(4, abs=0.6)
 
 
-def test_behind_the_pictures_the_last_of_them_is_shown_though_the_sound_goes_on(tmp_path):
+def test_a_position_after_the_video_track_shows_its_last_frame(tmp_path):
     inputs = (*colour("red", "160x120", 2), *colour("blue", "160x120", 2), *tone(30))
     run(*inputs, "-filter_complex", "[0][1]concat", *H264, "-c:a", "aac", tmp_path / "a.mp4")
 
@@ -232,7 +232,7 @@ def test_behind_the_pictures_the_last_of_them_is_shown_though_the_sound_goes_on(
     assert colour_of(tmp_path / "frame.jpg") == "blue"
 
 
-def test_a_sound_that_cannot_be_copied_is_coded_anew(tmp_path):
+def test_audio_that_cannot_be_copied_is_encoded(tmp_path):
     """AAC as it is broadcast, with heads of its own."""
     run(*colour("blue", "160x120", 3), *tone(3), *H264, "-c:a", "aac", "-f", "mpegts", tmp_path / "a.ts")
     run("-i", tmp_path / "a.ts", "-c", "copy", tmp_path / "a.mkv")
@@ -243,20 +243,20 @@ def test_a_sound_that_cannot_be_copied_is_coded_anew(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["a.mp4", "b.mp4"])
-def test_what_holds_more_than_one_plays_is_no_file_for_browsers(tmp_path, name):
+def test_a_file_with_several_tracks_is_not_playable_as_it_is(tmp_path, name):
     film = silenced(tmp_path / name) if name == "b.mp4" else with_preview(tmp_path / name)
 
     assert plays_in_browsers(film) is False
 
 
-def test_a_program_stream_is_as_long_as_its_pictures_though_the_sound_goes_on(tmp_path):
+def test_the_duration_of_a_program_stream_is_that_of_its_video(tmp_path):
     run(*colour("red", "160x120", 4), *tone(90), "-c:v", "mpeg2video", "-r", 25, "-c:a", "mp2", tmp_path / "a.mpg")
 
     assert ffmpeg.probe(tmp_path / "a.mpg").duration == pytest.approx(4, abs=0.2)
 
 
 @pytest.mark.parametrize("codec", [H264, ("-c:v", "libx265", "-x265-params", "log-level=0")])
-def test_a_bare_stream_is_as_long_as_its_pictures(tmp_path, codec):
+def test_the_duration_of_an_elementary_stream_is_that_of_its_frames(tmp_path, codec):
     film = tmp_path / ("a.h264" if codec == H264 else "a.hevc")
     run(*colour("red", "160x120", 2), *colour("blue", "160x120", 2), "-filter_complex", "[0][1]concat", *codec, film)
     film.rename(tmp_path / "a.mp4")

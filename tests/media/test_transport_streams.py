@@ -12,7 +12,7 @@ M2TS = b"".join(bytes([0, 0, number, 9]) + PACKET for number in range(12))
 
 
 @pytest.mark.parametrize("head", [STREAM, STREAM[100:], M2TS, M2TS[77:], PACKET * 2, STREAM[1:]])
-def test_a_stream_is_one(head: bytes) -> None:
+def test_transport_streams_are_recognized(head: bytes) -> None:
     assert is_transport_stream(head[:HEAD_BYTES])
 
 
@@ -29,5 +29,5 @@ def test_a_stream_is_one(head: bytes) -> None:
         b"\xff\xd8\xff\xe0" + b"\x12\x00" * 2000,
     ],
 )
-def test_what_else_is_called_so_is_none(head: bytes) -> None:
+def test_other_ts_files_are_not_transport_streams(head: bytes) -> None:
     assert not is_transport_stream(head[:HEAD_BYTES])
