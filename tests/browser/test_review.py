@@ -1,4 +1,4 @@
-"""Reviewing a card in a real browser: every key, undo, the filter in the address, a refusal, the trash, a phone."""
+"""Reviewing a card in a real browser: keys, undo, filters in the URL, rejected marks, the trash, phones."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def wait_for(check: Callable[[], bool], page: Page) -> None:
         if check():
             return
         page.wait_for_timeout(50)
-    raise AssertionError("it did not come to be")
+    raise AssertionError("the condition did not become true")
 
 
 def shows(page: Page, number: int) -> None:
@@ -49,7 +49,7 @@ def shows(page: Page, number: int) -> None:
     expect(page.locator("[data-details]")).to_contain_text(f"IMG_{number:04}.JPG")
 
 
-def stands_on(page: Page, number: int) -> None:
+def cursor_is_on(page: Page, number: int) -> None:
     expect(page.locator(".shot[data-cursor]")).to_contain_text(f"IMG_{number:04}.JPG")
 
 
@@ -57,7 +57,7 @@ def pressed(page: Page, command: str) -> Locator:
     return page.locator(f'.screen-bar [data-do="{command}"]')
 
 
-def test_a_folder_is_chosen_from_the_tree_and_reviewed(page: Page, chief: User, card: Path) -> None:
+def test_selecting_a_folder_in_the_tree_opens_its_review(page: Page, chief: User, card: Path) -> None:
     sign_in(page, "chief")
     page.goto("/")
     page.get_by_role("link", name="Review").click()
@@ -69,12 +69,12 @@ def test_a_folder_is_chosen_from_the_tree_and_reviewed(page: Page, chief: User, 
     page.get_by_role("link", name="101MEDIA").click()
 
     expect(page.locator("[data-summary]")).to_have_text("60 files")
-    stands_on(page, 60)
+    cursor_is_on(page, 60)
     expect(page.locator("[data-folder]")).to_have_value(f"{card}/DCIM/101MEDIA")
 
 
 @pytest.mark.slow
-def test_a_folder_of_the_server_is_looked_for_and_written_into_the_form(page: Page, chief: User, card: Path) -> None:
+def test_folder_picker_fills_the_form(page: Page, chief: User, card: Path) -> None:
     new = card.parent / "new card"
     new.mkdir()
     sign_in(page, "chief")
@@ -91,7 +91,7 @@ def test_a_folder_of_the_server_is_looked_for_and_written_into_the_form(page: Pa
     keep_picture(page, "review-picker")
 
 
-def test_walking_by_keys(opened: Page) -> None:
+def test_keys_move_between_files(opened: Page) -> None:
     opened.keyboard.press("Enter")
     shows(opened, 0)
     for key, number in (("ArrowRight", 1), ("r", 2), ("ArrowLeft", 1), ("e", 0), ("End", 119), ("Home", 0)):
@@ -102,7 +102,7 @@ def test_walking_by_keys(opened: Page) -> None:
 
     opened.keyboard.press("Escape")
     expect(opened.locator("[data-screen]")).to_be_hidden()
-    stands_on(opened, 0)
+    cursor_is_on(opened, 0)
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ def test_walking_by_keys(opened: Page) -> None:
         ("f", {".lock", ".seen"}),
     ],
 )
-def test_a_mark_is_made_and_the_next_picture_comes(opened: Page, card: Path, key: str, marks: set[str]) -> None:
+def test_marking_moves_to_the_next_file(opened: Page, card: Path, key: str, marks: set[str]) -> None:
     opened.keyboard.press("Enter")
     shows(opened, 0)
     opened.keyboard.press(key)
@@ -126,7 +126,7 @@ def test_a_mark_is_made_and_the_next_picture_comes(opened: Page, card: Path, key
 
 
 @pytest.mark.parametrize("undo", ["u", "Control+z"])
-def test_undo_returns_to_the_file_however_far_one_went(opened: Page, card: Path, undo: str) -> None:
+def test_undo_returns_to_the_marked_file(opened: Page, card: Path, undo: str) -> None:
     opened.keyboard.press("Enter")
     for key in "sdf":
         opened.keyboard.press(key)
@@ -143,7 +143,7 @@ def test_undo_returns_to_the_file_however_far_one_went(opened: Page, card: Path,
 
 
 @pytest.mark.slow
-def test_once_more_takes_lock_and_trash_back_and_stays(opened: Page, card: Path) -> None:
+def test_pressing_a_key_again_reverts_the_mark_and_stays(opened: Page, card: Path) -> None:
     opened.keyboard.press("Enter")
     opened.keyboard.press("f")
     opened.keyboard.press("e")
@@ -159,7 +159,7 @@ def test_once_more_takes_lock_and_trash_back_and_stays(opened: Page, card: Path)
 
 
 @pytest.mark.slow
-def test_unseen_and_locked_ones_are_found_by_key(opened: Page, card: Path) -> None:
+def test_keys_find_unseen_and_locked_files(opened: Page, card: Path) -> None:
     for number in range(110):
         put(file_at(card, number).parent, f"{file_at(card, number).name}.seen", b"")
     put(file_at(card, 115).parent, "IMG_0115.JPG.lock", b"")
@@ -176,7 +176,7 @@ def test_unseen_and_locked_ones_are_found_by_key(opened: Page, card: Path) -> No
 
 
 @pytest.mark.slow
-def test_everything_above_is_seen_in_one_key_and_undone_in_one(opened: Page, card: Path) -> None:
+def test_all_files_above_are_marked_and_undone_with_one_key(opened: Page, card: Path) -> None:
     opened.keyboard.press("Enter")
     for _ in range(5):
         opened.keyboard.press("r")
@@ -190,7 +190,7 @@ def test_everything_above_is_seen_in_one_key_and_undone_in_one(opened: Page, car
 
 
 @pytest.mark.slow
-def test_modifiers_fields_and_held_keys_do_nothing(opened: Page, card: Path) -> None:
+def test_modifiers_form_fields_and_key_repeat_do_not_mark(opened: Page, card: Path) -> None:
     opened.keyboard.press("Enter")
     shows(opened, 0)
     for key in ("Control+f", "Control+d", "Alt+s", "Meta+l", "Control+Shift+z"):
@@ -207,7 +207,7 @@ def test_modifiers_fields_and_held_keys_do_nothing(opened: Page, card: Path) -> 
 
 
 @pytest.mark.slow
-def test_zoom_brightness_and_help(opened: Page) -> None:
+def test_keys_for_zoom_brightness_and_help(opened: Page) -> None:
     opened.keyboard.press("Enter")
     shows(opened, 0)
     stage = opened.locator("[data-stage]")
@@ -226,10 +226,10 @@ def test_zoom_brightness_and_help(opened: Page) -> None:
 
 
 @pytest.mark.slow
-def test_a_range_is_chosen_in_the_grid_and_marked_as_one(opened: Page, card: Path) -> None:
+def test_selected_range_is_marked_and_undone_together(opened: Page, card: Path) -> None:
     opened.keyboard.press("j")
     opened.keyboard.press("k")
-    stands_on(opened, 0)
+    cursor_is_on(opened, 0)
     for _ in range(3):
         opened.keyboard.press("Shift+ArrowRight")
     expect(opened.locator("[data-selection-count]")).to_have_text("4 selected")
@@ -242,19 +242,19 @@ def test_a_range_is_chosen_in_the_grid_and_marked_as_one(opened: Page, card: Pat
 
 
 @pytest.mark.slow
-def test_what_was_marked_stays_until_the_filter_is_applied_again(opened: Page, card: Path) -> None:
+def test_marked_files_stay_listed_until_refresh(opened: Page, card: Path) -> None:
     opened.locator('[data-filter="unseen"].chip').click()
     expect(opened).to_have_url(re.compile("filter=unseen"))
     opened.keyboard.press("Home")
     for _ in range(3):
         opened.keyboard.press("s")
-    stands_on(opened, 3)
+    cursor_is_on(opened, 3)
     wait_for(lambda: marks_of(card, 2) == {".seen"}, opened)
     expect(opened.locator("[data-summary]")).to_have_text("120 files")
     expect(opened.locator('[data-filter="seen"] [data-count]')).to_have_text("3")
 
     opened.keyboard.press("End")
-    stands_on(opened, 119)
+    cursor_is_on(opened, 119)
     opened.get_by_role("button", name="Refresh").click()
     expect(opened.locator("[data-summary]")).to_have_text("117 files")
     opened.go_back()
@@ -262,10 +262,10 @@ def test_what_was_marked_stays_until_the_filter_is_applied_again(opened: Page, c
 
 
 @pytest.mark.slow
-def test_a_refusal_is_rolled_back_with_its_reason(opened: Page, card: Path) -> None:
+def test_rejected_mark_is_reverted_with_the_reason(opened: Page, card: Path) -> None:
     opened.keyboard.press("Enter")
     shows(opened, 0)
-    put(file_at(card, 0).parent, "IMG_0000.JPG.lock", b"")  # somebody else, meanwhile
+    put(file_at(card, 0).parent, "IMG_0000.JPG.lock", b"")  # by another user, meanwhile
     opened.keyboard.press("d")
     shows(opened, 1)
 
@@ -277,7 +277,7 @@ def test_a_refusal_is_rolled_back_with_its_reason(opened: Page, card: Path) -> N
 
 
 @pytest.mark.slow
-def test_marks_wait_for_a_lost_connection(opened: Page, card: Path) -> None:
+def test_marks_are_sent_after_a_lost_connection(opened: Page, card: Path) -> None:
     opened.keyboard.press("Enter")
     shows(opened, 0)
     opened.route("**/api/media-actions", lambda route: route.abort())
@@ -291,23 +291,23 @@ def test_marks_wait_for_a_lost_connection(opened: Page, card: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_place_is_remembered_and_the_address_can_be_shared(opened: Page, card: Path) -> None:
+def test_position_is_remembered_and_url_can_be_shared(opened: Page, card: Path) -> None:
     opened.keyboard.press("Enter")
     for _ in range(7):
         opened.keyboard.press("r")
     shows(opened, 7)
     expect(opened).to_have_url(re.compile("item=.*IMG_0007"))
-    address = opened.url
+    url = opened.url
     opened.go_back()
     expect(opened.locator("[data-screen]")).to_be_hidden()
 
-    stands_on(opened_at(opened, card), 7)
-    opened.goto(address)
+    cursor_is_on(opened_at(opened, card), 7)
+    opened.goto(url)
     shows(opened, 7)
 
 
 @pytest.mark.slow
-def test_a_hundred_by_keyboard_without_a_blank_frame(opened: Page, card: Path) -> None:
+def test_marking_a_hundred_files_shows_no_blank_frame(opened: Page, card: Path) -> None:
     opened.keyboard.press("Enter")
     shows(opened, 0)
     opened.evaluate(
@@ -326,7 +326,7 @@ def test_a_hundred_by_keyboard_without_a_blank_frame(opened: Page, card: Path) -
 
 
 @pytest.mark.slow
-def test_a_message_that_is_open_is_renewed_and_not_repeated(opened: Page) -> None:
+def test_open_toast_is_not_repeated(opened: Page) -> None:
     opened.keyboard.press("End")
     opened.keyboard.press("Enter")
     shows(opened, 119)
@@ -341,7 +341,7 @@ def test_a_message_that_is_open_is_renewed_and_not_repeated(opened: Page) -> Non
 
 
 @pytest.mark.slow
-def test_a_message_has_the_icon_of_its_level(opened: Page) -> None:
+def test_toast_has_the_icon_of_its_level(opened: Page) -> None:
     for level in ("info", "success", "warning", "error"):
         opened.evaluate(
             "detail => document.dispatchEvent(new CustomEvent('toast', { detail }))",
@@ -353,7 +353,7 @@ def test_a_message_has_the_icon_of_its_level(opened: Page) -> None:
 
 
 @pytest.mark.slow
-def test_an_open_dialog_dims_the_whole_window(opened: Page) -> None:
+def test_open_dialog_dims_the_whole_window(opened: Page) -> None:
     opened.get_by_role("button", name="Empty trash").click()
     expect(opened.locator("[data-trash-summary]")).not_to_contain_text("Counting")
 
@@ -365,7 +365,7 @@ def test_an_open_dialog_dims_the_whole_window(opened: Page) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("viewport", [DESKTOP, {"width": 1280, "height": 800}, PHONE, {"width": 360, "height": 740}])
-def test_only_the_grid_is_scrolled(open_browser: Open, chief: User, card: Path, viewport: dict[str, int]) -> None:
+def test_only_the_grid_scrolls(open_browser: Open, chief: User, card: Path, viewport: dict[str, int]) -> None:
     page = open_browser(viewport)
     sign_in(page, "chief")
     opened_at(page, card)
@@ -377,7 +377,7 @@ def test_only_the_grid_is_scrolled(open_browser: Open, chief: User, card: Path, 
 
 
 @pytest.mark.slow
-def test_a_phone_shows_the_chosen_type_whole(open_browser: Open, chief: User, card: Path) -> None:
+def test_phone_shows_the_selected_type_completely(open_browser: Open, chief: User, card: Path) -> None:
     page = open_browser({"width": 360, "height": 740})
     sign_in(page, "chief")
     opened_at(page, card)
@@ -392,7 +392,7 @@ def test_a_phone_shows_the_chosen_type_whole(open_browser: Open, chief: User, ca
     assert has >= wants
 
 
-def test_a_video_plays_and_obeys_its_keys(page: Page, chief: User, card: Path) -> None:
+def test_keys_control_video_playback(page: Page, chief: User, card: Path) -> None:
     make_video(card / "AAA.MP4", size="320x240", seconds=4)
     sign_in(page, "chief")
     opened_at(page, card).keyboard.press("Enter")
@@ -408,7 +408,7 @@ def test_a_video_plays_and_obeys_its_keys(page: Page, chief: User, card: Path) -
 
 
 @pytest.mark.slow
-def test_a_phone_has_its_bar_and_its_swipes(open_browser: Open, chief: User, card: Path) -> None:
+def test_phone_has_action_buttons_and_swipes(open_browser: Open, chief: User, card: Path) -> None:
     page = open_browser(PHONE, "dark", has_touch=True)
     sign_in(page, "chief")
     opened_at(page, card)
@@ -441,7 +441,7 @@ def swipe(page: Page, start: int, end: int) -> None:
     )
 
 
-def test_without_scripts_the_same_by_forms(open_browser: Open, chief: User, card: Path) -> None:
+def test_review_works_without_javascript(open_browser: Open, chief: User, card: Path) -> None:
     page = open_browser(java_script_enabled=False)
     sign_in(page, "chief")
     page.goto("/")

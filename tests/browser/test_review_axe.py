@@ -1,4 +1,4 @@
-"""What axe-core finds in the review: nothing grave in any of its states, wide and narrow, light and dark."""
+"""axe-core finds no serious violations in any state of the review, wide and narrow, light and dark."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def opened(page: Page, chief: User) -> Page:
 
 
 @every_look
-def test_the_grid_its_bar_messages_and_dialogs(opened: Page, card: Path, looks: tuple[Look, ...]) -> None:
+def test_grid_toolbar_toasts_and_dialogs_are_accessible(opened: Page, card: Path, looks: tuple[Look, ...]) -> None:
     opened_at(opened, card)
     expect(opened.locator(".shot")).to_have_count(5)
     opened.locator("[data-grid]").press("Shift+ArrowRight")
@@ -55,7 +55,7 @@ def test_the_grid_its_bar_messages_and_dialogs(opened: Page, card: Path, looks: 
 
 
 @every_look
-def test_the_full_screen_with_a_picture_and_with_a_video(opened: Page, card: Path, looks: tuple[Look, ...]) -> None:
+def test_full_screen_is_accessible(opened: Page, card: Path, looks: tuple[Look, ...]) -> None:
     opened_at(opened, card).keyboard.press("Enter")
     shows(opened, 0)
     found = violations_in(opened, looks)
@@ -67,7 +67,7 @@ def test_the_full_screen_with_a_picture_and_with_a_video(opened: Page, card: Pat
 
 
 @every_look
-def test_what_is_empty_and_what_is_away(opened: Page, card: Path, looks: tuple[Look, ...]) -> None:
+def test_empty_and_unavailable_folders_are_accessible(opened: Page, card: Path, looks: tuple[Look, ...]) -> None:
     opened_at(opened, card)
     opened.locator("[data-type]").select_option("video")
     opened.locator('[data-filter="trashed"].chip').click()
@@ -82,7 +82,7 @@ def test_what_is_empty_and_what_is_away(opened: Page, card: Path, looks: tuple[L
 
 
 @every_look
-def test_the_choice_of_a_folder_and_a_refusal(opened: Page, card: Path, looks: tuple[Look, ...]) -> None:
+def test_folder_list_and_its_errors_are_accessible(opened: Page, card: Path, looks: tuple[Look, ...]) -> None:
     opened.goto("/review")
     opened.get_by_text("Browse folders on the server").click()
     opened.get_by_role("button", name="Folders", exact=True).click()
@@ -98,7 +98,7 @@ def test_the_choice_of_a_folder_and_a_refusal(opened: Page, card: Path, looks: t
 
 
 @every_look
-def test_the_pages_without_scripts(opened: Page, card: Path, looks: tuple[Look, ...]) -> None:
+def test_pages_without_javascript_are_accessible(opened: Page, card: Path, looks: tuple[Look, ...]) -> None:
     opened.goto(f"/review?path={card}&plain=1")
     found = violations_in(opened, looks)
     opened.locator(".plain-file a").first.click()

@@ -1,4 +1,4 @@
-"""Large lists and quick fingers in a real browser: what one runs past costs little, a tall grid moves as it should."""
+"""Large lists in a real browser: skipped files cost little, and a very long grid scrolls correctly."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ def card(tmp_path: Path) -> Path:
     return folder
 
 
-def test_what_one_runs_past_is_not_fetched_whole(opened: Page) -> None:
+def test_skipped_originals_are_not_fetched(opened: Page) -> None:
     opened.keyboard.press("Enter")
     expect(opened.locator("[data-stage]")).to_have_attribute("data-quality", "original")
     opened.wait_for_timeout(500)
-    whole: list[str] = []
+    originals: list[str] = []
 
     def note(request: Request) -> None:
         if "/api/media-file" in request.url:
-            whole.append(request.url)
+            originals.append(request.url)
 
     opened.on("request", note)
     opened.evaluate(
-        # Without a pause, so that no slow machine makes a walk of this run.
+        # Without pauses, so that it is fast on slow machines as well.
         """async () => { for (let at = 0; at < 80; at += 1) {
             document.body.dispatchEvent(new KeyboardEvent("keydown", { key: "ArrowRight", bubbles: true }));
             await Promise.resolve(); } }"""
@@ -45,11 +45,11 @@ def test_what_one_runs_past_is_not_fetched_whole(opened: Page) -> None:
     expect(opened.locator("[data-details]")).to_contain_text("IMG_0080.JPG")
     expect(opened.locator("[data-stage]")).to_have_attribute("data-quality", "original")
     opened.wait_for_timeout(300)
-    assert len(whole) < 40
-    assert any("IMG_0080.JPG" in url for url in whole)
+    assert len(originals) < 40
+    assert any("IMG_0080.JPG" in url for url in originals)
 
 
-def test_what_is_not_there_yet_is_not_taken_for_the_one_before(opened: Page, card: Path) -> None:
+def test_previous_picture_is_dimmed_until_the_next_is_loaded(opened: Page, card: Path) -> None:
     waiting: list[Route] = []
     opened.route("**/api/media-*IMG_0300.JPG*", lambda route: waiting.append(route))
     opened_at(opened, card, f"filter=all&item={card}/IMG_0299.JPG")
@@ -66,7 +66,7 @@ def test_what_is_not_there_yet_is_not_taken_for_the_one_before(opened: Page, car
     expect(opened.locator("[data-frame] img")).to_have_css("opacity", "1")
 
 
-def test_a_folder_that_cannot_be_read_says_why_where_the_files_would_be(opened: Page, card: Path) -> None:
+def test_unavailable_folder_shows_the_reason_instead_of_files(opened: Page, card: Path) -> None:
     away = card.rename(card.parent / "away")
     opened.goto(f"/review?path={card}&filter=all")
     failure = opened.locator("[data-failure]")
@@ -80,7 +80,7 @@ def test_a_folder_that_cannot_be_read_says_why_where_the_files_would_be(opened: 
     expect(failure).to_be_hidden()
 
 
-def test_all_above_are_marked_also_those_that_were_never_loaded(opened: Page, card: Path) -> None:
+def test_marking_all_above_includes_files_that_are_not_loaded(opened: Page, card: Path) -> None:
     opened.keyboard.press("End")
     opened.keyboard.press("a")
 
@@ -90,7 +90,7 @@ def test_all_above_are_marked_also_those_that_were_never_loaded(opened: Page, ca
     wait_for(lambda: not list(card.glob("*.seen")), opened)
 
 
-def test_a_range_to_the_end_is_marked_whole(opened: Page, card: Path) -> None:
+def test_range_to_the_end_is_marked_completely(opened: Page, card: Path) -> None:
     opened.keyboard.press("Home")
     opened.keyboard.press("Shift+End")
     expect(opened.locator("[data-selection-count]")).to_have_text(f"{FILES} selected")
@@ -99,7 +99,7 @@ def test_a_range_to_the_end_is_marked_whole(opened: Page, card: Path) -> None:
     wait_for(lambda: len(list(card.glob("*.trash"))) == FILES, opened)
 
 
-def test_the_wheel_moves_by_its_own_pixels_in_a_list_too_tall_for_the_browser(opened: Page, card: Path) -> None:
+def test_wheel_scrolls_pixel_by_pixel_in_a_very_long_list(opened: Page, card: Path) -> None:
     opened.route("**/api/media-items/summary*", lambda route: route.fulfill(json=a_million(card)))
     opened_at(opened, card)
     frame = opened.locator("[data-grid-frame]")
@@ -109,24 +109,24 @@ def test_the_wheel_moves_by_its_own_pixels_in_a_list_too_tall_for_the_browser(op
     opened.mouse.move(box["x"] + 50, box["y"] + 50)
     opened.wait_for_timeout(300)
     # y of a tile in sight, before and after a turn of the wheel
-    place = opened.evaluate(
+    index = opened.evaluate(
         """() => [...document.querySelectorAll(".shot")].find((shot) => shot.getBoundingClientRect().top > 300)
             .dataset.index"""
     )
-    before = y_of(opened, place)
+    before = y_of(opened, index)
     opened.mouse.wheel(0, 120)
     opened.wait_for_timeout(400)
 
-    assert int(place) > 400_000
-    assert before - y_of(opened, place) == pytest.approx(120, abs=2)
+    assert int(index) > 400_000
+    assert before - y_of(opened, index) == pytest.approx(120, abs=2)
 
     frame.evaluate("frame => { frame.scrollTop = frame.scrollHeight; }")
     expect(opened.locator('.shot[data-index="999999"]')).to_be_in_viewport()
 
 
-def y_of(page: Page, place: str) -> float:
+def y_of(page: Page, index: str) -> float:
     y: float = page.evaluate(
-        "place => document.querySelector(`.shot[data-index='${place}']`).getBoundingClientRect().top", place
+        "index => document.querySelector(`.shot[data-index='${index}']`).getBoundingClientRect().top", index
     )
     return y
 
@@ -136,11 +136,11 @@ def a_million(card: Path) -> dict[str, object]:
     return {"path": str(card), "counts": counts}
 
 
-def test_the_first_reading_tells_how_far_it_is(opened: Page, card: Path) -> None:
+def test_first_scan_shows_its_progress(opened: Page, card: Path) -> None:
     waiting = []
     opened.route("**/api/media-items/summary*", lambda route: waiting.append(route))
-    told = {"path": str(card), "state": "reading", "folders": 130, "files": 120_000, "thumbnails": None}
-    opened.route("**/api/media-items/progress*", lambda route: route.fulfill(json=told))
+    progress = {"path": str(card), "state": "reading", "folders": 130, "files": 120_000, "thumbnails": None}
+    opened.route("**/api/media-items/progress*", lambda route: route.fulfill(json=progress))
     opened.goto(f"/review?path={card}&filter=all")
 
     expect(opened.locator("[data-summary]")).to_have_text(

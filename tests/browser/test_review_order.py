@@ -1,4 +1,4 @@
-"""What order the review is in, which folder a file lies in, and how far one is, in a real browser."""
+"""Sort orders, folder captions and progress of the review in a real browser."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NAMES = [f"DCIM/{folder}MEDIA/IMG_{number:04}.JPG" for folder in (100, 101) for 
 
 @pytest.fixture
 def card(tmp_path: Path) -> Path:
-    """Two folders with the same names in them, the later taken the earlier it comes by its name."""
+    """Two folders with the same file names; by time, the files are in reverse order."""
     root, picture = tmp_path.resolve() / "card", jpeg(64, 48)
     for age, name in enumerate(NAMES):
         put(root / Path(name).parent, Path(name).name, picture)
@@ -33,12 +33,12 @@ def caption(name: str) -> str:
     return f"{name}{folder}"
 
 
-def captions(page: Page, *wanted: str) -> None:
-    for place, caption in enumerate(wanted):
-        expect(page.locator(f".shot[data-index='{place}'] .shot-caption")).to_have_text(caption)
+def captions(page: Page, *expected: str) -> None:
+    for index, caption in enumerate(expected):
+        expect(page.locator(f".shot[data-index='{index}'] .shot-caption")).to_have_text(caption)
 
 
-def test_by_folder_and_name_first_by_name_or_time_if_one_likes(opened: Page) -> None:
+def test_files_are_sorted_by_folder_name_or_time(opened: Page) -> None:
     folders = [caption(name) for name in NAMES]
     captions(opened, *folders)
 
@@ -55,7 +55,7 @@ def test_by_folder_and_name_first_by_name_or_time_if_one_likes(opened: Page) -> 
     captions(opened, *(folders[at] for at in (0, 3, 1, 4, 2, 5)))
 
 
-def test_one_stays_at_the_file_in_another_order(opened: Page) -> None:
+def test_cursor_stays_on_its_file_in_another_order(opened: Page) -> None:
     opened.keyboard.press("ArrowRight")
     expect(opened.locator(".shot[data-cursor]")).to_have_attribute("title", re.compile(f"{NAMES[1]}$"))
     for order in ("name", "time", "folder"):
@@ -63,7 +63,7 @@ def test_one_stays_at_the_file_in_another_order(opened: Page) -> None:
         expect(opened.locator(".shot[data-cursor]")).to_have_attribute("title", re.compile(f"{NAMES[1]}$"))
 
 
-def test_one_stays_at_the_file_when_the_order_changes_before_the_list_is_there(opened: Page) -> None:
+def test_cursor_stays_on_its_file_when_the_order_changes_while_loading(opened: Page) -> None:
     opened.keyboard.press("ArrowRight")
     expect(opened.locator(".shot[data-cursor]")).to_have_attribute("title", re.compile(f"{NAMES[1]}$"))
 
@@ -79,20 +79,20 @@ def test_one_stays_at_the_file_when_the_order_changes_before_the_list_is_there(o
     expect(opened.locator(".shot[data-cursor]")).to_have_attribute("title", re.compile(f"{NAMES[1]}$"))
 
 
-def test_a_file_in_the_address_is_found_by_time(opened: Page, card: Path) -> None:
+def test_file_in_the_url_is_found_by_time(opened: Page, card: Path) -> None:
     opened.goto(f"/review?path={card}&filter=all&order=time&item={card / NAMES[1]}")
     expect(opened.locator("[data-details]")).to_contain_text("IMG_0001.JPG")
     opened.keyboard.press("r")
     expect(opened.locator("[data-details]")).to_contain_text("IMG_0000.JPG")
 
 
-def test_captions_name_the_folder(opened: Page) -> None:
+def test_captions_show_the_folder(opened: Page) -> None:
     expect(opened.locator(".shot[data-index='3']")).to_have_attribute(
         "aria-label", "DCIM/101MEDIA, IMG_0000.JPG, not seen"
     )
 
 
-def test_progress_counts_what_was_reviewed(opened: Page, card: Path) -> None:
+def test_progress_counts_reviewed_files(opened: Page, card: Path) -> None:
     opened.keyboard.press("End")
     opened.keyboard.press("Enter")
     counter = opened.locator("[data-counter]")
@@ -108,7 +108,7 @@ def test_progress_counts_what_was_reviewed(opened: Page, card: Path) -> None:
     expect(opened.locator('[data-filter="locked"] [data-count]')).to_have_text("1")
 
 
-def test_a_phone_has_room_for_the_order(open_browser: Open, chief: User, card: Path) -> None:
+def test_phone_shows_the_order_control(open_browser: Open, chief: User, card: Path) -> None:
     page = open_browser({**PHONE, "width": 360}, "dark")
     sign_in(page, "chief")
     opened_at(page, card)
@@ -118,8 +118,8 @@ def test_a_phone_has_room_for_the_order(open_browser: Open, chief: User, card: P
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
-def test_by_time_the_list_goes_on_behind_a_file_that_is_gone(opened: Page, card: Path) -> None:
-    """Somebody else removed it: a hundred files are known here, have left the filter, and the last of them is away."""
+def test_list_by_time_continues_after_a_removed_file(opened: Page, card: Path) -> None:
+    """A hundred loaded files no longer match the filter, and another user has removed the last of them."""
     names = opened.evaluate(
         """async (root) => {
             const loaded = performance.getEntriesByType("resource").map(({ name }) => name);

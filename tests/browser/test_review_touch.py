@@ -1,4 +1,4 @@
-"""Fingers and the wheel in a real browser: a long press chooses, two fingers and the wheel look closer."""
+"""Touch and the wheel in a real browser: a long press selects, a pinch and the wheel zoom."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def card(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def opened(page: Page, chief: User, card: Path) -> Page:
-    """The first picture, whole."""
+    """The first picture, fitted to the screen."""
     sign_in(page, "chief")
     opened_at(page, card).keyboard.press("Enter")
     shows(page, 0)
@@ -50,8 +50,8 @@ def touch(page: Page, kind: str, *points: tuple[float, float]) -> None:
     session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": found})
 
 
-def centre(page: Page, place: int) -> tuple[float, float]:
-    box = page.locator(f".shot[data-index='{place}'] .shot-frame").bounding_box()
+def centre(page: Page, index: int) -> tuple[float, float]:
+    box = page.locator(f".shot[data-index='{index}'] .shot-frame").bounding_box()
     assert box is not None
     return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
 
@@ -60,7 +60,7 @@ def scale(page: Page) -> float:
     return float(page.evaluate(SCALE))
 
 
-def test_a_long_press_chooses_and_a_tap_then_adds(phone: Page) -> None:
+def test_long_press_selects_and_taps_extend_the_selection(phone: Page) -> None:
     touch(phone, "touchStart", centre(phone, 0))
     expect(phone.locator("[data-selection-count]")).to_have_text("1 selected")
     touch(phone, "touchEnd")
@@ -76,11 +76,11 @@ def test_a_long_press_chooses_and_a_tap_then_adds(phone: Page) -> None:
     shows(phone, 3)
 
 
-def test_dragging_on_from_a_long_press_chooses_all_between(phone: Page, card: Path) -> None:
+def test_dragging_after_a_long_press_selects_a_range(phone: Page, card: Path) -> None:
     touch(phone, "touchStart", centre(phone, 1))
     expect(phone.locator("[data-selection-count]")).to_have_text("1 selected")
-    for place in (2, 3, 5):
-        touch(phone, "touchMove", centre(phone, place))
+    for index in (2, 3, 5):
+        touch(phone, "touchMove", centre(phone, index))
     expect(phone.locator("[data-selection-count]")).to_have_text("5 selected")
     keep_picture(phone, "review-touch")
     touch(phone, "touchMove", centre(phone, 3))
@@ -91,7 +91,7 @@ def test_dragging_on_from_a_long_press_chooses_all_between(phone: Page, card: Pa
     wait_for(lambda: len(list(card.glob("*.seen"))) == 3, phone)
 
 
-def test_a_finger_that_moves_scrolls_and_chooses_nothing(phone: Page) -> None:
+def test_moving_finger_scrolls_without_selecting(phone: Page) -> None:
     x, y = centre(phone, 3)
     touch(phone, "touchStart", (x, y))
     for step in range(1, 8):
@@ -103,7 +103,7 @@ def test_a_finger_that_moves_scrolls_and_chooses_nothing(phone: Page) -> None:
     assert phone.locator("[data-grid-frame]").evaluate("frame => frame.scrollTop") > 50
 
 
-def test_two_fingers_look_closer_and_one_then_moves_the_picture(phone: Page) -> None:
+def test_pinch_zooms_and_one_finger_drags(phone: Page) -> None:
     phone.locator(".shot").first.tap()
     shows(phone, 0)
     expect(phone.locator(".shield")).to_have_count(0)
@@ -120,7 +120,7 @@ def test_two_fingers_look_closer_and_one_then_moves_the_picture(phone: Page) -> 
     touch(phone, "touchEnd")
 
     wait_for(lambda: left_edge(phone) == pytest.approx(left - 150, abs=20), phone)
-    shows(phone, 0)  # it was no swipe
+    shows(phone, 0)  # it was not a swipe
     keep_picture(phone, "review-pinch")
 
 
@@ -131,7 +131,7 @@ def left_edge(page: Page) -> float:
 
 
 def double_tap(phone: Page, *, until: Callable[[], bool]) -> None:
-    """Repeated where a busy machine lets more time pass between two taps than a double tap may take."""
+    """Double-tap; again if a busy machine was too slow for a double tap."""
     for _ in range(10):
         for _ in range(2):
             touch(phone, "touchStart", (200, 400))
@@ -143,7 +143,7 @@ def double_tap(phone: Page, *, until: Callable[[], bool]) -> None:
     raise AssertionError("no double tap had an effect")
 
 
-def test_a_double_tap_looks_closer_and_back_and_a_swipe_goes_on(phone: Page) -> None:
+def test_double_tap_toggles_zoom_and_swipe_moves_on(phone: Page) -> None:
     phone.locator(".shot").first.tap()
     shows(phone, 0)
     expect(phone.locator(".shield")).to_have_count(0)
@@ -156,7 +156,7 @@ def test_a_double_tap_looks_closer_and_back_and_a_swipe_goes_on(phone: Page) -> 
     shows(phone, 1)
 
 
-def test_the_wheel_looks_closer_where_the_pointer_is(opened: Page) -> None:
+def test_wheel_zooms_at_the_pointer(opened: Page) -> None:
     stage = opened.locator("[data-stage]").bounding_box()
     assert stage is not None
     x, y = stage["x"] + stage["width"] * 0.6, stage["y"] + stage["height"] * 0.4
@@ -184,7 +184,7 @@ def part_under(page: Page, x: float, y: float) -> list[float]:
     return found
 
 
-def test_keys_a_double_click_and_the_button_look_closer_and_dragging_moves(opened: Page) -> None:
+def test_keys_double_click_and_button_zoom_and_dragging_moves_the_picture(opened: Page) -> None:
     opened.keyboard.press("+")
     assert scale(opened) == pytest.approx(1.5, abs=0.01)
     opened.keyboard.press("-")

@@ -1,4 +1,4 @@
-"""Emptying the trash in a real browser: how much it is, stopping it, and that what is told to be gone is gone."""
+"""Emptying the trash in a real browser: the count, stopping a run, and the reported number of deleted files."""
 
 from __future__ import annotations
 
@@ -27,19 +27,23 @@ MANY = 8000
 SLOW = """() => {
     const real = window.fetch;
     const half = 20;
-    let told = 0, stopped = false;
+    let deleted = 0, stopped = false;
     const line = (fields) => new TextEncoder().encode(JSON.stringify(fields) + "\\n");
     const file = (type, n) => line({ type, path: `/card/IMG_${n}.JPG` });
     const lines = (signal) => ({
         start(stream) { signal.addEventListener("abort", () => stream.error(signal.reason)); },
         async pull(stream) {
             do await new Promise((resolve) => setTimeout(resolve, 20));
-            while (told === half && !stopped && !signal.aborted);
+            while (deleted === half && !stopped && !signal.aborted);
             if (signal.aborted) return;
-            if (!stopped) { stream.enqueue(file("deleting", told)); stream.enqueue(file("deleted", told++)); return; }
-            for (let more = 0; more < 3; more += 1) stream.enqueue(file("deleted", told++));
-            window.told = told;
-            stream.enqueue(line({ type: "done", deleted: told, errors: 0 }));
+            if (!stopped) {
+                stream.enqueue(file("deleting", deleted));
+                stream.enqueue(file("deleted", deleted++));
+                return;
+            }
+            for (let more = 0; more < 3; more += 1) stream.enqueue(file("deleted", deleted++));
+            window.deleted = deleted;
+            stream.enqueue(line({ type: "done", deleted, errors: 0 }));
             stream.close();
         },
     });
@@ -56,7 +60,7 @@ SLOW = """() => {
 
 @pytest.fixture
 def trashed(page: Page, site: str, tmp_path: Path) -> Page:
-    """The dialog over a card of which everything is in the trash, with the number typed."""
+    """The dialog for a card with all files in the trash, with the number entered."""
     card = tmp_path.resolve() / "card"
     for number in range(FILES):
         put(card, f"IMG_{number:04}.JPG", jpeg(64, 48, seed=1))
@@ -70,7 +74,7 @@ def trashed(page: Page, site: str, tmp_path: Path) -> Page:
     return page
 
 
-def test_the_trash_says_how_much_and_wants_the_number(page: Page, site: str, tmp_path: Path) -> None:
+def test_trash_dialog_shows_the_count_and_requires_the_number(page: Page, site: str, tmp_path: Path) -> None:
     card = tmp_path.resolve() / "card"
     for number in range(5):
         put(card, f"IMG_{number:04}.JPG", jpeg(64, 48, seed=1))
@@ -100,7 +104,7 @@ def test_the_trash_says_how_much_and_wants_the_number(page: Page, site: str, tmp
     expect(opened.locator("[data-trash-summary]")).to_have_text("3 files deleted.")
 
 
-def test_enter_begins_it_and_done_ends_it(trashed: Page) -> None:
+def test_enter_starts_the_run_and_done_closes_the_dialog(trashed: Page) -> None:
     trashed.evaluate('() => { window.fetch = () => Promise.resolve(new Response(\'{"type": "done"}\')); }')
     trashed.locator("[data-trash-input]").fill("4")
     trashed.keyboard.press("Enter")
@@ -121,20 +125,20 @@ def test_enter_begins_it_and_done_ends_it(trashed: Page) -> None:
     expect(trashed.get_by_role("button", name="Empty trash")).to_be_focused()
 
 
-def test_what_came_after_a_trashed_file_is_told_and_stays(trashed: Page, tmp_path: Path) -> None:
+def test_replaced_file_is_reported_and_stays(trashed: Page, tmp_path: Path) -> None:
     trashed.keyboard.press("Escape")
     card = tmp_path.resolve() / "card"
     for name, earlier_s in (("IMG_0000.JPG", 9000),):
-        moment = (card / name).stat().st_mtime - earlier_s
-        os.utime(card / f"{name}.trash", (moment, moment))
+        mtime = (card / name).stat().st_mtime - earlier_s
+        os.utime(card / f"{name}.trash", (mtime, mtime))
     trashed.get_by_role("button", name="Empty trash").click()
 
-    told = "1 file was replaced after it was trashed and stays."
-    expect(trashed.locator("[data-trash-summary]")).to_contain_text(told)
+    message = "1 file was replaced after it was trashed and stays."
+    expect(trashed.locator("[data-trash-summary]")).to_contain_text(message)
     keep_picture(trashed, "review-trash-changed")
 
 
-def test_a_second_enter_does_not_stop_it(trashed: Page) -> None:
+def test_second_enter_does_not_stop_the_run(trashed: Page) -> None:
     trashed.locator("[data-trash-input]").press("Enter")
     expect(trashed.locator("[data-trash-summary]")).to_contain_text("deleted")
     trashed.keyboard.press("Enter")
@@ -143,7 +147,7 @@ def test_a_second_enter_does_not_stop_it(trashed: Page) -> None:
     expect(trashed.locator("[data-trash-summary]")).to_contain_text("Stopped:")
 
 
-def test_an_empty_trash_is_left_at_once(trashed: Page, tmp_path: Path) -> None:
+def test_empty_trash_can_be_closed_at_once(trashed: Page, tmp_path: Path) -> None:
     trashed.keyboard.press("Escape")
     for mark in (tmp_path.resolve() / "card").glob("*.trash"):
         mark.unlink()
@@ -153,11 +157,11 @@ def test_an_empty_trash_is_left_at_once(trashed: Page, tmp_path: Path) -> None:
     expect(trashed.get_by_role("button", name="Done")).to_be_focused()
 
 
-def test_stopping_tells_all_that_went_until_then(trashed: Page) -> None:
-    asked: list[str] = []
+def test_stopping_reports_all_deleted_files(trashed: Page) -> None:
+    requested_urls: list[str] = []
 
     def cancelled(route: Route) -> None:
-        asked.append(route.request.url)
+        requested_urls.append(route.request.url)
         route.fulfill(json={})
 
     trashed.route("**/api/trash-runs/7/cancel", cancelled)
@@ -167,14 +171,14 @@ def test_stopping_tells_all_that_went_until_then(trashed: Page) -> None:
     trashed.get_by_role("button", name="Stop").click()
 
     expect(trashed.locator("[data-trash-summary]")).to_contain_text("Stopped:")
-    told = trashed.evaluate("window.told")
-    assert 3 < told < FILES
-    expect(trashed.locator("[data-trash-summary]")).to_have_text(f"Stopped: {told} files deleted.")
-    assert len(asked) == 1
+    deleted = trashed.evaluate("window.deleted")
+    assert 3 < deleted < FILES
+    expect(trashed.locator("[data-trash-summary]")).to_have_text(f"Stopped: {deleted} files deleted.")
+    assert len(requested_urls) == 1
     expect(trashed.get_by_role("button", name="Stop")).to_be_hidden()
 
 
-def test_stopping_ends_the_stream_when_the_server_does_not_hear(trashed: Page) -> None:
+def test_stopping_aborts_the_stream_if_the_server_fails(trashed: Page) -> None:
     trashed.route("**/api/trash-runs/7/cancel", lambda route: route.fulfill(status=503, json={"error": "busy"}))
     trashed.locator("[data-trash-delete]").click()
     expect(trashed.locator("[data-trash-summary]")).to_contain_text(f"of {FILES} files deleted")
@@ -184,7 +188,7 @@ def test_stopping_ends_the_stream_when_the_server_does_not_hear(trashed: Page) -
     expect(trashed.locator("[data-trash-note-text]")).to_contain_text("The trash history shows the result")
 
 
-def test_a_server_that_stops_in_the_middle_is_told_in_words(trashed: Page) -> None:
+def test_lost_connection_is_reported(trashed: Page) -> None:
     trashed.evaluate("() => { window.fetch = () => Promise.reject(new TypeError('Failed to fetch')); }")
     trashed.locator("[data-trash-delete]").click()
 
@@ -193,42 +197,42 @@ def test_a_server_that_stops_in_the_middle_is_told_in_words(trashed: Page) -> No
     expect(trashed.locator("body")).not_to_contain_text("Failed to fetch")
 
 
-def answered(page: Page, *lines: dict[str, object]) -> None:
-    """Begin the emptying, which the server answers with `lines`."""
+def start_run(page: Page, *lines: dict[str, object]) -> None:
+    """Start a run to which the server responds with `lines`."""
     body = "".join(f"{json.dumps(line)}\n" for line in lines)
     page.evaluate("body => { window.fetch = () => Promise.resolve(new Response(body)); }", body)
     page.locator("[data-trash-delete]").click()
 
 
-def test_a_reason_that_many_files_share_is_told_once(trashed: Page) -> None:
-    why = "The folder is on a read-only medium."
+def test_shared_error_is_shown_once(trashed: Page) -> None:
+    reason = "The folder is on a read-only medium."
     errors: list[dict[str, object]] = [
-        {"type": "error", "path": f"/card/IMG_{n}.JPG", "message": why} for n in range(FILES - 1)
+        {"type": "error", "path": f"/card/IMG_{n}.JPG", "message": reason} for n in range(FILES - 1)
     ]
     done = {"type": "done", "deleted": 1, "errors": FILES - 1}
-    answered(trashed, {"type": "deleted", "path": "/card/A.JPG"}, *errors, done)
+    start_run(trashed, {"type": "deleted", "path": "/card/A.JPG"}, *errors, done)
 
     expect(trashed.locator("[data-trash-summary]")).to_have_text(f"1 file deleted, {FILES - 1} could not be deleted.")
-    expect(trashed.locator("[data-trash-errors] li")).to_have_text([f"{FILES - 1} files: {why}"])
+    expect(trashed.locator("[data-trash-errors] li")).to_have_text([f"{FILES - 1} files: {reason}"])
     expect(trashed.locator("[data-trash-progress]")).to_be_hidden()
 
 
-def test_why_the_whole_emptying_ended_is_no_files_trouble(trashed: Page, tmp_path: Path) -> None:
-    why = "The folder is no longer reviewed."
-    answered(
+def test_folder_error_is_not_listed_as_a_file_error(trashed: Page, tmp_path: Path) -> None:
+    reason = "The folder is no longer reviewed."
+    start_run(
         trashed,
         {"type": "deleted", "path": "/card/A.JPG"},
-        {"type": "error", "path": str(tmp_path.resolve() / "card"), "message": why},
+        {"type": "error", "path": str(tmp_path.resolve() / "card"), "message": reason},
         {"type": "done", "deleted": 1, "errors": 1},
     )
 
     expect(trashed.locator("[data-trash-summary]")).to_have_text("Aborted: 1 file deleted.")
-    expect(trashed.locator("[data-trash-note]")).to_have_text(why)
+    expect(trashed.locator("[data-trash-note]")).to_have_text(reason)
     expect(trashed.locator("[data-trash-note] .icon-warning")).to_be_visible()
     expect(trashed.locator("[data-trash-errors] li")).to_have_count(0)
 
 
-def test_a_refused_emptying_says_that_it_did_not_begin(trashed: Page) -> None:
+def test_rejected_run_is_reported(trashed: Page) -> None:
     trashed.evaluate(
         """() => { window.fetch = () => Promise.resolve(
             new Response(JSON.stringify({ error: "Another one is on." }), { status: 409 })); }"""
@@ -240,7 +244,7 @@ def test_a_refused_emptying_says_that_it_did_not_begin(trashed: Page) -> None:
     expect(trashed.locator("[data-trash-progress]")).to_be_hidden()
 
 
-def test_a_folder_that_went_away_is_not_counted(trashed: Page, tmp_path: Path) -> None:
+def test_missing_folder_is_reported(trashed: Page, tmp_path: Path) -> None:
     trashed.keyboard.press("Escape")
     (tmp_path.resolve() / "card").rename(tmp_path.resolve() / "elsewhere")
     trashed.get_by_role("button", name="Empty trash").click()
@@ -251,14 +255,14 @@ def test_a_folder_that_went_away_is_not_counted(trashed: Page, tmp_path: Path) -
 
 
 def wait_for_worker(user: User, empty: Path) -> None:
-    """A worker takes a few seconds to start: it is there when it has emptied a folder without any trash."""
+    """Wait until a worker has started: until it has processed a run of an empty folder."""
     empty.mkdir()
     add_path(user, str(empty))
     run = trash_runs.start_run(user, str(empty))
     until(lambda: TrashRun.objects.get(pk=run.pk).is_over, seconds=90)
 
 
-def test_stopping_a_real_worker_tells_exactly_what_is_gone(page: Page, site: str, tmp_path: Path) -> None:
+def test_stopping_a_real_worker_reports_the_exact_count(page: Page, site: str, tmp_path: Path) -> None:
     card = tmp_path.resolve() / "card"
     card.mkdir()
     for number in range(MANY):
@@ -276,9 +280,9 @@ def test_stopping_a_real_worker_tells_exactly_what_is_gone(page: Page, site: str
         page.get_by_role("button", name="Stop").click()
         expect(page.locator("[data-trash-summary]")).to_contain_text("Stopped:")
 
-    told = re.sub(r"\D", "", page.locator("[data-trash-summary]").inner_text())
+    deleted = re.sub(r"\D", "", page.locator("[data-trash-summary]").inner_text())
     left = len(list(card.glob("*.JPG")))
-    assert 0 < int(told) == MANY - left < MANY
+    assert 0 < int(deleted) == MANY - left < MANY
     page.locator("[data-trash-history] summary").click()
     expect(page.locator("[data-trash-runs]")).to_contain_text("card: stopped, ")
     keep_picture(page, "review-trash-stopped")

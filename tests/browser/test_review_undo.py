@@ -1,4 +1,4 @@
-"""Undo in a real browser: each message takes back what it tells of, once and in any order; the key the newest."""
+"""Undo in a real browser: each toast undoes its action, once and in any order; the key undoes the newest."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import keep_picture
-from tests.browser.test_review import stands_on, wait_for
+from tests.browser.test_review import cursor_is_on, wait_for
 from tests.factories import jpeg, put
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -28,8 +28,8 @@ def marks(card: Path, number: int) -> set[str]:
     return {path.suffix for path in card.glob(f"IMG_{number:04}.JPG.*")}
 
 
-def have(page: Page, card: Path, numbers: range, wanted: set[str]) -> None:
-    wait_for(lambda: all(marks(card, number) == wanted for number in numbers), page)
+def have(page: Page, card: Path, numbers: range, expected: set[str]) -> None:
+    wait_for(lambda: all(marks(card, number) == expected for number in numbers), page)
 
 
 def mark(page: Page, first: int, last: int, key: str) -> None:
@@ -49,7 +49,7 @@ def undo(page: Page, text: str) -> None:
     message(page, text).get_by_role("button", name="Undo").click()
 
 
-def test_each_message_takes_back_its_own_and_the_key_the_newest(opened: Page, card: Path) -> None:
+def test_toast_undoes_its_action_and_the_key_the_newest(opened: Page, card: Path) -> None:
     mark(opened, 0, 1, "d")
     mark(opened, 2, 3, "f")
     have(opened, card, range(2), TRASHED)
@@ -68,7 +68,7 @@ def test_each_message_takes_back_its_own_and_the_key_the_newest(opened: Page, ca
     expect(opened.locator("[data-live-region]")).to_have_text("There is nothing to undo.")
 
 
-def test_a_message_takes_back_its_own_when_the_list_is_another(opened: Page, card: Path) -> None:
+def test_toast_undoes_its_action_in_another_list(opened: Page, card: Path) -> None:
     mark(opened, 4, 6, "d")
     have(opened, card, range(4, 7), TRASHED)
     opened.locator('[data-filter="trashed"].chip').click()
@@ -83,7 +83,7 @@ def test_a_message_takes_back_its_own_when_the_list_is_another(opened: Page, car
     expect(opened.locator(".shot")).to_have_count(3)
 
 
-def test_what_was_marked_again_since_keeps_the_newer_mark(opened: Page, card: Path) -> None:
+def test_undo_keeps_newer_marks(opened: Page, card: Path) -> None:
     mark(opened, 0, 1, "s")
     mark(opened, 1, 2, "f")
     have(opened, card, range(1, 3), LOCKED)
@@ -97,7 +97,7 @@ def test_what_was_marked_again_since_keeps_the_newer_mark(opened: Page, card: Pa
     have(opened, card, range(3), set())
 
 
-def test_a_marking_that_changes_nothing_tells_of_no_success(opened: Page, card: Path) -> None:
+def test_marking_without_effect_reports_no_success(opened: Page, card: Path) -> None:
     mark(opened, 0, 0, "d")
     mark(opened, 1, 3, "f")
     have(opened, card, range(1), TRASHED)
@@ -112,7 +112,7 @@ def test_a_marking_that_changes_nothing_tells_of_no_success(opened: Page, card: 
     expect(message(opened, "0 files")).to_have_count(0)
 
 
-def test_a_trashing_that_was_taken_back_already_does_not_come_again(opened: Page, card: Path) -> None:
+def test_reverted_trashing_is_not_reapplied_by_undo(opened: Page, card: Path) -> None:
     mark(opened, 0, 1, "d")
     mark(opened, 0, 1, "d")
     have(opened, card, range(2), SEEN)
@@ -127,7 +127,7 @@ def test_a_trashing_that_was_taken_back_already_does_not_come_again(opened: Page
     expect(opened.locator("[data-toast][data-level='error']")).to_have_count(0)
 
 
-def test_an_undo_that_is_refused_says_so_and_can_be_tried_again(opened: Page, card: Path) -> None:
+def test_rejected_undo_is_reported_and_can_be_retried(opened: Page, card: Path) -> None:
     mark(opened, 0, 1, "d")
     have(opened, card, range(2), TRASHED)
     rows = [{"path": "", "status": 409, "error": "The card is read-only."}] * 2
@@ -144,7 +144,7 @@ def test_an_undo_that_is_refused_says_so_and_can_be_tried_again(opened: Page, ca
     expect(opened.locator("[data-toast]")).to_have_count(0)
 
 
-def test_an_undo_waits_for_a_lost_connection(opened: Page, card: Path) -> None:
+def test_undo_is_sent_after_a_lost_connection(opened: Page, card: Path) -> None:
     mark(opened, 0, 1, "d")
     have(opened, card, range(2), TRASHED)
     opened.route("**/api/media-items/batch", lambda route: route.abort())
@@ -156,7 +156,7 @@ def test_an_undo_waits_for_a_lost_connection(opened: Page, card: Path) -> None:
     have(opened, card, range(2), set())
 
 
-def test_a_double_click_on_undo_takes_one_back(opened: Page, card: Path) -> None:
+def test_double_click_on_undo_undoes_once(opened: Page, card: Path) -> None:
     mark(opened, 0, 1, "d")
     mark(opened, 2, 3, "f")
     have(opened, card, range(2, 4), LOCKED)
@@ -167,13 +167,13 @@ def test_a_double_click_on_undo_takes_one_back(opened: Page, card: Path) -> None
     expect(message(opened, "2 files moved to the trash")).to_be_visible()
 
 
-def test_a_message_does_not_move_while_others_come_and_go(opened: Page) -> None:
+def test_toast_does_not_move_while_others_change(opened: Page) -> None:
     def tell(text: str) -> None:
         opened.evaluate(
             "text => document.dispatchEvent(new CustomEvent('toast', { detail: { text, level: 'error' } }))", text
         )
 
-    opened.emulate_media(reduced_motion="reduce")  # else it still slides in
+    opened.emulate_media(reduced_motion="reduce")  # otherwise it still slides in
     for text in ("one", "two", "three"):
         tell(text)
     place = message(opened, "two").bounding_box()
@@ -189,17 +189,17 @@ def test_a_message_does_not_move_while_others_come_and_go(opened: Page) -> None:
     assert message(opened, "two").bounding_box() == place
 
 
-def test_the_key_returns_to_where_it_was_done(opened: Page, card: Path) -> None:
+def test_undo_key_returns_to_the_marked_file(opened: Page, card: Path) -> None:
     mark(opened, 3, 3, "s")
     opened.keyboard.press("End")
     opened.keyboard.press("u")
 
-    stands_on(opened, 3)
+    cursor_is_on(opened, 3)
     have(opened, card, range(3, 4), set())
 
 
-def test_a_long_list_does_not_forget_what_is_still_on_its_way(opened: Page) -> None:
-    """Its place counts for all that follows: without it a choice made by place would be of the files beside."""
+def test_chunks_with_pending_marks_are_not_evicted(opened: Page) -> None:
+    """Offsets of later chunks depend on them: without them, a selection would refer to other files."""
     kept = opened.evaluate(
         """async () => {
             const loaded = performance.getEntriesByType("resource").map(({ name }) => name);
