@@ -48,7 +48,7 @@ def act(
         status = companions.apply_action(file.path, action)
     except NoSuchFile:
         raise Missing from None
-    for root in file.roots:
+    for root in file.roots:  # nested review paths have separate indexes
         record_marks(root, file.path, marks_of(status), mtime_ns=mtime_ns)
     return file, status
 

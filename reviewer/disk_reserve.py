@@ -1,6 +1,6 @@
 """Disk space for recording a trash run when the disk is full, so that the run can free space.
 
-A reserve file of a few MiB lies in the data directory. If the database has no space to record a run, the reserve is
+The data directory contains a reserve file of a few MiB. If the database has no space to record a run, the reserve is
 released. It is allocated again when enough space is free.
 """
 
@@ -50,6 +50,7 @@ def allocate_reserve() -> None:
             return
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with part.open("wb") as opened:
+            # Allocates the blocks: deleting a sparse file would free no space.
             os.posix_fallocate(opened.fileno(), 0, RESERVE_BYTES)
         part.replace(file)
 

@@ -40,8 +40,10 @@ def connect() -> None:
             describe=lambda run: f"trash of {run.path or 'all review paths'}",
         )
     )
+    # The API contract: emptying the trash also prunes thumbnails.
     trash_worker.register_pruner(thumbnails.prune)
     register_folder_check(camera_folder_conflict)
+    # The live view does not report reviewed folders as folders without a camera.
     register_used_folders(lambda: [review_path.path for review_path in all_review_paths()])
     navigation.add(navigation.Entry("Review", "review", "review", order=30, allowed=may_review))
 

@@ -143,6 +143,7 @@ def plain_chips(root: ReviewPath, view: View) -> list[dict[str, Any]]:
 
 
 def review_url(path: str, **query: str) -> str:
+    # surrogateescape preserves the bytes of names that are not UTF-8.
     return f"/review?{urlencode({'path': path, **query}, errors='surrogateescape')}"
 
 

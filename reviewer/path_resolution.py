@@ -116,6 +116,7 @@ def resolve_media(user: Actor, value: Any, known: list[ReviewPath] | None = None
     if not stat.S_ISREG(file_stat.st_mode):
         raise Missing
     media_type = media_type_of(listed.path.name)
+    # A link is listed with the media type of its own name, so its target must have the same one.
     if media_type is None or (listed is not target and media_type != media_type_of(target.path.name)):
         raise NotMedia
     target_path = os.fsencode(target.path)

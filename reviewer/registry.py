@@ -54,9 +54,10 @@ def check_path(user: Actor, value: Any) -> str:
     if any(review_path.path == real_path for review_path in known_paths(user)):
         return real_path
     policy = Policy(user)
+    # Neither a link to a hidden folder nor a link inside one may be added.
     policy.check(path)
     policy.check(real_path)
-    policy.check_allowed(real_path)
+    policy.check_allowed(real_path)  # before `isdir`, so that it does not reveal whether the folder exists
     if not os.path.isdir(real_path):  # noqa: PTH112 - Path's raises for a name that is too long
         raise BadRequest(FOLDER_NOT_FOUND)
     check_cameras(user, real_path, policy)

@@ -123,6 +123,7 @@ def add_messages(request: HttpRequest, action: str, results: list[dict[str, Any]
 def return_url(request: HttpRequest) -> str:
     """Return the page that the form names, or the list of review paths if it is not a page of the review."""
     url = request.POST.get("back", "")
+    # Without allowed hosts, only paths of this server are accepted.
     is_local = url_has_allowed_host_and_scheme(url, allowed_hosts=None)
     return url if is_local and url.startswith("/review") else reverse("review")
 

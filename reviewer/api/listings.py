@@ -87,6 +87,7 @@ class StreamView(BytesView):
             force=is_set(request, "refresh"),
             order=order_of(request),
         )
+        # The API contract: listing a path starts creating its thumbnails.
         prefetch.start(root)
         items = items_of(root, rows, wait_for_all=is_set(request, "wait"))
         return long_ndjson(request._request, lines(items), size=ITEM_BYTES * len(rows))

@@ -34,6 +34,7 @@ from reviewer.thumbnails.rendering import NoThumbnail, Source, Thumbnail
 IMMUTABLE: Final = "private, max-age=31536000, immutable"
 PNG: Final = "image/png"
 RETRY_AFTER_S: Final = 2
+# An allow-list: with a guessed type, a browser could run a file as HTML.
 CONTENT_TYPES: Final = {
     ".bmp": "image/bmp",
     ".gif": "image/gif",
@@ -85,6 +86,7 @@ def thumbnail_response(request: Request, source: Source, size: int) -> HttpRespo
     try:
         thumbnail = thumbnails.get_thumbnail(source, size)
     except NoThumbnail:
+        # Not cached, because the next request may succeed.
         data = thumbnails.placeholder(source.file, size)
         return HttpResponse(
             data, content_type=PNG, headers={"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}

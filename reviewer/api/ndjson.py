@@ -27,7 +27,7 @@ class LinesWithSlot:
 
 def ndjson(lines: Iterable[bytes]) -> StreamingHttpResponse:
     response = StreamingHttpResponse(lines, content_type=CONTENT_TYPE)
-    response["X-Accel-Buffering"] = "no"
+    response["X-Accel-Buffering"] = "no"  # otherwise nginx collects lines before it sends them
     return response
 
 

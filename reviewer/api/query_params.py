@@ -11,7 +11,7 @@ from nvr.errors import BadRequest
 from reviewer.catalog import orders
 from reviewer.catalog.blocks import FILTERS
 
-MAX_FIELDS = 100
+MAX_FIELDS = 100  # limits the work of parsing, like Django's DATA_UPLOAD_MAX_NUMBER_FIELDS
 UNLIMITED = 10**18  # the maximum of offsets; longer numbers do not fit into SQLite's integers
 
 

@@ -27,6 +27,8 @@ BUSY_TIMEOUT_S: Final = 30.0
 WRITABLE_COLUMNS: Final = "path, mtime_ns, listed_ns, recheck_ns, ignored, turn"  # `turn` is `Folder.revision`
 FOLDER_COLUMNS: Final = f"{WRITABLE_COLUMNS}, id"
 POLL_INTERVAL_S: Final = 0.01
+# A power failure may lose the last transactions, which the next scan repairs, but does not damage the file. The page
+# cache is small because each thread keeps several indexes open.
 PRAGMAS = ("synchronous=NORMAL", "cache_size=-2048", "mmap_size=0")
 TABLES: Final = f"""
 CREATE TABLE folder (

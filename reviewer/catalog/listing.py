@@ -25,7 +25,7 @@ MTIME_CHECKED = [(suffix, int(mark), int(OUTDATED[mark])) for suffix, mark in BY
 DOT = ord(".")
 # A check of the last four letters finds most camera files: it halves the time for a million names.
 COMMON_SUFFIXES = {b"." + case for suffix in BYTES_MEDIA_TYPES for case in (suffix, suffix.upper()) if len(suffix) == 3}
-STILL_WRITING_S = 3600.0
+STILL_WRITING_S = 3600.0  # an empty file that is younger may be a recording in progress
 
 
 @dataclass(slots=True)
@@ -66,6 +66,7 @@ def list_folder(path: bytes, root: bytes) -> Listing:
                 listing.ignored += 1
             elif not is_system_folder(name):
                 listing.folders.append(name)
+    # Only now, because a companion may be listed before its file.
     for name, companion_marks in marks.items():
         if name in listing.files:
             listing.files[name] = current_marks(path + b"/" + name, companion_marks)

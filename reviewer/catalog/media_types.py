@@ -62,6 +62,7 @@ def starts_as_video(path: bytes, device: int, identity: FileIdentity) -> bool:
 
     All arguments but `path` only serve as the cache key, so that a changed file is read again.
     """
+    # O_NONBLOCK: if a FIFO has replaced the file, opening it must not block.
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         return is_transport_stream(os.read(descriptor, HEAD_BYTES))

@@ -93,7 +93,7 @@ class Scanner:
             else:
                 due = [folder for folder in self.index.folders() if force or self._is_due(folder)]
                 self._scan(folder.path for folder in due)
-            self.check_available()
+            self.check_available()  # again: during the scan, the card may have been removed
 
     def refresh_folders(self, paths: Iterable[bytes]) -> bool:
         """Scan these folders again if mtimes are unreliable. Return whether anything changed."""
@@ -299,7 +299,7 @@ class Scanner:
         removed = self.index.subtree(path)
         if not removed:
             return None
-        self.check_available()
+        self.check_available()  # the folders of a removed card are missing, but not deleted
         for folder in removed:
             self.index.drop_folder(folder)
         return []
@@ -311,7 +311,7 @@ class Scanner:
         subfolders = set(self._subfolders(folder.path, listing))
         children = {other.path for other in self.index.subtree(folder.path) if is_child(other.path, folder.path)}
         if changes or children - subfolders:
-            self.check_available()
+            self.check_available()  # an unmounted volume looks like an empty folder
         changes |= {name: marks for name, marks in listing.files.items() if before.get(name, -1) != marks}
         number = self.index.put_folder(replace(folder, revision=known.revision if known else 0))
         times.mark_stale(self.index, number)

@@ -37,7 +37,7 @@ logger = logging.getLogger(__name__)
 ResultT = TypeVar("ResultT")
 # File systems where the mtime of a directory does not change with its content, or has steps of seconds.
 COARSE_MTIME_FILESYSTEMS: Final = {"vfat", "msdos", "exfat", "ntfs", "ntfs3", "hfs", "hfsplus", "iso9660", "udf"}
-OPEN_PER_THREAD: Final = 8
+OPEN_PER_THREAD: Final = 8  # indexes; more are closed, the oldest first
 DISK_RETRY_S: Final = 10.0
 SIDE_FILE_ERRORS: Final = {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR_SHMSIZE, sqlite3.SQLITE_IOERR_SHMOPEN}
 MAX_PAGE_RECHECKS: Final = 4  # for a page with files that were overwritten
@@ -129,9 +129,9 @@ def identity_of(place: str | Path) -> tuple[int, int]:
 def delete_index(root: ReviewPath) -> None:
     """Delete the index. The next query rebuilds it."""
     close(root)
-    for ending in ("", "-wal", "-shm"):
+    for suffix in ("", "-wal", "-shm"):
         with suppress(FileNotFoundError):
-            Path(f"{index_file(root.path)}{ending}").unlink()
+            Path(f"{index_file(root.path)}{suffix}").unlink()
 
 
 def run_query(root: ReviewPath, query: Callable[[Scanner], ResultT]) -> ResultT:
@@ -189,6 +189,7 @@ def run_in_memory(root: ReviewPath, query: Callable[[Scanner], ResultT]) -> Resu
     `ScanInProgress`.
     """
     with _memory_indexes.locked():
+        # The first part identifies the index file, which is not used here.
         cache_key = cache_key_of(root, index_dir())
         cached = _memory_indexes.opened.get(root.path)
         try:

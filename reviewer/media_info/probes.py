@@ -33,7 +33,7 @@ from reviewer.media_info.cache import UNKNOWN, MediaInfo
 
 MP4_SUFFIXES: Final = {b"mp4", b"mov", b"m4v", b"3gp"}
 WAIT_FOR_ALL_S: Final = 30.0
-MAX_CONCURRENT: Final = 2
+MAX_CONCURRENT: Final = 2  # ffprobe processes of this process
 TASK: Final = "reviewer.probe"
 RESEND_AFTER_S: Final = 600
 ENDS_BYTES: Final = 65_536
@@ -156,7 +156,7 @@ def probe_until(deadline: Deadline, paths: list[bytes], root: Path) -> dict[byte
     futures: dict[Future[MediaInfo], bytes] = {_pool.submit(ffprobe_info, path, root): path for path in paths}
     done, late = wait(futures, timeout=deadline.left_s())
     for future in late:
-        future.cancel()
+        future.cancel()  # has no effect on the running ones: their results are dropped
     send_to_worker([futures[future] for future in late], root)
     infos: dict[bytes, MediaInfo] = {}
     for future in done:

@@ -133,6 +133,7 @@ def resume_all() -> None:
     """Resume the runs whose worker has died."""
     pks = list(ReviewPath.objects.values_list("pk", flat=True))
     try:
+        # One query for all paths: this runs every minute.
         values = cache.get_many([key for pk in pks for key in cache_keys(pk)])
         for pk in pks:
             progress = parse_progress(pk, values)

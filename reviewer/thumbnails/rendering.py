@@ -123,6 +123,7 @@ def get_thumbnail(source: Source, size: int) -> Thumbnail:
         return found
     larger = None if size in SIZE_NAMES else get_thumbnail(source, min(side for side in SIZE_NAMES if side > size))
     with exclusive_lock(name):
+        # Another thread or process may have created it while this one waited for the lock.
         return find_stored(source, name, size) or store(source, name, size, render(source, size, larger))
 
 
@@ -256,7 +257,7 @@ def is_orphan(thumbnail: Path, root: Path) -> bool:
         source.lstat()
     except (FileNotFoundError, NotADirectoryError):
         return True
-    except OSError:
+    except OSError:  # unreadable, but not deleted
         return False
     return False
 
