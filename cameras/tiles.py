@@ -69,6 +69,7 @@ def tiles_for(cameras: Iterable[Camera]) -> list[Tile]:
     """A tile for each camera; a folder that hangs delays the live view by a second, once."""
     cameras = list(cameras)
     probe_camera = partial(probe, folders=current_folders())
+    # A camera in error is not probed: its folder is unreadable, and the health task checks it anyway.
     results = _probe.run((camera for camera in cameras if camera.status != CameraStatus.ERROR), probe_camera)
     now = timezone.now()
     return [tile_of(camera, results.get(camera.pk), now) for camera in cameras]
@@ -76,6 +77,7 @@ def tiles_for(cameras: Iterable[Camera]) -> list[Tile]:
 
 def tile_of(camera: Camera, picture: LastPicture | None, now: datetime) -> Tile:
     """The tile of a camera; if its folder could not be read (`picture` is None), from the last known values."""
+    # What the health task stored last: a tile with an age is better than an empty one.
     taken_at = picture.taken_at if picture else camera.last_picture_at
     usual_pause = picture.usual_pause if picture else camera.usual_interval
     file = picture.file if picture else None

@@ -61,6 +61,7 @@ def status_chips(request: HttpRequest) -> list[dict[str, Any]]:
     """The filters of the live view: all, and each status that a camera has."""
     counts = Counter(Camera.objects.visible_to(request.user).values_list("status", flat=True))
     chosen = request.GET.get("status", "")
+    # One status needs no filter.
     if len(counts) < 2 and chosen not in CameraStatus.values:
         return []
     chips = [{"label": "All", "url": reverse("live"), "pressed": not chosen, "dot": "", "count": counts.total()}]

@@ -96,6 +96,7 @@ def server_error(request: HttpRequest) -> HttpResponse:
     if is_api(request):
         return error_response(error, request)
     if isinstance(error, DATABASE_FAULTS):
+        # Without the request: the navigation and the session need the database.
         response = page(503)
         response["Retry-After"] = "5"
         return response

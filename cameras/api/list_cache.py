@@ -21,8 +21,10 @@ PARAMETERS = ("status", "fields", "limit", "offset", "ingestion_mode", "enabled"
 
 def cached_list(request: Request, build: Callable[[], bytes]) -> bytes:
     """The list's bytes for this user and query; built and cached if the cache has none for this version."""
+    # 0 switches the cache off.
     if not settings.NVR_LIST_CACHE_TIME:
         return build()
+    # The version first: a write while the list is built must make it outdated.
     key = key_for(request, ListVersion.current())
     found: bytes | None = _get(key)
     if found is None:
@@ -38,6 +40,7 @@ def key_for(request: Request, version: int) -> str:
 
 def scope_of(user: Actor) -> str:
     """Users with the same scope see the same cameras."""
+    # Not by user: members of the same groups share an entry.
     return "all" if sees_all(user) else ",".join(map(str, sorted(user.groups.values_list("pk", flat=True))))
 
 

@@ -151,6 +151,7 @@ def folders_including(camera: Camera, known: Folders | None = None) -> Folders:
 
 def current_folders(*, refresh: bool = False) -> Folders:
     global _cached
+    # Before the folders are read: a change in between makes them outdated.
     version = ListVersion.current()
     with _lock:
         if _cached is not None and not refresh and _cached.is_current(version):
@@ -162,6 +163,7 @@ def current_folders(*, refresh: bool = False) -> Folders:
 
 
 def read_folders(version: int, previous: Folders | None) -> Folders:
+    # Trashed cameras, too: they keep their files, or those would appear in an outer camera meanwhile.
     cameras = list(Camera.everything.only("pk", "slug", "folder_path", "chosen_place", "deleted_at").order_by())
     base = Camera(pk=0, folder_path=str(settings.NVR_CAMERA_ROOT))
     results = _probe.run([base, *cameras], lambda camera: os.path.realpath(camera.folder_path))

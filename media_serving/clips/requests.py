@@ -52,6 +52,7 @@ def request_clip(actor: Actor | None, event: Event) -> bool:
         if current.is_open:
             raise EventIsOpen
         state = ClipWork.objects.filter(event=current).values_list("state", flat=True).first()
+        # The worker includes everything up to now; restarting it would only delay the clip.
         if state == JobState.WORKING:
             return False
         schedule_clip(current)

@@ -152,6 +152,7 @@ class Scanner:
             if not below:
                 raise
             return None
+        # Hashes instead of names: a folder with a million files takes 8 MB, not 100.
         hashes = array("q", map(hash, names)) if self._names + len(names) <= MAX_NAMES else array("q")
         times = file_stat.st_mtime_ns, file_stat.st_ctime_ns, listed_ns
         return DirectoryState(file_stat.st_ino, *times, hashes, tuple(folders)), names

@@ -39,6 +39,7 @@ class EventQuerySet(models.QuerySet["Event"]):
         if end is not None:
             rows = rows.filter(started_at__lte=end)
         if start is not None:
+            # The second condition lets the index on the start be used.
             rows = rows.filter(last_detected_at__gte=start, started_at__gte=start - MAX_EVENT_LENGTH)
         return rows
 

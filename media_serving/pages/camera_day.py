@@ -142,6 +142,7 @@ def event_groups(camera: Camera, day: TimeRange) -> list[EventGroup]:
 
 def count_events(camera: Camera, day: TimeRange, groups: Iterable[EventGroup]) -> int:
     """Return the number of events of the day, including those not in `groups`."""
+    # Counting all is only needed if there are more than were read.
     drawn = sum(group.count for group in groups)
     return drawn if drawn < MAX_EVENTS else _events(camera, day).count()
 

@@ -26,6 +26,7 @@ def box_overlays(shows: Sequence[tuple[int, int]], stills: Iterable[Still]) -> l
     positions.sort(key=lambda position: position[:2])
     overlays = []
     for (begin_ms, end_ms, still), following in zip_longest(positions, positions[1:]):
+        # Another picture with the same timestamp does not end it.
         until_ms = following[0] if following and following[0] > begin_ms else end_ms
         overlays.append(BoxOverlay(still, begin_ms, min(end_ms, until_ms, begin_ms + MAX_OVERLAY_MS)))
     return overlays

@@ -69,6 +69,7 @@ def page_of_event(request: HttpRequest, event: Event, notes: NotesForm | None = 
     clip, stills = clip_status(event), stills_of(event, first_detection(request))
     shows = event.clip_work.shows if clip.url and hasattr(event, "clip_work") else []
     best = best_still(stills.shown)
+    # Without a clip, the best picture is shown in its place.
     still = find_still(stills.shown, request.GET.get("still")) or (None if clip.url else best)
     page = {"pictures": str(stills.first)} if stills.first else {}
 

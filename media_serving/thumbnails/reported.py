@@ -45,6 +45,7 @@ def make_pending() -> int:
 
 def handle_failure(detection: Detection, error: NvrError) -> None:
     logger.debug("no thumbnail yet detection=%s reason=%s", detection.pk, error.detail)
+    # A file may be unreadable because it is still being written.
     if isinstance(error, (Invalid, NoFrame)) and timezone.now() - detection.received_at > COMPLETE_WITHIN:
         mark_unavailable([detection])
 

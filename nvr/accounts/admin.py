@@ -83,6 +83,7 @@ class ApiKeyAdmin(ModelAdmin[ApiKey]):
             )
             return
         owner: Any = obj.user if may_choose_user(request) else request.user
+        # Not saved as an ordinary object: only `issue` knows the secret, and records the audit entry.
         issued, text = ApiKey.objects.issue(
             user=owner,
             name=obj.name,
@@ -125,6 +126,7 @@ class RecordedAdmin(ModelAdmin[RowT]):
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[RowT]) -> None:
         with transaction.atomic():
+            # One by one, as the bulk deletion of Django's admin does not call `delete_model`.
             for obj in queryset:
                 self.delete_model(request, obj)
 
@@ -152,6 +154,7 @@ class UserAdmin(RecordedAdmin[User], PermissionPicker, DjangosUserAdmin[User]):
         user = self.get_object(request, unquote(id))
         with transaction.atomic():
             response: HttpResponse = super().user_change_password(request, id, form_url)
+            # Only the database shows whether the password has changed: the response to a rejected form is 200, too.
             changed = User.objects.filter(pk=user.pk).exclude(password=user.password).first() if user else None
             if changed is not None:
                 kept = changed.has_usable_password()

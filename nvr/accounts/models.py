@@ -78,8 +78,10 @@ class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
         """
         match = KEY_PATTERN.fullmatch(text)
         key = next(iter(self.raw(KEY_WITH_USER, [match[1]])), None) if match else None
+        # Takes the same time for all wrong secrets, so that they cannot be guessed character by character.
         if match is None or key is None or not hmac.compare_digest(key.digest, digest(match[2])):
             return None
+        # Without a second query for the user.
         key.user = User.from_db(self.db, ["id", *USER_FIELDS], [key.user_id, *map(vars(key).get, USER_FIELDS)])
         return key if key.is_usable else None
 
@@ -89,6 +91,7 @@ class ApiKey(models.Model):
     name = models.CharField(
         max_length=100, validators=[MinLengthValidator(1)], help_text="Which device or program uses it."
     )
+    # In plain text: it identifies a key in lists, and finds it with one query.
     prefix = models.CharField(max_length=8, unique=True, editable=False)
     digest = models.CharField(max_length=64, editable=False)
     read_only = models.BooleanField(default=False, help_text="May look, but change nothing.")

@@ -23,6 +23,7 @@ def may_manage(actor: Actor, user: User) -> bool:
     if user.is_superuser:
         return False
     groups, own_groups = (set(each.groups.values_list("pk", flat=True)) for each in (user, actor))
+    # Groups as well as permissions: a group may give access to cameras.
     return groups <= own_groups and _permissions_when_active(user) <= actor.get_all_permissions()
 
 

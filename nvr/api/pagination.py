@@ -65,6 +65,7 @@ class KeysetPage:
         self.limit = whole_number(query, "limit", default_limit, minimum=1, maximum=max_limit)
         if (cursor := query.get("cursor")) is not None:
             rows = rows.filter(_older_than(cursor, timestamp_field))
+        # One row more than the page shows whether there is another page, without a count.
         found = list(rows.order_by(f"-{timestamp_field}", "-pk")[: self.limit + 1])
         self.items: Sequence[Any] = found[: self.limit]
         self.has_more = len(found) > self.limit

@@ -32,6 +32,7 @@ class Usage:
 
 def count(request: HttpRequest, tier: str, *, user_id: int | None, extra: str = "") -> Usage:
     """Count one request of `tier` for the user, else for the client's address; `extra` narrows the counter."""
+    # Users have their own counters: many may share an address.
     client = f"user:{user_id}" if user_id is not None else f"address:{network_of(client_address(request))}"
     rate = settings.RATES[tier]["user" if user_id is not None else "anonymous"]
     current_limit.set(int(rate.partition("/")[0]))

@@ -99,6 +99,7 @@ def finish(result: dict[str, Any], generator: Any, **kwargs: Any) -> dict[str, A
     schemas = result.setdefault("components", {}).setdefault("schemas", {})
     schemas["Problem"] = PROBLEM
     schemas.update({name: schema for _, name, schema in _components})
+    # As `known_input` does: a misspelt key must not be ignored.
     _close_requests(schemas)
     for path, operations in result["paths"].items():
         for method in METHODS & operations.keys():

@@ -78,6 +78,7 @@ def access_for(text: str) -> str:
     """Return a new access token for the refresh token `text`. Raises `WrongCredentials`."""
     try:
         token = RefreshToken(text)  # type: ignore[arg-type]  # simplejwt takes text
+        # Looked up for each refresh: a deactivated user's tokens end at once.
         user = User.objects.filter(pk=token[jwt.USER_ID_CLAIM], is_active=True).first()
         fingerprint = token[jwt.REVOKE_TOKEN_CLAIM]
     except (TokenError, KeyError, ValueError, OverflowError) as error:

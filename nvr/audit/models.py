@@ -48,6 +48,7 @@ class AuditQuerySet(models.QuerySet["AuditEntry"]):
             return self.none()
         if user.is_superuser:
             return self
+        # Matches nothing; each registered type adds its visible entries.
         mine = models.Q(pk__in=[])
         for target_type, visibility in _visibility.items():
             mine |= models.Q(target_type=target_type) & visibility(user)
@@ -67,9 +68,11 @@ class AuditEntry(models.Model):
     actor = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
     )
+    # Stored as text: the entry outlives the user.
     actor_name = models.CharField(max_length=150)
     action = models.CharField(max_length=64)
     target_type = models.CharField(max_length=32)
+    # No foreign key: the entry outlives its target.
     target_pk = models.BigIntegerField(null=True)
     target_name = models.CharField(max_length=500)
     changes = models.JSONField(default=dict, blank=True)

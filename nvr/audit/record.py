@@ -29,6 +29,7 @@ def record(
     return AuditEntry.objects.create(
         **asdict(recorded),
         action=action,
+        # A trashed camera is a proxy model; its entries belong to the camera.
         target_type=str((target._meta.concrete_model or type(target))._meta.model_name),
         target_pk=target.pk,
         target_name=str(target)[:500],

@@ -23,6 +23,7 @@ LOW_DISK_SHARE = 0.05
 
 
 def database() -> Section:
+    # The connection reports only that the database is unavailable; the operator needs the path.
     file = file_of(connection)
     if file is not None and not file.exists():
         return Section(

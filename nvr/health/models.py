@@ -60,8 +60,10 @@ def beat(name: str, host: str = "") -> None:
         )
         if new:
             return
+        # Only the scheduler: a busy worker may be silent for long while cameras are still checked.
         if name == "scheduler" and now - row.beat_at > SILENCE:
             Outage.objects.create(started_at=row.beat_at, ended_at=now)
+        # Never back: after a clock was set back, setting it right again would look like an outage.
         row.beat_at, row.host = max(now, row.beat_at), host
         row.save(update_fields=["beat_at", "host"])
 

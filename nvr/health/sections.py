@@ -68,6 +68,7 @@ class Probe:
             logger.warning("health check failed section=%s error=%s", self.name, type(error).__name__)
             section = Section("failed", f"{self.name} does not respond ({type(error).__name__}).")
         finally:
+            # The thread keeps its connection otherwise, and the pool has many threads.
             connections.close_all()
         self._answer = (time.monotonic(), section)
         return section
@@ -77,6 +78,7 @@ class Probe:
             return self._answer[1]
         try:
             return running.result(max(0.0, deadline - time.monotonic())) if running else self._run()
+        # The check goes on in its thread; its result is used by a later request.
         except TimeoutError:
             return Section("failed", f"{self.name} did not respond within {DEADLINE_S:g} s.")
 

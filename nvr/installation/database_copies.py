@@ -39,12 +39,14 @@ def copy_aside(database: Path, folder: Path, *, keep: int = KEPT_COPIES) -> Path
 
 
 def _back_up(database: Path, target: Path) -> None:
+    # Created first, with its mode: the copy contains secrets.
     os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
     with (
         contextlib.closing(sqlite3.connect(address(database), timeout=10, uri=True)) as source,
         contextlib.closing(sqlite3.connect(target)) as copy,
     ):
         source.backup(copy)
+    # The copy must be on the disk before the migration changes the original.
     with target.open("rb") as stream:
         os.fsync(stream.fileno())
 

@@ -159,6 +159,7 @@ def check_public_snapshots() -> Iterator[Finding]:
 
 def check_clock() -> Iterator[Finding]:
     now = datetime.now(UTC)
+    # A clock that was set back shows in files that it wrote before.
     newest = max((path.stat().st_mtime for path in settings.RUN_DIR.iterdir()), default=0.0)
     if now < NOT_BEFORE:
         yield Finding(

@@ -28,6 +28,7 @@ def migrate(report: Callable[[str], None]) -> None:
     pending = pending_migrations()
     if not pending:
         return
+    # The operator backs up a database server; a new database has nothing to copy.
     if connection.vendor == "sqlite" and connection.introspection.table_names():
         copy = copy_aside(Path(str(connection.settings_dict["NAME"])), settings.NVR_DATA_DIR / "backups")
         if copy:

@@ -27,6 +27,7 @@ def _files() -> Iterator[str]:
 
 def collect_if_changed() -> bool:
     """Collect static files if any has changed; return whether they were collected."""
+    # Collecting takes seconds, comparing sizes and times a few milliseconds.
     stamp = settings.RUN_DIR / "static-files"
     current = fingerprint()
     if stamp.is_file() and stamp.read_text() == current and settings.STATIC_ROOT.is_dir():

@@ -32,6 +32,7 @@ def rotate(*, dry_run: bool = False) -> Rotation:
     """Encrypt each secret with the current key, row by row; a second run is harmless."""
     result = Rotation()
     for model, name in secret_fields():
+        # `_base_manager` includes trashed cameras.
         keys = model._base_manager.exclude(**{name: None}).values_list("pk", flat=True).order_by("pk")
         for key in list(keys):
             _rotate_one(model, name, key, result, dry_run=dry_run)

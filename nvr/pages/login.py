@@ -30,6 +30,7 @@ class LoginView(views.LoginView):
     @method_decorator(login_not_required)
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if request.method == "POST":
+            # By address alone as well, or one password could be tried with many names.
             ratelimits.enforce(ratelimits.count(request, "default", user_id=None))
             ratelimits.count_login(request, request.POST.get("username", ""))
         return super().dispatch(request, *args, **kwargs)

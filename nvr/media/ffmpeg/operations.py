@@ -184,6 +184,7 @@ def write_frame(
         if not reading:
             raise
         return False
+    # ffmpeg also exits with 0 if it has written no frame.
     return part.exists() and part.stat().st_size > 0
 
 
@@ -281,6 +282,7 @@ def convert(
     deadline = time.monotonic() + timeout.total_seconds()
     with open_source(path) as source, write_to(target) as part:
         info = probe_source(source, timeout=min(timeout, PROBE_TIMEOUT))
+        # A video without its sound is better than none.
         silent = {**alternatives[0], "an": None}
         attempts: list[tuple[tuple[str, ...], dict[str, Any]]] = [((info.video_stream,), silent)]
         if info.audio_stream is not None and can_decode_audio(

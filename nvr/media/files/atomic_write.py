@@ -20,6 +20,7 @@ def temporary_path(target: Path) -> Iterator[Path]:
     For callers that replace `target` themselves. Creates a missing folder.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
+    # In the same folder: a rename is only atomic within one file system.
     part = target.with_name(f"{secrets.token_hex(8)}{PART_SUFFIX}")
     try:
         yield part

@@ -114,6 +114,7 @@ def unavailable_reason(root: Path, remembered: Mount | None = None) -> str:
     unavailable, files that are not found below it must not be considered deleted.
     """
     try:
+        # A failing disk may still answer `stat` from the kernel's cache, but not a listing.
         with os.scandir(root) as entries:
             next(entries, None)
         now = mount_of(root)

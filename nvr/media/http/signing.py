@@ -60,6 +60,7 @@ def verify(purpose: str, *, method: str, path: str, query: Mapping[str, str]) ->
     given = query.get(SIGNATURE) or ""
     if not re.fullmatch(r"[0-9a-f]{64}", given):
         raise SignatureInvalid
+    # URLs signed before a key was rotated stay valid until they expire.
     keys = [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]
     matches = [constant_time_compare(given, compute_signature(purpose, method, path, fields, key)) for key in keys]
     if not any(matches) or not re.fullmatch(r"[0-9]{1,11}", fields["expires"]):
