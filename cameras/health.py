@@ -31,7 +31,7 @@ from nvr.media.files.mounts import mount_of
 
 logger = logging.getLogger(__name__)
 
-TIMEOUT_S = 10
+TIMEOUT_S = 10  # for all cameras together; one that hangs longer is in error
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,7 @@ def probe(camera: Camera, folders: Folders | None = None) -> Evidence:
         stable_before = timezone.now() - settings.NVR_UPLOAD_STABLE_TIME
         times = (file.at for file in newest_files(camera, folders=folders))
         newest_at = next((at for at in times if at <= stable_before), None)
+        # After listing: if the volume was unmounted meanwhile, the empty listing is not trusted.
         fault, mount = check_mount(camera, newest_at)
         return Evidence(newest_at, fault, mount, None if fault else last_picture_of(camera, folders))
     except FolderIsFile:

@@ -98,6 +98,7 @@ class TrashManager(models.Manager.from_queryset(CameraQuerySet)):  # type: ignor
 class Camera(models.Model):
     # The id of the contract. It stays when the camera is renamed, so that URLs remain valid.
     slug = models.CharField("id", max_length=255, unique=True, editable=False)
+    # The id in version 1 of the API; clients may use it in version 2, too.
     uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     name = models.CharField(max_length=255, unique=True)
     folder_path = models.CharField("folder", max_length=500, unique=True)
@@ -118,7 +119,7 @@ class Camera(models.Model):
         editable=False,
         help_text="The usual pause between two pictures, if longer than NVR_STALE_AFTER; otherwise null.",
     )
-    rhythm = models.JSONField(null=True, editable=False)
+    rhythm = models.JSONField(null=True, editable=False)  # see `cameras.folders.rhythm`
     deleted_at = models.DateTimeField(null=True, blank=True, editable=False)
     enabled = models.BooleanField(
         default=True, help_text="If off, its files are not processed and its health is not monitored."

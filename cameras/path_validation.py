@@ -28,7 +28,7 @@ from nvr.media.files.system_folders import is_hidden_folder
 
 TIMEOUT_S = 3.0  # for all folders together
 SEARCH_TIMEOUT_S = 2.0  # for one folder
-MAX_ENTRIES = 50_000
+MAX_ENTRIES = 50_000  # a folder without media must not be walked for minutes
 NO_MEDIA = "no image or video files found"
 
 

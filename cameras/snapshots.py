@@ -34,7 +34,7 @@ from nvr.media.images.verdicts import raise_known_failure, remember_failure
 logger = logging.getLogger(__name__)
 
 SNAPSHOT_IMAGES = (".jpg", ".jpeg", ".png", ".gif")
-MAX_BYTES = 64 * 2**20
+MAX_BYTES = 64 * 2**20  # a snapshot is read into memory
 MAX_VIDEOS_TRIED = 3
 CHECK_TIME_BUDGET_S = 5.0  # per snapshot: an older picture is better than a longer wait
 LOCK_TIMEOUT_S = 2.0  # for another thread or process that is checking the same picture

@@ -45,6 +45,7 @@ def day_range(day: date, zone: ZoneInfo) -> TimeRange:
 def hour_ranges(day: date, zone: ZoneInfo) -> list[TimeRange]:
     """Return the hours of the day in order; a day on which the clocks change has 23 or 25."""
     whole = day_range(day, zone)
+    # Rounded up: Lord Howe Island changes its clocks by half an hour.
     count = -(-(whole.end - whole.start) // HOUR)
     starts = [whole.start + HOUR * number for number in range(count)]
     return [TimeRange(start, min(start + HOUR, whole.end)) for start in starts]

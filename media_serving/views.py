@@ -22,7 +22,7 @@ from media_serving.pages.uploads import RETRY, ingest_status
 from nvr.errors import Invalid, NvrError
 
 MAX_ID = 2**63 - 1
-DECIMAL = re.compile(r"[0-9]{1,30}")
+DECIMAL = re.compile(r"[0-9]{1,30}")  # `int` refuses very long numbers
 FLAGS = {"true": True, "false": False}
 CONFIRMATIONS = {
     ("reviewed", True): "Reviewed.",

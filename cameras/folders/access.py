@@ -33,6 +33,7 @@ def folder_of(camera: Camera, folders: Folders | None = None) -> Path:
     """
     check_not_redirected(camera, folders or current_folders())
     folder = resolved(Path(camera.folder_path))
+    # Checked for each access: the base path may have changed since the camera was added.
     if not is_inside(folder, resolved(Path(settings.NVR_CAMERA_ROOT))):
         raise FolderOutsideBase(OUTSIDE)
     return folder

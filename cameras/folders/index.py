@@ -34,7 +34,7 @@ TIMEOUT_S = 10.0  # longer than the first scan of 100 000 files takes
 # More than there are cameras: the live view uses all of them in turn, and each dropped index would be rebuilt.
 MAX_INDEXES = 1000
 MAX_DEPTH = 16
-MAX_FIRST_SEEN = 10_000
+MAX_FIRST_SEEN = 10_000  # files whose time is in the future
 
 
 class FolderMissing(NotFound):

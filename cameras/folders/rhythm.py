@@ -49,6 +49,7 @@ class Rhythm:
             return self
         minimum = settings.NVR_STALE_AFTER.total_seconds()
         known_until = self.pauses[-1][0] + 1 if self.pauses else 0.0  # stored to the second
+        # A pause that is known already would be counted twice.
         found = [
             (end, end - begin) for begin, end in pairwise(timestamps) if end - begin > minimum and end > known_until
         ]

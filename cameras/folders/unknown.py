@@ -31,11 +31,11 @@ from nvr.media.files.system_folders import is_system_folder
 
 SEARCH_TIMEOUT_S = 2.0
 TIMEOUT_S = 2.5  # slightly more than the search's own limit
-QUICK_TIMEOUT_S = 0.15
-RECENT_S = 20
+QUICK_TIMEOUT_S = 0.15  # a page waits for it
+RECENT_S = 20  # the live view polls every few seconds: it shares results
 MAX_ENTRIES = 10_000
 ROOT_PK = 0  # no camera has it
-MAX_SUGGESTED = 20
+MAX_SUGGESTED = 20  # shown with their paths; more are counted
 MAX_KEYS = 300  # a cookie has 4 KiB
 
 
@@ -231,6 +231,7 @@ class Search:
 
     def __init__(self, base: str, folders: Folders) -> None:
         self.base, self.folders, self.ignored_cameras = base, folders, trashed_containing_root(folders)
+        # Folders that contain cameras' folders, at any depth.
         self.above = {str(parent) for holder in folders.cameras_by_folder for parent in Path(holder).parents}
         self.entries_left, self.deadline = MAX_ENTRIES, time.monotonic() + SEARCH_TIMEOUT_S
         self.found: list[str] = []  # below `base`

@@ -63,6 +63,7 @@ def _with_any_of(found: QuerySet[Detection]) -> Q:
 
     With the subquery, a rare class would require a search in every event.
     """
+    # Counting stops at the limit.
     if len(found.values_list("pk")[: FEW_DETECTIONS + 1]) <= FEW_DETECTIONS:
         return Q(pk__in=found.values("event"))
     return Q(Exists(found.filter(event=OuterRef("pk"))))
@@ -92,6 +93,7 @@ def _camera(user: Actor, query: QueryDict) -> dict[str, Any]:
     if text is None:
         return {"camera__in": visible}
     # Resolve the key first: one camera's rows are then one range of an index.
+    # 0 is no camera's key: an unknown camera has no rows.
     return {"camera_id": visible.identified_by(text).values_list("pk", flat=True).first() or 0}
 
 

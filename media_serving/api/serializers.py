@@ -18,7 +18,7 @@ from nvr.jobs.models import JobState
 
 CLOCK_SKEW = timedelta(minutes=5)
 MAX_FRAME_PX = 100_000
-MAX_OFFSET_MS = 2**31 - 1
+MAX_OFFSET_MS = 2**31 - 1  # the column has 32 bits
 MAX_BATCH = 500
 ROUNDING_PX = 0.01  # tolerance at the frame's edge for detectors that scale their boxes
 

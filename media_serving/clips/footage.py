@@ -61,6 +61,7 @@ def videos_around(event: Event) -> list[Footage]:
     """Return videos that may show part of the event, ordered by start; some may end before it."""
     start, end = clip_range(event)
     uploads = only_videos(done_uploads(event).filter(captured_at__range=(start - MAX_VIDEO_LENGTH, end)))
+    # The newest of them: they are the likeliest to reach into the event.
     before = uploads.filter(captured_at__lt=start).order_by("-captured_at")[:MAX_EARLIER_VIDEOS]
     known = [from_ledger(event, upload) for upload in (*before, *uploads.filter(captured_at__gte=start))]
     return unique_by_time([*detection_footage(event, MediaType.VIDEO), *known])

@@ -33,5 +33,6 @@ def send() -> None:
 
 def send_pending() -> None:
     """Send a message if uploads still wait after a lost message, a dead worker or a broker failure."""
+    # A message without work would wake all workers every few seconds.
     if cameras_with_work(timezone.now()):
         send()

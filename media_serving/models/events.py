@@ -113,6 +113,7 @@ class Detection(models.Model):
     """One object in one picture. The box is in pixels of a frame that is `frame_width` by `frame_height`."""
 
     camera = models.ForeignKey(Camera, on_delete=models.PROTECT, related_name="detections", db_index=False)
+    # Without an index of its own: `detection_of_event` begins with the event.
     event = models.ForeignKey(Event, on_delete=models.PROTECT, related_name="detections", db_index=False)
     # None: reported by an external detector
     upload = models.ForeignKey(

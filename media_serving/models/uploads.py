@@ -198,6 +198,7 @@ class Upload(Job):
 class UploadCopy(models.Model):
     """Another file with the upload's content: moved to a folder, linked, or sent twice."""
 
+    # Without an index of its own: the unique constraint begins with the camera.
     camera = models.ForeignKey(Camera, on_delete=models.CASCADE, related_name="upload_copies", db_index=False)
     upload = models.ForeignKey(Upload, on_delete=models.CASCADE, related_name="copies")
     path = models.TextField(editable=False)

@@ -85,6 +85,7 @@ def shown_source(row: Transcode) -> str:
 def request_transcode(file: Path) -> Transcode:
     """Create the row of a video at its first request; return the existing one if another request was faster."""
     key = content_key(file)
+    # Probed outside of the transaction: it takes a tenth of a second, and SQLite has one writer.
     plays_unchanged = plays_in_browsers(file)
     with translate_os_errors():
         facts = file.stat()
@@ -138,5 +139,6 @@ def reset(row: Transcode) -> None:
 
 def record_use(row: Transcode) -> None:
     now = timezone.now()
+    # A player requests a video in many ranges: not each of them writes to the database.
     if now - row.used_at > USED_PRECISION:
         Transcode.objects.filter(pk=row.pk).update(used_at=now)

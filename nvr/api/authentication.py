@@ -49,6 +49,7 @@ class TokenAuthentication(JWTAuthentication):
         if match is None:
             return None
         text = match["token"]
+        # `Bearer` alone or `Bearer:x` is a mistake of the client: anonymous access would hide it.
         if not text.strip() or not text[0].isspace():
             raise AuthenticationFailed("Authorization needs Bearer and a token from POST /api/token.")
         try:

@@ -36,6 +36,7 @@ class Text(serializers.CharField):
         return super().to_internal_value(data)
 
 
+# In Python, `True` is an int: without the check, it would be accepted as 1.
 class Number(serializers.FloatField):
     """A JSON number within bounds, not a string or boolean."""
 

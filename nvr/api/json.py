@@ -48,6 +48,7 @@ class JSONParser(BaseParser):
 
     def parse(self, stream: Any, media_type: str | None = None, parser_context: Mapping[str, Any] | None = None) -> Any:
         limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+        # Django enforces its limit only for `request.body`, which DRF does not use.
         body = stream.read(limit + 1)
         if len(body) > limit:
             raise TooLarge(f"The body is larger than {limit} bytes.")

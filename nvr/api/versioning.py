@@ -29,6 +29,7 @@ def _requested_version(request: Request) -> str:
     header = request.META.get("HTTP_ACCEPT", "")
     if "version" not in (accepted + header).lower():  # saves parsing for most requests
         return "2"
+    # At most 20: a long header must not cost much time.
     for part in [accepted, *header.split(",")[:20]]:
         with suppress(ValueError):  # a parameter in an unknown encoding
             _, parameters = parse_header_parameters(part.strip())

@@ -49,6 +49,7 @@ class ApiMixin:
             raise
         self._count(request, user_id=user.pk)
         key = request.auth
+        # Here and not in a permission class, which a view could forget.
         if isinstance(key, ApiKey) and key.read_only and request.method not in SAFE_METHODS:
             raise Forbidden("This API key may only read.")
 
@@ -64,6 +65,7 @@ class ApiMixin:
         if self.usage is not None:
             for name, value in self.usage.headers.items():
                 final.setdefault(name, value)
+        # Shared caches must not give one user's response to another.
         patch_vary_headers(final, VARY)
         final.setdefault("Cache-Control", "private, no-store")
         return final

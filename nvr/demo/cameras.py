@@ -60,6 +60,7 @@ class DemoCamera:
         # Cameras put their local time into file names.
         local = timestamp.astimezone(ZoneInfo(settings.NVR_TIME_ZONE))
         target = self.folder / f"demo-{local:%Y%m%d-%H%M%S}{'.mp4' if self.uploads_videos else '.jpg'}"
+        # The watcher ignores this name until the file is complete and renamed.
         part = target.with_suffix(".part")
         if not self.uploads_videos:
             with part.open("wb") as stream:

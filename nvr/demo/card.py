@@ -52,6 +52,7 @@ def make_card(stop: threading.Event) -> bool:
     card = card_folder()
     if card.exists():
         return False
+    # Written under another name, so that an interrupted run leaves no incomplete card for the next one.
     part = card.with_name(f"{card.name}.part")
     shutil.rmtree(part, ignore_errors=True)
     for shot in shots(datetime.now(UTC)):

@@ -32,6 +32,7 @@ def is_needed() -> bool:
     file = file_of(connection)
     if file is not None and not file.exists():
         return True
+    # Before the first migration, the check runs without tables.
     if User._meta.db_table not in connection.introspection.table_names():
         return True
     return not User.objects.filter(is_superuser=True).exists()

@@ -33,5 +33,6 @@ def collect_if_changed() -> bool:
     if stamp.is_file() and stamp.read_text() == current and settings.STATIC_ROOT.is_dir():
         return False
     call_command("collectstatic", interactive=False, verbosity=0)
+    # Only now: an interrupted collection is repeated.
     stamp.write_text(current)
     return True

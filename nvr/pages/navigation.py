@@ -45,6 +45,7 @@ def items_for(request: HttpRequest) -> list[Item]:
 
 def _item(entry: Entry, request: HttpRequest) -> Item:
     url = reverse(entry.url_name)
+    # The live view is at `/`, which all paths begin with.
     below = entry.below or (f"{url.rstrip('/')}/" if url != "/" else "")
     current = request.path == url or bool(below and request.path.startswith(below))
     return Item(entry.label, url, entry.icon, current, entry.count(request))

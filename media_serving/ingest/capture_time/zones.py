@@ -16,7 +16,7 @@ NAMES: Final = {
     **{"JST": 9, "EDT": -4, "EST": -5, "CDT": -5, "MDT": -6, "MST": -7, "PDT": -7, "PST": -8},
 }
 WEST, EAST = timedelta(hours=-12), timedelta(hours=14)
-STEP: Final = timedelta(minutes=15)
+STEP: Final = timedelta(minutes=15)  # of all time zones; other offsets are misread numbers
 
 
 def zone_from(text: str) -> tzinfo | None:
